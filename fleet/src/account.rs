@@ -1,0 +1,177 @@
+//! The two names of an account: the one people give it, and AWS's twelve digits.
+
+use std::{borrow::Borrow, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// The longest account name, in characters.
+const MAX_NAME: usize = 63;
+
+/// The name people give an account: `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`.
+///
+/// Such a name can stand in an S3 key, an HTTP header, a file path and (with `-` as `_`) in the
+/// name of an environment variable without escaping anything.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountName(String);
+
+/// A text that is no account name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "account name {0:?} is not well-formed; it takes 1 to 63 letters, digits, '_' and '-', and begins with a letter or digit"
+)]
+pub struct InvalidAccountName(String);
+
+impl AccountName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The stem of the environment variables that hold the account's access keys: the name with
+    /// `-` written `_`, since `-` can't stand in a variable's name.
+    #[must_use]
+    pub fn variable_stem(&self) -> String {
+        self.0.replace('-', "_")
+    }
+}
+
+impl FromStr for AccountName {
+    type Err = InvalidAccountName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = text.len() <= MAX_NAME
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidAccountName(shorten(text))) }
+    }
+}
+
+impl TryFrom<String> for AccountName {
+    type Error = InvalidAccountName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AccountName> for String {
+    fn from(name: AccountName) -> Self {
+        name.0
+    }
+}
+
+impl Borrow<str> for AccountName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An AWS account id: twelve digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(String);
+
+/// A text that is no account id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("account id {0:?} is not twelve digits; write it as text, such as id = \"111111111111\"")]
+pub struct InvalidAccountId(String);
+
+impl AccountId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = InvalidAccountId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidAccountId(shorten(text)))
+        }
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = InvalidAccountId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(id: AccountId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// At most 80 characters of a value that somebody sent, for an error message.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn takes_the_names_people_use() {
+        for name in ["data", "opra-dev", "a", "0", "A_b-9", &"x".repeat(63)] {
+            assert_eq!(name.parse::<AccountName>().expect(name).as_str(), name);
+        }
+        assert_eq!("opra-dev".parse::<AccountName>().expect("well-formed").variable_stem(), "opra_dev");
+    }
+
+    #[test]
+    fn refuses_what_could_reach_a_key_a_path_or_a_variable() {
+        let hostile =
+            ["", "-a", "_a", "../x", "a/b", "a b", "a\n", "a\0", "${AWS_SECRET_ACCESS_KEY}", "é", "a.b"];
+        for name in hostile.into_iter().map(str::to_owned).chain([("x".repeat(64)), ("x".repeat(2048))]) {
+            let error = name.parse::<AccountName>().expect_err(&name);
+            assert!(error.to_string().chars().count() < 300, "the message stays short: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_pattern(text in "\\PC{0,70}") {
+            let mut characters = text.chars();
+            let expected = text.chars().count() <= 63
+                && characters.next().is_some_and(|c| c.is_ascii_alphanumeric())
+                && characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            prop_assert_eq!(text.parse::<AccountName>().is_ok(), expected);
+        }
+    }
+
+    #[test]
+    fn an_id_is_twelve_digits() {
+        assert!("111111111111".parse::<AccountId>().is_ok());
+        for id in ["", "11111111111", "1111111111111", "11111111111a", "١١١١١١"] {
+            assert!(id.parse::<AccountId>().is_err(), "{id}");
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The accounts file: what is known of each account beyond its name.
+//!
+//! No file is needed; without one, every well-formed name is an account of which nothing is known.
+//! Reading it goes parse, validate, build: all that is wrong with a file is told at once.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use anyhow::Context;
+use aws_config::SdkConfig;
+use serde::Deserialize;
+
+use crate::{AccountId, AccountName, aws, aws_error::AwsError, credentials::CredentialKind};
+
+/// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
+/// owners have dashboards that ask too.
+pub const DEFAULT_QUOTA_SHARE: f64 = 0.5;
+
+/// How long a role's credentials last where nothing else is said: an hour is the most that a
+/// chained role gets.
+/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+const DEFAULT_DURATION_SECONDS: u32 = 3600;
+
+/// What is known of one account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// The name people give it.
+    pub name: AccountName,
+    /// Its AWS id, where known: who we become must agree with it.
+    pub id: Option<AccountId>,
+    /// Whether a request that names no account means this one too.
+    pub default: bool,
+    /// Where STS and `ListBuckets` are asked, where not in the process's own region.
+    pub region: Option<String>,
+    /// Regions asked even where no bucket is left.
+    pub regions: Vec<String>,
+    /// The share of the account's CloudWatch quota to use, above 0 and at most 1.
+    pub quota_share: f64,
+    /// Which kind of credentials it has, where more than one could be meant.
+    pub credentials: Option<CredentialKind>,
+    /// The role to assume, whole.
+    pub role_arn: Option<String>,
+    /// The role to assume, by its name in the account `id`.
+    pub role_name: Option<String>,
+    /// What the role's trust policy wants to be told.
+    pub external_id: Option<String>,
+    /// How long the role's credentials last, in seconds.
+    pub duration_seconds: u32,
+    /// A profile of the shared configuration.
+    pub profile: Option<String>,
+    /// The file that the profile's credentials are in, where it is not AWS's own.
+    pub shared_credentials_file: Option<PathBuf>,
+    /// An AWS endpoint of the account's own.
+    pub endpoint: Option<String>,
+}
+
+/// All accounts that are known.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Accounts {
+    accounts: Vec<Account>,
+    listed: bool,
+}
+
+/// All that is wrong with an accounts file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the accounts file is not valid:\n  {}", .0.join("\n  "))]
+pub struct InvalidAccounts(Vec<String>);
+
+impl Account {
+    /// An account of which only the name is known.
+    #[must_use]
+    pub fn named(name: AccountName) -> Self {
+        Self {
+            name,
+            id: None,
+            default: true,
+            region: None,
+            regions: Vec::new(),
+            quota_share: DEFAULT_QUOTA_SHARE,
+            credentials: None,
+            role_arn: None,
+            role_name: None,
+            external_id: None,
+            duration_seconds: DEFAULT_DURATION_SECONDS,
+            profile: None,
+            shared_credentials_file: None,
+            endpoint: None,
+        }
+    }
+}
+
+impl Accounts {
+    /// Reads the accounts file at a path or at `s3://bucket/key`.
+    pub async fn load(location: &str, config: &SdkConfig) -> anyhow::Result<Self> {
+        let text = match location.strip_prefix("s3://") {
+            Some(rest) => {
+                let (bucket, key) = rest
+                    .split_once('/')
+                    .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
+                    .with_context(|| {
+                        format!("accounts file {location:?} is not of the form s3://bucket/key")
+                    })?;
+                let client = aws::s3(config);
+                let object = client.get_object().bucket(bucket).key(key).send().await;
+                let object = object
+                    .map_err(|error| AwsError::new("s3:GetObject", error))
+                    .with_context(|| format!("could not read the accounts file {location}"))?;
+                let bytes = object.body.collect().await.context("could not read the accounts file")?;
+                String::from_utf8(bytes.to_vec()).with_context(|| format!("{location} is not UTF-8"))?
+            }
+            None => tokio::fs::read_to_string(location)
+                .await
+                .with_context(|| format!("could not read the accounts file {location:?}"))?,
+        };
+        Self::parse(&text).with_context(|| format!("accounts file {location}"))
+    }
+
+    /// Reads the text of an accounts file.
+    pub fn parse(text: &str) -> Result<Self, InvalidAccounts> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| InvalidAccounts(vec![error.to_string().trim_end().to_owned()]))?;
+        let mut faults = Vec::new();
+        let mut accounts: Vec<Account> = Vec::with_capacity(file.account.len());
+        let mut places = HashMap::new();
+        let mut stems = HashMap::new();
+        for raw in &file.account {
+            let Some(account) = raw.validate(&file.defaults, &mut faults) else {
+                continue;
+            };
+            if places.insert(account.name.clone(), accounts.len()).is_some() {
+                faults.push(format!("account {}: stands twice; leave one out", account.name));
+            } else if let Some(first) = stems.insert(account.name.variable_stem(), account.name.clone()) {
+                faults.push(collision(&first, &account.name));
+            }
+            accounts.push(account);
+        }
+        if faults.is_empty() { Ok(Self { accounts, listed: true }) } else { Err(InvalidAccounts(faults)) }
+    }
+
+    /// The account of that name; without a file, any name is an account.
+    #[must_use]
+    pub fn get(&self, name: &AccountName) -> Option<Account> {
+        let found = self.accounts.iter().find(|account| account.name == *name).cloned();
+        if self.listed { found } else { Some(Account::named(name.clone())) }
+    }
+
+    /// Whether there is an accounts file.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Every account of the file, in its order.
+    pub fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter()
+    }
+
+    /// What is odd about the file and yet may be meant: two names with one id.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut names = HashMap::new();
+        let mut warnings = Vec::new();
+        for account in &self.accounts {
+            let Some(id) = &account.id else { continue };
+            if let Some(first) = names.insert(id, &account.name) {
+                warnings.push(format!("accounts {first} and {} have one id, {id}", account.name));
+            }
+        }
+        warnings
+    }
+}
+
+/// The first two of these accounts whose access keys would be in one pair of variables.
+#[must_use]
+pub fn colliding_variables<'a>(names: impl IntoIterator<Item = &'a AccountName>) -> Option<String> {
+    let mut stems: HashMap<String, &AccountName> = HashMap::new();
+    names.into_iter().find_map(|name| match stems.insert(name.variable_stem(), name) {
+        Some(first) if first != name => Some(collision(first, name)),
+        _ => None,
+    })
+}
+
+fn collision(first: &AccountName, second: &AccountName) -> String {
+    let stem = first.variable_stem();
+    format!(
+        "accounts {first} and {second}: both have their access keys in {stem}_account_access_key, since '-' is written '_' there; rename one"
+    )
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    defaults: Defaults,
+    #[serde(default)]
+    account: Vec<RawAccount>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Defaults {
+    role_name: Option<String>,
+    external_id: Option<String>,
+    duration_seconds: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAccount {
+    name: String,
+    id: Option<String>,
+    default: Option<bool>,
+    region: Option<String>,
+    #[serde(default)]
+    regions: Vec<String>,
+    quota_share: Option<f64>,
+    credentials: Option<CredentialKind>,
+    role_arn: Option<String>,
+    role_name: Option<String>,
+    external_id: Option<String>,
+    duration_seconds: Option<u32>,
+    profile: Option<String>,
+    shared_credentials_file: Option<PathBuf>,
+    endpoint: Option<String>,
+}
+
+impl RawAccount {
+    /// The account, with every fault of it added to `faults`.
+    fn validate(&self, defaults: &Defaults, faults: &mut Vec<String>) -> Option<Account> {
+        let name = self.name.parse::<AccountName>().map_err(|error| faults.push(error.to_string())).ok()?;
+        let mut fault = |text: String| faults.push(format!("account {name}: {text}"));
+        let id = self
+            .id
+            .as_deref()
+            .and_then(|id| id.parse::<AccountId>().map_err(|error| fault(error.to_string())).ok());
+        for region in self.region.iter().chain(&self.regions) {
+            if !aws::is_region(region) {
+                fault(format!("region {region:?} is not a region; write it as eu-west-1"));
+            }
+        }
+        let quota_share = self.quota_share.unwrap_or(DEFAULT_QUOTA_SHARE);
+        if !(quota_share > 0.0 && quota_share <= 1.0) {
+            fault(format!("quota_share {quota_share} is not above 0 and at most 1"));
+        }
+        let duration_seconds =
+            self.duration_seconds.or(defaults.duration_seconds).unwrap_or(DEFAULT_DURATION_SECONDS);
+        if !(900..=43_200).contains(&duration_seconds) {
+            fault(format!("duration_seconds {duration_seconds} is not from 900 to 43200"));
+        }
+        if let Some(arn) = &self.role_arn {
+            match role_account(arn) {
+                None => fault(format!(
+                    "role_arn {arn:?} is not a role's ARN, such as arn:aws:iam::111111111111:role/name"
+                )),
+                Some(owner) if id.as_ref().is_some_and(|id| id.as_str() != owner) => {
+                    fault(format!("role_arn {arn:?} is of another account than id"));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(endpoint) = &self.endpoint
+            && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+        {
+            fault(format!("endpoint {endpoint:?} is not a URL; begin it with https://"));
+        }
+        let role_name = self.role_name.as_ref().or(defaults.role_name.as_ref());
+        match self.credentials {
+            Some(CredentialKind::Role)
+                if self.role_arn.is_none() && (id.is_none() || role_name.is_none()) =>
+            {
+                fault("credentials = \"role\" needs role_arn, or id with role_name".into());
+            }
+            Some(CredentialKind::Profile) if self.profile.is_none() => {
+                fault("credentials = \"profile\" needs profile".into());
+            }
+            _ => {}
+        }
+        if self.shared_credentials_file.is_some() && self.profile.is_none() {
+            fault("shared_credentials_file needs profile".into());
+        }
+        Some(Account {
+            id,
+            default: self.default.unwrap_or(true),
+            region: self.region.clone(),
+            regions: self.regions.clone(),
+            quota_share,
+            credentials: self.credentials,
+            role_arn: self.role_arn.clone(),
+            role_name: role_name.cloned(),
+            external_id: self.external_id.as_ref().or(defaults.external_id.as_ref()).cloned(),
+            duration_seconds,
+            profile: self.profile.clone(),
+            shared_credentials_file: self.shared_credentials_file.clone(),
+            endpoint: self.endpoint.clone(),
+            name,
+        })
+    }
+}
+
+/// The account of `arn:PARTITION:iam::ACCOUNT:role/NAME`.
+fn role_account(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let shaped = parts.next() == Some("arn")
+        && parts.next().is_some_and(|partition| partition.starts_with("aws"))
+        && parts.next() == Some("iam")
+        && parts.next() == Some("");
+    let account = parts.next().filter(|account| account.parse::<AccountId>().is_ok())?;
+    let role = parts.next()?.strip_prefix("role/")?;
+    (shaped && !role.is_empty()).then_some(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file of the README.
+    const SAMPLE: &str = r#"
+        [defaults]
+        role_name   = "cloudwatch-fleet-reader"
+        external_id = "e-1"
+
+        [[account]]
+        name = "data"
+        id = "111111111111"
+        region = "us-east-1"
+        regions = ["eu-west-1"]
+
+        [[account]]
+        name = "legacy"
+        default = false
+        credentials = "profile"
+        profile = "legacy"
+        quota_share = 1.0
+    "#;
+
+    #[test]
+    fn reads_a_file_with_defaults() {
+        let accounts = Accounts::parse(SAMPLE).expect("valid");
+        let data = accounts.get(&"data".parse().expect("a name")).expect("listed");
+        assert_eq!(data.role_name.as_deref(), Some("cloudwatch-fleet-reader"));
+        assert_eq!(data.external_id.as_deref(), Some("e-1"));
+        assert!(data.default);
+        assert!((data.quota_share - 0.5).abs() < f64::EPSILON);
+        let legacy = accounts.get(&"legacy".parse().expect("a name")).expect("listed");
+        assert!(!legacy.default);
+        assert_eq!(legacy.credentials, Some(CredentialKind::Profile));
+        assert!(accounts.get(&"other".parse().expect("a name")).is_none());
+        assert!(Accounts::default().get(&"other".parse().expect("a name")).is_some());
+    }
+
+    #[test]
+    fn tells_everything_that_is_wrong_at_once() {
+        let error = Accounts::parse(
+            r#"
+            [[account]]
+            name = "data"
+            id = "1"
+            quota_share = 2.0
+            region = "EU"
+            [[account]]
+            name = "data"
+            role_arn = "arn:aws:iam::222222222222:user/x"
+            credentials = "profile"
+            [[account]]
+            name = "a/b"
+            [[account]]
+            name = "opra-dev"
+            endpoint = "localhost"
+            [[account]]
+            name = "opra_dev"
+            duration_seconds = 60
+            "#,
+        )
+        .expect_err("invalid")
+        .to_string();
+        for expected in [
+            "account data: account id \"1\" is not twelve digits",
+            "account data: quota_share 2 is not above 0",
+            "account data: region \"EU\" is not a region",
+            "account data: stands twice",
+            "account data: role_arn \"arn:aws:iam::222222222222:user/x\" is not a role's ARN",
+            "account data: credentials = \"profile\" needs profile",
+            "account name \"a/b\" is not well-formed",
+            "account opra-dev: endpoint \"localhost\" is not a URL",
+            "accounts opra-dev and opra_dev: both have their access keys in opra_dev_account_access_key",
+            "account opra_dev: duration_seconds 60 is not from 900",
+        ] {
+            assert!(error.contains(expected), "{error}\nshould say {expected}");
+        }
+    }
+
+    #[test]
+    fn refuses_an_unknown_key_by_name() {
+        let error =
+            Accounts::parse("[[account]]\nname = \"data\"\nregoin = \"eu-west-1\"\n").expect_err("typo");
+        assert!(error.to_string().contains("regoin"), "{error}");
+    }
+
+    #[test]
+    fn warns_of_two_names_with_one_id() {
+        let text = "[[account]]\nname='a'\nid='111111111111'\n[[account]]\nname='b'\nid='111111111111'\n";
+        let warnings = Accounts::parse(text).expect("valid").warnings();
+        assert_eq!(warnings, ["accounts a and b have one id, 111111111111"]);
+    }
+
+    #[test]
+    fn finds_colliding_variables_and_no_others() {
+        let names =
+            |texts: &[&str]| texts.iter().map(|t| t.parse().expect("a name")).collect::<Vec<AccountName>>();
+        assert_eq!(colliding_variables(&names(&["a-b", "a-c", "a-b"])), None);
+        assert!(colliding_variables(&names(&["a-b", "a_b"])).expect("they collide").contains("a-b and a_b"));
+    }
+}

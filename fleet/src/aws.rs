@@ -1,0 +1,185 @@
+//! How both binaries reach AWS: timeouts, retries, endpoints and regions.
+//!
+//! Two layers retry and no more: the SDK a request, the queue a job.
+
+use std::{sync::LazyLock, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, SdkConfig, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::{
+    http::SharedHttpClient, stalled_stream_protection::StalledStreamProtectionConfig,
+};
+use aws_types::{origin::Origin, region::Region};
+
+/// The longest that `ReceiveMessage` waits, in seconds.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
+pub const LONG_POLL_SECONDS: i32 = 20;
+
+/// Where nothing names a region.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// One pool of connections for all clients, so that a thousand accounts do not mean a thousand
+/// TLS handshakes. An idle connection is closed before the servers, or what stands between, forget
+/// it: a write to a forgotten one stalls (aws-sdk-rust issue 1417).
+static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
+    aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(Duration::from_secs(20))
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
+});
+
+/// The process's own configuration: AWS's usual environment and files, with bounds on everything.
+/// The SDK alone bounds nothing but the connect.
+pub async fn base() -> SdkConfig {
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(HTTP.clone())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(5)
+                .with_initial_backoff(Duration::from_millis(500))
+                .with_max_backoff(Duration::from_secs(20)),
+        )
+        .timeout_config(timeouts(Duration::from_secs(15)))
+        .identity_cache(identity_cache())
+        .stalled_stream_protection(
+            StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(10)).build(),
+        )
+        .load()
+        .await;
+    if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) }
+}
+
+/// The configuration of one account, with an identity cache of its own: a shared one holds 64
+/// identities, and more live providers than that evict each other.
+#[must_use]
+pub fn of_account(config: &SdkConfig, provider: SharedCredentialsProvider) -> SdkConfig {
+    config.to_builder().credentials_provider(provider).identity_cache(identity_cache()).build()
+}
+
+/// The same configuration in another region.
+#[must_use]
+pub fn with_region(config: &SdkConfig, region: &str) -> SdkConfig {
+    config.to_builder().region(Region::new(region.to_owned())).build()
+}
+
+/// The same configuration at another endpoint, whatever the environment says: without its origin the
+/// SDK takes an endpoint for one of the environment's, which `AWS_ENDPOINT_URL` then overrides.
+#[must_use]
+pub fn with_endpoint(config: &SdkConfig, endpoint: &str) -> SdkConfig {
+    let mut builder = config.to_builder().endpoint_url(endpoint);
+    builder.insert_origin("endpoint_url", Origin::shared_config());
+    builder.build()
+}
+
+/// The region of a configuration made by [`base`].
+#[must_use]
+pub fn region(config: &SdkConfig) -> &str {
+    config.region().map_or(DEFAULT_REGION, Region::as_ref)
+}
+
+/// An S3 client. Where an endpoint is set, the bucket goes into the path: an endpoint of one's own
+/// has no host name for each bucket.
+#[must_use]
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let own_endpoint = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    aws_sdk_s3::Client::from_conf(
+        aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build(),
+    )
+}
+
+/// An SQS client for the queue at `url`, in the region that the URL names, patient enough for a
+/// long poll.
+#[must_use]
+pub fn sqs(config: &SdkConfig, url: &str) -> aws_sdk_sqs::Client {
+    let patience = Duration::from_secs(LONG_POLL_SECONDS.unsigned_abs().into()) + Duration::from_secs(5);
+    let mut builder = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts(patience));
+    if let Some(region) = queue_region(url) {
+        builder = builder.region(Region::new(region.to_owned()));
+    }
+    aws_sdk_sqs::Client::from_conf(builder.build())
+}
+
+/// The partition of a region, as ARNs name it.
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 6] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    PARTITIONS
+        .iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or(if region.starts_with("eusc-") { "aws-eusc" } else { "aws" }, |(_, partition)| partition)
+}
+
+/// Whether a text has the form of a region's name.
+#[must_use]
+pub fn is_region(text: &str) -> bool {
+    let shaped = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    shaped
+        && text.contains('-')
+        && text.len() <= 32
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+}
+
+/// The region in a queue's URL, in each form that SQS has had:
+/// `https://sqs.REGION.amazonaws.com/…`, `https://REGION.queue.amazonaws.com/…` and
+/// `https://queue.amazonaws.com/…`, which is the oldest region.
+fn queue_region(url: &str) -> Option<&str> {
+    let host = url.split_once("://")?.1.split(['/', ':']).next()?;
+    let name = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    if name == "queue" {
+        return Some(DEFAULT_REGION);
+    }
+    let region = name.strip_prefix("sqs.").or_else(|| name.strip_suffix(".queue"))?;
+    is_region(region).then_some(region)
+}
+
+fn timeouts(read: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(read)
+        .operation_attempt_timeout(read + Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(90))
+        .build()
+}
+
+fn identity_cache() -> aws_smithy_runtime_api::client::identity::SharedIdentityCache {
+    IdentityCache::lazy().buffer_time(Duration::from_mins(5)).load_timeout(Duration::from_secs(20)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_region_off_every_form_of_queue_url() {
+        for (url, region) in [
+            ("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs", Some("eu-west-1")),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/111111111111/jobs", Some("cn-north-1")),
+            ("https://us-west-2.queue.amazonaws.com/111111111111/jobs", Some("us-west-2")),
+            ("https://queue.amazonaws.com/111111111111/jobs", Some("us-east-1")),
+            ("http://127.0.0.1:4566/111111111111/jobs", None),
+            ("jobs", None),
+        ] {
+            assert_eq!(queue_region(url), region, "{url}");
+        }
+    }
+
+    #[test]
+    fn knows_the_partitions() {
+        assert_eq!(partition("eu-west-1"), "aws");
+        assert_eq!(partition("cn-north-1"), "aws-cn");
+        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
+        assert_eq!(partition("us-isob-east-1"), "aws-iso-b");
+        assert_eq!(partition("eusc-de-east-1"), "aws-eusc");
+    }
+}

@@ -1,0 +1,243 @@
+//! One classifier of AWS errors, for all services: a table over the error's code.
+//!
+//! Codes and not the SDK's typed errors, since SQS's hang on a header that not every endpoint
+//! sends, and since one table is read more easily than an `impl` for each operation.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+
+/// The longest message of AWS that is passed on, in characters.
+const MAX_MESSAGE: usize = 500;
+
+/// What an error means for whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Not allowed, by a policy.
+    Denied,
+    /// The credentials themselves are refused; in a region that the account has not enabled, good
+    /// ones are too.
+    Identity,
+    /// The credentials were good and are no longer.
+    Expired,
+    /// No credentials could be had: the provider failed before anything was asked.
+    NoCredentials,
+    /// What was asked for does not exist.
+    NotFound,
+    /// The object is another one than it was when it was read.
+    PreconditionFailed,
+    /// The receipt of a message is no longer good: somebody else may have it.
+    LeaseLost,
+    /// A passing cause: throttled, timed out, unreachable, or the service's own fault.
+    Transient,
+    /// Anything else; asking again would give it again.
+    Permanent,
+}
+
+/// A call that failed, after the SDK's own retries.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {code}{}{message}", if message.is_empty() { "" } else { ": " })]
+pub struct AwsError {
+    /// The action, as IAM names it: `cloudwatch:GetMetricData`.
+    pub operation: &'static str,
+    /// AWS's code, or the form of the failure where nothing answered: `Timeout`, `Unreachable`.
+    pub code: String,
+    /// What AWS says of it, shortened.
+    pub message: String,
+    /// What it means.
+    pub kind: ErrorKind,
+}
+
+/// Each code that means more than [`ErrorKind::Permanent`]. Older and newer spellings stand beside
+/// each other: a service that changed its protocol kept both.
+const CODES: &[(ErrorKind, &[&str])] = &[
+    (
+        ErrorKind::Denied,
+        &[
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedOperation",
+            "NotAuthorized",
+            "Forbidden",
+            "AllAccessDisabled",
+        ],
+    ),
+    (
+        ErrorKind::Identity,
+        &[
+            "AuthFailure",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId",
+            "UnrecognizedClientException",
+            "SignatureDoesNotMatch",
+            "IncompleteSignature",
+            "InvalidToken",
+            "MissingAuthenticationToken",
+            "OptInRequired",
+        ],
+    ),
+    (ErrorKind::Expired, &["ExpiredToken", "ExpiredTokenException", "RequestExpired"]),
+    (
+        ErrorKind::NotFound,
+        &[
+            "NoSuchBucket",
+            "NoSuchKey",
+            "NotFound",
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "QueueDoesNotExist",
+        ],
+    ),
+    (ErrorKind::PreconditionFailed, &["PreconditionFailed", "ConditionalRequestConflict"]),
+    (
+        ErrorKind::LeaseLost,
+        &[
+            "ReceiptHandleIsInvalid",
+            "MessageNotInflight",
+            "AWS.SimpleQueueService.MessageNotInflight",
+            "InvalidParameterValue",
+        ],
+    ),
+    (
+        ErrorKind::Transient,
+        &[
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "LimitExceeded",
+            "LimitExceededException",
+            "SlowDown",
+            "InternalError",
+            "InternalFailure",
+            "InternalServiceError",
+            "InternalServiceFault",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "KmsThrottled",
+            "OverLimit",
+        ],
+    ),
+];
+
+impl AwsError {
+    /// What became of a call of `operation`, which is the action as IAM names it.
+    #[expect(clippy::needless_pass_by_value, reason = "the error becomes this one")]
+    pub fn new<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let make = |code: &str, message: &str, kind| Self {
+            operation,
+            code: code.to_owned(),
+            message: message.chars().take(MAX_MESSAGE).collect(),
+            kind,
+        };
+        match &error {
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status().as_u16();
+                let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
+                match code {
+                    Some(code) => make(code, message, kind_of(code, status)),
+                    // A HEAD request is answered without a body, hence without a code.
+                    None => make(code_of_status(status), message, kind_of(code_of_status(status), status)),
+                }
+            }
+            SdkError::TimeoutError(_) => make("Timeout", "no answer in time", ErrorKind::Transient),
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                match credentials_failure(&error) {
+                    Some((code, message, kind)) => make(&code, &message, kind),
+                    None => {
+                        make("Unreachable", &DisplayErrorContext(&error).to_string(), ErrorKind::Transient)
+                    }
+                }
+            }
+            _ => make("BrokenAnswer", &DisplayErrorContext(&error).to_string(), ErrorKind::Transient),
+        }
+    }
+
+    /// Whether the call may succeed when it is made again later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind == ErrorKind::Transient
+    }
+}
+
+fn kind_of(code: &str, status: u16) -> ErrorKind {
+    let listed = CODES.iter().find(|(_, codes)| codes.contains(&code)).map(|(kind, _)| *kind);
+    listed.unwrap_or(match status {
+        408 | 429 | 500.. => ErrorKind::Transient,
+        403 => ErrorKind::Denied,
+        404 => ErrorKind::NotFound,
+        _ => ErrorKind::Permanent,
+    })
+}
+
+fn code_of_status(status: u16) -> &'static str {
+    match status {
+        301 | 307 | 308 => "PermanentRedirect",
+        400 => "BadRequest",
+        401 | 403 => "Forbidden",
+        404 => "NotFound",
+        409 => "ConditionalRequestConflict",
+        412 => "PreconditionFailed",
+        429 => "TooManyRequestsException",
+        500.. => "ServiceUnavailable",
+        _ => "UnknownError",
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// Where the provider of the credentials failed: what it says, and what STS said to it.
+fn credentials_failure(error: &(dyn Error + 'static)) -> Option<(String, String, ErrorKind)> {
+    let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
+    for cause in chain(failure) {
+        if let Some(refused) = cause.downcast_ref::<aws_sdk_sts::operation::assume_role::AssumeRoleError>() {
+            let code = refused.code().unwrap_or("AssumeRoleFailed");
+            let message = refused.message().unwrap_or_default();
+            return Some((code.to_owned(), format!("sts:AssumeRole: {message}"), kind_of(code, 0)));
+        }
+    }
+    let kind = match failure {
+        CredentialsError::ProviderTimedOut(_) => ErrorKind::Transient,
+        _ => ErrorKind::NoCredentials,
+    };
+    Some(("NoCredentials".to_owned(), DisplayErrorContext(failure).to_string(), kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_stands_in_one_row() {
+        let mut seen = std::collections::HashSet::new();
+        for code in CODES.iter().flat_map(|(_, codes)| *codes) {
+            assert!(seen.insert(code), "{code} stands twice");
+        }
+    }
+
+    #[test]
+    fn codes_first_then_the_status() {
+        assert_eq!(kind_of("AccessDenied", 403), ErrorKind::Denied);
+        assert_eq!(kind_of("Throttling", 400), ErrorKind::Transient);
+        assert_eq!(kind_of("NobodyKnows", 503), ErrorKind::Transient);
+        assert_eq!(kind_of("NobodyKnows", 400), ErrorKind::Permanent);
+        assert_eq!(kind_of(code_of_status(412), 412), ErrorKind::PreconditionFailed);
+        assert_eq!(kind_of(code_of_status(403), 403), ErrorKind::Denied);
+    }
+}

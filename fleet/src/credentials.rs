@@ -1,0 +1,301 @@
+//! How the worker becomes an account: which kind of credentials an account has is decided by a
+//! plain function, and what the decision gives is an SDK credentials provider.
+//!
+//! An account never falls back to the process's own identity in silence, since that would report
+//! on the wrong account.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use aws_config::{
+    SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    sts::AssumeRoleProvider,
+};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::Account;
+
+/// The name under which our calls stand in the members' CloudTrail.
+const SESSION_NAME: &str = "cloudwatch-fleet";
+
+/// A kind of credentials, as the accounts file names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialKind {
+    /// A role of the account, assumed.
+    Role,
+    /// Access keys in two or three environment variables.
+    Keys,
+    /// A profile of the shared configuration.
+    Profile,
+    /// The process's own default chain.
+    Default,
+}
+
+/// What an account's credentials are made of.
+#[derive(Debug, Clone)]
+pub enum CredentialSource {
+    /// `AssumeRole`, by somebody who may.
+    Role {
+        /// The role's ARN.
+        arn: String,
+        /// What its trust policy wants to be told.
+        external_id: Option<String>,
+        /// How long the credentials last.
+        duration: Duration,
+        /// Who assumes it.
+        base: BaseSource,
+    },
+    /// One of the kinds that need nobody else.
+    Base(BaseSource),
+}
+
+/// Credentials that are found, not asked for.
+#[derive(Debug, Clone)]
+pub enum BaseSource {
+    /// Access keys of the account's own variables.
+    Keys(AccessKeys),
+    /// A profile.
+    Profile {
+        /// Its name.
+        name: String,
+        /// The file that it is in, where that is not AWS's own.
+        shared_credentials_file: Option<PathBuf>,
+    },
+    /// The process's default chain.
+    Default,
+}
+
+/// An access key whose parts do not print.
+#[derive(Debug, Clone)]
+pub struct AccessKeys {
+    id: SecretString,
+    secret: SecretString,
+    session_token: Option<SecretString>,
+}
+
+/// Why an account has no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCredentials {
+    /// Nothing applies.
+    #[error(
+        "account {account} has no credentials; set {stem}_account_access_key and {stem}_secret_access_key, or give it a role, a profile or credentials = \"default\" in the accounts file"
+    )]
+    Nothing {
+        /// The account.
+        account: String,
+        /// The stem of its variables.
+        stem: String,
+    },
+    /// A variable of a pair is not set.
+    #[error("account {account}: {missing} is not set")]
+    Variable {
+        /// The account.
+        account: String,
+        /// The variable.
+        missing: String,
+    },
+}
+
+impl CredentialSource {
+    /// Decides how to become `account`: by its role, its keys, its profile or the default chain,
+    /// in this order unless the accounts file says which. `partition` is the process's own, and
+    /// `variable` reads the environment.
+    pub fn choose(
+        account: &Account,
+        partition: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, NoCredentials> {
+        let role = || account.role_arn.clone().or_else(|| role_arn(account, partition));
+        let profile = || {
+            account.profile.clone().map(|name| BaseSource::Profile {
+                name,
+                shared_credentials_file: account.shared_credentials_file.clone(),
+            })
+        };
+        let keys = || AccessKeys::read(account, &variable).map(|keys| keys.map(BaseSource::Keys));
+        let nothing = || NoCredentials::Nothing {
+            account: account.name.to_string(),
+            stem: account.name.variable_stem(),
+        };
+        let assume = |arn| {
+            let base = keys()?.or_else(profile).unwrap_or(BaseSource::Default);
+            let duration = Duration::from_secs(account.duration_seconds.into());
+            Ok(Self::Role { arn, external_id: account.external_id.clone(), duration, base })
+        };
+        match account.credentials {
+            Some(CredentialKind::Role) => assume(role().ok_or_else(nothing)?),
+            Some(CredentialKind::Keys) => Ok(Self::Base(keys()?.ok_or_else(nothing)?)),
+            Some(CredentialKind::Profile) => Ok(Self::Base(profile().ok_or_else(nothing)?)),
+            Some(CredentialKind::Default) => Ok(Self::Base(BaseSource::Default)),
+            None => match role() {
+                Some(arn) => assume(arn),
+                None => Ok(Self::Base(keys()?.or_else(profile).ok_or_else(nothing)?)),
+            },
+        }
+    }
+
+    /// Builds the provider. `config` says how STS is reached, in which region, and what the
+    /// process's default chain is.
+    pub async fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
+        match self {
+            Self::Base(base) => base.provider(config),
+            Self::Role { arn, external_id, duration, base } => {
+                let mut role = AssumeRoleProvider::builder(arn)
+                    .configure(config)
+                    .session_name(SESSION_NAME)
+                    .session_length(*duration);
+                if let Some(external_id) = external_id {
+                    role = role.external_id(external_id);
+                }
+                SharedCredentialsProvider::new(role.build_from_provider(base.provider(config)).await)
+            }
+        }
+    }
+}
+
+impl fmt::Display for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role { arn, base, .. } => write!(f, "role {arn} by {base}"),
+            Self::Base(base) => base.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for BaseSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys(_) => f.write_str("access keys"),
+            Self::Profile { name, .. } => write!(f, "profile {name}"),
+            Self::Default => f.write_str("default chain"),
+        }
+    }
+}
+
+impl BaseSource {
+    fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
+        match self {
+            Self::Keys(keys) => SharedCredentialsProvider::new(keys.credentials()),
+            Self::Profile { name, shared_credentials_file } => {
+                // A profile may itself name a role, so that it has to be told where STS is asked.
+                let reach = ProviderConfig::without_region().with_region(config.region().cloned());
+                let mut profile =
+                    ProfileFileCredentialsProvider::builder().configure(&reach).profile_name(name);
+                if let Some(file) = shared_credentials_file {
+                    let files = EnvConfigFiles::builder()
+                        .include_default_config_file(true)
+                        .with_file(EnvConfigFileKind::Credentials, file);
+                    profile = profile.profile_files(files.build());
+                }
+                SharedCredentialsProvider::new(profile.build())
+            }
+            Self::Default => {
+                config.credentials_provider().expect("cannot fail: aws_config gives every process a chain")
+            }
+        }
+    }
+}
+
+impl AccessKeys {
+    /// The account's own variables; none where neither is set.
+    fn read(
+        account: &Account,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, NoCredentials> {
+        let stem = account.name.variable_stem();
+        let read = |name: &str| {
+            let name = format!("{stem}_{name}");
+            match variable(&name).filter(|value| !value.is_empty()) {
+                Some(value) => Ok(SecretString::from(value)),
+                None => Err(NoCredentials::Variable { account: account.name.to_string(), missing: name }),
+            }
+        };
+        match (read("account_access_key"), read("secret_access_key")) {
+            (Err(_), Err(_)) => Ok(None),
+            (id, secret) => {
+                Ok(Some(Self { id: id?, secret: secret?, session_token: read("session_token").ok() }))
+            }
+        }
+    }
+
+    fn credentials(&self) -> Credentials {
+        Credentials::new(
+            self.id.expose_secret(),
+            self.secret.expose_secret(),
+            self.session_token.as_ref().map(|token| token.expose_secret().to_owned()),
+            None,
+            "account variables",
+        )
+    }
+}
+
+/// The ARN of the role that an id and a role's name mean.
+fn role_arn(account: &Account, partition: &str) -> Option<String> {
+    let (id, role) = (account.id.as_ref()?, account.role_name.as_ref()?);
+    Some(format!("arn:{partition}:iam::{id}:role/{role}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Accounts;
+
+    fn choose(account: &str, variables: &[(&str, &str)]) -> Result<String, String> {
+        let text = format!("[[account]]\n{account}\n");
+        let accounts = Accounts::parse(&text).expect("valid");
+        let account = accounts.iter().next().expect("one account");
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        CredentialSource::choose(account, "aws", variable)
+            .map(|source| source.to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    const KEYS: [(&str, &str); 2] = [("a_b_account_access_key", "AKIA1"), ("a_b_secret_access_key", "s")];
+
+    #[test]
+    fn each_kind_alone() {
+        let role = "role arn:aws:iam::111111111111:role/r by default chain";
+        assert_eq!(choose("name='a'\nid='111111111111'\nrole_name='r'", &[]).as_deref(), Ok(role));
+        assert_eq!(choose("name='a'\nrole_arn='arn:aws:iam::111111111111:role/r'", &[]).as_deref(), Ok(role));
+        assert_eq!(choose("name='a-b'", &KEYS).as_deref(), Ok("access keys"));
+        assert_eq!(choose("name='a_b'", &KEYS).as_deref(), Ok("access keys"));
+        assert_eq!(choose("name='a'\nprofile='p'", &[]).as_deref(), Ok("profile p"));
+        assert_eq!(choose("name='a'\ncredentials='default'", &[]).as_deref(), Ok("default chain"));
+    }
+
+    #[test]
+    fn the_order_where_more_than_one_applies_and_the_choice_of_the_file() {
+        let all = "name='a-b'\nid='111111111111'\nrole_name='r'\nprofile='p'";
+        let role = "role arn:aws:iam::111111111111:role/r by";
+        assert_eq!(choose(all, &KEYS), Ok(format!("{role} access keys")));
+        assert_eq!(choose(all, &[]), Ok(format!("{role} profile p")));
+        let said = |kind: &str| choose(&format!("{all}\ncredentials='{kind}'"), &KEYS);
+        assert_eq!(said("keys").as_deref(), Ok("access keys"));
+        assert_eq!(said("profile").as_deref(), Ok("profile p"));
+        assert_eq!(said("default").as_deref(), Ok("default chain"));
+        assert_eq!(choose("name='a-b'\nprofile='p'", &KEYS).as_deref(), Ok("access keys"));
+    }
+
+    #[test]
+    fn never_the_process_itself_in_silence() {
+        let error = choose("name='a-b'\nid='111111111111'", &[]).expect_err("nothing applies");
+        assert!(error.contains("set a_b_account_access_key and a_b_secret_access_key"), "{error}");
+        let error = choose("name='a-b'\ncredentials='keys'\nprofile='p'", &[]).expect_err("no keys");
+        assert!(error.contains("has no credentials"), "{error}");
+        let error = choose("name='a-b'\nprofile='p'", &KEYS[..1]).expect_err("half a pair");
+        assert_eq!(error, "account a-b: a_b_secret_access_key is not set");
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let account = Account::named("a-b".parse().expect("a name"));
+        let variable = |name: &str| Some(format!("canary-{name}"));
+        let source = CredentialSource::choose(&account, "aws", variable).expect("keys");
+        assert!(!format!("{source:?} {source}").contains("canary"));
+    }
+}

@@ -1,0 +1,105 @@
+//! What every bucket of an account holds: bytes by storage class, and objects, once a day.
+//!
+//! S3 publishes both metrics once a day, best effort and one to two days late, at 00:00 UTC, in the
+//! bucket's own region. They count noncurrent versions and unfinished multipart uploads too.
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html>
+
+use super::{Cell, Column, Dataset, Discovery, Metric};
+
+pub(super) const DATASET: Dataset = Dataset {
+    name: "s3_daily_storage",
+    namespace: "AWS/S3",
+    discovery: Discovery::Buckets,
+    resource_dimension: "BucketName",
+    metrics: &[
+        Metric {
+            name: "BucketSizeBytes",
+            statistic: "Average",
+            dimension: "StorageType",
+            series: SIZES,
+            other: Some("size_other"),
+        },
+        Metric {
+            name: "NumberOfObjects",
+            statistic: "Average",
+            dimension: "StorageType",
+            series: &[("AllStorageTypes", "total_objects")],
+            other: None,
+        },
+    ],
+    period_seconds: 86_400,
+    columns: COLUMNS,
+};
+
+/// Every `StorageType` with its column. Two of them are older and newer names of one thing.
+const SIZES: &[(&str, &str)] = &[
+    ("StandardStorage", "size_standard"),
+    ("StandardIAStorage", "size_standard_ia"),
+    ("OneZoneIAStorage", "size_one_zone_ia"),
+    ("GlacierInstantRetrievalStorage", "size_glacier_instant"),
+    ("GlacierStorage", "size_glacier"),
+    ("DeepArchiveStorage", "size_deep_archive"),
+    ("ReducedRedundancyStorage", "size_reduced_redundancy"),
+    ("ExpressOneZoneStorage", "size_express_one_zone"),
+    ("IntelligentTieringFAStorage", "size_intelligent_tiering_fa"),
+    ("IntelligentTieringIAStorage", "size_intelligent_tiering_ia"),
+    ("IntelligentTieringAIAStorage", "size_intelligent_tiering_aia"),
+    ("IntelligentTieringAAStorage", "size_intelligent_tiering_aa"),
+    ("IntelligentTieringDAAStorage", "size_intelligent_tiering_daa"),
+    ("IntAAObjectOverhead", "size_intelligent_tiering_aa_object_overhead"),
+    ("IntAAS3ObjectOverhead", "size_intelligent_tiering_aa_s3_object_overhead"),
+    ("IntDAAObjectOverhead", "size_intelligent_tiering_daa_object_overhead"),
+    ("IntDAAS3ObjectOverhead", "size_intelligent_tiering_daa_s3_object_overhead"),
+    ("StandardIASizeOverhead", "size_standard_ia_size_overhead"),
+    ("StandardIAObjectOverhead", "size_standard_ia_object_overhead"),
+    ("OneZoneIASizeOverhead", "size_one_zone_ia_size_overhead"),
+    ("GlacierInstantRetrievalSizeOverhead", "size_glacier_instant_size_overhead"),
+    ("GlacierIRSizeOverhead", "size_glacier_instant_size_overhead"),
+    ("GlacierStagingStorage", "size_glacier_staging"),
+    ("GlacierObjectOverhead", "size_glacier_object_overhead"),
+    ("GlacierS3ObjectOverhead", "size_glacier_s3_object_overhead"),
+    ("DeepArchiveStagingStorage", "size_deep_archive_staging"),
+    ("DeepArchiveObjectOverhead", "size_deep_archive_object_overhead"),
+    ("DeepArchiveS3ObjectOverhead", "size_deep_archive_s3_object_overhead"),
+];
+
+const COLUMNS: &[Column] = &[
+    Column { name: "bucket_name", cell: Cell::Resource },
+    Column { name: "account_name", cell: Cell::AccountName },
+    Column { name: "creation_date", cell: Cell::CreationDate },
+    Column { name: "total_objects", cell: Cell::Measure },
+    Column { name: "size_standard", cell: Cell::Measure },
+    Column { name: "size_standard_ia", cell: Cell::Measure },
+    Column { name: "size_one_zone_ia", cell: Cell::Measure },
+    Column { name: "size_glacier_instant", cell: Cell::Measure },
+    Column { name: "size_glacier", cell: Cell::Measure },
+    Column { name: "size_deep_archive", cell: Cell::Measure },
+    Column { name: "size_reduced_redundancy", cell: Cell::Measure },
+    Column { name: "size_express_one_zone", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_fa", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_ia", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_aia", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_aa", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_daa", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_aa_object_overhead", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_aa_s3_object_overhead", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_daa_object_overhead", cell: Cell::Measure },
+    Column { name: "size_intelligent_tiering_daa_s3_object_overhead", cell: Cell::Measure },
+    Column { name: "size_standard_ia_size_overhead", cell: Cell::Measure },
+    Column { name: "size_standard_ia_object_overhead", cell: Cell::Measure },
+    Column { name: "size_one_zone_ia_size_overhead", cell: Cell::Measure },
+    Column { name: "size_glacier_instant_size_overhead", cell: Cell::Measure },
+    Column { name: "size_glacier_staging", cell: Cell::Measure },
+    Column { name: "size_glacier_object_overhead", cell: Cell::Measure },
+    Column { name: "size_glacier_s3_object_overhead", cell: Cell::Measure },
+    Column { name: "size_deep_archive_staging", cell: Cell::Measure },
+    Column { name: "size_deep_archive_object_overhead", cell: Cell::Measure },
+    Column { name: "size_deep_archive_s3_object_overhead", cell: Cell::Measure },
+    Column { name: "size_other", cell: Cell::Measure },
+    Column { name: "size_total", cell: Cell::Total("BucketSizeBytes") },
+    Column { name: "account_id", cell: Cell::AccountId },
+    Column { name: "region", cell: Cell::Region },
+    Column { name: "report_date", cell: Cell::ReportDate },
+    Column { name: "datapoint_date", cell: Cell::DatapointDate },
+    Column { name: "status", cell: Cell::Status },
+];

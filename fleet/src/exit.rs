@@ -1,0 +1,103 @@
+//! How a command of either binary ends, and the exit status that tells it.
+
+use std::process::ExitCode;
+
+use crate::{AwsError, ErrorKind};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const INCOMPLETE: u8 = 3;
+
+/// How a command ended that did what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left to do.
+    Done,
+    /// Not every account is complete.
+    Incomplete,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub enum CommandError {
+    /// The command line, the request or the configuration is wrong: trying again is no use.
+    Usage(anyhow::Error),
+    /// Anything else.
+    Failed(anyhow::Error),
+}
+
+impl CommandError {
+    /// A failure of whoever typed or configured.
+    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self::Usage(error.into())
+    }
+
+    /// What it means that something configured can't be read or opened: a wrong name is a wrong
+    /// configuration, a refusal or an outage of AWS is not.
+    pub fn at_start(error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        let of_aws = error.chain().find_map(|cause| cause.downcast_ref::<AwsError>());
+        match of_aws.map(|error| error.kind) {
+            None | Some(ErrorKind::NotFound) => Self::Usage(error),
+            Some(_) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<anyhow::Error> for CommandError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Prints what clap has to say, help included, and gives its status.
+#[must_use]
+pub fn of_clap(error: &clap::Error) -> ExitCode {
+    // Where neither stream can be written to, the status is all that is left to tell.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(USAGE).into()
+}
+
+/// Tells why a command failed, where it did, and gives the status.
+///
+/// Wrong usage is told as clap tells it, in plain text to whoever typed; a failure is logged.
+pub fn status(ended: Result<Outcome, CommandError>) -> ExitCode {
+    match ended {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => INCOMPLETE.into(),
+        Err(CommandError::Usage(error)) => {
+            tell(&error);
+            USAGE.into()
+        }
+        Err(CommandError::Failed(error)) => {
+            tracing::error!("{error:#}");
+            FAILED.into()
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "what is wrong with a command line is not a log line")]
+fn tell(error: &anyhow::Error) {
+    eprintln!("error: {error:#}\n\nFor more information, try '--help'.");
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    fn aws(kind: ErrorKind) -> anyhow::Error {
+        let error =
+            AwsError { operation: "s3:ListBucket", code: "Code".into(), message: String::new(), kind };
+        anyhow::Error::new(error).context("report bucket x")
+    }
+
+    #[test]
+    fn a_wrong_name_is_wrong_configuration_and_an_outage_is_not() {
+        assert!(matches!(CommandError::at_start(anyhow!("no file")), CommandError::Usage(_)));
+        assert!(matches!(CommandError::at_start(aws(ErrorKind::NotFound)), CommandError::Usage(_)));
+        assert!(matches!(CommandError::at_start(aws(ErrorKind::Transient)), CommandError::Failed(_)));
+        assert!(matches!(CommandError::at_start(aws(ErrorKind::Denied)), CommandError::Failed(_)));
+    }
+}

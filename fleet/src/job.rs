@@ -1,0 +1,238 @@
+//! The message on the work queue: one account, one dataset, one day.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::{
+    AccountName, Dataset, ReportDate, RunId,
+    account::{InvalidAccountName, shorten},
+    datasets,
+    date::DateError,
+    run_id::InvalidRunId,
+};
+
+/// The largest job, in bytes of JSON.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// The keys of a job that a passthrough attribute can't take.
+pub const RESERVED_KEYS: [&str; 4] = ["account_name", "date", "dataset", "run_id"];
+
+/// One account's part of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The account to report on.
+    pub account_name: AccountName,
+    /// The day to report, fixed before the job is sent, so that a duplicate gives the same report.
+    pub date: ReportDate,
+    /// What to report.
+    pub dataset: &'static Dataset,
+    /// The run that the job belongs to.
+    pub run_id: RunId,
+    /// Whatever else the request said, unchanged.
+    pub attributes: Map<String, Value>,
+}
+
+/// The message that brought a job, as far as the job's missing parts are taken from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// SQS's id of the message.
+    pub message_id: &'a str,
+    /// When the message was first sent.
+    pub sent_at: DateTime<Utc>,
+}
+
+/// Why a message is no job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// Over 64 KiB.
+    #[error("the job has {0} bytes; at most {MAX_BYTES} are taken")]
+    TooLarge(usize),
+    /// Not JSON, or nested too deep.
+    #[error("the job is not JSON: {0}")]
+    NotJson(String),
+    /// JSON, and not an object.
+    #[error("the job is {0}, not a JSON object such as {{\"account_name\":\"data\"}}")]
+    NotAnObject(&'static str),
+    /// No account.
+    #[error("the job has no account_name")]
+    NoAccountName,
+    /// A key of ours with a value that is no string.
+    #[error("the job's {key} is {found}, not a string")]
+    NotAString {
+        /// The key.
+        key: &'static str,
+        /// What kind of JSON stands there.
+        found: &'static str,
+    },
+    /// A name that could reach a key or a variable.
+    #[error(transparent)]
+    AccountName(#[from] InvalidAccountName),
+    /// A date that is none, or can't be reported.
+    #[error(transparent)]
+    Date(#[from] DateError),
+    /// A run id that could reach a key.
+    #[error(transparent)]
+    RunId(#[from] InvalidRunId),
+    /// A dataset that this version does not have.
+    #[error("dataset {0:?} is not known; this version has {names}", names = datasets::names())]
+    UnknownDataset(String),
+}
+
+impl Job {
+    /// Reads the body of a message.
+    ///
+    /// A body sent by hand needs an `account_name` and no more: the date is then what the producer
+    /// would have taken when the message was sent, and the run is named after the message.
+    pub fn parse(body: &str, envelope: Envelope<'_>) -> Result<Self, JobError> {
+        if body.len() > MAX_BYTES {
+            return Err(JobError::TooLarge(body.len()));
+        }
+        let mut object = match serde_json::from_str(body) {
+            Ok(Value::Object(object)) => object,
+            Ok(other) => return Err(JobError::NotAnObject(kind(&other))),
+            Err(error) => return Err(JobError::NotJson(error.to_string())),
+        };
+        let account_name = take(&mut object, "account_name")?.ok_or(JobError::NoAccountName)?.parse()?;
+        let date = match take(&mut object, "date")? {
+            Some(text) => text.parse()?,
+            None => ReportDate::default_at(envelope.sent_at)?,
+        };
+        let dataset = match take(&mut object, "dataset")? {
+            Some(name) => Dataset::find(&name).ok_or_else(|| JobError::UnknownDataset(shorten(&name)))?,
+            None => datasets::DEFAULT,
+        };
+        let run_id = match take(&mut object, "run_id")? {
+            Some(text) => text.parse()?,
+            None => RunId::manual(envelope.message_id),
+        };
+        Ok(Self { account_name, date, dataset, run_id, attributes: object })
+    }
+
+    /// The body of the message: our keys first, then the attributes as they came.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let mut object = Map::new();
+        object.insert("account_name".into(), self.account_name.as_str().into());
+        object.insert("date".into(), self.date.to_string().into());
+        object.insert("dataset".into(), self.dataset.name.into());
+        object.insert("run_id".into(), self.run_id.as_str().into());
+        object.extend(self.attributes.clone());
+        // SQS refuses two characters that JSON allows; they can stand in a string only, escaped.
+        // Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+        Value::Object(object).to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+    }
+}
+
+fn take(object: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, JobError> {
+    // Not `remove`, which would let the last attribute take the removed one's place.
+    match object.shift_remove(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(JobError::NotAString { key, found: kind(&other) }),
+    }
+}
+
+/// What kind of JSON a value is, for messages.
+#[must_use]
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(body: &str) -> Result<Job, JobError> {
+        let sent_at = "2026-11-21T10:00:00Z".parse().expect("a moment");
+        Job::parse(body, Envelope { message_id: "0a1b2c3d-4e5f", sent_at })
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let body = r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-1","ticket":"OPS-7","deep":{"b":1,"a":[null,1.5]}}"#;
+        assert_eq!(parse(body).expect("a job").body(), body);
+    }
+
+    #[test]
+    fn a_job_sent_by_hand_needs_an_account_only() {
+        let job = parse(r#"{"account_name":"data"}"#).expect("a job");
+        assert_eq!(job.date.to_string(), "2026-11-01");
+        assert_eq!(job.dataset.name, "s3_daily_storage");
+        assert_eq!(job.run_id.as_str(), "manual-0a1b2c3d");
+        assert!(job.attributes.is_empty());
+    }
+
+    #[test]
+    fn refuses_each_kind_of_bad_message() {
+        let deep = format!("{{\"account_name\":\"data\",\"x\":{}{}}}", "[".repeat(500), "]".repeat(500));
+        let large = format!("{{\"account_name\":\"data\",\"x\":\"{}\"}}", "x".repeat(MAX_BYTES));
+        let cases = [
+            ("", "not JSON"),
+            ("{", "not JSON"),
+            (&deep, "recursion limit"),
+            (&large, "at most 65536"),
+            ("[]", "a list, not a JSON object"),
+            ("{}", "no account_name"),
+            (r#"{"account_name":7}"#, "account_name is a number, not a string"),
+            (r#"{"account_name":null}"#, "account_name is null"),
+            (r#"{"account_name":"../x"}"#, "not well-formed"),
+            (r#"{"account_name":"data","date":"2026-02-30"}"#, "not a calendar day"),
+            (r#"{"account_name":"data","dataset":"ec2"}"#, "this version has s3_daily_storage"),
+            (r#"{"account_name":"data","run_id":"a/b"}"#, "run id"),
+        ];
+        for (body, expected) in cases {
+            let error = parse(body).expect_err(body).to_string();
+            assert!(error.contains(expected), "{error:?} should say {expected:?}");
+        }
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_are_escaped() {
+        let job =
+            parse(r#"{"account_name":"data","date":"2026-11-01","run_id":"r","x":"\uffff\ufffe\u0001é"}"#)
+                .expect("a job");
+        assert!(job.body().ends_with(r#""x":"\uffff\ufffe\u0001é"}"#), "{}", job.body());
+        assert_eq!(parse(&job.body()).expect("its own body"), job);
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(".*", inner, 0..4).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_job_or_an_error(body in ".*") {
+            let _ = parse(&body);
+        }
+
+        #[test]
+        fn attributes_pass_through_unchanged(attributes in prop::collection::btree_map("[a-z]{5,9}_x", any_json(), 0..5)) {
+            let mut object = json!({"account_name": "data", "date": "2026-11-01"});
+            object.as_object_mut().expect("an object").extend(attributes.clone());
+            let job = parse(&object.to_string()).expect("a job");
+            prop_assert_eq!(json!(job.attributes), json!(attributes));
+            prop_assert_eq!(parse(&job.body()).expect("its own body"), job);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What the `producer` and the `worker` of cloudwatch-fleet share, and no more: the words of the
+//! contract (account, date, dataset, job, run, report) as types, and how both reach AWS.
+//!
+//! A value of one of these types is valid: [`AccountName`], [`AccountId`], [`RunId`] and
+//! [`ReportDate`] are checked once, at the door, and never again inside.
+
+pub mod account;
+pub mod accounts;
+pub mod aws;
+pub mod aws_error;
+pub mod credentials;
+pub mod datasets;
+pub mod date;
+pub mod deployment;
+pub mod exit;
+pub mod job;
+pub mod manifest;
+pub mod output;
+pub mod queue;
+pub mod report;
+pub mod report_bucket;
+pub mod report_key;
+pub mod run_id;
+pub mod telemetry;
+
+pub use account::{AccountId, AccountName};
+pub use accounts::{Account, Accounts};
+pub use aws_error::{AwsError, ErrorKind};
+pub use datasets::Dataset;
+pub use date::ReportDate;
+pub use job::Job;
+pub use report_key::KeyTemplate;
+pub use run_id::RunId;
+
+/// The version that reports, manifests and dead letters name as their author.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

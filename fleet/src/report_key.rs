@@ -1,0 +1,328 @@
+//! Where in the report bucket a report lies: a key that depends on the job alone, so that a
+//! duplicate of a job writes the same object.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+
+use chrono::Datelike;
+
+use crate::{AccountId, Accounts, Dataset, Job};
+
+/// Hive-style, so that Athena and Spark read the partitions off the key.
+pub const DEFAULT_TEMPLATE: &str = "{dataset}/report_date={date}/account_name={account}/report.csv";
+
+/// What `--key-template` says of itself, in both binaries.
+pub const HELP: &str = "Where in the bucket reports lie. Placeholders: {dataset} {date} {year} {month} {day} {account} {account_id} {run_id}";
+
+/// Where the runs' manifests lie; no report may.
+pub const MANIFEST_PREFIX: &str = "runs/";
+
+/// The longest S3 key, in bytes.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// A key with placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyTemplate {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Field(Field),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Dataset,
+    Date,
+    Year,
+    Month,
+    Day,
+    Account,
+    AccountId,
+    RunId,
+}
+
+const FIELDS: [(&str, Field); 8] = [
+    ("dataset", Field::Dataset),
+    ("date", Field::Date),
+    ("year", Field::Year),
+    ("month", Field::Month),
+    ("day", Field::Day),
+    ("account", Field::Account),
+    ("account_id", Field::AccountId),
+    ("run_id", Field::RunId),
+];
+
+/// Why a template, or a key made from it, can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// A placeholder that does not exist.
+    #[error(
+        "key template {template:?}: {{{field}}} is not known; use {{dataset}} {{date}} {{year}} {{month}} {{day}} {{account}} {{account_id}} {{run_id}}"
+    )]
+    UnknownField {
+        /// The whole template.
+        template: String,
+        /// What stands between the braces.
+        field: String,
+    },
+    /// A brace without its other half.
+    #[error("key template {0:?}: a brace has no counterpart; write placeholders as {{account}}")]
+    Unbalanced(String),
+    /// A key that S3 or our own layout has no place for.
+    #[error("key template {template:?}: {why}")]
+    Unusable {
+        /// The whole template.
+        template: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Two jobs of one run would write one object.
+    #[error("key template {template:?}: two jobs of one run would meet in one key; add {{{add}}}")]
+    Meet {
+        /// The whole template.
+        template: String,
+        /// A placeholder that tells them apart.
+        add: &'static str,
+    },
+    /// Two accounts that are not told apart, by name.
+    #[error(
+        "key template {template:?}: accounts {first} and {second} have one id and would meet in one key; add {{account}}"
+    )]
+    OneId {
+        /// The whole template.
+        template: String,
+        /// An account.
+        first: String,
+        /// Another with the same id.
+        second: String,
+    },
+    /// `{account_id}` without knowing every account's.
+    #[error(
+        "key template {template:?}: {{account_id}} needs the id of every account, and {missing}; add `id` in the accounts file, or use {{account}}"
+    )]
+    NoAccountId {
+        /// The whole template.
+        template: String,
+        /// Which is not known.
+        missing: String,
+    },
+}
+
+impl KeyTemplate {
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Refuses a template under which two jobs of one run, or of these accounts and datasets,
+    /// could write one object.
+    pub fn check(&self, accounts: &Accounts, datasets: &[&Dataset]) -> Result<(), KeyError> {
+        let template = || self.text.clone();
+        if self.has(Field::AccountId) {
+            if !accounts.is_listed() {
+                return Err(KeyError::NoAccountId {
+                    template: template(),
+                    missing: "no accounts file tells them".into(),
+                });
+            }
+            if let Some(account) = accounts.iter().find(|account| account.id.is_none()) {
+                return Err(KeyError::NoAccountId {
+                    template: template(),
+                    missing: format!("account {} has none", account.name),
+                });
+            }
+        }
+        if !self.has(Field::Account) {
+            if !self.has(Field::AccountId) {
+                return Err(KeyError::Meet { template: template(), add: "account" });
+            }
+            let mut names = HashMap::new();
+            for account in accounts.iter() {
+                if let Some(first) = names.insert(&account.id, &account.name) {
+                    return Err(KeyError::OneId {
+                        template: template(),
+                        first: first.to_string(),
+                        second: account.name.to_string(),
+                    });
+                }
+            }
+        }
+        if datasets.len() > 1 && !self.has(Field::Dataset) {
+            return Err(KeyError::Meet { template: template(), add: "dataset" });
+        }
+        Ok(())
+    }
+
+    /// The key of a job's report.
+    ///
+    /// # Errors
+    /// [`KeyError::NoAccountId`] where the template wants an id that is not given, and
+    /// [`KeyError::Unusable`] where the key would be longer than S3 takes.
+    pub fn key(&self, job: &Job, account_id: Option<&AccountId>) -> Result<String, KeyError> {
+        let day = job.date.day();
+        let mut key = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => key.push_str(text),
+                Part::Field(Field::Dataset) => key.push_str(job.dataset.name),
+                Part::Field(Field::Date) => key.push_str(&job.date.to_string()),
+                Part::Field(Field::Year) => key.push_str(&format!("{:04}", day.year())),
+                Part::Field(Field::Month) => key.push_str(&format!("{:02}", day.month())),
+                Part::Field(Field::Day) => key.push_str(&format!("{:02}", day.day())),
+                Part::Field(Field::Account) => key.push_str(job.account_name.as_str()),
+                Part::Field(Field::RunId) => key.push_str(job.run_id.as_str()),
+                Part::Field(Field::AccountId) => {
+                    key.push_str(account_id.map(AccountId::as_str).ok_or_else(|| KeyError::NoAccountId {
+                        template: self.text.clone(),
+                        missing: format!("account {} has none", job.account_name),
+                    })?);
+                }
+            }
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(self.unusable("it gives a key of more than 1,024 bytes"));
+        }
+        Ok(key)
+    }
+
+    fn has(&self, field: Field) -> bool {
+        self.parts.contains(&Part::Field(field))
+    }
+
+    fn unusable(&self, why: &'static str) -> KeyError {
+        KeyError::Unusable { template: self.text.clone(), why }
+    }
+}
+
+impl Default for KeyTemplate {
+    fn default() -> Self {
+        DEFAULT_TEMPLATE.parse().expect("cannot fail: a test reads it")
+    }
+}
+
+impl FromStr for KeyTemplate {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (literal, field) = match rest.split_once('{') {
+                None => (rest, None),
+                Some((literal, after)) => {
+                    let (name, after) =
+                        after.split_once('}').ok_or_else(|| KeyError::Unbalanced(text.into()))?;
+                    (literal, Some((name, after)))
+                }
+            };
+            if literal.contains('}') {
+                return Err(KeyError::Unbalanced(text.into()));
+            }
+            if !literal.is_empty() {
+                parts.push(Part::Literal(literal.to_owned()));
+            }
+            let Some((name, after)) = field else { break };
+            let (_, field) = FIELDS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+                KeyError::UnknownField { template: text.to_owned(), field: name.to_owned() }
+            })?;
+            parts.push(Part::Field(*field));
+            rest = after;
+        }
+        let template = Self { text: text.to_owned(), parts };
+        if text.is_empty() {
+            Err(template.unusable("it is empty"))
+        } else if text.starts_with('/') {
+            Err(template.unusable("a key that begins with '/' is a folder without a name in S3's console"))
+        } else if text.starts_with(MANIFEST_PREFIX) {
+            Err(template.unusable("'runs/' holds the manifests of the runs; choose another beginning"))
+        } else if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
+            Err(template.unusable("a key takes printable ASCII only"))
+        } else {
+            Ok(template)
+        }
+    }
+}
+
+impl fmt::Display for KeyTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RunId, datasets};
+
+    fn job(account: &str) -> Job {
+        Job {
+            account_name: account.parse().expect("a name"),
+            date: "2026-11-01".parse().expect("a date"),
+            dataset: datasets::DEFAULT,
+            run_id: "r1".parse::<RunId>().expect("a run id"),
+            attributes: serde_json::Map::new(),
+        }
+    }
+
+    fn accounts(text: &str) -> Accounts {
+        Accounts::parse(text).expect("an accounts file")
+    }
+
+    #[test]
+    fn the_default_is_hive_style() {
+        let key = KeyTemplate::default().key(&job("data"), None).expect("a key");
+        assert_eq!(key, "s3_daily_storage/report_date=2026-11-01/account_name=data/report.csv");
+    }
+
+    #[test]
+    fn the_layout_of_the_lambdas_it_replaces() {
+        let template: KeyTemplate =
+            "{year}/{year}-{month}/{year}-{month}-{account}.csv".parse().expect("valid");
+        assert_eq!(template.key(&job("data"), None).expect("a key"), "2026/2026-11/2026-11-data.csv");
+        assert_eq!(template.check(&Accounts::default(), &[datasets::DEFAULT]), Ok(()));
+    }
+
+    #[test]
+    fn refuses_what_is_no_template() {
+        for (text, expected) in [
+            ("", "empty"),
+            ("/x/{account}", "begins with '/'"),
+            ("runs/{account}", "manifests"),
+            ("{acount}.csv", "{acount} is not known"),
+            ("{account", "counterpart"),
+            ("account}", "counterpart"),
+            ("é/{account}", "ASCII"),
+        ] {
+            let error = text.parse::<KeyTemplate>().expect_err(text).to_string();
+            assert!(error.contains(expected), "{error:?} should say {expected:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_template_in_which_two_jobs_meet() {
+        let check = |template: &str, accounts: &Accounts, datasets: &[&Dataset]| {
+            let checked = template.parse::<KeyTemplate>().expect("valid").check(accounts, datasets);
+            checked.map_err(|error| error.to_string())
+        };
+        let none = Accounts::default();
+        let one = [datasets::DEFAULT];
+        let error = check("{date}.csv", &none, &one).expect_err("no account");
+        assert!(error.ends_with("add {account}"), "{error}");
+        let error =
+            check("{date}/{account}.csv", &none, &[datasets::DEFAULT, datasets::DEFAULT]).expect_err("two");
+        assert!(error.ends_with("add {dataset}"), "{error}");
+        assert!(check("{account_id}.csv", &none, &one).expect_err("no file").contains("no accounts file"));
+
+        let partly = accounts("[[account]]\nname='a'\nid='111111111111'\n[[account]]\nname='b'\n");
+        assert!(check("{account_id}.csv", &partly, &one).expect_err("no id").contains("account b has none"));
+        assert!(check("{account_id}-{account}.csv", &partly, &one).is_err());
+        let twice =
+            accounts("[[account]]\nname='a'\nid='111111111111'\n[[account]]\nname='b'\nid='111111111111'\n");
+        assert!(check("{account_id}.csv", &twice, &one).expect_err("one id").contains("a and b have one id"));
+        assert_eq!(check("{account_id}-{account}.csv", &twice, &one), Ok(()));
+    }
+}

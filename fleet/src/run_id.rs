@@ -1,0 +1,133 @@
+//! Which run a job and its report belong to.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::account::shorten;
+
+/// The longest run id, in characters.
+const MAX_LENGTH: usize = 64;
+
+/// The name of a run: `^[A-Za-z0-9._-]{1,64}$`.
+///
+/// The producer's are `UUIDv7`, so that their order as text is their order in time. A job sent by
+/// hand without one gets `manual-` and the beginning of its message id; such a run has no place in
+/// time, and is neither earlier nor later than another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+/// A text that is no run id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("run id {0:?} is not well-formed; it takes 1 to 64 letters, digits, '.', '_' and '-'")]
+pub struct InvalidRunId(String);
+
+impl RunId {
+    /// Names a new run, later than every run named before it.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7().to_string())
+    }
+
+    /// Names the run of a job that was sent by hand, after its message: the first eight letters
+    /// and digits of the message id, so that each delivery of the message gives the same name.
+    #[must_use]
+    pub fn manual(message_id: &str) -> Self {
+        let stem: String = message_id.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        Self(format!("manual-{stem}"))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is `other`, or a run that the producer began after `other`.
+    #[must_use]
+    pub fn is_or_follows(&self, other: &Self) -> bool {
+        self == other || self.follows(other)
+    }
+
+    /// Whether this is a run that the producer began after `other`; false where either has no
+    /// place in time.
+    #[must_use]
+    pub fn follows(&self, other: &Self) -> bool {
+        match (self.time_ordered(), other.time_ordered()) {
+            (Some(this), Some(other)) => this > other,
+            _ => false,
+        }
+    }
+
+    fn time_ordered(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok().filter(|id| id.get_version_num() == 7)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = InvalidRunId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = (1..=MAX_LENGTH).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidRunId(shorten(text))) }
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = InvalidRunId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_ids_sort_by_time() {
+        let ids: Vec<_> = (0..1000).map(|_| RunId::generate()).collect();
+        assert!(ids.windows(2).all(|pair| pair[1].follows(&pair[0]) && !pair[0].follows(&pair[1])));
+        assert!(ids.windows(2).all(|pair| pair[1].as_str() > pair[0].as_str()));
+        assert!(ids[0].is_or_follows(&ids[0]));
+    }
+
+    #[test]
+    fn a_manual_run_has_no_place_in_time() {
+        let manual = RunId::manual("e2f1c0de-1111-2222-3333-444455556666");
+        let run = RunId::generate();
+        assert_eq!(manual.as_str(), "manual-e2f1c0de");
+        assert!(!manual.follows(&run) && !run.follows(&manual));
+        assert!(manual.is_or_follows(&manual));
+    }
+
+    #[test]
+    fn a_manual_run_is_well_formed_whatever_the_message_id() {
+        for id in ["", "../../..", "é\n", "0123456789"] {
+            assert!(RunId::manual(id).as_str().parse::<RunId>().is_ok(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_could_reach_a_key() {
+        for text in ["", "a/b", "a b", "a\n", &"x".repeat(65)] {
+            assert!(text.parse::<RunId>().is_err(), "{text:?}");
+        }
+    }
+}

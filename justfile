@@ -1,0 +1,42 @@
+# The gate and the daily tasks. `just` lists them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+_default:
+    @just --list
+
+# All that must hold before a commit; the same here and in CI.
+check: fmt clippy test docs deny
+
+# The formatting is rustfmt's.
+fmt:
+    cargo fmt --all --check
+
+# No warning, in no target.
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Everything that needs nothing but Rust.
+test:
+    cargo test --workspace --locked
+
+# The documentation builds, and its links lead somewhere.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+# Licences, sources and banned crates.
+deny:
+    cargo deny --locked check bans licenses sources
+
+# Known vulnerabilities and unmaintained crates; needs the network.
+audit:
+    cargo deny --locked check advisories
+
+# The same contract and the same reports on an emulator that others wrote; needs Python and PyPI.
+second-opinion:
+    tests/local-aws/second-opinion.sh
+    tests/local-aws/second-opinion.sh cargo test --locked -p e2e --test ministack
+
+# The whole fleet on this machine, with no AWS account.
+demo:
+    cargo run --bin demo

@@ -1,0 +1,233 @@
+//! Passthrough attributes: whatever a request says beyond the keys that it is made of.
+//!
+//! They are carried unchanged, type and all. What looks like a misspelt key is refused, since a
+//! request whose `acount_name` were taken for an attribute would run every account.
+
+use fleet::job::kind;
+use serde_json::{Map, Value};
+
+/// The keys that a request is made of, each with the flag that sets it.
+const KNOWN_KEYS: [(&str, &str); 4] = [
+    ("account_name", "--account-name"),
+    ("account_names", "--account-name"),
+    ("date", "--date"),
+    ("dataset", "--dataset"),
+];
+
+/// The key that the producer itself sets in every job.
+const RESERVED: &str = "run_id";
+
+/// How close to a known key a name is taken for a slip.
+const SLIP: usize = 2;
+
+/// The attributes of a request, those of the flags added to those of its text, with every fault
+/// added to `faults`.
+pub(crate) fn merge(
+    text: Map<String, Value>,
+    flags: &[String],
+    faults: &mut Vec<String>,
+) -> Map<String, Value> {
+    let mut meant = Map::new();
+    for flag in flags {
+        match parse(flag) {
+            Ok((name, _)) if meant.contains_key(&name) => {
+                faults.push(format!("--attribute {name:?} stands twice; leave one out"));
+            }
+            Ok((name, value)) => {
+                meant.insert(name, value);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    for (name, value) in &text {
+        if name == RESERVED {
+            faults.push(reserved());
+        } else if !meant.contains_key(name)
+            && let Some(known) = slip_of(name)
+        {
+            faults.push(format!(
+                "attribute {name:?} looks like {known}; correct it, or say that it is meant with {}",
+                as_flag(name, value)
+            ));
+        }
+    }
+    let mut merged = text;
+    merged.extend(meant);
+    for (name, value) in &merged {
+        if let Some(number) = lossy_number(value) {
+            faults.push(format!(
+                "attribute {name:?}: {number} has more digits than a number keeps; write it as a string"
+            ));
+        }
+    }
+    merged
+}
+
+/// Reads `KEY=VALUE`, which is a string, or `KEY:=JSON`.
+fn parse(flag: &str) -> Result<(String, Value), String> {
+    let (name, text) = flag.split_once('=').ok_or_else(|| {
+        format!("--attribute {flag:?} has no '='; write KEY=VALUE for a string, or KEY:=JSON for any JSON")
+    })?;
+    let (name, value) = match name.strip_suffix(':') {
+        None => (name, Value::from(text)),
+        Some(name) => match serde_json::from_str(text) {
+            Ok(value) => (name, value),
+            Err(error) => {
+                return Err(format!(
+                    "--attribute {flag:?}: what follows ':=' is not JSON ({error}); for a string write {name}={text}"
+                ));
+            }
+        },
+    };
+    if name.is_empty() {
+        return Err(format!("--attribute {flag:?} has no name before its '='"));
+    }
+    if name == RESERVED {
+        return Err(reserved());
+    }
+    match KNOWN_KEYS.iter().find(|(key, _)| *key == name) {
+        Some((key, flag)) => Err(format!("{key} is not an attribute; set it with {flag}")),
+        None => Ok((name.to_owned(), value)),
+    }
+}
+
+fn reserved() -> String {
+    format!("attribute {RESERVED} is reserved, since the producer names the run; leave it out")
+}
+
+/// The key that a name is within two edits of, the nearest where there are two. Capitals make no difference: `Account_Names` is no
+/// less a slip.
+fn slip_of(name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase();
+    KNOWN_KEYS
+        .iter()
+        .map(|(key, _)| *key)
+        .chain([RESERVED])
+        .map(|key| (strsim::osa_distance(&name, key), key))
+        .filter(|(edits, _)| *edits <= SLIP)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, key)| key)
+}
+
+/// The flag that sets this attribute to this value, as it is typed into a shell.
+fn as_flag(name: &str, value: &Value) -> String {
+    let flag = match value {
+        Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}:={other}"),
+    };
+    if flag.len() <= 80 && !flag.contains(['\'', '\n']) {
+        format!("--attribute '{flag}'")
+    } else {
+        format!("--attribute, which sets it to {} too", kind(value))
+    }
+}
+
+/// A whole number beyond 64 bits in a value: it is kept as the nearest floating-point number, hence
+/// not unchanged.
+fn lossy_number(value: &Value) -> Option<String> {
+    const BITS_64: f64 = 18_446_744_073_709_551_616.0;
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| number.is_f64())?;
+            (float.fract() == 0.0 && (float.abs() >= BITS_64)).then(|| number.to_string())
+        }
+        Value::Array(values) => values.iter().find_map(lossy_number),
+        Value::Object(members) => members.values().find_map(lossy_number),
+        Value::Null | Value::Bool(_) | Value::String(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn merged(text: &Value, flags: &[&str]) -> Result<Value, Vec<String>> {
+        let text = text.as_object().cloned().expect("an object");
+        let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let mut faults = Vec::new();
+        let merged = merge(text, &flags, &mut faults);
+        if faults.is_empty() {
+            Ok(merged.into())
+        } else {
+            Err(faults)
+        }
+    }
+
+    #[test]
+    fn a_flag_adds_or_replaces_and_keeps_the_order() {
+        let merged = merged(
+            &json!({"ticket": "OPS-7", "n": 1}),
+            &["n:=[1.50, null]", "url=a=b", "empty=", "ticket=OPS-8"],
+        )
+        .expect("valid");
+        assert_eq!(
+            merged.to_string(),
+            r#"{"ticket":"OPS-8","n":[1.5,null],"url":"a=b","empty":""}"#
+        );
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_unless_it_is_said_to_be_meant() {
+        for (name, key) in [
+            ("acount_name", "account_name"),
+            ("account_nmae", "account_name"),
+            ("account-names", "account_names"),
+            ("accountName", "account_name"),
+            ("DATE", "date"),
+            ("rate", "date"),
+            ("data", "date"),
+            ("datasets", "dataset"),
+            ("runid", "run_id"),
+        ] {
+            let faults = merged(&json!({name: "x"}), &[]).expect_err(name);
+            let expected = format!(
+                "attribute {name:?} looks like {key}; correct it, or say that it is meant with --attribute '{name}=x'"
+            );
+            assert_eq!(faults, [expected]);
+            let flag = format!("{name}=x");
+            assert_eq!(merged(&json!({name: "x"}), &[&flag]), Ok(json!({name: "x"})));
+        }
+        for name in ["ticket", "region", "team", "run", "account", ""] {
+            assert!(merged(&json!({name: 1}), &[]).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reserved_name_is_refused_however_it_is_given() {
+        let expected = ["attribute run_id is reserved, since the producer names the run; leave it out"];
+        assert_eq!(
+            merged(&json!({"run_id": "r"}), &[]).expect_err("reserved"),
+            expected
+        );
+        assert_eq!(merged(&json!({}), &["run_id=r"]).expect_err("reserved"), expected);
+    }
+
+    #[test]
+    fn each_bad_flag_says_how_to_write_it() {
+        for (flag, expected) in [
+            ("ticket", "has no '='; write KEY=VALUE"),
+            ("=x", "has no name"),
+            (":=1", "has no name"),
+            ("n:=one", "for a string write n=one"),
+            ("date=2026-01-01", "date is not an attribute; set it with --date"),
+            ("account_names=x", "set it with --account-name"),
+        ] {
+            let faults = merged(&json!({}), &[flag]).expect_err(flag);
+            assert!(faults[0].contains(expected), "{faults:?} should say {expected}");
+        }
+        let faults = merged(&json!({}), &["a=1", "a=2"]).expect_err("twice");
+        assert_eq!(faults, ["--attribute \"a\" stands twice; leave one out"]);
+    }
+
+    #[test]
+    fn a_number_that_would_lose_digits_is_refused() {
+        let text: Value = serde_json::from_str(r#"{"id": [123456789012345678901]}"#).expect("JSON");
+        let faults = merged(&text, &[]).expect_err("too many digits");
+        assert!(faults[0].ends_with("write it as a string"), "{faults:?}");
+        let text: Value =
+            serde_json::from_str(r#"{"id": 18446744073709551615, "share": 0.1}"#).expect("JSON");
+        assert_eq!(merged(&text, &[]), Ok(text));
+    }
+}

@@ -1,0 +1,66 @@
+//! The command line. Every flag has an environment variable.
+
+use clap::Parser;
+use fleet::telemetry::LogFormat;
+
+use crate::commands::Command;
+
+/// Sends one job an account to the worker fleet, and tells what became of each.
+///
+/// A run collects the CloudWatch metrics of one day for every account asked for: the producer puts a
+/// job for each on the work queue, the workers turn each job into a report in the report bucket.
+#[derive(Debug, Parser)]
+#[command(name = "producer", version, after_long_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How log lines are written to standard error [default: text on a terminal, else json].
+    #[arg(
+        long,
+        global = true,
+        env = "FLEET_LOG_FORMAT",
+        value_name = "FORMAT",
+        display_order = 100
+    )]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111111111111/jobs
+  export FLEET_REPORT_BUCKET=my-reports
+  producer run --account-name data --dry-run   # what would be sent, and what it costs
+  producer run --account-name data --wait      # send it, and follow it to the end
+  producer status                              # how the latest run stands
+
+Exit status:
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  3  status, or run --wait: not every account is complete";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        for command in Cli::command().get_subcommands() {
+            for arg in command.get_arguments() {
+                let id = arg.get_id();
+                let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
+                let expected = format!("FLEET_{}", id.as_str().to_uppercase());
+                assert_eq!(variable, Some(expected), "{} {id}", command.get_name());
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! `producer run`: expands a request, sends its jobs, and follows them where asked.
+
+mod dry;
+mod sent;
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use chrono::Utc;
+use clap::{Args, builder::BoolishValueParser};
+use fleet::{
+    Accounts, Job, KeyTemplate, RunId, VERSION,
+    manifest::{JobState, Manifest},
+    report_bucket::ReportBucket,
+    report_key::DEFAULT_TEMPLATE,
+};
+use tokio::time::Instant;
+
+use super::status::outcome_of;
+use crate::{
+    deployment::{self, Deployment, Queue},
+    exit::{Failure, Outcome},
+    expand::{PlannedJob, expand},
+    follow::{COUNTS_LAG, Ended, Follower},
+    manifests,
+    output::Format,
+    progress::Progress,
+    publish::{Published, publish},
+    reports,
+    request::{Flags, Request, Source, Surroundings},
+    status::RunStatus,
+};
+
+/// Sends one job for each account and dataset of a request.
+///
+/// A request is a JSON object, such as {"account_name": ["data"], "date": "2026-11-01", "ticket":
+/// "OPS-7"}; without one it is {}. Absent keys mean the default accounts, the first day of the
+/// current month and s3_daily_storage; any other key is an attribute that every job carries
+/// unchanged. Flags override the request. Nothing is sent unless all of it is valid.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
+#[expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "these comments are the help that people read in a terminal"
+)]
+pub(crate) struct RunArgs {
+    /// The file with the request; - is standard input.
+    #[arg(long, env = "FLEET_REQUEST", value_name = "FILE|-")]
+    request: Option<String>,
+
+    /// An account to report on; may be repeated, or be a list with commas.
+    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
+    account_name: Vec<String>,
+
+    /// The UTC day to report, YYYY-MM-DD [default: the first day of the current month].
+    #[arg(long, env = "FLEET_DATE", value_name = "DATE")]
+    date: Option<String>,
+
+    /// What to report of each account; may be repeated [default: s3_daily_storage].
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", value_delimiter = ',')]
+    dataset: Vec<String>,
+
+    /// An attribute that every job carries: KEY=VALUE is a string, KEY:=JSON any JSON; may be
+    /// repeated, while the variable holds one.
+    #[arg(long, env = "FLEET_ATTRIBUTE", value_name = "KEY=VALUE|KEY:=JSON")]
+    attribute: Vec<String>,
+
+    /// Send jobs for those accounts alone that have no complete report of the day, or one with late
+    /// rows: what completes a run that was interrupted, or a month two days after its first run.
+    #[arg(long, env = "FLEET_ONLY_INCOMPLETE", value_parser = BoolishValueParser::new())]
+    only_incomplete: bool,
+
+    /// Show the jobs and what they cost; send nothing, write nothing, need no queue.
+    #[arg(long, env = "FLEET_DRY_RUN", value_parser = BoolishValueParser::new())]
+    dry_run: bool,
+
+    /// Follow the run until nothing more is expected to happen, and tell how it stands; Ctrl-C ends
+    /// the following, and the run goes on.
+    #[arg(long, env = "FLEET_WAIT", value_parser = BoolishValueParser::new())]
+    wait: bool,
+
+    /// How long to wait at most, such as 30m or 2h; the run goes on after that.
+    #[arg(
+        long,
+        env = "FLEET_WAIT_TIMEOUT",
+        value_name = "DURATION",
+        requires = "wait",
+        value_parser = humantime::parse_duration
+    )]
+    wait_timeout: Option<Duration>,
+
+    /// How the answer is written to standard output.
+    #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    #[command(flatten)]
+    deployment: Deployment,
+
+    /// The accounts file: a path, or s3://bucket/key. Without one, any well-formed name is sent.
+    #[arg(
+        long,
+        env = "FLEET_ACCOUNTS",
+        value_name = "FILE",
+        help_heading = "Deployment"
+    )]
+    accounts: Option<String>,
+
+    /// The accounts of a request that names none, with commas; beats `default` in the accounts file.
+    #[arg(
+        long,
+        env = "FLEET_DEFAULT_ACCOUNTS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        help_heading = "Deployment"
+    )]
+    default_accounts: Vec<String>,
+
+    /// Where a report lies in the bucket, made of {dataset} {date} {year} {month} {day} {account}
+    /// {account_id} {run_id}.
+    #[arg(
+        long,
+        env = "FLEET_KEY_TEMPLATE",
+        value_name = "TEMPLATE",
+        default_value = DEFAULT_TEMPLATE,
+        help_heading = "Deployment"
+    )]
+    key_template: KeyTemplate,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  producer run --dry-run                                  # the default accounts: jobs and dollars
+  producer run --account-name data,opra-dev --date 2026-11-01 --wait
+  echo '{\"account_name\": \"data\", \"ticket\": \"OPS-7\"}' | producer run --request -
+  producer run --attribute ticket=OPS-7 --attribute 'priority:=2'
+  producer run --only-incomplete                          # what is still missing of the month
+
+What to do next:
+  producer status RUN_ID --watch   follows the run whose id is printed
+
+Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
+
+/// A request, expanded and checked.
+struct Plan {
+    request: Request,
+    run_id: RunId,
+    jobs: Vec<PlannedJob>,
+}
+
+impl RunArgs {
+    /// Sends the request's jobs.
+    pub(crate) async fn execute(self) -> Result<Outcome, Failure> {
+        // What can be refused without asking AWS is refused first.
+        if self.dry_run {
+            let bucket = self.deployment.bucket()?;
+            let plan = self.plan().await?;
+            let bucket = deployment::open_bucket(bucket).await?;
+            let todo = self.states(&bucket, &plan.jobs).await?;
+            return dry::show(&bucket, &plan, &todo, self.format).await;
+        }
+        let (url, bucket) = self.deployment.queue_and_bucket()?;
+        let plan = self.plan().await?;
+        let bucket = deployment::open_bucket(bucket).await?;
+        let queue = Queue::open(url).await?;
+        let todo = self.states(&bucket, &plan.jobs).await?;
+        let manifest = plan.manifest(&todo);
+        manifests::write(&bucket, &manifest).await?;
+        tracing::info!(
+            version = VERSION,
+            run_id = %plan.run_id,
+            date = %plan.request.date,
+            jobs = plan.jobs.len(),
+            queue_url = url,
+            report_bucket = bucket.name,
+            key_template = %self.key_template,
+            "run begins"
+        );
+        sent::announce(&manifest, self.format)?;
+
+        let jobs: Vec<&Job> = plan
+            .jobs
+            .iter()
+            .zip(&todo)
+            .filter(|(_, state)| **state == JobState::Sent)
+            .map(|(planned, _)| &planned.job)
+            .collect();
+        let progress = Progress::begin("jobs sent", jobs.len());
+        let published = publish(&queue, &jobs, |sent| progress.add(sent), super::interrupted()).await;
+        drop(progress);
+        if let Some(why) = published.explain(&jobs) {
+            sent::tell(&manifest, &published, None, self.format)?;
+            return Err(Failure::Failed(anyhow!(
+                "{why}; `producer run --only-incomplete` with the same request sends what is left (run {})",
+                plan.run_id
+            )));
+        }
+        if !self.wait {
+            sent::tell(&manifest, &published, None, self.format)?;
+            return Ok(Outcome::Done);
+        }
+        let status = self.follow(&manifest, &bucket, &queue, &published).await?;
+        sent::tell(&manifest, &published, Some(&status), self.format)?;
+        Ok(outcome_of(&status))
+    }
+
+    /// Reads and checks the request, and expands it.
+    async fn plan(&self) -> Result<Plan, Failure> {
+        let source = self.source()?;
+        let accounts = match &self.accounts {
+            None => Accounts::default(),
+            Some(location) => Accounts::load(location, &fleet::aws::base().await)
+                .await
+                .map_err(Failure::at_start)?,
+        };
+        for warning in accounts.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let around = Surroundings {
+            now: Utc::now(),
+            accounts: &accounts,
+            default_accounts: &trimmed(&self.default_accounts),
+        };
+        let request = Request::read(source.as_ref(), &self.flags(), around).map_err(Failure::usage)?;
+        if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
+            return Err(Failure::Usage(anyhow!(
+                "--only-incomplete can't find earlier reports under key template {:?}, in which every run has \
+                 keys of its own; take {{run_id}} out of it",
+                self.key_template.as_str()
+            )));
+        }
+        let run_id = RunId::generate();
+        let jobs = expand(&request, &run_id, &accounts, &self.key_template).map_err(Failure::usage)?;
+        Ok(Plan {
+            request,
+            run_id,
+            jobs,
+        })
+    }
+
+    /// The text of the request, where it has one.
+    fn source(&self) -> Result<Option<Source>, Failure> {
+        let Some(file) = &self.request else {
+            return Ok(None);
+        };
+        let (name, text) = if file == "-" {
+            (
+                "the request on standard input".to_owned(),
+                std::io::read_to_string(std::io::stdin()),
+            )
+        } else {
+            (format!("the request {file}"), std::fs::read_to_string(file))
+        };
+        let text = text
+            .with_context(|| format!("could not read {name}"))
+            .map_err(Failure::Usage)?;
+        Ok(Some(Source { name, text }))
+    }
+
+    fn flags(&self) -> Flags {
+        Flags {
+            account_names: trimmed(&self.account_name),
+            date: self.date.clone(),
+            datasets: trimmed(&self.dataset),
+            attributes: self.attribute.clone(),
+        }
+    }
+
+    /// What is to be done about each job, in their order.
+    async fn states(&self, bucket: &ReportBucket, jobs: &[PlannedJob]) -> anyhow::Result<Vec<JobState>> {
+        if !self.only_incomplete {
+            return Ok(vec![JobState::Sent; jobs.len()]);
+        }
+        let keys: Vec<&str> = jobs.iter().map(|planned| planned.report_key.as_str()).collect();
+        let standings = reports::look(bucket, &keys).await?;
+        let state = |(planned, standing): (&PlannedJob, &reports::Standing)| {
+            let done = standing.report().is_some_and(|report| {
+                report.metadata.is_complete_for(planned.job.date) && report.metadata.rows_late == 0
+            });
+            if done {
+                JobState::AlreadyComplete
+            } else {
+                JobState::Sent
+            }
+        };
+        Ok(jobs.iter().zip(&standings).map(state).collect())
+    }
+
+    async fn follow(
+        &self,
+        manifest: &Manifest,
+        bucket: &ReportBucket,
+        queue: &Queue,
+        published: &Published,
+    ) -> anyhow::Result<RunStatus> {
+        let lag = if published.sent() == 0 {
+            Duration::ZERO
+        } else {
+            COUNTS_LAG
+        };
+        let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + lag);
+        let progress = Progress::begin("reports", manifest.jobs.len());
+        let (status, ended) = follower
+            .until_decided(self.wait_timeout, &progress, super::interrupted())
+            .await?;
+        drop(progress);
+        match ended {
+            Ended::Decided => {}
+            Ended::TimedOut => {
+                tracing::warn!(run_id = %manifest.run_id, "the time to wait is up; the run goes on");
+            }
+            Ended::Stopped => tracing::warn!(run_id = %manifest.run_id, "stopped waiting; the run goes on"),
+        }
+        Ok(status)
+    }
+}
+
+impl Plan {
+    /// The run's manifest, with what is done about each job.
+    fn manifest(&self, states: &[JobState]) -> Manifest {
+        Manifest {
+            run_id: self.run_id.clone(),
+            created_at: Utc::now(),
+            version: VERSION.to_owned(),
+            request: self.request.to_json(),
+            date: self.request.date,
+            jobs: self
+                .jobs
+                .iter()
+                .zip(states)
+                .map(|(planned, state)| planned.in_manifest(*state))
+                .collect(),
+        }
+    }
+}
+
+/// The names of a list with commas, in which people put spaces.
+fn trimmed(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.trim().to_owned()).collect()
+}

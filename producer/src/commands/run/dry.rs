@@ -1,0 +1,241 @@
+//! `run --dry-run`: the jobs, and what they will cost.
+
+use chrono::{DateTime, Utc};
+use fleet::{manifest::JobState, report_bucket::ReportBucket};
+use serde_json::{Value, json};
+
+use super::Plan;
+use crate::{
+    estimate::{self, Price},
+    exit::{Failure, Outcome},
+    expand::PlannedJob,
+    history,
+    output::{self, Format, count, dollars, table},
+};
+
+/// The jobs that would be sent, each with its price where it is known.
+struct Quote<'a> {
+    jobs: Vec<(&'a PlannedJob, Option<Price>)>,
+    already_complete: usize,
+    now: DateTime<Utc>,
+}
+
+/// Shows what a run would send, and what it would cost.
+pub(super) async fn show(
+    bucket: &ReportBucket,
+    plan: &Plan,
+    states: &[JobState],
+    format: Format,
+) -> Result<Outcome, Failure> {
+    let jobs = plan.jobs.iter().zip(states);
+    let to_send: Vec<PlannedJob> = jobs
+        .filter(|(_, state)| **state == JobState::Sent)
+        .map(|(planned, _)| planned.clone())
+        .collect();
+    let reports = history::newest_reports(bucket, &to_send).await?;
+    let now = Utc::now();
+    let price = |(planned, report): (&PlannedJob, Option<_>)| {
+        report.map(|report| estimate::price(&report, planned.job.dataset, planned.job.date, now))
+    };
+    let prices: Vec<Option<Price>> = to_send.iter().zip(reports).map(price).collect();
+    let quote = Quote {
+        jobs: to_send.iter().zip(prices).collect(),
+        already_complete: plan.jobs.len() - to_send.len(),
+        now,
+    };
+    match format {
+        Format::Text => output::print(&quote.text())?,
+        Format::Json => output::print_json(&quote.json())?,
+    }
+    Ok(Outcome::Done)
+}
+
+impl Quote<'_> {
+    fn total(&self) -> f64 {
+        // Not `sum`, which gives -0 where there is nothing to add.
+        self.prices().fold(0.0, |total, price| total + price.dollars)
+    }
+
+    fn prices(&self) -> impl Iterator<Item = Price> {
+        self.jobs.iter().filter_map(|(_, price)| *price)
+    }
+
+    fn is_all_known(&self) -> bool {
+        self.jobs.iter().all(|(_, price)| price.is_some())
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if !self.jobs.is_empty() {
+            let header = ["ACCOUNT", "DATASET", "DATE", "CALLS", "METRICS", "COST", "REPORT"];
+            text = table(
+                &header,
+                &[3, 4, 5],
+                self.jobs.iter().map(|(planned, price)| row(planned, *price)),
+            );
+            text.push_str("\n\n");
+        }
+        let already = match self.already_complete {
+            0 => String::new(),
+            already => format!(", {already} already complete"),
+        };
+        let bound = match (self.is_all_known(), self.prices().any(|price| price.is_scaled())) {
+            (false, _) => "at least ",
+            (true, true) => "about ",
+            (true, false) => "",
+        };
+        text.push_str(&format!(
+            "{} to send{already}; cost: {bound}{}; nothing was sent",
+            count(self.jobs.len(), "job"),
+            dollars(self.total())
+        ));
+        if let Some((planned, _)) = self.jobs.iter().find(|(_, price)| price.is_none()) {
+            let (noun, price) = estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
+            text.push_str(&format!(
+                "\n?  no report of the account was found; 1,000 {noun} cost about ${price:.2} on this day"
+            ));
+        }
+        if self.prices().any(|price| price.is_scaled()) {
+            text.push_str(
+                "\n~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago \
+                 fewer metrics are asked than of an older one",
+            );
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let jobs: Vec<Value> = self
+            .jobs
+            .iter()
+            .map(|(planned, price)| {
+                let (_, per_thousand) =
+                    estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
+                json!({
+                    "account_name": planned.job.account_name,
+                    "dataset": planned.job.dataset.name,
+                    "date": planned.job.date,
+                    "report_key": planned.report_key,
+                    "api_calls": price.and_then(|price| price.calls),
+                    "metrics_requested": price.map(|price| price.metrics),
+                    "estimated_cost_usd": price.map(|price| price.dollars),
+                    "scaled": price.is_some_and(|price| price.is_scaled()),
+                    "cost_usd_per_1000_resources": per_thousand,
+                })
+            })
+            .collect();
+        json!({
+            "dry_run": true,
+            "already_complete": self.already_complete,
+            "estimated_cost_usd": self.total(),
+            "at_least": !self.is_all_known(),
+            "jobs": jobs,
+        })
+    }
+}
+
+fn row(planned: &PlannedJob, price: Option<Price>) -> Vec<String> {
+    let (calls, metrics, cost) = match price {
+        None => ("?".to_owned(), "?".to_owned(), "?".to_owned()),
+        Some(price) => {
+            let about = if price.is_scaled() { "~" } else { "" };
+            (
+                price
+                    .calls
+                    .map_or_else(|| "?".to_owned(), |calls| calls.to_string()),
+                format!("{about}{}", price.metrics),
+                format!("{about}{}", dollars(price.dollars)),
+            )
+        }
+    };
+    vec![
+        planned.job.account_name.to_string(),
+        planned.job.dataset.name.to_owned(),
+        planned.job.date.to_string(),
+        calls,
+        metrics,
+        cost,
+        planned.report_key.clone(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet::{Job, RunId, datasets};
+    use serde_json::Map;
+
+    use super::*;
+
+    fn planned(account: &str) -> PlannedJob {
+        PlannedJob {
+            job: Job {
+                account_name: account.parse().expect("a name"),
+                date: "2026-07-21".parse().expect("a date"),
+                dataset: datasets::DEFAULT,
+                run_id: RunId::generate(),
+                attributes: Map::new(),
+            },
+            report_key: format!("{account}.csv"),
+        }
+    }
+
+    fn price(metrics: u64, dollars: f64, calls: Option<u64>) -> Price {
+        Price {
+            metrics,
+            dollars,
+            calls,
+        }
+    }
+
+    #[test]
+    fn unknown_prices_are_told_as_such() {
+        let (data, opra, new) = (planned("data"), planned("opra-dev"), planned("new"));
+        let quote = Quote {
+            jobs: vec![
+                (&data, Some(price(5_800, 0.058, Some(14)))),
+                (&opra, Some(price(29_000, 0.29, None))),
+                (&new, None),
+            ],
+            already_complete: 2,
+            now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
+        };
+        insta::assert_snapshot!(quote.text(), @r"
+        ACCOUNT   DATASET           DATE        CALLS  METRICS      COST  REPORT
+        data      s3_daily_storage  2026-07-21     14     5800   $0.0580  data.csv
+        opra-dev  s3_daily_storage  2026-07-21      ?   ~29000  ~$0.2900  opra-dev.csv
+        new       s3_daily_storage  2026-07-21      ?        ?         ?  new.csv
+
+        3 jobs to send, 2 already complete; cost: at least $0.3480; nothing was sent
+        ?  no report of the account was found; 1,000 buckets cost about $0.29 on this day
+        ~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago fewer metrics are asked than of an older one
+        ");
+        let told = quote.json();
+        assert_eq!(told["at_least"], true);
+        assert_eq!(told["jobs"][1]["scaled"], true);
+        assert_eq!(told["jobs"][2]["estimated_cost_usd"], Value::Null);
+        assert_eq!(told["jobs"][0]["api_calls"], 14);
+    }
+
+    #[test]
+    fn known_prices_are_a_price() {
+        let data = planned("data");
+        let mut quote = Quote {
+            jobs: vec![(&data, Some(price(5_800, 0.058, Some(14))))],
+            already_complete: 0,
+            now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
+        };
+        assert!(
+            quote
+                .text()
+                .ends_with("1 job to send; cost: $0.0580; nothing was sent"),
+            "{}",
+            quote.text()
+        );
+        quote.jobs.clear();
+        quote.already_complete = 1;
+        assert_eq!(
+            quote.text(),
+            "0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! What `run` says of what it sent.
+
+use anyhow::Context;
+use fleet::manifest::{JobState, Manifest};
+use serde_json::{Value, json};
+
+use super::super::status::as_json;
+use crate::{
+    output::{self, Format, count},
+    publish::Published,
+    status::{RunStatus, text},
+};
+
+/// Names the run before the first job is sent, so that it is known whatever happens next.
+pub(super) fn announce(manifest: &Manifest, format: Format) -> anyhow::Result<()> {
+    match format {
+        Format::Text => output::print(&format!("run {} for {}", manifest.run_id, manifest.date)),
+        // One object, at the end.
+        Format::Json => Ok(()),
+    }
+}
+
+/// Tells what was sent and, where it was waited for, how the run stands.
+pub(super) fn tell(
+    manifest: &Manifest,
+    published: &Published,
+    status: Option<&RunStatus>,
+    format: Format,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Text => output::print(&match status {
+            Some(status) => text::render(status, false),
+            None => summary(manifest, published),
+        }),
+        Format::Json => output::print_json(&object(manifest, published, status)?),
+    }
+}
+
+fn summary(manifest: &Manifest, published: &Published) -> String {
+    let already = manifest.jobs.len() - published.unsent.len();
+    let mut text = format!("{} sent", count(published.sent(), "job"));
+    if already > 0 {
+        text.push_str(&format!(", {already} already complete"));
+    }
+    format!("{text}\nNext: producer status {} --watch", manifest.run_id)
+}
+
+fn object(manifest: &Manifest, published: &Published, status: Option<&RunStatus>) -> anyhow::Result<Value> {
+    let mut unsent = published.unsent.iter();
+    let jobs: Vec<Value> = manifest
+        .jobs
+        .iter()
+        .map(|job| {
+            let state = match job.state {
+                JobState::AlreadyComplete => "already_complete",
+                JobState::Sent if unsent.next().is_some_and(Option::is_some) => "not_sent",
+                JobState::Sent => "sent",
+            };
+            json!({
+                "account_name": job.account_name,
+                "dataset": job.dataset,
+                "report_key": job.report_key,
+                "state": state,
+            })
+        })
+        .collect();
+    let mut object = json!({
+        "run_id": manifest.run_id,
+        "date": manifest.date,
+        "sent": published.sent(),
+        "already_complete": manifest.jobs.len() - published.unsent.len(),
+        "jobs": jobs,
+    });
+    if let Some(status) = status {
+        let object = object.as_object_mut().context("cannot fail: it is an object")?;
+        object.insert("status".into(), as_json(status)?);
+    }
+    Ok(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet::RunId;
+
+    use super::*;
+    use crate::{reports::Standing, status::tests::manifest};
+
+    fn run() -> (Manifest, Published) {
+        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+        let mut manifest = manifest(&run, &["a", "b", "c"]);
+        manifest.jobs[1].state = JobState::AlreadyComplete;
+        let published = Published {
+            unsent: vec![None, Some("not tried".into())],
+            interrupted: false,
+        };
+        (manifest, published)
+    }
+
+    #[test]
+    fn tells_each_job_what_became_of_it() {
+        let (manifest, published) = run();
+        let status = RunStatus::of(&manifest, &vec![Standing::Absent; 3], true);
+        let told = object(&manifest, &published, Some(&status)).expect("JSON");
+        assert_eq!((&told["sent"], &told["already_complete"]), (&json!(1), &json!(1)));
+        let words: Vec<_> = told["jobs"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|job| job["state"].as_str().expect("text"))
+            .collect();
+        assert_eq!(words, ["sent", "already_complete", "not_sent"]);
+        assert_eq!(told["status"]["counts"]["missing"], 3);
+        assert!(
+            object(&manifest, &published, None)
+                .expect("JSON")
+                .get("status")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn says_what_to_do_next() {
+        let (manifest, mut published) = run();
+        published.unsent[1] = None;
+        assert_eq!(
+            summary(&manifest, &published),
+            "2 jobs sent, 1 already complete\nNext: producer status 019a0000-0000-7000-8000-000000000000 --watch"
+        );
+    }
+}

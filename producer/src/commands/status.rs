@@ -1,0 +1,133 @@
+//! `producer status`: how a run stands.
+
+use anyhow::anyhow;
+use clap::{Args, builder::BoolishValueParser};
+use fleet::{RunId, manifest::Manifest, report_bucket::ReportBucket};
+use tokio::time::Instant;
+
+use crate::{
+    deployment::{self, Deployment, Queue},
+    exit::{Failure, Outcome},
+    follow::{COUNTS_LAG, Ended, Follower},
+    manifests,
+    output::{self, Format},
+    progress::Progress,
+    status::{RunStatus, text},
+};
+
+/// Tells how a run stands: which accounts are complete, partial, in progress or missing.
+///
+/// An account is complete when a complete report of the run's day stands in the report bucket that
+/// was written for this run or a later one. It is missing when there is none and the work queue was
+/// empty at two readings some seconds apart.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
+pub(crate) struct StatusArgs {
+    /// The run; without it, the latest.
+    #[arg(env = "FLEET_RUN_ID", value_name = "RUN_ID")]
+    run_id: Option<RunId>,
+
+    /// Follow the run until nothing more is expected to happen.
+    #[arg(long, env = "FLEET_WATCH", value_parser = BoolishValueParser::new())]
+    watch: bool,
+
+    /// Show only accounts that somebody has to do something about: partial and missing ones.
+    #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
+    failed_only: bool,
+
+    /// How the answer is written to standard output.
+    #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    #[command(flatten)]
+    deployment: Deployment,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  producer status                                # the latest run
+  producer status --watch                        # follow it to the end
+  producer status 019a6b0c-… --failed-only       # what has to be mended
+  producer status --format json | jq .counts
+
+What to do next:
+  missing   producer run --only-incomplete, with the same request, sends it again
+  partial   worker check --account-name NAME names the permission that is missing
+  late      CloudWatch had not published the day; --only-incomplete two days later
+
+Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is.";
+
+impl StatusArgs {
+    /// Tells how the run stands.
+    pub(crate) async fn execute(self) -> Result<Outcome, Failure> {
+        let (url, bucket) = self.deployment.queue_and_bucket()?;
+        let bucket = deployment::open_bucket(bucket).await?;
+        let queue = Queue::open(url).await?;
+        let manifest = find(&bucket, self.run_id.as_ref()).await?;
+        let status = if self.watch {
+            watch(&manifest, &bucket, &queue).await?
+        } else {
+            let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+            follower.once().await?
+        };
+        let outcome = outcome_of(&status);
+        match self.format {
+            Format::Text => output::print(&text::render(&status, self.failed_only))?,
+            Format::Json if self.failed_only => output::print_json(&as_json(&status.failed_only())?)?,
+            Format::Json => output::print_json(&as_json(&status)?)?,
+        }
+        Ok(outcome)
+    }
+}
+
+/// The manifest of that run, or of the latest.
+async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest, Failure> {
+    let latest;
+    let run_id = match run_id {
+        Some(run_id) => run_id,
+        None => {
+            latest = manifests::newest(bucket, 1).await?;
+            latest.first().ok_or_else(|| {
+                Failure::Usage(anyhow!(
+                    "bucket {} has no run yet; begin one with `producer run`, or correct FLEET_REPORT_BUCKET",
+                    bucket.name
+                ))
+            })?
+        }
+    };
+    manifests::read(bucket, run_id).await?.ok_or_else(|| {
+        Failure::Usage(anyhow!(
+            "run {run_id} is not known in bucket {}; `producer status` without a run id shows the latest",
+            bucket.name
+        ))
+    })
+}
+
+async fn watch(manifest: &Manifest, bucket: &ReportBucket, queue: &Queue) -> anyhow::Result<RunStatus> {
+    let age = chrono::Utc::now() - manifest.created_at;
+    let still_lagging = COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default());
+    let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + still_lagging);
+    let progress = Progress::begin("reports", manifest.jobs.len());
+    let (status, ended) = follower
+        .until_decided(None, &progress, super::interrupted())
+        .await?;
+    drop(progress);
+    if ended == Ended::Stopped {
+        tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");
+    }
+    Ok(status)
+}
+
+/// What a run's standing means for the exit status.
+pub(super) fn outcome_of(status: &RunStatus) -> Outcome {
+    if status.complete {
+        Outcome::Done
+    } else {
+        Outcome::Incomplete
+    }
+}
+
+/// A run's standing for machines.
+pub(super) fn as_json(status: &RunStatus) -> anyhow::Result<serde_json::Value> {
+    Ok(serde_json::to_value(status)?)
+}

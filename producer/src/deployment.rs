@@ -1,0 +1,133 @@
+//! The two things that a deployment must say, the queue and the bucket, and how they are opened.
+
+use anyhow::{Context, anyhow};
+use aws_sdk_sqs::Client;
+use clap::Args;
+use fleet::{
+    aws,
+    queue::{self, QueueCounts},
+    report_bucket::{self, ReportBucket},
+};
+
+use crate::exit::Failure;
+
+/// Which fleet is meant.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Deployment")]
+pub(crate) struct Deployment {
+    /// The URL of the work queue; its region is read off it.
+    #[arg(long, env = "FLEET_QUEUE_URL", value_name = "URL", value_parser = check_queue_url)]
+    queue_url: Option<String>,
+
+    /// The bucket that reports and manifests lie in.
+    #[arg(long, env = "FLEET_REPORT_BUCKET", value_name = "BUCKET", value_parser = report_bucket::check_name)]
+    report_bucket: Option<String>,
+}
+
+const NO_QUEUE: &str = "no work queue is named; set FLEET_QUEUE_URL or pass --queue-url";
+const NO_BUCKET: &str = "no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket";
+
+/// The work queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    /// A client of the queue's region.
+    pub(crate) client: Client,
+    /// The queue's URL.
+    pub(crate) url: String,
+}
+
+impl Deployment {
+    /// The report bucket's name, for what needs no queue.
+    pub(crate) fn bucket(&self) -> Result<&str, Failure> {
+        match &self.report_bucket {
+            Some(bucket) => Ok(bucket),
+            None => Err(Failure::Usage(anyhow!(NO_BUCKET))),
+        }
+    }
+
+    /// The queue's URL and the report bucket's name; all that is missing is told at once.
+    pub(crate) fn queue_and_bucket(&self) -> Result<(&str, &str), Failure> {
+        match (&self.queue_url, &self.report_bucket) {
+            (Some(url), Some(bucket)) => Ok((url, bucket)),
+            (None, Some(_)) => Err(Failure::Usage(anyhow!(NO_QUEUE))),
+            (Some(_), None) => Err(Failure::Usage(anyhow!(NO_BUCKET))),
+            (None, None) => Err(Failure::Usage(anyhow!("{NO_QUEUE}\n  {NO_BUCKET}"))),
+        }
+    }
+}
+
+/// Opens the report bucket; one that does not exist is a wrong configuration.
+pub(crate) async fn open_bucket(name: &str) -> Result<ReportBucket, Failure> {
+    let opened = ReportBucket::open(&aws::base().await, name).await;
+    opened.map_err(Failure::at_start)
+}
+
+impl Queue {
+    /// Opens the work queue; one that does not exist is a wrong configuration.
+    pub(crate) async fn open(url: &str) -> Result<Self, Failure> {
+        let queue = Self {
+            client: aws::sqs(&aws::base().await, url),
+            url: url.to_owned(),
+        };
+        let read = queue::attributes(&queue.client, &queue.url).await;
+        read.map(|_| queue).map_err(Failure::at_start)
+    }
+
+    /// Reads how much is on the queue.
+    pub(crate) async fn counts(&self) -> anyhow::Result<QueueCounts> {
+        let attributes = queue::attributes(&self.client, &self.url).await;
+        Ok(attributes
+            .context("could not read the work queue's counts")?
+            .counts)
+    }
+}
+
+fn check_queue_url(text: &str) -> anyhow::Result<String> {
+    let path = ["https://", "http://"]
+        .into_iter()
+        .find_map(|scheme| text.strip_prefix(scheme)?.split_once('/'));
+    match path {
+        Some((host, path)) if !host.is_empty() && !path.is_empty() => Ok(text.to_owned()),
+        _ => Err(anyhow!(
+            "a queue's URL is needed, such as https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once() {
+        let deployment = Deployment {
+            queue_url: None,
+            report_bucket: None,
+        };
+        let Err(Failure::Usage(error)) = deployment.queue_and_bucket() else {
+            panic!("both are missing");
+        };
+        assert!(error.to_string().contains("FLEET_QUEUE_URL"), "{error}");
+        assert!(error.to_string().contains("FLEET_REPORT_BUCKET"), "{error}");
+    }
+
+    #[test]
+    fn a_queue_is_named_by_its_url() {
+        for url in [
+            "https://sqs.eu-west-1.amazonaws.com/1/jobs",
+            "http://127.0.0.1:4566/1/jobs",
+        ] {
+            assert_eq!(check_queue_url(url).expect("a URL"), url);
+        }
+        for other in [
+            "",
+            "jobs",
+            "arn:aws:sqs:eu-west-1:1:jobs",
+            "https://",
+            "https:///x",
+            "ftp://x/y",
+        ] {
+            assert!(check_queue_url(other).is_err(), "{other}");
+        }
+    }
+}

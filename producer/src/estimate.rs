@@ -1,0 +1,171 @@
+//! What a run will cost, told before it is sent: from what the accounts' newest reports cost.
+//!
+//! What is paid for is metrics. For a recent day, CloudWatch lists the series that exist and only
+//! those are asked; for an older one, every possible series of every resource is, which is some ten
+//! times as many. A report of the one kind of day is therefore scaled, by its rows, for the other.
+
+use chrono::{DateTime, Utc};
+use fleet::{
+    Dataset, ReportDate,
+    datasets::{DOLLARS_PER_METRIC, Discovery},
+};
+
+use crate::reports::Report;
+
+/// How long CloudWatch lists a series that is silent, in days, less one for a margin at its edge.
+const LISTED_DAYS: i64 = 13;
+
+/// How far before the day a worker looks where nothing else is configured, in days.
+const LOOKBACK_DAYS: i64 = 2;
+
+/// About how many series a resource has: a bucket has its number of objects and the bytes of one or
+/// two storage classes.
+const SERIES_PER_RESOURCE: u32 = 3;
+
+/// What one job will probably cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Price {
+    /// Metrics asked of `GetMetricData`.
+    pub(crate) metrics: u64,
+    /// US dollars.
+    pub(crate) dollars: f64,
+    /// Calls of AWS; not known where the price is scaled.
+    pub(crate) calls: Option<u64>,
+}
+
+impl Price {
+    /// Whether it was scaled from a report of the other kind of day.
+    pub(crate) fn is_scaled(&self) -> bool {
+        self.calls.is_none()
+    }
+}
+
+/// What a job costs whose account has this report.
+pub(crate) fn price(report: &Report, dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> Price {
+    let metadata = &report.metadata;
+    let collected_at = report.written_at.unwrap_or(now);
+    if asks_for_all(metadata.report_date, collected_at) == asks_for_all(date, now) {
+        return Price {
+            metrics: metadata.metrics_requested,
+            dollars: metadata.estimated_cost_usd,
+            calls: Some(metadata.api_calls),
+        };
+    }
+    let metrics = metadata.rows * u64::from(per_resource(dataset, date, now));
+    Price {
+        metrics,
+        dollars: cost(metrics),
+        calls: None,
+    }
+}
+
+/// What 1,000 resources of a dataset cost on a day, for accounts without a report, in words.
+pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> (&'static str, f64) {
+    let noun = match dataset.discovery {
+        Discovery::Buckets => "buckets",
+    };
+    (noun, cost(1000 * u64::from(per_resource(dataset, date, now))))
+}
+
+fn per_resource(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> u32 {
+    let all = u32::try_from(dataset.metrics_per_resource()).unwrap_or(u32::MAX);
+    if asks_for_all(date, now) {
+        all
+    } else {
+        all.min(SERIES_PER_RESOURCE)
+    }
+}
+
+/// Whether a day is so old, at that moment, that CloudWatch no longer lists its series.
+fn asks_for_all(date: ReportDate, at: DateTime<Utc>) -> bool {
+    let age = (at.date_naive() - date.day()).num_days();
+    age + LOOKBACK_DAYS > LISTED_DAYS
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no account has 2^53 metrics")]
+fn cost(metrics: u64) -> f64 {
+    // To the millionth: binary fractions would show in JSON.
+    (metrics as f64 * DOLLARS_PER_METRIC * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet::{RunId, datasets};
+
+    use super::*;
+    use crate::status::tests::{complete, standing};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a moment")
+    }
+
+    fn date(text: &str) -> ReportDate {
+        text.parse().expect("a date")
+    }
+
+    /// A report of 1 November with 200 rows, 5,800 metrics and 14 calls, written at that moment.
+    fn report(written_at: &str) -> Report {
+        let standing = standing(complete("data", &RunId::generate()));
+        Report {
+            written_at: Some(at(written_at)),
+            ..standing.report().expect("a report").clone()
+        }
+    }
+
+    #[test]
+    fn a_day_is_old_once_its_lookback_is_two_weeks_ago() {
+        let now = at("2026-11-21T00:00:00Z");
+        assert!(!asks_for_all(date("2026-11-10"), now));
+        assert!(asks_for_all(date("2026-11-09"), now));
+    }
+
+    #[test]
+    fn the_same_kind_of_day_costs_what_it_cost() {
+        let now = at("2026-12-21T00:00:00Z");
+        let price = price(
+            &report("2026-11-21T10:00:00Z"),
+            datasets::DEFAULT,
+            date("2026-12-01"),
+            now,
+        );
+        assert_eq!(
+            price,
+            Price {
+                metrics: 5_800,
+                dollars: 0.058,
+                calls: Some(14)
+            }
+        );
+    }
+
+    #[test]
+    fn the_other_kind_of_day_is_scaled_by_rows() {
+        let now = at("2026-12-03T00:00:00Z");
+        let recent = price(
+            &report("2026-11-21T10:00:00Z"),
+            datasets::DEFAULT,
+            date("2026-12-01"),
+            now,
+        );
+        assert!(recent.is_scaled());
+        assert_eq!(recent.metrics, 600);
+        let old = price(
+            &report("2026-11-03T10:00:00Z"),
+            datasets::DEFAULT,
+            date("2026-10-01"),
+            now,
+        );
+        assert_eq!((old.metrics, old.calls), (200 * 29, None));
+    }
+
+    #[test]
+    fn a_thousand_buckets_cost_cents() {
+        let now = at("2026-11-21T00:00:00Z");
+        let price = |day: &str| {
+            let (noun, dollars) = per_thousand(datasets::DEFAULT, date(day), now);
+            format!("{noun} {dollars:.2}")
+        };
+        assert_eq!(price("2026-11-20"), "buckets 0.03");
+        assert_eq!(price("2026-07-21"), "buckets 0.29");
+    }
+}

@@ -1,0 +1,157 @@
+//! From a request to its jobs, each with the key that its report is expected under.
+
+use std::collections::HashMap;
+
+use fleet::{
+    AccountId, Accounts, Job, KeyTemplate, RunId,
+    manifest::{JobState, ManifestJob},
+    report_key::KeyError,
+};
+
+use crate::request::Request;
+
+/// A job, and where its report is expected.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlannedJob {
+    /// The job.
+    pub(crate) job: Job,
+    /// The key of its report.
+    pub(crate) report_key: String,
+}
+
+/// Why a request can't be expanded under a key template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ExpandError {
+    /// The template does not do for these accounts and datasets.
+    #[error(transparent)]
+    Template(#[from] KeyError),
+    /// Two jobs have one key, though the template names all that tells them apart.
+    #[error(
+        "key template {template:?}: {first} and {second} would both be written to {key}; put a '/' between the placeholders"
+    )]
+    Meet {
+        /// The template.
+        template: String,
+        /// A job: its account and dataset.
+        first: String,
+        /// Another one.
+        second: String,
+        /// The key of both.
+        key: String,
+    },
+}
+
+impl PlannedJob {
+    /// The job's entry in the manifest.
+    pub(crate) fn in_manifest(&self, state: JobState) -> ManifestJob {
+        ManifestJob {
+            account_name: self.job.account_name.clone(),
+            dataset: self.job.dataset.name.to_owned(),
+            report_key: self.report_key.clone(),
+            state,
+        }
+    }
+}
+
+/// The jobs of a request, account by account.
+pub(crate) fn expand(
+    request: &Request,
+    run_id: &RunId,
+    accounts: &Accounts,
+    template: &KeyTemplate,
+) -> Result<Vec<PlannedJob>, ExpandError> {
+    template.check(accounts, &request.datasets)?;
+    let ids: HashMap<&str, &AccountId> = accounts
+        .iter()
+        .filter_map(|account| Some((account.name.as_str(), account.id.as_ref()?)))
+        .collect();
+    let mut planned: Vec<PlannedJob> = Vec::with_capacity(request.accounts.len() * request.datasets.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for job in request.jobs(run_id) {
+        let report_key = template.key(&job, ids.get(job.account_name.as_str()).copied())?;
+        if let Some(place) = places.insert(report_key.clone(), planned.len()) {
+            return Err(ExpandError::Meet {
+                template: template.to_string(),
+                first: name(&planned[place].job),
+                second: name(&job),
+                key: report_key,
+            });
+        }
+        planned.push(PlannedJob { job, report_key });
+    }
+    Ok(planned)
+}
+
+fn name(job: &Job) -> String {
+    format!("account {} dataset {}", job.account_name, job.dataset.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet::datasets;
+    use serde_json::Map;
+
+    use super::*;
+
+    fn request(accounts: &[&str]) -> Request {
+        Request {
+            accounts: accounts
+                .iter()
+                .map(|name| name.parse().expect("a name"))
+                .collect(),
+            date: "2026-11-01".parse().expect("a date"),
+            datasets: vec![datasets::DEFAULT],
+            attributes: Map::new(),
+        }
+    }
+
+    fn keys(request: &Request, accounts: &Accounts, template: &str) -> Result<Vec<String>, String> {
+        let template = template.parse().expect("a template");
+        let planned = expand(request, &RunId::generate(), accounts, &template);
+        planned
+            .map(|planned| planned.into_iter().map(|job| job.report_key).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_job_an_account_each_with_a_key_of_its_own() {
+        let request = request(&["data", "opra-dev"]);
+        let keys = |template: &str| keys(&request, &Accounts::default(), template);
+        assert_eq!(
+            keys(fleet::report_key::DEFAULT_TEMPLATE).expect("valid"),
+            [
+                "s3_daily_storage/report_date=2026-11-01/account_name=data/report.csv",
+                "s3_daily_storage/report_date=2026-11-01/account_name=opra-dev/report.csv",
+            ]
+        );
+        let error = keys("{date}.csv").expect_err("they meet");
+        assert!(
+            error.contains("two jobs of one run would meet in one key; add {account}"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_account_id_is_taken_from_the_accounts_file() {
+        let file = "[[account]]\nname='data'\nid='111111111111'\n[[account]]\nname='b'\nid='222222222222'\n";
+        let accounts = Accounts::parse(file).expect("valid");
+        assert_eq!(
+            keys(&request(&["b"]), &accounts, "{account_id}/{date}.csv").expect("valid"),
+            ["222222222222/2026-11-01.csv"]
+        );
+    }
+
+    #[test]
+    fn keys_that_meet_though_the_template_names_the_account_are_refused() {
+        // `ab` of account b2 and of account ab; no dataset of today gives such a pair by itself.
+        let twice = Request {
+            datasets: vec![datasets::DEFAULT, datasets::DEFAULT],
+            ..request(&["data"])
+        };
+        let error = keys(&twice, &Accounts::default(), "{account}-{dataset}.csv").expect_err("they meet");
+        assert!(
+            error.contains("would both be written to data-s3_daily_storage.csv; put a '/' between"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use aws_sdk_s3::operation::head_object::{HeadObjectInput, HeadObjectOutput};
+use aws_sdk_sqs::{operation::get_queue_attributes::GetQueueAttributesOutput, types::QueueAttributeName};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use fleet::RunId;
+
+use super::*;
+use crate::status::{
+    State,
+    tests::{complete, manifest},
+};
+
+fn counts(visible: u64, in_flight: u64) -> QueueCounts {
+    QueueCounts {
+        visible,
+        in_flight,
+        delayed: 0,
+    }
+}
+
+/// A queue whose reading number n holds `visible(n)` messages.
+fn queue(visible: impl Fn(usize) -> usize + Send + Sync + 'static) -> (Queue, Rule) {
+    let reading = AtomicUsize::new(0);
+    let rule = mock!(aws_sdk_sqs::Client::get_queue_attributes).then_output(move || {
+        let visible = visible(reading.fetch_add(1, Ordering::SeqCst));
+        GetQueueAttributesOutput::builder()
+            .attributes(QueueAttributeName::VisibilityTimeout, "30")
+            .attributes(
+                QueueAttributeName::ApproximateNumberOfMessages,
+                visible.to_string(),
+            )
+            .attributes(QueueAttributeName::ApproximateNumberOfMessagesNotVisible, "0")
+            .attributes(QueueAttributeName::ApproximateNumberOfMessagesDelayed, "0")
+            .build()
+    });
+    let queue = Queue {
+        client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]),
+        url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs".into(),
+    };
+    (queue, rule)
+}
+
+/// A bucket in which the report of account n stands from the look number `from(n)` on.
+fn bucket(
+    run: &RunId,
+    from: &'static [(&'static str, usize)],
+) -> (ReportBucket, Vec<Rule>, Arc<AtomicUsize>) {
+    let looks = Arc::new(AtomicUsize::new(0));
+    let mut rules = Vec::new();
+    for (account, from) in from {
+        let headers = complete(account, run).to_headers();
+        let key = format!("{account}.csv");
+        let seen = Arc::new(AtomicUsize::new(0));
+        let looks = Arc::clone(&looks);
+        rules.push(
+            mock!(aws_sdk_s3::Client::head_object)
+                .match_requests(move |input: &HeadObjectInput| {
+                    if input.key() != Some(&key) {
+                        return false;
+                    }
+                    looks.fetch_add(1, Ordering::SeqCst);
+                    seen.fetch_add(1, Ordering::SeqCst) >= *from
+                })
+                .then_output(move || {
+                    HeadObjectOutput::builder()
+                        .set_metadata(Some(headers.clone()))
+                        .build()
+                }),
+        );
+    }
+    rules.push(
+        mock!(aws_sdk_s3::Client::head_object)
+            .sequence()
+            .http_status(404, None)
+            .repeatedly()
+            .build(),
+    );
+    let bucket = ReportBucket {
+        client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules),
+        name: "reports".into(),
+    };
+    (bucket, rules, looks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_queue_is_believed_at_the_second_reading() {
+    let mut drain = Drain {
+        trusted_from: Instant::now(),
+        empty_since: None,
+    };
+    let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+    assert!(!drain.read(counts(0, 0), at(0)));
+    assert!(!drain.read(counts(0, 0), at(1)), "too soon");
+    assert!(drain.read(counts(0, 0), at(3)));
+    assert!(!drain.read(counts(0, 1), at(4)), "a job is in hand");
+    assert!(!drain.read(counts(0, 0), at(5)), "it begins anew");
+    assert!(drain.read(counts(0, 0), at(8)));
+    drain.trusted_from = at(60);
+    assert!(!drain.read(counts(0, 0), at(59)), "counts lag behind sends");
+    assert!(!drain.read(counts(0, 0), at(60)));
+    assert!(drain.read(counts(0, 0), at(63)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_reads_the_queue_twice_before_it_calls_a_report_missing() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a", "b"]);
+    let (bucket, _rules, _) = bucket(&run, &[("a", 0)]);
+    let (empty, reads) = queue(|_| 0);
+    let mut follower = Follower::new(&manifest, &bucket, &empty, Instant::now());
+    let status = follower.once().await.expect("looked");
+    assert_eq!(status.accounts[0].state, State::Complete);
+    assert_eq!(status.accounts[1].state, State::Missing);
+    assert_eq!(reads.num_calls(), 2);
+
+    let (busy, reads) = queue(|_| 1);
+    let mut follower = Follower::new(&manifest, &bucket, &busy, Instant::now());
+    let status = follower.once().await.expect("looked");
+    assert_eq!(status.accounts[1].state, State::InProgress);
+    assert_eq!(reads.num_calls(), 1);
+
+    // A worker gives its job back between the two readings.
+    let (returning, _) = queue(|reading| reading);
+    let mut follower = Follower::new(&manifest, &bucket, &returning, Instant::now());
+    let status = follower.once().await.expect("looked");
+    assert_eq!(status.accounts[1].state, State::InProgress);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_with_the_last_report_and_looks_at_none_twice() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a", "b"]);
+    let (bucket, _rules, looks) = bucket(&run, &[("a", 0), ("b", 4)]);
+    let (queue, _) = queue(|_| 1);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+    let progress = Progress::begin("waiting", 2);
+    let (status, ended) = follower
+        .until_decided(None, &progress, std::future::pending())
+        .await
+        .expect("looked");
+    assert!(status.complete);
+    assert_eq!(ended, Ended::Decided);
+    assert_eq!(looks.load(Ordering::SeqCst), 1 + 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_when_nothing_more_can_happen() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a", "b"]);
+    let (bucket, _rules, _) = bucket(&run, &[("a", 0)]);
+    let (queue, _) = queue(|_| 0);
+    let begun = Instant::now();
+    let mut follower = Follower::new(&manifest, &bucket, &queue, begun + COUNTS_LAG);
+    let progress = Progress::begin("waiting", 2);
+    let (status, ended) = follower
+        .until_decided(None, &progress, std::future::pending())
+        .await
+        .expect("looked");
+    assert_eq!(status.accounts[1].state, State::Missing);
+    assert_eq!(ended, Ended::Decided);
+    assert!(
+        begun.elapsed() >= COUNTS_LAG + READINGS_APART,
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_with_its_time_or_when_it_is_stopped() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a"]);
+    let (bucket, _rules, _) = bucket(&run, &[]);
+    let (queue, _) = queue(|_| 1);
+    let progress = Progress::begin("waiting", 1);
+    let begun = Instant::now();
+    let mut follower = Follower::new(&manifest, &bucket, &queue, begun);
+    let timeout = Some(Duration::from_secs(100));
+    let (status, ended) = follower
+        .until_decided(timeout, &progress, std::future::pending())
+        .await
+        .expect("looked");
+    assert_eq!((ended, status.complete), (Ended::TimedOut, false));
+    assert_eq!(begun.elapsed().as_secs(), 100);
+
+    let stopped = sleep(Duration::from_secs(7));
+    let (_, ended) = follower
+        .until_decided(timeout, &progress, stopped)
+        .await
+        .expect("looked");
+    assert_eq!(ended, Ended::Stopped);
+}

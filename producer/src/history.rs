@@ -1,0 +1,182 @@
+//! The newest report of each account, of whatever day: found through the manifests of the newest
+//! runs, since a report's key says nothing to somebody who does not know its day.
+
+use std::collections::HashMap;
+
+use fleet::report_bucket::ReportBucket;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    expand::PlannedJob,
+    manifests,
+    reports::{self, Report, Standing},
+};
+
+/// How many runs are gone back: two years of monthly ones.
+const RUNS: usize = 24;
+
+/// How many manifests are read beside each other.
+const CONCURRENCY: usize = 8;
+
+/// For each job, in order, the report of its account and dataset that the newest of the recent runs
+/// left; none where no such run left one. A report that was sent for by hand is found only under the
+/// job's own key.
+pub(crate) async fn newest_reports(
+    bucket: &ReportBucket,
+    jobs: &[PlannedJob],
+) -> anyhow::Result<Vec<Option<Report>>> {
+    let runs = manifests::newest(bucket, RUNS).await?;
+    let manifests: Vec<_> = stream::iter(runs.iter().map(|run_id| manifests::read(bucket, run_id)))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let entries = manifests.iter().flatten().flat_map(|manifest| &manifest.jobs);
+    let mut keys: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
+    let own = jobs.iter().map(|job| {
+        let account = (job.job.account_name.as_str(), job.job.dataset.name);
+        (account, job.report_key.as_str())
+    });
+    let earlier = entries.map(|entry| {
+        let account = (entry.account_name.as_str(), entry.dataset.as_str());
+        (account, entry.report_key.as_str())
+    });
+    for (account, key) in earlier.chain(own) {
+        let keys = keys.entry(account).or_default();
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+
+    // Most accounts are found in the first round.
+    let mut found: Vec<Option<Report>> = vec![None; jobs.len()];
+    for round in 0.. {
+        let mut wanted = Vec::new();
+        for (index, planned) in jobs
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| found[*index].is_none())
+        {
+            let account = (planned.job.account_name.as_str(), planned.job.dataset.name);
+            if let Some(key) = keys.get(&account).and_then(|keys| keys.get(round)) {
+                wanted.push((index, *key));
+            }
+        }
+        if wanted.is_empty() {
+            break;
+        }
+        let asked: Vec<&str> = wanted.iter().map(|(_, key)| *key).collect();
+        let standings = reports::look(bucket, &asked).await?;
+        for ((index, _), standing) in wanted.into_iter().zip(standings) {
+            if let Standing::Report(report) = standing {
+                found[index] = Some(*report).filter(|report| is_of(report, &jobs[index]));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a report is about the job's account and dataset: a template without the dataset puts
+/// another one's under the same key.
+fn is_of(report: &Report, planned: &PlannedJob) -> bool {
+    report.metadata.account_name == planned.job.account_name
+        && report.metadata.dataset == planned.job.dataset.name
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::{
+        operation::{
+            get_object::{GetObjectInput, GetObjectOutput},
+            head_object::{HeadObjectInput, HeadObjectOutput},
+            list_objects_v2::ListObjectsV2Output,
+        },
+        primitives::ByteStream,
+        types::Object,
+    };
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use fleet::{Job, RunId, datasets, manifest::Manifest};
+    use serde_json::Map;
+
+    use super::*;
+    use crate::status::tests::{complete, manifest};
+
+    fn planned(account: &str) -> PlannedJob {
+        PlannedJob {
+            job: Job {
+                account_name: account.parse().expect("a name"),
+                date: "2026-12-01".parse().expect("a date"),
+                dataset: datasets::DEFAULT,
+                run_id: RunId::generate(),
+                attributes: Map::new(),
+            },
+            report_key: format!("december/{account}.csv"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_run_with_a_report_is_taken_for_each_account() {
+        let (older, newer) = (RunId::generate(), RunId::generate());
+        let manifests: Vec<Manifest> = [(&older, "october"), (&newer, "november")]
+            .into_iter()
+            .map(|(run_id, month)| {
+                let mut manifest = manifest(run_id, &["a", "b"]);
+                for job in &mut manifest.jobs {
+                    job.report_key = format!("{month}/{}.csv", job.account_name);
+                }
+                manifest
+            })
+            .collect();
+        let keys: Vec<String> = [&older, &newer].into_iter().map(Manifest::key).collect();
+        let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_output(move || {
+            let objects = keys.iter().map(|key| Object::builder().key(key).build());
+            ListObjectsV2Output::builder()
+                .set_contents(Some(objects.collect()))
+                .build()
+        });
+        let get = mock!(aws_sdk_s3::Client::get_object).then_compute_output(move |input: &GetObjectInput| {
+            let wanted = |manifest: &&Manifest| Some(Manifest::key(&manifest.run_id).as_str()) == input.key();
+            let manifest = manifests.iter().find(wanted).expect("a run");
+            let body = serde_json::to_vec(manifest).expect("JSON");
+            GetObjectOutput::builder().body(ByteStream::from(body)).build()
+        });
+        // Account a has both reports, b the older one alone, c none.
+        let head = |key: &'static str, rows: u64| {
+            let mut metadata = complete(&key[key.len() - 5..key.len() - 4], &older);
+            metadata.rows = rows;
+            let headers = metadata.to_headers();
+            mock!(aws_sdk_s3::Client::head_object)
+                .match_requests(move |input: &HeadObjectInput| input.key() == Some(key))
+                .then_output(move || {
+                    HeadObjectOutput::builder()
+                        .set_metadata(Some(headers.clone()))
+                        .build()
+                })
+        };
+        let (first, second, third) = (
+            head("october/a.csv", 1),
+            head("november/a.csv", 2),
+            head("october/b.csv", 3),
+        );
+        let absent = mock!(aws_sdk_s3::Client::head_object)
+            .sequence()
+            .http_status(404, None)
+            .repeatedly()
+            .build();
+        let bucket = ReportBucket {
+            client: mock_client!(
+                aws_sdk_s3,
+                RuleMode::MatchAny,
+                [&list, &get, &first, &second, &third, &absent]
+            ),
+            name: "reports".into(),
+        };
+        let jobs = [planned("a"), planned("b"), planned("c")];
+        let found = newest_reports(&bucket, &jobs).await.expect("looked");
+        let rows: Vec<_> = found
+            .iter()
+            .map(|report| report.as_ref().map(|report| report.metadata.rows))
+            .collect();
+        assert_eq!(rows, [Some(2), Some(3), None]);
+        assert_eq!(first.num_calls(), 0, "an older report is not looked at");
+    }
+}

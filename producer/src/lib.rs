@@ -1,0 +1,54 @@
+//! The producer of cloudwatch-fleet: turns a request into one job an account on the work queue,
+//! and tells what became of each.
+//!
+//! A run, in the order of its steps:
+//! [`request`] reads and checks what is asked for, [`expand`] makes the jobs and the keys of their
+//! reports, [`manifests`] records them in S3, [`publish`] sends them. From then on [`reports`]
+//! looks at what the workers have written, [`status`] says what it means for the run, and
+//! [`follow`] repeats that until all is decided. [`history`] and [`estimate`] say what a run will
+//! cost before it is sent.
+//!
+//! `request`, `expand`, `status` and `estimate` are plain functions over values; the others call
+//! AWS and decide nothing.
+
+mod attributes;
+mod cli;
+mod commands;
+mod deployment;
+mod estimate;
+mod exit;
+mod expand;
+mod follow;
+mod history;
+mod manifests;
+mod output;
+mod progress;
+mod publish;
+mod reports;
+mod request;
+mod status;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::runtime;
+
+/// Runs the producer on a command line, the program's name first, and says how it ended: 0 done,
+/// 1 failed, 2 wrong usage or configuration, 3 not every account is complete.
+///
+/// Starts logging and a runtime of its own, hence once in a process and outside of any other
+/// runtime.
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_clap(&error),
+    };
+    fleet::telemetry::init(cli.log_format);
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime.context("could not start the async runtime") {
+        Ok(runtime) => runtime.block_on(cli.command.execute()),
+        Err(error) => Err(error.into()),
+    };
+    exit::status(ended)
+}

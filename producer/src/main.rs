@@ -1,0 +1,7 @@
+//! The `producer` binary; all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    producer::main_with(std::env::args_os())
+}

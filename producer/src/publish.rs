@@ -1,0 +1,187 @@
+//! Sends jobs to the work queue, and knows afterwards of each whether it was sent.
+//!
+//! The SDK repeats a call that fails. What is repeated here is what it can't see: entries that
+//! fail inside a call that succeeds.
+
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
+
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use fleet::{AwsError, Job, job};
+
+use crate::deployment::Queue;
+
+/// The most entries in a batch, and the most bytes: bodies and attributes of all entries.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const BATCH_ENTRIES: usize = 10;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// More than the names, types and values of a job's message attributes take.
+const ATTRIBUTE_BYTES: usize = 1024;
+
+// Ten of the largest jobs fit, so that a batch is never cut by its size.
+const _: () = assert!(BATCH_ENTRIES * (job::MAX_BYTES + ATTRIBUTE_BYTES) <= BATCH_BYTES);
+
+/// How often, and after which pauses, failed entries are sent again: about 12 to 25 s in all.
+const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(200))
+    .with_max_delay(Duration::from_secs(5))
+    .with_max_times(7)
+    .with_jitter();
+
+/// What became of the jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// For each job, in order, why it is not known to be sent, where it is not.
+    pub(crate) unsent: Vec<Option<String>>,
+    /// Whether the sending was interrupted.
+    pub(crate) interrupted: bool,
+}
+
+impl Published {
+    /// How many jobs were sent.
+    pub(crate) fn sent(&self) -> usize {
+        self.unsent.iter().filter(|why| why.is_none()).count()
+    }
+
+    /// Which jobs were not sent, and why; none where all were.
+    pub(crate) fn explain(&self, jobs: &[&Job]) -> Option<String> {
+        let mut accounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (job, why) in jobs.iter().zip(&self.unsent) {
+            if let Some(why) = why {
+                accounts.entry(why).or_default().push(job.account_name.as_str());
+            }
+        }
+        if accounts.is_empty() {
+            return None;
+        }
+        let mut text = format!("{} of {} jobs were sent", self.sent(), jobs.len());
+        if self.interrupted {
+            text.insert_str(0, "interrupted: ");
+        }
+        for (why, names) in accounts {
+            // Cannot fail: writing to a String does not.
+            let _ = write!(text, "; {why}: {}", names.join(", "));
+        }
+        Some(text)
+    }
+}
+
+/// Sends the jobs, ten a call, one call after the other, until `interrupted` is ready.
+///
+/// `progress` is told how many more are done with. After a call that failed, the jobs that are left
+/// are not tried: what the SDK could not mend in its tries is not mended by the next call.
+pub(crate) async fn publish(
+    queue: &Queue,
+    jobs: &[&Job],
+    progress: impl Fn(usize),
+    interrupted: impl Future<Output = ()>,
+) -> Published {
+    let mut published = Published {
+        unsent: vec![Some("not tried".to_owned()); jobs.len()],
+        interrupted: false,
+    };
+    tokio::pin!(interrupted);
+    for (batch, unsent) in jobs
+        .chunks(BATCH_ENTRIES)
+        .zip(published.unsent.chunks_mut(BATCH_ENTRIES))
+    {
+        let sending = send(queue, batch, unsent);
+        let sent = tokio::select! {
+            biased;
+            () = &mut interrupted => {
+                published.interrupted = true;
+                return published;
+            }
+            sent = sending => sent,
+        };
+        if sent.is_err() {
+            return published;
+        }
+        progress(batch.len());
+    }
+    published
+}
+
+/// Sends one batch. Fails where a call failed; `unsent` then says so of every entry in doubt.
+async fn send(queue: &Queue, jobs: &[&Job], unsent: &mut [Option<String>]) -> Result<(), AwsError> {
+    // While the call is under way, or when it is interrupted, nobody knows.
+    unsent.fill(Some("perhaps sent".to_owned()));
+    let mut left: Vec<usize> = (0..jobs.len()).collect();
+    let mut pauses = AGAIN.build();
+    loop {
+        let entries = left.iter().map(|&index| entry(index, jobs[index])).collect();
+        let answer = queue
+            .client
+            .send_message_batch()
+            .queue_url(&queue.url)
+            .set_entries(Some(entries))
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = AwsError::new("sqs:SendMessage", error);
+                for index in left {
+                    unsent[index] = Some(error.to_string());
+                }
+                return Err(error);
+            }
+        };
+        for index in &left {
+            unsent[*index] = Some("SQS's answer does not name it".to_owned());
+        }
+        for sent in answer.successful() {
+            if let Some(why) = at(unsent, sent.id()) {
+                *why = None;
+            }
+        }
+        let mut refused = Vec::new();
+        for failed in answer.failed() {
+            if let Some(why) = at(unsent, failed.id()) {
+                let message = failed.message().unwrap_or_default();
+                *why = Some(format!("{}: {message}", failed.code()));
+            }
+            if failed.sender_fault() {
+                refused.push(failed.id());
+            }
+        }
+        left.retain(|index| unsent[*index].is_some() && !refused.contains(&index.to_string().as_str()));
+        let Some(pause) = pauses.next().filter(|_| !left.is_empty()) else {
+            return Ok(());
+        };
+        tracing::warn!(
+            failed = left.len(),
+            pause_ms = pause.as_millis(),
+            "SQS refused some jobs; sending them again"
+        );
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// The place of the entry that SQS names.
+fn at<'a>(unsent: &'a mut [Option<String>], id: &str) -> Option<&'a mut Option<String>> {
+    unsent.get_mut(id.parse::<usize>().ok()?)
+}
+
+/// A job as SQS takes it; the attributes are for people who look at the queue.
+fn entry(index: usize, job: &Job) -> SendMessageBatchRequestEntry {
+    let text = |value: &str| {
+        MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(value)
+            .build()
+            .expect("cannot fail: the data type is set")
+    };
+    SendMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message_body(job.body())
+        .message_attributes("account_name", text(job.account_name.as_str()))
+        .message_attributes("dataset", text(job.dataset.name))
+        .message_attributes("run_id", text(job.run_id.as_str()))
+        .build()
+        .expect("cannot fail: id and body are set")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! The request: which accounts, which day, which datasets, and any further attributes.
+//!
+//! Reading it is pure and tells every fault at once, before anything is sent.
+
+use std::{collections::HashSet, fmt::Write};
+
+use chrono::{DateTime, Utc};
+use fleet::{
+    AccountName, Accounts, Dataset, Job, ReportDate, RunId,
+    accounts::colliding_variables,
+    datasets,
+    job::{MAX_BYTES, kind},
+};
+use serde_json::{Map, Value};
+
+use crate::attributes;
+
+/// What is asked for, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    /// The accounts to report on: at least one, none twice.
+    pub(crate) accounts: Vec<AccountName>,
+    /// The day to report.
+    pub(crate) date: ReportDate,
+    /// What to report of each account: at least one, none twice.
+    pub(crate) datasets: Vec<&'static Dataset>,
+    /// Whatever else the request said.
+    pub(crate) attributes: Map<String, Value>,
+}
+
+/// The text of a request, and where it was read, for messages.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// A file's name, or `standard input`.
+    pub(crate) name: String,
+    /// What stands there.
+    pub(crate) text: String,
+}
+
+/// What the command line says of a request; each overrides the request's text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// `--account-name`.
+    pub(crate) account_names: Vec<String>,
+    /// `--date`.
+    pub(crate) date: Option<String>,
+    /// `--dataset`.
+    pub(crate) datasets: Vec<String>,
+    /// `--attribute`.
+    pub(crate) attributes: Vec<String>,
+}
+
+/// What a request is read against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// The moment it is.
+    pub(crate) now: DateTime<Utc>,
+    /// The accounts that are known.
+    pub(crate) accounts: &'a Accounts,
+    /// The accounts that a request means which names none, where they are not the file's.
+    pub(crate) default_accounts: &'a [String],
+}
+
+/// All that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the request is not valid:\n  {}", .0.join("\n  "))]
+pub(crate) struct InvalidRequest(Vec<String>);
+
+impl Request {
+    /// Reads a request: its text, where it has one, with the flags over it.
+    pub(crate) fn read(
+        source: Option<&Source>,
+        flags: &Flags,
+        around: Surroundings<'_>,
+    ) -> Result<Self, InvalidRequest> {
+        let mut object = match source.map(object_of).transpose() {
+            Ok(object) => object.unwrap_or_default(),
+            Err(fault) => return Err(InvalidRequest(vec![fault])),
+        };
+        let mut faults = Vec::new();
+        let accounts = accounts(&mut object, &flags.account_names, around, &mut faults);
+        let date = date(&mut object, flags.date.as_deref(), around.now, &mut faults);
+        let datasets = datasets(&mut object, &flags.datasets, &mut faults);
+        let request = Self {
+            accounts,
+            // Where there is no date there is a fault; the size below does not depend on the day.
+            date: date.unwrap_or(ReportDate::today(around.now)),
+            datasets,
+            attributes: attributes::merge(object, &flags.attributes, &mut faults),
+        };
+        faults.extend(request.oversized());
+        if faults.is_empty() {
+            Ok(request)
+        } else {
+            Err(InvalidRequest(faults))
+        }
+    }
+
+    /// Every job of the request, account by account.
+    pub(crate) fn jobs(&self, run_id: &RunId) -> impl Iterator<Item = Job> {
+        self.accounts.iter().flat_map(move |account| {
+            self.datasets.iter().map(move |dataset| Job {
+                account_name: account.clone(),
+                date: self.date,
+                dataset,
+                run_id: run_id.clone(),
+                attributes: self.attributes.clone(),
+            })
+        })
+    }
+
+    /// The request as one JSON object, such as could be sent again, flags included.
+    pub(crate) fn to_json(&self) -> Map<String, Value> {
+        let mut object = Map::new();
+        let accounts: Vec<&str> = self.accounts.iter().map(AccountName::as_str).collect();
+        let datasets: Vec<&str> = self.datasets.iter().map(|dataset| dataset.name).collect();
+        object.insert("account_name".into(), accounts.into());
+        object.insert("date".into(), self.date.to_string().into());
+        object.insert("dataset".into(), datasets.into());
+        object.extend(self.attributes.clone());
+        object
+    }
+
+    /// The fault of jobs that are too large. They differ by the account's name only, so that the
+    /// first one stands for the others.
+    fn oversized(&self) -> Option<String> {
+        // Every run's id is as long as every other's.
+        let run_id = RunId::generate();
+        let mut sizes = self
+            .jobs(&run_id)
+            .map(|job| (job.body().len(), job.account_name))
+            .filter(|(size, _)| *size > MAX_BYTES);
+        let (size, account) = sizes.next()?;
+        let mut fault = format!(
+            "account {account}: its job has {size} bytes, and at most {MAX_BYTES} are taken; make the attributes smaller"
+        );
+        let others = sizes.count();
+        if others > 0 {
+            // Cannot fail: writing to a String does not.
+            let _ = write!(fault, " ({others} more jobs are too large)");
+        }
+        Some(fault)
+    }
+}
+
+/// The object that a request's text is.
+fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
+    let name = &source.name;
+    match serde_json::from_str(&source.text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(format!(
+            "{name} is {}, not a JSON object such as {{\"account_name\":\"data\"}}",
+            kind(&other)
+        )),
+        Err(error) if error.to_string().starts_with("recursion limit") => Err(format!(
+            "{name} is nested more than 127 deep, at line {} column {}; make it flatter",
+            error.line(),
+            error.column()
+        )),
+        Err(error) => Err(format!(
+            "{name} is not JSON: {error}; write an object such as {{\"account_name\":\"data\"}}"
+        )),
+    }
+}
+
+fn accounts(
+    object: &mut Map<String, Value>,
+    flags: &[String],
+    around: Surroundings<'_>,
+    faults: &mut Vec<String>,
+) -> Vec<AccountName> {
+    let one = object.shift_remove("account_name");
+    let many = object.shift_remove("account_names");
+    let texts = match (flags, one, many) {
+        ([_, ..], _, _) => flags.to_vec(),
+        ([], Some(_), Some(_)) => {
+            faults.push("account_name and account_names are both given; leave one out".into());
+            return Vec::new();
+        }
+        ([], Some(value), None) => texts("account_name", &value, faults),
+        ([], None, Some(value)) => texts("account_names", &value, faults),
+        ([], None, None) => {
+            let defaults = default_accounts(around);
+            if defaults.is_empty() {
+                faults.push(
+                    "no account at all: name one with --account-name or account_name, \
+                     or set FLEET_DEFAULT_ACCOUNTS or an accounts file with a default account"
+                        .into(),
+                );
+            }
+            defaults
+        }
+    };
+    let known: HashSet<&str> = around.accounts.iter().map(|known| known.name.as_str()).collect();
+    let mut seen = HashSet::new();
+    let mut names = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse::<AccountName>() {
+            Err(error) => faults.push(error.to_string()),
+            Ok(name) if !seen.insert(name.clone()) => {
+                faults.push(format!("account {name}: stands twice; leave one out"));
+            }
+            Ok(name) if around.accounts.is_listed() && !known.contains(name.as_str()) => {
+                faults.push(format!(
+                    "account {name}: is not in the accounts file; correct the name, or add the account there"
+                ));
+            }
+            Ok(name) => names.push(name),
+        }
+    }
+    faults.extend(colliding_variables(&names));
+    names
+}
+
+fn default_accounts(around: Surroundings<'_>) -> Vec<String> {
+    let given: Vec<String> = around
+        .default_accounts
+        .iter()
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect();
+    if !given.is_empty() {
+        return given;
+    }
+    let defaults = around.accounts.iter().filter(|account| account.default);
+    defaults.map(|account| account.name.to_string()).collect()
+}
+
+fn date(
+    object: &mut Map<String, Value>,
+    flag: Option<&str>,
+    now: DateTime<Utc>,
+    faults: &mut Vec<String>,
+) -> Option<ReportDate> {
+    let value = object.shift_remove("date");
+    let text = match (flag, &value) {
+        (Some(text), _) => Some(text),
+        (None, Some(Value::String(text))) => Some(text.as_str()),
+        (None, None) => None,
+        (None, Some(other)) => {
+            faults.push(format!(
+                "date is {}, not a string such as \"2026-11-01\"",
+                kind(other)
+            ));
+            return None;
+        }
+    };
+    let date = match text {
+        Some(text) => text.parse::<ReportDate>().and_then(|date| date.check(now)),
+        None => ReportDate::default_at(now),
+    };
+    date.map_err(|error| faults.push(error.to_string())).ok()
+}
+
+fn datasets(
+    object: &mut Map<String, Value>,
+    flags: &[String],
+    faults: &mut Vec<String>,
+) -> Vec<&'static Dataset> {
+    let value = object.shift_remove("dataset");
+    let texts = match (flags, value) {
+        ([_, ..], _) => flags.to_vec(),
+        ([], Some(value)) => texts("dataset", &value, faults),
+        ([], None) => return vec![datasets::DEFAULT],
+    };
+    let mut found: Vec<&'static Dataset> = Vec::new();
+    for text in texts {
+        match Dataset::find(&text) {
+            None => faults.push(format!(
+                "dataset {text:?} is not known; this version has {}",
+                datasets::names()
+            )),
+            Some(dataset) if found.contains(&dataset) => {
+                faults.push(format!("dataset {text:?} stands twice; leave one out"));
+            }
+            Some(dataset) => found.push(dataset),
+        }
+    }
+    found
+}
+
+/// The strings of a key that takes one or a list of them.
+fn texts(key: &str, value: &Value, faults: &mut Vec<String>) -> Vec<String> {
+    let values = match value {
+        Value::String(text) => return vec![text.clone()],
+        Value::Array(values) => values,
+        other => {
+            faults.push(format!(
+                "{key} is {}, not a string or a list of strings",
+                kind(other)
+            ));
+            return Vec::new();
+        }
+    };
+    if values.is_empty() {
+        faults.push(format!(
+            "{key} is an empty list; name at least one, or leave the key out"
+        ));
+    }
+    let mut texts = Vec::with_capacity(values.len());
+    for value in values {
+        match value {
+            Value::String(text) => texts.push(text.clone()),
+            other => faults.push(format!("{key} has {} in its list, not a string", kind(other))),
+        }
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests;

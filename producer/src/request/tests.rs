@@ -1,0 +1,287 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const NOW: &str = "2026-11-21T10:00:00Z";
+
+fn source(text: &str) -> Source {
+    Source {
+        name: "request.json".into(),
+        text: text.into(),
+    }
+}
+
+fn read_at(now: &str, text: &str, flags: &Flags, accounts: &Accounts) -> Result<Request, String> {
+    let around = Surroundings {
+        now: now.parse().expect("a moment"),
+        accounts,
+        default_accounts: &["data".to_owned(), "opra-dev".to_owned()],
+    };
+    Request::read(Some(&source(text)), flags, around).map_err(|error| error.to_string())
+}
+
+fn read(text: &str) -> Result<Request, String> {
+    read_at(NOW, text, &Flags::default(), &Accounts::default())
+}
+
+fn read_with(text: &str, flags: &Flags) -> Result<Request, String> {
+    read_at(NOW, text, flags, &Accounts::default())
+}
+
+fn names(request: &Request) -> Vec<&str> {
+    request.accounts.iter().map(AccountName::as_str).collect()
+}
+
+#[test]
+fn an_empty_request_means_the_default_accounts_on_the_first_of_the_month() {
+    let request = read("{}").expect("valid");
+    assert_eq!(names(&request), ["data", "opra-dev"]);
+    assert_eq!(request.date.to_string(), "2026-11-01");
+    assert_eq!(request.datasets, [datasets::DEFAULT]);
+    assert!(request.attributes.is_empty());
+}
+
+#[test]
+fn reads_every_key() {
+    let text = r#"{"ticket":"OPS-7","account_names":["b","a"],"date":"2026-10-31","dataset":["s3_daily_storage"],"n":1.50}"#;
+    let request = read(text).expect("valid");
+    assert_eq!(names(&request), ["b", "a"]);
+    assert_eq!(request.date.to_string(), "2026-10-31");
+    assert_eq!(
+        Value::from(request.to_json()).to_string(),
+        r#"{"account_name":["b","a"],"date":"2026-10-31","dataset":["s3_daily_storage"],"ticket":"OPS-7","n":1.5}"#
+    );
+    assert_eq!(names(&read(r#"{"account_name":"x"}"#).expect("valid")), ["x"]);
+}
+
+#[test]
+fn flags_override() {
+    let flags = Flags {
+        account_names: vec!["x".into()],
+        date: Some("2026-11-02".into()),
+        datasets: vec!["s3_daily_storage".into()],
+        attributes: vec!["ticket=OPS-8".into(), "data:=1".into()],
+    };
+    let text =
+        r#"{"account_name":["a","b"],"date":"2026-10-31","dataset":"other","ticket":"OPS-7","data":1}"#;
+    let request = read_with(text, &flags).expect("valid");
+    assert_eq!(names(&request), ["x"]);
+    assert_eq!(request.date.to_string(), "2026-11-02");
+    assert_eq!(
+        Value::from(request.attributes).to_string(),
+        r#"{"ticket":"OPS-8","data":1}"#
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let flags = Flags {
+        attributes: vec!["oops".into()],
+        ..Flags::default()
+    };
+    let text = r#"{"account_name":["a/b","data","data",7],"date":"2026-02-30","dataset":["ec2"],"run_id":"r","acount_name":"x"}"#;
+    insta::assert_snapshot!(read_with(text, &flags).expect_err("invalid"), @r#"
+    the request is not valid:
+      account_name has a number in its list, not a string
+      account name "a/b" is not well-formed; it takes 1 to 63 letters, digits, '_' and '-', and begins with a letter or digit
+      account data: stands twice; leave one out
+      date "2026-02-30" is not a calendar day; write it as YYYY-MM-DD, such as 2026-11-01
+      dataset "ec2" is not known; this version has s3_daily_storage
+      --attribute "oops" has no '='; write KEY=VALUE for a string, or KEY:=JSON for any JSON
+      attribute run_id is reserved, since the producer names the run; leave it out
+      attribute "acount_name" looks like account_name; correct it, or say that it is meant with --attribute 'acount_name=x'
+    "#);
+}
+
+#[test]
+fn each_bad_request_says_what_is_wrong_and_what_to_do() {
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let large = json!({"account_name": "data", "remark": "x".repeat(MAX_BYTES)}).to_string();
+    let cases = [
+        (
+            "",
+            "request.json is not JSON: EOF while parsing a value at line 1 column 0",
+        ),
+        (
+            "{\n\"date\": }",
+            "request.json is not JSON: expected value at line 2 column 9",
+        ),
+        ("[]", "request.json is a list, not a JSON object such as"),
+        ("null", "request.json is null, not a JSON object"),
+        (
+            &deep,
+            "request.json is nested more than 127 deep, at line 1 column",
+        ),
+        (
+            &large,
+            "account data: its job has 65668 bytes, and at most 65536 are taken",
+        ),
+        (
+            r#"{"date":"2026-11-31"}"#,
+            "date \"2026-11-31\" is not a calendar day; write it as YYYY-MM-DD",
+        ),
+        (
+            r#"{"date":"2027-01-01"}"#,
+            "date 2027-01-01 is not over yet in UTC",
+        ),
+        (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
+        (r#"{"date":"2020-01-01"}"#, "the oldest day left is 2025-08-23"),
+        (r#"{"date":20261101}"#, "date is a number, not a string such as"),
+        (
+            r#"{"dataset":"ec2"}"#,
+            "dataset \"ec2\" is not known; this version has s3_daily_storage",
+        ),
+        (r#"{"dataset":[]}"#, "dataset is an empty list; name at least one"),
+        (
+            r#"{"dataset":["s3_daily_storage","s3_daily_storage"]}"#,
+            "dataset \"s3_daily_storage\" stands twice",
+        ),
+        (
+            r#"{"account_name":"a b"}"#,
+            "account name \"a b\" is not well-formed",
+        ),
+        (
+            r#"{"account_name":["a","b","a"]}"#,
+            "account a: stands twice; leave one out",
+        ),
+        (
+            r#"{"account_name":[]}"#,
+            "account_name is an empty list; name at least one",
+        ),
+        (
+            r#"{"account_name":null}"#,
+            "account_name is null, not a string or a list of strings",
+        ),
+        (
+            r#"{"account_name":"a","account_names":["b"]}"#,
+            "account_name and account_names are both given",
+        ),
+        (
+            r#"{"account_name":["a-b","a_b"]}"#,
+            "accounts a-b and a_b: both have their access keys in a_b_account_access_key",
+        ),
+        (r#"{"run_id":"r"}"#, "attribute run_id is reserved"),
+        (
+            r#"{"acount_name":"data"}"#,
+            "attribute \"acount_name\" looks like account_name",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = read(text).expect_err(text);
+        assert!(error.contains(expected), "{error}\nshould say {expected}");
+    }
+}
+
+#[test]
+fn no_account_at_all_is_refused() {
+    let around = Surroundings {
+        now: NOW.parse().expect("a moment"),
+        accounts: &Accounts::default(),
+        // What a variable that is set to nothing gives.
+        default_accounts: &[String::new()],
+    };
+    let error = Request::read(None, &Flags::default(), around).expect_err("nobody");
+    assert!(
+        error.to_string().contains("no account at all: name one with"),
+        "{error}"
+    );
+    // An unset shell variable must not mean every account.
+    let flags = Flags {
+        account_names: vec![String::new()],
+        ..Flags::default()
+    };
+    let error = read_with("{}", &flags).expect_err("a name");
+    assert!(error.contains("account name \"\" is not well-formed"), "{error}");
+}
+
+#[test]
+fn the_first_of_a_month_is_not_over_on_the_first() {
+    let error = read_at(
+        "2026-11-01T12:00:00Z",
+        "{}",
+        &Flags::default(),
+        &Accounts::default(),
+    );
+    assert!(
+        error
+            .expect_err("too early")
+            .contains("the first of this month is not over; pass --date or run tomorrow")
+    );
+}
+
+#[test]
+fn an_accounts_file_says_who_is_known_and_who_is_meant() {
+    let file = "[[account]]\nname='data'\n[[account]]\nname='rare'\ndefault=false\n";
+    let accounts = Accounts::parse(file).expect("valid");
+    let mut around = Surroundings {
+        now: NOW.parse().expect("a moment"),
+        accounts: &accounts,
+        default_accounts: &[],
+    };
+    let request = Request::read(None, &Flags::default(), around).expect("valid");
+    assert_eq!(names(&request), ["data"]);
+    let rare = ["rare".to_owned()];
+    around.default_accounts = &rare;
+    let request = Request::read(None, &Flags::default(), around).expect("valid");
+    assert_eq!(names(&request), ["rare"], "the variable beats the file");
+    let error = read_at(NOW, r#"{"account_name":"dat"}"#, &Flags::default(), &accounts);
+    assert!(
+        error
+            .expect_err("unknown")
+            .contains("account dat: is not in the accounts file; correct the name")
+    );
+}
+
+#[test]
+fn oversized_jobs_are_told_once() {
+    let text = json!({"account_name": ["a", "b", "c"], "remark": "x".repeat(MAX_BYTES)}).to_string();
+    let error = read(&text).expect_err("too large");
+    assert!(error.contains("account a: its job has"), "{error}");
+    assert!(error.contains("(2 more jobs are too large)"), "{error}");
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (-1e15..1e15).prop_map(|number: f64| Value::from(number)),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(".*", inner, 0..4).prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_request_or_an_error(text in ".*") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn any_object_is_a_request_or_an_error(
+        object in prop::collection::btree_map("account_names?|date|dataset|run_id|[a-z_]{0,12}", any_json(), 0..6)
+    ) {
+        let _ = read(&json!(object).to_string());
+    }
+
+    #[test]
+    fn attributes_reach_every_job_unchanged(
+        attributes in prop::collection::hash_map("[a-z]{9,12}_x", any_json(), 0..5)
+    ) {
+        // A hash map, so that the order is any; it must be kept.
+        let attributes: Map<String, Value> = attributes.into_iter().collect();
+        let request = read(&Value::from(attributes.clone()).to_string()).expect("valid");
+        for job in request.jobs(&RunId::generate()) {
+            let body: Value = serde_json::from_str(&job.body()).expect("JSON");
+            let carried: Vec<_> = body.as_object().expect("an object").iter().skip(4).collect();
+            prop_assert_eq!(carried, attributes.iter().collect::<Vec<_>>());
+        }
+    }
+}

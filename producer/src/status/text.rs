@@ -1,0 +1,200 @@
+//! How a run stands, for people: a table, a line that counts, and what to do next.
+
+use std::fmt::Write;
+
+use super::{AccountStatus, RunStatus, State};
+use crate::output::{count, dollars, table};
+
+/// The most accounts that are named in a command to copy.
+const MOST_NAMES: usize = 20;
+
+/// The whole text; the table has all accounts, or those alone that are to be mended.
+pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
+    let mut text = String::new();
+    let shown = |account: &&AccountStatus| !failed_only || account.state.is_failed();
+    let rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
+    if !rows.is_empty() {
+        let header = [
+            "ACCOUNT",
+            "DATASET",
+            "STATE",
+            "ROWS",
+            "LATE",
+            "CALLS",
+            "COST",
+            "WHAT IS MISSING",
+        ];
+        text = table(&header, &[3, 4, 5, 6], rows);
+        text.push_str("\n\n");
+    }
+    text.push_str(&summary(status));
+    text.push_str(&hints(status));
+    text
+}
+
+/// One line that counts.
+pub(crate) fn summary(status: &RunStatus) -> String {
+    let counts = &status.counts;
+    let mut text = format!(
+        "run {} for {}: {} complete",
+        status.run_id, status.date, counts.complete
+    );
+    if counts.late > 0 {
+        // Cannot fail: writing to a String does not.
+        let _ = write!(text, " ({} with late rows)", counts.late);
+    }
+    for (number, word) in [
+        (counts.partial, State::Partial),
+        (counts.in_progress, State::InProgress),
+        (counts.missing, State::Missing),
+    ] {
+        if number > 0 {
+            let _ = write!(text, ", {number} {}", word.word());
+        }
+    }
+    text
+}
+
+fn row(account: &AccountStatus) -> Vec<String> {
+    let figure = |figure: Option<u64>| figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string());
+    let report = account.report.as_ref();
+    vec![
+        account.account_name.to_string(),
+        account.dataset.clone(),
+        account.state.word().to_owned(),
+        figure(report.map(|report| report.rows)),
+        figure(report.map(|report| report.rows_late)),
+        figure(report.map(|report| report.api_calls)),
+        report.map_or_else(|| "-".to_owned(), |report| dollars(report.estimated_cost_usd)),
+        account.detail.clone().unwrap_or_default(),
+    ]
+}
+
+/// What to do next, for each thing that is not as it should be.
+fn hints(status: &RunStatus) -> String {
+    let again = |wanted: fn(&AccountStatus) -> bool| {
+        format!(
+            "\n  producer run --only-incomplete --date {} {}",
+            status.date,
+            flags(status, wanted)
+        )
+    };
+    let mut text = String::new();
+    let counts = &status.counts;
+    if counts.in_progress > 0 {
+        text.push_str("\nTo follow it to the end:");
+        text.push_str(&format!("\n  producer status {} --watch", status.run_id));
+    }
+    if counts.missing > 0 {
+        text.push_str(&format!(
+            "\nTo send the {} again:",
+            count(counts.missing, "missing job")
+        ));
+        text.push_str(&again(is_missing));
+    }
+    if counts.partial > 0 {
+        text.push_str("\nTo see what an account does not allow, and to collect it again after that:");
+        text.push_str(&format!("\n  worker check {}", flags(status, is_partial)));
+        text.push_str(&again(is_partial));
+    }
+    if counts.late > 0 {
+        text.push_str(
+            "\nTo complete the late rows, once CloudWatch has published the day, one to two days late:",
+        );
+        text.push_str(&again(AccountStatus::is_late));
+    }
+    if text.contains("--only-incomplete") {
+        text.push_str("\nAttributes that the first request had are to be given again.");
+    }
+    text
+}
+
+fn is_missing(account: &AccountStatus) -> bool {
+    account.state == State::Missing
+}
+
+fn is_partial(account: &AccountStatus) -> bool {
+    account.state == State::Partial
+}
+
+/// The flag that names these accounts.
+fn flags(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for account in status.accounts.iter().filter(|account| wanted(account)) {
+        // An account's datasets stand beside each other.
+        if names.last() != Some(&account.account_name.as_str()) {
+            names.push(account.account_name.as_str());
+        }
+    }
+    if names.len() > MOST_NAMES {
+        names.truncate(MOST_NAMES);
+        names.push("…");
+    }
+    format!("--account-name {}", names.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet::{RunId, report::ReportStatus};
+
+    use super::*;
+    use crate::{
+        reports::Standing,
+        status::tests::{complete, manifest, standing},
+    };
+
+    #[test]
+    fn a_run_in_every_state() {
+        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+        let mut late = complete("data", &run);
+        late.rows_late = 3;
+        let mut partial = complete("opra-dev", &run);
+        partial.status = ReportStatus::Partial;
+        partial.rows_error = 1;
+        partial.first_error = Some("eu-west-1: Throttling".into());
+        let manifest = manifest(&run, &["data", "opra-dev", "lost"]);
+        let standings = [standing(late), standing(partial), Standing::Absent];
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true), false), @r"
+        ACCOUNT   DATASET           STATE     ROWS  LATE  CALLS     COST  WHAT IS MISSING
+        data      s3_daily_storage  complete   200     3     14  $0.0580
+        opra-dev  s3_daily_storage  partial    200     0     14  $0.0580  1 row with errors; eu-west-1: Throttling
+        lost      s3_daily_storage  missing      -     -      -        -  no report, and no job left on the queue
+
+        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
+        To send the 1 missing job again:
+          producer run --only-incomplete --date 2026-11-01 --account-name lost
+        To see what an account does not allow, and to collect it again after that:
+          worker check --account-name opra-dev
+          producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
+        To complete the late rows, once CloudWatch has published the day, one to two days late:
+          producer run --only-incomplete --date 2026-11-01 --account-name data
+        Attributes that the first request had are to be given again.
+        ");
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false), true), @r"
+        ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHAT IS MISSING
+        opra-dev  s3_daily_storage  partial   200     0     14  $0.0580  1 row with errors; eu-west-1: Throttling
+
+        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
+        To follow it to the end:
+          producer status 019a0000-0000-7000-8000-000000000000 --watch
+        To see what an account does not allow, and to collect it again after that:
+          worker check --account-name opra-dev
+          producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
+        To complete the late rows, once CloudWatch has published the day, one to two days late:
+          producer run --only-incomplete --date 2026-11-01 --account-name data
+        Attributes that the first request had are to be given again.
+        ");
+    }
+
+    #[test]
+    fn a_complete_run_needs_nothing() {
+        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+        let standings = [standing(complete("data", &run))];
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false), false), @r"
+        ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST  WHAT IS MISSING
+        data     s3_daily_storage  complete   200     0     14  $0.0580
+
+        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete
+        ");
+    }
+}

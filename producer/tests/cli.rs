@@ -1,0 +1,290 @@
+//! The producer's command line, end to end through the binary: what it refuses, with which words and
+//! which exit status. Nothing here reaches AWS; the end-to-end tests do.
+
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs";
+
+/// The producer with those arguments and variables, and no others.
+fn producer(args: &[&str], variables: &[(&str, &str)], stdin: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_producer"))
+        .args(args)
+        .env_clear()
+        // Nothing of AWS is asked for that could make a test wait or depend on its machine.
+        .envs([("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the producer starts");
+    // A producer that fails before it reads closes its end.
+    let _ = child.stdin.take().expect("piped").write_all(stdin.as_bytes());
+    child.wait_with_output().expect("the producer ends")
+}
+
+/// A producer with a queue and a bucket, which a bad request must not reach.
+fn configured(args: &[&str], stdin: &str) -> Output {
+    let variables = [("FLEET_QUEUE_URL", QUEUE), ("FLEET_REPORT_BUCKET", "reports")];
+    producer(args, &variables, stdin)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+#[track_caller]
+fn refused(output: &Output, expected: &str) {
+    let stderr = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(expected), "{stderr}\nshould say {expected}");
+    assert!(output.stdout.is_empty(), "data alone goes to standard output");
+}
+
+fn help(args: &[&str]) -> String {
+    let output = producer(args, &[], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn help_teaches() {
+    insta::assert_snapshot!("help", help(&["--help"]));
+    insta::assert_snapshot!("help_run", help(&["run", "--help"]));
+    insta::assert_snapshot!("help_status", help(&["status", "--help"]));
+}
+
+#[test]
+fn no_command_shows_the_help() {
+    let output = producer(&[], &[], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("Usage: producer"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_missing_queue_or_bucket_is_named_with_its_variable() {
+    let queue = "no work queue is named; set FLEET_QUEUE_URL or pass --queue-url";
+    let bucket = "no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket";
+    for command in ["run", "status"] {
+        let output = producer(&[command], &[], "");
+        refused(&output, queue);
+        refused(&output, bucket);
+        refused(
+            &producer(&[command], &[("FLEET_REPORT_BUCKET", "reports")], ""),
+            queue,
+        );
+        refused(&producer(&[command], &[("FLEET_QUEUE_URL", QUEUE)], ""), bucket);
+    }
+    refused(&producer(&["run", "--dry-run"], &[], ""), bucket);
+}
+
+#[test]
+fn an_ill_formed_flag_says_how_to_write_it() {
+    refused(
+        &configured(&["run", "--queue-url", "jobs"], ""),
+        "a queue's URL is needed, such as https://",
+    );
+    refused(
+        &configured(&["run", "--report-bucket", "s3://x/y"], ""),
+        "give the name alone, without s3://",
+    );
+    refused(
+        &configured(&["run", "--key-template", "{acount}"], ""),
+        "{acount} is not known; use {dataset} {date}",
+    );
+    refused(
+        &configured(&["run", "--wait", "--wait-timeout", "soon"], ""),
+        "expected number at 0",
+    );
+    refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait");
+    refused(
+        &configured(&["status", "a/b"], ""),
+        "run id \"a/b\" is not well-formed",
+    );
+    refused(
+        &configured(&["run", "--only-incompleet"], ""),
+        "--only-incomplete",
+    );
+    refused(
+        &producer(&["run"], &[("FLEET_DRY_RUN", "perhaps")], ""),
+        "invalid value 'perhaps' for '--dry-run'",
+    );
+}
+
+#[test]
+fn a_bad_request_is_refused_with_every_fault() {
+    let run = |stdin: &str| configured(&["run", "--request", "-"], stdin);
+    let name = "the request on standard input";
+    refused(
+        &run("nonsense"),
+        &format!("{name} is not JSON: expected ident at line 1 column 2"),
+    );
+    refused(&run("[1]"), &format!("{name} is a list, not a JSON object"));
+    refused(
+        &run(&format!("{{\"x\":{}", "[".repeat(300))),
+        &format!("{name} is nested more than 127 deep"),
+    );
+
+    let output = run(
+        r#"{"account_name":["a b","x","x"],"date":"2026-02-30","dataset":"ec2","run_id":"r","acount_name":"y"}"#,
+    );
+    for expected in [
+        "account name \"a b\" is not well-formed; it takes 1 to 63",
+        "account x: stands twice; leave one out",
+        "date \"2026-02-30\" is not a calendar day; write it as YYYY-MM-DD",
+        "dataset \"ec2\" is not known; this version has s3_daily_storage",
+        "attribute run_id is reserved",
+        "attribute \"acount_name\" looks like account_name; correct it, or say that it is meant with --attribute 'acount_name=y'",
+    ] {
+        refused(&output, expected);
+    }
+}
+
+#[test]
+fn bad_flags_of_a_request_are_refused() {
+    let run = |args: &[&str]| configured(&[&["run", "--account-name", "data"], args].concat(), "");
+    refused(
+        &run(&["--date", "2026-13-01"]),
+        "date \"2026-13-01\" is not a calendar day",
+    );
+    refused(
+        &run(&["--date", "2999-01-01"]),
+        "date 2999-01-01 is not over yet in UTC",
+    );
+    refused(
+        &run(&["--date", "2001-01-01"]),
+        "date 2001-01-01 is more than 455 days ago",
+    );
+    refused(&run(&["--dataset", "ec2"]), "dataset \"ec2\" is not known");
+    refused(&run(&["--account-name", "data"]), "account data: stands twice");
+    refused(
+        &run(&["--account-name", "opra-dev,opra_dev"]),
+        "both have their access keys in opra_dev_account_access_key",
+    );
+    refused(&run(&["--attribute", "run_id=r"]), "attribute run_id is reserved");
+    refused(&run(&["--attribute", "ticket"]), "write KEY=VALUE for a string");
+    let note = format!("note={}", "x".repeat(66_000));
+    refused(&run(&["--attribute", &note]), "account data: its job has 66");
+    refused(
+        &run(&["--request", "/does/not/exist"]),
+        "could not read the request /does/not/exist",
+    );
+    refused(
+        &configured(&["run"], ""),
+        "no account at all: name one with --account-name",
+    );
+    // Today is not over, whenever this runs; yesterday's today would be, at midnight alone.
+    let today = chrono::Utc::now().format("%Y-%m-%d").to_string();
+    refused(&run(&["--date", &today]), "is not over yet in UTC");
+}
+
+#[test]
+fn a_key_template_under_which_jobs_meet_is_refused() {
+    let run = |template: &str| {
+        let args = [
+            "run",
+            "--account-name",
+            "a,b",
+            "--date",
+            &yesterday(),
+            "--key-template",
+            template,
+        ];
+        configured(&args, "")
+    };
+    refused(
+        &run("{date}.csv"),
+        "two jobs of one run would meet in one key; add {account}",
+    );
+    refused(
+        &run("{account_id}.csv"),
+        "{account_id} needs the id of every account, and no accounts file tells them",
+    );
+    refused(&run("runs/{account}.csv"), "'runs/' holds the manifests");
+
+    let args = [
+        "run",
+        "--only-incomplete",
+        "--account-name",
+        "a",
+        "--date",
+        &yesterday(),
+    ];
+    let output = configured(
+        &[&args[..], &["--key-template", "{run_id}/{account}.csv"]].concat(),
+        "",
+    );
+    refused(&output, "take {run_id} out of it");
+}
+
+#[test]
+fn a_bad_accounts_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("accounts.toml");
+    let path = path.to_str().expect("UTF-8");
+    let run = |text: &str, account: &str| {
+        std::fs::write(path, text).expect("written");
+        configured(
+            &[
+                "run",
+                "--accounts",
+                path,
+                "--account-name",
+                account,
+                "--date",
+                &yesterday(),
+            ],
+            "",
+        )
+    };
+    refused(
+        &run("[[account]]\nname = 'data'\nregoin = 'x'\n", "data"),
+        "unknown field `regoin`",
+    );
+    refused(
+        &run("[[account]]\nname = 'a-b'\n[[account]]\nname = 'a_b'\n", "a-b"),
+        "accounts a-b and a_b: both have their access keys",
+    );
+    refused(
+        &run("[[account]]\nname = 'data'\n", "dta"),
+        "account dta: is not in the accounts file; correct the name",
+    );
+    refused(
+        &configured(&["run", "--accounts", "/does/not/exist"], ""),
+        "could not read the accounts file",
+    );
+}
+
+#[test]
+fn variables_stand_for_flags() {
+    let variables = [
+        ("FLEET_QUEUE_URL", QUEUE),
+        ("FLEET_REPORT_BUCKET", "reports"),
+        ("FLEET_DEFAULT_ACCOUNTS", "data, no such, "),
+        ("FLEET_DATE", "2026-02-30"),
+        ("FLEET_DATASET", "ec2"),
+        ("FLEET_ATTRIBUTE", "run_id=r"),
+    ];
+    let output = producer(&["run"], &variables, "");
+    for expected in [
+        "account name \"no such\" is not well-formed",
+        "date \"2026-02-30\"",
+        "dataset \"ec2\"",
+        "run_id is reserved",
+    ] {
+        refused(&output, expected);
+    }
+    assert!(
+        !stderr(&output).contains("account name \"\""),
+        "{}",
+        stderr(&output)
+    );
+}
+
+fn yesterday() -> String {
+    let yesterday = chrono::Utc::now() - chrono::TimeDelta::days(1);
+    yesterday.format("%Y-%m-%d").to_string()
+}

@@ -1,0 +1,114 @@
+//! How the story looks: on a terminal with some weight and colour and a bar at the bottom, elsewhere
+//! as plain lines.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use fleet::output;
+use indicatif::{ProgressBar, ProgressStyle};
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const CYAN: &str = "\x1b[36m";
+const RESET: &str = "\x1b[0m";
+
+/// Where the story is told: standard output, with the bar on standard error.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    styled: bool,
+    step: usize,
+    bar: Option<ProgressBar>,
+}
+
+impl Screen {
+    /// The screen of this process. `NO_COLOR` is heeded, see <https://no-color.org>.
+    pub(crate) fn new() -> Self {
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { styled: io::stdout().is_terminal() && !no_color, step: 0, bar: None }
+    }
+
+    /// Begins the next step.
+    pub(crate) fn step(&mut self, title: &str) -> anyhow::Result<()> {
+        self.step += 1;
+        let line = format!("{}  {title}", self.step);
+        output::print(&format!("\n{}", self.paint(&[BOLD], &line)))
+    }
+
+    /// Explains something. A word between two asterisks is one to remember.
+    pub(crate) fn explain(&self, text: &str) -> anyhow::Result<()> {
+        let mut shown = String::new();
+        for (at, part) in text.split('*').enumerate() {
+            if at % 2 == 1 {
+                shown.push_str(&self.paint(&[BOLD], part));
+            } else {
+                shown.push_str(part);
+            }
+        }
+        self.indented(&shown)
+    }
+
+    /// Shows what a person would type.
+    pub(crate) fn command(&self, command: &str) -> anyhow::Result<()> {
+        let typed = format!("$ {command}");
+        output::print(&format!("   {}", self.paint(&[CYAN], &typed)))
+    }
+
+    /// Shows what a program printed, or a table.
+    pub(crate) fn indented(&self, text: &str) -> anyhow::Result<()> {
+        let lines: Vec<String> =
+            text.trim_end().lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
+        let text = lines.join("\n");
+        match &self.bar {
+            // The bar must not be drawn into the text.
+            Some(bar) => bar.suspend(|| output::print(&text)),
+            None => output::print(&text),
+        }
+    }
+
+    /// A line that matters less.
+    pub(crate) fn aside(&self, text: &str) -> anyhow::Result<()> {
+        self.indented(&self.paint(&[DIM], text))
+    }
+
+    /// An empty line.
+    #[expect(clippy::unused_self, reason = "what is shown goes by the screen")]
+    pub(crate) fn gap(&self) -> anyhow::Result<()> {
+        output::print("")
+    }
+
+    /// Shows a bar over so many things, where there is a terminal for it.
+    pub(crate) fn begin_bar(&mut self, what: &'static str, length: usize) {
+        let style = ProgressStyle::with_template("   {prefix} [{bar:30}] {pos}/{len}  {elapsed}")
+            .expect("cannot fail: the template is a constant");
+        let bar = ProgressBar::new(length as u64).with_style(style.progress_chars("=> ")).with_prefix(what);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.bar = Some(bar);
+    }
+
+    /// One more of them is done.
+    pub(crate) fn advance_bar(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn paint(&self, codes: &[&str], text: &str) -> String {
+        if self.styled { format!("{}{text}{RESET}", codes.concat()) } else { text.to_owned() }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.end_bar();
+    }
+}

@@ -1,0 +1,351 @@
+//! Building a world by plain calls, and reading back what became of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::cloudwatch::{DAY, MetricRef, S3_NAMESPACE, Statistic};
+use crate::identity::partition;
+use crate::permissions::Denial;
+use crate::s3::{NewBucket, Object};
+use crate::sqs::{self, Message, Place, QueueCounts, QueueId, Redrive, Settings, Stored};
+use crate::sts::Trust;
+use crate::synthetic::{ALL_STORAGE_TYPES, BUCKET_SIZE_BYTES, NUMBER_OF_OBJECTS, long_ago, midnight};
+use crate::world::World;
+
+/// An account: a handle that is cheap to clone.
+#[derive(Clone)]
+pub struct Account {
+    world: Arc<World>,
+    id: String,
+}
+
+/// How a queue is made; the default is SQS's, in us-east-1.
+#[derive(Debug, Clone)]
+pub struct QueueOptions {
+    /// The region, which a queue's URL on this endpoint does not say: clients must sign for it.
+    pub region: String,
+    /// How long a received message stays hidden.
+    pub visibility_timeout: Duration,
+    /// How long a message is kept.
+    pub retention: Duration,
+    /// The dead-letter queue's name and the receives after which a message goes there. It is made if it is not there.
+    pub redrive: Option<(String, u32)>,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            visibility_timeout: Duration::from_secs(30),
+            retention: Duration::from_hours(96),
+            redrive: None,
+        }
+    }
+}
+
+impl Account {
+    pub(crate) fn new(world: Arc<World>, id: &str) -> Self {
+        Self { world, id: id.to_owned() }
+    }
+
+    /// The 12-digit id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    // Who may call.
+
+    /// Makes an access key of this account known. With a session token, every request must carry that token.
+    pub fn add_access_key(&self, access_key: &str, session_token: Option<&str>) {
+        self.world.identities.add_user_key(&self.id, access_key, session_token);
+    }
+
+    /// Forgets an access key: requests that it signs are refused from now on.
+    pub fn remove_access_key(&self, access_key: &str) {
+        self.world.identities.remove(access_key);
+    }
+
+    /// Declares a role that `AssumeRole` may be asked for, and gives its ARN (of the `aws` partition).
+    #[expect(clippy::must_use_candidate, reason = "the ARN may be known already")]
+    pub fn role(&self, name: &str, trust: Trust) -> String {
+        self.world.roles.declare(&self.id, name, trust);
+        format!("arn:aws:iam::{}:role/{name}", self.id)
+    }
+
+    /// The ARN of a role of this account in the partition of a region.
+    #[must_use]
+    pub fn role_arn(&self, name: &str, region: &str) -> String {
+        format!("arn:{}:iam::{}:role/{name}", partition(region), self.id)
+    }
+
+    /// Makes all keys that `AssumeRole` gave out for this account expire now.
+    pub fn expire_sessions(&self) {
+        self.world.identities.expire_sessions(&self.id, Utc::now());
+    }
+
+    /// Denies an IAM action, such as `s3:ListAllMyBuckets`, to the account's identities everywhere.
+    pub fn deny(&self, action: &str) {
+        self.add_denial(action, None, None);
+    }
+
+    /// Denies an IAM action in one region.
+    pub fn deny_in(&self, action: &str, region: &str) {
+        self.add_denial(action, Some(region), None);
+    }
+
+    /// Denies an IAM action on one bucket or queue.
+    pub fn deny_on(&self, action: &str, resource: &str) {
+        self.add_denial(action, None, Some(resource));
+    }
+
+    fn add_denial(&self, action: &str, region: Option<&str>, resource: Option<&str>) {
+        self.world.permissions.deny(Denial {
+            account: self.id.clone(),
+            action: action.to_owned(),
+            region: region.map(str::to_owned),
+            resource: resource.map(str::to_owned),
+        });
+    }
+
+    /// Lifts every denial of an action.
+    pub fn allow(&self, action: &str) {
+        self.world.permissions.allow(&self.id, action);
+    }
+
+    /// Makes a region one that the account has not opted in to: its keys are unknown there.
+    pub fn disable_region(&self, region: &str) {
+        self.world.permissions.disable_region(&self.id, region);
+    }
+
+    // Buckets and objects.
+
+    /// Makes a bucket, or gives the one of that name anew with its objects.
+    #[expect(clippy::must_use_candidate, reason = "a bucket may need no more description")]
+    pub fn bucket(&self, name: &str, region: &str) -> Bucket {
+        let new = NewBucket { account: &self.id, name, region, created: long_ago() };
+        self.world.buckets.insert(&new);
+        Bucket { account: self.clone(), name: name.to_owned(), region: region.to_owned() }
+    }
+
+    /// A bucket that `ListBuckets` does not name but whose metrics there are: a directory bucket, or a deleted one.
+    #[must_use]
+    pub fn unlisted_bucket(&self, name: &str, region: &str) -> Bucket {
+        Bucket { account: self.clone(), name: name.to_owned(), region: region.to_owned() }
+    }
+
+    /// What is stored under a key.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
+        self.world.buckets.object(bucket, key).map(|object| object.as_ref().clone())
+    }
+
+    /// The keys that begin so, sorted.
+    #[must_use]
+    pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let state = self.world.buckets.read();
+        let objects = state.buckets.get(bucket).map(|bucket| &bucket.objects);
+        objects
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key)
+            .filter(|key| key.starts_with(prefix))
+            .cloned()
+            .collect()
+    }
+
+    /// Stores an object, whatever was there.
+    pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Bytes>, metadata: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let metadata: BTreeMap<String, String> = metadata.iter().map(owned).collect();
+        let _ = self.world.buckets.put(bucket, key, Object::new(body.into(), metadata, None), None);
+    }
+
+    /// Deletes an object.
+    pub fn delete_object(&self, bucket: &str, key: &str) {
+        self.world.buckets.delete(bucket, key);
+    }
+
+    // Metrics.
+
+    /// Sets a datapoint of S3's daily storage metrics: `BucketSizeBytes`, or `NumberOfObjects` where the storage type
+    /// is `AllStorageTypes`.
+    pub fn datapoint(&self, region: &str, bucket: &str, storage_type: &str, day: NaiveDate, value: f64) {
+        let counts = storage_type == ALL_STORAGE_TYPES;
+        let (name, unit) = if counts { (NUMBER_OF_OBJECTS, "Count") } else { (BUCKET_SIZE_BYTES, "Bytes") };
+        let dimensions = s3_dimensions(bucket, storage_type);
+        let metric = MetricRef { namespace: S3_NAMESPACE, name, dimensions: &dimensions };
+        let metrics = self.world.cloudwatch.region(&self.id, region);
+        metrics.write().unwrap_or_else(PoisonError::into_inner).set(
+            &metric,
+            Some(unit),
+            midnight(day),
+            value,
+        );
+    }
+
+    /// Sets a datapoint of any metric.
+    pub fn metric(
+        &self,
+        region: &str,
+        namespace: &str,
+        name: &str,
+        dimensions: &[(&str, &str)],
+        at: DateTime<Utc>,
+        value: f64,
+    ) {
+        let dimensions: Vec<_> =
+            dimensions.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value))).collect();
+        let metric = MetricRef { namespace, name, dimensions: &dimensions };
+        let metrics = self.world.cloudwatch.region(&self.id, region);
+        metrics.write().unwrap_or_else(PoisonError::into_inner).set(&metric, None, at.timestamp(), value);
+    }
+
+    /// What `CloudWatch` holds for a bucket and a day, without asking it: built or synthetic, retained or not.
+    #[must_use]
+    pub fn truth(
+        &self,
+        region: &str,
+        bucket: &str,
+        metric: &str,
+        storage_type: &str,
+        day: NaiveDate,
+    ) -> Option<f64> {
+        let dimensions = s3_dimensions(bucket, storage_type);
+        let metric = MetricRef { namespace: S3_NAMESPACE, name: metric, dimensions: &dimensions };
+        let metrics = self.world.cloudwatch.region(&self.id, region);
+        let metrics = metrics.read().unwrap_or_else(PoisonError::into_inner);
+        let at = midnight(day);
+        let (points, _) = metrics.points(&metric, None, at..at + DAY, &mut String::new());
+        points.first().map(|(_, set)| set.get(Statistic::Average))
+    }
+
+    // Queues.
+
+    /// Makes a queue and gives its URL; one of that name and region is replaced by an empty one.
+    #[expect(clippy::must_use_candidate, reason = "the URL may be known already")]
+    pub fn queue(&self, name: &str, options: QueueOptions) -> String {
+        let id = self.queue_id(name, &options.region);
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let redrive = options.redrive.map(|(target, max_receive_count)| {
+            let target = self.queue_id(&target, &options.region);
+            if self.world.queues.get(&target).is_none() {
+                // Fourteen days: the clock of a dead letter began with its first send.
+                let settings = Settings { retention_seconds: 1_209_600, ..Settings::default() };
+                self.world.queues.create(target.clone(), settings);
+            }
+            Redrive { target, max_receive_count }
+        });
+        let settings = Settings {
+            visibility_seconds: seconds(options.visibility_timeout),
+            retention_seconds: seconds(options.retention),
+            redrive,
+            ..Settings::default()
+        };
+        self.world.queues.create(id.clone(), settings);
+        sqs::url(&self.world, &id)
+    }
+
+    /// The URL that a queue of this name has, whether it is there or not.
+    #[must_use]
+    pub fn queue_url(&self, name: &str) -> String {
+        sqs::url(&self.world, &self.queue_id(name, ""))
+    }
+
+    /// Deletes a queue, with what is in it.
+    pub fn delete_queue(&self, name: &str) {
+        if let Some(shared) = self.world.queues.named(&self.id, name) {
+            self.world.queues.delete(&shared.id);
+        }
+    }
+
+    /// How many messages a queue has; zeros where there is no such queue.
+    #[must_use]
+    pub fn counts(&self, queue: &str) -> QueueCounts {
+        let now = Utc::now().timestamp_millis();
+        let counts = self.world.queues.named(&self.id, queue).map(|shared| shared.lock().counts(now));
+        let (visible, in_flight, delayed) = counts.unwrap_or_default();
+        QueueCounts { visible, in_flight, delayed }
+    }
+
+    /// Every message of a queue, hidden ones too, oldest first, without receiving any.
+    #[must_use]
+    pub fn messages(&self, queue: &str) -> Vec<Message> {
+        let now = Utc::now().timestamp_millis();
+        let Some(shared) = self.world.queues.named(&self.id, queue) else {
+            return Vec::new();
+        };
+        let contents: Vec<(Stored, Place)> = shared.lock().contents(now);
+        contents.into_iter().map(|(stored, place)| Message::of(stored, place)).collect()
+    }
+
+    /// Puts a message into a queue.
+    pub fn send(&self, queue: &str, body: &str) {
+        if let Some(shared) = self.world.queues.named(&self.id, queue) {
+            let now = Utc::now().timestamp_millis();
+            let message = Stored::new(body.to_owned(), BTreeMap::new(), self.id.clone(), now);
+            shared.lock().add(message, 0, now);
+            shared.ring();
+        }
+    }
+
+    fn queue_id(&self, name: &str, region: &str) -> QueueId {
+        QueueId { account: self.id.clone(), region: region.to_owned(), name: name.to_owned() }
+    }
+}
+
+fn s3_dimensions<'a>(bucket: &'a str, storage_type: &'a str) -> [(Cow<'a, str>, Cow<'a, str>); 2] {
+    [("BucketName".into(), bucket.into()), ("StorageType".into(), storage_type.into())]
+}
+
+/// A bucket that was just made, to be described further.
+#[derive(Clone)]
+pub struct Bucket {
+    account: Account,
+    name: String,
+    region: String,
+}
+
+#[expect(clippy::must_use_candidate, reason = "each call does what it says; a chain may end anywhere")]
+impl Bucket {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sets its creation date.
+    pub fn created(&self, created: DateTime<Utc>) -> &Self {
+        self.account.world.buckets.change(&self.name, |bucket| bucket.created = created);
+        self
+    }
+
+    /// Makes `ListBuckets` name it without its region.
+    pub fn region_unlisted(&self) -> &Self {
+        self.account.world.buckets.change(&self.name, |bucket| bucket.region_unlisted = true);
+        self
+    }
+
+    /// Deletes it; its metrics stay.
+    pub fn deleted(&self) -> &Self {
+        self.account.world.buckets.remove(&self.name);
+        self
+    }
+
+    /// Sets its size in a storage type on a day.
+    pub fn size(&self, storage_type: &str, day: NaiveDate, bytes: f64) -> &Self {
+        self.account.datapoint(&self.region, &self.name, storage_type, day, bytes);
+        self
+    }
+
+    /// Sets its number of objects on a day.
+    pub fn objects(&self, day: NaiveDate, count: f64) -> &Self {
+        self.account.datapoint(&self.region, &self.name, ALL_STORAGE_TYPES, day, count);
+        self
+    }
+}

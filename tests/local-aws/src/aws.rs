@@ -1,0 +1,135 @@
+//! The handle that starts and stops an AWS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+
+use crate::account::Account;
+use crate::calls::CallQuery;
+use crate::faults::{Fault, FaultHandle};
+use crate::server;
+use crate::synthetic::{Synthetic, SyntheticAccount};
+use crate::world::World;
+
+/// How an AWS is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// How long every call waits before it is answered.
+    pub latency: Duration,
+    /// Whether CloudWatch's quotas are enforced, by account and region.
+    pub quotas: bool,
+    /// How many calls the request log keeps; the counters are not bounded by it.
+    pub log_capacity: usize,
+    /// Threads that serve requests, apart from the caller's runtime.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { port: 0, latency: Duration::ZERO, quotas: false, log_capacity: 100_000, threads: 2 }
+    }
+}
+
+/// A running AWS on 127.0.0.1; dropping it stops it and closes every connection.
+///
+/// It runs on threads of its own, so that a test may block, or pause tokio's clock, without stopping its AWS.
+pub struct LocalAws {
+    world: Arc<World>,
+    address: SocketAddr,
+    runtime: Option<Runtime>,
+}
+
+impl LocalAws {
+    /// Binds the port and starts to serve.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port))
+            .await
+            .with_context(|| format!("cannot listen on 127.0.0.1:{}", options.port))?
+            .into_std()?;
+        let address = listener.local_addr()?;
+        let world = World::new(format!("http://{address}"), options.log_capacity);
+        world.set_latency(options.latency);
+        world.quotas.enforce(options.quotas);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(options.threads.max(1))
+            .thread_name("local-aws")
+            .enable_all()
+            .build()?;
+        runtime.spawn(server::serve(listener, world.clone()));
+        Ok(Self { world, address, runtime: Some(runtime) })
+    }
+
+    /// `http://127.0.0.1:PORT`: what `AWS_ENDPOINT_URL` is to be.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        self.world.endpoint().to_owned()
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The account of this 12-digit id, which is also its access key. Accounts need no creation.
+    #[must_use]
+    pub fn account(&self, id: &str) -> Account {
+        Account::new(self.world.clone(), id)
+    }
+
+    /// Sets a fault; it stays until [`FaultHandle::stop`] or [`LocalAws::clear_faults`].
+    pub fn fault(&self, fault: Fault) -> FaultHandle {
+        self.world.faults.add(fault)
+    }
+
+    /// Ends every fault.
+    pub fn clear_faults(&self) {
+        self.world.faults.clear();
+    }
+
+    /// The calls answered so far, to be narrowed and counted.
+    #[must_use]
+    pub fn calls(&self) -> CallQuery {
+        CallQuery::new(self.world.clone())
+    }
+
+    /// Forgets the calls answered so far.
+    pub fn reset_calls(&self) {
+        self.world.calls.reset();
+    }
+
+    /// Turns CloudWatch's quotas on or off.
+    pub fn quotas(&self, enforce: bool) {
+        self.world.quotas.enforce(enforce);
+    }
+
+    /// Sets how long every call waits before it is answered.
+    pub fn latency(&self, latency: Duration) {
+        self.world.set_latency(latency);
+    }
+
+    /// Adds a deterministic world of accounts and buckets, and says which they are.
+    pub fn synthetic(&self, plan: &Synthetic) -> Vec<SyntheticAccount> {
+        plan.build(&self.world)
+    }
+
+    /// Stops serving; the port is free when this returns.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for LocalAws {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // On a thread of its own: a runtime must not be waited for inside another one.
+            let stop = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(1)));
+            let _ = stop.join();
+        }
+    }
+}

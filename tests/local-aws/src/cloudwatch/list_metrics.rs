@@ -1,0 +1,228 @@
+//! `ListMetrics`: 500 a page, without what was silent for two weeks.
+//!
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html>
+
+use std::borrow::Cow;
+use std::sync::PoisonError;
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+
+use super::get_metric_data::drops_token;
+use super::input::{Dimension, invalid_token, invalid_value};
+use super::store::{RegionMetrics, S3_NAMESPACE, Series};
+use super::window::DAY;
+use super::wire::{decode, encode};
+use crate::gateway::Call;
+use crate::reply::{Reply, ServiceError};
+use crate::synthetic::{Place as SyntheticPlace, Region as SyntheticRegion};
+use crate::world::World;
+
+const PAGE: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Input {
+    namespace: Option<String>,
+    metric_name: Option<String>,
+    #[serde(default)]
+    dimensions: Vec<DimensionFilter>,
+    recently_active: Option<String>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DimensionFilter {
+    name: String,
+    value: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output<'a> {
+    metrics: Vec<Metric<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "AWS's name")]
+struct Metric<'a> {
+    namespace: &'a str,
+    metric_name: &'a str,
+    dimensions: Vec<Dimension<'a>>,
+}
+
+/// Where a page begins: among the stored series, which come first, or the synthetic ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Stored(usize),
+    Synthetic(SyntheticPlace),
+}
+
+impl Place {
+    fn parse(token: &str) -> Option<Self> {
+        if let Some(series) = token.strip_prefix("lm-") {
+            return series.parse().ok().map(Self::Stored);
+        }
+        let (bucket, series) = token.strip_prefix("lms-")?.split_once('-')?;
+        Some(Self::Synthetic(SyntheticPlace { bucket: bucket.parse().ok()?, series: series.parse().ok()? }))
+    }
+
+    fn token(self) -> String {
+        match self {
+            Self::Stored(series) => format!("lm-{series}"),
+            Self::Synthetic(place) => format!("lms-{}-{}", place.bucket, place.series),
+        }
+    }
+}
+
+/// What a listing leaves out.
+struct Filter {
+    input: Input,
+    /// Series whose newest datapoint is older are not named.
+    since: i64,
+}
+
+impl Filter {
+    fn takes(&self, namespace: &str, name: &str, dimensions: &[(&str, &str)], newest: i64) -> bool {
+        newest >= self.since
+            && self.input.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
+            && self.input.metric_name.as_deref().is_none_or(|wanted| wanted == name)
+            && self.input.dimensions.iter().all(|filter| {
+                dimensions.iter().any(|(name, value)| {
+                    *name == filter.name && filter.value.as_deref().is_none_or(|wanted| wanted == *value)
+                })
+            })
+    }
+
+    fn takes_stored(&self, series: &Series) -> bool {
+        let dimensions: Vec<_> =
+            series.dimensions.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        series.newest().is_some_and(|newest| self.takes(&series.namespace, &series.name, &dimensions, newest))
+    }
+}
+
+pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply, ServiceError> {
+    let input: Input = decode(call.protocol, body)?;
+    let now = Utc::now().timestamp();
+    let since = match input.recently_active.as_deref() {
+        None => now - 14 * DAY,
+        Some("PT3H") => now - 3 * 3600,
+        Some(_) => return Err(invalid_value("RecentlyActive must be PT3H.")),
+    };
+    let from = match input.next_token.as_deref() {
+        None => Place::Stored(0),
+        Some(token) => Place::parse(token).ok_or_else(invalid_token)?,
+    };
+    let filter = Filter { input, since };
+    let metrics = world.cloudwatch.region(call.account(), &call.region);
+    let metrics = metrics.read().unwrap_or_else(PoisonError::into_inner);
+    let (page, next) = page(&metrics, &filter, from);
+    call.items = page.len();
+    let next_token = next.map(Place::token).filter(|_| !drops_token(&world.faults.content(&call.target())));
+    Ok(encode(call.protocol, &Output { metrics: page, next_token }))
+}
+
+fn page<'a>(metrics: &'a RegionMetrics, filter: &Filter, from: Place) -> (Vec<Metric<'a>>, Option<Place>) {
+    let mut page = Vec::new();
+    let mut from_synthetic = SyntheticPlace::default();
+    match from {
+        Place::Stored(first) => {
+            for (place, series) in metrics.series.iter().enumerate().skip(first) {
+                if filter.takes_stored(series) {
+                    if page.len() == PAGE {
+                        return (page, Some(Place::Stored(place)));
+                    }
+                    page.push(stored(series));
+                }
+            }
+        }
+        Place::Synthetic(place) => from_synthetic = place,
+    }
+    let Some(synthetic) = &metrics.synthetic else {
+        return (page, None);
+    };
+    let next = add_synthetic(&mut page, synthetic, filter, from_synthetic);
+    (page, next.map(Place::Synthetic))
+}
+
+fn stored(series: &Series) -> Metric<'_> {
+    let dimension = |(name, value): &'_ (String, String)| Dimension {
+        name: name.clone().into(),
+        value: value.clone().into(),
+    };
+    Metric {
+        namespace: &series.namespace,
+        metric_name: &series.name,
+        dimensions: series.dimensions.iter().map(dimension).collect(),
+    }
+}
+
+fn add_synthetic<'a>(
+    page: &mut Vec<Metric<'a>>,
+    region: &'a SyntheticRegion,
+    filter: &Filter,
+    from: SyntheticPlace,
+) -> Option<SyntheticPlace> {
+    for (place, series) in region.all_series(from) {
+        let dimensions = [("BucketName", series.bucket()), ("StorageType", series.storage_type())];
+        let newest = series.newest();
+        if !newest.is_some_and(|newest| filter.takes(S3_NAMESPACE, series.metric(), &dimensions, newest)) {
+            continue;
+        }
+        if page.len() == PAGE {
+            return Some(place);
+        }
+        let dimension = |(name, value): (&'a str, &'a str)| Dimension {
+            name: Cow::Borrowed(name),
+            value: Cow::Borrowed(value),
+        };
+        page.push(Metric {
+            namespace: S3_NAMESPACE,
+            metric_name: series.metric(),
+            dimensions: dimensions.into_iter().map(dimension).collect(),
+        });
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::MetricRef;
+    use super::*;
+
+    fn filter(since: i64, namespace: Option<&str>) -> Filter {
+        let input = Input {
+            namespace: namespace.map(str::to_owned),
+            metric_name: None,
+            dimensions: vec![DimensionFilter { name: "Number".to_owned(), value: None }],
+            recently_active: None,
+            next_token: None,
+        };
+        Filter { input, since }
+    }
+
+    #[test]
+    fn pages_hold_500_and_lose_none() {
+        let mut metrics = RegionMetrics::default();
+        for number in 0..1200 {
+            let number = number.to_string();
+            let dimensions = [(Cow::Borrowed("Number"), Cow::Borrowed(number.as_str()))];
+            let metric = MetricRef { namespace: "N", name: "M", dimensions: &dimensions };
+            metrics.set(&metric, None, 100, 1.0);
+        }
+        let (mut place, mut sizes) = (Some(Place::Stored(0)), Vec::new());
+        while let Some(from) = place {
+            let (found, next) = page(&metrics, &filter(100, Some("N")), from);
+            sizes.push(found.len());
+            assert_eq!(next.and_then(|next| Place::parse(&next.token())), next);
+            place = next;
+        }
+        assert_eq!(sizes, [500, 500, 200]);
+        assert!(page(&metrics, &filter(101, Some("N")), Place::Stored(0)).0.is_empty(), "silent too long");
+        assert!(page(&metrics, &filter(100, Some("X")), Place::Stored(0)).0.is_empty());
+    }
+}

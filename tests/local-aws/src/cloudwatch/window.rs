@@ -1,0 +1,181 @@
+//! Time in CloudWatch: rounding of the start, periods, retention, and statistics over a period. Seconds since the
+//! epoch, no I/O, no clock of its own.
+
+/// A day in seconds.
+pub(crate) const DAY: i64 = 86_400;
+
+/// A statistic set: what CloudWatch keeps of one or many values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Statistics {
+    pub(crate) sum: f64,
+    pub(crate) minimum: f64,
+    pub(crate) maximum: f64,
+    pub(crate) count: f64,
+}
+
+impl Statistics {
+    pub(crate) fn of(value: f64) -> Self {
+        Self { sum: value, minimum: value, maximum: value, count: 1.0 }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.minimum = self.minimum.min(other.minimum);
+        self.maximum = self.maximum.max(other.maximum);
+        self.count += other.count;
+    }
+
+    pub(crate) fn get(&self, statistic: Statistic) -> f64 {
+        match statistic {
+            Statistic::Average => self.sum / self.count,
+            Statistic::Sum => self.sum,
+            Statistic::Minimum => self.minimum,
+            Statistic::Maximum => self.maximum,
+            Statistic::SampleCount => self.count,
+        }
+    }
+}
+
+/// The statistics that are told apart here; percentiles are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Statistic {
+    Average,
+    Sum,
+    Minimum,
+    Maximum,
+    SampleCount,
+}
+
+impl Statistic {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "Average" => Some(Self::Average),
+            "Sum" => Some(Self::Sum),
+            "Minimum" => Some(Self::Minimum),
+            "Maximum" => Some(Self::Maximum),
+            "SampleCount" => Some(Self::SampleCount),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a period is one that CloudWatch takes: 1, 5, 10, 20, 30 or a multiple of 60 seconds.
+pub(crate) fn is_period(period: i64) -> bool {
+    matches!(period, 1 | 5 | 10 | 20 | 30) || (period > 0 && period % 60 == 0)
+}
+
+/// What a request asks of one series: from `start`, inclusive, to `end`, exclusive, in steps of `period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) period: i64,
+    oldest: i64,
+}
+
+impl Window {
+    /// Rounds the start down to the minute, five minutes or hour, by its age, as `GetMetricData` documents:
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
+    pub(crate) fn new(start: i64, end: i64, period: i64, now: i64) -> Self {
+        let age = now - start;
+        let grain = if age < 15 * DAY {
+            60
+        } else if age <= 63 * DAY {
+            300
+        } else {
+            3600
+        };
+        let grain = if period < 60 { period } else { grain };
+        Self { start: start - start.rem_euclid(grain), end, period, oldest: now - retention(period) }
+    }
+
+    /// The datapoints that the quota counts, there or not.
+    pub(crate) fn estimate(&self) -> u64 {
+        let span = (self.end - self.start).max(0);
+        u64::try_from((span + self.period - 1) / self.period).unwrap_or(0)
+    }
+
+    /// The part of the window whose data is not forgotten.
+    pub(crate) fn kept(&self) -> std::ops::Range<i64> {
+        let from = self.start.max(self.oldest);
+        from..self.end.max(from)
+    }
+
+    /// Folds datapoints, oldest first, into periods that are counted from the start.
+    pub(crate) fn fold(&self, points: impl Iterator<Item = (i64, Statistics)>) -> Vec<(i64, Statistics)> {
+        let mut folded: Vec<(i64, Statistics)> = Vec::new();
+        for (at, statistics) in points {
+            let at = at - (at - self.start).rem_euclid(self.period);
+            match folded.last_mut() {
+                Some((last, sum)) if *last == at => sum.merge(&statistics),
+                _ => folded.push((at, statistics)),
+            }
+        }
+        folded
+    }
+}
+
+/// How long data of a period is kept:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#metrics-retention>
+fn retention(period: i64) -> i64 {
+    if period < 60 {
+        3 * 3600
+    } else if period % 3600 == 0 {
+        455 * DAY
+    } else if period % 300 == 0 {
+        63 * DAY
+    } else {
+        15 * DAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000 - 1_800_000_000 % DAY;
+
+    #[test]
+    fn the_start_is_rounded_down_by_its_age() {
+        let start = |age: i64| Window::new(NOW - age + 754, NOW, 3600, NOW).start - (NOW - age);
+        assert_eq!(start(2 * DAY), 720, "12:34 becomes 12:00 in seconds: the minute");
+        assert_eq!(start(30 * DAY), 600, "five minutes");
+        assert_eq!(start(100 * DAY), 0, "the hour");
+    }
+
+    #[test]
+    fn old_data_is_there_for_long_periods_only() {
+        let kept = |age: i64, period| {
+            let window = Window::new(NOW - age * DAY, NOW - age * DAY + DAY, period, NOW);
+            !window.kept().is_empty()
+        };
+        assert!(kept(10, 60) && !kept(17, 60));
+        assert!(kept(60, 300) && !kept(65, 300));
+        assert!(kept(450, 86_400) && !kept(457, 86_400));
+        assert!(!kept(65, 1500), "a multiple of 300 but not of 3600");
+    }
+
+    #[test]
+    fn values_fold_into_periods_from_the_start() {
+        let window = Window::new(NOW, NOW + DAY, 3600, NOW + DAY);
+        let points = [(NOW, 1.0), (NOW + 1800, 3.0), (NOW + 3600, 10.0)];
+        let folded = window.fold(points.into_iter().map(|(at, value)| (at, Statistics::of(value))));
+        let averages: Vec<_> =
+            folded.iter().map(|(at, set)| (at - NOW, set.get(Statistic::Average))).collect();
+        assert_eq!(averages, [(0, 2.0), (3600, 10.0)]);
+        assert!((folded[0].1.get(Statistic::SampleCount) - 2.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn estimates_count_started_periods() {
+        assert_eq!(Window::new(NOW, NOW + 3 * DAY, DAY, NOW).estimate(), 3);
+        assert_eq!(Window::new(NOW, NOW + DAY + 1, DAY, NOW).estimate(), 2);
+        assert_eq!(Window::new(NOW, NOW, DAY, NOW).estimate(), 0);
+    }
+
+    #[test]
+    fn periods_are_those_that_cloudwatch_takes() {
+        assert!([1, 5, 10, 20, 30, 60, 300, 3600, 86_400].into_iter().all(is_period));
+        assert!(![0, -60, 2, 45, 61].into_iter().any(is_period));
+    }
+}

@@ -1,0 +1,115 @@
+//! What can go wrong, at which moment of a call's life, and the errors that some of it is answered with.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use hyper::StatusCode;
+
+use crate::calls::Service;
+use crate::identity;
+use crate::permissions;
+use crate::quotas;
+use crate::reply::ServiceError;
+
+/// What a `GetMetricData` result is turned into by [`Fault::result`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultStatus {
+    /// `PartialData`, without datapoints.
+    PartialData,
+    /// `InternalError`, without datapoints.
+    InternalError,
+    /// `Forbidden`, without datapoints.
+    Forbidden,
+    /// The query's result is not in the answer at all.
+    Missing,
+}
+
+/// What a fault does to the call that it strikes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    Throttle,
+    Deny,
+    ServerError,
+    Unavailable,
+    Error { code: String, status: u16 },
+    ExpiredToken,
+    Reset,
+    ResetUpload,
+    Hang,
+    Slow(Duration),
+    Trickle(usize),
+    Truncate,
+    Clock(TimeDelta),
+    Result(ResultStatus),
+    OffByOne,
+    DropNextToken,
+    FailEntries(Vec<usize>),
+}
+
+/// Where in a call's life an effect strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Before the body is read.
+    Upload,
+    /// In place of the service.
+    Service,
+    /// While the answer is sent.
+    Answer,
+    /// Before signatures are looked at.
+    Clock,
+    /// Inside the service's answer.
+    Content,
+}
+
+impl Effect {
+    pub(crate) fn stage(&self) -> Stage {
+        match self {
+            Self::ResetUpload => Stage::Upload,
+            Self::Trickle(_) | Self::Truncate => Stage::Answer,
+            Self::Clock(_) => Stage::Clock,
+            Self::Result(_) | Self::OffByOne | Self::DropNextToken | Self::FailEntries(_) => Stage::Content,
+            Self::Throttle
+            | Self::Deny
+            | Self::ServerError
+            | Self::Unavailable
+            | Self::Error { .. }
+            | Self::ExpiredToken
+            | Self::Reset
+            | Self::Hang
+            | Self::Slow(_) => Stage::Service,
+        }
+    }
+
+    /// The error that the effect answers with, where it is one.
+    pub(crate) fn error(&self, service: Service, arn: &str, action: &str) -> Option<ServiceError> {
+        let error = match self {
+            Self::Throttle => throttled(service),
+            Self::Deny => permissions::access_denied(service, arn, action),
+            Self::ExpiredToken => identity::expired_token(service),
+            Self::ServerError => {
+                let code = match service {
+                    Service::S3 => "InternalError",
+                    Service::CloudWatch => "InternalServiceError",
+                    Service::Sqs | Service::Sts => "InternalFailure",
+                };
+                ServiceError::new(code, "We encountered an internal error. Please try again.")
+                    .status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Self::Unavailable => ServiceError::new("ServiceUnavailable", "Please reduce your request rate.")
+                .status(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Error { code, status } => ServiceError::new(code.clone(), format!("{code}, by a fault"))
+                .status(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)),
+            _ => return None,
+        };
+        Some(error)
+    }
+}
+
+fn throttled(service: Service) -> ServiceError {
+    match service {
+        Service::CloudWatch | Service::Sts => quotas::throttled(),
+        Service::Sqs => ServiceError::new("RequestThrottled", "Rate exceeded").status(StatusCode::FORBIDDEN),
+        Service::S3 => ServiceError::new("SlowDown", "Please reduce your request rate.")
+            .status(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}

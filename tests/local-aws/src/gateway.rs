@@ -1,0 +1,312 @@
+//! One request from its head to its answer: which service and operation, who calls, whether a fault, a denial or a
+//! quota stands in the way, then the service itself, and the log.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{DATE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, StatusCode};
+
+use crate::calls::{CallRecord, Service};
+use crate::faults::{Effect, Stage, Target};
+use crate::identity::{self, Caller, Signature};
+use crate::permissions;
+use crate::quotas::Meter;
+use crate::reply::{Protocol, Reply, ServiceError};
+use crate::world::World;
+use crate::{cloudwatch, s3, sqs, sts};
+
+/// Far above anything the fleet sends; SQS's and CloudWatch's own limits are theirs to check.
+const MAX_BODY: usize = 256 * 1024 * 1024;
+/// How far a request's date may be off: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// What becomes of a request.
+pub(crate) enum Answer {
+    Reply(Reply, Delivery),
+    Reset,
+}
+
+/// How an answer's body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    Whole,
+    Trickle(usize),
+    Truncated,
+}
+
+/// A request that is understood as far as its service and operation.
+pub(crate) struct Call {
+    pub(crate) service: Service,
+    pub(crate) protocol: Protocol,
+    pub(crate) operation: String,
+    pub(crate) caller: Caller,
+    pub(crate) region: String,
+    pub(crate) resource: Option<String>,
+    pub(crate) key: Option<String>,
+    /// What the service counted in it, for the log.
+    pub(crate) items: usize,
+}
+
+impl Call {
+    pub(crate) fn account(&self) -> &str {
+        &self.caller.account
+    }
+
+    pub(crate) fn arn(&self) -> String {
+        self.caller.arn(&self.region)
+    }
+
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target {
+            service: self.service,
+            operation: &self.operation,
+            account: &self.caller.account,
+            region: &self.region,
+            access_key: &self.caller.access_key,
+            resource: self.resource.as_deref(),
+            key: self.key.as_deref(),
+        }
+    }
+}
+
+/// Answers one request and writes it to the log.
+pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>) -> Answer {
+    let (time, started) = (Utc::now(), Instant::now());
+    let (parts, body) = request.into_parts();
+    let signature = Signature::of(&parts.headers);
+    let (service, protocol) = route(&parts, signature.as_ref());
+    let caller = world.identities.resolve(signature.as_ref(), service, time);
+    let mut call = Call {
+        service,
+        protocol,
+        operation: operation_in_head(&parts, service, protocol),
+        region: signature
+            .as_ref()
+            .map_or_else(|| "us-east-1".to_owned(), |signature| signature.region.to_owned()),
+        caller: caller.as_ref().map_or_else(|_| nobody(signature.as_ref()), Clone::clone),
+        resource: None,
+        key: None,
+        items: 0,
+    };
+    if service == Service::S3 {
+        (call.resource, call.key) = s3::target(parts.uri.path());
+    }
+    // A long poll that its client abandons looks the same from here as a call that hangs.
+    let mut record = Recorder { world, time, started, outcome: Cow::Borrowed("abandoned"), call: &mut call };
+    let (answer, outcome) = carry_out(world, &parts, body, caller.err(), record.call).await;
+    record.outcome = outcome;
+    answer
+}
+
+/// Writes the call to the log when it is over, answered or given up by the client.
+struct Recorder<'a> {
+    world: &'a World,
+    time: DateTime<Utc>,
+    started: Instant,
+    outcome: Cow<'static, str>,
+    call: &'a mut Call,
+}
+
+impl Drop for Recorder<'_> {
+    fn drop(&mut self) {
+        self.world.calls.record(CallRecord {
+            time: self.time,
+            duration: self.started.elapsed(),
+            service: self.call.service,
+            operation: std::mem::take(&mut self.call.operation),
+            account: std::mem::take(&mut self.call.caller.account),
+            region: std::mem::take(&mut self.call.region),
+            access_key: std::mem::take(&mut self.call.caller.access_key),
+            outcome: self.outcome.to_string(),
+            resource: self.call.resource.take(),
+            key: self.call.key.take(),
+            items: self.call.items,
+        });
+    }
+}
+
+type Outcome = (Answer, Cow<'static, str>);
+
+async fn carry_out(
+    world: &Arc<World>,
+    parts: &Parts,
+    body: Incoming,
+    refusal: Option<ServiceError>,
+    call: &mut Call,
+) -> Outcome {
+    if world.faults.strike(Stage::Upload, &call.target()).is_some() {
+        let mut body = body;
+        // A part of the body is read, so that the client is in mid-upload when the connection goes.
+        let _ = body.frame().await;
+        return (Answer::Reset, Cow::Borrowed("reset"));
+    }
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        return (Answer::Reset, Cow::Borrowed("incomplete"));
+    };
+    let body = body.to_bytes();
+    match call.service {
+        Service::Sts => call.operation = sts::operation(&body),
+        Service::Sqs => call.resource = sqs::target(&body),
+        Service::S3 | Service::CloudWatch => {}
+    }
+    let latency = world.latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    match world.faults.strike(Stage::Service, &call.target()) {
+        Some(Effect::Reset) => return (Answer::Reset, Cow::Borrowed("reset")),
+        Some(Effect::Hang) => std::future::pending().await,
+        Some(Effect::Slow(delay)) => tokio::time::sleep(delay).await,
+        Some(effect) => {
+            let action = permissions::action(call.service, &call.operation);
+            if let Some(error) = effect.error(call.service, &call.arn(), &action) {
+                return finish(world, call, Err(error));
+            }
+        }
+        None => {}
+    }
+    let clock = clock_fault(world, call, parts);
+    let result = match (clock.error, refusal) {
+        (Some(error), _) | (None, Some(error)) => Err(error),
+        (None, None) => serve(world, parts, body, call).await,
+    };
+    let (mut answer, outcome) = finish(world, call, result);
+    if let (Answer::Reply(reply, _), Some(date)) = (&mut answer, clock.date) {
+        reply.headers_mut().insert(DATE, date);
+    }
+    (answer, outcome)
+}
+
+fn finish(world: &World, call: &Call, result: Result<Reply, ServiceError>) -> Outcome {
+    let (mut reply, outcome) = match result {
+        Ok(reply) => {
+            let outcome = s3::outcome(call.service, &reply);
+            (reply, outcome)
+        }
+        Err(error) => {
+            let code = error.code.clone();
+            (error.render(call.protocol, call.service.namespace()), code)
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()) {
+        let name = if call.service == Service::S3 { "x-amz-request-id" } else { "x-amzn-requestid" };
+        reply.headers_mut().entry(name).or_insert(id);
+    }
+    let delivery = match world.faults.strike(Stage::Answer, &call.target()) {
+        Some(Effect::Trickle(rate)) => Delivery::Trickle(rate),
+        Some(Effect::Truncate) => Delivery::Truncated,
+        _ => Delivery::Whole,
+    };
+    (Answer::Reply(reply, delivery), outcome)
+}
+
+async fn serve(
+    world: &Arc<World>,
+    parts: &Parts,
+    body: Bytes,
+    call: &mut Call,
+) -> Result<Reply, ServiceError> {
+    if call.service != Service::S3 && world.permissions.is_region_disabled(call.account(), &call.region) {
+        return Err(identity::unknown_key(call.service));
+    }
+    let action = permissions::action(call.service, &call.operation);
+    if world.permissions.is_denied(call.account(), &action, &call.region, call.resource.as_deref()) {
+        let error = permissions::access_denied(call.service, &call.arn(), &action);
+        return Err(s3::with_bucket_region(world, call, error));
+    }
+    if let Some(meter) = Meter::calls(&call.operation) {
+        world.quotas.take(meter, call.account(), &call.region, 1)?;
+    }
+    match call.service {
+        Service::Sqs => sqs::serve(world, call, &body).await,
+        Service::CloudWatch => cloudwatch::serve(world, call, &parts.headers, &body),
+        Service::Sts => sts::serve(world, call, &body),
+        Service::S3 => s3::serve(world, call, parts, body).await,
+    }
+}
+
+/// The service and the protocol, from the head of a request.
+fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol) {
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    match target.and_then(|target| target.split_once('.')) {
+        Some(("AmazonSQS", _)) => return (Service::Sqs, Protocol::AwsJson),
+        Some(("GraniteServiceVersion20100801", _)) => return (Service::CloudWatch, Protocol::AwsJson),
+        _ => {}
+    }
+    if parts.uri.path().starts_with("/service/GraniteServiceVersion20100801/") {
+        return (Service::CloudWatch, Protocol::Cbor);
+    }
+    let form = parts.headers.get("content-type").is_some_and(|value| {
+        value.as_bytes().starts_with(b"application/x-www-form-urlencoded") && parts.uri.path() == "/"
+    });
+    if form || signature.is_some_and(|signature| signature.service == "sts") {
+        return (Service::Sts, Protocol::Query);
+    }
+    (Service::S3, Protocol::Rest)
+}
+
+/// The operation, where it stands in the head; STS has it in the body.
+fn operation_in_head(parts: &Parts, service: Service, protocol: Protocol) -> String {
+    let name = match (service, protocol) {
+        (Service::S3, _) => s3::operation(&parts.method, &parts.uri),
+        (Service::Sts, _) => "",
+        (_, Protocol::Cbor) => parts.uri.path().rsplit('/').next().unwrap_or(""),
+        _ => parts
+            .headers
+            .get("x-amz-target")
+            .and_then(|target| target.to_str().ok()?.split_once('.'))
+            .map_or("", |(_, operation)| operation),
+    };
+    name.to_owned()
+}
+
+/// The caller for the log where the signature belongs to nobody.
+fn nobody(signature: Option<&Signature<'_>>) -> Caller {
+    Caller {
+        account: String::new(),
+        access_key: signature.map_or_else(String::new, |signature| signature.access_key.to_owned()),
+        principal: identity::Principal::Root,
+    }
+}
+
+#[derive(Default)]
+struct ClockFault {
+    error: Option<ServiceError>,
+    date: Option<HeaderValue>,
+}
+
+/// What a wrong clock does to the call: a date of its own in the answer, and a refusal where the request's is off.
+fn clock_fault(world: &World, call: &Call, parts: &Parts) -> ClockFault {
+    let Some(fault) = world.faults.matching(Stage::Clock, &call.target(), true).into_iter().next() else {
+        return ClockFault::default();
+    };
+    let Effect::Clock(ahead) = *fault.effect() else {
+        return ClockFault::default();
+    };
+    let now = Utc::now() + ahead;
+    let date = HeaderValue::from_str(&now.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok();
+    let signed = parts
+        .headers
+        .get("x-amz-date")
+        .and_then(|date| NaiveDateTime::parse_from_str(date.to_str().ok()?, "%Y%m%dT%H%M%SZ").ok())
+        .map(|date| date.and_utc());
+    let off = signed.is_some_and(|signed| (signed - now).abs() > MAX_SKEW);
+    let error = (off && fault.strikes()).then(|| skewed(call.service));
+    ClockFault { error, date }
+}
+
+fn skewed(service: Service) -> ServiceError {
+    let message = "The difference between the request time and the current time is too large.";
+    let error = match service {
+        Service::S3 => ServiceError::new("RequestTimeTooSkewed", message),
+        _ => ServiceError::new("SignatureDoesNotMatch", message).shape("InvalidSignatureException"),
+    };
+    error.status(StatusCode::FORBIDDEN)
+}

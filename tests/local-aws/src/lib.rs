@@ -1,0 +1,57 @@
+//! An AWS on loopback: the part of SQS, S3, CloudWatch and STS that the fleet and its peers use, in memory, on one
+//! port of 127.0.0.1.
+//!
+//! It is what the end-to-end tests, the demo and the benchmarks run on. A test builds a world by plain method calls,
+//! points real AWS clients at [`LocalAws::endpoint`], breaks things with [`Fault`]s and reads back what was called
+//! ([`LocalAws::calls`]) and what was written ([`Account::object`], [`Account::messages`]):
+//!
+//! ```
+//! # async fn example() -> anyhow::Result<()> {
+//! use local_aws::{Fault, LocalAws, Options};
+//!
+//! let aws = LocalAws::start(Options::default()).await?;
+//! let account = aws.account("111111111111");
+//! let day = "2026-11-01".parse()?;
+//! account.bucket("logs", "eu-west-1").size("StandardStorage", day, 4096.0).objects(day, 3.0);
+//! let throttle = aws.fault(Fault::throttle().on("GetMetricData").account("111111111111").times(3));
+//! // … run something against aws.endpoint() with the access key 111111111111 …
+//! assert_eq!(aws.calls().operation("GetMetricData").outcome("Throttling").count(), throttle.fired());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it does is what AWS documents; `tests/contract` holds it to that, and runs against ministack too. What it does
+//! **not** do:
+//! - signatures are not verified: the access key id alone says who calls. A 12-digit access key is the account of that
+//!   id; any other must be registered ([`Account::add_access_key`]) or come from `AssumeRole`;
+//! - there is no policy language: everything in an account is allowed but for [`Account::deny`];
+//! - FIFO queues, message moves, multipart uploads, metric math and virtual-hosted buckets are left out.
+//!
+//! A request's life: `server` (connection) → `gateway` (who calls what; faults, denials, quotas; the log) → `sqs`,
+//! `s3`, `cloudwatch` or `sts` → `reply` (the protocol's answer or error shape).
+
+mod account;
+mod aws;
+mod calls;
+mod cloudwatch;
+mod faults;
+mod gateway;
+mod identity;
+mod permissions;
+mod quotas;
+mod reply;
+mod s3;
+mod server;
+mod sqs;
+mod sts;
+mod synthetic;
+mod world;
+
+pub use account::{Account, Bucket, QueueOptions};
+pub use aws::{LocalAws, Options};
+pub use calls::{CallQuery, CallRecord, Service};
+pub use faults::{Fault, FaultHandle, ResultStatus};
+pub use s3::Object;
+pub use sqs::{Message, QueueCounts};
+pub use sts::Trust;
+pub use synthetic::{STORAGE_TYPES, Synthetic, SyntheticAccount};

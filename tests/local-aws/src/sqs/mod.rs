@@ -1,0 +1,271 @@
+//! SQS, standard queues, over awsJson 1.0.
+//!
+//! `queue` is the clockwork and knows no JSON, `messages` and `manage` are the operations, `attributes` the rules for
+//! what a message may carry.
+
+mod attributes;
+mod errors;
+mod manage;
+mod messages;
+mod queue;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use crate::gateway::Call;
+use crate::identity;
+use crate::permissions;
+use crate::reply::{Reply, ServiceError, json};
+use crate::world::World;
+
+pub(crate) use attributes::AttributeValue;
+pub(crate) use attributes::hex;
+pub(crate) use queue::{Place, Queue, Redrive, Settings, Stored};
+
+/// How many messages a queue has, by where they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueCounts {
+    /// To be received.
+    pub visible: usize,
+    /// Received, and neither deleted nor visible again.
+    pub in_flight: usize,
+    /// Sent with a delay that is not over.
+    pub delayed: usize,
+}
+
+impl QueueCounts {
+    /// All of them.
+    #[must_use]
+    pub fn total(self) -> usize {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+/// A message as a test sees it, without receiving it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The message's id.
+    pub id: String,
+    /// The body.
+    pub body: String,
+    /// The message attributes' string values (base64 where binary).
+    pub attributes: BTreeMap<String, String>,
+    /// When it was first enqueued.
+    pub sent: DateTime<Utc>,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// Whether a receive could get it now.
+    pub visible: bool,
+}
+
+impl Message {
+    pub(crate) fn of(stored: Stored, place: Place) -> Self {
+        let text = |value: AttributeValue| value.string_value.or(value.binary_value).unwrap_or_default();
+        Self {
+            id: stored.id,
+            body: stored.body,
+            attributes: stored.attributes.into_iter().map(|(name, value)| (name, text(value))).collect(),
+            sent: DateTime::from_timestamp_millis(stored.sent).unwrap_or_default(),
+            receive_count: stored.receive_count,
+            visible: place == Place::Visible,
+        }
+    }
+}
+
+/// Which queue: names are unique in an account and region.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct QueueId {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) name: String,
+}
+
+impl QueueId {
+    pub(crate) fn arn(&self) -> String {
+        let Self { account, region, name } = self;
+        format!("arn:{}:sqs:{region}:{account}:{name}", identity::partition(region))
+    }
+
+    fn from_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':').skip(3);
+        let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() })
+    }
+
+    /// From `http://127.0.0.1:PORT/ACCOUNT/NAME`, where the region is the caller's, or from
+    /// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
+    fn from_url(url: &str, caller_region: &str) -> Option<Self> {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let mut parts = rest.split('/');
+        let host = parts.next()?;
+        let (account, name) = (parts.next()?, parts.next()?);
+        let labels: Vec<&str> = host.split('.').collect();
+        let region = match labels.as_slice() {
+            ["sqs", region, "amazonaws", ..] | [region, "queue", "amazonaws", ..] => region,
+            _ => caller_region,
+        };
+        Some(Self { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() })
+    }
+}
+
+/// A queue and the bell that wakes its long polls.
+#[derive(Debug)]
+pub(crate) struct SharedQueue {
+    pub(crate) id: QueueId,
+    state: Mutex<Queue>,
+    arrivals: Notify,
+}
+
+impl SharedQueue {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the long polls: something may be visible now.
+    pub(crate) fn ring(&self) {
+        self.arrivals.notify_waiters();
+    }
+}
+
+/// Every queue of every account.
+#[derive(Default)]
+pub(crate) struct Queues {
+    all: RwLock<HashMap<QueueId, Arc<SharedQueue>>>,
+}
+
+impl Queues {
+    pub(crate) fn get(&self, id: &QueueId) -> Option<Arc<SharedQueue>> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// The queue of this name wherever the account has it; tests do not repeat the region.
+    pub(crate) fn named(&self, account: &str, name: &str) -> Option<Arc<SharedQueue>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|shared| shared.id.account == account && shared.id.name == name).cloned()
+    }
+
+    pub(crate) fn create(&self, id: QueueId, settings: Settings) -> Arc<SharedQueue> {
+        let queue = Queue::new(settings, Utc::now().timestamp_millis());
+        let shared =
+            Arc::new(SharedQueue { id: id.clone(), state: Mutex::new(queue), arrivals: Notify::new() });
+        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(id, shared.clone());
+        shared
+    }
+
+    pub(crate) fn delete(&self, id: &QueueId) -> bool {
+        let shared = self.all.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        shared.is_some_and(|shared| {
+            shared.ring();
+            true
+        })
+    }
+
+    fn of(&self, account: &str, region: &str) -> Vec<Arc<SharedQueue>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = all
+            .values()
+            .filter(|shared| shared.id.account == account && shared.id.region == region)
+            .cloned()
+            .collect();
+        found.sort_by(|left, right| left.id.cmp(&right.id));
+        found
+    }
+}
+
+/// The queue's URL on this endpoint.
+pub(crate) fn url(world: &World, id: &QueueId) -> String {
+    format!("{}/{}/{}", world.endpoint(), id.account, id.name)
+}
+
+/// The queue's name, for faults, denials and the log.
+pub(crate) fn target(body: &Bytes) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Named {
+        queue_url: Option<String>,
+        queue_name: Option<String>,
+    }
+    let named: Named = serde_json::from_slice(body).ok()?;
+    named.queue_name.or_else(|| Some(named.queue_url?.rsplit('/').next()?.to_owned()))
+}
+
+/// Carries out one call.
+pub(crate) async fn serve(world: &World, call: &mut Call, body: &Bytes) -> Result<Reply, ServiceError> {
+    match call.operation.as_str() {
+        "CreateQueue" => manage::create_queue(world, call, &parse(body)?),
+        "DeleteQueue" => manage::delete_queue(world, call, &parse(body)?),
+        "GetQueueUrl" => manage::get_queue_url(world, call, &parse(body)?),
+        "ListQueues" => manage::list_queues(world, call, &parse(body)?),
+        "GetQueueAttributes" => manage::get_queue_attributes(world, call, &parse(body)?),
+        "SetQueueAttributes" => manage::set_queue_attributes(world, call, &parse(body)?),
+        "PurgeQueue" => manage::purge_queue(world, call, &parse(body)?),
+        "SendMessage" => messages::send_message(world, call, parse(body)?),
+        "SendMessageBatch" => messages::send_message_batch(world, call, parse(body)?),
+        "ReceiveMessage" => messages::receive_message(world, call, parse(body)?).await,
+        "DeleteMessage" => messages::delete_message(world, call, &parse(body)?),
+        "DeleteMessageBatch" => messages::delete_message_batch(world, call, &parse(body)?),
+        "ChangeMessageVisibility" => messages::change_message_visibility(world, call, &parse(body)?),
+        "ChangeMessageVisibilityBatch" => {
+            messages::change_message_visibility_batch(world, call, &parse(body)?)
+        }
+        other => Err(ServiceError::new(
+            "InvalidAction",
+            format!("The action {other} is not valid for this endpoint."),
+        )
+        .shape("UnknownOperationException")),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ServiceError> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| {
+        ServiceError::new("SerializationException", format!("the request cannot be read: {error}"))
+    })
+}
+
+fn empty() -> Reply {
+    json(&serde_json::json!({}))
+}
+
+/// The queue of a URL, which must be the caller's own.
+fn queue_of(world: &World, call: &Call, url: &str) -> Result<Arc<SharedQueue>, ServiceError> {
+    if url.is_empty() {
+        return Err(errors::missing("QueueUrl"));
+    }
+    let id = QueueId::from_url(url, &call.region).ok_or_else(errors::queue_does_not_exist)?;
+    if id.account != call.account() {
+        // No queue policy here gives another account access.
+        let action = permissions::action(call.service, &call.operation);
+        return Err(permissions::access_denied(call.service, &call.arn(), &action));
+    }
+    world.queues.get(&id).ok_or_else(errors::queue_does_not_exist)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_urls_name_account_queue_and_sometimes_the_region() {
+        let id = |url| QueueId::from_url(url, "eu-west-1").map(|id| (id.account, id.region, id.name));
+        let expect = |region: &str| Some(("1".to_owned(), region.to_owned(), "jobs".to_owned()));
+        assert_eq!(id("http://127.0.0.1:4566/1/jobs"), expect("eu-west-1"));
+        assert_eq!(id("https://sqs.us-east-2.amazonaws.com/1/jobs"), expect("us-east-2"));
+        assert_eq!(id("https://us-east-2.queue.amazonaws.com/1/jobs"), expect("us-east-2"));
+        assert_eq!(id("jobs"), None);
+    }
+
+    #[test]
+    fn an_arn_goes_there_and_back() {
+        let id =
+            QueueId { account: "1".to_owned(), region: "cn-north-1".to_owned(), name: "jobs".to_owned() };
+        assert_eq!(id.arn(), "arn:aws-cn:sqs:cn-north-1:1:jobs");
+        assert_eq!(QueueId::from_arn(&id.arn()), Some(id));
+    }
+}

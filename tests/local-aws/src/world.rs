@@ -1,0 +1,56 @@
+//! Everything there is, shared by every connection and by the handles that build worlds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::calls::CallLog;
+use crate::cloudwatch::CloudWatch;
+use crate::faults::Faults;
+use crate::identity::Identities;
+use crate::permissions::Permissions;
+use crate::quotas::Quotas;
+use crate::s3::Buckets;
+use crate::sqs::Queues;
+use crate::sts::Roles;
+
+/// The state of one AWS: each service keeps its own, behind its own lock.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) identities: Identities,
+    pub(crate) permissions: Permissions,
+    pub(crate) roles: Roles,
+    pub(crate) queues: Queues,
+    pub(crate) buckets: Buckets,
+    pub(crate) cloudwatch: CloudWatch,
+    pub(crate) faults: Faults,
+    pub(crate) quotas: Quotas,
+    pub(crate) calls: CallLog,
+    endpoint: OnceLock<String>,
+    latency_micros: AtomicU64,
+}
+
+impl World {
+    pub(crate) fn new(endpoint: String, log_capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            endpoint: OnceLock::from(endpoint),
+            calls: CallLog::with_capacity(log_capacity),
+            ..Self::default()
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a trailing slash.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.endpoint.get().map_or("", String::as_str)
+    }
+
+    /// How long every call waits before it is answered.
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_micros(self.latency_micros.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.latency_micros.store(micros, Ordering::Relaxed);
+    }
+}

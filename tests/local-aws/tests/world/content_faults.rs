@@ -1,0 +1,73 @@
+//! Faults inside an answer that is otherwise right.
+
+use aws_sdk_cloudwatch::types::StatusCode;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use local_aws::{Fault, QueueOptions, ResultStatus, Synthetic};
+
+use crate::support::{ACCOUNT, REGION, cloudwatch, day, get, keys, sqs, start};
+
+const SERIES: [(&str, &str); 2] = [("a", "StandardStorage"), ("b", "StandardStorage")];
+
+#[tokio::test]
+async fn the_results_of_one_bucket_can_be_other_than_complete() {
+    let aws = start().await;
+    let account = aws.account(ACCOUNT);
+    for (bucket, _) in SERIES {
+        account.bucket(bucket, REGION).size("StandardStorage", day(1), 5.0);
+    }
+    let cloudwatch = cloudwatch(&aws, REGION, keys(ACCOUNT));
+    for (status, code) in [
+        (ResultStatus::PartialData, StatusCode::PartialData),
+        (ResultStatus::InternalError, StatusCode::InternalError),
+        (ResultStatus::Forbidden, StatusCode::Forbidden),
+    ] {
+        let handle = aws.fault(Fault::result(status).bucket("b").times(1));
+        let results = get(&cloudwatch, &SERIES, day(1)).await.expect("got");
+        assert_eq!(results[0].values(), [5.0]);
+        assert_eq!((results[1].status_code(), results[1].values()), (Some(&code), &[][..]));
+        assert_eq!(handle.fired(), 1);
+    }
+    let handle = aws.fault(Fault::result(ResultStatus::Missing).bucket("b").times(1));
+    assert_eq!(get(&cloudwatch, &SERIES, day(1)).await.expect("got").len(), 1);
+    assert_eq!(handle.fired(), 1);
+    let handle = aws.fault(Fault::off_by_one().bucket("b").times(1));
+    let results = get(&cloudwatch, &SERIES, day(1)).await.expect("got");
+    assert_eq!((results[0].values(), results[1].values()), (&[5.0][..], &[6.0][..]));
+    assert_eq!(handle.fired(), 1);
+    assert_eq!(get(&cloudwatch, &SERIES, day(1)).await.expect("got")[1].values(), [5.0]);
+}
+
+#[tokio::test]
+async fn a_page_can_be_dropped() {
+    let aws = start().await;
+    aws.synthetic(&Synthetic { buckets: 400, regions: 1, ..Synthetic::default() });
+    let cloudwatch = cloudwatch(&aws, REGION, keys(ACCOUNT));
+    let handle = aws.fault(Fault::dropped_page().on("ListMetrics").times(1));
+    let first = || cloudwatch.list_metrics().namespace("AWS/S3").send();
+    assert_eq!(first().await.expect("listed").next_token(), None);
+    assert_eq!(handle.fired(), 1);
+    assert!(first().await.expect("listed").next_token().is_some());
+}
+
+#[tokio::test]
+async fn entries_of_a_batch_can_fail_by_place() {
+    let aws = start().await;
+    let account = aws.account(ACCOUNT);
+    let url = account.queue("jobs", QueueOptions::default());
+    let handle = aws.fault(Fault::failed_entries([0, 2]).on("SendMessageBatch").queue("jobs").times(1));
+    let sqs = sqs(&aws, "us-east-1", keys(ACCOUNT));
+    let send = || {
+        let entry = |id: &str| {
+            SendMessageBatchRequestEntry::builder().id(id).message_body(id).build().expect("an entry")
+        };
+        let entries = ["a", "b", "c"].into_iter().map(entry).collect();
+        sqs.send_message_batch().queue_url(&url).set_entries(Some(entries)).send()
+    };
+    let answer = send().await.expect("200");
+    let failed: Vec<_> = answer.failed().iter().map(|it| (it.id(), it.sender_fault())).collect();
+    assert_eq!(failed, [("a", false), ("c", false)]);
+    assert_eq!(answer.successful()[0].id(), "b");
+    assert_eq!(account.counts("jobs").visible, 1);
+    assert_eq!(handle.fired(), 1);
+    assert!(send().await.expect("200").failed().is_empty());
+}

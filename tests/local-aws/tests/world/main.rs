@@ -1,0 +1,8 @@
+//! What `local-aws` has besides AWS's own behaviour: worlds built by calls, faults, denials, quotas and the log, each
+//! seen through the AWS SDK for Rust.
+
+mod build;
+mod content_faults;
+mod denials;
+mod faults;
+mod support;

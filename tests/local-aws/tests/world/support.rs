@@ -1,0 +1,95 @@
+//! Clients for an account of an AWS, and the error that a call ended in.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::Credentials;
+use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat};
+use chrono::{Days, NaiveDate, NaiveTime, Utc};
+use local_aws::{LocalAws, Options};
+
+pub(crate) const ACCOUNT: &str = "111111111111";
+pub(crate) const REGION: &str = "eu-west-1";
+
+pub(crate) async fn start() -> LocalAws {
+    LocalAws::start(Options::default()).await.expect("local-aws starts")
+}
+
+pub(crate) fn keys(access_key: &str) -> Credentials {
+    Credentials::new(access_key, "secret", None, None, "test")
+}
+
+macro_rules! client {
+    ($name:ident, $sdk:ident $(, $more:ident($value:expr))?) => {
+        /// A client without retries that gives up after two seconds.
+        pub(crate) fn $name(aws: &LocalAws, region: &str, keys: Credentials) -> $sdk::Client {
+            let timeout = TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build();
+            let config = $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .endpoint_url(aws.endpoint())
+                .region($sdk::config::Region::new(region.to_owned()))
+                .credentials_provider(keys)
+                .timeout_config(timeout)
+                .retry_config(RetryConfig::disabled())
+                $(.$more($value))?;
+            $sdk::Client::from_conf(config.build())
+        }
+    };
+}
+
+client!(cloudwatch, aws_sdk_cloudwatch);
+client!(s3, aws_sdk_s3, force_path_style(true));
+client!(sqs, aws_sdk_sqs);
+client!(sts, aws_sdk_sts);
+
+/// Status (0 where there was no answer) and code of a call's error.
+pub(crate) fn error<T: std::fmt::Debug, E: ProvideErrorMetadata>(
+    result: Result<T, SdkError<E>>,
+) -> (u16, String) {
+    let error = result.expect_err("an error");
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    (status, error.code().unwrap_or("").to_owned())
+}
+
+/// A day in the recent past.
+pub(crate) fn day(ago: u64) -> NaiveDate {
+    Utc::now().date_naive() - Days::new(ago)
+}
+
+fn at(day: NaiveDate) -> DateTime {
+    DateTime::from_secs(day.and_time(NaiveTime::MIN).and_utc().timestamp())
+}
+
+fn query(id: &str, bucket: &str, storage_type: &str) -> MetricDataQuery {
+    let name = if storage_type == "AllStorageTypes" { "NumberOfObjects" } else { "BucketSizeBytes" };
+    let metric = Metric::builder()
+        .namespace("AWS/S3")
+        .metric_name(name)
+        .dimensions(Dimension::builder().name("BucketName").value(bucket).build())
+        .dimensions(Dimension::builder().name("StorageType").value(storage_type).build())
+        .build();
+    let stat = MetricStat::builder().metric(metric).period(86_400).stat("Average").build();
+    MetricDataQuery::builder().id(id).metric_stat(stat).build()
+}
+
+type GetMetricDataError = SdkError<aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataError>;
+
+/// The results for pairs of bucket and storage type on a day, in the order of the answer.
+pub(crate) async fn get(
+    cloudwatch: &aws_sdk_cloudwatch::Client,
+    series: &[(&str, &str)],
+    day: NaiveDate,
+) -> Result<Vec<MetricDataResult>, GetMetricDataError> {
+    let queries = series
+        .iter()
+        .enumerate()
+        .map(|(number, (bucket, storage_type))| query(&format!("q{number}"), bucket, storage_type))
+        .collect();
+    let request = cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
+    let request = request.start_time(at(day)).end_time(at(day + Days::new(1)));
+    Ok(request.send().await?.metric_data_results.unwrap_or_default())
+}

@@ -1,0 +1,61 @@
+//! The command line. Every flag has an environment variable.
+
+use clap::Parser;
+use fleet::telemetry::LogFormat;
+
+use crate::commands::Command;
+
+/// Turns jobs off the work queue into reports in the report bucket.
+///
+/// A worker becomes the account of each job, collects its metrics from CloudWatch inside AWS's
+/// quotas, stores the report and deletes the job. Start as many as you like on one queue.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version, after_long_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How log lines are written to standard error [default: text on a terminal, else json].
+    #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  export data_account_access_key=… data_secret_access_key=…
+  worker check --account-name data             # who you become there, and what you may do
+  worker collect --account-name data           # one report, to standard output, with no queue
+
+  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111111111111/jobs
+  export FLEET_REPORT_BUCKET=my-reports
+  worker run                                   # take jobs until told to stop
+
+Exit status:
+  0  done
+  1  failed, or a permission is missing, or what was collected is not complete
+  2  wrong usage or configuration";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        for command in Cli::command().get_subcommands() {
+            for arg in command.get_arguments() {
+                let id = arg.get_id();
+                let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
+                let expected = format!("FLEET_{}", id.as_str().to_uppercase());
+                assert_eq!(variable, Some(expected), "{} {id}", command.get_name());
+            }
+        }
+    }
+}

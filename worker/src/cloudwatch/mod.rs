@@ -1,0 +1,7 @@
+//! Asking CloudWatch: which series ([`plan`], pure), in which calls ([`calls`]) and how fast
+//! ([`limits`]), and what the answers make of each resource ([`rows`], pure).
+
+pub mod calls;
+pub mod limits;
+pub mod plan;
+pub mod rows;

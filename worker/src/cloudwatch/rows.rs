@@ -1,0 +1,328 @@
+//! What the answers make of each resource: the rows of the report. Plain functions over values.
+
+use std::{fmt, sync::Arc};
+
+use chrono::NaiveDate;
+
+use super::plan::Window;
+
+/// Why a value is not known that CloudWatch may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// It may not be asked for.
+    Denied,
+    /// It was asked for and not given; the code says why.
+    Error(String),
+}
+
+/// What CloudWatch said of one series.
+pub type Answer = Result<Vec<Datapoint>, Problem>;
+
+/// One value of one series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Datapoint {
+    /// The UTC day that it is of.
+    pub day: NaiveDate,
+    /// The value, as CloudWatch has it.
+    pub value: f64,
+}
+
+/// Whether the account itself names the resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// It does.
+    Listed,
+    /// It does not, and would if the resource were still there.
+    Unlisted,
+    /// It names no resource of this kind, there or not.
+    Unlistable,
+}
+
+/// A resource that rows are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name.
+    pub name: String,
+    /// Where it lies, where that could be found.
+    pub region: Option<Arc<str>>,
+    /// The day on which it says it was created.
+    pub creation_date: Option<NaiveDate>,
+    /// Whether the account names it.
+    pub listing: Listing,
+}
+
+/// What is known of one resource so far: the values of the newest day that has any.
+///
+/// Only values of one day are kept. Taking the newest of each series would count bytes twice when
+/// a lifecycle rule moves them from one storage class to another between two days.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    day: Option<NaiveDate>,
+    values: Vec<(u16, u64)>,
+    problem: Option<Problem>,
+}
+
+/// A row of the report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What it is about.
+    pub resource: Resource,
+    /// The day of its values.
+    pub datapoint_date: Option<NaiveDate>,
+    /// The known values, by the place of their column.
+    pub values: Vec<(u16, u64)>,
+    /// How it came about.
+    pub status: Status,
+}
+
+/// How a row came about; what the column `status` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It has values.
+    Ok,
+    /// CloudWatch has no datapoint in the window.
+    NoData,
+    /// It has values, and the resource is gone.
+    Deleted,
+    /// Something of it may not be asked for.
+    Denied,
+    /// A value is missing that CloudWatch may have.
+    Error(String),
+}
+
+impl Reading {
+    /// Takes in what CloudWatch said of the series in `column`. The order of calls does not matter.
+    pub fn add(&mut self, column: u16, answer: Answer, window: Window) {
+        let datapoints = match answer {
+            Ok(datapoints) => datapoints,
+            Err(problem) => return self.fail(problem),
+        };
+        for Datapoint { day, value } in datapoints {
+            let Some(value) = whole(value).filter(|_| window.contains(day)) else {
+                return self.fail(Problem::Error("UnexpectedDatapoint".into()));
+            };
+            if self.day < Some(day) {
+                self.day = Some(day);
+                self.values.clear();
+            }
+            if self.day == Some(day) {
+                // Two types may share a column: an older and a newer name of one thing.
+                match self.values.iter_mut().find(|(known, _)| *known == column) {
+                    Some((_, sum)) => *sum = sum.saturating_add(value),
+                    None => self.values.push((column, value)),
+                }
+            }
+        }
+    }
+
+    /// Takes in that something could not be learnt. The first problem is the one that is told.
+    pub fn fail(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+    }
+
+    /// The row of `resource`; none for a resource that is gone and has no datapoint of the day
+    /// asked for, since it was gone by then.
+    #[must_use]
+    pub fn into_row(self, resource: Resource, window: Window) -> Option<Row> {
+        let status = match (self.problem, resource.listing, self.day) {
+            (Some(Problem::Denied), _, _) => Status::Denied,
+            (Some(Problem::Error(code)), _, _) => Status::Error(code),
+            (None, Listing::Listed | Listing::Unlistable, Some(_)) => Status::Ok,
+            (None, Listing::Listed, None) => Status::NoData,
+            (None, Listing::Unlisted, Some(day)) if day == window.date() => Status::Deleted,
+            (None, Listing::Unlisted, _) | (None, Listing::Unlistable, None) => return None,
+        };
+        Some(Row { resource, datapoint_date: self.day, values: self.values, status })
+    }
+}
+
+impl Row {
+    /// The value in a column.
+    #[must_use]
+    pub fn value(&self, column: u16) -> Option<u64> {
+        self.values.iter().find(|(known, _)| *known == column).map(|(_, value)| *value)
+    }
+
+    /// The sum of the values in these columns. None where no value is known, and none where one is
+    /// missing that CloudWatch may have: a sum of a part would look like the whole.
+    #[must_use]
+    pub fn total(&self, columns: &[u16]) -> Option<u128> {
+        if matches!(self.status, Status::Error(_) | Status::Denied) {
+            return None;
+        }
+        let mut known = self.values.iter().filter(|(column, _)| columns.contains(column)).peekable();
+        known.peek()?;
+        Some(known.map(|(_, value)| u128::from(*value)).sum())
+    }
+
+    /// Whether its values are of a day before the one asked for.
+    #[must_use]
+    pub fn is_late(&self, window: Window) -> bool {
+        self.datapoint_date.is_some_and(|day| day < window.date())
+    }
+}
+
+impl From<Problem> for Status {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Denied => Self::Denied,
+            Problem::Error(code) => Self::Error(code),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ok => f.write_str("ok"),
+            Self::NoData => f.write_str("no_data"),
+            Self::Deleted => f.write_str("deleted"),
+            Self::Denied => f.write_str("denied"),
+            Self::Error(code) => write!(f, "error:{code}"),
+        }
+    }
+}
+
+/// Sorts the rows as the report has them.
+pub fn sort(rows: &mut [Row]) {
+    rows.sort_unstable_by(|a, b| {
+        (&a.resource.name, &a.resource.region).cmp(&(&b.resource.name, &b.resource.region))
+    });
+}
+
+/// A count of bytes or objects; none where the value can be no such count.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+fn whole(value: f64) -> Option<u64> {
+    const BEYOND: f64 = 18_446_744_073_709_551_616.0; // 2^64
+    let value = value.round();
+    (0.0..BEYOND).contains(&value).then_some(value as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a day")
+    }
+
+    fn window() -> Window {
+        Window::new("2026-11-03".parse().expect("a date"), 2)
+    }
+
+    fn resource(listing: Listing) -> Resource {
+        Resource { name: "b".into(), region: Some("eu-west-1".into()), creation_date: None, listing }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it stands where an answer does")]
+    fn points(days: &[(&str, f64)]) -> Answer {
+        Ok(days.iter().map(|(text, value)| Datapoint { day: day(text), value: *value }).collect())
+    }
+
+    fn row(listing: Listing, answers: &[(u16, Answer)]) -> Option<Row> {
+        let mut reading = Reading::default();
+        for (column, answer) in answers {
+            reading.add(*column, answer.clone(), window());
+        }
+        reading.into_row(resource(listing), window())
+    }
+
+    #[test]
+    fn bytes_that_changed_class_are_counted_once_on_one_day() {
+        // 100 bytes moved from class 4 to class 5 on the night to the 3rd.
+        let moved = [(4, points(&[("2026-11-02", 100.0)])), (5, points(&[("2026-11-03", 100.0)]))];
+        let row = row(Listing::Listed, &moved).expect("a row");
+        assert_eq!(row.total(&[4, 5]), Some(100));
+        assert_eq!(row.value(4), None);
+        assert_eq!(row.datapoint_date, Some(day("2026-11-03")));
+        assert!(!row.is_late(window()));
+    }
+
+    #[test]
+    fn a_late_value_is_taken_and_says_its_day() {
+        let late = [(4, points(&[("2026-11-01", 7.0), ("2026-11-02", 8.0)]))];
+        let row = row(Listing::Listed, &late).expect("a row");
+        assert_eq!((row.value(4), row.datapoint_date), (Some(8), Some(day("2026-11-02"))));
+        assert!(row.is_late(window()));
+        assert_eq!(row.status, Status::Ok);
+    }
+
+    #[test]
+    fn zero_is_a_value_and_nothing_is_not() {
+        let zero = row(Listing::Listed, &[(4, points(&[("2026-11-03", 0.0)]))]).expect("a row");
+        assert_eq!((zero.value(4), zero.total(&[4, 5]), &zero.status), (Some(0), Some(0), &Status::Ok));
+        let nothing = row(Listing::Listed, &[(4, points(&[]))]).expect("a row");
+        assert_eq!(
+            (nothing.value(4), nothing.total(&[4, 5]), &nothing.status),
+            (None, None, &Status::NoData)
+        );
+    }
+
+    #[test]
+    fn a_deleted_resource_has_a_row_on_days_it_was_there_only() {
+        let there = [(4, points(&[("2026-11-03", 1.0)]))];
+        let gone = [(4, points(&[("2026-11-02", 1.0)]))];
+        assert_eq!(row(Listing::Unlisted, &there).expect("a row").status, Status::Deleted);
+        assert_eq!(row(Listing::Unlisted, &gone), None);
+        assert_eq!(row(Listing::Unlistable, &gone).expect("a row").status, Status::Ok);
+        assert_eq!(row(Listing::Unlistable, &[]), None);
+    }
+
+    #[test]
+    fn a_problem_is_never_a_silent_gap() {
+        let half = [(4, points(&[("2026-11-03", 1.0)])), (5, Err(Problem::Error("PartialData".into())))];
+        for listing in [Listing::Listed, Listing::Unlisted, Listing::Unlistable] {
+            let row = row(listing, &half).expect("a row");
+            assert_eq!(row.status.to_string(), "error:PartialData");
+            assert_eq!((row.value(4), row.value(5), row.total(&[4, 5])), (Some(1), None, None));
+        }
+        let denied = row(Listing::Listed, &[(4, Err(Problem::Denied))]).expect("a row");
+        assert_eq!(denied.status, Status::Denied);
+    }
+
+    #[test]
+    fn what_can_be_no_count_is_a_problem() {
+        for value in [f64::NAN, f64::INFINITY, -1.0, 2e20] {
+            let row = row(Listing::Listed, &[(4, points(&[("2026-11-03", value)]))]).expect("a row");
+            assert_eq!(row.status.to_string(), "error:UnexpectedDatapoint", "{value}");
+        }
+        let outside = row(Listing::Listed, &[(4, points(&[("2026-11-04", 1.0)]))]).expect("a row");
+        assert_eq!(outside.status.to_string(), "error:UnexpectedDatapoint");
+    }
+
+    #[test]
+    fn petabytes_stay_exact() {
+        let large = (1u64 << 53) - 1;
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+        let answer = points(&[("2026-11-03", large as f64)]);
+        assert_eq!(row(Listing::Listed, &[(4, answer)]).expect("a row").value(4), Some(large));
+    }
+
+    proptest! {
+        /// Whatever order pages and results come in, a row has the sum of the newest day's values.
+        #[test]
+        fn the_order_of_answers_does_not_matter(
+            answers in prop::collection::vec((0u16..6, 1u32..=3, 0u32..1_000_000), 0..40),
+            seed in any::<u64>(),
+        ) {
+            let answer = |(column, nth, value): &(u16, u32, u32)| {
+                (*column, points(&[(&format!("2026-11-{nth:02}"), f64::from(*value))]))
+            };
+            let newest = answers.iter().map(|(_, nth, _)| nth).max();
+            let expected: u128 =
+                answers.iter().filter(|(_, nth, _)| Some(nth) == newest).map(|(_, _, v)| u128::from(*v)).sum();
+            let mut shuffled = answers.clone();
+            shuffled.sort_by_key(|(column, nth, value)| {
+                seed.wrapping_mul(u64::from(*column) + 7).wrapping_add(u64::from(nth * 31 + value)).rotate_left(17)
+            });
+            for order in [&answers, &shuffled] {
+                let answers: Vec<_> = order.iter().map(answer).collect();
+                let row = row(Listing::Listed, &answers).expect("a row");
+                let total = row.total(&[0, 1, 2, 3, 4, 5]);
+                prop_assert_eq!(total, newest.map(|_| expected));
+            }
+        }
+    }
+}

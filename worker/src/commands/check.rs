@@ -1,0 +1,179 @@
+//! `worker check`: who the worker becomes in each account, and what it may do there.
+
+use anyhow::anyhow;
+use chrono::Utc;
+use clap::Args;
+use fleet::{
+    AccountName, AwsError, ErrorKind, ReportDate, aws, datasets,
+    exit::{CommandError, Outcome},
+    output,
+};
+use futures::{StreamExt, stream};
+
+use super::Collecting;
+use crate::{
+    cloudwatch::{
+        calls::{CloudWatch, Query},
+        plan::{Plan, Window},
+    },
+    collect,
+    failure::Failure,
+    report::Collector,
+    session::{Identity, Session},
+};
+
+/// How many accounts are checked beside each other.
+const AT_ONCE: usize = 8;
+
+/// Show who the worker becomes in each account, and which permission is missing there.
+///
+/// Asks each account what a job would ask, once each, for less than a cent in all. Without
+/// --account-name, every account of the accounts file is checked. Ends with 1 where something is
+/// missing.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// An account to check; can be given more than once.
+    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
+    account_name: Vec<AccountName>,
+
+    #[command(flatten)]
+    collecting: Collecting,
+}
+
+/// What came of one account.
+struct Checked {
+    account_name: AccountName,
+    identity: Result<Identity, Failure>,
+    /// Each permission, with what asking for it failed of.
+    permissions: Vec<(&'static str, Option<AwsError>)>,
+}
+
+impl Check {
+    pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
+        let collector = self.collecting.collector(aws::base().await).await?;
+        let names = if self.account_name.is_empty() {
+            collector.accounts.iter().map(|account| account.name.clone()).collect()
+        } else {
+            self.account_name
+        };
+        if names.is_empty() {
+            return Err(CommandError::Usage(anyhow!(
+                "no account to check; name one with --account-name, or an accounts file with --accounts"
+            )));
+        }
+        let collector = &collector;
+        let checked: Vec<Checked> = stream::iter(names)
+            .map(|account_name| Box::pin(check(collector, account_name)))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        output::print(&table(&checked))?;
+        let mends: Vec<String> = checked.iter().flat_map(mends).collect();
+        if mends.is_empty() {
+            return Ok(Outcome::Done);
+        }
+        output::print(&format!("\n{}", mends.join("\n")))?;
+        let failed = checked.iter().filter(|account| mends_of(account) > 0).count();
+        Err(CommandError::Failed(anyhow!(
+            "{failed} of {} accounts can't be collected as they are",
+            checked.len()
+        )))
+    }
+}
+
+async fn check(collector: &Collector, account_name: AccountName) -> Checked {
+    let opened = async {
+        let account = collector.accounts.get(&account_name);
+        let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
+        let session = Session::open(account, &collector.base).await?;
+        let identity = session.identity().await?;
+        Ok((session, identity))
+    };
+    match opened.await {
+        Err(failure) => Checked { account_name, identity: Err(failure), permissions: Vec::new() },
+        Ok((session, identity)) => {
+            let permissions = Box::pin(permissions(collector, &session, &identity)).await;
+            Checked { account_name, identity: Ok(identity), permissions }
+        }
+    }
+}
+
+/// Asks what a job asks, in the account's home region, and one metric instead of all.
+async fn permissions(
+    collector: &Collector,
+    session: &Session,
+    identity: &Identity,
+) -> Vec<(&'static str, Option<AwsError>)> {
+    let dataset = datasets::DEFAULT;
+    let region = session.home_region().into();
+    let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
+    let cloudwatch = CloudWatch::new(session.cloudwatch(&region), limits);
+    let yesterday = ReportDate::today(Utc::now()).days_before(1);
+    let plan = Plan::of_everything(dataset, 1);
+    let query = Query {
+        dataset,
+        kinds: &plan.kinds,
+        resource_name: |_| "cloudwatch-fleet-check",
+        window: Window::new(yesterday, 0),
+    };
+    let metric = &dataset.metrics[0];
+    let buckets = async {
+        match collect::discover(session, dataset).await {
+            Err(Failure::Aws(error)) => Some(error),
+            _ => None,
+        }
+    };
+    let (buckets, listed, values) = tokio::join!(
+        buckets,
+        cloudwatch.list_metrics(dataset, metric),
+        cloudwatch.get_metric_data(&query, &plan.series[..1])
+    );
+    vec![
+        ("s3:ListAllMyBuckets", buckets),
+        ("cloudwatch:ListMetrics", listed.err()),
+        ("cloudwatch:GetMetricData", values.err()),
+    ]
+}
+
+fn table(checked: &[Checked]) -> String {
+    let header = ["ACCOUNT", "ID", "IDENTITY", "LIST BUCKETS", "LIST METRICS", "GET METRIC DATA"];
+    let rows = checked.iter().map(|account| {
+        let (id, arn) = match &account.identity {
+            Ok(identity) => (identity.account_id.to_string(), identity.arn.clone()),
+            Err(failure) => (String::new(), failure.reason().to_owned()),
+        };
+        let mut row = vec![account.account_name.to_string(), id, arn];
+        let answers = account.permissions.iter().map(|(_, error)| match error {
+            None => "ok".to_owned(),
+            Some(error) if error.kind == ErrorKind::Denied => "denied".to_owned(),
+            Some(error) => error.code.clone(),
+        });
+        row.extend(answers);
+        row.resize(header.len(), "-".to_owned());
+        row
+    });
+    output::table(&header, &[], rows)
+}
+
+/// What to do about an account, a line for each thing that is wrong.
+fn mends(account: &Checked) -> Vec<String> {
+    let name = &account.account_name;
+    let identity = match &account.identity {
+        Err(failure) => return vec![format!("{name}: {failure}")],
+        Ok(identity) => identity,
+    };
+    let missing = account.permissions.iter().filter_map(|(action, error)| {
+        let error = error.as_ref()?;
+        Some(match error.kind {
+            ErrorKind::Denied => {
+                format!("{name}: allow {action} on * to {} ({})", identity.arn, error.message)
+            }
+            _ => format!("{name}: {action} could not be tried: {error}"),
+        })
+    });
+    missing.collect()
+}
+
+fn mends_of(account: &Checked) -> usize {
+    mends(account).len()
+}

@@ -1,0 +1,99 @@
+//! `worker collect`: one account, now, with no queue and no bucket.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use chrono::Utc;
+use clap::Args;
+use fleet::{
+    AccountName, Dataset, Job, ReportDate, RunId, aws, datasets,
+    exit::{CommandError, Outcome},
+    output,
+    report::ReportStatus,
+};
+
+use super::Collecting;
+
+/// Collect one account now, with no queue, to a file or standard output.
+///
+/// Writes the same table as `worker run` stores. Ends with 1 where a part of it is missing, and
+/// says which.
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// The account.
+    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME")]
+    account_name: AccountName,
+
+    /// The UTC day to report [default: the first of the current month].
+    #[arg(long, env = "FLEET_DATE", value_name = "YYYY-MM-DD")]
+    date: Option<ReportDate>,
+
+    /// What to report.
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = dataset)]
+    dataset: &'static Dataset,
+
+    /// Where to write the table; - is standard output.
+    #[arg(long, short, env = "FLEET_OUTPUT", value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    collecting: Collecting,
+}
+
+impl Collect {
+    pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
+        let now = Utc::now();
+        let date = match self.date {
+            Some(date) => date.check(now),
+            None => ReportDate::default_at(now),
+        };
+        let job = Job {
+            account_name: self.account_name,
+            date: date.map_err(CommandError::usage)?,
+            dataset: self.dataset,
+            run_id: RunId::generate(),
+            attributes: serde_json::Map::new(),
+        };
+        let collector = self.collecting.collector(aws::base().await).await?;
+        let collected = async {
+            let session = collector.session(&job).await?;
+            collector.report(&job, &session).await
+        };
+        let report = collected
+            .await
+            .with_context(|| format!("account {} could not be collected", job.account_name))?;
+        write(&self.output, &report.body).await?;
+        let metadata = &report.metadata;
+        tracing::info!(
+            account_name = %job.account_name,
+            date = %job.date,
+            rows = metadata.rows,
+            rows_late = metadata.rows_late,
+            api_calls = metadata.api_calls,
+            metrics_requested = metadata.metrics_requested,
+            estimated_cost_usd = metadata.estimated_cost_usd,
+            "collected"
+        );
+        if metadata.status == ReportStatus::Partial {
+            return Err(CommandError::Failed(anyhow!(
+                "the report is partial: {} rows denied, {} in error; the first: {}",
+                metadata.rows_denied,
+                metadata.rows_error,
+                metadata.first_error.as_deref().unwrap_or_default()
+            )));
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+async fn write(output: &Path, body: &[u8]) -> anyhow::Result<()> {
+    if output == Path::new("-") {
+        return output::write(body);
+    }
+    tokio::fs::write(output, body).await.with_context(|| format!("could not write {}", output.display()))
+}
+
+fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {
+    Dataset::find(name)
+        .ok_or_else(|| anyhow!("dataset {name:?} is not known; this version has {}", datasets::names()))
+}

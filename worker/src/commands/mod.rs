@@ -1,0 +1,90 @@
+//! The commands, one file each.
+
+mod check;
+mod collect;
+mod run;
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use clap::{Args, Subcommand};
+use fleet::{
+    Accounts, aws,
+    exit::{CommandError, Outcome},
+};
+
+use crate::{cloudwatch::limits::Limits, report::Collector};
+
+/// What the worker can be told to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take jobs off the work queue until told to stop.
+    Run(run::Run),
+    /// Collect one account now, with no queue, to a file or standard output.
+    Collect(collect::Collect),
+    /// Show who the worker becomes in each account, and which permission is missing there.
+    Check(check::Check),
+}
+
+impl Command {
+    /// Carries the command out.
+    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
+        match self {
+            Self::Run(run) => Box::pin(run.execute()).await,
+            Self::Collect(collect) => collect.execute().await,
+            Self::Check(check) => check.execute().await,
+        }
+    }
+}
+
+/// How accounts are collected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Accounts")]
+pub(crate) struct Collecting {
+    /// The accounts file, a path or an s3:// URL; without one, any account whose access keys are in
+    /// the environment can be collected.
+    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE")]
+    accounts: Option<String>,
+
+    /// Regions to ask in every account, whether or not a bucket is left there.
+    #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = region)]
+    regions: Vec<String>,
+
+    /// How many days before the one asked for a bucket's values may be of, where later ones are not
+    /// published yet.
+    #[arg(
+        long,
+        env = "FLEET_LOOKBACK_DAYS",
+        value_name = "DAYS",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(0..=30)
+    )]
+    lookback_days: u32,
+}
+
+impl Collecting {
+    /// Reads the accounts and makes ready to collect them.
+    async fn collector(&self, base: SdkConfig) -> Result<Collector, CommandError> {
+        let accounts = match &self.accounts {
+            Some(location) => Accounts::load(location, &base).await.map_err(CommandError::at_start)?,
+            None => Accounts::default(),
+        };
+        for warning in accounts.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(Collector {
+            base,
+            accounts,
+            lookback_days: self.lookback_days,
+            regions: self.regions.clone(),
+            limits: Limits::default(),
+        })
+    }
+}
+
+fn region(text: &str) -> anyhow::Result<String> {
+    if aws::is_region(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(anyhow!("{text:?} is not a region; write it as eu-west-1, several with a comma between"))
+    }
+}

@@ -1,0 +1,156 @@
+//! `worker run`: jobs off the queue, until told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use fleet::{
+    KeyTemplate, aws,
+    datasets::DATASETS,
+    deployment::{self, Deployment, Queue},
+    exit::{CommandError, Outcome},
+    report_key,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Collecting;
+use crate::{consumer::Consumer, report::Reporter};
+
+/// The shortest visibility timeout that leaves time to renew it. A renewal is due at a third.
+const SHORTEST_VISIBILITY_SECONDS: u32 = 3;
+
+/// The longest, by SQS's rules: twelve hours.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
+
+/// Take jobs off the work queue until told to stop.
+///
+/// SIGTERM or Ctrl-C stops taking jobs; what is in hand is finished first. A second one leaves at
+/// once, and what was in hand comes back to the queue when its visibility ends.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[arg(long, env = "FLEET_KEY_TEMPLATE", value_name = "TEMPLATE", default_value_t, help = report_key::HELP)]
+    key_template: KeyTemplate,
+
+    /// How many accounts are collected beside each other.
+    #[arg(
+        long,
+        env = "FLEET_CONCURRENCY",
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    concurrency: u16,
+
+    /// For how long a job taken is hidden from other workers; it is renewed while the job runs
+    /// [default: the queue's own].
+    #[arg(
+        long,
+        env = "FLEET_VISIBILITY_TIMEOUT",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(i64::from(SHORTEST_VISIBILITY_SECONDS)..=LONGEST_VISIBILITY_SECONDS)
+    )]
+    visibility_timeout: Option<u32>,
+
+    /// Leave once the queue is empty and nothing is in hand.
+    #[arg(long, env = "FLEET_EXIT_WHEN_EMPTY")]
+    exit_when_empty: bool,
+
+    // Last, since their headings hold for all that follows.
+    #[command(flatten)]
+    deployment: Deployment,
+
+    #[command(flatten)]
+    collecting: Collecting,
+}
+
+impl Run {
+    pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
+        let (queue_url, bucket) = self.deployment.queue_and_bucket()?;
+        let base = aws::base().await;
+        let collector = self.collecting.collector(base.clone()).await?;
+        self.key_template.check(&collector.accounts, DATASETS).map_err(CommandError::usage)?;
+        let queue = Queue::open(&base, queue_url).await?;
+        let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
+        let bucket = deployment::open_bucket(&base, bucket).await?;
+        let visibility_timeout = match self.visibility_timeout {
+            Some(seconds) => Duration::from_secs(seconds.into()),
+            None => attributes.visibility_timeout,
+        };
+        if visibility_timeout < Duration::from_secs(SHORTEST_VISIBILITY_SECONDS.into()) {
+            return Err(CommandError::Usage(anyhow!(
+                "queue {}: its visibility timeout of {} s is too short to renew; set at least {SHORTEST_VISIBILITY_SECONDS} s, on the queue or by --visibility-timeout",
+                queue.url,
+                visibility_timeout.as_secs()
+            )));
+        }
+        if attributes.redrive.is_none() {
+            tracing::warn!(
+                "queue {} has no dead-letter queue; a job that can't succeed comes back for ever",
+                queue.url
+            );
+        }
+        tracing::info!(
+            version = fleet::VERSION,
+            queue = queue.url,
+            report_bucket = bucket.name,
+            key_template = %self.key_template,
+            region = aws::region(&base),
+            accounts_file = self.collecting.accounts,
+            regions = ?self.collecting.regions,
+            lookback_days = self.collecting.lookback_days,
+            concurrency = self.concurrency,
+            visibility_timeout_s = visibility_timeout.as_secs(),
+            exit_when_empty = self.exit_when_empty,
+            "the worker is ready"
+        );
+        let consumer = Consumer {
+            client: queue.client,
+            queue_url: queue.url,
+            visibility_timeout,
+            concurrency: self.concurrency.into(),
+            exit_when_empty: self.exit_when_empty,
+            reporter: Arc::new(Reporter { collector, bucket, template: self.key_template }),
+        };
+        let mut signals = Signals::install()?;
+        let stop = CancellationToken::new();
+        let working = consumer.run(&stop);
+        tokio::pin!(working);
+        let tally = tokio::select! {
+            tally = &mut working => tally?,
+            () = signals.next() => {
+                tracing::info!("told to stop; a second signal leaves at once");
+                stop.cancel();
+                tokio::select! {
+                    tally = &mut working => tally?,
+                    () = signals.next() => {
+                        return Err(anyhow!("told to stop twice; what was in hand comes back to the queue").into());
+                    }
+                }
+            }
+        };
+        tracing::info!(done = tally.done, failed = tally.failed, "the worker leaves");
+        Ok(Outcome::Done)
+    }
+}
+
+/// What tells a worker to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("could not listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The `worker` binary; all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    worker::main_with(std::env::args_os())
+}

@@ -1,0 +1,178 @@
+//! One job from its account to its report: collect, encode, describe, and (for a job off the
+//! queue) store.
+
+use std::fmt::Write;
+
+use aws_config::SdkConfig;
+use chrono::Utc;
+use fleet::{
+    Accounts, Job, KeyTemplate, ReportDate,
+    datasets::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC},
+    report::{ReportMetadata, ReportStatus},
+    report_bucket::ReportBucket,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    cloudwatch::{limits::Limits, plan::Window, rows::Status},
+    collect::{self, Collection, Subject},
+    failure::Failure,
+    session::{Identity, Session},
+    sinks::{
+        csv,
+        s3::{self, Candidate, Decision},
+    },
+};
+
+/// Collects accounts. One for a process, so that all its jobs share the limits on an account.
+#[derive(Debug)]
+pub struct Collector {
+    /// How AWS is reached, and as whom where an account does not say.
+    pub base: SdkConfig,
+    /// What is known of the accounts.
+    pub accounts: Accounts,
+    /// How many days before the one asked for a value may be of.
+    pub lookback_days: u32,
+    /// Regions that are asked in every account.
+    pub regions: Vec<String>,
+    /// How fast each account may be asked.
+    pub limits: Limits,
+}
+
+/// A report that is not stored yet.
+#[derive(Debug)]
+pub struct Report {
+    /// What it says of itself.
+    pub metadata: ReportMetadata,
+    /// The table.
+    pub body: Vec<u8>,
+}
+
+/// Makes reports of jobs, in the report bucket.
+#[derive(Debug)]
+pub struct Reporter {
+    /// What collects.
+    pub collector: Collector,
+    /// Where reports lie.
+    pub bucket: ReportBucket,
+    /// Under which keys.
+    pub template: KeyTemplate,
+}
+
+/// How a job was done.
+#[derive(Debug)]
+pub enum Done {
+    /// Its report is stored.
+    Stored {
+        /// Where.
+        key: String,
+        /// What it says of itself.
+        metadata: Box<ReportMetadata>,
+    },
+    /// The report of its run, or of a later one, stood already.
+    Duplicate {
+        /// Where.
+        key: String,
+    },
+}
+
+impl Collector {
+    /// Becomes the account of a job.
+    pub async fn session(&self, job: &Job) -> Result<Session, Failure> {
+        let account = self.accounts.get(&job.account_name);
+        let account = account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))?;
+        Session::open(account, &self.base).await
+    }
+
+    /// Collects the report of a job.
+    pub async fn report(&self, job: &Job, session: &Session) -> Result<Report, Failure> {
+        let now = Utc::now();
+        job.date.check(now).map_err(fleet::job::JobError::from)?;
+        // Who we are and what there is are asked beside each other; nothing is paid for until both
+        // are known.
+        let identity = session.identity();
+        let (identity, discovered) = tokio::try_join!(identity, collect::discover(session, job.dataset))?;
+        tracing::info!(arn = identity.arn, account_id = %identity.account_id, "acting in the account");
+
+        let regions: Vec<String> = self.regions.iter().chain(&session.account().regions).cloned().collect();
+        let subject = Subject {
+            dataset: job.dataset,
+            window: Window::new(job.date, self.lookback_days),
+            today: ReportDate::today(now),
+            regions: &regions,
+        };
+        let collected =
+            collect::collect(session, &identity.account_id, &self.limits, &subject, discovered).await?;
+        Ok(describe(job, &identity, session.calls(), &subject, collected))
+    }
+}
+
+impl Reporter {
+    /// Does a job: its report stands when this returns.
+    pub async fn perform(&self, job: &Job) -> Result<Done, Failure> {
+        let session = self.collector.session(job).await?;
+        let key = self.template.key(job, session.account().id.as_ref())?;
+        let before = s3::standing(&self.bucket, &key).await?;
+        match s3::decide(&before, Candidate::of(job)) {
+            Decision::Duplicate => return Ok(Done::Duplicate { key }),
+            Decision::Superseded => return Err(Failure::Superseded(key)),
+            Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
+        }
+        let Report { metadata, body } = self.collector.report(job, &session).await?;
+        if s3::store(&self.bucket, &key, before, &metadata, body).await? {
+            Ok(Done::Stored { key, metadata: Box::new(metadata) })
+        } else {
+            Ok(Done::Duplicate { key })
+        }
+    }
+}
+
+/// The report of what was collected.
+fn describe(
+    job: &Job,
+    identity: &Identity,
+    api_calls: u64,
+    subject: &Subject<'_>,
+    collected: Collection,
+) -> Report {
+    let Collection { rows, metrics_requested, list_calls, first_error } = collected;
+    let count = |test: &dyn Fn(&Status) -> bool| rows.iter().filter(|row| test(&row.status)).count() as u64;
+    let body = csv::encode(
+        &csv::Subject {
+            dataset: job.dataset,
+            account_name: &job.account_name,
+            account_id: &identity.account_id,
+            date: subject.window.date(),
+        },
+        &rows,
+    );
+    #[expect(clippy::cast_precision_loss, reason = "an estimate, of numbers far below 2^53")]
+    let estimated_cost_usd =
+        metrics_requested as f64 * DOLLARS_PER_METRIC + list_calls as f64 * DOLLARS_PER_CALL;
+    let metadata = ReportMetadata {
+        run_id: job.run_id.clone(),
+        account_name: job.account_name.clone(),
+        account_id: identity.account_id.clone(),
+        dataset: job.dataset.name.to_owned(),
+        report_date: job.date,
+        status: if first_error.is_none() { ReportStatus::Complete } else { ReportStatus::Partial },
+        rows: rows.len() as u64,
+        rows_late: rows.iter().filter(|row| row.is_late(subject.window)).count() as u64,
+        rows_denied: count(&|status| matches!(status, Status::Denied)),
+        rows_error: count(&|status| matches!(status, Status::Error(_))),
+        first_error,
+        sha256: hex(&Sha256::digest(&body)),
+        api_calls,
+        metrics_requested,
+        estimated_cost_usd,
+        attributes: Some(job.attributes.clone()),
+    };
+    Report { metadata, body }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,161 @@
+//! Being an account: its credentials, its clients, and who AWS says we are.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef, dyn_dispatch_hint},
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::ConfigBag;
+use fleet::{Account, AccountId, AwsError, ErrorKind, aws, credentials::CredentialSource};
+
+use crate::failure::Failure;
+
+/// How many retries an account may spend at once of a service in a region, in the SDK's tokens;
+/// one retry costs five.
+const RETRY_CAPACITY: usize = 500;
+
+/// An account as it is acted in.
+#[derive(Debug, Clone)]
+pub struct Session {
+    account: Account,
+    config: SdkConfig,
+    calls: CallCounter,
+}
+
+/// Who AWS says we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account that we act in.
+    pub account_id: AccountId,
+    /// The user or role that we act as.
+    pub arn: String,
+}
+
+impl Session {
+    /// Becomes an account. Nothing is asked of AWS yet.
+    ///
+    /// # Errors
+    /// [`Failure::NoCredentials`] where nothing says how.
+    pub async fn open(account: Account, base: &SdkConfig) -> Result<Self, Failure> {
+        let partition = aws::partition(aws::region(base));
+        let source = CredentialSource::choose(&account, partition, |name| std::env::var(name).ok())?;
+        tracing::info!(account_name = %account.name, credentials = %source, "becoming the account");
+        let mut config = base.clone();
+        if let Some(region) = &account.region {
+            config = aws::with_region(&config, region);
+        }
+        if let Some(endpoint) = &account.endpoint {
+            config = aws::with_endpoint(&config, endpoint);
+        }
+        let provider = source.provider(&config).await;
+        Ok(Self { account, config: aws::of_account(&config, provider), calls: CallCounter::default() })
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The calls made so far, retries included.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.0.load(Ordering::Relaxed)
+    }
+
+    /// The region where STS and `ListBuckets` are asked.
+    #[must_use]
+    pub fn home_region(&self) -> &str {
+        aws::region(&self.config)
+    }
+
+    /// Asks STS who we are.
+    ///
+    /// # Errors
+    /// [`Failure::WrongAccount`] where that is not the account that it should be.
+    pub async fn identity(&self) -> Result<Identity, Failure> {
+        const OPERATION: &str = "sts:GetCallerIdentity";
+        let client = aws_sdk_sts::Client::from_conf(
+            aws_sdk_sts::config::Builder::from(&self.config)
+                .retry_partition(self.retry_partition("sts", self.home_region()))
+                .interceptor(self.calls.clone())
+                .build(),
+        );
+        let answer = client.get_caller_identity().send().await;
+        let answer = answer.map_err(|error| AwsError::new(OPERATION, error))?;
+        let account_id =
+            answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| AwsError {
+                operation: OPERATION,
+                code: "NoAccount".into(),
+                message: "the answer has no account id".into(),
+                kind: ErrorKind::Permanent,
+            })?;
+        let identity = Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() };
+        match &self.account.id {
+            Some(expected) if *expected != identity.account_id => {
+                Err(Failure::WrongAccount { expected: expected.clone(), identity })
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    /// S3, in the account's home region.
+    #[must_use]
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        // `aws::s3` knows how the endpoint is set; the rest is added to what it makes.
+        let config = aws::s3(&self.config)
+            .config()
+            .to_builder()
+            .retry_partition(self.retry_partition("s3", self.home_region()))
+            .interceptor(self.calls.clone());
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// CloudWatch, in a region.
+    #[must_use]
+    pub fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
+        let config = aws_sdk_cloudwatch::config::Builder::from(&aws::with_region(&self.config, region))
+            .retry_partition(self.retry_partition("cloudwatch", region))
+            .interceptor(self.calls.clone());
+        aws_sdk_cloudwatch::Client::from_conf(config.build())
+    }
+
+    /// Retries are rationed by account, service and region. By default the SDK rations them for
+    /// the whole process by service and region, so that one throttled account would spend what its
+    /// neighbours need.
+    fn retry_partition(&self, service: &str, region: &str) -> RetryPartition {
+        RetryPartition::custom(format!("{service}-{}-{region}", self.account.name))
+            .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(1.0).build())
+            .build()
+    }
+}
+
+/// Counts every request that goes out, each try for itself.
+#[derive(Debug, Clone, Default)]
+struct CallCounter(Arc<AtomicU64>);
+
+#[dyn_dispatch_hint]
+impl Intercept for CallCounter {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

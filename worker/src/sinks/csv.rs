@@ -1,0 +1,197 @@
+//! The table as CSV: RFC 4180, UTF-8, a header always, `\n` at the end of each line. A plain
+//! function over values.
+
+use std::borrow::Cow;
+
+use chrono::NaiveDate;
+use csv::{QuoteStyle, Terminator, WriterBuilder};
+use fleet::{
+    AccountId, AccountName, Dataset,
+    datasets::{Cell, Column, Metric},
+};
+
+use crate::cloudwatch::rows::Row;
+
+/// What every row of a report has in common.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The dataset.
+    pub dataset: &'static Dataset,
+    /// The account's name.
+    pub account_name: &'a AccountName,
+    /// The account's id.
+    pub account_id: &'a AccountId,
+    /// The day asked for.
+    pub date: NaiveDate,
+}
+
+/// Encodes the rows, in the order in which they come. What is not known is an empty cell, never 0.
+#[must_use]
+pub fn encode(subject: &Subject<'_>, rows: &[Row]) -> Vec<u8> {
+    let dataset = subject.dataset;
+    let columns: Vec<(&Column, Vec<u16>)> = dataset
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| (column, summed(dataset, column, at)))
+        .collect();
+    let mut writer = WriterBuilder::new()
+        .quote_style(QuoteStyle::Necessary)
+        .terminator(Terminator::Any(b'\n'))
+        .from_writer(Vec::with_capacity((rows.len() + 1) * 256));
+    let cannot_fail = "cannot fail: the writer is memory, and each record has a cell for each column";
+    writer.write_record(dataset.columns.iter().map(|column| column.name)).expect(cannot_fail);
+    for row in rows {
+        for (column, summed) in &columns {
+            writer.write_field(cell(subject, row, column, summed).as_bytes()).expect(cannot_fail);
+        }
+        writer.write_record(None::<&[u8]>).expect(cannot_fail);
+    }
+    writer.into_inner().expect(cannot_fail)
+}
+
+fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u16]) -> Cow<'a, str> {
+    let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
+    match column.cell {
+        Cell::Resource => text(&row.resource.name),
+        Cell::AccountName => text(subject.account_name.as_str()),
+        Cell::AccountId => subject.account_id.as_str().into(),
+        Cell::CreationDate => day(row.resource.creation_date).into(),
+        Cell::Region => text(row.resource.region.as_deref().unwrap_or_default()),
+        Cell::ReportDate => subject.date.to_string().into(),
+        Cell::DatapointDate => day(row.datapoint_date).into(),
+        Cell::Status => text(&row.status.to_string()).into_owned().into(),
+        Cell::Measure => summed
+            .first()
+            .and_then(|column| row.value(*column))
+            .map(|value| value.to_string())
+            .unwrap_or_default()
+            .into(),
+        Cell::Total(_) => row.total(summed).map(|total| total.to_string()).unwrap_or_default().into(),
+    }
+}
+
+/// The places of the columns whose values a column shows: itself, or those of its metric.
+fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
+    let feeds = |metric: &Metric, name: &str| {
+        metric.other == Some(name) || metric.series.iter().any(|(_, column)| *column == name)
+    };
+    let place = |at: usize| u16::try_from(at).expect("cannot fail: a table has some dozen columns");
+    match column.cell {
+        Cell::Total(name) => {
+            let metrics = || dataset.metrics.iter().filter(|metric| metric.name == name);
+            let columns = dataset.columns.iter().enumerate();
+            columns
+                .filter(|(_, column)| metrics().any(|metric| feeds(metric, column.name)))
+                .map(|(at, _)| place(at))
+                .collect()
+        }
+        _ => vec![place(at)],
+    }
+}
+
+/// A cell of text. A spreadsheet takes one that begins so for a formula.
+/// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+fn text(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        format!("'{text}").into()
+    } else {
+        text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cloudwatch::rows::{Listing, Resource, Status};
+
+    fn subject<'a>(name: &'a AccountName, id: &'a AccountId) -> Subject<'a> {
+        let dataset = Dataset::find("s3_daily_storage").expect("registered");
+        Subject { dataset, account_name: name, account_id: id, date: day("2026-11-03") }
+    }
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a day")
+    }
+
+    fn row(name: &str, status: Status, values: &[(u16, u64)]) -> Row {
+        Row {
+            resource: Resource {
+                name: name.into(),
+                region: Some("eu-west-1".into()),
+                creation_date: Some(day("2020-02-29")),
+                listing: Listing::Listed,
+            },
+            datapoint_date: (!values.is_empty()).then(|| day("2026-11-02")),
+            values: values.to_vec(),
+            status,
+        }
+    }
+
+    fn encode_rows(rows: &[Row]) -> String {
+        let (name, id) = ("data".parse().expect("a name"), "111111111111".parse().expect("an id"));
+        String::from_utf8(encode(&subject(&name, &id), rows)).expect("UTF-8")
+    }
+
+    const HEADER: &str = "bucket_name,account_name,creation_date,total_objects,size_standard,size_standard_ia,\
+        size_one_zone_ia,size_glacier_instant,size_glacier,size_deep_archive,size_reduced_redundancy,\
+        size_express_one_zone,size_intelligent_tiering_fa,size_intelligent_tiering_ia,\
+        size_intelligent_tiering_aia,size_intelligent_tiering_aa,size_intelligent_tiering_daa,\
+        size_intelligent_tiering_aa_object_overhead,size_intelligent_tiering_aa_s3_object_overhead,\
+        size_intelligent_tiering_daa_object_overhead,size_intelligent_tiering_daa_s3_object_overhead,\
+        size_standard_ia_size_overhead,size_standard_ia_object_overhead,size_one_zone_ia_size_overhead,\
+        size_glacier_instant_size_overhead,size_glacier_staging,size_glacier_object_overhead,\
+        size_glacier_s3_object_overhead,size_deep_archive_staging,size_deep_archive_object_overhead,\
+        size_deep_archive_s3_object_overhead,size_other,size_total,account_id,region,report_date,\
+        datapoint_date,status\n";
+
+    #[test]
+    fn an_empty_account_gives_the_header_alone() {
+        assert_eq!(encode_rows(&[]), HEADER);
+    }
+
+    #[test]
+    fn a_value_of_0_is_0_and_none_is_empty() {
+        let known = row("b", Status::Ok, &[(3, 2), (4, 0), (5, 7)]);
+        let empty = ",".repeat(26);
+        assert_eq!(
+            encode_rows(&[known]),
+            format!(
+                "{HEADER}b,data,2020-02-29,2,0,7{empty},7,111111111111,eu-west-1,2026-11-03,2026-11-02,ok\n"
+            )
+        );
+        let nothing = row("b", Status::NoData, &[]);
+        let empty = ",".repeat(30);
+        assert_eq!(
+            encode_rows(&[nothing]),
+            format!("{HEADER}b,data,2020-02-29{empty},111111111111,eu-west-1,2026-11-03,,no_data\n")
+        );
+    }
+
+    #[test]
+    fn objects_alone_make_no_total_of_bytes() {
+        let objects = encode_rows(&[row("b", Status::Ok, &[(3, 2)])]);
+        assert!(objects.contains(",2,,,") && objects.contains(",,111111111111,"), "{objects}");
+    }
+
+    #[test]
+    fn an_error_row_keeps_its_values_and_has_no_total() {
+        let error = encode_rows(&[row("b", Status::Error("InternalError".into()), &[(4, 5)])]);
+        assert!(error.contains("2020-02-29,,5,"), "{error}");
+        assert!(error.contains(",,111111111111,") && error.ends_with(",error:InternalError\n"), "{error}");
+    }
+
+    proptest! {
+        /// Any CSV reader gives back what went in, and no cell begins like a formula.
+        #[test]
+        fn any_text_survives(name in "\\PC{0,20}|[=+@\t\r\n-].{0,5}", code in "[=+@-]?[A-Za-z]{1,9}") {
+            let encoded = encode_rows(&[row(&name, Status::Error(code), &[(4, 1)])]);
+            let mut reader = csv::Reader::from_reader(encoded.as_bytes());
+            let record = reader.records().next().expect("a row").expect("as long as the header");
+            prop_assert_eq!(record[0].strip_prefix('\'').unwrap_or(&record[0]), name.strip_prefix('\'').unwrap_or(&name));
+            prop_assert!(!record.iter().any(|cell| cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The binary as a shell sees it: help, messages and exit status.
+
+use std::process::{Command, Output};
+
+use chrono::{Days, Utc};
+
+fn worker(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_worker"))
+        .args(args)
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "111111111111")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        // Nothing listens on the discard port: a test that reaches AWS fails at once.
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_MAX_ATTEMPTS", "1")
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the binary runs")
+}
+
+/// Arguments, variables, and what the message says.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_teaches() {
+    for (name, args) in [
+        ("worker", vec!["--help"]),
+        ("run", vec!["run", "--help"]),
+        ("collect", vec!["collect", "--help"]),
+        ("check", vec!["check", "--help"]),
+    ] {
+        let output = worker(&args, &[]);
+        assert!(output.status.success());
+        insta::assert_snapshot!(format!("help_{name}"), text(&output.stdout));
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_to_do() {
+    let queue = ("FLEET_QUEUE_URL", "http://127.0.0.1:9/111111111111/jobs");
+    let bucket = ("FLEET_REPORT_BUCKET", "reports");
+    let cases: [Case; 13] = [
+        (&["run"], &[bucket], "FLEET_QUEUE_URL"),
+        (&["run"], &[queue], "FLEET_REPORT_BUCKET"),
+        (&["run", "--report-bucket", "s3://reports"], &[queue], "without s3://"),
+        (&["run", "--concurrency", "0"], &[queue, bucket], "0 is not in 1..=256"),
+        (&["run", "--visibility-timeout", "50000"], &[queue, bucket], "50000 is not in 3..=43200"),
+        (&["run", "--key-template", "{acount}.csv"], &[queue, bucket], "{acount} is not known"),
+        (
+            &["run", "--key-template", "{date}.csv"],
+            &[queue, bucket],
+            "two jobs of one run would meet in one key; add {account}",
+        ),
+        (
+            &["run", "--accounts", "/no/such/accounts.toml"],
+            &[queue, bucket],
+            "could not read the accounts file \"/no/such/accounts.toml\"",
+        ),
+        (&["collect"], &[], "--account-name"),
+        (&["collect", "--account-name", "a/b"], &[], "account name \"a/b\" is not well-formed"),
+        (
+            &["collect", "--account-name", "data", "--date", "2026-02-30"],
+            &[],
+            "date \"2026-02-30\" is not a calendar day",
+        ),
+        (
+            &["collect", "--account-name", "data", "--date", "2999-01-01"],
+            &[],
+            "date 2999-01-01 is not over yet in UTC",
+        ),
+        (
+            &["collect", "--account-name", "data", "--dataset", "ec2"],
+            &[],
+            "dataset \"ec2\" is not known; this version has s3_daily_storage",
+        ),
+    ];
+    for (args, variables, expected) in cases {
+        let output = worker(args, variables);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+        assert!(message.contains(expected), "{args:?} should say {expected:?}: {message}");
+        assert!(output.stdout.is_empty(), "{args:?}: messages do not go to standard output");
+    }
+}
+
+#[test]
+fn an_account_without_credentials_fails_by_name_and_does_not_ask_as_the_worker_itself() {
+    let yesterday = (Utc::now().date_naive() - Days::new(1)).to_string();
+    let output = worker(&["collect", "--account-name", "opra-dev", "--date", &yesterday], &[]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("opra_dev_account_access_key"), "{message}");
+}
