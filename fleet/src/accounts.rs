@@ -9,7 +9,9 @@ use anyhow::Context;
 use aws_config::SdkConfig;
 use serde::Deserialize;
 
-use crate::{AccountId, AccountName, aws, aws_error::AwsError, credentials::CredentialKind};
+use crate::{
+    AccountId, AccountName, aws, aws_error::AwsError, credentials::CredentialKind, exit::CommandError,
+};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
@@ -89,8 +91,18 @@ impl Account {
 }
 
 impl Accounts {
+    /// Reads the accounts file, where there is one, and logs what is odd about it.
+    pub async fn open(location: Option<&str>, config: &SdkConfig) -> Result<Self, CommandError> {
+        let Some(location) = location else { return Ok(Self::default()) };
+        let accounts = Self::load(location, config).await.map_err(CommandError::at_start)?;
+        for warning in accounts.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(accounts)
+    }
+
     /// Reads the accounts file at a path or at `s3://bucket/key`.
-    pub async fn load(location: &str, config: &SdkConfig) -> anyhow::Result<Self> {
+    async fn load(location: &str, config: &SdkConfig) -> anyhow::Result<Self> {
         let text = match location.strip_prefix("s3://") {
             Some(rest) => {
                 let (bucket, key) = rest

@@ -6,8 +6,12 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    result::{ConnectorError, SdkError},
+};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// The longest message of AWS that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
@@ -133,13 +137,20 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
+        Self::of(operation, &error)
+    }
+
+    fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
         let make = |code: &str, message: &str, kind| Self {
             operation,
             code: code.to_owned(),
             message: message.chars().take(MAX_MESSAGE).collect(),
             kind,
         };
-        match &error {
+        match error {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
                 let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
@@ -151,14 +162,10 @@ impl AwsError {
             }
             SdkError::TimeoutError(_) => make("Timeout", "no answer in time", ErrorKind::Transient),
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                match credentials_failure(&error) {
-                    Some((code, message, kind)) => make(&code, &message, kind),
-                    None => {
-                        make("Unreachable", &DisplayErrorContext(&error).to_string(), ErrorKind::Transient)
-                    }
-                }
+                credentials_failure(operation, error)
+                    .unwrap_or_else(|| make("Unreachable", &told(error), ErrorKind::Transient))
             }
-            _ => make("BrokenAnswer", &DisplayErrorContext(&error).to_string(), ErrorKind::Transient),
+            _ => make("BrokenAnswer", &told(error), ErrorKind::Transient),
         }
     }
 
@@ -202,21 +209,39 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
-/// Where the provider of the credentials failed: what it says, and what STS said to it.
-fn credentials_failure(error: &(dyn Error + 'static)) -> Option<(String, String, ErrorKind)> {
-    let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
-    for cause in chain(failure) {
-        if let Some(refused) = cause.downcast_ref::<aws_sdk_sts::operation::assume_role::AssumeRoleError>() {
-            let code = refused.code().unwrap_or("AssumeRoleFailed");
-            let message = refused.message().unwrap_or_default();
-            return Some((code.to_owned(), format!("sts:AssumeRole: {message}"), kind_of(code, 0)));
+/// What an error says and each of its causes, once each. The SDK's own form adds the debug form, and
+/// that may hold an answer of STS whole, with the credentials in it.
+fn told(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.contains(&cause) {
+            told
+        } else if told.is_empty() {
+            cause
+        } else {
+            told + ": " + &cause
         }
+    })
+}
+
+/// Where the provider of the credentials failed: what STS said to it, or what it says itself.
+fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -> Option<AwsError> {
+    let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
+    if let Some(refused) =
+        chain(failure).find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())
+    {
+        return Some(AwsError::of("sts:AssumeRole", refused));
     }
-    let kind = match failure {
-        CredentialsError::ProviderTimedOut(_) => ErrorKind::Transient,
-        _ => ErrorKind::NoCredentials,
+    // A provider that can't be reached now, such as a container's, may be a moment later.
+    let unreachable = chain(failure)
+        .filter_map(|cause| cause.downcast_ref::<ConnectorError>())
+        .any(|cause| cause.is_io() || cause.is_timeout());
+    let (code, kind) = if unreachable || matches!(failure, CredentialsError::ProviderTimedOut(_)) {
+        ("Unreachable", ErrorKind::Transient)
+    } else {
+        ("NoCredentials", ErrorKind::NoCredentials)
     };
-    Some(("NoCredentials".to_owned(), DisplayErrorContext(failure).to_string(), kind))
+    let message = told(failure.source().unwrap_or(failure)).chars().take(MAX_MESSAGE).collect();
+    Some(AwsError { operation, code: code.to_owned(), message, kind })
 }
 
 #[cfg(test)]

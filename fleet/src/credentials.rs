@@ -4,13 +4,16 @@
 //! An account never falls back to the process's own identity in silence, since that would report
 //! on the wrong account.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, path::PathBuf, time::Duration};
 
 use aws_config::{
     SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     sts::AssumeRoleProvider,
 };
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -176,9 +179,19 @@ impl fmt::Display for BaseSource {
 }
 
 impl BaseSource {
-    fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
+    /// As it is told, with the file that it is in.
+    fn name(&self) -> String {
         match self {
-            Self::Keys(keys) => SharedCredentialsProvider::new(keys.credentials()),
+            Self::Profile { shared_credentials_file: Some(file), .. } => {
+                format!("{self} of {}", file.display())
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
+        let provider = match self {
+            Self::Keys(keys) => return SharedCredentialsProvider::new(keys.credentials()),
             Self::Profile { name, shared_credentials_file } => {
                 // A profile may itself name a role, so that it has to be told where STS is asked.
                 let reach = ProviderConfig::without_region().with_region(config.region().cloned());
@@ -195,7 +208,44 @@ impl BaseSource {
             Self::Default => {
                 config.credentials_provider().expect("cannot fail: aws_config gives every process a chain")
             }
-        }
+        };
+        SharedCredentialsProvider::new(Named { name: self.name(), provider })
+    }
+}
+
+/// A provider that says which one it is when it fails: AWS's own do not name what they were made of.
+#[derive(Debug)]
+struct Named {
+    name: String,
+    provider: SharedCredentialsProvider,
+}
+
+/// Why a [`Named`] provider has nothing to give.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} gives no credentials")]
+struct NothingGiven {
+    name: String,
+    source: Option<CredentialsError>,
+}
+
+impl ProvideCredentials for Named {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            self.provider.provide_credentials().await.map_err(|source| {
+                // Alone, this says no more than the name does.
+                let bare =
+                    matches!(source, CredentialsError::CredentialsNotLoaded(_)) && source.source().is_none();
+                let name = self.name.clone();
+                CredentialsError::provider_error(NothingGiven { name, source: (!bare).then_some(source) })
+            })
+        })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.provider.fallback_on_interrupt()
     }
 }
 
@@ -289,6 +339,20 @@ mod tests {
         assert!(error.contains("has no credentials"), "{error}");
         let error = choose("name='a-b'\nprofile='p'", &KEYS[..1]).expect_err("half a pair");
         assert_eq!(error, "account a-b: a_b_secret_access_key is not set");
+    }
+
+    /// No AWS on loopback looks at a signature, so that a secret taken from the wrong variable would
+    /// not be seen there.
+    #[tokio::test]
+    async fn each_part_of_an_access_key_is_its_own_variable() {
+        let account = Account::named("a-b".parse().expect("a name"));
+        let variable = |name: &str| Some(format!("value of {name}"));
+        let source = CredentialSource::choose(&account, "aws", variable).expect("keys");
+        let provider = source.provider(&SdkConfig::builder().build()).await;
+        let given = provider.provide_credentials().await.expect("static");
+        assert_eq!(given.access_key_id(), "value of a_b_account_access_key");
+        assert_eq!(given.secret_access_key(), "value of a_b_secret_access_key");
+        assert_eq!(given.session_token(), Some("value of a_b_session_token"));
     }
 
     #[test]

@@ -72,7 +72,11 @@ mod tests {
     #[test]
     fn a_table_lines_up() {
         let rows = [vec!["data".to_owned(), "7".to_owned()], vec!["b".to_owned(), "1200".to_owned()]];
-        insta::assert_snapshot!(table(&["ACCOUNT", "ROWS"], &[1], rows), @"");
+        insta::assert_snapshot!(table(&["ACCOUNT", "ROWS"], &[1], rows), @r"
+        ACCOUNT  ROWS
+        data        7
+        b        1200
+        ");
     }
 
     #[test]

@@ -148,11 +148,7 @@ mod tests {
         let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let mut faults = Vec::new();
         let merged = merge(text, &flags, &mut faults);
-        if faults.is_empty() {
-            Ok(merged.into())
-        } else {
-            Err(faults)
-        }
+        if faults.is_empty() { Ok(merged.into()) } else { Err(faults) }
     }
 
     #[test]
@@ -162,10 +158,7 @@ mod tests {
             &["n:=[1.50, null]", "url=a=b", "empty=", "ticket=OPS-8"],
         )
         .expect("valid");
-        assert_eq!(
-            merged.to_string(),
-            r#"{"ticket":"OPS-8","n":[1.5,null],"url":"a=b","empty":""}"#
-        );
+        assert_eq!(merged.to_string(), r#"{"ticket":"OPS-8","n":[1.5,null],"url":"a=b","empty":""}"#);
     }
 
     #[test]
@@ -197,10 +190,7 @@ mod tests {
     #[test]
     fn a_reserved_name_is_refused_however_it_is_given() {
         let expected = ["attribute run_id is reserved, since the producer names the run; leave it out"];
-        assert_eq!(
-            merged(&json!({"run_id": "r"}), &[]).expect_err("reserved"),
-            expected
-        );
+        assert_eq!(merged(&json!({"run_id": "r"}), &[]).expect_err("reserved"), expected);
         assert_eq!(merged(&json!({}), &["run_id=r"]).expect_err("reserved"), expected);
     }
 

@@ -52,11 +52,7 @@ pub(crate) fn price(report: &Report, dataset: &Dataset, date: ReportDate, now: D
         };
     }
     let metrics = metadata.rows * u64::from(per_resource(dataset, date, now));
-    Price {
-        metrics,
-        dollars: cost(metrics),
-        calls: None,
-    }
+    Price { metrics, dollars: cost(metrics), calls: None }
 }
 
 /// What 1,000 resources of a dataset cost on a day, for accounts without a report, in words.
@@ -69,11 +65,7 @@ pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Ut
 
 fn per_resource(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> u32 {
     let all = u32::try_from(dataset.metrics_per_resource()).unwrap_or(u32::MAX);
-    if asks_for_all(date, now) {
-        all
-    } else {
-        all.min(SERIES_PER_RESOURCE)
-    }
+    if asks_for_all(date, now) { all } else { all.min(SERIES_PER_RESOURCE) }
 }
 
 /// Whether a day is so old, at that moment, that CloudWatch no longer lists its series.
@@ -106,10 +98,7 @@ mod tests {
     /// A report of 1 November with 200 rows, 5,800 metrics and 14 calls, written at that moment.
     fn report(written_at: &str) -> Report {
         let standing = standing(complete("data", &RunId::generate()));
-        Report {
-            written_at: Some(at(written_at)),
-            ..standing.report().expect("a report").clone()
-        }
+        Report { written_at: Some(at(written_at)), ..standing.report().expect("a report").clone() }
     }
 
     #[test]
@@ -122,39 +111,17 @@ mod tests {
     #[test]
     fn the_same_kind_of_day_costs_what_it_cost() {
         let now = at("2026-12-21T00:00:00Z");
-        let price = price(
-            &report("2026-11-21T10:00:00Z"),
-            datasets::DEFAULT,
-            date("2026-12-01"),
-            now,
-        );
-        assert_eq!(
-            price,
-            Price {
-                metrics: 5_800,
-                dollars: 0.058,
-                calls: Some(14)
-            }
-        );
+        let price = price(&report("2026-11-21T10:00:00Z"), datasets::DEFAULT, date("2026-12-01"), now);
+        assert_eq!(price, Price { metrics: 5_800, dollars: 0.058, calls: Some(14) });
     }
 
     #[test]
     fn the_other_kind_of_day_is_scaled_by_rows() {
         let now = at("2026-12-03T00:00:00Z");
-        let recent = price(
-            &report("2026-11-21T10:00:00Z"),
-            datasets::DEFAULT,
-            date("2026-12-01"),
-            now,
-        );
+        let recent = price(&report("2026-11-21T10:00:00Z"), datasets::DEFAULT, date("2026-12-01"), now);
         assert!(recent.is_scaled());
         assert_eq!(recent.metrics, 600);
-        let old = price(
-            &report("2026-11-03T10:00:00Z"),
-            datasets::DEFAULT,
-            date("2026-10-01"),
-            now,
-        );
+        let old = price(&report("2026-11-03T10:00:00Z"), datasets::DEFAULT, date("2026-10-01"), now);
         assert_eq!((old.metrics, old.calls), (200 * 29, None));
     }
 

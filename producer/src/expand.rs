@@ -61,10 +61,8 @@ pub(crate) fn expand(
     template: &KeyTemplate,
 ) -> Result<Vec<PlannedJob>, ExpandError> {
     template.check(accounts, &request.datasets)?;
-    let ids: HashMap<&str, &AccountId> = accounts
-        .iter()
-        .filter_map(|account| Some((account.name.as_str(), account.id.as_ref()?)))
-        .collect();
+    let ids: HashMap<&str, &AccountId> =
+        accounts.iter().filter_map(|account| Some((account.name.as_str(), account.id.as_ref()?))).collect();
     let mut planned: Vec<PlannedJob> = Vec::with_capacity(request.accounts.len() * request.datasets.len());
     let mut places: HashMap<String, usize> = HashMap::new();
     for job in request.jobs(run_id) {
@@ -95,10 +93,7 @@ mod tests {
 
     fn request(accounts: &[&str]) -> Request {
         Request {
-            accounts: accounts
-                .iter()
-                .map(|name| name.parse().expect("a name"))
-                .collect(),
+            accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
             date: "2026-11-01".parse().expect("a date"),
             datasets: vec![datasets::DEFAULT],
             attributes: Map::new(),
@@ -125,10 +120,7 @@ mod tests {
             ]
         );
         let error = keys("{date}.csv").expect_err("they meet");
-        assert!(
-            error.contains("two jobs of one run would meet in one key; add {account}"),
-            "{error}"
-        );
+        assert!(error.contains("two jobs of one run would meet in one key; add {account}"), "{error}");
     }
 
     #[test]
@@ -143,11 +135,8 @@ mod tests {
 
     #[test]
     fn keys_that_meet_though_the_template_names_the_account_are_refused() {
-        // `ab` of account b2 and of account ab; no dataset of today gives such a pair by itself.
-        let twice = Request {
-            datasets: vec![datasets::DEFAULT, datasets::DEFAULT],
-            ..request(&["data"])
-        };
+        // One dataset twice stands for two whose names run into those of the accounts.
+        let twice = Request { datasets: vec![datasets::DEFAULT, datasets::DEFAULT], ..request(&["data"]) };
         let error = keys(&twice, &Accounts::default(), "{account}-{dataset}.csv").expect_err("they meet");
         assert!(
             error.contains("would both be written to data-s3_daily_storage.csv; put a '/' between"),

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use fleet::{AwsError, manifest::Manifest, queue::QueueCounts, report_bucket::ReportBucket};
+use fleet::{
+    AwsError, deployment::Queue, manifest::Manifest, queue::QueueCounts, report_bucket::ReportBucket,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    deployment::Queue,
     progress::Progress,
     reports::{self, Standing},
     status::RunStatus,
@@ -59,10 +60,7 @@ impl<'a> Follower<'a> {
             bucket,
             queue,
             standings: vec![Standing::Absent; manifest.jobs.len()],
-            drain: Drain {
-                trusted_from,
-                empty_since: None,
-            },
+            drain: Drain { trusted_from, empty_since: None },
         }
     }
 
@@ -135,10 +133,8 @@ impl<'a> Follower<'a> {
             .filter(|(_, account)| account.report.is_none())
             .map(|(index, _)| index)
             .collect();
-        let keys: Vec<&str> = undecided
-            .iter()
-            .map(|&index| self.manifest.jobs[index].report_key.as_str())
-            .collect();
+        let keys: Vec<&str> =
+            undecided.iter().map(|&index| self.manifest.jobs[index].report_key.as_str()).collect();
         let found = reports::look(self.bucket, &keys).await?;
         for (index, standing) in undecided.into_iter().zip(found) {
             self.standings[index] = standing;
@@ -149,11 +145,7 @@ impl<'a> Follower<'a> {
 
 fn is_passing(error: &anyhow::Error) -> bool {
     let mut causes = error.chain();
-    causes.any(|cause| {
-        cause
-            .downcast_ref::<AwsError>()
-            .is_some_and(AwsError::is_transient)
-    })
+    causes.any(|cause| cause.downcast_ref::<AwsError>().is_some_and(AwsError::is_transient))
 }
 
 /// Whether the queue is empty for good, by its readings so far.

@@ -51,11 +51,7 @@ pub(crate) async fn newest_reports(
     let mut found: Vec<Option<Report>> = vec![None; jobs.len()];
     for round in 0.. {
         let mut wanted = Vec::new();
-        for (index, planned) in jobs
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| found[*index].is_none())
-        {
+        for (index, planned) in jobs.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
             let account = (planned.job.account_name.as_str(), planned.job.dataset.name);
             if let Some(key) = keys.get(&account).and_then(|keys| keys.get(round)) {
                 wanted.push((index, *key));
@@ -129,9 +125,7 @@ mod tests {
         let keys: Vec<String> = [&older, &newer].into_iter().map(Manifest::key).collect();
         let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_output(move || {
             let objects = keys.iter().map(|key| Object::builder().key(key).build());
-            ListObjectsV2Output::builder()
-                .set_contents(Some(objects.collect()))
-                .build()
+            ListObjectsV2Output::builder().set_contents(Some(objects.collect())).build()
         });
         let get = mock!(aws_sdk_s3::Client::get_object).then_compute_output(move |input: &GetObjectInput| {
             let wanted = |manifest: &&Manifest| Some(Manifest::key(&manifest.run_id).as_str()) == input.key();
@@ -146,22 +140,12 @@ mod tests {
             let headers = metadata.to_headers();
             mock!(aws_sdk_s3::Client::head_object)
                 .match_requests(move |input: &HeadObjectInput| input.key() == Some(key))
-                .then_output(move || {
-                    HeadObjectOutput::builder()
-                        .set_metadata(Some(headers.clone()))
-                        .build()
-                })
+                .then_output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build())
         };
-        let (first, second, third) = (
-            head("october/a.csv", 1),
-            head("november/a.csv", 2),
-            head("october/b.csv", 3),
-        );
-        let absent = mock!(aws_sdk_s3::Client::head_object)
-            .sequence()
-            .http_status(404, None)
-            .repeatedly()
-            .build();
+        let (first, second, third) =
+            (head("october/a.csv", 1), head("november/a.csv", 2), head("october/b.csv", 3));
+        let absent =
+            mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).repeatedly().build();
         let bucket = ReportBucket {
             client: mock_client!(
                 aws_sdk_s3,
@@ -172,10 +156,8 @@ mod tests {
         };
         let jobs = [planned("a"), planned("b"), planned("c")];
         let found = newest_reports(&bucket, &jobs).await.expect("looked");
-        let rows: Vec<_> = found
-            .iter()
-            .map(|report| report.as_ref().map(|report| report.metadata.rows))
-            .collect();
+        let rows: Vec<_> =
+            found.iter().map(|report| report.as_ref().map(|report| report.metadata.rows)).collect();
         assert_eq!(rows, [Some(2), Some(3), None]);
         assert_eq!(first.num_calls(), 0, "an older report is not looked at");
     }

@@ -2,10 +2,10 @@
 //! and tells what became of each.
 //!
 //! A run, in the order of its steps:
-//! [`request`] reads and checks what is asked for, [`expand`] makes the jobs and the keys of their
-//! reports, [`manifests`] records them in S3, [`publish`] sends them. From then on [`reports`]
-//! looks at what the workers have written, [`status`] says what it means for the run, and
-//! [`follow`] repeats that until all is decided. [`history`] and [`estimate`] say what a run will
+//! `request` reads and checks what is asked for, `expand` makes the jobs and the keys of their
+//! reports, `manifests` records them in S3, `publish` sends them. From then on `reports`
+//! looks at what the workers have written, `status` says what it means for the run, and
+//! `follow` repeats that until all is decided. `history` and `estimate` say what a run will
 //! cost before it is sent.
 //!
 //! `request`, `expand`, `status` and `estimate` are plain functions over values; the others call
@@ -14,14 +14,11 @@
 mod attributes;
 mod cli;
 mod commands;
-mod deployment;
 mod estimate;
-mod exit;
 mod expand;
 mod follow;
 mod history;
 mod manifests;
-mod output;
 mod progress;
 mod publish;
 mod reports;
@@ -32,6 +29,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
+use fleet::exit;
 use tokio::runtime;
 
 /// Runs the producer on a command line, the program's name first, and says how it ended: 0 done,

@@ -27,10 +27,8 @@ pub(crate) async fn write(bucket: &ReportBucket, manifest: &Manifest) -> anyhow:
     {
         return Ok(());
     }
-    Err(anyhow!(error).context(format!(
-        "could not write the manifest s3://{}/{key}; nothing was sent",
-        bucket.name
-    )))
+    Err(anyhow!(error)
+        .context(format!("could not write the manifest s3://{}/{key}; nothing was sent", bucket.name)))
 }
 
 /// Reads a run's manifest; none where there is no such run.
@@ -40,30 +38,18 @@ pub(crate) async fn read(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Resul
         return Ok(None);
     };
     let manifest = serde_json::from_slice(&bytes);
-    manifest
-        .map(Some)
-        .with_context(|| format!("s3://{}/{key} is not the manifest of a run", bucket.name))
+    manifest.map(Some).with_context(|| format!("s3://{}/{key} is not the manifest of a run", bucket.name))
 }
 
 /// The newest runs that have a manifest, newest first, at most `most` of them.
 pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result<Vec<RunId>> {
-    let mut pages = bucket
-        .client
-        .list_objects_v2()
-        .bucket(&bucket.name)
-        .prefix(MANIFEST_PREFIX)
-        .into_paginator()
-        .send();
+    let mut pages =
+        bucket.client.list_objects_v2().bucket(&bucket.name).prefix(MANIFEST_PREFIX).into_paginator().send();
     let mut runs = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page
             .map_err(|error| AwsError::new("s3:ListBucket", error))
-            .with_context(|| {
-                format!(
-                    "could not list the runs in s3://{}/{MANIFEST_PREFIX}",
-                    bucket.name
-                )
-            })?;
+            .with_context(|| format!("could not list the runs in s3://{}/{MANIFEST_PREFIX}", bucket.name))?;
         let keys = page.contents().iter().filter_map(|object| object.key());
         runs.extend(keys.filter_map(Manifest::run_of_key).filter(has_a_place_in_time));
     }
@@ -94,10 +80,7 @@ mod tests {
     use super::*;
 
     fn bucket(rules: &[&Rule]) -> ReportBucket {
-        ReportBucket {
-            client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules),
-            name: "reports".into(),
-        }
+        ReportBucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), name: "reports".into() }
     }
 
     fn manifest() -> Manifest {
@@ -125,43 +108,24 @@ mod tests {
     #[tokio::test]
     async fn meets_its_own_object_where_the_first_answer_was_lost() {
         let manifest = manifest();
-        let put = mock!(aws_sdk_s3::Client::put_object)
-            .sequence()
-            .http_status(412, None)
-            .repeatedly()
-            .build();
+        let put =
+            mock!(aws_sdk_s3::Client::put_object).sequence().http_status(412, None).repeatedly().build();
         let body = serde_json::to_vec(&manifest).expect("JSON");
-        let own = mock!(aws_sdk_s3::Client::get_object).then_output(move || {
-            GetObjectOutput::builder()
-                .body(ByteStream::from(body.clone()))
-                .build()
-        });
-        write(&bucket(&[&put, &own]), &manifest)
-            .await
-            .expect("it is its own");
+        let own = mock!(aws_sdk_s3::Client::get_object)
+            .then_output(move || GetObjectOutput::builder().body(ByteStream::from(body.clone())).build());
+        write(&bucket(&[&put, &own]), &manifest).await.expect("it is its own");
 
-        let other = mock!(aws_sdk_s3::Client::get_object).then_output(|| {
-            GetObjectOutput::builder()
-                .body(ByteStream::from_static(b"{}"))
-                .build()
-        });
-        let error = write(&bucket(&[&put, &other]), &manifest)
-            .await
-            .expect_err("another's");
-        assert!(
-            format!("{error:#}").contains("is not the manifest of a run"),
-            "{error:#}"
-        );
+        let other = mock!(aws_sdk_s3::Client::get_object)
+            .then_output(|| GetObjectOutput::builder().body(ByteStream::from_static(b"{}")).build());
+        let error = write(&bucket(&[&put, &other]), &manifest).await.expect_err("another's");
+        assert!(format!("{error:#}").contains("is not the manifest of a run"), "{error:#}");
     }
 
     #[tokio::test]
     async fn the_newest_run_is_found_over_pages_and_among_strangers() {
         let runs: Vec<RunId> = (0..4).map(|_| RunId::generate()).collect();
         let page = |keys: Vec<String>, next: Option<&str>| {
-            let objects = keys
-                .into_iter()
-                .map(|key| Object::builder().key(key).build())
-                .collect();
+            let objects = keys.into_iter().map(|key| Object::builder().key(key).build()).collect();
             ListObjectsV2Output::builder()
                 .set_contents(Some(objects))
                 .is_truncated(next.is_some())

@@ -7,16 +7,16 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::status::{RunStatus, text};
+use crate::status::{Counts, RunStatus, text};
 
-/// How often a log line says how far it is, where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(15);
+/// How long nothing changes, at most, before a log line says so, where there is no terminal.
+const LINE_AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 
 /// A bar over a number of jobs, on standard error.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    last_line: Mutex<Option<Instant>>,
+    last_line: Mutex<Option<(Counts, Instant)>>,
 }
 
 impl Progress {
@@ -31,10 +31,7 @@ impl Progress {
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self {
-            bar,
-            last_line: Mutex::new(None),
-        }
+        Self { bar, last_line: Mutex::new(None) }
     }
 
     /// More jobs are done with.
@@ -46,19 +43,19 @@ impl Progress {
     pub(crate) fn set(&self, status: &RunStatus) {
         let decided = status.accounts.len() - status.counts.in_progress;
         self.bar.set_position(decided.try_into().unwrap_or(u64::MAX));
-        if self.bar.is_hidden() && self.is_time_for_a_line() {
+        if self.bar.is_hidden() && self.is_time_for_a_line(status.counts) {
             tracing::info!(run_id = %status.run_id, "{}", text::summary(status));
         }
     }
 
-    fn is_time_for_a_line(&self) -> bool {
+    fn is_time_for_a_line(&self, counts: Counts) -> bool {
         let Ok(mut last) = self.last_line.lock() else {
             return false;
         };
-        if last.is_some_and(|last| last.elapsed() < LINE_EVERY) {
+        if last.is_some_and(|(told, at)| told == counts && at.elapsed() < LINE_AT_LEAST_EVERY) {
             return false;
         }
-        *last = Some(Instant::now());
+        *last = Some((counts, Instant::now()));
         true
     }
 }

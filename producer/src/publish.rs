@@ -7,9 +7,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use fleet::{AwsError, Job, job};
-
-use crate::deployment::Queue;
+use fleet::{AwsError, Job, deployment::Queue, job};
 
 /// The most entries in a batch, and the most bytes: bodies and attributes of all entries.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
@@ -77,15 +75,10 @@ pub(crate) async fn publish(
     progress: impl Fn(usize),
     interrupted: impl Future<Output = ()>,
 ) -> Published {
-    let mut published = Published {
-        unsent: vec![Some("not tried".to_owned()); jobs.len()],
-        interrupted: false,
-    };
+    let mut published =
+        Published { unsent: vec![Some("not tried".to_owned()); jobs.len()], interrupted: false };
     tokio::pin!(interrupted);
-    for (batch, unsent) in jobs
-        .chunks(BATCH_ENTRIES)
-        .zip(published.unsent.chunks_mut(BATCH_ENTRIES))
-    {
+    for (batch, unsent) in jobs.chunks(BATCH_ENTRIES).zip(published.unsent.chunks_mut(BATCH_ENTRIES)) {
         let sending = send(queue, batch, unsent);
         let sent = tokio::select! {
             biased;
@@ -111,13 +104,8 @@ async fn send(queue: &Queue, jobs: &[&Job], unsent: &mut [Option<String>]) -> Re
     let mut pauses = AGAIN.build();
     loop {
         let entries = left.iter().map(|&index| entry(index, jobs[index])).collect();
-        let answer = queue
-            .client
-            .send_message_batch()
-            .queue_url(&queue.url)
-            .set_entries(Some(entries))
-            .send()
-            .await;
+        let answer =
+            queue.client.send_message_batch().queue_url(&queue.url).set_entries(Some(entries)).send().await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use fleet::{AwsError, ErrorKind, report::ReportMetadata, report_bucket::ReportBucket};
+use fleet::{AwsError, ErrorKind, ReportDate, report::ReportMetadata, report_bucket::ReportBucket};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// How many reports are looked at beside each other.
@@ -36,24 +36,22 @@ impl Standing {
             Self::Absent | Self::Foreign => None,
         }
     }
+
+    /// Whether nothing is left to collect of that day: the report is complete, and no row of it is
+    /// of an earlier day.
+    pub(crate) fn is_final_for(&self, date: ReportDate) -> bool {
+        self.report()
+            .is_some_and(|report| report.metadata.is_complete_for(date) && report.metadata.rows_late == 0)
+    }
 }
 
 /// What stands under each of the keys, in their order.
 pub(crate) async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result<Vec<Standing>> {
-    stream::iter(keys.iter().map(|key| look_at(bucket, key)))
-        .buffered(CONCURRENCY)
-        .try_collect()
-        .await
+    stream::iter(keys.iter().map(|key| look_at(bucket, key))).buffered(CONCURRENCY).try_collect().await
 }
 
 async fn look_at(bucket: &ReportBucket, key: &str) -> anyhow::Result<Standing> {
-    let head = bucket
-        .client
-        .head_object()
-        .bucket(&bucket.name)
-        .key(key)
-        .send()
-        .await;
+    let head = bucket.client.head_object().bucket(&bucket.name).key(key).send().await;
     let head = match head.map_err(|error| AwsError::new("s3:GetObject", error)) {
         Ok(head) => head,
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Standing::Absent),
@@ -62,9 +60,7 @@ async fn look_at(bucket: &ReportBucket, key: &str) -> anyhow::Result<Standing> {
         }
     };
     let metadata = head.metadata().and_then(ReportMetadata::from_headers);
-    let written_at = head
-        .last_modified()
-        .and_then(|time| DateTime::from_timestamp(time.secs(), 0));
+    let written_at = head.last_modified().and_then(|time| DateTime::from_timestamp(time.secs(), 0));
     Ok(match metadata {
         Some(metadata) => Standing::Report(Box::new(Report { metadata, written_at })),
         None => Standing::Foreign,
@@ -80,10 +76,10 @@ mod tests {
         primitives::DateTime as S3DateTime,
     };
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
-    use fleet::RunId;
+    use fleet::{RunId, report::ReportStatus};
 
     use super::*;
-    use crate::status::tests::complete;
+    use crate::status::tests::{complete, standing};
 
     #[tokio::test]
     async fn tells_reports_from_other_objects_and_from_nothing() {
@@ -100,17 +96,12 @@ mod tests {
         let foreign = mock!(aws_sdk_s3::Client::head_object)
             .match_requests(|input: &HeadObjectInput| input.key() == Some("foreign"))
             .then_output(move || head(HashMap::new()));
-        let absent = mock!(aws_sdk_s3::Client::head_object)
-            .sequence()
-            .http_status(404, None)
-            .build();
+        let absent = mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).build();
         let bucket = ReportBucket {
             client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&ours, &foreign, &absent]),
             name: "reports".into(),
         };
-        let standings = look(&bucket, &["foreign", "ours", "absent"])
-            .await
-            .expect("looked");
+        let standings = look(&bucket, &["foreign", "ours", "absent"]).await.expect("looked");
         assert_eq!(standings[0], Standing::Foreign);
         let report = standings[1].report().expect("a report");
         assert_eq!(report.metadata.account_name.as_str(), "data");
@@ -118,12 +109,22 @@ mod tests {
         assert_eq!(standings[2], Standing::Absent);
     }
 
+    #[test]
+    fn a_report_is_final_when_it_is_complete_and_on_time() {
+        let report = complete("data", &RunId::manual("by-hand"));
+        let date = report.report_date;
+        assert!(standing(report.clone()).is_final_for(date));
+        assert!(!standing(report.clone()).is_final_for(date.days_before(1)));
+        let late = ReportMetadata { rows_late: 1, ..report.clone() };
+        assert!(!standing(late).is_final_for(date));
+        let partial = ReportMetadata { status: ReportStatus::Partial, ..report };
+        assert!(!standing(partial).is_final_for(date));
+        assert!(!Standing::Absent.is_final_for(date) && !Standing::Foreign.is_final_for(date));
+    }
+
     #[tokio::test]
     async fn a_refusal_is_no_absence() {
-        let denied = mock!(aws_sdk_s3::Client::head_object)
-            .sequence()
-            .http_status(403, None)
-            .build();
+        let denied = mock!(aws_sdk_s3::Client::head_object).sequence().http_status(403, None).build();
         let bucket = ReportBucket {
             client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&denied]),
             name: "reports".into(),

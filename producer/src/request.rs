@@ -89,11 +89,7 @@ impl Request {
             attributes: attributes::merge(object, &flags.attributes, &mut faults),
         };
         faults.extend(request.oversized());
-        if faults.is_empty() {
-            Ok(request)
-        } else {
-            Err(InvalidRequest(faults))
-        }
+        if faults.is_empty() { Ok(request) } else { Err(InvalidRequest(faults)) }
     }
 
     /// Every job of the request, account by account.
@@ -143,6 +139,11 @@ impl Request {
     }
 }
 
+/// Whether a request, as [`Request::to_json`] gives it, has attributes.
+pub(crate) fn has_attributes(request: &Map<String, Value>) -> bool {
+    request.keys().any(|key| !["account_name", "date", "dataset"].contains(&key.as_str()))
+}
+
 /// The object that a request's text is.
 fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
     let name = &source.name;
@@ -157,9 +158,9 @@ fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
             error.line(),
             error.column()
         )),
-        Err(error) => Err(format!(
-            "{name} is not JSON: {error}; write an object such as {{\"account_name\":\"data\"}}"
-        )),
+        Err(error) => {
+            Err(format!("{name} is not JSON: {error}; write an object such as {{\"account_name\":\"data\"}}"))
+        }
     }
 }
 
@@ -213,12 +214,8 @@ fn accounts(
 }
 
 fn default_accounts(around: Surroundings<'_>) -> Vec<String> {
-    let given: Vec<String> = around
-        .default_accounts
-        .iter()
-        .filter(|name| !name.is_empty())
-        .cloned()
-        .collect();
+    let given: Vec<String> =
+        around.default_accounts.iter().filter(|name| !name.is_empty()).cloned().collect();
     if !given.is_empty() {
         return given;
     }
@@ -238,10 +235,7 @@ fn date(
         (None, Some(Value::String(text))) => Some(text.as_str()),
         (None, None) => None,
         (None, Some(other)) => {
-            faults.push(format!(
-                "date is {}, not a string such as \"2026-11-01\"",
-                kind(other)
-            ));
+            faults.push(format!("date is {}, not a string such as \"2026-11-01\"", kind(other)));
             return None;
         }
     };
@@ -266,10 +260,9 @@ fn datasets(
     let mut found: Vec<&'static Dataset> = Vec::new();
     for text in texts {
         match Dataset::find(&text) {
-            None => faults.push(format!(
-                "dataset {text:?} is not known; this version has {}",
-                datasets::names()
-            )),
+            None => {
+                faults.push(format!("dataset {text:?} is not known; this version has {}", datasets::names()));
+            }
             Some(dataset) if found.contains(&dataset) => {
                 faults.push(format!("dataset {text:?} stands twice; leave one out"));
             }
@@ -285,17 +278,12 @@ fn texts(key: &str, value: &Value, faults: &mut Vec<String>) -> Vec<String> {
         Value::String(text) => return vec![text.clone()],
         Value::Array(values) => values,
         other => {
-            faults.push(format!(
-                "{key} is {}, not a string or a list of strings",
-                kind(other)
-            ));
+            faults.push(format!("{key} is {}, not a string or a list of strings", kind(other)));
             return Vec::new();
         }
     };
     if values.is_empty() {
-        faults.push(format!(
-            "{key} is an empty list; name at least one, or leave the key out"
-        ));
+        faults.push(format!("{key} is an empty list; name at least one, or leave the key out"));
     }
     let mut texts = Vec::with_capacity(values.len());
     for value in values {

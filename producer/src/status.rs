@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use fleet::{
     AccountName, ReportDate, RunId,
     manifest::{JobState, Manifest, ManifestJob},
+    output::count,
     report::{ReportMetadata, ReportStatus},
 };
 use serde::Serialize;
 
-use crate::{output::count, reports::Standing};
+use crate::{reports::Standing, request};
 
 /// How an account of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,6 +41,9 @@ pub(crate) struct RunStatus {
     pub(crate) complete: bool,
     /// How many accounts are in each state.
     pub(crate) counts: Counts,
+    /// Whether the request had attributes, which a later one has to give again.
+    #[serde(skip)]
+    pub(crate) has_attributes: bool,
     /// One entry for each account and dataset, in the manifest's order.
     pub(crate) accounts: Vec<AccountStatus>,
 }
@@ -113,6 +117,7 @@ impl RunStatus {
             created_at: manifest.created_at,
             complete: counts.complete == accounts.len(),
             counts,
+            has_attributes: request::has_attributes(&manifest.request),
             accounts,
         }
     }
@@ -226,18 +231,11 @@ fn what_is_missing(report: &ReportMetadata) -> String {
     let mut parts = Vec::new();
     for (rows, what) in [(report.rows_denied, "denied"), (report.rows_error, "with errors")] {
         if rows > 0 {
-            parts.push(format!(
-                "{} {what}",
-                count(rows.try_into().unwrap_or(usize::MAX), "row")
-            ));
+            parts.push(format!("{} {what}", count(rows.try_into().unwrap_or(usize::MAX), "row")));
         }
     }
     parts.extend(report.first_error.clone());
-    if parts.is_empty() {
-        "the report does not say".to_owned()
-    } else {
-        parts.join("; ")
-    }
+    if parts.is_empty() { "the report does not say".to_owned() } else { parts.join("; ") }
 }
 
 fn why_missing(standing: &Standing, already_complete: bool) -> String {

@@ -72,10 +72,7 @@ fn a_missing_queue_or_bucket_is_named_with_its_variable() {
         let output = producer(&[command], &[], "");
         refused(&output, queue);
         refused(&output, bucket);
-        refused(
-            &producer(&[command], &[("FLEET_REPORT_BUCKET", "reports")], ""),
-            queue,
-        );
+        refused(&producer(&[command], &[("FLEET_REPORT_BUCKET", "reports")], ""), queue);
         refused(&producer(&[command], &[("FLEET_QUEUE_URL", QUEUE)], ""), bucket);
     }
     refused(&producer(&["run", "--dry-run"], &[], ""), bucket);
@@ -83,31 +80,16 @@ fn a_missing_queue_or_bucket_is_named_with_its_variable() {
 
 #[test]
 fn an_ill_formed_flag_says_how_to_write_it() {
-    refused(
-        &configured(&["run", "--queue-url", "jobs"], ""),
-        "a queue's URL is needed, such as https://",
-    );
-    refused(
-        &configured(&["run", "--report-bucket", "s3://x/y"], ""),
-        "give the name alone, without s3://",
-    );
+    refused(&configured(&["run", "--queue-url", "jobs"], ""), "a queue's URL is needed, such as https://");
+    refused(&configured(&["run", "--report-bucket", "s3://x/y"], ""), "give the name alone, without s3://");
     refused(
         &configured(&["run", "--key-template", "{acount}"], ""),
         "{acount} is not known; use {dataset} {date}",
     );
-    refused(
-        &configured(&["run", "--wait", "--wait-timeout", "soon"], ""),
-        "expected number at 0",
-    );
+    refused(&configured(&["run", "--wait", "--wait-timeout", "soon"], ""), "expected number at 0");
     refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait");
-    refused(
-        &configured(&["status", "a/b"], ""),
-        "run id \"a/b\" is not well-formed",
-    );
-    refused(
-        &configured(&["run", "--only-incompleet"], ""),
-        "--only-incomplete",
-    );
+    refused(&configured(&["status", "a/b"], ""), "run id \"a/b\" is not well-formed");
+    refused(&configured(&["run", "--only-incompleet"], ""), "--only-incomplete");
     refused(
         &producer(&["run"], &[("FLEET_DRY_RUN", "perhaps")], ""),
         "invalid value 'perhaps' for '--dry-run'",
@@ -118,15 +100,9 @@ fn an_ill_formed_flag_says_how_to_write_it() {
 fn a_bad_request_is_refused_with_every_fault() {
     let run = |stdin: &str| configured(&["run", "--request", "-"], stdin);
     let name = "the request on standard input";
-    refused(
-        &run("nonsense"),
-        &format!("{name} is not JSON: expected ident at line 1 column 2"),
-    );
+    refused(&run("nonsense"), &format!("{name} is not JSON: expected ident at line 1 column 2"));
     refused(&run("[1]"), &format!("{name} is a list, not a JSON object"));
-    refused(
-        &run(&format!("{{\"x\":{}", "[".repeat(300))),
-        &format!("{name} is nested more than 127 deep"),
-    );
+    refused(&run(&format!("{{\"x\":{}", "[".repeat(300))), &format!("{name} is nested more than 127 deep"));
 
     let output = run(
         r#"{"account_name":["a b","x","x"],"date":"2026-02-30","dataset":"ec2","run_id":"r","acount_name":"y"}"#,
@@ -146,18 +122,9 @@ fn a_bad_request_is_refused_with_every_fault() {
 #[test]
 fn bad_flags_of_a_request_are_refused() {
     let run = |args: &[&str]| configured(&[&["run", "--account-name", "data"], args].concat(), "");
-    refused(
-        &run(&["--date", "2026-13-01"]),
-        "date \"2026-13-01\" is not a calendar day",
-    );
-    refused(
-        &run(&["--date", "2999-01-01"]),
-        "date 2999-01-01 is not over yet in UTC",
-    );
-    refused(
-        &run(&["--date", "2001-01-01"]),
-        "date 2001-01-01 is more than 455 days ago",
-    );
+    refused(&run(&["--date", "2026-13-01"]), "date \"2026-13-01\" is not a calendar day");
+    refused(&run(&["--date", "2999-01-01"]), "date 2999-01-01 is not over yet in UTC");
+    refused(&run(&["--date", "2001-01-01"]), "date 2001-01-01 is more than 455 days ago");
     refused(&run(&["--dataset", "ec2"]), "dataset \"ec2\" is not known");
     refused(&run(&["--account-name", "data"]), "account data: stands twice");
     refused(
@@ -168,14 +135,8 @@ fn bad_flags_of_a_request_are_refused() {
     refused(&run(&["--attribute", "ticket"]), "write KEY=VALUE for a string");
     let note = format!("note={}", "x".repeat(66_000));
     refused(&run(&["--attribute", &note]), "account data: its job has 66");
-    refused(
-        &run(&["--request", "/does/not/exist"]),
-        "could not read the request /does/not/exist",
-    );
-    refused(
-        &configured(&["run"], ""),
-        "no account at all: name one with --account-name",
-    );
+    refused(&run(&["--request", "/does/not/exist"]), "could not read the request /does/not/exist");
+    refused(&configured(&["run"], ""), "no account at all: name one with --account-name");
     // Today is not over, whenever this runs; yesterday's today would be, at midnight alone.
     let today = chrono::Utc::now().format("%Y-%m-%d").to_string();
     refused(&run(&["--date", &today]), "is not over yet in UTC");
@@ -184,39 +145,18 @@ fn bad_flags_of_a_request_are_refused() {
 #[test]
 fn a_key_template_under_which_jobs_meet_is_refused() {
     let run = |template: &str| {
-        let args = [
-            "run",
-            "--account-name",
-            "a,b",
-            "--date",
-            &yesterday(),
-            "--key-template",
-            template,
-        ];
+        let args = ["run", "--account-name", "a,b", "--date", &yesterday(), "--key-template", template];
         configured(&args, "")
     };
-    refused(
-        &run("{date}.csv"),
-        "two jobs of one run would meet in one key; add {account}",
-    );
+    refused(&run("{date}.csv"), "two jobs of one run would meet in one key; add {account}");
     refused(
         &run("{account_id}.csv"),
         "{account_id} needs the id of every account, and no accounts file tells them",
     );
     refused(&run("runs/{account}.csv"), "'runs/' holds the manifests");
 
-    let args = [
-        "run",
-        "--only-incomplete",
-        "--account-name",
-        "a",
-        "--date",
-        &yesterday(),
-    ];
-    let output = configured(
-        &[&args[..], &["--key-template", "{run_id}/{account}.csv"]].concat(),
-        "",
-    );
+    let args = ["run", "--only-incomplete", "--account-name", "a", "--date", &yesterday()];
+    let output = configured(&[&args[..], &["--key-template", "{run_id}/{account}.csv"]].concat(), "");
     refused(&output, "take {run_id} out of it");
 }
 
@@ -227,23 +167,9 @@ fn a_bad_accounts_file_is_refused() {
     let path = path.to_str().expect("UTF-8");
     let run = |text: &str, account: &str| {
         std::fs::write(path, text).expect("written");
-        configured(
-            &[
-                "run",
-                "--accounts",
-                path,
-                "--account-name",
-                account,
-                "--date",
-                &yesterday(),
-            ],
-            "",
-        )
+        configured(&["run", "--accounts", path, "--account-name", account, "--date", &yesterday()], "")
     };
-    refused(
-        &run("[[account]]\nname = 'data'\nregoin = 'x'\n", "data"),
-        "unknown field `regoin`",
-    );
+    refused(&run("[[account]]\nname = 'data'\nregoin = 'x'\n", "data"), "unknown field `regoin`");
     refused(
         &run("[[account]]\nname = 'a-b'\n[[account]]\nname = 'a_b'\n", "a-b"),
         "accounts a-b and a_b: both have their access keys",
@@ -252,10 +178,7 @@ fn a_bad_accounts_file_is_refused() {
         &run("[[account]]\nname = 'data'\n", "dta"),
         "account dta: is not in the accounts file; correct the name",
     );
-    refused(
-        &configured(&["run", "--accounts", "/does/not/exist"], ""),
-        "could not read the accounts file",
-    );
+    refused(&configured(&["run", "--accounts", "/does/not/exist"], ""), "could not read the accounts file");
 }
 
 #[test]
@@ -277,11 +200,7 @@ fn variables_stand_for_flags() {
     ] {
         refused(&output, expected);
     }
-    assert!(
-        !stderr(&output).contains("account name \"\""),
-        "{}",
-        stderr(&output)
-    );
+    assert!(!stderr(&output).contains("account name \"\""), "{}", stderr(&output));
 }
 
 fn yesterday() -> String {

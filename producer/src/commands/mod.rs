@@ -5,7 +5,7 @@ mod status;
 
 use clap::Subcommand;
 
-use crate::exit::{Failure, Outcome};
+use fleet::exit::{CommandError, Outcome};
 
 /// What the producer can be asked to do.
 #[derive(Debug, Subcommand)]
@@ -16,7 +16,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it.
-    pub(crate) async fn execute(self) -> Result<Outcome, Failure> {
+    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         match self {
             Self::Run(command) => command.execute().await,
             Self::Status(command) => command.execute().await,

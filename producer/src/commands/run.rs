@@ -6,27 +6,28 @@ mod sent;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use aws_config::SdkConfig;
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    Accounts, Job, KeyTemplate, RunId, VERSION,
+    Accounts, Job, KeyTemplate, RunId, VERSION, aws,
+    deployment::{self, Deployment, Queue},
+    exit::{CommandError, Outcome},
     manifest::{JobState, Manifest},
+    output::Format,
     report_bucket::ReportBucket,
-    report_key::DEFAULT_TEMPLATE,
+    report_key,
 };
 use tokio::time::Instant;
 
 use super::status::outcome_of;
 use crate::{
-    deployment::{self, Deployment, Queue},
-    exit::{Failure, Outcome},
     expand::{PlannedJob, expand},
     follow::{COUNTS_LAG, Ended, Follower},
     manifests,
-    output::Format,
     progress::Progress,
     publish::{Published, publish},
-    reports,
+    reports::{self, Standing},
     request::{Flags, Request, Source, Surroundings},
     status::RunStatus,
 };
@@ -98,12 +99,7 @@ pub(crate) struct RunArgs {
     deployment: Deployment,
 
     /// The accounts file: a path, or s3://bucket/key. Without one, any well-formed name is sent.
-    #[arg(
-        long,
-        env = "FLEET_ACCOUNTS",
-        value_name = "FILE",
-        help_heading = "Deployment"
-    )]
+    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", help_heading = "Deployment")]
     accounts: Option<String>,
 
     /// The accounts of a request that names none, with commas; beats `default` in the accounts file.
@@ -116,13 +112,12 @@ pub(crate) struct RunArgs {
     )]
     default_accounts: Vec<String>,
 
-    /// Where a report lies in the bucket, made of {dataset} {date} {year} {month} {day} {account}
-    /// {account_id} {run_id}.
     #[arg(
         long,
         env = "FLEET_KEY_TEMPLATE",
         value_name = "TEMPLATE",
-        default_value = DEFAULT_TEMPLATE,
+        default_value_t,
+        help = report_key::HELP,
         help_heading = "Deployment"
     )]
     key_template: KeyTemplate,
@@ -150,19 +145,20 @@ struct Plan {
 
 impl RunArgs {
     /// Sends the request's jobs.
-    pub(crate) async fn execute(self) -> Result<Outcome, Failure> {
+    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
+        let base = aws::base().await;
         // What can be refused without asking AWS is refused first.
         if self.dry_run {
             let bucket = self.deployment.bucket()?;
-            let plan = self.plan().await?;
-            let bucket = deployment::open_bucket(bucket).await?;
+            let plan = self.plan(&base).await?;
+            let bucket = deployment::open_bucket(&base, bucket).await?;
             let todo = self.states(&bucket, &plan.jobs).await?;
             return dry::show(&bucket, &plan, &todo, self.format).await;
         }
         let (url, bucket) = self.deployment.queue_and_bucket()?;
-        let plan = self.plan().await?;
-        let bucket = deployment::open_bucket(bucket).await?;
-        let queue = Queue::open(url).await?;
+        let plan = self.plan(&base).await?;
+        let bucket = deployment::open_bucket(&base, bucket).await?;
+        let queue = Queue::open(&base, url).await?;
         let todo = self.states(&bucket, &plan.jobs).await?;
         let manifest = plan.manifest(&todo);
         manifests::write(&bucket, &manifest).await?;
@@ -190,7 +186,7 @@ impl RunArgs {
         drop(progress);
         if let Some(why) = published.explain(&jobs) {
             sent::tell(&manifest, &published, None, self.format)?;
-            return Err(Failure::Failed(anyhow!(
+            return Err(CommandError::Failed(anyhow!(
                 "{why}; `producer run --only-incomplete` with the same request sends what is left (run {})",
                 plan.run_id
             )));
@@ -205,55 +201,38 @@ impl RunArgs {
     }
 
     /// Reads and checks the request, and expands it.
-    async fn plan(&self) -> Result<Plan, Failure> {
+    async fn plan(&self, base: &SdkConfig) -> Result<Plan, CommandError> {
         let source = self.source()?;
-        let accounts = match &self.accounts {
-            None => Accounts::default(),
-            Some(location) => Accounts::load(location, &fleet::aws::base().await)
-                .await
-                .map_err(Failure::at_start)?,
-        };
-        for warning in accounts.warnings() {
-            tracing::warn!("{warning}");
-        }
+        let accounts = Accounts::open(self.accounts.as_deref(), base).await?;
         let around = Surroundings {
             now: Utc::now(),
             accounts: &accounts,
             default_accounts: &trimmed(&self.default_accounts),
         };
-        let request = Request::read(source.as_ref(), &self.flags(), around).map_err(Failure::usage)?;
+        let request = Request::read(source.as_ref(), &self.flags(), around).map_err(CommandError::usage)?;
         if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
-            return Err(Failure::Usage(anyhow!(
+            return Err(CommandError::Usage(anyhow!(
                 "--only-incomplete can't find earlier reports under key template {:?}, in which every run has \
                  keys of its own; take {{run_id}} out of it",
                 self.key_template.as_str()
             )));
         }
         let run_id = RunId::generate();
-        let jobs = expand(&request, &run_id, &accounts, &self.key_template).map_err(Failure::usage)?;
-        Ok(Plan {
-            request,
-            run_id,
-            jobs,
-        })
+        let jobs = expand(&request, &run_id, &accounts, &self.key_template).map_err(CommandError::usage)?;
+        Ok(Plan { request, run_id, jobs })
     }
 
     /// The text of the request, where it has one.
-    fn source(&self) -> Result<Option<Source>, Failure> {
+    fn source(&self) -> Result<Option<Source>, CommandError> {
         let Some(file) = &self.request else {
             return Ok(None);
         };
         let (name, text) = if file == "-" {
-            (
-                "the request on standard input".to_owned(),
-                std::io::read_to_string(std::io::stdin()),
-            )
+            ("the request on standard input".to_owned(), std::io::read_to_string(std::io::stdin()))
         } else {
             (format!("the request {file}"), std::fs::read_to_string(file))
         };
-        let text = text
-            .with_context(|| format!("could not read {name}"))
-            .map_err(Failure::Usage)?;
+        let text = text.with_context(|| format!("could not read {name}")).map_err(CommandError::Usage)?;
         Ok(Some(Source { name, text }))
     }
 
@@ -273,15 +252,8 @@ impl RunArgs {
         }
         let keys: Vec<&str> = jobs.iter().map(|planned| planned.report_key.as_str()).collect();
         let standings = reports::look(bucket, &keys).await?;
-        let state = |(planned, standing): (&PlannedJob, &reports::Standing)| {
-            let done = standing.report().is_some_and(|report| {
-                report.metadata.is_complete_for(planned.job.date) && report.metadata.rows_late == 0
-            });
-            if done {
-                JobState::AlreadyComplete
-            } else {
-                JobState::Sent
-            }
+        let state = |(planned, standing): (&PlannedJob, &Standing)| {
+            if standing.is_final_for(planned.job.date) { JobState::AlreadyComplete } else { JobState::Sent }
         };
         Ok(jobs.iter().zip(&standings).map(state).collect())
     }
@@ -293,16 +265,11 @@ impl RunArgs {
         queue: &Queue,
         published: &Published,
     ) -> anyhow::Result<RunStatus> {
-        let lag = if published.sent() == 0 {
-            Duration::ZERO
-        } else {
-            COUNTS_LAG
-        };
+        let lag = if published.sent() == 0 { Duration::ZERO } else { COUNTS_LAG };
         let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + lag);
         let progress = Progress::begin("reports", manifest.jobs.len());
-        let (status, ended) = follower
-            .until_decided(self.wait_timeout, &progress, super::interrupted())
-            .await?;
+        let (status, ended) =
+            follower.until_decided(self.wait_timeout, &progress, super::interrupted()).await?;
         drop(progress);
         match ended {
             Ended::Decided => {}
@@ -324,12 +291,7 @@ impl Plan {
             version: VERSION.to_owned(),
             request: self.request.to_json(),
             date: self.request.date,
-            jobs: self
-                .jobs
-                .iter()
-                .zip(states)
-                .map(|(planned, state)| planned.in_manifest(*state))
-                .collect(),
+            jobs: self.jobs.iter().zip(states).map(|(planned, state)| planned.in_manifest(*state)).collect(),
         }
     }
 }

@@ -2,15 +2,19 @@
 
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
-use fleet::{RunId, manifest::Manifest, report_bucket::ReportBucket};
+use fleet::{
+    RunId, aws,
+    deployment::{self, Deployment, Queue},
+    exit::{CommandError, Outcome},
+    manifest::Manifest,
+    output::{self, Format},
+    report_bucket::ReportBucket,
+};
 use tokio::time::Instant;
 
 use crate::{
-    deployment::{self, Deployment, Queue},
-    exit::{Failure, Outcome},
     follow::{COUNTS_LAG, Ended, Follower},
     manifests,
-    output::{self, Format},
     progress::Progress,
     status::{RunStatus, text},
 };
@@ -59,10 +63,11 @@ Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every a
 
 impl StatusArgs {
     /// Tells how the run stands.
-    pub(crate) async fn execute(self) -> Result<Outcome, Failure> {
+    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         let (url, bucket) = self.deployment.queue_and_bucket()?;
-        let bucket = deployment::open_bucket(bucket).await?;
-        let queue = Queue::open(url).await?;
+        let base = aws::base().await;
+        let bucket = deployment::open_bucket(&base, bucket).await?;
+        let queue = Queue::open(&base, url).await?;
         let manifest = find(&bucket, self.run_id.as_ref()).await?;
         let status = if self.watch {
             watch(&manifest, &bucket, &queue).await?
@@ -81,14 +86,14 @@ impl StatusArgs {
 }
 
 /// The manifest of that run, or of the latest.
-async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest, Failure> {
+async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest, CommandError> {
     let latest;
     let run_id = match run_id {
         Some(run_id) => run_id,
         None => {
             latest = manifests::newest(bucket, 1).await?;
             latest.first().ok_or_else(|| {
-                Failure::Usage(anyhow!(
+                CommandError::Usage(anyhow!(
                     "bucket {} has no run yet; begin one with `producer run`, or correct FLEET_REPORT_BUCKET",
                     bucket.name
                 ))
@@ -96,7 +101,7 @@ async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest,
         }
     };
     manifests::read(bucket, run_id).await?.ok_or_else(|| {
-        Failure::Usage(anyhow!(
+        CommandError::Usage(anyhow!(
             "run {run_id} is not known in bucket {}; `producer status` without a run id shows the latest",
             bucket.name
         ))
@@ -108,9 +113,7 @@ async fn watch(manifest: &Manifest, bucket: &ReportBucket, queue: &Queue) -> any
     let still_lagging = COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default());
     let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + still_lagging);
     let progress = Progress::begin("reports", manifest.jobs.len());
-    let (status, ended) = follower
-        .until_decided(None, &progress, super::interrupted())
-        .await?;
+    let (status, ended) = follower.until_decided(None, &progress, super::interrupted()).await?;
     drop(progress);
     if ended == Ended::Stopped {
         tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");
@@ -120,11 +123,7 @@ async fn watch(manifest: &Manifest, bucket: &ReportBucket, queue: &Queue) -> any
 
 /// What a run's standing means for the exit status.
 pub(super) fn outcome_of(status: &RunStatus) -> Outcome {
-    if status.complete {
-        Outcome::Done
-    } else {
-        Outcome::Incomplete
-    }
+    if status.complete { Outcome::Done } else { Outcome::Incomplete }
 }
 
 /// A run's standing for machines.

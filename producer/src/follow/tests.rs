@@ -15,11 +15,7 @@ use crate::status::{
 };
 
 fn counts(visible: u64, in_flight: u64) -> QueueCounts {
-    QueueCounts {
-        visible,
-        in_flight,
-        delayed: 0,
-    }
+    QueueCounts { visible, in_flight, delayed: 0 }
 }
 
 /// A queue whose reading number n holds `visible(n)` messages.
@@ -29,10 +25,7 @@ fn queue(visible: impl Fn(usize) -> usize + Send + Sync + 'static) -> (Queue, Ru
         let visible = visible(reading.fetch_add(1, Ordering::SeqCst));
         GetQueueAttributesOutput::builder()
             .attributes(QueueAttributeName::VisibilityTimeout, "30")
-            .attributes(
-                QueueAttributeName::ApproximateNumberOfMessages,
-                visible.to_string(),
-            )
+            .attributes(QueueAttributeName::ApproximateNumberOfMessages, visible.to_string())
             .attributes(QueueAttributeName::ApproximateNumberOfMessagesNotVisible, "0")
             .attributes(QueueAttributeName::ApproximateNumberOfMessagesDelayed, "0")
             .build()
@@ -65,33 +58,18 @@ fn bucket(
                     looks.fetch_add(1, Ordering::SeqCst);
                     seen.fetch_add(1, Ordering::SeqCst) >= *from
                 })
-                .then_output(move || {
-                    HeadObjectOutput::builder()
-                        .set_metadata(Some(headers.clone()))
-                        .build()
-                }),
+                .then_output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build()),
         );
     }
-    rules.push(
-        mock!(aws_sdk_s3::Client::head_object)
-            .sequence()
-            .http_status(404, None)
-            .repeatedly()
-            .build(),
-    );
-    let bucket = ReportBucket {
-        client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules),
-        name: "reports".into(),
-    };
+    rules.push(mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).repeatedly().build());
+    let bucket =
+        ReportBucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules), name: "reports".into() };
     (bucket, rules, looks)
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_queue_is_believed_at_the_second_reading() {
-    let mut drain = Drain {
-        trusted_from: Instant::now(),
-        empty_since: None,
-    };
+    let mut drain = Drain { trusted_from: Instant::now(), empty_since: None };
     let at = |seconds| Instant::now() + Duration::from_secs(seconds);
     assert!(!drain.read(counts(0, 0), at(0)));
     assert!(!drain.read(counts(0, 0), at(1)), "too soon");
@@ -138,10 +116,8 @@ async fn waiting_ends_with_the_last_report_and_looks_at_none_twice() {
     let (queue, _) = queue(|_| 1);
     let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
     let progress = Progress::begin("waiting", 2);
-    let (status, ended) = follower
-        .until_decided(None, &progress, std::future::pending())
-        .await
-        .expect("looked");
+    let (status, ended) =
+        follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
     assert!(status.complete);
     assert_eq!(ended, Ended::Decided);
     assert_eq!(looks.load(Ordering::SeqCst), 1 + 5);
@@ -156,17 +132,11 @@ async fn waiting_ends_when_nothing_more_can_happen() {
     let begun = Instant::now();
     let mut follower = Follower::new(&manifest, &bucket, &queue, begun + COUNTS_LAG);
     let progress = Progress::begin("waiting", 2);
-    let (status, ended) = follower
-        .until_decided(None, &progress, std::future::pending())
-        .await
-        .expect("looked");
+    let (status, ended) =
+        follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
     assert_eq!(status.accounts[1].state, State::Missing);
     assert_eq!(ended, Ended::Decided);
-    assert!(
-        begun.elapsed() >= COUNTS_LAG + READINGS_APART,
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() >= COUNTS_LAG + READINGS_APART, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,17 +149,12 @@ async fn waiting_ends_with_its_time_or_when_it_is_stopped() {
     let begun = Instant::now();
     let mut follower = Follower::new(&manifest, &bucket, &queue, begun);
     let timeout = Some(Duration::from_secs(100));
-    let (status, ended) = follower
-        .until_decided(timeout, &progress, std::future::pending())
-        .await
-        .expect("looked");
+    let (status, ended) =
+        follower.until_decided(timeout, &progress, std::future::pending()).await.expect("looked");
     assert_eq!((ended, status.complete), (Ended::TimedOut, false));
     assert_eq!(begun.elapsed().as_secs(), 100);
 
     let stopped = sleep(Duration::from_secs(7));
-    let (_, ended) = follower
-        .until_decided(timeout, &progress, stopped)
-        .await
-        .expect("looked");
+    let (_, ended) = follower.until_decided(timeout, &progress, stopped).await.expect("looked");
     assert_eq!(ended, Ended::Stopped);
 }

@@ -110,11 +110,9 @@ async fn jobs_go_out_in_tens_with_attributes_for_people() {
     assert_eq!(entry.message_body(), job.body());
     let attributes = entry.message_attributes().expect("attributes");
     assert_eq!(attributes.len(), 3);
-    for (name, value) in [
-        ("account_name", "a0"),
-        ("dataset", "s3_daily_storage"),
-        ("run_id", job.run_id.as_str()),
-    ] {
+    for (name, value) in
+        [("account_name", "a0"), ("dataset", "s3_daily_storage"), ("run_id", job.run_id.as_str())]
+    {
         assert_eq!(attributes[name].data_type(), "String");
         assert_eq!(attributes[name].string_value(), Some(value));
     }
@@ -163,16 +161,10 @@ async fn what_still_fails_is_named_and_the_rest_is_sent() {
     let begun = tokio::time::Instant::now();
     let (published, text) = send_all(&rule, &jobs(12)).await;
     assert_eq!(published.sent(), 11);
-    assert_eq!(
-        text.as_deref(),
-        Some("11 of 12 jobs were sent; InternalError: try again: a3")
-    );
+    assert_eq!(text.as_deref(), Some("11 of 12 jobs were sent; InternalError: try again: a3"));
     assert_eq!(sizes(&calls), [10, 1, 1, 1, 1, 1, 1, 1, 2]);
     let waited = begun.elapsed();
-    assert!(
-        waited > Duration::from_secs(10) && waited < Duration::from_secs(30),
-        "{waited:?}"
-    );
+    assert!(waited > Duration::from_secs(10) && waited < Duration::from_secs(30), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

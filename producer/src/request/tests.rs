@@ -6,10 +6,7 @@ use super::*;
 const NOW: &str = "2026-11-21T10:00:00Z";
 
 fn source(text: &str) -> Source {
-    Source {
-        name: "request.json".into(),
-        text: text.into(),
-    }
+    Source { name: "request.json".into(), text: text.into() }
 }
 
 fn read_at(now: &str, text: &str, flags: &Flags, accounts: &Accounts) -> Result<Request, String> {
@@ -68,18 +65,12 @@ fn flags_override() {
     let request = read_with(text, &flags).expect("valid");
     assert_eq!(names(&request), ["x"]);
     assert_eq!(request.date.to_string(), "2026-11-02");
-    assert_eq!(
-        Value::from(request.attributes).to_string(),
-        r#"{"ticket":"OPS-8","data":1}"#
-    );
+    assert_eq!(Value::from(request.attributes).to_string(), r#"{"ticket":"OPS-8","data":1}"#);
 }
 
 #[test]
 fn every_fault_is_told_at_once() {
-    let flags = Flags {
-        attributes: vec!["oops".into()],
-        ..Flags::default()
-    };
+    let flags = Flags { attributes: vec!["oops".into()], ..Flags::default() };
     let text = r#"{"account_name":["a/b","data","data",7],"date":"2026-02-30","dataset":["ec2"],"run_id":"r","acount_name":"x"}"#;
     insta::assert_snapshot!(read_with(text, &flags).expect_err("invalid"), @r#"
     the request is not valid:
@@ -99,73 +90,34 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let large = json!({"account_name": "data", "remark": "x".repeat(MAX_BYTES)}).to_string();
     let cases = [
-        (
-            "",
-            "request.json is not JSON: EOF while parsing a value at line 1 column 0",
-        ),
-        (
-            "{\n\"date\": }",
-            "request.json is not JSON: expected value at line 2 column 9",
-        ),
+        ("", "request.json is not JSON: EOF while parsing a value at line 1 column 0"),
+        ("{\n\"date\": }", "request.json is not JSON: expected value at line 2 column 9"),
         ("[]", "request.json is a list, not a JSON object such as"),
         ("null", "request.json is null, not a JSON object"),
-        (
-            &deep,
-            "request.json is nested more than 127 deep, at line 1 column",
-        ),
-        (
-            &large,
-            "account data: its job has 65668 bytes, and at most 65536 are taken",
-        ),
-        (
-            r#"{"date":"2026-11-31"}"#,
-            "date \"2026-11-31\" is not a calendar day; write it as YYYY-MM-DD",
-        ),
-        (
-            r#"{"date":"2027-01-01"}"#,
-            "date 2027-01-01 is not over yet in UTC",
-        ),
+        (&deep, "request.json is nested more than 127 deep, at line 1 column"),
+        (&large, "account data: its job has 65668 bytes, and at most 65536 are taken"),
+        (r#"{"date":"2026-11-31"}"#, "date \"2026-11-31\" is not a calendar day; write it as YYYY-MM-DD"),
+        (r#"{"date":"2027-01-01"}"#, "date 2027-01-01 is not over yet in UTC"),
         (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
         (r#"{"date":"2020-01-01"}"#, "the oldest day left is 2025-08-23"),
         (r#"{"date":20261101}"#, "date is a number, not a string such as"),
-        (
-            r#"{"dataset":"ec2"}"#,
-            "dataset \"ec2\" is not known; this version has s3_daily_storage",
-        ),
+        (r#"{"dataset":"ec2"}"#, "dataset \"ec2\" is not known; this version has s3_daily_storage"),
         (r#"{"dataset":[]}"#, "dataset is an empty list; name at least one"),
         (
             r#"{"dataset":["s3_daily_storage","s3_daily_storage"]}"#,
             "dataset \"s3_daily_storage\" stands twice",
         ),
-        (
-            r#"{"account_name":"a b"}"#,
-            "account name \"a b\" is not well-formed",
-        ),
-        (
-            r#"{"account_name":["a","b","a"]}"#,
-            "account a: stands twice; leave one out",
-        ),
-        (
-            r#"{"account_name":[]}"#,
-            "account_name is an empty list; name at least one",
-        ),
-        (
-            r#"{"account_name":null}"#,
-            "account_name is null, not a string or a list of strings",
-        ),
-        (
-            r#"{"account_name":"a","account_names":["b"]}"#,
-            "account_name and account_names are both given",
-        ),
+        (r#"{"account_name":"a b"}"#, "account name \"a b\" is not well-formed"),
+        (r#"{"account_name":["a","b","a"]}"#, "account a: stands twice; leave one out"),
+        (r#"{"account_name":[]}"#, "account_name is an empty list; name at least one"),
+        (r#"{"account_name":null}"#, "account_name is null, not a string or a list of strings"),
+        (r#"{"account_name":"a","account_names":["b"]}"#, "account_name and account_names are both given"),
         (
             r#"{"account_name":["a-b","a_b"]}"#,
             "accounts a-b and a_b: both have their access keys in a_b_account_access_key",
         ),
         (r#"{"run_id":"r"}"#, "attribute run_id is reserved"),
-        (
-            r#"{"acount_name":"data"}"#,
-            "attribute \"acount_name\" looks like account_name",
-        ),
+        (r#"{"acount_name":"data"}"#, "attribute \"acount_name\" looks like account_name"),
     ];
     for (text, expected) in cases {
         let error = read(text).expect_err(text);
@@ -182,27 +134,16 @@ fn no_account_at_all_is_refused() {
         default_accounts: &[String::new()],
     };
     let error = Request::read(None, &Flags::default(), around).expect_err("nobody");
-    assert!(
-        error.to_string().contains("no account at all: name one with"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("no account at all: name one with"), "{error}");
     // An unset shell variable must not mean every account.
-    let flags = Flags {
-        account_names: vec![String::new()],
-        ..Flags::default()
-    };
+    let flags = Flags { account_names: vec![String::new()], ..Flags::default() };
     let error = read_with("{}", &flags).expect_err("a name");
     assert!(error.contains("account name \"\" is not well-formed"), "{error}");
 }
 
 #[test]
 fn the_first_of_a_month_is_not_over_on_the_first() {
-    let error = read_at(
-        "2026-11-01T12:00:00Z",
-        "{}",
-        &Flags::default(),
-        &Accounts::default(),
-    );
+    let error = read_at("2026-11-01T12:00:00Z", "{}", &Flags::default(), &Accounts::default());
     assert!(
         error
             .expect_err("too early")
@@ -214,11 +155,8 @@ fn the_first_of_a_month_is_not_over_on_the_first() {
 fn an_accounts_file_says_who_is_known_and_who_is_meant() {
     let file = "[[account]]\nname='data'\n[[account]]\nname='rare'\ndefault=false\n";
     let accounts = Accounts::parse(file).expect("valid");
-    let mut around = Surroundings {
-        now: NOW.parse().expect("a moment"),
-        accounts: &accounts,
-        default_accounts: &[],
-    };
+    let mut around =
+        Surroundings { now: NOW.parse().expect("a moment"), accounts: &accounts, default_accounts: &[] };
     let request = Request::read(None, &Flags::default(), around).expect("valid");
     assert_eq!(names(&request), ["data"]);
     let rare = ["rare".to_owned()];
@@ -227,9 +165,7 @@ fn an_accounts_file_says_who_is_known_and_who_is_meant() {
     assert_eq!(names(&request), ["rare"], "the variable beats the file");
     let error = read_at(NOW, r#"{"account_name":"dat"}"#, &Flags::default(), &accounts);
     assert!(
-        error
-            .expect_err("unknown")
-            .contains("account dat: is not in the accounts file; correct the name")
+        error.expect_err("unknown").contains("account dat: is not in the accounts file; correct the name")
     );
 }
 

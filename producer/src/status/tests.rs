@@ -68,39 +68,23 @@ fn a_report_of_the_run_or_a_later_one_decides() {
     let (earlier, run, later) = (RunId::generate(), RunId::generate(), RunId::generate());
     for report in [&run, &later] {
         let stands = standing(complete("data", report));
-        assert_eq!(
-            of_one(&run, JobState::Sent, &stands, false),
-            (State::Complete, None)
-        );
+        assert_eq!(of_one(&run, JobState::Sent, &stands, false), (State::Complete, None));
         let mut partial = complete("data", report);
         partial.status = ReportStatus::Partial;
         partial.rows_denied = 2;
         partial.first_error = Some("bucket b: AccessDenied".into());
         let detail = Some("2 rows denied; bucket b: AccessDenied".to_owned());
-        assert_eq!(
-            of_one(&run, JobState::Sent, &standing(partial), false),
-            (State::Partial, detail)
-        );
+        assert_eq!(of_one(&run, JobState::Sent, &standing(partial), false), (State::Partial, detail));
     }
     let older = standing(complete("data", &earlier));
-    assert_eq!(
-        of_one(&run, JobState::Sent, &older, false),
-        (State::InProgress, None)
-    );
+    assert_eq!(of_one(&run, JobState::Sent, &older, false), (State::InProgress, None));
     let (state, detail) = of_one(&run, JobState::Sent, &older, true);
     assert_eq!(state, State::Missing);
-    assert!(
-        detail
-            .expect("why")
-            .ends_with(&format!("is of {DATE} and run {earlier}"))
-    );
+    assert!(detail.expect("why").ends_with(&format!("is of {DATE} and run {earlier}")));
 
     let mut other_day = complete("data", &later);
     other_day.report_date = other_day.report_date.days_before(1);
-    assert_eq!(
-        of_one(&run, JobState::Sent, &standing(other_day), false).0,
-        State::InProgress
-    );
+    assert_eq!(of_one(&run, JobState::Sent, &standing(other_day), false).0, State::InProgress);
 }
 
 #[test]
@@ -109,27 +93,18 @@ fn what_was_complete_already_counts_whatever_its_run() {
     let manual = RunId::manual("0a1b2c3d");
     for report in [&earlier, &manual] {
         let stands = standing(complete("data", report));
-        assert_eq!(
-            of_one(&run, JobState::AlreadyComplete, &stands, false).0,
-            State::Complete
-        );
+        assert_eq!(of_one(&run, JobState::AlreadyComplete, &stands, false).0, State::Complete);
     }
     let (state, detail) = of_one(&run, JobState::AlreadyComplete, &Standing::Absent, false);
     assert_eq!(state, State::Missing);
-    assert_eq!(
-        detail.expect("why"),
-        "its report was complete when the run began, and is gone"
-    );
+    assert_eq!(detail.expect("why"), "its report was complete when the run began, and is gone");
 }
 
 #[test]
 fn without_a_report_the_queue_decides() {
     let run = RunId::generate();
     for stands in [Standing::Absent, Standing::Foreign] {
-        assert_eq!(
-            of_one(&run, JobState::Sent, &stands, false),
-            (State::InProgress, None)
-        );
+        assert_eq!(of_one(&run, JobState::Sent, &stands, false), (State::InProgress, None));
         assert_eq!(of_one(&run, JobState::Sent, &stands, true).0, State::Missing);
     }
 }

@@ -1,9 +1,13 @@
 //! How a run stands, for people: a table, a line that counts, and what to do next.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
+
+use fleet::{
+    datasets,
+    output::{count, dollars, table},
+};
 
 use super::{AccountStatus, RunStatus, State};
-use crate::output::{count, dollars, table};
 
 /// The most accounts that are named in a command to copy.
 const MOST_NAMES: usize = 20;
@@ -14,16 +18,7 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let shown = |account: &&AccountStatus| !failed_only || account.state.is_failed();
     let rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
     if !rows.is_empty() {
-        let header = [
-            "ACCOUNT",
-            "DATASET",
-            "STATE",
-            "ROWS",
-            "LATE",
-            "CALLS",
-            "COST",
-            "WHAT IS MISSING",
-        ];
+        let header = ["ACCOUNT", "DATASET", "STATE", "ROWS", "LATE", "CALLS", "COST", "WHAT IS MISSING"];
         text = table(&header, &[3, 4, 5, 6], rows);
         text.push_str("\n\n");
     }
@@ -35,10 +30,7 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
 /// One line that counts.
 pub(crate) fn summary(status: &RunStatus) -> String {
     let counts = &status.counts;
-    let mut text = format!(
-        "run {} for {}: {} complete",
-        status.run_id, status.date, counts.complete
-    );
+    let mut text = format!("run {} for {}: {} complete", status.run_id, status.date, counts.complete);
     if counts.late > 0 {
         // Cannot fail: writing to a String does not.
         let _ = write!(text, " ({} with late rows)", counts.late);
@@ -74,9 +66,10 @@ fn row(account: &AccountStatus) -> Vec<String> {
 fn hints(status: &RunStatus) -> String {
     let again = |wanted: fn(&AccountStatus) -> bool| {
         format!(
-            "\n  producer run --only-incomplete --date {} {}",
+            "\n  producer run --only-incomplete --date {}{}{}",
             status.date,
-            flags(status, wanted)
+            account_flag(status, wanted),
+            dataset_flag(status, wanted)
         )
     };
     let mut text = String::new();
@@ -86,15 +79,12 @@ fn hints(status: &RunStatus) -> String {
         text.push_str(&format!("\n  producer status {} --watch", status.run_id));
     }
     if counts.missing > 0 {
-        text.push_str(&format!(
-            "\nTo send the {} again:",
-            count(counts.missing, "missing job")
-        ));
+        text.push_str(&format!("\nTo send the {} again:", count(counts.missing, "missing job")));
         text.push_str(&again(is_missing));
     }
     if counts.partial > 0 {
         text.push_str("\nTo see what an account does not allow, and to collect it again after that:");
-        text.push_str(&format!("\n  worker check {}", flags(status, is_partial)));
+        text.push_str(&format!("\n  worker check{}", account_flag(status, is_partial)));
         text.push_str(&again(is_partial));
     }
     if counts.late > 0 {
@@ -103,8 +93,8 @@ fn hints(status: &RunStatus) -> String {
         );
         text.push_str(&again(AccountStatus::is_late));
     }
-    if text.contains("--only-incomplete") {
-        text.push_str("\nAttributes that the first request had are to be given again.");
+    if status.has_attributes && text.contains("--only-incomplete") {
+        text.push_str("\nThe attributes of the first request are to be given again.");
     }
     text
 }
@@ -118,19 +108,26 @@ fn is_partial(account: &AccountStatus) -> bool {
 }
 
 /// The flag that names these accounts.
-fn flags(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for account in status.accounts.iter().filter(|account| wanted(account)) {
-        // An account's datasets stand beside each other.
-        if names.last() != Some(&account.account_name.as_str()) {
-            names.push(account.account_name.as_str());
-        }
-    }
+fn account_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> String {
+    let accounts = status.accounts.iter().filter(|account| wanted(account));
+    let mut names: Vec<&str> = accounts.map(|account| account.account_name.as_str()).collect();
+    // An account's datasets stand beside each other.
+    names.dedup();
     if names.len() > MOST_NAMES {
         names.truncate(MOST_NAMES);
         names.push("…");
     }
-    format!("--account-name {}", names.join(","))
+    format!(" --account-name {}", names.join(","))
+}
+
+/// The flag that names the datasets of these accounts, where it is needed.
+fn dataset_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> String {
+    let accounts = status.accounts.iter().filter(|account| wanted(account));
+    let names: BTreeSet<&str> = accounts.map(|account| account.dataset.as_str()).collect();
+    if names.iter().all(|name| *name == datasets::DEFAULT.name) {
+        return String::new();
+    }
+    format!(" --dataset {}", names.into_iter().collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
@@ -168,7 +165,6 @@ mod tests {
           producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
         To complete the late rows, once CloudWatch has published the day, one to two days late:
           producer run --only-incomplete --date 2026-11-01 --account-name data
-        Attributes that the first request had are to be given again.
         ");
         insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false), true), @r"
         ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHAT IS MISSING
@@ -182,8 +178,21 @@ mod tests {
           producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
         To complete the late rows, once CloudWatch has published the day, one to two days late:
           producer run --only-incomplete --date 2026-11-01 --account-name data
-        Attributes that the first request had are to be given again.
         ");
+    }
+
+    #[test]
+    fn a_command_to_copy_lacks_nothing_of_the_request() {
+        let run = RunId::generate();
+        let names: Vec<String> = (0..21).map(|index| format!("a{index}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut manifest = manifest(&run, &names);
+        manifest.jobs[20].dataset = "ec2".into();
+        manifest.request.insert("ticket".into(), "OPS-7".into());
+        let standings = vec![Standing::Absent; 21];
+        let text = render(&RunStatus::of(&manifest, &standings, true), false);
+        assert!(text.contains(",a18,a19,… --dataset ec2,s3_daily_storage\n"), "{text}");
+        assert!(text.ends_with("The attributes of the first request are to be given again."), "{text}");
     }
 
     #[test]

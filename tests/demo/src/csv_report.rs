@@ -8,9 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Row {
     pub(crate) bucket_name: String,
-    pub(crate) region: String,
     pub(crate) total_objects: Option<u64>,
-    pub(crate) size_standard: Option<u64>,
     pub(crate) size_total: Option<u64>,
     pub(crate) report_date: NaiveDate,
     pub(crate) datapoint_date: Option<NaiveDate>,

@@ -1,20 +1,25 @@
 //! The whole fleet on one machine, with no AWS account: an AWS on 127.0.0.1, the real producer and
 //! the real workers on it, and a word of explanation where a new word comes up.
 //!
-//! [`cli`] reads the flags, [`world`] is the AWS and what lies in it, [`program`] runs the producer
-//! and the workers as processes of their own, [`worker_log`] understands what the workers say,
-//! [`csv_report`] what the reports hold, [`tables`] what is shown of both, [`screen`] how it looks,
-//! and [`story`] tells it all in order.
+//! [`cli`] reads the flags. [`cast`] is who plays, [`world`] the AWS that they lie in. [`program`]
+//! runs the producer and the workers as processes of their own, [`workforce`] listens to the workers
+//! with the ears of [`worker_log`], [`fetched`] takes their reports out of the bucket and reads them
+//! with the eyes of [`csv_report`]. [`story`] tells it all in order, in [`words`] and [`tables`] on a
+//! [`screen`].
 //!
-//! `worker_log`, `csv_report` and `tables` are plain functions over values.
+//! `cast`, `worker_log`, `csv_report` and `tables` are plain functions over values.
 
+mod cast;
 mod cli;
 mod csv_report;
+mod fetched;
 mod program;
 mod screen;
 mod story;
 mod tables;
+mod words;
 mod worker_log;
+mod workforce;
 mod world;
 
 use std::process::ExitCode;

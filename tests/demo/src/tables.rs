@@ -5,13 +5,13 @@ use std::time::Duration;
 use fleet::output::{dollars, table};
 
 use crate::{
+    cast::Account,
     csv_report::{Kind, Row, Sums, USUAL_KINDS},
-    world::Account,
 };
 
-/// What came of one account.
+/// What came of one account: a line of the table.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Result {
+pub(crate) struct Line {
     /// Its name.
     pub(crate) account: String,
     /// What its report holds.
@@ -24,37 +24,36 @@ pub(crate) struct Result {
     pub(crate) took: Duration,
 }
 
-/// The accounts before anything is done.
-pub(crate) fn accounts(accounts: &[Account]) -> String {
+/// The accounts before anything is done, where the largest has `largest` buckets.
+pub(crate) fn accounts(accounts: &[Account], largest: u32) -> String {
     let rows = accounts.iter().map(|account| {
         vec![
             account.name.to_owned(),
-            account.id.clone(),
-            account.buckets.to_string(),
-            account.regions.to_string(),
+            account.id.to_owned(),
+            grouped(account.listed(largest).into()),
+            account.regions.join(", "),
         ]
     });
-    table(&["ACCOUNT", "ID", "BUCKETS", "REGIONS"], &[2, 3], rows)
+    table(&["ACCOUNT", "ID", "BUCKETS", "REGIONS"], &[2], rows)
 }
 
 /// What came of each account, and of all; `took` is how long that was by the clock.
-pub(crate) fn results(results: &[Result], took: Duration) -> String {
-    let mut all =
-        Result { account: "all".to_owned(), sums: Sums::default(), api_calls: 0, dollars: 0.0, took };
-    for result in results {
-        all.sums += result.sums;
-        all.api_calls += result.api_calls;
-        all.dollars += result.dollars;
+pub(crate) fn results(lines: &[Line], took: Duration) -> String {
+    let mut all = Line { account: "all".to_owned(), sums: Sums::default(), api_calls: 0, dollars: 0.0, took };
+    for line in lines {
+        all.sums += line.sums;
+        all.api_calls += line.api_calls;
+        all.dollars += line.dollars;
     }
-    let rows = results.iter().chain([&all]).map(|result| {
+    let rows = lines.iter().chain([&all]).map(|line| {
         vec![
-            result.account.clone(),
-            grouped(result.sums.buckets),
-            grouped(result.sums.objects),
-            grouped(result.sums.bytes),
-            grouped(result.api_calls),
-            dollars(result.dollars),
-            seconds(result.took),
+            line.account.clone(),
+            grouped(line.sums.buckets),
+            grouped(line.sums.objects),
+            grouped(line.sums.bytes),
+            grouped(line.api_calls),
+            dollars(line.dollars),
+            seconds(line.took),
         ]
     });
     let header = ["ACCOUNT", "BUCKETS", "OBJECTS", "BYTES", "API CALLS", "DOLLARS", "SECONDS"];
@@ -69,16 +68,20 @@ pub(crate) fn peek(rows: &[Row]) -> String {
         Some(vec![
             row.bucket_name.clone(),
             number(row.total_objects),
-            number(row.size_standard),
             number(row.size_total),
             row.datapoint_date.map(|day| day.to_string()).unwrap_or_default(),
             row.status.clone(),
             meaning(kind).to_owned(),
         ])
     });
-    let header =
-        ["bucket_name", "total_objects", "size_standard", "size_total", "datapoint_date", "status", ""];
-    table(&header, &[1, 2, 3], chosen)
+    let header = ["bucket_name", "total_objects", "size_total", "datapoint_date", "status", ""];
+    table(&header, &[1, 2], chosen)
+}
+
+/// Commands, and what each is for.
+pub(crate) fn commands(commands: &[(&str, &str)]) -> String {
+    let rows = commands.iter().map(|(command, purpose)| vec![(*command).to_owned(), (*purpose).to_owned()]);
+    table(&["COMMAND", "WHAT IT TELLS"], &[], rows)
 }
 
 fn meaning(kind: Kind) -> &'static str {
@@ -113,8 +116,8 @@ pub(crate) fn seconds(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn result(account: &str, buckets: u64) -> Result {
-        Result {
+    fn line(account: &str, buckets: u64) -> Line {
+        Line {
             account: account.to_owned(),
             sums: Sums { buckets, objects: buckets * 1_000, bytes: buckets * 1_000_000 },
             api_calls: 12,
@@ -125,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_last_line_adds_up_all_but_the_seconds() {
-        let shown = results(&[result("data", 900), result("web", 101)], Duration::from_millis(1_400));
+        let shown = results(&[line("data", 900), line("web", 101)], Duration::from_millis(1_400));
         let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines.len(), 4, "{shown}");
         assert_eq!(lines[1], ["data", "900", "900,000", "900,000,000", "12", "$0.2500", "1.3"]);
@@ -144,9 +147,7 @@ mod tests {
     fn a_peek_has_one_row_of_each_kind() {
         let row = |name: &str, day: Option<&str>, status: &str| Row {
             bucket_name: name.to_owned(),
-            region: "eu-west-1".to_owned(),
             total_objects: day.map(|_| 7),
-            size_standard: None,
             size_total: day.map(|_| 0),
             report_date: "2026-11-03".parse().expect("a day"),
             datapoint_date: day.map(|day| day.parse().expect("a day")),

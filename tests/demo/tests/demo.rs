@@ -1,1 +1,93 @@
+//! The demo as a person runs it, its output read as a person would.
 
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// How many rows each report has: the buckets of `--buckets 60`, and one that was deleted.
+const ROWS: [(&str, u64); 4] = [("data", 61), ("web", 36), ("backup-eu", 21), ("sandbox", 6)];
+
+fn demo(arguments: &[&str], output: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command
+        .args(arguments)
+        .arg("--output")
+        .arg(output)
+        // What a person's shell may have must not reach the fleet.
+        .env("AWS_PROFILE", "of-somebody-else")
+        .env("FLEET_LOOKBACK_DAYS", "nonsense");
+    command.output().expect("the demo starts")
+}
+
+/// Rows, objects and bytes of a report.
+fn sums(path: &Path) -> [u64; 3] {
+    let mut reader = csv::Reader::from_path(path).expect("a report");
+    let rows: Vec<HashMap<String, String>> = reader.deserialize().collect::<Result<_, _>>().expect("rows");
+    let total = |column: &str| {
+        let cells = rows.iter().map(|row| &row[column]).filter(|cell| !cell.is_empty());
+        cells.map(|cell| cell.parse::<u64>().expect("a number")).sum()
+    };
+    [rows.len() as u64, total("total_objects"), total("size_total")]
+}
+
+/// The numbers of the line of the last table that has them for an account.
+fn line(stdout: &str, account: &str) -> Vec<f64> {
+    let lines = stdout.lines().skip_while(|line| !line.contains("API CALLS")).skip(1);
+    let line = lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|cells| cells.first() == Some(&account))
+        .unwrap_or_else(|| panic!("no line of {account} in\n{stdout}"));
+    let number = |cell: &&str| cell.replace([',', '$'], "").parse().expect("a number");
+    line[1..].iter().map(number).collect()
+}
+
+#[test]
+fn the_whole_fleet_runs_and_the_table_adds_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = demo(&["--buckets", "60"], folder.path());
+    let stdout = String::from_utf8(ended.stdout).expect("UTF-8");
+    let stderr = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert!(ended.status.success(), "{stdout}\n{stderr}");
+    assert_eq!(stderr, "", "a bar is for terminals");
+    assert!(!stdout.contains('\x1b'), "colour is for terminals:\n{stdout}");
+
+    let paths: Vec<PathBuf> = stdout
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with('/') && line.ends_with("/report.csv"))
+        .map(PathBuf::from)
+        .collect();
+    assert_eq!(paths.len(), ROWS.len(), "{stdout}");
+    let mut all = [0; 3];
+    for ((account, rows), path) in ROWS.iter().zip(&paths) {
+        let sums = sums(path);
+        assert_eq!(sums[0], *rows, "{account}");
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let expected = sums.map(|sum| sum as f64);
+        let shown = line(&stdout, account);
+        assert_eq!(shown[..3], expected, "{account}");
+        assert!(shown[3] >= 4.0 && shown[4] > 0.0, "calls and dollars: {shown:?}");
+        for (all, sum) in all.iter_mut().zip(sums) {
+            *all += sum;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let expected = all.map(|sum| sum as f64);
+    let shown = line(&stdout, "all");
+    assert_eq!(shown[..3], expected);
+    let calls: f64 = ROWS.iter().map(|(account, _)| line(&stdout, account)[3]).sum();
+    assert!((shown[3] - calls).abs() < 0.5, "{} calls, {calls}", shown[3]);
+    assert!(stdout.contains("4 complete"), "{stdout}");
+}
+
+#[test]
+fn a_folder_that_can_not_be_made_is_told_at_once() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let ended = demo(&[], file.path());
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("demo: could not make the folder"), "{stderr}");
+    assert!(ended.stdout.is_empty());
+}

@@ -114,3 +114,107 @@ async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::{
+        operation::list_buckets::ListBucketsOutput, primitives::DateTime as SdkDateTime, types::Bucket,
+    };
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn client(rules: &[&Rule]) -> Client {
+        mock_client!(aws_sdk_s3, RuleMode::Sequential, rules)
+    }
+
+    fn bucket(name: &str, region: Option<&str>) -> Bucket {
+        let created = SdkDateTime::from_secs(1_600_000_000);
+        Bucket::builder()
+            .name(name)
+            .creation_date(created)
+            .set_bucket_region(region.map(str::to_owned))
+            .build()
+    }
+
+    fn head_answer(status: u16, region: Option<&str>) -> HttpResponse {
+        let mut answer = HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::empty());
+        if let Some(region) = region {
+            answer.headers_mut().insert("x-amz-bucket-region", region.to_owned());
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn every_page_is_read_and_each_asks_for_regions() {
+        let first = mock!(Client::list_buckets)
+            .match_requests(|request| request.max_buckets() == Some(10_000))
+            .then_output(|| {
+                let page = ListBucketsOutput::builder().buckets(bucket("a", Some("eu-west-1")));
+                page.continuation_token("2").build()
+            });
+        let second = mock!(Client::list_buckets)
+            .match_requests(|request| {
+                request.max_buckets() == Some(10_000) && request.continuation_token() == Some("2")
+            })
+            .then_output(|| ListBucketsOutput::builder().buckets(bucket("b", Some("us-east-1"))).build());
+        let buckets = discover(&client(&[&first, &second])).await.expect("two pages");
+        let found: Vec<_> = buckets.found.iter().map(|b| (b.name.as_str(), b.region.as_deref())).collect();
+        assert_eq!(found, [("a", Some("eu-west-1")), ("b", Some("us-east-1"))]);
+        assert_eq!(buckets.found[0].creation_date, Some("2020-09-13".parse().expect("a day")));
+        assert!(buckets.lost.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_page_that_names_itself_as_the_next_ends_in_an_error() {
+        let same = mock!(Client::list_buckets)
+            .sequence()
+            .output(|| ListBucketsOutput::builder().continuation_token("same").build())
+            .repeatedly()
+            .build();
+        let error = discover(&client(&[&same])).await.expect_err("no end");
+        assert_eq!((error.code.as_str(), same.num_calls()), ("RepeatedContinuationToken", 2));
+    }
+
+    #[tokio::test]
+    async fn a_region_is_read_off_whatever_head_bucket_answers() {
+        let cases = [
+            (200, Some("eu-north-1"), Some("eu-north-1"), None),
+            (301, Some("eu-north-1"), Some("eu-north-1"), None),
+            (403, Some("eu-north-1"), Some("eu-north-1"), None),
+            (403, None, None, Some(Problem::Denied)),
+            (404, None, None, None),
+            (400, None, None, Some(Problem::Error("BadRequest".into()))),
+        ];
+        for (status, header, region, problem) in cases {
+            let list = mock!(Client::list_buckets)
+                .then_output(|| ListBucketsOutput::builder().buckets(bucket("a", None)).build());
+            let head = mock!(Client::head_bucket).then_http_response(move || head_answer(status, header));
+            let buckets = discover(&client(&[&list, &head])).await.expect("a list");
+            let found = buckets.found.first().and_then(|bucket| bucket.region.as_deref());
+            assert_eq!(found, region, "{status} {header:?}");
+            assert_eq!(
+                buckets.lost.first().map(|(_, problem)| problem.clone()),
+                problem,
+                "{status} {header:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_can_not_be_looked_at_now_fails_the_try_and_not_the_row() {
+        let list = mock!(Client::list_buckets)
+            .then_output(|| ListBucketsOutput::builder().buckets(bucket("a", None)).build());
+        let head = mock!(Client::head_bucket).then_http_response(|| head_answer(503, None));
+        let error = discover(&client(&[&list, &head])).await.expect_err("a later try may find it");
+        assert!(error.is_transient(), "{error}");
+    }
+
+    #[test]
+    fn directory_buckets_are_known_by_their_suffix() {
+        assert_eq!(listing_of_unnamed("logs--use1-az4--x-s3"), Listing::Unlistable);
+        assert_eq!(listing_of_unnamed("logs"), Listing::Unlisted);
+    }
+}

@@ -4,7 +4,9 @@ use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
 use fleet::{
-    AccountName, AwsError, ErrorKind, ReportDate, aws, datasets,
+    AccountName, AwsError, ErrorKind, ReportDate,
+    accounts::colliding_variables,
+    aws, datasets,
     exit::{CommandError, Outcome},
     output,
 };
@@ -25,7 +27,7 @@ use crate::{
 /// How many accounts are checked beside each other.
 const AT_ONCE: usize = 8;
 
-/// Show who the worker becomes in each account, and which permission is missing there.
+/// Shows who the worker becomes in each account, and which permission is missing there.
 ///
 /// Asks each account what a job would ask, once each, for less than a cent in all. Without
 /// --account-name, every account of the accounts file is checked. Ends with 1 where something is
@@ -60,6 +62,9 @@ impl Check {
             return Err(CommandError::Usage(anyhow!(
                 "no account to check; name one with --account-name, or an accounts file with --accounts"
             )));
+        }
+        if let Some(collision) = colliding_variables(&names) {
+            return Err(CommandError::Usage(anyhow!(collision)));
         }
         let collector = &collector;
         let checked: Vec<Checked> = stream::iter(names)
@@ -159,7 +164,10 @@ fn table(checked: &[Checked]) -> String {
 fn mends(account: &Checked) -> Vec<String> {
     let name = &account.account_name;
     let identity = match &account.identity {
-        Err(failure) => return vec![format!("{name}: {failure}")],
+        Err(failure) => {
+            let told = failure.to_string();
+            return vec![format!("{name}: {}{}", told.trim_end_matches('.'), way_in(failure))];
+        }
         Ok(identity) => identity,
     };
     let missing = account.permissions.iter().filter_map(|(action, error)| {
@@ -172,6 +180,23 @@ fn mends(account: &Checked) -> Vec<String> {
         })
     });
     missing.collect()
+}
+
+/// Where to look when the worker could not become the account at all.
+fn way_in(failure: &Failure) -> &'static str {
+    let Failure::Aws(error) = failure else { return "" };
+    match error.kind {
+        ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
+            "; the role's trust policy must name who asks, with the external id of the accounts file, and who asks must be allowed sts:AssumeRole"
+        }
+        ErrorKind::Identity => {
+            "; the access key is mistyped, deleted or of another partition, or its session token is missing"
+        }
+        ErrorKind::Expired => "; put new temporary credentials in their place",
+        ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
+        ErrorKind::Transient => "; this may pass, try again",
+        _ => "",
+    }
 }
 
 fn mends_of(account: &Checked) -> usize {

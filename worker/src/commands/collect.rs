@@ -14,7 +14,7 @@ use fleet::{
 
 use super::Collecting;
 
-/// Collect one account now, with no queue, to a file or standard output.
+/// Collects one account now, with no queue, to a file or standard output.
 ///
 /// Writes the same table as `worker run` stores. Ends with 1 where a part of it is missing, and
 /// says which.

@@ -17,11 +17,11 @@ use crate::{cloudwatch::limits::Limits, report::Collector};
 /// What the worker can be told to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Take jobs off the work queue until told to stop.
+    /// Takes jobs off the work queue until told to stop.
     Run(run::Run),
-    /// Collect one account now, with no queue, to a file or standard output.
+    /// Collects one account now, with no queue, to a file or standard output.
     Collect(collect::Collect),
-    /// Show who the worker becomes in each account, and which permission is missing there.
+    /// Shows who the worker becomes in each account, and which permission is missing there.
     Check(check::Check),
 }
 
@@ -64,13 +64,7 @@ pub(crate) struct Collecting {
 impl Collecting {
     /// Reads the accounts and makes ready to collect them.
     async fn collector(&self, base: SdkConfig) -> Result<Collector, CommandError> {
-        let accounts = match &self.accounts {
-            Some(location) => Accounts::load(location, &base).await.map_err(CommandError::at_start)?,
-            None => Accounts::default(),
-        };
-        for warning in accounts.warnings() {
-            tracing::warn!("{warning}");
-        }
+        let accounts = Accounts::open(self.accounts.as_deref(), &base).await?;
         Ok(Collector {
             base,
             accounts,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     KeyTemplate, aws,
     datasets::DATASETS,
@@ -24,7 +24,7 @@ const SHORTEST_VISIBILITY_SECONDS: u32 = 3;
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
 
-/// Take jobs off the work queue until told to stop.
+/// Takes jobs off the work queue until told to stop.
 ///
 /// SIGTERM or Ctrl-C stops taking jobs; what is in hand is finished first. A second one leaves at
 /// once, and what was in hand comes back to the queue when its visibility ends.
@@ -54,7 +54,7 @@ pub(crate) struct Run {
     visibility_timeout: Option<u32>,
 
     /// Leave once the queue is empty and nothing is in hand.
-    #[arg(long, env = "FLEET_EXIT_WHEN_EMPTY")]
+    #[arg(long, env = "FLEET_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     exit_when_empty: bool,
 
     // Last, since their headings hold for all that follows.

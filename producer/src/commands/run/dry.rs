@@ -1,16 +1,19 @@
 //! `run --dry-run`: the jobs, and what they will cost.
 
 use chrono::{DateTime, Utc};
-use fleet::{manifest::JobState, report_bucket::ReportBucket};
+use fleet::{
+    exit::{CommandError, Outcome},
+    manifest::JobState,
+    output::{self, Format, count, dollars, table},
+    report_bucket::ReportBucket,
+};
 use serde_json::{Value, json};
 
 use super::Plan;
 use crate::{
     estimate::{self, Price},
-    exit::{Failure, Outcome},
     expand::PlannedJob,
     history,
-    output::{self, Format, count, dollars, table},
 };
 
 /// The jobs that would be sent, each with its price where it is known.
@@ -26,12 +29,10 @@ pub(super) async fn show(
     plan: &Plan,
     states: &[JobState],
     format: Format,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, CommandError> {
     let jobs = plan.jobs.iter().zip(states);
-    let to_send: Vec<PlannedJob> = jobs
-        .filter(|(_, state)| **state == JobState::Sent)
-        .map(|(planned, _)| planned.clone())
-        .collect();
+    let to_send: Vec<PlannedJob> =
+        jobs.filter(|(_, state)| **state == JobState::Sent).map(|(planned, _)| planned.clone()).collect();
     let reports = history::newest_reports(bucket, &to_send).await?;
     let now = Utc::now();
     let price = |(planned, report): (&PlannedJob, Option<_>)| {
@@ -68,11 +69,7 @@ impl Quote<'_> {
         let mut text = String::new();
         if !self.jobs.is_empty() {
             let header = ["ACCOUNT", "DATASET", "DATE", "CALLS", "METRICS", "COST", "REPORT"];
-            text = table(
-                &header,
-                &[3, 4, 5],
-                self.jobs.iter().map(|(planned, price)| row(planned, *price)),
-            );
+            text = table(&header, &[3, 4, 5], self.jobs.iter().map(|(planned, price)| row(planned, *price)));
             text.push_str("\n\n");
         }
         let already = match self.already_complete {
@@ -140,9 +137,7 @@ fn row(planned: &PlannedJob, price: Option<Price>) -> Vec<String> {
         Some(price) => {
             let about = if price.is_scaled() { "~" } else { "" };
             (
-                price
-                    .calls
-                    .map_or_else(|| "?".to_owned(), |calls| calls.to_string()),
+                price.calls.map_or_else(|| "?".to_owned(), |calls| calls.to_string()),
                 format!("{about}{}", price.metrics),
                 format!("{about}{}", dollars(price.dollars)),
             )
@@ -180,11 +175,7 @@ mod tests {
     }
 
     fn price(metrics: u64, dollars: f64, calls: Option<u64>) -> Price {
-        Price {
-            metrics,
-            dollars,
-            calls,
-        }
+        Price { metrics, dollars, calls }
     }
 
     #[test]
@@ -224,18 +215,9 @@ mod tests {
             already_complete: 0,
             now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
         };
-        assert!(
-            quote
-                .text()
-                .ends_with("1 job to send; cost: $0.0580; nothing was sent"),
-            "{}",
-            quote.text()
-        );
+        assert!(quote.text().ends_with("1 job to send; cost: $0.0580; nothing was sent"), "{}", quote.text());
         quote.jobs.clear();
         quote.already_complete = 1;
-        assert_eq!(
-            quote.text(),
-            "0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent"
-        );
+        assert_eq!(quote.text(), "0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent");
     }
 }

@@ -1,12 +1,14 @@
 //! What `run` says of what it sent.
 
 use anyhow::Context;
-use fleet::manifest::{JobState, Manifest};
+use fleet::{
+    manifest::{JobState, Manifest},
+    output::{self, Format, count},
+};
 use serde_json::{Value, json};
 
 use super::super::status::as_json;
 use crate::{
-    output::{self, Format, count},
     publish::Published,
     status::{RunStatus, text},
 };
@@ -42,7 +44,11 @@ fn summary(manifest: &Manifest, published: &Published) -> String {
     if already > 0 {
         text.push_str(&format!(", {already} already complete"));
     }
-    format!("{text}\nNext: producer status {} --watch", manifest.run_id)
+    // After a failure, the error says what comes next.
+    if published.sent() == published.unsent.len() {
+        text.push_str(&format!("\nNext: producer status {} --watch", manifest.run_id));
+    }
+    text
 }
 
 fn object(manifest: &Manifest, published: &Published, status: Option<&RunStatus>) -> anyhow::Result<Value> {
@@ -89,10 +95,7 @@ mod tests {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
         let mut manifest = manifest(&run, &["a", "b", "c"]);
         manifest.jobs[1].state = JobState::AlreadyComplete;
-        let published = Published {
-            unsent: vec![None, Some("not tried".into())],
-            interrupted: false,
-        };
+        let published = Published { unsent: vec![None, Some("not tried".into())], interrupted: false };
         (manifest, published)
     }
 
@@ -110,17 +113,13 @@ mod tests {
             .collect();
         assert_eq!(words, ["sent", "already_complete", "not_sent"]);
         assert_eq!(told["status"]["counts"]["missing"], 3);
-        assert!(
-            object(&manifest, &published, None)
-                .expect("JSON")
-                .get("status")
-                .is_none()
-        );
+        assert!(object(&manifest, &published, None).expect("JSON").get("status").is_none());
     }
 
     #[test]
     fn says_what_to_do_next() {
         let (manifest, mut published) = run();
+        assert_eq!(summary(&manifest, &published), "1 job sent, 1 already complete");
         published.unsent[1] = None;
         assert_eq!(
             summary(&manifest, &published),

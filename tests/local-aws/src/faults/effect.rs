@@ -11,7 +11,7 @@ use crate::permissions;
 use crate::quotas;
 use crate::reply::ServiceError;
 
-/// What a `GetMetricData` result is turned into by [`Fault::result`].
+/// What a `GetMetricData` result is turned into by [`Fault::result`](crate::Fault::result).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultStatus {
     /// `PartialData`, without datapoints.
