@@ -9,13 +9,14 @@ use anyhow::Context;
 use aws_config::SdkConfig;
 use serde::Deserialize;
 
-use crate::{
-    AccountId, AccountName, aws, aws_error::AwsError, credentials::CredentialKind, exit::CommandError,
-};
+use crate::{AccountId, AccountName, aws, credentials::CredentialKind, exit::CommandError};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
 pub const DEFAULT_QUOTA_SHARE: f64 = 0.5;
+
+/// The least of it that still gets a large account done in a day.
+const SMALLEST_QUOTA_SHARE: f64 = 0.01;
 
 /// How long a role's credentials last where nothing else is said: an hour is the most that a
 /// chained role gets.
@@ -35,7 +36,7 @@ pub struct Account {
     pub region: Option<String>,
     /// Regions asked even where no bucket is left.
     pub regions: Vec<String>,
-    /// The share of the account's CloudWatch quota to use, above 0 and at most 1.
+    /// The share of the account's CloudWatch quota to use, from 0.01 to 1.
     pub quota_share: f64,
     /// Which kind of credentials it has, where more than one could be meant.
     pub credentials: Option<CredentialKind>,
@@ -111,13 +112,11 @@ impl Accounts {
                     .with_context(|| {
                         format!("accounts file {location:?} is not of the form s3://bucket/key")
                     })?;
-                let client = aws::s3(config);
-                let object = client.get_object().bucket(bucket).key(key).send().await;
-                let object = object
-                    .map_err(|error| AwsError::new("s3:GetObject", error))
+                let client = aws::s3_of_bucket(config, bucket).await;
+                let bytes = aws::read_object(&client, bucket, key)
+                    .await
                     .with_context(|| format!("could not read the accounts file {location}"))?;
-                let bytes = object.body.collect().await.context("could not read the accounts file")?;
-                String::from_utf8(bytes.to_vec()).with_context(|| format!("{location} is not UTF-8"))?
+                String::from_utf8(bytes).with_context(|| format!("{location} is not UTF-8"))?
             }
             None => tokio::fs::read_to_string(location)
                 .await
@@ -128,8 +127,7 @@ impl Accounts {
 
     /// Reads the text of an accounts file.
     pub fn parse(text: &str) -> Result<Self, InvalidAccounts> {
-        let file: File = toml::from_str(text)
-            .map_err(|error| InvalidAccounts(vec![error.to_string().trim_end().to_owned()]))?;
+        let file: File = toml::from_str(text).map_err(|error| InvalidAccounts(vec![told(text, &error)]))?;
         let mut faults = Vec::new();
         let mut accounts: Vec<Account> = Vec::with_capacity(file.account.len());
         let mut places = HashMap::new();
@@ -179,6 +177,13 @@ impl Accounts {
         }
         warnings
     }
+}
+
+/// What is wrong with a file's TOML, and in which line. Not the line itself, which TOML's own message
+/// shows: somebody may have put a secret there.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 /// The first two of these accounts whose access keys would be in one pair of variables.
@@ -250,8 +255,8 @@ impl RawAccount {
             }
         }
         let quota_share = self.quota_share.unwrap_or(DEFAULT_QUOTA_SHARE);
-        if !(quota_share > 0.0 && quota_share <= 1.0) {
-            fault(format!("quota_share {quota_share} is not above 0 and at most 1"));
+        if !(SMALLEST_QUOTA_SHARE..=1.0).contains(&quota_share) {
+            fault(format!("quota_share {quota_share} is not from {SMALLEST_QUOTA_SHARE} to 1"));
         }
         let duration_seconds =
             self.duration_seconds.or(defaults.duration_seconds).unwrap_or(DEFAULT_DURATION_SECONDS);
@@ -270,9 +275,13 @@ impl RawAccount {
             }
         }
         if let Some(endpoint) = &self.endpoint
-            && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+            && !["http://", "https://"].iter().any(|scheme| {
+                endpoint
+                    .strip_prefix(scheme)
+                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+            })
         {
-            fault(format!("endpoint {endpoint:?} is not a URL; begin it with https://"));
+            fault(format!("endpoint {endpoint:?} is not a URL; write it as https://host"));
         }
         let role_name = self.role_name.as_ref().or(defaults.role_name.as_ref());
         match self.credentials {
@@ -386,7 +395,7 @@ mod tests {
         .to_string();
         for expected in [
             "account data: account id \"1\" is not twelve digits",
-            "account data: quota_share 2 is not above 0",
+            "account data: quota_share 2 is not from 0.01 to 1",
             "account data: region \"EU\" is not a region",
             "account data: stands twice",
             "account data: role_arn \"arn:aws:iam::222222222222:user/x\" is not a role's ARN",
@@ -402,9 +411,10 @@ mod tests {
 
     #[test]
     fn refuses_an_unknown_key_by_name() {
-        let error =
-            Accounts::parse("[[account]]\nname = \"data\"\nregoin = \"eu-west-1\"\n").expect_err("typo");
-        assert!(error.to_string().contains("regoin"), "{error}");
+        let text = "[[account]]\nname = \"data\"\nsecret_access_key = \"canary\"\n";
+        let error = Accounts::parse(text).expect_err("no such key").to_string();
+        assert!(error.contains("line 3: unknown field `secret_access_key`"), "{error}");
+        assert!(!error.contains("canary"), "a secret that does not belong there is not shown: {error}");
     }
 
     #[test]

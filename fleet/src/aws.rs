@@ -14,6 +14,8 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_types::{origin::Origin, region::Region};
 
+use crate::{AwsError, ErrorKind};
+
 /// The longest that `ReceiveMessage` waits, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
 pub const LONG_POLL_SECONDS: i32 = 20;
@@ -90,6 +92,39 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     )
 }
 
+/// An S3 client of the region that a bucket lies in, as `HeadBucket` tells it in whatever it answers: a
+/// redirect and a refusal name the region too.
+pub async fn s3_of_bucket(config: &SdkConfig, bucket: &str) -> aws_sdk_s3::Client {
+    let client = s3(config);
+    let told = match client.head_bucket().bucket(bucket).send().await {
+        Ok(head) => head.bucket_region,
+        Err(error) => {
+            let header = error.raw_response().and_then(|raw| raw.headers().get("x-amz-bucket-region"));
+            header.map(str::to_owned)
+        }
+    };
+    match told {
+        Some(told) if told != region(config) => s3(&with_region(config, &told)),
+        _ => client,
+    }
+}
+
+/// Reads an object whole.
+pub async fn read_object(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
+    const OPERATION: &str = "s3:GetObject";
+    let object = client.get_object().bucket(bucket).key(key).send().await;
+    let object = object.map_err(|error| AwsError::new(OPERATION, error))?;
+    match object.body.collect().await {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(error) => Err(AwsError {
+            operation: OPERATION,
+            code: "BrokenAnswer".into(),
+            message: error.to_string(),
+            kind: ErrorKind::Transient,
+        }),
+    }
+}
+
 /// An SQS client for the queue at `url`, in the region that the URL names, patient enough for a
 /// long poll.
 #[must_use]
@@ -130,17 +165,21 @@ pub fn is_region(text: &str) -> bool {
         && text.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
-/// The region in a queue's URL, in each form that SQS has had:
-/// `https://sqs.REGION.amazonaws.com/…`, `https://REGION.queue.amazonaws.com/…` and
-/// `https://queue.amazonaws.com/…`, which is the oldest region.
+/// The region in a queue's URL, in each form that SQS has: `sqs.REGION.amazonaws.com`, the same with
+/// `sqs-fips`, in a VPC endpoint's name or with another partition's suffix, `REGION.queue.amazonaws.com`,
+/// and `queue.amazonaws.com`, which is the oldest region.
+/// Source: <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
 fn queue_region(url: &str) -> Option<&str> {
     let host = url.split_once("://")?.1.split(['/', ':']).next()?;
-    let name = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-    if name == "queue" {
+    if host == "queue.amazonaws.com" {
         return Some(DEFAULT_REGION);
     }
-    let region = name.strip_prefix("sqs.").or_else(|| name.strip_suffix(".queue"))?;
-    is_region(region).then_some(region)
+    let labels: Vec<&str> = host.split('.').collect();
+    let neighbours = labels.windows(2).find_map(|pair| match pair {
+        ["sqs" | "sqs-fips", region] | [region, "queue"] => Some(*region),
+        _ => None,
+    });
+    neighbours.filter(|region| is_region(region))
 }
 
 fn timeouts(read: Duration) -> TimeoutConfig {
@@ -167,7 +206,11 @@ mod tests {
             ("https://sqs.cn-north-1.amazonaws.com.cn/111111111111/jobs", Some("cn-north-1")),
             ("https://us-west-2.queue.amazonaws.com/111111111111/jobs", Some("us-west-2")),
             ("https://queue.amazonaws.com/111111111111/jobs", Some("us-east-1")),
+            ("https://sqs-fips.us-gov-west-1.amazonaws.com/111111111111/jobs", Some("us-gov-west-1")),
+            ("https://vpce-0a1-b2.sqs.eu-west-1.vpce.amazonaws.com/111111111111/jobs", Some("eu-west-1")),
+            ("https://sqs.eu-west-1.api.aws/111111111111/jobs", Some("eu-west-1")),
             ("http://127.0.0.1:4566/111111111111/jobs", None),
+            ("http://sqs.localhost:4566/111111111111/jobs", None),
             ("jobs", None),
         ] {
             assert_eq!(queue_region(url), region, "{url}");

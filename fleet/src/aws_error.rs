@@ -32,8 +32,6 @@ pub enum ErrorKind {
     NotFound,
     /// The object is another one than it was when it was read.
     PreconditionFailed,
-    /// The receipt of a message is no longer good: somebody else may have it.
-    LeaseLost,
     /// A passing cause: throttled, timed out, unreachable, or the service's own fault.
     Transient,
     /// Anything else; asking again would give it again.
@@ -66,6 +64,7 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "NotAuthorized",
             "Forbidden",
             "AllAccessDisabled",
+            "KMS.AccessDeniedException",
         ],
     ),
     (
@@ -76,6 +75,9 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "InvalidAccessKeyId",
             "UnrecognizedClientException",
             "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "RequestTimeTooSkewed",
+            "NotSignedUp",
             "IncompleteSignature",
             "InvalidToken",
             "MissingAuthenticationToken",
@@ -94,15 +96,6 @@ const CODES: &[(ErrorKind, &[&str])] = &[
         ],
     ),
     (ErrorKind::PreconditionFailed, &["PreconditionFailed", "ConditionalRequestConflict"]),
-    (
-        ErrorKind::LeaseLost,
-        &[
-            "ReceiptHandleIsInvalid",
-            "MessageNotInflight",
-            "AWS.SimpleQueueService.MessageNotInflight",
-            "InvalidParameterValue",
-        ],
-    ),
     (
         ErrorKind::Transient,
         &[
@@ -125,6 +118,7 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "RequestTimeout",
             "RequestTimeoutException",
             "KmsThrottled",
+            "KMS.ThrottlingException",
             "OverLimit",
         ],
     ),
@@ -161,10 +155,17 @@ impl AwsError {
                 }
             }
             SdkError::TimeoutError(_) => make("Timeout", "no answer in time", ErrorKind::Transient),
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                credentials_failure(operation, error)
-                    .unwrap_or_else(|| make("Unreachable", &told(error), ErrorKind::Transient))
-            }
+            SdkError::DispatchFailure(_) => credentials_failure(operation, error)
+                .unwrap_or_else(|| make("Unreachable", &told(error), ErrorKind::Transient)),
+            // The request could not even be made, which the configuration is to blame for. Its
+            // causes may show the request whole.
+            SdkError::ConstructionFailure(_) => credentials_failure(operation, error).unwrap_or_else(|| {
+                make(
+                    "InvalidRequest",
+                    "the request can't be made; look at the endpoint",
+                    ErrorKind::Permanent,
+                )
+            }),
             _ => make("BrokenAnswer", &told(error), ErrorKind::Transient),
         }
     }
@@ -232,10 +233,11 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
         return Some(AwsError::of("sts:AssumeRole", refused));
     }
     // A provider that can't be reached now, such as a container's, may be a moment later.
-    let unreachable = chain(failure)
-        .filter_map(|cause| cause.downcast_ref::<ConnectorError>())
-        .any(|cause| cause.is_io() || cause.is_timeout());
-    let (code, kind) = if unreachable || matches!(failure, CredentialsError::ProviderTimedOut(_)) {
+    let unreachable = chain(failure).any(|cause| {
+        cause.downcast_ref::<ConnectorError>().is_some_and(|cause| cause.is_io() || cause.is_timeout())
+            || matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
+    });
+    let (code, kind) = if unreachable {
         ("Unreachable", ErrorKind::Transient)
     } else {
         ("NoCredentials", ErrorKind::NoCredentials)

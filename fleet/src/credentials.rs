@@ -194,7 +194,16 @@ impl BaseSource {
             Self::Keys(keys) => return SharedCredentialsProvider::new(keys.credentials()),
             Self::Profile { name, shared_credentials_file } => {
                 // A profile may itself name a role, so that it has to be told where STS is asked.
-                let reach = ProviderConfig::without_region().with_region(config.region().cloned());
+                let mut reach = ProviderConfig::without_region().with_region(config.region().cloned());
+                if let Some(client) = config.http_client() {
+                    reach = reach.with_http_client(client);
+                }
+                if let Some(retries) = config.retry_config() {
+                    reach = reach.with_retry_config(retries.clone());
+                }
+                if let Some(timeouts) = config.timeout_config() {
+                    reach = reach.with_timeout_config(timeouts.clone());
+                }
                 let mut profile =
                     ProfileFileCredentialsProvider::builder().configure(&reach).profile_name(name);
                 if let Some(file) = shared_credentials_file {

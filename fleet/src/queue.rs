@@ -116,6 +116,20 @@ pub enum QueueError {
     },
 }
 
+impl From<QueueError> for AwsError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Call { source, .. } => source,
+            QueueError::Attribute { .. } => Self {
+                operation: "sqs:GetQueueAttributes",
+                code: "MissingAttribute".into(),
+                message: error.to_string(),
+                kind: crate::ErrorKind::Permanent,
+            },
+        }
+    }
+}
+
 /// How often a message was received, this time included.
 #[must_use]
 pub fn receive_count(message: &Message) -> u32 {

@@ -109,6 +109,12 @@ impl ReportMetadata {
         headers
     }
 
+    /// The same report, written for another run.
+    #[must_use]
+    pub fn for_run(&self, run_id: &RunId) -> Self {
+        Self { run_id: run_id.clone(), ..self.clone() }
+    }
+
     /// Reads the metadata of an object; none where the object is no report of ours.
     #[must_use]
     pub fn from_headers(headers: &HashMap<String, String>) -> Option<Self> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use aws_config::SdkConfig;
-use aws_sdk_s3::{Client, error::SdkError};
+use aws_sdk_s3::Client;
 
 use crate::{AwsError, ErrorKind, aws};
 
@@ -16,38 +16,21 @@ pub struct ReportBucket {
 }
 
 impl ReportBucket {
-    /// Finds the bucket and the region that it lies in, which need not be the process's own.
+    /// Finds the bucket, in whichever region it lies, and shows that it may be listed.
     pub async fn open(config: &SdkConfig, name: &str) -> anyhow::Result<Self> {
-        let client = aws::s3(config);
-        let Err(error) = client.head_bucket().bucket(name).send().await else {
-            return Ok(Self { client, name: name.to_owned() });
-        };
-        let region = error
-            .raw_response()
-            .and_then(|response| response.headers().get("x-amz-bucket-region"))
-            .filter(|region| *region != aws::region(config))
-            .map(str::to_owned);
-        let redirected = matches!(&error, SdkError::ServiceError(context)
-            if matches!(context.raw().status().as_u16(), 301 | 307 | 400));
-        if let (true, Some(region)) = (redirected, region) {
-            let client = aws::s3(&aws::with_region(config, &region));
-            return match client.head_bucket().bucket(name).send().await {
-                Ok(_) => Ok(Self { client, name: name.to_owned() }),
-                Err(error) => Err(refused(name, AwsError::new("s3:ListBucket", error))),
-            };
+        let client = aws::s3_of_bucket(config, name).await;
+        match client.head_bucket().bucket(name).send().await {
+            Ok(_) => Ok(Self { client, name: name.to_owned() }),
+            Err(error) => Err(refused(name, AwsError::new("s3:ListBucket", error))),
         }
-        Err(refused(name, AwsError::new("s3:ListBucket", error)))
     }
 
     /// Reads an object whole; none where there is no such key.
     pub async fn read(&self, key: &str) -> anyhow::Result<Option<Vec<u8>>> {
-        let what = || format!("could not read s3://{}/{key}", self.name);
-        match self.client.get_object().bucket(&self.name).key(key).send().await {
-            Ok(object) => Ok(Some(object.body.collect().await.with_context(what)?.to_vec())),
-            Err(error) => match AwsError::new("s3:GetObject", error) {
-                error if error.kind == ErrorKind::NotFound => Ok(None),
-                error => Err(error).with_context(what),
-            },
+        match aws::read_object(&self.client, &self.name, key).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("could not read s3://{}/{key}", self.name)),
         }
     }
 }
@@ -55,6 +38,9 @@ impl ReportBucket {
 fn refused(name: &str, error: AwsError) -> anyhow::Error {
     let mend = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
+        ErrorKind::NoCredentials | ErrorKind::Identity | ErrorKind::Expired => {
+            "these credentials are refused"
+        }
         ErrorKind::Denied => "this role needs s3:ListBucket, s3:GetObject and s3:PutObject on it",
         _ => "it could not be reached",
     };

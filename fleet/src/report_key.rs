@@ -183,6 +183,9 @@ impl KeyTemplate {
                 }
             }
         }
+        if key.starts_with(MANIFEST_PREFIX) {
+            return Err(self.unusable("it gives a key under 'runs/', which holds the manifests of the runs"));
+        }
         if key.len() > MAX_KEY_BYTES {
             return Err(self.unusable("it gives a key of more than 1,024 bytes"));
         }
@@ -276,6 +279,14 @@ mod tests {
     fn the_default_is_hive_style() {
         let key = KeyTemplate::default().key(&job("data"), None).expect("a key");
         assert_eq!(key, "s3_daily_storage/report_date=2026-11-01/account_name=data/report.csv");
+    }
+
+    #[test]
+    fn no_report_lies_among_the_manifests() {
+        let template: KeyTemplate = "{account}/{run_id}.json".parse().expect("valid");
+        assert!(template.key(&job("data"), None).is_ok());
+        let error = template.key(&job("runs"), None).expect_err("its own manifest");
+        assert!(error.to_string().contains("manifests"), "{error}");
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl RunId {
         }
     }
 
+    /// Whether the producer made it, so that it has a place in time.
+    #[must_use]
+    pub fn is_generated(&self) -> bool {
+        self.time_ordered().is_some()
+    }
+
     fn time_ordered(&self) -> Option<Uuid> {
         Uuid::try_parse(&self.0).ok().filter(|id| id.get_version_num() == 7)
     }

@@ -36,10 +36,10 @@ pub fn init(format: Option<LogFormat>) {
     tracing_subscriber::registry().with(lines.with_filter(filter_fn(discreet))).with(wanted).init();
 }
 
-/// Below `info`, the libraries that carry credentials may print requests whole, headers and session
-/// tokens included. No setting of `RUST_LOG` brings that out.
+/// Below `warn`, the libraries that carry credentials may print access key ids, and requests whole, with
+/// the session token in a header. No setting of `RUST_LOG` brings that out.
 fn discreet(line: &Metadata<'_>) -> bool {
     const CARRIERS: [&str; 6] = ["aws_", "hyper", "h2", "rustls", "tower", "http"];
     let carrier = CARRIERS.iter().any(|prefix| line.target().starts_with(prefix));
-    !carrier || *line.level() <= Level::INFO
+    !carrier || *line.level() <= Level::WARN
 }

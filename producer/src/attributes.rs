@@ -17,6 +17,10 @@ const KNOWN_KEYS: [(&str, &str); 4] = [
 /// The key that the producer itself sets in every job.
 const RESERVED: &str = "run_id";
 
+/// How deep an attribute may be nested: serde reads 127 levels, and the manifest holds the request,
+/// which holds the attribute.
+const MAX_DEPTH: usize = 125;
+
 /// How close to a known key a name is taken for a slip.
 const SLIP: usize = 2;
 
@@ -54,6 +58,12 @@ pub(crate) fn merge(
     let mut merged = text;
     merged.extend(meant);
     for (name, value) in &merged {
+        let depth = depth(value);
+        if depth > MAX_DEPTH {
+            faults.push(format!(
+                "attribute {name:?} is nested {depth} deep, and at most {MAX_DEPTH} are taken; make it flatter"
+            ));
+        }
         if let Some(number) = lossy_number(value) {
             faults.push(format!(
                 "attribute {name:?}: {number} has more digits than a number keeps; write it as a string"
@@ -95,8 +105,8 @@ fn reserved() -> String {
     format!("attribute {RESERVED} is reserved, since the producer names the run; leave it out")
 }
 
-/// The key that a name is within two edits of, the nearest where there are two. Capitals make no difference: `Account_Names` is no
-/// less a slip.
+/// The key that a name is within two edits of, the nearest where there are two. Capitals make no
+/// difference: `Account_Names` is no less a slip.
 fn slip_of(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     KNOWN_KEYS
@@ -119,6 +129,15 @@ fn as_flag(name: &str, value: &Value) -> String {
         format!("--attribute '{flag}'")
     } else {
         format!("--attribute, which sets it to {} too", kind(value))
+    }
+}
+
+/// How deep lists and objects lie in each other; 0 for a value that is neither.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
@@ -209,6 +228,24 @@ mod tests {
         }
         let faults = merged(&json!({}), &["a=1", "a=2"]).expect_err("twice");
         assert_eq!(faults, ["--attribute \"a\" stands twice; leave one out"]);
+    }
+
+    #[test]
+    fn an_attribute_is_no_deeper_than_a_manifest_can_hold() {
+        let flag = |depth: usize| format!("x:={}{}", "[".repeat(depth), "]".repeat(depth));
+        let faults = merged(&json!({}), &[&flag(MAX_DEPTH + 1)]).expect_err("too deep");
+        assert_eq!(
+            faults,
+            ["attribute \"x\" is nested 126 deep, and at most 125 are taken; make it flatter"]
+        );
+        let deepest = merged(&json!({}), &[&flag(MAX_DEPTH)]).expect("valid");
+        let mut manifest = crate::status::tests::manifest(&fleet::RunId::generate(), &["data"]);
+        manifest.request = deepest.as_object().cloned().expect("an object");
+        let stored = serde_json::to_vec(&manifest).expect("JSON");
+        assert_eq!(
+            serde_json::from_slice::<fleet::manifest::Manifest>(&stored).expect("read back"),
+            manifest
+        );
     }
 
     #[test]

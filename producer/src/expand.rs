@@ -85,11 +85,25 @@ fn name(job: &Job) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use fleet::datasets;
     use serde_json::Map;
 
     use super::*;
+
+    /// The job of that account on that day.
+    pub(crate) fn planned(account: &str, date: &str) -> PlannedJob {
+        PlannedJob {
+            job: Job {
+                account_name: account.parse().expect("a name"),
+                date: date.parse().expect("a date"),
+                dataset: datasets::DEFAULT,
+                run_id: RunId::generate(),
+                attributes: Map::new(),
+            },
+            report_key: format!("{date}/{account}.csv"),
+        }
+    }
 
     fn request(accounts: &[&str]) -> Request {
         Request {

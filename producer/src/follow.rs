@@ -1,4 +1,4 @@
-//! Follows a run: reads the queue, looks at the reports that are not there yet, and says how the
+//! Follows a run: reads the queue, looks at the reports that are not complete yet, and says how the
 //! run stands, once or until all is decided.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::{
     progress::Progress,
     reports::{self, Standing},
-    status::RunStatus,
+    status::{RunStatus, State},
 };
 
 /// How far apart the two readings are after which a queue is taken to be empty. A count that one of
@@ -59,7 +59,7 @@ impl<'a> Follower<'a> {
             manifest,
             bucket,
             queue,
-            standings: vec![Standing::Absent; manifest.jobs.len()],
+            standings: vec![Standing::Unknown; manifest.jobs.len()],
             drain: Drain { trusted_from, empty_since: None },
         }
     }
@@ -100,6 +100,7 @@ impl<'a> Follower<'a> {
                 biased;
                 () = &mut stopped => return Ok((latest, Ended::Stopped)),
                 looked = self.look() => looked,
+                () = &mut late => return Ok((latest, Ended::TimedOut)),
             };
             match looked {
                 Ok(status) => latest = status,
@@ -126,17 +127,18 @@ impl<'a> Follower<'a> {
     /// its report by then.
     async fn look(&mut self) -> anyhow::Result<RunStatus> {
         let drained = self.drain.read(self.queue.counts().await?, Instant::now());
-        let undecided: Vec<usize> = RunStatus::of(self.manifest, &self.standings, false)
+        // A partial report too is looked at again: a complete one may have replaced it.
+        let open: Vec<usize> = RunStatus::of(self.manifest, &self.standings, false)
             .accounts
             .iter()
             .enumerate()
-            .filter(|(_, account)| account.report.is_none())
+            .filter(|(_, account)| account.state != State::Complete)
             .map(|(index, _)| index)
             .collect();
         let keys: Vec<&str> =
-            undecided.iter().map(|&index| self.manifest.jobs[index].report_key.as_str()).collect();
+            open.iter().map(|&index| self.manifest.jobs[index].report_key.as_str()).collect();
         let found = reports::look(self.bucket, &keys).await?;
-        for (index, standing) in undecided.into_iter().zip(found) {
+        for (index, standing) in open.into_iter().zip(found) {
             self.standings[index] = standing;
         }
         Ok(RunStatus::of(self.manifest, &self.standings, drained))

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use fleet::report_bucket::ReportBucket;
+use fleet::{RunId, manifest::Manifest, report_bucket::ReportBucket};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) async fn newest_reports(
     jobs: &[PlannedJob],
 ) -> anyhow::Result<Vec<Option<Report>>> {
     let runs = manifests::newest(bucket, RUNS).await?;
-    let manifests: Vec<_> = stream::iter(runs.iter().map(|run_id| manifests::read(bucket, run_id)))
+    let manifests: Vec<_> = stream::iter(runs.iter().map(|run_id| readable(bucket, run_id)))
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
@@ -71,6 +71,18 @@ pub(crate) async fn newest_reports(
     Ok(found)
 }
 
+/// A run's manifest; none where it is none that this version reads, which must not stand in the way
+/// of every later run.
+async fn readable(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Option<Manifest>> {
+    match manifests::read(bucket, run_id).await {
+        Err(error) if error.is::<serde_json::Error>() => {
+            tracing::warn!("{error:#}; its reports are left out of the prices");
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
 /// Whether a report is about the job's account and dataset: a template without the dataset puts
 /// another one's under the same key.
 fn is_of(report: &Report, planned: &PlannedJob) -> bool {
@@ -90,24 +102,12 @@ mod tests {
         types::Object,
     };
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
-    use fleet::{Job, RunId, datasets, manifest::Manifest};
-    use serde_json::Map;
 
     use super::*;
-    use crate::status::tests::{complete, manifest};
-
-    fn planned(account: &str) -> PlannedJob {
-        PlannedJob {
-            job: Job {
-                account_name: account.parse().expect("a name"),
-                date: "2026-12-01".parse().expect("a date"),
-                dataset: datasets::DEFAULT,
-                run_id: RunId::generate(),
-                attributes: Map::new(),
-            },
-            report_key: format!("december/{account}.csv"),
-        }
-    }
+    use crate::{
+        expand::tests::planned,
+        status::tests::{complete, manifest},
+    };
 
     #[tokio::test]
     async fn the_newest_run_with_a_report_is_taken_for_each_account() {
@@ -122,15 +122,16 @@ mod tests {
                 manifest
             })
             .collect();
-        let keys: Vec<String> = [&older, &newer].into_iter().map(Manifest::key).collect();
+        // The newest manifest is none that this version reads.
+        let keys: Vec<String> = [&older, &newer, &RunId::generate()].into_iter().map(Manifest::key).collect();
         let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_output(move || {
             let objects = keys.iter().map(|key| Object::builder().key(key).build());
             ListObjectsV2Output::builder().set_contents(Some(objects.collect())).build()
         });
         let get = mock!(aws_sdk_s3::Client::get_object).then_compute_output(move |input: &GetObjectInput| {
             let wanted = |manifest: &&Manifest| Some(Manifest::key(&manifest.run_id).as_str()) == input.key();
-            let manifest = manifests.iter().find(wanted).expect("a run");
-            let body = serde_json::to_vec(manifest).expect("JSON");
+            let manifest = manifests.iter().find(wanted);
+            let body = manifest.map_or(b"{}".to_vec(), |known| serde_json::to_vec(known).expect("JSON"));
             GetObjectOutput::builder().body(ByteStream::from(body)).build()
         });
         // Account a has both reports, b the older one alone, c none.
@@ -154,7 +155,7 @@ mod tests {
             ),
             name: "reports".into(),
         };
-        let jobs = [planned("a"), planned("b"), planned("c")];
+        let jobs = ["a", "b", "c"].map(|account| planned(account, "2026-12-01"));
         let found = newest_reports(&bucket, &jobs).await.expect("looked");
         let rows: Vec<_> =
             found.iter().map(|report| report.as_ref().map(|report| report.metadata.rows)).collect();

@@ -1,7 +1,7 @@
 //! Progress: a bar on a terminal, a log line now and then elsewhere.
 
 use std::{
-    sync::Mutex,
+    cell::Cell,
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ const LINE_AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    last_line: Mutex<Option<(Counts, Instant)>>,
+    last_line: Cell<Option<(Counts, Instant)>>,
 }
 
 impl Progress {
@@ -31,7 +31,7 @@ impl Progress {
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, last_line: Mutex::new(None) }
+        Self { bar, last_line: Cell::new(None) }
     }
 
     /// More jobs are done with.
@@ -49,13 +49,11 @@ impl Progress {
     }
 
     fn is_time_for_a_line(&self, counts: Counts) -> bool {
-        let Ok(mut last) = self.last_line.lock() else {
-            return false;
-        };
+        let last = self.last_line.get();
         if last.is_some_and(|(told, at)| told == counts && at.elapsed() < LINE_AT_LEAST_EVERY) {
             return false;
         }
-        *last = Some((counts, Instant::now()));
+        self.last_line.set(Some((counts, Instant::now())));
         true
     }
 }

@@ -98,11 +98,13 @@ pub(crate) async fn publish(
 
 /// Sends one batch. Fails where a call failed; `unsent` then says so of every entry in doubt.
 async fn send(queue: &Queue, jobs: &[&Job], unsent: &mut [Option<String>]) -> Result<(), AwsError> {
-    // While the call is under way, or when it is interrupted, nobody knows.
-    unsent.fill(Some("perhaps sent".to_owned()));
     let mut left: Vec<usize> = (0..jobs.len()).collect();
     let mut pauses = AGAIN.build();
     loop {
+        for &index in &left {
+            // While the call is under way, or when it is interrupted, nobody knows.
+            unsent[index] = Some("perhaps sent".to_owned());
+        }
         let entries = left.iter().map(|&index| entry(index, jobs[index])).collect();
         let answer =
             queue.client.send_message_batch().queue_url(&queue.url).set_entries(Some(entries)).send().await;

@@ -11,6 +11,8 @@ const CONCURRENCY: usize = 32;
 /// What stands under a report's key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Standing {
+    /// Nobody has looked yet.
+    Unknown,
     /// Nothing.
     Absent,
     /// An object that no worker wrote.
@@ -33,7 +35,7 @@ impl Standing {
     pub(crate) fn report(&self) -> Option<&Report> {
         match self {
             Self::Report(report) => Some(report),
-            Self::Absent | Self::Foreign => None,
+            Self::Unknown | Self::Absent | Self::Foreign => None,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading it is pure and tells every fault at once, before anything is sent.
 
-use std::{collections::HashSet, fmt::Write};
+use std::{collections::HashSet, fmt};
 
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -10,7 +10,9 @@ use fleet::{
     accounts::colliding_variables,
     datasets,
     job::{MAX_BYTES, kind},
+    output::count,
 };
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::attributes;
@@ -35,6 +37,13 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// What stands there.
     pub(crate) text: String,
+}
+
+impl Source {
+    /// The text without the byte order mark that editors on Windows put first.
+    fn json(&self) -> &str {
+        self.text.trim_start_matches('\u{feff}')
+    }
 }
 
 /// What the command line says of a request; each overrides the request's text.
@@ -77,7 +86,7 @@ impl Request {
             Ok(object) => object.unwrap_or_default(),
             Err(fault) => return Err(InvalidRequest(vec![fault])),
         };
-        let mut faults = Vec::new();
+        let mut faults: Vec<String> = source.and_then(repeated_key).into_iter().collect();
         let accounts = accounts(&mut object, &flags.account_names, around, &mut faults);
         let date = date(&mut object, flags.date.as_deref(), around.now, &mut faults);
         let datasets = datasets(&mut object, &flags.datasets, &mut faults);
@@ -127,15 +136,13 @@ impl Request {
             .map(|job| (job.body().len(), job.account_name))
             .filter(|(size, _)| *size > MAX_BYTES);
         let (size, account) = sizes.next()?;
-        let mut fault = format!(
-            "account {account}: its job has {size} bytes, and at most {MAX_BYTES} are taken; make the attributes smaller"
-        );
-        let others = sizes.count();
-        if others > 0 {
-            // Cannot fail: writing to a String does not.
-            let _ = write!(fault, " ({others} more jobs are too large)");
-        }
-        Some(fault)
+        let others = match sizes.count() {
+            0 => String::new(),
+            others => format!(" (and {})", count(others, "more job")),
+        };
+        Some(format!(
+            "account {account}: its job has {size} bytes, and at most {MAX_BYTES} are taken; make the attributes smaller{others}"
+        ))
     }
 }
 
@@ -147,7 +154,7 @@ pub(crate) fn has_attributes(request: &Map<String, Value>) -> bool {
 /// The object that a request's text is.
 fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
     let name = &source.name;
-    match serde_json::from_str(&source.text) {
+    match serde_json::from_str(source.json()) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(format!(
             "{name} is {}, not a JSON object such as {{\"account_name\":\"data\"}}",
@@ -162,6 +169,31 @@ fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
             Err(format!("{name} is not JSON: {error}; write an object such as {{\"account_name\":\"data\"}}"))
         }
     }
+}
+
+/// The fault of an object in which a key stands twice: of two, a reader of JSON silently keeps the
+/// last, and the accounts of the first would go missing unseen.
+fn repeated_key(source: &Source) -> Option<String> {
+    struct Repeated;
+    impl<'de> Visitor<'de> for Repeated {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let (mut seen, mut repeated) = (HashSet::new(), None);
+            while let Some((key, IgnoredAny)) = members.next_entry::<String, _>()? {
+                if !seen.insert(key.clone()) {
+                    repeated.get_or_insert(key);
+                }
+            }
+            Ok(repeated)
+        }
+    }
+    let key = serde_json::Deserializer::from_str(source.json()).deserialize_map(Repeated).ok()??;
+    Some(format!("{} has the key {key:?} twice; leave one out", source.name))
 }
 
 fn accounts(

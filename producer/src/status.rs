@@ -180,6 +180,7 @@ impl AccountStatus {
         let state = match own.map(|report| report.status) {
             Some(ReportStatus::Complete) => State::Complete,
             Some(ReportStatus::Partial) => State::Partial,
+            None if *standing == Standing::Unknown => State::InProgress,
             // Where no job was sent, there is nothing to wait for.
             None if drained || already => State::Missing,
             None => State::InProgress,
@@ -241,7 +242,7 @@ fn what_is_missing(report: &ReportMetadata) -> String {
 fn why_missing(standing: &Standing, already_complete: bool) -> String {
     match standing {
         _ if already_complete => "its report was complete when the run began, and is gone".into(),
-        Standing::Absent => "no report, and no job left on the queue".into(),
+        Standing::Absent | Standing::Unknown => "no report, and no job left on the queue".into(),
         Standing::Foreign => "the object under its key is no report of the fleet".into(),
         Standing::Report(report) => format!(
             "no job left on the queue; the report that stands is of {} and run {}",

@@ -87,13 +87,22 @@ fn an_ill_formed_flag_says_how_to_write_it() {
         "{acount} is not known; use {dataset} {date}",
     );
     refused(&configured(&["run", "--wait", "--wait-timeout", "soon"], ""), "expected number at 0");
-    refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait");
+    refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait-timeout does nothing without --wait");
     refused(&configured(&["status", "a/b"], ""), "run id \"a/b\" is not well-formed");
     refused(&configured(&["run", "--only-incompleet"], ""), "--only-incomplete");
     refused(
         &producer(&["run"], &[("FLEET_DRY_RUN", "perhaps")], ""),
         "invalid value 'perhaps' for '--dry-run'",
     );
+}
+
+#[test]
+fn a_time_to_wait_may_be_set_for_all_runs() {
+    let variables =
+        [("FLEET_QUEUE_URL", QUEUE), ("FLEET_REPORT_BUCKET", "reports"), ("FLEET_WAIT_TIMEOUT", "30m")];
+    let output = producer(&["run", "--account-name", "data", "--date", "2999-01-01"], &variables, "");
+    refused(&output, "date 2999-01-01 is not over yet in UTC");
+    assert!(!stderr(&output).contains("--wait"), "{}", stderr(&output));
 }
 
 #[test]

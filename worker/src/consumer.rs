@@ -20,7 +20,10 @@ use fleet::{
     job::{Envelope, JobError},
     queue,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -67,9 +70,26 @@ pub struct Tally {
     pub failed: u64,
 }
 
+/// What a poll brought.
+struct Polled {
+    messages: Vec<Message>,
+    /// Whether no message came, no job is in hand and the queue's counts are at 0.
+    nothing_left: bool,
+}
+
 impl Tally {
-    fn count(&mut self, done: bool) {
-        if done { self.done += 1 } else { self.failed += 1 }
+    fn count(&mut self, job: Result<bool, JoinError>) {
+        match job {
+            Ok(true) => self.done += 1,
+            Ok(false) => self.failed += 1,
+            Err(error) => {
+                tracing::error!(
+                    reason = "panic",
+                    "a job ended in a fault of the worker and stays on the queue: {error}"
+                );
+                self.failed += 1;
+            }
+        }
     }
 }
 
@@ -88,7 +108,7 @@ impl Consumer {
             tracing::info!(jobs = jobs.len(), "no longer polling; finishing what is in hand");
         }
         while let Some(job) = jobs.join_next().await {
-            tally.count(job.is_ok_and(|done| done));
+            tally.count(job);
         }
         polled.map(|()| tally)
     }
@@ -102,52 +122,44 @@ impl Consumer {
         let mut empty_readings = 0;
         let mut failing: Option<(Instant, backon::ExponentialBackoff)> = None;
         loop {
-            let free = self.concurrency - jobs.len();
+            let free = self.concurrency.saturating_sub(jobs.len());
             if free == 0 {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    Some(job) = jobs.join_next() => tally.count(job.is_ok_and(|done| done)),
+                    Some(job) = jobs.join_next() => tally.count(job),
                 }
                 continue;
             }
-            let received_at = Instant::now();
+            let polled_at = Instant::now();
             // A poll that is given up may have been given a message just now, which then comes
             // back when its visibility ends. Waiting up to 20 s for that would cost every
             // deployment more.
-            let received = tokio::select! {
+            let polled = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                received = self.receive(free.min(MESSAGES_A_RECEIVE)) => received,
+                polled = self.poll_once(free, jobs, tally) => polled,
             };
-            while let Some(job) = jobs.try_join_next() {
-                tally.count(job.is_ok_and(|done| done));
-            }
-            match received {
-                Ok(messages) => {
+            match polled {
+                Ok(polled) => {
                     failing = None;
-                    empty_readings = if messages.is_empty() { empty_readings } else { 0 };
-                    if messages.is_empty() && self.exit_when_empty && jobs.is_empty() {
-                        let counts = queue::attributes(&self.client, &self.queue_url).await?.counts;
-                        empty_readings = if counts.is_empty() { empty_readings + 1 } else { 0 };
-                        if empty_readings == 2 {
-                            tracing::info!("the queue is empty; leaving");
-                            return Ok(());
-                        }
+                    empty_readings = if polled.nothing_left { empty_readings + 1 } else { 0 };
+                    if empty_readings == 2 {
+                        tracing::info!("the queue is empty; leaving");
+                        return Ok(());
                     }
-                    for message in messages {
-                        jobs.spawn(self.job(message, received_at));
+                    for message in polled.messages {
+                        jobs.spawn(self.job(message));
                     }
                 }
                 Err(error) if !error.is_transient() && error.kind != ErrorKind::Expired => {
-                    return Err(error)
-                        .with_context(|| format!("queue {}: can't be received from", self.queue_url));
+                    return Err(error).with_context(|| format!("queue {}: can't be polled", self.queue_url));
                 }
                 Err(error) => {
-                    let (since, pauses) = failing.get_or_insert_with(|| (received_at, pauses()));
+                    let (since, pauses) = failing.get_or_insert_with(|| (polled_at, pauses()));
                     if since.elapsed() > PATIENCE {
-                        bail!("queue {}: no receive has succeeded in five minutes: {error}", self.queue_url);
+                        bail!("queue {}: no poll has succeeded in five minutes: {error}", self.queue_url);
                     }
                     let pause = pauses.next().expect("cannot fail: the pauses have no end");
-                    tracing::warn!(error = %error, pause_s = pause.as_secs(), "could not receive; trying again");
+                    tracing::warn!(error = %error, pause_s = pause.as_secs(), "could not poll; trying again");
                     tokio::select! {
                         () = stop.cancelled() => return Ok(()),
                         () = tokio::time::sleep(pause) => {}
@@ -155,6 +167,25 @@ impl Consumer {
                 }
             }
         }
+    }
+
+    /// Receives for `free` slots and, where the worker leaves an empty queue, reads whether it is
+    /// empty.
+    async fn poll_once(
+        &self,
+        free: usize,
+        jobs: &mut JoinSet<bool>,
+        tally: &mut Tally,
+    ) -> Result<Polled, AwsError> {
+        let messages = self.receive(free.min(MESSAGES_A_RECEIVE)).await?;
+        while let Some(job) = jobs.try_join_next() {
+            tally.count(job);
+        }
+        let nothing_left = messages.is_empty()
+            && jobs.is_empty()
+            && self.exit_when_empty
+            && queue::attributes(&self.client, &self.queue_url).await?.counts.is_empty();
+        Ok(Polled { messages, nothing_left })
     }
 
     async fn receive(&self, most: usize) -> Result<Vec<Message>, AwsError> {
@@ -177,13 +208,13 @@ impl Consumer {
 
     /// Does the job of a message, and deletes the message if it is done. The future owns all that
     /// it needs. `true` where the job is done.
-    fn job(&self, message: Message, received_at: Instant) -> impl Future<Output = bool> + Send + use<> {
+    fn job(&self, message: Message) -> impl Future<Output = bool> + Send + use<> {
         let lease = Lease {
             client: self.client.clone(),
             queue_url: self.queue_url.clone(),
             receipt_handle: message.receipt_handle.clone().unwrap_or_default(),
             timeout: self.visibility_timeout,
-            received_at,
+            received_at: Instant::now(),
         };
         let reporter = self.reporter.clone();
         let span = tracing::info_span!(
@@ -198,13 +229,13 @@ impl Consumer {
             let worked = lease.while_held(Box::pin(work(&reporter, &message))).await;
             match worked.unwrap_or_else(|LeaseLost| Err(Failure::LeaseLost)) {
                 Ok(done) => {
-                    log(&done, received_at.elapsed());
+                    log(&done, lease.received_at.elapsed());
                     delete(&lease).await;
                     true
                 }
                 Err(failure) => {
+                    let reason = failure.reason();
                     let error = anyhow::Error::new(failure);
-                    let reason = error.downcast_ref().map_or("unknown", Failure::reason);
                     tracing::error!(reason, "the job failed and stays on the queue: {error:#}");
                     false
                 }
@@ -229,7 +260,7 @@ async fn work(reporter: &Reporter, message: &Message) -> Result<Done, Failure> {
 }
 
 fn log(done: &Done, took: Duration) {
-    let duration_ms = took.as_millis();
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match done {
         Done::Duplicate { key } => {
             tracing::info!(key, duration_ms, "the report stands already; nothing to do");

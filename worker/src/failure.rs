@@ -48,6 +48,9 @@ pub enum Failure {
     /// under the report's key.
     #[error("a later run's report stands at {0} and is kept")]
     Superseded(String),
+    /// Others wrote under the report's key, again and again.
+    #[error("the report could not be stored at {0}: others kept writing there")]
+    Contended(String),
     /// The worker's own part failed: the report bucket.
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
@@ -70,14 +73,12 @@ impl Failure {
                 ErrorKind::Identity | ErrorKind::NoCredentials => "no_credentials",
                 ErrorKind::Expired => "expired_credentials",
                 ErrorKind::Transient => "unavailable",
-                ErrorKind::NotFound
-                | ErrorKind::PreconditionFailed
-                | ErrorKind::LeaseLost
-                | ErrorKind::Permanent => "aws_error",
+                ErrorKind::NotFound | ErrorKind::PreconditionFailed | ErrorKind::Permanent => "aws_error",
             },
             Self::Key(_) => "bad_key_template",
             Self::Partial { .. } => "partial",
             Self::Superseded(_) => "superseded",
+            Self::Contended(_) => "contended",
             Self::ReportBucket(_) => "report_bucket",
             Self::LeaseLost => "lease_lost",
         }

@@ -7,7 +7,7 @@ use std::{future::Future, time::Duration};
 
 use aws_sdk_sqs::Client;
 use aws_smithy_types::timeout::TimeoutConfig;
-use fleet::{AwsError, ErrorKind};
+use fleet::AwsError;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// The pause between two tries of a renewal that failed for a passing cause.
@@ -24,7 +24,8 @@ pub struct Lease {
     pub receipt_handle: String,
     /// How long a renewal lasts.
     pub timeout: Duration,
-    /// When the receive was sent: the message is hidden from no later than this on.
+    /// When the message came. SQS hid it a little earlier, when it sent it off; the margin at the
+    /// lease's end covers the way.
     pub received_at: Instant,
 }
 
@@ -81,7 +82,7 @@ impl Lease {
                 .await;
             match renewed.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", error)) {
                 Ok(_) => return Ok(asked_at),
-                Err(error) if error.kind == ErrorKind::LeaseLost => {
+                Err(error) if LOST.contains(&error.code.as_str()) => {
                     tracing::warn!(error = %error, "the message is no longer ours");
                     return Err(LeaseLost);
                 }
@@ -93,6 +94,15 @@ impl Lease {
         }
     }
 }
+
+/// The codes by which SQS says that a receipt is no longer good: somebody else may have the message.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
+const LOST: [&str; 4] = [
+    "ReceiptHandleIsInvalid",
+    "MessageNotInflight",
+    "AWS.SimpleQueueService.MessageNotInflight",
+    "InvalidParameterValue",
+];
 
 /// How long before its end a lease counts as lost: clocks and networks take their time.
 fn margin(timeout: Duration) -> Duration {

@@ -2,7 +2,7 @@
 //!
 //! A job's way, in the order of the modules: [`consumer`] receives it, [`lease`] keeps it,
 //! [`session`] becomes its account, [`collect`] finds what there is and asks [`cloudwatch`] about
-//! it, [`report`] makes the report of it and [`sinks`] encode and store it. [`failure`] names why
+//! it, counted by [`usage`], [`report`] makes the report of it and [`sinks`] encode and store it. [`failure`] names why
 //! one is not done.
 //!
 //! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are plain
@@ -16,6 +16,7 @@ pub mod lease;
 pub mod report;
 pub mod session;
 pub mod sinks;
+pub mod usage;
 
 mod cli;
 mod commands;

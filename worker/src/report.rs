@@ -6,8 +6,7 @@ use std::fmt::Write;
 use aws_config::SdkConfig;
 use chrono::Utc;
 use fleet::{
-    Accounts, Job, KeyTemplate, ReportDate,
-    datasets::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC},
+    Account, Accounts, Job, KeyTemplate, ReportDate, aws,
     report::{ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
@@ -22,6 +21,7 @@ use crate::{
         csv,
         s3::{self, Candidate, Decision},
     },
+    usage::Usage,
 };
 
 /// Collects accounts. One for a process, so that all its jobs share the limits on an account.
@@ -77,11 +77,10 @@ pub enum Done {
 }
 
 impl Collector {
-    /// Becomes the account of a job.
-    pub async fn session(&self, job: &Job) -> Result<Session, Failure> {
+    /// What is known of the account of a job.
+    pub fn account(&self, job: &Job) -> Result<Account, Failure> {
         let account = self.accounts.get(&job.account_name);
-        let account = account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))?;
-        Session::open(account, &self.base).await
+        account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))
     }
 
     /// Collects the report of a job.
@@ -90,11 +89,16 @@ impl Collector {
         job.date.check(now).map_err(fleet::job::JobError::from)?;
         // Who we are and what there is are asked beside each other; nothing is paid for until both
         // are known.
-        let identity = session.identity();
-        let (identity, discovered) = tokio::try_join!(identity, collect::discover(session, job.dataset))?;
+        let (identity, discovered) =
+            tokio::join!(session.identity(), collect::discover(session, job.dataset));
+        // In this order: what may be done there matters only in the right account.
+        let (identity, discovered) = (identity?, discovered?);
         tracing::info!(arn = identity.arn, account_id = %identity.account_id, "acting in the account");
 
-        let regions: Vec<String> = self.regions.iter().chain(&session.account().regions).cloned().collect();
+        // Regions for all accounts mean those of the account's own partition: no other takes its keys.
+        let partition = aws::partition(session.home_region());
+        let everywhere = self.regions.iter().filter(|region| aws::partition(region) == partition);
+        let regions: Vec<String> = everywhere.chain(&session.account().regions).cloned().collect();
         let subject = Subject {
             dataset: job.dataset,
             window: Window::new(job.date, self.lookback_days),
@@ -103,21 +107,22 @@ impl Collector {
         };
         let collected =
             collect::collect(session, &identity.account_id, &self.limits, &subject, discovered).await?;
-        Ok(describe(job, &identity, session.calls(), &subject, collected))
+        Ok(describe(job, &identity, session.usage(), &subject, collected))
     }
 }
 
 impl Reporter {
     /// Does a job: its report stands when this returns.
     pub async fn perform(&self, job: &Job) -> Result<Done, Failure> {
-        let session = self.collector.session(job).await?;
-        let key = self.template.key(job, session.account().id.as_ref())?;
+        let account = self.collector.account(job)?;
+        let key = self.template.key(job, account.id.as_ref())?;
         let before = s3::standing(&self.bucket, &key).await?;
         match s3::decide(&before, Candidate::of(job)) {
             Decision::Duplicate => return Ok(Done::Duplicate { key }),
             Decision::Superseded => return Err(Failure::Superseded(key)),
             Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
         }
+        let session = Session::open(account, &self.collector.base).await?;
         let Report { metadata, body } = self.collector.report(job, &session).await?;
         if s3::store(&self.bucket, &key, before, &metadata, body).await? {
             Ok(Done::Stored { key, metadata: Box::new(metadata) })
@@ -131,11 +136,11 @@ impl Reporter {
 fn describe(
     job: &Job,
     identity: &Identity,
-    api_calls: u64,
+    usage: &Usage,
     subject: &Subject<'_>,
     collected: Collection,
 ) -> Report {
-    let Collection { rows, metrics_requested, list_calls, first_error } = collected;
+    let Collection { rows, first_error } = collected;
     let count = |test: &dyn Fn(&Status) -> bool| rows.iter().filter(|row| test(&row.status)).count() as u64;
     let body = csv::encode(
         &csv::Subject {
@@ -146,9 +151,6 @@ fn describe(
         },
         &rows,
     );
-    #[expect(clippy::cast_precision_loss, reason = "an estimate, of numbers far below 2^53")]
-    let estimated_cost_usd =
-        metrics_requested as f64 * DOLLARS_PER_METRIC + list_calls as f64 * DOLLARS_PER_CALL;
     let metadata = ReportMetadata {
         run_id: job.run_id.clone(),
         account_name: job.account_name.clone(),
@@ -162,9 +164,9 @@ fn describe(
         rows_error: count(&|status| matches!(status, Status::Error(_))),
         first_error,
         sha256: hex(&Sha256::digest(&body)),
-        api_calls,
-        metrics_requested,
-        estimated_cost_usd,
+        api_calls: usage.calls(),
+        metrics_requested: usage.metrics(),
+        estimated_cost_usd: usage.dollars(),
         attributes: Some(job.attributes.clone()),
     };
     Report { metadata, body }

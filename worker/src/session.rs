@@ -1,23 +1,10 @@
 //! Being an account: its credentials, its clients, and who AWS says we are.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef, dyn_dispatch_hint},
-        runtime_components::RuntimeComponents,
-    },
-};
-use aws_smithy_types::config_bag::ConfigBag;
 use fleet::{Account, AccountId, AwsError, ErrorKind, aws, credentials::CredentialSource};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, usage::Usage};
 
 /// How many retries an account may spend at once of a service in a region, in the SDK's tokens;
 /// one retry costs five.
@@ -28,7 +15,7 @@ const RETRY_CAPACITY: usize = 500;
 pub struct Session {
     account: Account,
     config: SdkConfig,
-    calls: CallCounter,
+    usage: Usage,
 }
 
 /// Who AWS says we are.
@@ -57,7 +44,7 @@ impl Session {
             config = aws::with_endpoint(&config, endpoint);
         }
         let provider = source.provider(&config).await;
-        Ok(Self { account, config: aws::of_account(&config, provider), calls: CallCounter::default() })
+        Ok(Self { account, config: aws::of_account(&config, provider), usage: Usage::default() })
     }
 
     /// The account.
@@ -66,10 +53,10 @@ impl Session {
         &self.account
     }
 
-    /// The calls made so far, retries included.
+    /// What was asked of AWS so far.
     #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.calls.0.load(Ordering::Relaxed)
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// The region where STS and `ListBuckets` are asked.
@@ -87,7 +74,7 @@ impl Session {
         let client = aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::config::Builder::from(&self.config)
                 .retry_partition(self.retry_partition("sts", self.home_region()))
-                .interceptor(self.calls.clone())
+                .interceptor(self.usage.call_counter())
                 .build(),
         );
         let answer = client.get_caller_identity().send().await;
@@ -116,7 +103,7 @@ impl Session {
             .config()
             .to_builder()
             .retry_partition(self.retry_partition("s3", self.home_region()))
-            .interceptor(self.calls.clone());
+            .interceptor(self.usage.call_counter());
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
@@ -125,7 +112,7 @@ impl Session {
     pub fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
         let config = aws_sdk_cloudwatch::config::Builder::from(&aws::with_region(&self.config, region))
             .retry_partition(self.retry_partition("cloudwatch", region))
-            .interceptor(self.calls.clone());
+            .interceptor(self.usage.call_counter());
         aws_sdk_cloudwatch::Client::from_conf(config.build())
     }
 
@@ -136,26 +123,5 @@ impl Session {
         RetryPartition::custom(format!("{service}-{}-{region}", self.account.name))
             .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(1.0).build())
             .build()
-    }
-}
-
-/// Counts every request that goes out, each try for itself.
-#[derive(Debug, Clone, Default)]
-struct CallCounter(Arc<AtomicU64>);
-
-#[dyn_dispatch_hint]
-impl Intercept for CallCounter {
-    fn name(&self) -> &'static str {
-        "CallCounter"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(())
     }
 }

@@ -81,12 +81,11 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_WAIT", value_parser = BoolishValueParser::new())]
     wait: bool,
 
-    /// How long to wait at most, such as 30m or 2h; the run goes on after that.
+    /// With --wait: how long at most, such as 30m or 2h; the run goes on after that.
     #[arg(
         long,
         env = "FLEET_WAIT_TIMEOUT",
         value_name = "DURATION",
-        requires = "wait",
         value_parser = humantime::parse_duration
     )]
     wait_timeout: Option<Duration>,
@@ -134,6 +133,14 @@ Examples:
 What to do next:
   producer status RUN_ID --watch   follows the run whose id is printed
 
+--format json, one object at the end:
+  run_id, date, sent, already_complete, and jobs: account_name, dataset, report_key and state,
+  which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
+  is what `producer status --format json` gives. With --dry-run: dry_run, already_complete,
+  estimated_cost_usd, at_least (some prices are not known), and jobs: account_name, dataset, date,
+  report_key, api_calls, metrics_requested, estimated_cost_usd (null where not known), scaled,
+  cost_usd_per_1000_resources.
+
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
 /// A request, expanded and checked.
@@ -146,6 +153,12 @@ struct Plan {
 impl RunArgs {
     /// Sends the request's jobs.
     pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
+        // The variable alone is a deployment's setting for the runs that wait.
+        if self.wait_timeout.is_some() && !self.wait && std::env::var_os("FLEET_WAIT_TIMEOUT").is_none() {
+            return Err(CommandError::Usage(anyhow!(
+                "--wait-timeout does nothing without --wait; add --wait"
+            )));
+        }
         let base = aws::base().await;
         // What can be refused without asking AWS is refused first.
         if self.dry_run {
@@ -187,7 +200,8 @@ impl RunArgs {
         if let Some(why) = published.explain(&jobs) {
             sent::tell(&manifest, &published, None, self.format)?;
             return Err(CommandError::Failed(anyhow!(
-                "{why}; `producer run --only-incomplete` with the same request sends what is left (run {})",
+                "{why}; once the workers are done with the others, `producer run --only-incomplete` with the same \
+                 request sends what is left (run {})",
                 plan.run_id
             )));
         }
@@ -195,9 +209,16 @@ impl RunArgs {
             sent::tell(&manifest, &published, None, self.format)?;
             return Ok(Outcome::Done);
         }
-        let status = self.follow(&manifest, &bucket, &queue, &published).await?;
-        sent::tell(&manifest, &published, Some(&status), self.format)?;
-        Ok(outcome_of(&status))
+        match self.follow(&manifest, &bucket, &queue, &published).await {
+            Ok(status) => {
+                sent::tell(&manifest, &published, Some(&status), self.format)?;
+                Ok(outcome_of(&status))
+            }
+            Err(error) => {
+                sent::tell(&manifest, &published, None, self.format)?;
+                Err(CommandError::Failed(error.context(format!("run {} goes on unwatched", plan.run_id))))
+            }
+        }
     }
 
     /// Reads and checks the request, and expands it.

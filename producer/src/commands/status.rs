@@ -1,5 +1,7 @@
 //! `producer status`: how a run stands.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
@@ -59,6 +61,12 @@ What to do next:
   partial   worker check --account-name NAME names the permission that is missing
   late      CloudWatch had not published the day; --only-incomplete two days later
 
+--format json, one object:
+  run_id, date, created_at, complete, counts (complete, late, partial, in_progress, missing), and
+  accounts: account_name, dataset, state (as in counts; never late), report_key, detail (what is
+  missing, or null) and, where a report of the run stands, rows, rows_late, rows_denied, rows_error,
+  api_calls, metrics_requested, estimated_cost_usd.
+
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is.";
 
 impl StatusArgs {
@@ -73,7 +81,15 @@ impl StatusArgs {
             watch(&manifest, &bucket, &queue).await?
         } else {
             let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
-            follower.once().await?
+            let status = follower.once().await?;
+            if status.counts.missing > 0 && still_lagging(&manifest) > Duration::ZERO {
+                tracing::warn!(
+                    run_id = %manifest.run_id,
+                    "the run began less than a minute ago, and SQS may not count yet what was sent; \
+                     look again before sending what is missing"
+                );
+            }
+            status
         };
         let outcome = outcome_of(&status);
         match self.format {
@@ -109,9 +125,7 @@ async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest,
 }
 
 async fn watch(manifest: &Manifest, bucket: &ReportBucket, queue: &Queue) -> anyhow::Result<RunStatus> {
-    let age = chrono::Utc::now() - manifest.created_at;
-    let still_lagging = COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default());
-    let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + still_lagging);
+    let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + still_lagging(manifest));
     let progress = Progress::begin("reports", manifest.jobs.len());
     let (status, ended) = follower.until_decided(None, &progress, super::interrupted()).await?;
     drop(progress);
@@ -119,6 +133,12 @@ async fn watch(manifest: &Manifest, bucket: &ReportBucket, queue: &Queue) -> any
         tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");
     }
     Ok(status)
+}
+
+/// How long SQS's counts may still leave out what the run sent.
+fn still_lagging(manifest: &Manifest) -> Duration {
+    let age = chrono::Utc::now() - manifest.created_at;
+    COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default())
 }
 
 /// What a run's standing means for the exit status.

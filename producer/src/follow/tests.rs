@@ -1,12 +1,22 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use aws_sdk_s3::operation::head_object::{HeadObjectInput, HeadObjectOutput};
-use aws_sdk_sqs::{operation::get_queue_attributes::GetQueueAttributesOutput, types::QueueAttributeName};
+use aws_sdk_s3::{
+    config::retry::RetryConfig,
+    operation::head_object::{HeadObjectInput, HeadObjectOutput},
+};
+use aws_sdk_sqs::{
+    config::{Credentials, SharedCredentialsProvider},
+    operation::get_queue_attributes::GetQueueAttributesOutput,
+    types::QueueAttributeName,
+};
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use fleet::RunId;
+use fleet::{RunId, aws, manifest::JobState, report::ReportStatus};
 
 use super::*;
 use crate::status::{
@@ -157,4 +167,85 @@ async fn waiting_ends_with_its_time_or_when_it_is_stopped() {
     let stopped = sleep(Duration::from_secs(7));
     let (_, ended) = follower.until_decided(timeout, &progress, stopped).await.expect("looked");
     assert_eq!(ended, Ended::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_has_looked_at_is_neither_missing_nor_decided() {
+    let run = RunId::generate();
+    let mut manifest = manifest(&run, &["a"]);
+    manifest.jobs[0].state = JobState::AlreadyComplete;
+    let headers = complete("a", &run).to_headers();
+    // The first look fails, once the SDK's own tries are spent.
+    let head = mock!(aws_sdk_s3::Client::head_object)
+        .sequence()
+        .http_status(503, None)
+        .output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build())
+        .build();
+    let once = |conf: aws_sdk_s3::config::Builder| conf.retry_config(RetryConfig::disabled());
+    let bucket = ReportBucket {
+        client: mock_client!(aws_sdk_s3, RuleMode::Sequential, [&head], once),
+        name: "reports".into(),
+    };
+    let (queue, _) = queue(|_| 0);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+    let progress = Progress::begin("waiting", 1);
+    let (status, ended) =
+        follower.until_decided(None, &progress, std::future::ready(())).await.expect("looked");
+    assert_eq!((status.accounts[0].state, ended), (State::InProgress, Ended::Stopped));
+    let (status, ended) =
+        follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
+    assert_eq!((status.complete, ended), (true, Ended::Decided));
+    assert_eq!(head.num_calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_report_is_looked_at_again() {
+    let (run, later) = (RunId::generate(), RunId::generate());
+    let manifest = manifest(&run, &["a", "b"]);
+    let mut partial = complete("a", &run);
+    partial.status = ReportStatus::Partial;
+    let (partial, whole) = (partial.to_headers(), complete("a", &later).to_headers());
+    let other = complete("b", &run).to_headers();
+    let looks = AtomicUsize::new(0);
+    let head = mock!(aws_sdk_s3::Client::head_object).then_compute_output(move |input: &HeadObjectInput| {
+        let headers = match (input.key(), looks.fetch_add(1, Ordering::SeqCst) < 2) {
+            (Some("a.csv"), true) => partial.clone(),
+            (Some("b.csv"), false) => other.clone(),
+            (Some("a.csv"), false) => whole.clone(),
+            // No report of ours.
+            _ => HashMap::new(),
+        };
+        HeadObjectOutput::builder().set_metadata(Some(headers)).build()
+    });
+    let bucket = ReportBucket {
+        client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&head]),
+        name: "reports".into(),
+    };
+    let (queue, _) = queue(|_| 1);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+    let progress = Progress::begin("waiting", 2);
+    let (status, _) = follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
+    assert!(status.complete, "{status:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_hangs_does_not_outlast_the_time_to_wait() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a"]);
+    let (bucket, _rules, _) = bucket(&run, &[]);
+    // Connections are taken and nothing is ever answered.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+    let config = aws::with_endpoint(&aws::base().await, &endpoint).to_builder().credentials_provider(
+        SharedCredentialsProvider::new(Credentials::new("111111111111", "any", None, None, "test")),
+    );
+    let url = format!("{endpoint}/111111111111/jobs");
+    let queue = Queue { client: aws::sqs(&config.build(), &url), url };
+    let begun = Instant::now();
+    let mut follower = Follower::new(&manifest, &bucket, &queue, begun);
+    let progress = Progress::begin("waiting", 1);
+    let timeout = Some(Duration::from_secs(2));
+    let (_, ended) =
+        follower.until_decided(timeout, &progress, std::future::pending()).await.expect("looked");
+    assert_eq!((ended, begun.elapsed().as_secs()), (Ended::TimedOut, 2));
 }

@@ -50,6 +50,7 @@ fn reads_every_key() {
         r#"{"account_name":["b","a"],"date":"2026-10-31","dataset":["s3_daily_storage"],"ticket":"OPS-7","n":1.5}"#
     );
     assert_eq!(names(&read(r#"{"account_name":"x"}"#).expect("valid")), ["x"]);
+    assert_eq!(names(&read("\u{feff}{\"account_name\":\"x\"}").expect("valid")), ["x"], "a byte order mark");
 }
 
 #[test]
@@ -96,6 +97,10 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
         ("null", "request.json is null, not a JSON object"),
         (&deep, "request.json is nested more than 127 deep, at line 1 column"),
         (&large, "account data: its job has 65668 bytes, and at most 65536 are taken"),
+        (
+            r#"{"account_name":"a","date":"2026-11-02","account_name":"b"}"#,
+            "request.json has the key \"account_name\" twice; leave one out",
+        ),
         (r#"{"date":"2026-11-31"}"#, "date \"2026-11-31\" is not a calendar day; write it as YYYY-MM-DD"),
         (r#"{"date":"2027-01-01"}"#, "date 2027-01-01 is not over yet in UTC"),
         (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
@@ -174,7 +179,7 @@ fn oversized_jobs_are_told_once() {
     let text = json!({"account_name": ["a", "b", "c"], "remark": "x".repeat(MAX_BYTES)}).to_string();
     let error = read(&text).expect_err("too large");
     assert!(error.contains("account a: its job has"), "{error}");
-    assert!(error.contains("(2 more jobs are too large)"), "{error}");
+    assert!(error.contains("make the attributes smaller (and 2 more jobs)"), "{error}");
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -95,6 +95,7 @@ fn what_was_complete_already_counts_whatever_its_run() {
         let stands = standing(complete("data", report));
         assert_eq!(of_one(&run, JobState::AlreadyComplete, &stands, false).0, State::Complete);
     }
+    assert_eq!(of_one(&run, JobState::AlreadyComplete, &Standing::Unknown, true).0, State::InProgress);
     let (state, detail) = of_one(&run, JobState::AlreadyComplete, &Standing::Absent, false);
     assert_eq!(state, State::Missing);
     assert_eq!(detail.expect("why"), "its report was complete when the run began, and is gone");

@@ -12,13 +12,22 @@ use super::{AccountStatus, RunStatus, State};
 /// The most accounts that are named in a command to copy.
 const MOST_NAMES: usize = 20;
 
+/// What stands for more of them: those of the first request do, since no complete one is sent again.
+const MANY: &str = "…";
+
 /// The whole text; the table has all accounts, or those alone that are to be mended.
 pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let mut text = String::new();
     let shown = |account: &&AccountStatus| !failed_only || account.state.is_failed();
-    let rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
+    let mut rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
     if !rows.is_empty() {
-        let header = ["ACCOUNT", "DATASET", "STATE", "ROWS", "LATE", "CALLS", "COST", "WHAT IS MISSING"];
+        let mut header = vec!["ACCOUNT", "DATASET", "STATE", "ROWS", "LATE", "CALLS", "COST"];
+        if rows.iter().any(|row| row.last().is_some_and(|missing| !missing.is_empty())) {
+            header.push("WHAT IS MISSING");
+        }
+        for row in &mut rows {
+            row.truncate(header.len());
+        }
         text = table(&header, &[3, 4, 5, 6], rows);
         text.push_str("\n\n");
     }
@@ -93,8 +102,14 @@ fn hints(status: &RunStatus) -> String {
         );
         text.push_str(&again(AccountStatus::is_late));
     }
-    if status.has_attributes && text.contains("--only-incomplete") {
-        text.push_str("\nThe attributes of the first request are to be given again.");
+    if text.contains("--only-incomplete") {
+        let left_out = match (text.contains(MANY), status.has_attributes) {
+            (false, false) => return text,
+            (true, false) => "accounts",
+            (false, true) => "attributes",
+            (true, true) => "accounts and attributes",
+        };
+        text.push_str(&format!("\nGive the {left_out} of the first request again."));
     }
     text
 }
@@ -113,11 +128,8 @@ fn account_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> Strin
     let mut names: Vec<&str> = accounts.map(|account| account.account_name.as_str()).collect();
     // An account's datasets stand beside each other.
     names.dedup();
-    if names.len() > MOST_NAMES {
-        names.truncate(MOST_NAMES);
-        names.push("…");
-    }
-    format!(" --account-name {}", names.join(","))
+    let names = if names.len() > MOST_NAMES { MANY.to_owned() } else { names.join(",") };
+    format!(" --account-name {names}")
 }
 
 /// The flag that names the datasets of these accounts, where it is needed.
@@ -182,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_to_copy_lacks_nothing_of_the_request() {
+    fn a_command_to_copy_says_what_it_lacks_of_the_request() {
         let run = RunId::generate();
         let names: Vec<String> = (0..21).map(|index| format!("a{index}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -191,8 +203,8 @@ mod tests {
         manifest.request.insert("ticket".into(), "OPS-7".into());
         let standings = vec![Standing::Absent; 21];
         let text = render(&RunStatus::of(&manifest, &standings, true), false);
-        assert!(text.contains(",a18,a19,… --dataset ec2,s3_daily_storage\n"), "{text}");
-        assert!(text.ends_with("The attributes of the first request are to be given again."), "{text}");
+        assert!(text.contains(" --account-name … --dataset ec2,s3_daily_storage\n"), "{text}");
+        assert!(text.ends_with("\nGive the accounts and attributes of the first request again."), "{text}");
     }
 
     #[test]
@@ -200,7 +212,7 @@ mod tests {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
         let standings = [standing(complete("data", &run))];
         insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false), false), @r"
-        ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST  WHAT IS MISSING
+        ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST
         data     s3_daily_storage  complete   200     0     14  $0.0580
 
         run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete

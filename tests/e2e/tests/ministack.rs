@@ -113,6 +113,7 @@ async fn reports_are_right_to_the_byte_on_an_aws_that_others_wrote() -> Result<(
             .env("AWS_ACCESS_KEY_ID", HOME)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
             .env("AWS_REGION", HOME_REGION)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("FLEET_QUEUE_URL", &queue_url)
             .env("FLEET_REPORT_BUCKET", REPORTS)
             .stdin(Stdio::null())

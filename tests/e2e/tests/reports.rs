@@ -249,3 +249,40 @@ async fn one_region_that_may_not_be_asked_costs_its_own_rows_only() -> Result<()
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn an_account_that_may_not_be_asked_at_all_has_no_report() -> Result<()> {
+    for action in ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"] {
+        for date in [recent(), old()] {
+            if action == "cloudwatch:ListMetrics" && date == old() {
+                continue; // It is not asked for then.
+            }
+            let mut fleet = Fleet::start().await?;
+            let account = fleet.account("data", "111111111111");
+            for region in ["eu-west-1", "us-east-1"] {
+                account.bucket(&format!("b-{region}"), region).size("StandardStorage", date, 7.0);
+            }
+            account.deny(action);
+            let day = date.to_string();
+            let ended =
+                finish(fleet.worker(&["collect", "--account-name", "data", "--date", &day])).await?.status(1);
+            assert!(ended.stderr.contains(&format!("{action}: ")), "{action} on {date}: {}", ended.stderr);
+            assert!(ended.stdout.is_empty(), "{action} on {date}: {}", ended.stdout);
+            let denied = fleet.aws.calls().account("111111111111").failed().count();
+            assert!(denied > 0, "{action} on {date}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn regions_for_all_accounts_are_those_of_their_partition() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", "eu-west-1").size("StandardStorage", recent(), 7.0);
+    fleet.variable("FLEET_REGIONS", "cn-north-1,us-west-2");
+    assert_eq!(cells(&collect(&fleet, "data", recent()).await?).len(), 1);
+    let asked = |region: &str| fleet.aws.calls().operation("ListMetrics").region(region).count();
+    assert_eq!((asked("eu-west-1"), asked("us-west-2"), asked("cn-north-1")), (2, 2, 0));
+    Ok(())
+}

@@ -23,6 +23,12 @@ fn small_accounts(fleet: &mut Fleet, count: usize) -> Vec<String> {
     arguments
 }
 
+fn terminate(process: &tokio::process::Child) -> Result<()> {
+    let id = process.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status()?.success());
+    Ok(())
+}
+
 fn borrowed(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
@@ -235,8 +241,7 @@ async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Resul
     let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(2)).on("GetMetricData"));
     let worker = fleet.worker(&["run", "--concurrency", "2"]).spawn()?;
     until("two jobs are in hand", || slow.fired() == 2).await?;
-    let id = worker.id().expect("it runs").to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status()?.success());
+    terminate(&worker)?;
     let ended = end(worker).await?.status(0);
     assert_eq!(ended.stderr.matches("the report is stored").count(), 2, "{}", ended.stderr);
     let counts = fleet.home.counts(JOBS);
@@ -251,8 +256,7 @@ async fn an_idle_worker_told_to_stop_leaves_at_once() -> Result<()> {
     until("it polls", || fleet.aws.calls().operation("GetQueueAttributes").count() > 0).await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let begun = std::time::Instant::now();
-    let id = worker.id().expect("it runs").to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status()?.success());
+    terminate(&worker)?;
     end(worker).await?.status(0);
     assert!(begun.elapsed() < Duration::from_secs(10), "a long poll takes twenty");
     Ok(())
@@ -312,5 +316,62 @@ async fn a_queue_or_bucket_that_does_not_exist_is_named() -> Result<()> {
         assert!(ended.stderr.contains(expected), "{expected:?}: {}", ended.stderr);
     }
     assert!(fleet.home.messages(JOBS).is_empty());
+    Ok(())
+}
+
+/// A long poll may bring its message at its very end; the lease begins then, and not with the poll.
+#[tokio::test]
+async fn a_job_that_comes_late_in_a_long_poll_is_done_at_its_first_receipt() -> Result<()> {
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let arguments = small_accounts(&mut fleet, 1);
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("it is ready", || fleet.aws.calls().operation("GetQueueAttributes").count() > 0).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
+    until("the report is there", || fleet.object(&report_key("account-00", days_ago(4))).is_some()).await?;
+    until("the job is deleted", || fleet.home.messages(JOBS).is_empty()).await?;
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(0);
+    assert!(ended.stderr.contains("\"attempt\":1"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("lease_lost"), "{}", ended.stderr);
+    assert_eq!(fleet.aws.calls().operation("ReceiveMessage").ok().count(), 1, "one poll brought it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_sent_by_hand_refreshes_a_report_and_leaves_its_run_complete() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    let bucket = account.bucket("b", "eu-west-1");
+    bucket.size("StandardStorage", days_ago(4), 7.0);
+    fleet.run(&["--account-name", "data", "--date", &day()], &[]).await?;
+    bucket.size("StandardStorage", days_ago(4), 8.0);
+    fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","date":"{}"}}"#, day()));
+    finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+    assert_eq!(cells(&fleet.table("data", days_ago(4))?)[0]["size_total"], "8");
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_report_bucket_and_the_accounts_file_may_lie_in_other_regions() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    fleet.home.bucket("configuration", "us-west-2");
+    fleet.home.bucket("far-reports", "ap-south-1");
+    fleet.home.put_object("configuration", "accounts.toml", "[[account]]\nname = 'data'\n", &[]);
+    fleet.variable("FLEET_ACCOUNTS", "s3://configuration/accounts.toml");
+    fleet.variable("FLEET_REPORT_BUCKET", "far-reports");
+    fleet.run(&["--date", &day()], &[]).await?;
+    assert_eq!(fleet.home.keys("far-reports", "s3_daily_storage/"), [report_key("data", days_ago(4))]);
+    finish(fleet.producer(&["status"])).await?.status(0);
+
+    fleet.variable("FLEET_ACCOUNTS", "s3://configuration/acounts.toml");
+    let ended = finish(fleet.producer(&["run", "--date", &day()])).await?.status(2);
+    assert!(
+        ended.stderr.contains("could not read the accounts file s3://configuration/acounts.toml"),
+        "{}",
+        ended.stderr
+    );
     Ok(())
 }

@@ -299,7 +299,9 @@ impl<'a> Series<'a> {
     /// A whole number: a size of the series' own, some percent up or down from day to day.
     fn value(&self, day: i64) -> f64 {
         let own = mix(self.bucket.hash ^ mix(self.kind as u64 + 100));
-        let base = 1 + own % (1 << (10 + own % 30));
+        // Fewer objects than bytes, so that a person who reads the numbers believes them.
+        let magnitude = if self.kind == STORAGE_TYPES.len() { 16 } else { 30 };
+        let base = 1 + own % (1 << (10 + own % magnitude));
         let wobble = mix(own ^ day.unsigned_abs()) % (base / 16 + 1);
         #[expect(clippy::cast_precision_loss, reason = "below 2^41: a double holds it exactly")]
         let value = (base + wobble) as f64;

@@ -20,6 +20,7 @@ use super::{
     plan::{ListedSeries, Series, SeriesKind, Window},
     rows::{Answer, Datapoint, Problem},
 };
+use crate::usage::Usage;
 
 /// How often a series is asked for again that CloudWatch answered only in part.
 const ASK_AGAIN: usize = 3;
@@ -29,6 +30,7 @@ const ASK_AGAIN: usize = 3;
 pub struct CloudWatch {
     client: Client,
     limits: Arc<RegionLimits>,
+    usage: Usage,
 }
 
 /// What a `GetMetricData` is about: the kinds that its series name, and the resources' names by
@@ -44,29 +46,11 @@ pub struct Query<'a, Name> {
     pub window: Window,
 }
 
-/// What `ListMetrics` named.
-#[derive(Debug, Default)]
-pub struct Listed {
-    /// The series.
-    pub series: Vec<ListedSeries>,
-    /// The calls that it took, which are paid for.
-    pub calls: u64,
-}
-
-/// The answers to a batch, and how many metrics were paid for.
-#[derive(Debug)]
-pub struct Answers {
-    /// An answer for each series of the batch, in its order.
-    pub answers: Vec<Answer>,
-    /// The metrics asked for, those asked for again counted again.
-    pub metrics_requested: u64,
-}
-
 impl CloudWatch {
-    /// Asks with `client`, as fast as `limits` allow.
+    /// Asks with `client`, as fast as `limits` allow, and counts in `usage` what is paid for.
     #[must_use]
-    pub fn new(client: Client, limits: Arc<RegionLimits>) -> Self {
-        Self { client, limits }
+    pub fn new(client: Client, limits: Arc<RegionLimits>, usage: Usage) -> Self {
+        Self { client, limits, usage }
     }
 
     /// Every series of a metric that has had a datapoint in the last two weeks.
@@ -74,12 +58,13 @@ impl CloudWatch {
         &self,
         dataset: &'static Dataset,
         metric: &'static Metric,
-    ) -> Result<Listed, AwsError> {
+    ) -> Result<Vec<ListedSeries>, AwsError> {
         const OPERATION: &str = "cloudwatch:ListMetrics";
-        let mut listed = Listed::default();
+        let mut listed = Vec::new();
         let mut token: Option<String> = None;
         loop {
             self.limits.list_metrics().await;
+            self.usage.add_list_metrics();
             let page = self
                 .client
                 .list_metrics()
@@ -91,14 +76,13 @@ impl CloudWatch {
                 .send()
                 .await
                 .map_err(|error| AwsError::new(OPERATION, error))?;
-            listed.calls += 1;
-            listed.series.extend(
+            listed.extend(
                 page.metrics
                     .unwrap_or_default()
                     .into_iter()
                     .filter_map(|found| series(dataset, metric, found)),
             );
-            match page.next_token {
+            match page.next_token.filter(|next| !next.is_empty()) {
                 None => return Ok(listed),
                 next if next == token => return Err(same_page(OPERATION)),
                 next => token = next,
@@ -106,7 +90,7 @@ impl CloudWatch {
         }
     }
 
-    /// The datapoints of a batch of at most 500 series. A series that CloudWatch answers only in
+    /// What CloudWatch has for each of at most 500 series, in their order. A series that CloudWatch answers only in
     /// part is asked for again; what is still not whole then is a [`Problem`] in its place.
     ///
     /// # Errors
@@ -115,15 +99,14 @@ impl CloudWatch {
         &self,
         query: &Query<'_, Name>,
         batch: &[Series],
-    ) -> Result<Answers, AwsError> {
+    ) -> Result<Vec<Answer>, AwsError> {
         let mut answers: Vec<Option<Answer>> = vec![None; batch.len()];
         let mut pending: Vec<usize> = (0..batch.len()).collect();
-        let mut metrics_requested = 0;
         let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_jitter();
         let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
         loop {
             let asked: Vec<Series> = pending.iter().map(|at| batch[*at]).collect();
-            metrics_requested += asked.len() as u64;
+            self.usage.add_metrics(asked.len());
             let results = self.get_every_page(query, &asked).await?;
             let mut again = Vec::new();
             for (at, result) in pending.into_iter().zip(results) {
@@ -143,9 +126,7 @@ impl CloudWatch {
             );
             tokio::time::sleep(pause).await;
         }
-        let answers =
-            answers.into_iter().map(|answer| answer.expect("cannot fail: each was asked for")).collect();
-        Ok(Answers { answers, metrics_requested })
+        Ok(answers.into_iter().map(|answer| answer.expect("cannot fail: each was asked for")).collect())
     }
 
     /// One `GetMetricData` and all its pages.
@@ -186,7 +167,7 @@ impl CloudWatch {
                     None => tracing::warn!(id = result.id(), "CloudWatch answered what was not asked"),
                 }
             }
-            match page.next_token {
+            match page.next_token.filter(|next| !next.is_empty()) {
                 None => return Ok(results),
                 next if next == token => return Err(same_page(OPERATION)),
                 next => token = next,
@@ -303,7 +284,7 @@ mod tests {
     fn cloudwatch(rules: &[&Rule]) -> CloudWatch {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::Sequential, rules);
         let account: AccountId = "111111111111".parse().expect("an id");
-        CloudWatch::new(client, Limits::default().of(&account, &"eu-west-1".into(), 1.0))
+        CloudWatch::new(client, Limits::default().of(&account, &"eu-west-1".into(), 1.0), Usage::default())
     }
 
     fn result(id: &str, status: StatusCode, values: &[(i64, f64)]) -> MetricDataResult {
@@ -319,7 +300,7 @@ mod tests {
         page.set_next_token(token.map(str::to_owned)).build()
     }
 
-    async fn ask(cloudwatch: &CloudWatch, series: usize) -> Answers {
+    async fn ask(cloudwatch: &CloudWatch, series: usize) -> Vec<Answer> {
         let plan = Plan::of_everything(S3, 1);
         let query = Query {
             dataset: S3,
@@ -356,9 +337,10 @@ mod tests {
                     ]
             })
             .then_output(|| page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 7.0)])]));
-        let answers = ask(&cloudwatch(&[&rule]), 1).await;
-        assert_eq!(values(&answers.answers[0]), [7.0]);
-        assert_eq!(answers.metrics_requested, 1);
+        let cloudwatch = cloudwatch(&[&rule]);
+        let answers = ask(&cloudwatch, 1).await;
+        assert_eq!(values(&answers[0]), [7.0]);
+        assert_eq!(cloudwatch.usage.metrics(), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -370,10 +352,11 @@ mod tests {
         let second = mock!(Client::get_metric_data)
             .match_requests(|request| request.next_token() == Some("2"))
             .then_output(|| page(None, vec![result("q1", StatusCode::Complete, &[(DAY - 1, 2.0)])]));
-        let answers = ask(&cloudwatch(&[&first, &second]), 2).await;
-        assert_eq!(values(&answers.answers[0]), [5.0]);
-        assert_eq!(values(&answers.answers[1]), [1.0, 2.0]);
-        assert_eq!(answers.metrics_requested, 2, "pages are not paid for");
+        let cloudwatch = cloudwatch(&[&first, &second]);
+        let answers = ask(&cloudwatch, 2).await;
+        assert_eq!(values(&answers[0]), [5.0]);
+        assert_eq!(values(&answers[1]), [1.0, 2.0]);
+        assert_eq!(cloudwatch.usage.metrics(), 2, "pages are not paid for");
         assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
     }
 
@@ -386,10 +369,11 @@ mod tests {
         let whole = mock!(Client::get_metric_data)
             .match_requests(|request| request.metric_data_queries().len() == 1)
             .then_output(|| page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 3.0)])]));
-        let answers = ask(&cloudwatch(&[&broken, &whole]), 2).await;
-        assert_eq!(values(&answers.answers[0]), [0.0; 0]);
-        assert_eq!(values(&answers.answers[1]), [3.0], "what came in part is not counted twice");
-        assert_eq!(answers.metrics_requested, 3);
+        let cloudwatch = cloudwatch(&[&broken, &whole]);
+        let answers = ask(&cloudwatch, 2).await;
+        assert_eq!(values(&answers[0]), [0.0; 0]);
+        assert_eq!(values(&answers[1]), [3.0], "what came in part is not counted twice");
+        assert_eq!(cloudwatch.usage.metrics(), 3);
     }
 
     #[tokio::test(start_paused = true)]
@@ -409,8 +393,9 @@ mod tests {
                 })
                 .repeatedly()
                 .build();
-            let answers = ask(&cloudwatch(&[&rule]), 1).await;
-            assert_eq!(answers.answers, [Err(expected.clone())]);
+            let cloudwatch = cloudwatch(&[&rule]);
+            let answers = ask(&cloudwatch, 1).await;
+            assert_eq!(answers, [Err(expected.clone())]);
             assert_eq!(rule.num_calls(), calls, "{expected:?}");
         }
     }
@@ -447,9 +432,10 @@ mod tests {
                 let listed = metric(&[("BucketName", "c"), ("StorageType", "GlacierStorage")]);
                 ListMetricsOutput::builder().metrics(more).metrics(listed).build()
             });
-        let listed = cloudwatch(&[&first, &second]).list_metrics(S3, &S3.metrics[0]).await.expect("pages");
-        let named: Vec<_> = listed.series.iter().map(|s| (s.resource.as_str(), s.value.as_str())).collect();
+        let cloudwatch = cloudwatch(&[&first, &second]);
+        let listed = cloudwatch.list_metrics(S3, &S3.metrics[0]).await.expect("pages");
+        let named: Vec<_> = listed.iter().map(|s| (s.resource.as_str(), s.value.as_str())).collect();
         assert_eq!(named, [("a", "StandardStorage"), ("c", "GlacierStorage")]);
-        assert_eq!(listed.calls, 2);
+        assert!((cloudwatch.usage.dollars() - 0.000_02).abs() < 1e-9, "two calls are paid for");
     }
 }

@@ -141,13 +141,6 @@ impl Plan {
                 Some(kind) => *kind,
                 None => {
                     let Some(column) = metric.other else { continue };
-                    tracing::warn!(
-                        metric = metric.name,
-                        value,
-                        column,
-                        "{} {value:?} is not known by name; it is summed in {column}",
-                        metric.dimension
-                    );
                     let value: Cow<'static, str> = Cow::Owned(value.clone());
                     kinds.push(SeriesKind {
                         metric,
@@ -164,6 +157,12 @@ impl Plan {
         series.sort_unstable();
         series.dedup();
         Self { kinds, series }
+    }
+
+    /// The kinds that the dataset does not know by name.
+    #[must_use]
+    pub fn unknown_kinds(&self, dataset: &Dataset) -> &[SeriesKind] {
+        &self.kinds[dataset.metrics_per_resource()..]
     }
 
     /// The calls: as few as the quota on queries allows.
@@ -254,6 +253,8 @@ mod tests {
             series(objects, "a", "SomeStorageTypes"),
         ];
         let plan = Plan::of_listed(S3, &listed, |name| usize::from(name == "b"));
+        let unknown: Vec<_> = plan.unknown_kinds(S3).iter().map(|kind| &*kind.value).collect();
+        assert_eq!(unknown, ["FutureStorage"]);
         let asked: Vec<_> = plan
             .series
             .iter()

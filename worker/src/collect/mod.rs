@@ -31,10 +31,6 @@ const CALLS_AT_ONCE: usize = 32;
 pub struct Collection {
     /// The rows, sorted as the report has them.
     pub rows: Vec<Row>,
-    /// The metrics asked of `GetMetricData`, which is what is paid for.
-    pub metrics_requested: u64,
-    /// The `ListMetrics` calls, which are paid for too.
-    pub list_calls: u64,
     /// What went wrong first, where something did: the report is partial then.
     pub first_error: Option<String>,
 }
@@ -57,9 +53,8 @@ pub struct Subject<'a> {
 struct Region {
     resources: Vec<Resource>,
     readings: Vec<Reading>,
-    metrics_requested: u64,
-    list_calls: u64,
     errors: Vec<AwsError>,
+    /// Whether `GetMetricData` gave an answer.
     answered: bool,
 }
 
@@ -97,15 +92,20 @@ pub async fn collect(
     }
     let asked = by_region.into_iter().map(|(region, resources)| {
         let share = session.account().quota_share;
-        let cloudwatch = CloudWatch::new(session.cloudwatch(&region), limits.of(account_id, &region, share));
+        let cloudwatch = CloudWatch::new(
+            session.cloudwatch(&region),
+            limits.of(account_id, &region, share),
+            session.usage().clone(),
+        );
         let lost = &lost;
         async move { collect_region(&cloudwatch, &region, resources, subject, lost).await }
     });
     let regions = future::try_join_all(asked).await?;
 
-    let denied =
-        regions.iter().flat_map(|region| &region.errors).find(|error| error.kind == ErrorKind::Denied);
-    if let Some(error) = denied
+    // Credentials that STS took are refused in a region that the account has not enabled, which is that
+    // region's own affair. Anything else, where no region answered, is the account's.
+    let mut errors = regions.iter().flat_map(|region| &region.errors);
+    if let Some(error) = errors.find(|error| error.kind != ErrorKind::Identity)
         && !regions.iter().any(|region| region.answered)
     {
         return Err(Failure::Aws(error.clone()));
@@ -113,8 +113,6 @@ pub async fn collect(
 
     let mut collection = Collection::default();
     for region in regions {
-        collection.metrics_requested += region.metrics_requested;
-        collection.list_calls += region.list_calls;
         let first_error = region.errors.first().map(ToString::to_string);
         collection.first_error = collection.first_error.or(first_error);
         let rows = region.resources.into_iter().zip(region.readings);
@@ -148,9 +146,7 @@ async fn collect_region(
         let listings = dataset.metrics.iter().map(|metric| cloudwatch.list_metrics(dataset, metric));
         match future::try_join_all(listings).await {
             Ok(listings) => {
-                asked.answered = true;
-                asked.list_calls = listings.iter().map(|listing| listing.calls).sum();
-                let mut listed: Vec<_> = listings.into_iter().flat_map(|listing| listing.series).collect();
+                let mut listed = listings.concat();
                 // Of these it is told already that they could not be found.
                 listed.retain(|series| !lost.contains(series.resource.as_str()));
                 of_listed(dataset, &listed, &mut resources, region)
@@ -185,8 +181,7 @@ async fn collect_region(
         match answers {
             Ok(answers) => {
                 asked.answered = true;
-                asked.metrics_requested += answers.metrics_requested;
-                for (series, answer) in batch.iter().zip(answers.answers) {
+                for (series, answer) in batch.iter().zip(answers) {
                     let column = plan.kinds[usize::from(series.kind)].column;
                     asked.readings[series.resource as usize].add(column, answer, *window);
                 }
@@ -213,7 +208,6 @@ fn fail(readings: &mut [Reading], region: &str, error: &AwsError) -> Result<(), 
     let problem = match error.kind {
         ErrorKind::Transient | ErrorKind::Expired => return Err(Failure::Aws(error.clone())),
         ErrorKind::Denied => Problem::Denied,
-        // Credentials that STS took are refused where the account has not enabled the region.
         _ => Problem::Error(error.code.clone()),
     };
     tracing::warn!(region, error = %error, resources = readings.len(), "the region could not be asked");
@@ -232,7 +226,7 @@ fn of_listed(
 ) -> Plan {
     let mut places: HashMap<String, usize> =
         resources.iter().enumerate().map(|(at, resource)| (resource.name.clone(), at)).collect();
-    Plan::of_listed(dataset, listed, |name| {
+    let plan = Plan::of_listed(dataset, listed, |name| {
         places.get(name).copied().unwrap_or_else(|| {
             let listing = match dataset.discovery {
                 Discovery::Buckets => buckets::listing_of_unnamed(name),
@@ -242,5 +236,16 @@ fn of_listed(
             resources.push(Resource { name, region, creation_date: None, listing });
             resources.len() - 1
         })
-    })
+    });
+    for kind in plan.unknown_kinds(dataset) {
+        let column = dataset.columns[usize::from(kind.column)].name;
+        tracing::warn!(
+            region = &**region,
+            metric = kind.metric.name,
+            "{} {:?} is not known by name; it is summed in {column}",
+            kind.metric.dimension,
+            kind.value
+        );
+    }
+    plan
 }

@@ -112,7 +112,7 @@ async fn permissions(
     let dataset = datasets::DEFAULT;
     let region = session.home_region().into();
     let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
-    let cloudwatch = CloudWatch::new(session.cloudwatch(&region), limits);
+    let cloudwatch = CloudWatch::new(session.cloudwatch(&region), limits, session.usage().clone());
     let yesterday = ReportDate::today(Utc::now()).days_before(1);
     let plan = Plan::of_everything(dataset, 1);
     let query = Query {

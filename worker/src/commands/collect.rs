@@ -13,6 +13,7 @@ use fleet::{
 };
 
 use super::Collecting;
+use crate::{failure::Failure, session::Session};
 
 /// Collects one account now, with no queue, to a file or standard output.
 ///
@@ -55,13 +56,17 @@ impl Collect {
             attributes: serde_json::Map::new(),
         };
         let collector = self.collecting.collector(aws::base().await).await?;
+        let account = collector.account(&job).map_err(CommandError::usage)?;
         let collected = async {
-            let session = collector.session(&job).await?;
+            let session = Session::open(account, &collector.base).await?;
             collector.report(&job, &session).await
         };
-        let report = collected
-            .await
-            .with_context(|| format!("account {} could not be collected", job.account_name))?;
+        let report = match collected.await {
+            Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::usage(failure)),
+            collected => {
+                collected.with_context(|| format!("account {} could not be collected", job.account_name))?
+            }
+        };
         write(&self.output, &report.body).await?;
         let metadata = &report.metadata;
         tracing::info!(

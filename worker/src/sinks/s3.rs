@@ -94,6 +94,23 @@ pub fn decide(standing: &Standing, candidate: Candidate<'_>) -> Decision {
     }
 }
 
+/// The run that a report is written for: its own, unless it takes the place of a report of its day
+/// by a run that began later, or that has a place in time where its own has none. What the other run
+/// asked for is in it, and `status` of that run must find it.
+fn heir<'a>(standing: &'a Standing, metadata: &'a ReportMetadata) -> &'a RunId {
+    match standing {
+        Standing::Report { metadata: stands, .. }
+            if metadata.status == ReportStatus::Complete
+                && stands.report_date == metadata.report_date
+                && stands.run_id.is_generated()
+                && !metadata.run_id.follows(&stands.run_id) =>
+        {
+            &stands.run_id
+        }
+        _ => &metadata.run_id,
+    }
+}
+
 /// Reads what stands under a key.
 pub async fn standing(bucket: &ReportBucket, key: &str) -> Result<Standing, Failure> {
     let answer = bucket.client.head_object().bucket(&bucket.name).key(key).send().await;
@@ -144,7 +161,7 @@ pub async fn store(
             .bucket(&bucket.name)
             .key(key)
             .content_type(CONTENT_TYPE)
-            .set_metadata(Some(metadata.to_headers()))
+            .set_metadata(Some(metadata.for_run(heir(&standing_now, metadata)).to_headers()))
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .body(ByteStream::from(body.clone()))
@@ -157,7 +174,7 @@ pub async fn store(
                 if matches!(error.kind, ErrorKind::PreconditionFailed) || error.code == "NoSuchKey" =>
             {
                 let Some(pause) = pauses.next() else {
-                    return Err(Failure::ReportBucket(error));
+                    return Err(Failure::Contended(key.to_owned()));
                 };
                 tracing::info!(key, "somebody else wrote this report in between; looking again");
                 tokio::time::sleep(pause).await;
@@ -195,6 +212,30 @@ mod tests {
             attributes: None,
         };
         Standing::Report { etag: "e".into(), metadata: Box::new(metadata) }
+    }
+
+    #[test]
+    fn a_report_inherits_the_run_that_it_does_not_follow() {
+        let [earlier, run, later] = [RunId::generate(), RunId::generate(), RunId::generate()];
+        let manual = RunId::manual("12345678");
+        let (day, other) = ("2026-11-03", "2026-10-03");
+        let of = |run_id: &RunId, status| match report(run_id, day, status) {
+            Standing::Report { metadata, .. } => *metadata,
+            _ => unreachable!("it is one"),
+        };
+        let cases = [
+            // What stands, the run and status of the report, and the run that it is written for.
+            (Standing::Nothing, of(&run, COMPLETE), &run),
+            (report(&earlier, day, COMPLETE), of(&run, COMPLETE), &run),
+            (report(&later, day, PARTIAL), of(&run, COMPLETE), &later),
+            (report(&run, day, COMPLETE), of(&manual, COMPLETE), &run),
+            (report(&run, day, PARTIAL), of(&manual, PARTIAL), &manual),
+            (report(&manual, day, COMPLETE), of(&run, COMPLETE), &run),
+            (report(&run, other, COMPLETE), of(&manual, COMPLETE), &manual),
+        ];
+        for (standing, metadata, expected) in cases {
+            assert_eq!(heir(&standing, &metadata), expected, "{standing:?} {metadata:?}");
+        }
     }
 
     #[test]

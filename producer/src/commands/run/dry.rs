@@ -76,13 +76,10 @@ impl Quote<'_> {
             0 => String::new(),
             already => format!(", {already} already complete"),
         };
-        let bound = match (self.is_all_known(), self.prices().any(|price| price.is_scaled())) {
-            (false, _) => "at least ",
-            (true, true) => "about ",
-            (true, false) => "",
-        };
+        let at_least = if self.is_all_known() { "" } else { "at least " };
+        let about = if self.prices().any(|price| price.is_scaled()) { "about " } else { "" };
         text.push_str(&format!(
-            "{} to send{already}; cost: {bound}{}; nothing was sent",
+            "{} to send{already}; cost: {at_least}{about}{}; nothing was sent",
             count(self.jobs.len(), "job"),
             dollars(self.total())
         ));
@@ -156,23 +153,10 @@ fn row(planned: &PlannedJob, price: Option<Price>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use fleet::{Job, RunId, datasets};
-    use serde_json::Map;
-
     use super::*;
+    use crate::expand::tests::planned;
 
-    fn planned(account: &str) -> PlannedJob {
-        PlannedJob {
-            job: Job {
-                account_name: account.parse().expect("a name"),
-                date: "2026-07-21".parse().expect("a date"),
-                dataset: datasets::DEFAULT,
-                run_id: RunId::generate(),
-                attributes: Map::new(),
-            },
-            report_key: format!("{account}.csv"),
-        }
-    }
+    const DATE: &str = "2026-07-21";
 
     fn price(metrics: u64, dollars: f64, calls: Option<u64>) -> Price {
         Price { metrics, dollars, calls }
@@ -180,7 +164,7 @@ mod tests {
 
     #[test]
     fn unknown_prices_are_told_as_such() {
-        let (data, opra, new) = (planned("data"), planned("opra-dev"), planned("new"));
+        let [data, opra, new] = ["data", "opra-dev", "new"].map(|account| planned(account, DATE));
         let quote = Quote {
             jobs: vec![
                 (&data, Some(price(5_800, 0.058, Some(14)))),
@@ -192,11 +176,11 @@ mod tests {
         };
         insta::assert_snapshot!(quote.text(), @r"
         ACCOUNT   DATASET           DATE        CALLS  METRICS      COST  REPORT
-        data      s3_daily_storage  2026-07-21     14     5800   $0.0580  data.csv
-        opra-dev  s3_daily_storage  2026-07-21      ?   ~29000  ~$0.2900  opra-dev.csv
-        new       s3_daily_storage  2026-07-21      ?        ?         ?  new.csv
+        data      s3_daily_storage  2026-07-21     14     5800   $0.0580  2026-07-21/data.csv
+        opra-dev  s3_daily_storage  2026-07-21      ?   ~29000  ~$0.2900  2026-07-21/opra-dev.csv
+        new       s3_daily_storage  2026-07-21      ?        ?         ?  2026-07-21/new.csv
 
-        3 jobs to send, 2 already complete; cost: at least $0.3480; nothing was sent
+        3 jobs to send, 2 already complete; cost: at least about $0.3480; nothing was sent
         ?  no report of the account was found; 1,000 buckets cost about $0.29 on this day
         ~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago fewer metrics are asked than of an older one
         ");
@@ -209,7 +193,7 @@ mod tests {
 
     #[test]
     fn known_prices_are_a_price() {
-        let data = planned("data");
+        let data = planned("data", DATE);
         let mut quote = Quote {
             jobs: vec![(&data, Some(price(5_800, 0.058, Some(14))))],
             already_complete: 0,

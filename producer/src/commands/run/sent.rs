@@ -45,7 +45,7 @@ fn summary(manifest: &Manifest, published: &Published) -> String {
         text.push_str(&format!(", {already} already complete"));
     }
     // After a failure, the error says what comes next.
-    if published.sent() == published.unsent.len() {
+    if published.sent() > 0 && published.sent() == published.unsent.len() {
         text.push_str(&format!("\nNext: producer status {} --watch", manifest.run_id));
     }
     text
@@ -125,5 +125,7 @@ mod tests {
             summary(&manifest, &published),
             "2 jobs sent, 1 already complete\nNext: producer status 019a0000-0000-7000-8000-000000000000 --watch"
         );
+        published.unsent.clear();
+        assert_eq!(summary(&manifest, &published), "0 jobs sent, 3 already complete", "nothing to follow");
     }
 }

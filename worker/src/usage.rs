@@ -1,0 +1,86 @@
+//! What an account is asked, counted as it is asked: what a report says it took, and what is paid for.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef, dyn_dispatch_hint},
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::ConfigBag;
+use fleet::datasets::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC};
+
+/// The counters of one account's collection; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Usage(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    calls: AtomicU64,
+    list_metrics: AtomicU64,
+    metrics: AtomicU64,
+}
+
+impl Usage {
+    /// Requests that went out, each try for itself. The SDK's own call of `AssumeRole` is not among
+    /// them.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::Relaxed)
+    }
+
+    /// Metrics asked of `GetMetricData`, those asked again counted again.
+    #[must_use]
+    pub fn metrics(&self) -> u64 {
+        self.0.metrics.load(Ordering::Relaxed)
+    }
+
+    /// What it costs by AWS's list price, in US dollars.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "an estimate, of numbers far below 2^53")]
+    pub fn dollars(&self) -> f64 {
+        let list_metrics = self.0.list_metrics.load(Ordering::Relaxed);
+        self.metrics() as f64 * DOLLARS_PER_METRIC + list_metrics as f64 * DOLLARS_PER_CALL
+    }
+
+    /// Counts a `ListMetrics` call.
+    pub fn add_list_metrics(&self) {
+        self.0.list_metrics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the metrics of a `GetMetricData` call.
+    pub fn add_metrics(&self, metrics: usize) {
+        self.0.metrics.fetch_add(metrics as u64, Ordering::Relaxed);
+    }
+
+    /// What counts the requests of an SDK client.
+    pub(crate) fn call_counter(&self) -> CallCounter {
+        CallCounter(self.clone())
+    }
+}
+
+/// Counts every request that goes out.
+#[derive(Debug)]
+pub(crate) struct CallCounter(Usage);
+
+#[dyn_dispatch_hint]
+impl Intercept for CallCounter {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.0.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
