@@ -179,11 +179,15 @@ impl Accounts {
     }
 }
 
-/// What is wrong with a file's TOML, and in which line. Not the line itself, which TOML's own message
-/// shows: somebody may have put a secret there.
+/// What is wrong with a file's TOML, in which line and of which key. Not the line itself, which TOML's
+/// own message shows: somebody may have put a secret there.
 fn told(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
+    let key = line.split_once('=').map(|(key, _)| format!(", {}", key.trim())).unwrap_or_default();
+    let mend = if error.message().contains("expected a string") { "; write it in quotes" } else { "" };
+    format!("line {}{key}: {}{mend}", before.matches('\n').count() + 1, error.message())
 }
 
 /// The first two of these accounts whose access keys would be in one pair of variables.
@@ -413,7 +417,11 @@ mod tests {
     fn refuses_an_unknown_key_by_name() {
         let text = "[[account]]\nname = \"data\"\nsecret_access_key = \"canary\"\n";
         let error = Accounts::parse(text).expect_err("no such key").to_string();
-        assert!(error.contains("line 3: unknown field `secret_access_key`"), "{error}");
+        assert!(error.contains("line 3, secret_access_key: unknown field `secret_access_key`"), "{error}");
+        let number =
+            Accounts::parse("[[account]]\nname = \"data\"\nid = 111111111111\n").expect_err("a number");
+        assert!(number.to_string().contains("line 3, id: invalid type: integer"), "{number}");
+        assert!(number.to_string().contains("expected a string; write it in quotes"), "{number}");
         assert!(!error.contains("canary"), "a secret that does not belong there is not shown: {error}");
     }
 

@@ -158,11 +158,10 @@ pub fn partition(region: &str) -> &'static str {
 /// Whether a text has the form of a region's name.
 #[must_use]
 pub fn is_region(text: &str) -> bool {
-    let shaped = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    shaped
-        && text.contains('-')
-        && text.len() <= 32
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
+    let parts: Vec<&str> = text.split('-').collect();
+    let [words @ .., number] = &parts[..] else { return false };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
 }
 
 /// The region in a queue's URL, in each form that SQS has: `sqs.REGION.amazonaws.com`, the same with
@@ -214,6 +213,26 @@ mod tests {
             ("jobs", None),
         ] {
             assert_eq!(queue_region(url), region, "{url}");
+        }
+    }
+
+    #[test]
+    fn knows_a_region_by_its_form() {
+        for region in ["eu-west-1", "us-gov-east-1", "us-isob-east-1", "eusc-de-east-1", "ap-southeast-7"] {
+            assert!(is_region(region), "{region}");
+        }
+        for other in [
+            "",
+            "eu-west1",
+            "EU-west-1",
+            "eu-west-",
+            "eu--1",
+            "1-west-1",
+            "global",
+            "eu-west-1/",
+            "eu-west-x",
+        ] {
+            assert!(!is_region(other), "{other}");
         }
     }
 

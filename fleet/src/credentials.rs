@@ -93,7 +93,7 @@ pub enum NoCredentials {
         stem: String,
     },
     /// A variable of a pair is not set.
-    #[error("account {account}: {missing} is not set")]
+    #[error("account {account}: {missing} is not set or empty; set it, or unset the other one of the pair")]
     Variable {
         /// The account.
         account: String,
@@ -347,7 +347,10 @@ mod tests {
         let error = choose("name='a-b'\ncredentials='keys'\nprofile='p'", &[]).expect_err("no keys");
         assert!(error.contains("has no credentials"), "{error}");
         let error = choose("name='a-b'\nprofile='p'", &KEYS[..1]).expect_err("half a pair");
-        assert_eq!(error, "account a-b: a_b_secret_access_key is not set");
+        assert_eq!(
+            error,
+            "account a-b: a_b_secret_access_key is not set or empty; set it, or unset the other one of the pair"
+        );
     }
 
     /// No AWS on loopback looks at a signature, so that a secret taken from the wrong variable would

@@ -64,11 +64,11 @@ pub async fn open_bucket(config: &SdkConfig, name: &str) -> Result<ReportBucket,
 }
 
 impl Queue {
-    /// Opens the work queue; one that does not exist is a wrong configuration.
-    pub async fn open(config: &SdkConfig, url: &str) -> Result<Self, CommandError> {
+    /// Opens the work queue and reads its attributes; one that does not exist is a wrong configuration.
+    pub async fn open(config: &SdkConfig, url: &str) -> Result<(Self, QueueAttributes), CommandError> {
         let queue = Self { client: aws::sqs(config, url), url: url.to_owned() };
-        queue.attributes().await.map_err(CommandError::at_start)?;
-        Ok(queue)
+        let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
+        Ok((queue, attributes))
     }
 
     /// Reads the queue's attributes.

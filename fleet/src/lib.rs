@@ -32,5 +32,5 @@ pub use job::Job;
 pub use report_key::KeyTemplate;
 pub use run_id::RunId;
 
-/// The version that reports, manifests and dead letters name as their author.
+/// The version that manifests and the first line of a log name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

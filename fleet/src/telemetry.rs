@@ -5,7 +5,11 @@ use std::io::{self, IsTerminal};
 use clap::ValueEnum;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 /// How log lines are written.
@@ -30,16 +34,28 @@ pub fn init(format: Option<LogFormat>) {
             .with_target(false)
             .with_ansi(io::stderr().is_terminal())
             .boxed(),
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),
+        LogFormat::Json => {
+            fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr).boxed()
+        }
     };
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // What can't be read in `RUST_LOG` is told on standard error, and left out.
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     tracing_subscriber::registry().with(lines.with_filter(filter_fn(discreet))).with(wanted).init();
 }
 
 /// Below `warn`, the libraries that carry credentials may print access key ids, and requests whole, with
-/// the session token in a header. No setting of `RUST_LOG` brings that out.
+/// the session token in a header; what `aws_config` warns of, the error that follows says in a line. No
+/// setting of `RUST_LOG` brings that out.
 fn discreet(line: &Metadata<'_>) -> bool {
-    const CARRIERS: [&str; 6] = ["aws_", "hyper", "h2", "rustls", "tower", "http"];
-    let carrier = CARRIERS.iter().any(|prefix| line.target().starts_with(prefix));
-    !carrier || *line.level() <= Level::WARN
+    const CARRIERS: [(&str, Level); 7] = [
+        ("aws_config", Level::ERROR),
+        ("aws_", Level::WARN),
+        ("hyper", Level::WARN),
+        ("h2", Level::WARN),
+        ("rustls", Level::WARN),
+        ("tower", Level::WARN),
+        ("http", Level::WARN),
+    ];
+    let carrier = CARRIERS.iter().find(|(prefix, _)| line.target().starts_with(prefix));
+    carrier.is_none_or(|(_, most)| line.level() <= most)
 }

@@ -8,8 +8,8 @@
 //! `follow` repeats that until all is decided. `history` and `estimate` say what a run will
 //! cost before it is sent.
 //!
-//! `request`, `expand`, `status` and `estimate` are plain functions over values; the others call
-//! AWS and decide nothing.
+//! `request`, `attributes`, `expand`, `status` and `estimate` are plain functions over values; the
+//! others call AWS and decide nothing.
 
 mod attributes;
 mod cli;

@@ -68,6 +68,8 @@ pub struct Tally {
     pub done: u64,
     /// Jobs that failed and were left on the queue.
     pub failed: u64,
+    /// Jobs that were dropped in hand, which come back to the queue.
+    pub left: u64,
 }
 
 /// What a poll brought.
@@ -78,6 +80,13 @@ struct Polled {
 }
 
 impl Tally {
+    /// Counts the jobs that have ended.
+    fn reap(&mut self, jobs: &mut JoinSet<bool>) {
+        while let Some(job) = jobs.try_join_next() {
+            self.count(job);
+        }
+    }
+
     fn count(&mut self, job: Result<bool, JoinError>) {
         match job {
             Ok(true) => self.done += 1,
@@ -95,20 +104,30 @@ impl Tally {
 
 impl Consumer {
     /// Works until `stop`, or until the queue is empty where that is asked for; then finishes what
-    /// it has in hand.
+    /// it has in hand, unless `leave` says to drop it.
     ///
     /// # Errors
-    /// Where the queue can't be received from, be it gone, forbidden or out of reach for five
-    /// minutes.
-    pub async fn run(&self, stop: &CancellationToken) -> anyhow::Result<Tally> {
+    /// Where the queue can't be polled, be it gone, forbidden or out of reach for five minutes.
+    pub async fn run(&self, stop: &CancellationToken, leave: &CancellationToken) -> anyhow::Result<Tally> {
         let mut jobs = JoinSet::new();
         let mut tally = Tally::default();
         let polled = self.poll(stop, &mut jobs, &mut tally).await;
+        tally.reap(&mut jobs);
         if !jobs.is_empty() {
             tracing::info!(jobs = jobs.len(), "no longer polling; finishing what is in hand");
         }
-        while let Some(job) = jobs.join_next().await {
-            tally.count(job);
+        loop {
+            tokio::select! {
+                job = jobs.join_next() => match job {
+                    Some(job) => tally.count(job),
+                    None => break,
+                },
+                () = leave.cancelled() => {
+                    tally.left = jobs.len() as u64;
+                    jobs.shutdown().await;
+                    break;
+                }
+            }
         }
         polled.map(|()| tally)
     }
@@ -122,6 +141,7 @@ impl Consumer {
         let mut empty_readings = 0;
         let mut failing: Option<(Instant, backon::ExponentialBackoff)> = None;
         loop {
+            tally.reap(jobs);
             let free = self.concurrency.saturating_sub(jobs.len());
             if free == 0 {
                 tokio::select! {
@@ -178,9 +198,7 @@ impl Consumer {
         tally: &mut Tally,
     ) -> Result<Polled, AwsError> {
         let messages = self.receive(free.min(MESSAGES_A_RECEIVE)).await?;
-        while let Some(job) = jobs.try_join_next() {
-            tally.count(job);
-        }
+        tally.reap(jobs);
         let nothing_left = messages.is_empty()
             && jobs.is_empty()
             && self.exit_when_empty

@@ -53,7 +53,8 @@ impl Lease {
         let mut held_from = self.received_at;
         loop {
             sleep_until(held_from + self.timeout / 3).await;
-            // The clock of the lease runs from before SQS was asked, and ends a little early.
+            // A renewal counts from before SQS was asked, the first lease from when the message came; it
+            // ends a little early.
             let deadline = held_from + self.timeout - margin(self.timeout);
             match timeout_at(deadline, self.renew_once()).await {
                 Ok(Ok(renewed_from)) => held_from = renewed_from,

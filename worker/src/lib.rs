@@ -1,6 +1,6 @@
 //! The worker of cloudwatch-fleet: takes jobs off the work queue and turns each into a report.
 //!
-//! A job's way, in the order of the modules: [`consumer`] receives it, [`lease`] keeps it,
+//! A job's way through the modules: [`consumer`] receives it, [`lease`] keeps it,
 //! [`session`] becomes its account, [`collect`] finds what there is and asks [`cloudwatch`] about
 //! it, counted by [`usage`], [`report`] makes the report of it and [`sinks`] encode and store it. [`failure`] names why
 //! one is not done.

@@ -40,12 +40,14 @@ impl Usage {
         self.0.metrics.load(Ordering::Relaxed)
     }
 
-    /// What it costs by AWS's list price, in US dollars.
+    /// What it costs by AWS's list price, in US dollars and their millionths.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "an estimate, of numbers far below 2^53")]
     pub fn dollars(&self) -> f64 {
         let list_metrics = self.0.list_metrics.load(Ordering::Relaxed);
-        self.metrics() as f64 * DOLLARS_PER_METRIC + list_metrics as f64 * DOLLARS_PER_CALL
+        let dollars = self.metrics() as f64 * DOLLARS_PER_METRIC + list_metrics as f64 * DOLLARS_PER_CALL;
+        // To the millionth, as the metadata has it.
+        (dollars * 1e6).round() / 1e6
     }
 
     /// Counts a `ListMetrics` call.

@@ -171,7 +171,7 @@ impl RunArgs {
         let (url, bucket) = self.deployment.queue_and_bucket()?;
         let plan = self.plan(&base).await?;
         let bucket = deployment::open_bucket(&base, bucket).await?;
-        let queue = Queue::open(&base, url).await?;
+        let (queue, _) = Queue::open(&base, url).await?;
         let todo = self.states(&bucket, &plan.jobs).await?;
         let manifest = plan.manifest(&todo);
         manifests::write(&bucket, &manifest).await?;

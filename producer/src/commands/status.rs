@@ -75,7 +75,7 @@ impl StatusArgs {
         let (url, bucket) = self.deployment.queue_and_bucket()?;
         let base = aws::base().await;
         let bucket = deployment::open_bucket(&base, bucket).await?;
-        let queue = Queue::open(&base, url).await?;
+        let (queue, _) = Queue::open(&base, url).await?;
         let manifest = find(&bucket, self.run_id.as_ref()).await?;
         let status = if self.watch {
             watch(&manifest, &bucket, &queue).await?

@@ -88,6 +88,9 @@ fn hints(status: &RunStatus) -> String {
         text.push_str(&format!("\n  producer status {} --watch", status.run_id));
     }
     if counts.missing > 0 {
+        text.push_str(
+            "\nThe workers' logs say why an account is missing; they must have the producer's key template.",
+        );
         text.push_str(&format!("\nTo send the {} again:", count(counts.missing, "missing job")));
         text.push_str(&again(is_missing));
     }
@@ -170,6 +173,7 @@ mod tests {
         lost      s3_daily_storage  missing      -     -      -        -  no report, and no job left on the queue
 
         run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
+        The workers' logs say why an account is missing; they must have the producer's key template.
         To send the 1 missing job again:
           producer run --only-incomplete --date 2026-11-01 --account-name lost
         To see what an account does not allow, and to collect it again after that:

@@ -44,7 +44,7 @@ The words, in the order in which they come up:
   job       one account on one day; a message on the queue
   run       all the jobs of one request
   queue     holds a job until its report is safe; a job that keeps failing ends on the
-            dead-letter queue, from which it can be replayed
+            dead-letter queue
   worker    the program that does jobs; start as many as you like
   report    what came of a job: a CSV file in the report bucket, with a row for each bucket
 

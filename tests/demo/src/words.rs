@@ -24,8 +24,9 @@ account's quotas and stores the *report*. Then it deletes the job, and not befor
 worker leaves undone comes back. A job that keeps failing goes to the *dead-letter queue*.";
 
 pub(crate) const STATUS: &str = "\
-Each account ends in a complete report, a partial one that says what is missing, or a dead
-letter that says why. The exit status is 0 only where all are complete.";
+Each account ends in a complete report, or in a partial one that says what is missing. One whose
+job kept failing is missing, and the workers' logs say why. The exit status is 0 only where all are
+complete.";
 
 pub(crate) const REPORT: &str = "\
 A report is a CSV file with a row for each bucket. Its object in S3 says what it took.";

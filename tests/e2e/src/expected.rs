@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-/// Every column of the report, as `design.md` has them.
+/// Every column of the report, as the README has them.
 pub const COLUMNS: [&str; 38] = [
     "bucket_name",
     "account_name",

@@ -375,3 +375,34 @@ async fn the_report_bucket_and_the_accounts_file_may_lie_in_other_regions() -> R
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_worker_told_to_stop_twice_leaves_at_once_and_its_job_comes_back() -> Result<()> {
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let arguments = small_accounts(&mut fleet, 1);
+    finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
+    let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("the job hangs", || hang.fired() > 0).await?;
+    terminate(&worker)?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(1);
+    assert!(ended.stderr.contains("told to stop twice; 1 in hand"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("the job failed"), "{}", ended.stderr);
+    hang.stop();
+    finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+    assert!(fleet.object(&report_key("account-00", days_ago(4))).is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_while_it_starts_leaves_with_0() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let hang = fleet.aws.fault(Fault::hang().on("GetQueueAttributes"));
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("it starts", || hang.fired() > 0).await?;
+    terminate(&worker)?;
+    end(worker).await?.status(0);
+    Ok(())
+}

@@ -1,7 +1,7 @@
-//! An AWS on loopback: the part of SQS, S3, CloudWatch and STS that the fleet and its peers use, in memory, on one
+//! An AWS on loopback: the part of SQS, S3, CloudWatch and STS that the fleet uses, in memory, on one
 //! port of 127.0.0.1.
 //!
-//! It is what the end-to-end tests, the demo and the benchmarks run on. A test builds a world by plain method calls,
+//! It is what the end-to-end tests and the demo run on. A test builds a world by plain method calls,
 //! points real AWS clients at [`LocalAws::endpoint`], breaks things with [`Fault`]s and reads back what was called
 //! ([`LocalAws::calls`]) and what was written ([`Account::object`], [`Account::messages`]):
 //!

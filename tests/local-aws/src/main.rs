@@ -113,7 +113,7 @@ fn exports(aws: &LocalAws, accounts: &[SyntheticAccount]) -> String {
     let bucket = format!("fleet-reports-{}", home.id());
     let _ = home.bucket(&bucket, REGION);
     let mut text = format!(
-        "export AWS_ENDPOINT_URL={}\nexport AWS_REGION={REGION}\nexport AWS_ACCESS_KEY_ID={}\n\
+        "export AWS_ENDPOINT_URL={}\nexport AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}\nexport AWS_ACCESS_KEY_ID={}\n\
          export AWS_SECRET_ACCESS_KEY=any\nexport FLEET_QUEUE_URL={queue}\nexport FLEET_REPORT_BUCKET={bucket}\n",
         aws.endpoint(),
         home.id(),

@@ -138,16 +138,15 @@ impl CloudWatch {
         const OPERATION: &str = "cloudwatch:GetMetricData";
         let datapoints = query.window.datapoints(query.dataset.period_seconds);
         let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
-        let queries: Vec<_> =
-            asked.iter().enumerate().map(|(at, series)| metric_query(query, at, *series)).collect();
         let mut results = vec![SeriesResult::default(); asked.len()];
         let mut token: Option<String> = None;
         loop {
             self.limits.get_metric_data(datapoints, query.window.start()).await;
+            let queries = asked.iter().enumerate().map(|(at, series)| metric_query(query, at, *series));
             let page = self
                 .client
                 .get_metric_data()
-                .set_metric_data_queries(Some(queries.clone()))
+                .set_metric_data_queries(Some(queries.collect()))
                 .start_time(DateTime::from_secs(query.window.start().timestamp()))
                 .end_time(DateTime::from_secs(query.window.end().timestamp()))
                 .set_next_token(token.clone())

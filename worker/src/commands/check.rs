@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
 use fleet::{
-    AccountName, AwsError, ErrorKind, ReportDate,
+    AccountName, Accounts, AwsError, ErrorKind, ReportDate,
     accounts::colliding_variables,
     aws, datasets,
     exit::{CommandError, Outcome},
@@ -12,10 +12,11 @@ use fleet::{
 };
 use futures::{StreamExt, stream};
 
-use super::Collecting;
+use super::AccountsFile;
 use crate::{
     cloudwatch::{
         calls::{CloudWatch, Query},
+        limits::Limits,
         plan::{Plan, Window},
     },
     collect,
@@ -29,17 +30,17 @@ const AT_ONCE: usize = 8;
 
 /// Shows who the worker becomes in each account, and which permission is missing there.
 ///
-/// Asks each account what a job would ask, once each, for less than a cent in all. Without
+/// Asks each account what a job would ask, once each and in its home region, for less than a cent in all. Without
 /// --account-name, every account of the accounts file is checked. Ends with 1 where something is
 /// missing.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// An account to check; can be given more than once.
+    /// An account to check; may be repeated, or be a list with commas.
     #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
     account_name: Vec<AccountName>,
 
     #[command(flatten)]
-    collecting: Collecting,
+    file: AccountsFile,
 }
 
 /// What came of one account.
@@ -52,16 +53,23 @@ struct Checked {
 
 impl Check {
     pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
-        let collector = self.collecting.collector(aws::base().await).await?;
+        let base = aws::base().await;
+        let accounts = Accounts::open(self.file.accounts.as_deref(), &base).await?;
+        let collector =
+            Collector { base, accounts, lookback_days: 0, regions: Vec::new(), limits: Limits::default() };
         let names = if self.account_name.is_empty() {
             collector.accounts.iter().map(|account| account.name.clone()).collect()
         } else {
             self.account_name
         };
         if names.is_empty() {
-            return Err(CommandError::Usage(anyhow!(
-                "no account to check; name one with --account-name, or an accounts file with --accounts"
-            )));
+            return Err(CommandError::Usage(if collector.accounts.is_listed() {
+                anyhow!("the accounts file names no account; add one, or name one with --account-name")
+            } else {
+                anyhow!(
+                    "no account to check; name one with --account-name, or an accounts file with --accounts"
+                )
+            }));
         }
         if let Some(collision) = colliding_variables(&names) {
             return Err(CommandError::Usage(anyhow!(collision)));
@@ -166,7 +174,10 @@ fn mends(account: &Checked) -> Vec<String> {
     let identity = match &account.identity {
         Err(failure) => {
             let told = failure.to_string();
-            return vec![format!("{name}: {}{}", told.trim_end_matches('.'), way_in(failure))];
+            // Some failures name the account themselves.
+            let told = told.trim_end_matches('.').trim_start_matches(&format!("account {name}: "));
+            let told = told.trim_start_matches(&format!("account {name} "));
+            return vec![format!("{name}: {told}{}", way_in(failure))];
         }
         Ok(identity) => identity,
     };

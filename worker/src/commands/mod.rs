@@ -14,14 +14,11 @@ use fleet::{
 
 use crate::{cloudwatch::limits::Limits, report::Collector};
 
-/// What the worker can be told to do.
+/// What the worker can be told to do; each command says so itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Takes jobs off the work queue until told to stop.
     Run(run::Run),
-    /// Collects one account now, with no queue, to a file or standard output.
     Collect(collect::Collect),
-    /// Shows who the worker becomes in each account, and which permission is missing there.
     Check(check::Check),
 }
 
@@ -36,21 +33,29 @@ impl Command {
     }
 }
 
-/// How accounts are collected.
+/// Which accounts there are.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Accounts")]
-pub(crate) struct Collecting {
+pub(crate) struct AccountsFile {
     /// The accounts file, a path or an s3:// URL; without one, any account whose access keys are in
     /// the environment can be collected.
     #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE")]
     accounts: Option<String>,
+}
+
+/// How accounts are collected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Accounts")]
+pub(crate) struct Collecting {
+    #[command(flatten)]
+    file: AccountsFile,
 
     /// Regions to ask in every account, whether or not a bucket is left there.
     #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = region)]
     regions: Vec<String>,
 
     /// How many days before the one asked for a bucket's values may be of, where later ones are not
-    /// published yet.
+    /// published yet; at most 30.
     #[arg(
         long,
         env = "FLEET_LOOKBACK_DAYS",
@@ -64,7 +69,7 @@ pub(crate) struct Collecting {
 impl Collecting {
     /// Reads the accounts and makes ready to collect them.
     async fn collector(&self, base: SdkConfig) -> Result<Collector, CommandError> {
-        let accounts = Accounts::open(self.accounts.as_deref(), &base).await?;
+        let accounts = Accounts::open(self.file.accounts.as_deref(), &base).await?;
         Ok(Collector {
             base,
             accounts,

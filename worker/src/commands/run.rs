@@ -30,10 +30,10 @@ const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
 /// once, and what was in hand comes back to the queue when its visibility ends.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    #[arg(long, env = "FLEET_KEY_TEMPLATE", value_name = "TEMPLATE", default_value_t, help = report_key::HELP)]
+    #[arg(long, env = "FLEET_KEY_TEMPLATE", value_name = "TEMPLATE", default_value_t, help = report_key::HELP, help_heading = "Deployment")]
     key_template: KeyTemplate,
 
-    /// How many accounts are collected beside each other.
+    /// How many accounts are collected beside each other, at most 256.
     #[arg(
         long,
         env = "FLEET_CONCURRENCY",
@@ -43,7 +43,8 @@ pub(crate) struct Run {
     )]
     concurrency: u16,
 
-    /// For how long a job taken is hidden from other workers; it is renewed while the job runs
+    /// For how many seconds, from 3 to 43200, a job taken is hidden from other workers; renewed while
+    /// it runs
     /// [default: the queue's own].
     #[arg(
         long,
@@ -67,12 +68,43 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
+        let mut signals = Signals::install()?;
+        let consumer = tokio::select! {
+            ready = self.ready() => ready?,
+            () = signals.next() => return Ok(Outcome::Done),
+        };
+        let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+        let working = consumer.run(&stop, &leave);
+        tokio::pin!(working);
+        let tally = tokio::select! {
+            tally = &mut working => tally?,
+            () = signals.next() => {
+                tracing::info!("told to stop; a second signal leaves at once");
+                stop.cancel();
+                tokio::select! {
+                    tally = &mut working => tally?,
+                    () = signals.next() => {
+                        leave.cancel();
+                        working.await?
+                    }
+                }
+            }
+        };
+        tracing::info!(done = tally.done, failed = tally.failed, left = tally.left, "the worker leaves");
+        if tally.left > 0 {
+            let left = tally.left;
+            return Err(anyhow!("told to stop twice; {left} in hand come back to the queue").into());
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Opens all that is needed, and shows that it is there.
+    async fn ready(self) -> Result<Consumer, CommandError> {
         let (queue_url, bucket) = self.deployment.queue_and_bucket()?;
         let base = aws::base().await;
         let collector = self.collecting.collector(base.clone()).await?;
         self.key_template.check(&collector.accounts, DATASETS).map_err(CommandError::usage)?;
-        let queue = Queue::open(&base, queue_url).await?;
-        let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
+        let (queue, attributes) = Queue::open(&base, queue_url).await?;
         let bucket = deployment::open_bucket(&base, bucket).await?;
         let visibility_timeout = match self.visibility_timeout {
             Some(seconds) => Duration::from_secs(seconds.into()),
@@ -93,45 +125,26 @@ impl Run {
         }
         tracing::info!(
             version = fleet::VERSION,
-            queue = queue.url,
+            queue_url = queue.url,
             report_bucket = bucket.name,
             key_template = %self.key_template,
             region = aws::region(&base),
-            accounts_file = self.collecting.accounts,
-            regions = ?self.collecting.regions,
+            accounts_file = self.collecting.file.accounts,
+            regions = self.collecting.regions.join(","),
             lookback_days = self.collecting.lookback_days,
             concurrency = self.concurrency,
             visibility_timeout_s = visibility_timeout.as_secs(),
             exit_when_empty = self.exit_when_empty,
             "the worker is ready"
         );
-        let consumer = Consumer {
+        Ok(Consumer {
             client: queue.client,
             queue_url: queue.url,
             visibility_timeout,
             concurrency: self.concurrency.into(),
             exit_when_empty: self.exit_when_empty,
             reporter: Arc::new(Reporter { collector, bucket, template: self.key_template }),
-        };
-        let mut signals = Signals::install()?;
-        let stop = CancellationToken::new();
-        let working = consumer.run(&stop);
-        tokio::pin!(working);
-        let tally = tokio::select! {
-            tally = &mut working => tally?,
-            () = signals.next() => {
-                tracing::info!("told to stop; a second signal leaves at once");
-                stop.cancel();
-                tokio::select! {
-                    tally = &mut working => tally?,
-                    () = signals.next() => {
-                        return Err(anyhow!("told to stop twice; what was in hand comes back to the queue").into());
-                    }
-                }
-            }
-        };
-        tracing::info!(done = tally.done, failed = tally.failed, "the worker leaves");
-        Ok(Outcome::Done)
+        })
     }
 }
 

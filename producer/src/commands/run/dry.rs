@@ -68,7 +68,7 @@ impl Quote<'_> {
     fn text(&self) -> String {
         let mut text = String::new();
         if !self.jobs.is_empty() {
-            let header = ["ACCOUNT", "DATASET", "DATE", "CALLS", "METRICS", "COST", "REPORT"];
+            let header = ["ACCOUNT", "DATASET", "DATE", "CALLS", "METRICS", "COST"];
             text = table(&header, &[3, 4, 5], self.jobs.iter().map(|(planned, price)| row(planned, *price)));
             text.push_str("\n\n");
         }
@@ -78,10 +78,14 @@ impl Quote<'_> {
         };
         let at_least = if self.is_all_known() { "" } else { "at least " };
         let about = if self.prices().any(|price| price.is_scaled()) { "about " } else { "" };
+        let cost = if self.jobs.is_empty() || self.prices().next().is_some() {
+            format!("{at_least}{about}{}", dollars(self.total()))
+        } else {
+            "not known yet".to_owned()
+        };
         text.push_str(&format!(
-            "{} to send{already}; cost: {at_least}{about}{}; nothing was sent",
-            count(self.jobs.len(), "job"),
-            dollars(self.total())
+            "{} to send{already}; cost: {cost}; nothing was sent",
+            count(self.jobs.len(), "job")
         ));
         if let Some((planned, _)) = self.jobs.iter().find(|(_, price)| price.is_none()) {
             let (noun, price) = estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
@@ -147,7 +151,6 @@ fn row(planned: &PlannedJob, price: Option<Price>) -> Vec<String> {
         calls,
         metrics,
         cost,
-        planned.report_key.clone(),
     ]
 }
 
@@ -175,10 +178,10 @@ mod tests {
             now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
         };
         insta::assert_snapshot!(quote.text(), @r"
-        ACCOUNT   DATASET           DATE        CALLS  METRICS      COST  REPORT
-        data      s3_daily_storage  2026-07-21     14     5800   $0.0580  2026-07-21/data.csv
-        opra-dev  s3_daily_storage  2026-07-21      ?   ~29000  ~$0.2900  2026-07-21/opra-dev.csv
-        new       s3_daily_storage  2026-07-21      ?        ?         ?  2026-07-21/new.csv
+        ACCOUNT   DATASET           DATE        CALLS  METRICS      COST
+        data      s3_daily_storage  2026-07-21     14     5800   $0.0580
+        opra-dev  s3_daily_storage  2026-07-21      ?   ~29000  ~$0.2900
+        new       s3_daily_storage  2026-07-21      ?        ?         ?
 
         3 jobs to send, 2 already complete; cost: at least about $0.3480; nothing was sent
         ?  no report of the account was found; 1,000 buckets cost about $0.29 on this day
@@ -200,6 +203,12 @@ mod tests {
             now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
         };
         assert!(quote.text().ends_with("1 job to send; cost: $0.0580; nothing was sent"), "{}", quote.text());
+        quote.jobs = vec![(&data, None)];
+        assert!(
+            quote.text().contains("1 job to send; cost: not known yet; nothing was sent"),
+            "{}",
+            quote.text()
+        );
         quote.jobs.clear();
         quote.already_complete = 1;
         assert_eq!(quote.text(), "0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent");

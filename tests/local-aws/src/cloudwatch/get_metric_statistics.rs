@@ -1,4 +1,4 @@
-//! `GetMetricStatistics`, one series a call: what the peers in the benchmark use.
+//! `GetMetricStatistics`, one series a call: the older of the two ways to read values.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html>
 

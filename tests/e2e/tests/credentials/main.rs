@@ -1,0 +1,11 @@
+//! How the worker becomes an account: each kind of credentials is shown by an account that only it
+//! leads to, and by who signed which call.
+
+mod choice;
+mod keys;
+mod profiles;
+mod reach;
+mod refused;
+mod roles;
+mod secrets;
+mod support;

@@ -1,0 +1,98 @@
+//! No secret is printed.
+
+use anyhow::Result;
+use e2e::{Ended, Fleet, HOME, HOME_REGION, finish};
+use local_aws::{Fault, Service, Trust};
+
+use crate::support::{
+    KEYS, PROFILE, ROLE, account_file, collect, error_of, inhabited, keys, profile, shared_file,
+};
+
+/// A fleet whose every secret is a canary, and those canaries.
+async fn canaries(lines: &str) -> Result<(Fleet, [&'static str; 7])> {
+    let mut fleet = Fleet::start().await?;
+    let aws = &fleet.aws;
+    inhabited(aws, ROLE, HOME_REGION).role("reader", Trust::default());
+    inhabited(aws, KEYS, HOME_REGION).add_access_key("ASIAVARIABLES", Some("canary-variables-token"));
+    inhabited(aws, PROFILE, HOME_REGION).add_access_key("ASIAPROFILE", Some("canary-profile-token"));
+    inhabited(aws, HOME, HOME_REGION).add_access_key("ASIAOWN", Some("canary-own-token"));
+    let legacy = profile("legacy", "ASIAPROFILE", "canary-profile-secret");
+    shared_file(&fleet, "credentials", &format!("{legacy}aws_session_token = canary-profile-token\n"))?;
+    let arn = "arn:aws:iam::111111111111:role/reader";
+    shared_file(
+        &fleet,
+        "config",
+        &format!("[profile chained]\nrole_arn = {arn}\nsource_profile = legacy\n"),
+    )?;
+    if lines.contains("keys") {
+        keys(&mut fleet, "data", "ASIAVARIABLES", "canary-variables-secret");
+        fleet.variable("data_session_token", "canary-variables-token");
+    }
+    fleet.variable("AWS_ACCESS_KEY_ID", "ASIAOWN");
+    fleet.variable("AWS_SECRET_ACCESS_KEY", "canary-own-secret");
+    fleet.variable("AWS_SESSION_TOKEN", "canary-own-token");
+    fleet.variable("RUST_LOG", "trace");
+    account_file(&mut fleet, lines)?;
+    let canaries = [
+        "canary-variables-secret",
+        "canary-variables-token",
+        "canary-profile-secret",
+        "canary-profile-token",
+        "canary-own-secret",
+        "canary-own-token",
+        // What AssumeRole gives begins so.
+        "IQoJb3JpZ2luX2Vj",
+    ];
+    Ok((fleet, canaries))
+}
+
+fn assert_silent(ended: &Ended, canaries: &[&str]) {
+    // There is a log, or its silence would say nothing.
+    assert!(ended.stderr.contains("becoming the account"), "{}", ended.stderr);
+    // The SDK of today blacks out what it prints of a request; one of tomorrow may not.
+    let request = ended.stderr.lines().find(|line| line.contains("x-amz-security-token"));
+    assert_eq!(request, None, "a request is printed");
+    for canary in canaries {
+        let said = ended.stdout.lines().chain(ended.stderr.lines()).find(|line| line.contains(canary));
+        assert_eq!(said, None, "{canary}");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_printed_however_much_is_logged() -> Result<()> {
+    let role = "role_arn = 'arn:aws:iam::111111111111:role/reader'";
+    for lines in [
+        "credentials = 'keys'".to_owned(),
+        "credentials = 'profile'\nprofile = 'legacy'".to_owned(),
+        "credentials = 'profile'\nprofile = 'chained'".to_owned(),
+        "credentials = 'default'".to_owned(),
+        role.to_owned(),
+        format!("{role} # by keys"),
+        format!("{role}\nprofile = 'legacy'"),
+    ] {
+        let (fleet, canaries) = canaries(&lines).await?;
+        let ended = collect(&fleet, "data").await?.status(0);
+        assert_silent(&ended, &canaries);
+        // Refused, with all that the SDK has to say of it.
+        let refusal = fleet.aws.fault(Fault::error("ValidationError", 400).service(Service::Sts));
+        for ended in
+            [collect(&fleet, "data").await?.status(1), finish(fleet.worker(&["check"])).await?.status(1)]
+        {
+            assert_silent(&ended, &canaries);
+        }
+        assert!(refusal.fired() > 1);
+    }
+    Ok(())
+}
+
+/// What is told of a broken answer may hold a part of it, and this one holds credentials.
+#[tokio::test]
+async fn no_secret_of_a_broken_answer_is_printed() -> Result<()> {
+    let (fleet, canaries) = canaries("role_arn = 'arn:aws:iam::111111111111:role/reader'").await?;
+    let fault = fleet.aws.fault(Fault::truncated().on("AssumeRole"));
+    let ended = collect(&fleet, "data").await?.status(1);
+    assert!(fault.fired() > 0);
+    assert!(error_of(&ended).contains("sts:AssumeRole"), "{}", error_of(&ended));
+    assert_silent(&ended, &canaries);
+    Ok(())
+}
