@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_types::{origin::Origin, region::Region};
 
-use crate::{AwsError, ErrorKind};
+use crate::{AwsError, ErrorKind, own_credentials::OwnCredentials};
 
 /// The longest that `ReceiveMessage` waits, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
@@ -51,6 +51,13 @@ pub async fn base() -> SdkConfig {
         )
         .load()
         .await;
+    let config = match config.credentials_provider() {
+        Some(chain) => {
+            let own = SharedCredentialsProvider::new(OwnCredentials::new(chain));
+            config.into_builder().credentials_provider(own).build()
+        }
+        None => config,
+    };
     if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) }
 }
 

@@ -16,6 +16,7 @@ pub mod exit;
 pub mod job;
 pub mod manifest;
 pub mod output;
+mod own_credentials;
 pub mod queue;
 pub mod report;
 pub mod report_bucket;

@@ -278,8 +278,12 @@ mod tests {
             assert_eq!(row.status.to_string(), "error:PartialData");
             assert_eq!((row.value(4), row.value(5), row.total(&[4, 5])), (Some(1), None, None));
         }
-        let denied = row(Listing::Listed, &[(4, Err(Problem::Denied))]).expect("a row");
-        assert_eq!(denied.status, Status::Denied);
+        let denied = [(4, points(&[("2026-11-03", 1.0)])), (5, Err(Problem::Denied))];
+        let denied = row(Listing::Listed, &denied).expect("a row");
+        assert_eq!(
+            (&denied.status, denied.value(4), denied.total(&[4, 5])),
+            (&Status::Denied, Some(1), None)
+        );
     }
 
     #[test]
