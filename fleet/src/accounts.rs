@@ -112,7 +112,7 @@ impl Accounts {
                     .with_context(|| {
                         format!("accounts file {location:?} is not of the form s3://bucket/key")
                     })?;
-                let client = aws::s3_of_bucket(config, bucket).await;
+                let (client, _) = aws::s3_of_bucket(config, bucket).await;
                 let bytes = aws::read_object(&client, bucket, key)
                     .await
                     .with_context(|| format!("could not read the accounts file {location}"))?;
@@ -185,7 +185,9 @@ fn told(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.get(..at).unwrap_or_default();
     let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
-    let key = line.split_once('=').map(|(key, _)| format!(", {}", key.trim())).unwrap_or_default();
+    // Only where the TOML itself is sound is what stands before the `=` a key of ours for certain.
+    let key = line.split_once('=').filter(|_| error.message().starts_with("invalid type"));
+    let key = key.map(|(key, _)| format!(", {}", key.trim())).unwrap_or_default();
     let mend = if error.message().contains("expected a string") { "; write it in quotes" } else { "" };
     format!("line {}{key}: {}{mend}", before.matches('\n').count() + 1, error.message())
 }
@@ -417,12 +419,16 @@ mod tests {
     fn refuses_an_unknown_key_by_name() {
         let text = "[[account]]\nname = \"data\"\nsecret_access_key = \"canary\"\n";
         let error = Accounts::parse(text).expect_err("no such key").to_string();
-        assert!(error.contains("line 3, secret_access_key: unknown field `secret_access_key`"), "{error}");
+        assert!(error.contains("line 3: unknown field `secret_access_key`"), "{error}");
         let number =
             Accounts::parse("[[account]]\nname = \"data\"\nid = 111111111111\n").expect_err("a number");
         assert!(number.to_string().contains("line 3, id: invalid type: integer"), "{number}");
         assert!(number.to_string().contains("expected a string; write it in quotes"), "{number}");
         assert!(!error.contains("canary"), "a secret that does not belong there is not shown: {error}");
+        let pasted =
+            Accounts::parse("[[account]]\nname = \"data\"\ncanary/K7MDENG==\n").expect_err("no TOML");
+        assert!(pasted.to_string().contains("line 3: "), "{pasted}");
+        assert!(!pasted.to_string().contains("canary"), "nor one that is pasted bare: {pasted}");
     }
 
     #[test]

@@ -8,9 +8,11 @@ use aws_config::{
     BehaviorVersion, SdkConfig, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::operation::head_bucket::{HeadBucketError, HeadBucketOutput};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::{
-    http::SharedHttpClient, stalled_stream_protection::StalledStreamProtectionConfig,
+    http::SharedHttpClient, orchestrator::HttpResponse, result::SdkError,
+    stalled_stream_protection::StalledStreamProtectionConfig,
 };
 use aws_types::{origin::Origin, region::Region};
 
@@ -99,20 +101,30 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     )
 }
 
-/// An S3 client of the region that a bucket lies in, as `HeadBucket` tells it in whatever it answers: a
-/// redirect and a refusal name the region too.
-pub async fn s3_of_bucket(config: &SdkConfig, bucket: &str) -> aws_sdk_s3::Client {
+/// The region that a bucket lies in, off whatever `HeadBucket` answers: a redirect and a refusal name it
+/// too.
+#[must_use]
+pub fn region_of_bucket(answer: &HeadBucketAnswer) -> Option<&str> {
+    match answer {
+        Ok(head) => head.bucket_region(),
+        Err(error) => error.raw_response()?.headers().get("x-amz-bucket-region"),
+    }
+}
+
+/// What `HeadBucket` answers.
+pub type HeadBucketAnswer = Result<HeadBucketOutput, SdkError<HeadBucketError, HttpResponse>>;
+
+/// An S3 client of the region that a bucket lies in, with what `HeadBucket` answers there.
+pub async fn s3_of_bucket(config: &SdkConfig, bucket: &str) -> (aws_sdk_s3::Client, HeadBucketAnswer) {
     let client = s3(config);
-    let told = match client.head_bucket().bucket(bucket).send().await {
-        Ok(head) => head.bucket_region,
-        Err(error) => {
-            let header = error.raw_response().and_then(|raw| raw.headers().get("x-amz-bucket-region"));
-            header.map(str::to_owned)
+    let answer = client.head_bucket().bucket(bucket).send().await;
+    match region_of_bucket(&answer) {
+        Some(elsewhere) if elsewhere != region(config) => {
+            let client = s3(&with_region(config, elsewhere));
+            let answer = client.head_bucket().bucket(bucket).send().await;
+            (client, answer)
         }
-    };
-    match told {
-        Some(told) if told != region(config) => s3(&with_region(config, &told)),
-        _ => client,
+        _ => (client, answer),
     }
 }
 

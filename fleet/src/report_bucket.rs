@@ -18,8 +18,8 @@ pub struct ReportBucket {
 impl ReportBucket {
     /// Finds the bucket, in whichever region it lies, and shows that it may be listed.
     pub async fn open(config: &SdkConfig, name: &str) -> anyhow::Result<Self> {
-        let client = aws::s3_of_bucket(config, name).await;
-        match client.head_bucket().bucket(name).send().await {
+        let (client, answer) = aws::s3_of_bucket(config, name).await;
+        match answer {
             Ok(_) => Ok(Self { client, name: name.to_owned() }),
             Err(error) => Err(refused(name, AwsError::new("s3:ListBucket", error))),
         }

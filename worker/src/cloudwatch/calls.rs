@@ -90,8 +90,8 @@ impl CloudWatch {
         }
     }
 
-    /// What CloudWatch has for each of at most 500 series, in their order. A series that CloudWatch answers only in
-    /// part is asked for again; what is still not whole then is a [`Problem`] in its place.
+    /// What CloudWatch has for each of at most 500 series, in their order. A series that it answers
+    /// only in part is asked for again; what is still not whole then is a [`Problem`] in its place.
     ///
     /// # Errors
     /// That of a call that fails as a whole.

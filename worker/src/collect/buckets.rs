@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use aws_sdk_s3::Client;
 use chrono::DateTime;
-use fleet::{AwsError, ErrorKind};
+use fleet::{AwsError, ErrorKind, aws};
 use futures::{StreamExt, stream};
 
 use crate::cloudwatch::rows::{Listing, Problem, Resource};
@@ -96,23 +96,21 @@ pub(super) fn listing_of_unnamed(name: &str) -> Listing {
     if name.ends_with("--x-s3") { Listing::Unlistable } else { Listing::Unlisted }
 }
 
-/// A bucket's region, off whatever `HeadBucket` answers: a redirect and a refusal name it too.
+/// A bucket's region.
 async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
-    match client.head_bucket().bucket(bucket).send().await {
-        Ok(head) => head.bucket_region.map(Into::into).ok_or_else(|| AwsError {
+    let answer = client.head_bucket().bucket(bucket).send().await;
+    if let Some(region) = aws::region_of_bucket(&answer) {
+        return Ok(region.into());
+    }
+    Err(match answer {
+        Err(error) => AwsError::new("s3:ListBucket", error),
+        Ok(_) => AwsError {
             operation: "s3:ListBucket",
             code: "NoBucketRegion".into(),
             message: "the answer has no x-amz-bucket-region".into(),
             kind: ErrorKind::Permanent,
-        }),
-        Err(error) => {
-            let header = error.raw_response().and_then(|raw| raw.headers().get("x-amz-bucket-region"));
-            match header.map(Arc::from) {
-                Some(region) => Ok(region),
-                None => Err(AwsError::new("s3:ListBucket", error)),
-            }
-        }
-    }
+        },
+    })
 }
 
 #[cfg(test)]

@@ -81,14 +81,14 @@ impl Check {
             .collect()
             .await;
         output::print(&table(&checked))?;
-        let mends: Vec<String> = checked.iter().flat_map(mends).collect();
+        let mends: Vec<Vec<String>> = checked.iter().map(mends).filter(|mends| !mends.is_empty()).collect();
         if mends.is_empty() {
             return Ok(Outcome::Done);
         }
-        output::print(&format!("\n{}", mends.join("\n")))?;
-        let failed = checked.iter().filter(|account| mends_of(account) > 0).count();
+        output::print(&format!("\n{}", mends.concat().join("\n")))?;
         Err(CommandError::Failed(anyhow!(
-            "{failed} of {} accounts can't be collected as they are",
+            "{} of {} accounts can't be collected as they are",
+            mends.len(),
             checked.len()
         )))
     }
@@ -208,8 +208,4 @@ fn way_in(failure: &Failure) -> &'static str {
         ErrorKind::Transient => "; this may pass, try again",
         _ => "",
     }
-}
-
-fn mends_of(account: &Checked) -> usize {
-    mends(account).len()
 }

@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION, expected::cells};
+use e2e::{Fleet, HOME, HOME_REGION, expected::cells, finish};
 use local_aws::{Service, Trust};
 
 use crate::support::{
     KEYS, PROFILE, PROFILE_KEY, ROLE, VARIABLES_KEY, account_file, accounts_file, assert_is_of,
-    assert_nothing_collected, collect, four_accounts, inhabited, keys, set, signed_by, signers,
+    assert_nothing_collected, collect, four_accounts, inhabited, keys, set, shared_file, signed_by, signers,
 };
 
 /// The lines of a role in account 111111111111, and who assumes it: the access key and the account.
@@ -191,5 +191,28 @@ async fn a_role_by_its_name_is_of_the_workers_own_partition() -> Result<()> {
         // The AWS on loopback takes a role's ARN only in a region of its partition.
         assert_eq!(signers(&fleet.aws, "AssumeRole"), [(HOME.to_owned(), region.to_owned())].into());
     }
+    Ok(())
+}
+
+/// However many accounts' roles they assume.
+#[tokio::test]
+async fn the_process_own_credentials_are_fetched_once_for_all_accounts() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let ids = ["111111111111", "222222222222", "333333333333"];
+    for id in ids {
+        inhabited(&fleet.aws, id, HOME_REGION).role("reader", Trust::default());
+    }
+    let accounts = ids.map(|id| format!("[[account]]\nname = 'a{id}'\nid = '{id}'\n")).concat();
+    accounts_file(&mut fleet, &format!("[defaults]\nrole_name = 'reader'\n{accounts}"))?;
+    let answer = format!(r#"{{"Version":1,"AccessKeyId":"{HOME}","SecretAccessKey":"secret"}}"#);
+    let answer = fleet.file("answer.json", &answer)?;
+    let asked = fleet.file("asked", "")?;
+    let script = fleet.file("fetch.sh", &format!("echo asked >> {asked}\ncat {answer}\n"))?;
+    shared_file(&fleet, "config", &format!("[default]\ncredential_process = /bin/sh {script}\n"))?;
+    let mut worker = fleet.worker(&["check"]);
+    worker.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("PATH", "/usr/bin:/bin");
+    let _ = finish(worker).await?.status(0);
+    assert_eq!(fleet.aws.calls().operation("AssumeRole").ok().count(), 3);
+    assert_eq!(std::fs::read_to_string(asked)?.lines().count(), 1);
     Ok(())
 }
