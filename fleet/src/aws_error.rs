@@ -13,6 +13,8 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::redact;
+
 /// The longest message of AWS that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
 
@@ -46,7 +48,7 @@ pub struct AwsError {
     pub operation: &'static str,
     /// AWS's code, or the form of the failure where nothing answered: `Timeout`, `Unreachable`.
     pub code: String,
-    /// What AWS says of it, shortened.
+    /// What AWS says of it, shortened, without what may be a secret.
     pub message: String,
     /// What it means.
     pub kind: ErrorKind,
@@ -141,7 +143,7 @@ impl AwsError {
         let make = |code: &str, message: &str, kind| Self {
             operation,
             code: code.to_owned(),
-            message: message.chars().take(MAX_MESSAGE).collect(),
+            message: redact(message).chars().take(MAX_MESSAGE).collect(),
             kind,
         };
         match error {
@@ -242,7 +244,7 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
     } else {
         ("NoCredentials", ErrorKind::NoCredentials)
     };
-    let message = told(failure.source().unwrap_or(failure)).chars().take(MAX_MESSAGE).collect();
+    let message = redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
     Some(AwsError { operation, code: code.to_owned(), message, kind })
 }
 

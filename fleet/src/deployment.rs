@@ -71,6 +71,13 @@ impl Queue {
         Ok((queue, attributes))
     }
 
+    /// The queue where this one's dead letters go; none where it has none.
+    #[must_use]
+    pub fn dead_letters(&self, attributes: &QueueAttributes) -> Option<Self> {
+        let url = queue::dead_letter_url(&self.url, attributes.redrive.as_ref()?)?;
+        Some(Self { client: self.client.clone(), url })
+    }
+
     /// Reads the queue's attributes.
     pub async fn attributes(&self) -> Result<QueueAttributes, QueueError> {
         queue::attributes(&self.client, &self.url).await

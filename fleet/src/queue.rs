@@ -144,6 +144,26 @@ pub fn sent_at(message: &Message) -> Option<chrono::DateTime<chrono::Utc>> {
         .and_then(chrono::DateTime::from_timestamp_millis)
 }
 
+/// When a message was first received.
+#[must_use]
+pub fn first_received_at(message: &Message) -> Option<chrono::DateTime<chrono::Utc>> {
+    system_attribute(
+        message,
+        &aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateFirstReceiveTimestamp,
+    )
+    .and_then(chrono::DateTime::from_timestamp_millis)
+}
+
+/// The URL of a queue's dead-letter queue, which is in the queue's own account and region; none where the
+/// ARN is none.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
+#[must_use]
+pub fn dead_letter_url(queue_url: &str, redrive: &Redrive) -> Option<String> {
+    let (_, name) = redrive.dead_letter_arn.rsplit_once(':').filter(|(_, name)| !name.is_empty())?;
+    let (place, _) = queue_url.rsplit_once('/')?;
+    Some(format!("{place}/{name}"))
+}
+
 fn system_attribute<T: std::str::FromStr>(
     message: &Message,
     name: &aws_sdk_sqs::types::MessageSystemAttributeName,
@@ -181,5 +201,17 @@ mod tests {
             assert_eq!(redrive(&policy).map(|r| r.max_receive_count), Some(12));
         }
         assert_eq!(redrive("{}"), None);
+    }
+
+    #[test]
+    fn the_dead_letter_queue_stands_beside_its_queue() {
+        let url = |arn: &str| {
+            let redrive = Redrive { dead_letter_arn: arn.into(), max_receive_count: 12 };
+            dead_letter_url("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs", &redrive)
+        };
+        let expected = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead";
+        assert_eq!(url("arn:aws:sqs:eu-west-1:111111111111:jobs-dead").as_deref(), Some(expected));
+        assert_eq!(url("jobs-dead"), None);
+        assert_eq!(url("arn:aws:sqs:eu-west-1:111111111111:"), None);
     }
 }

@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use fleet::{AwsError, Job, deployment::Queue, job};
+use fleet::{AwsError, Job, Labels, deployment::Queue, job};
 
 /// The most entries in a batch, and the most bytes: bodies and attributes of all entries.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
@@ -154,21 +154,12 @@ fn at<'a>(unsent: &'a mut [Option<String>], id: &str) -> Option<&'a mut Option<S
     unsent.get_mut(id.parse::<usize>().ok()?)
 }
 
-/// A job as SQS takes it; the attributes are for people who look at the queue.
+/// A job as SQS takes it.
 fn entry(index: usize, job: &Job) -> SendMessageBatchRequestEntry {
-    let text = |value: &str| {
-        MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(value)
-            .build()
-            .expect("cannot fail: the data type is set")
-    };
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(job.body())
-        .message_attributes("account_name", text(job.account_name.as_str()))
-        .message_attributes("dataset", text(job.dataset.name))
-        .message_attributes("run_id", text(job.run_id.as_str()))
+        .set_message_attributes(Some(Labels::of_job(job).attributes()))
         .build()
         .expect("cannot fail: id and body are set")
 }

@@ -1,0 +1,185 @@
+//! Why a job is not done, as everybody names it: the worker's logs, the dead letters, `producer
+//! failed` and `status`, and the table in the README.
+
+use std::fmt;
+
+/// Why a job is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The message is no job.
+    BadMessage,
+    /// The accounts file does not have the account.
+    UnknownAccount,
+    /// Nothing says how to become the account, or what says so is refused.
+    NoCredentials,
+    /// The account's credentials were good and are no longer.
+    ExpiredCredentials,
+    /// The credentials are another account's.
+    WrongAccount,
+    /// The account does not allow a call.
+    AccessDenied,
+    /// AWS refused a call for good.
+    AwsError,
+    /// The report has no key.
+    BadKeyTemplate,
+    /// The report is partial, and a complete one of its day stands.
+    Partial,
+    /// A later run's report stands.
+    Superseded,
+    /// The report bucket refuses this report, and not others.
+    ReportBucket,
+    /// It took longer than a job may.
+    Deadline,
+    /// A passing cause that did not pass.
+    Unavailable,
+    /// Others kept writing under the report's key.
+    Contended,
+    /// A fault in the worker's program.
+    Panic,
+    /// The queue gave it up: it was received too often, by workers that could not say why.
+    MaxReceives,
+    /// The message may be another worker's by now.
+    LeaseLost,
+    /// The worker's own credentials.
+    OwnCredentials,
+}
+
+impl Reason {
+    /// Every reason, those that a dead letter may have first.
+    pub const ALL: [Self; 18] = [
+        Self::BadMessage,
+        Self::UnknownAccount,
+        Self::NoCredentials,
+        Self::ExpiredCredentials,
+        Self::WrongAccount,
+        Self::AccessDenied,
+        Self::AwsError,
+        Self::BadKeyTemplate,
+        Self::Partial,
+        Self::Superseded,
+        Self::ReportBucket,
+        Self::Deadline,
+        Self::Unavailable,
+        Self::Contended,
+        Self::Panic,
+        Self::MaxReceives,
+        Self::LeaseLost,
+        Self::OwnCredentials,
+    ];
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BadMessage => "bad_message",
+            Self::UnknownAccount => "unknown_account",
+            Self::NoCredentials => "no_credentials",
+            Self::ExpiredCredentials => "expired_credentials",
+            Self::WrongAccount => "wrong_account",
+            Self::AccessDenied => "access_denied",
+            Self::AwsError => "aws_error",
+            Self::BadKeyTemplate => "bad_key_template",
+            Self::Partial => "partial",
+            Self::Superseded => "superseded",
+            Self::ReportBucket => "report_bucket",
+            Self::Deadline => "deadline",
+            Self::Unavailable => "unavailable",
+            Self::Contended => "contended",
+            Self::Panic => "panic",
+            Self::MaxReceives => "max_receives",
+            Self::LeaseLost => "lease_lost",
+            Self::OwnCredentials => "own_credentials",
+        }
+    }
+
+    /// The reason of a code; none of one that this version does not have.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// What an operator does about it, in one sentence without its full stop.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::BadMessage => "correct what sent it; a replay of the same message fails the same way",
+            Self::UnknownAccount => {
+                "add the account to the workers' accounts file and restart them, then replay"
+            }
+            Self::NoCredentials => {
+                "set or correct the variables, profile or role that the message names, at the workers; then replay"
+            }
+            Self::ExpiredCredentials => {
+                "give the workers new temporary credentials of the account, then replay"
+            }
+            Self::WrongAccount => {
+                "the credentials are another account's than `id` in the accounts file; correct one of them, then replay"
+            }
+            Self::AccessDenied => {
+                "allow the action that the message names (`worker check` lists all that is missing), then replay"
+            }
+            Self::AwsError => "AWS refused the call for good; look its code up, mend the cause, then replay",
+            Self::BadKeyTemplate => {
+                "the key template wants what the account does not have; correct either, then replay"
+            }
+            Self::Partial => {
+                "a complete report of the day stands and is kept; mend what the message says is missing and replay, or leave it"
+            }
+            Self::Superseded => "a later run's report stands and is kept; nothing to do",
+            Self::ReportBucket => {
+                "the bucket refuses this report alone: look at its policy for the report's key, then replay"
+            }
+            Self::Deadline => {
+                "it took two hours: raise the account's `quota_share`, or ask AWS for more quota; then replay"
+            }
+            Self::Unavailable => {
+                "AWS did not answer or throttled, at every receive; replay once it is well again"
+            }
+            Self::Contended => "others kept writing under the report's key; replay",
+            Self::Panic => "a fault in the worker itself: report it with its log; a replay may meet it again",
+            Self::MaxReceives => {
+                "workers kept dying with the job in hand, or the queue's maxReceiveCount is low; see their logs, then replay"
+            }
+            Self::LeaseLost => {
+                "nothing: another worker has the job; where it is frequent, raise the queue's visibility timeout"
+            }
+            Self::OwnCredentials => {
+                "the worker's own role or credentials: mend them; the worker leaves, and its jobs are back on the queue"
+            }
+        }
+    }
+
+    /// Whether jobs that failed so stay on the work queue and are never dead letters.
+    #[must_use]
+    pub fn is_of_the_worker(self) -> bool {
+        matches!(self, Self::LeaseLost | Self::OwnCredentials)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_one_reasons_alone() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::of_code(reason.code()), Some(reason));
+        }
+        assert_eq!(Reason::of_code("nobody_knows"), None);
+    }
+
+    #[test]
+    fn the_readme_has_the_table() {
+        let readme = include_str!("../../README.md");
+        for reason in Reason::ALL {
+            let row = format!("| `{reason}` | {} |", reason.advice());
+            assert!(readme.contains(&row), "the README lacks:\n{row}");
+        }
+    }
+}

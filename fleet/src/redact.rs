@@ -1,0 +1,83 @@
+//! Takes out of a text what may be a secret. Errors hold what AWS, a program or a file said, and
+//! these may repeat what they were given.
+
+/// What stands for a secret.
+const GONE: &str = "…";
+
+/// How long a run of the letters that keys and tokens are made of is taken for one. A secret access key
+/// has 40.
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
+const SECRET_LENGTH: usize = 40;
+
+/// How an access key id begins, and how long it is.
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+const KEY_IDS: [&str; 2] = ["AKIA", "ASIA"];
+const KEY_ID_LENGTH: usize = 16;
+
+/// The text without access key ids, secret keys and session tokens.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word = rest.find(|c| !is_of_a_key(c)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(word);
+        redacted.push_str(if is_secret(run) { GONE } else { run });
+        let other = after.find(is_of_a_key).unwrap_or(after.len());
+        redacted.push_str(&after[..other]);
+        rest = &after[other..];
+    }
+    redacted
+}
+
+fn is_of_a_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '=')
+}
+
+fn is_secret(run: &str) -> bool {
+    let is_id = |word: &str| {
+        word.len() >= KEY_ID_LENGTH
+            && KEY_IDS.iter().any(|begin| word.starts_with(begin))
+            && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    run.split(['/', '+', '=']).any(is_id) || is_random(run)
+}
+
+/// Whether it is long and of every kind of letter. A path or a name seldom is.
+fn is_random(run: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| run.bytes().any(|byte| kind(&byte));
+    run.len() >= SECRET_LENGTH
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_tokens_are_gone() {
+        for (text, expected) in [
+            ("the key AKIAIOSFODNN7EXAMPLE, no", "the key …, no"),
+            ("Credential=ASIAIOSFODNN7EXAMPLE/20261121/eu-west-1", "…-west-1"),
+            ("secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1.", "secret …."),
+            (&format!("x-amz-security-token:{}", "IQoJb3JpZ2luX2VjEJr".repeat(20)), "x-amz-security-token:…"),
+        ] {
+            assert_eq!(redact(text), expected);
+        }
+    }
+
+    #[test]
+    fn names_that_an_operator_needs_stay() {
+        for text in [
+            "",
+            "User: arn:aws:sts::111111111111:assumed-role/fleet-worker/i-0123456789abcdef0 is not authorized",
+            "s3_daily_storage/report_date=2026-11-01/account_name=data/report.csv",
+            "run 019a6b0c-0000-7000-8000-000000000000, account 111111111111: é\n",
+            "https://sqs.eu-west-1.amazonaws.com/111111111111/cloudwatch-fleet-jobs-dead",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
+}
