@@ -137,6 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::accounts::colliding_variables;
 
     #[test]
     fn takes_the_names_people_use() {
@@ -148,11 +149,44 @@ mod tests {
 
     #[test]
     fn refuses_what_could_reach_a_key_a_path_or_a_variable() {
-        let hostile =
-            ["", "-a", "_a", "../x", "a/b", "a b", "a\n", "a\0", "${AWS_SECRET_ACCESS_KEY}", "é", "a.b"];
-        for name in hostile.into_iter().map(str::to_owned).chain([("x".repeat(64)), ("x".repeat(2048))]) {
-            let error = name.parse::<AccountName>().expect_err(&name);
-            assert!(error.to_string().chars().count() < 300, "the message stays short: {error}");
+        let hostile = [
+            "",
+            "-a",
+            "_a",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a\\b",
+            "a b",
+            " a",
+            "a ",
+            "a\n",
+            "\na",
+            "a\r",
+            "a\0",
+            "a=b",
+            "a,b",
+            "a'b",
+            "a.b",
+            "$HOME",
+            "${AWS_SECRET_ACCESS_KEY}",
+            "$(id)",
+            "%2e%2e",
+            "é",
+            "d\u{430}ta",
+            "\u{ff44}ata",
+            "a\u{200b}",
+            "\u{202e}atad",
+            "\u{feff}data",
+            "١",
+            "\u{1b}[2J",
+        ];
+        let long = ["x".repeat(64), "x".repeat(2048), "\u{1b}".repeat(2048), "\u{10ffff}".repeat(2048)];
+        for name in hostile.into_iter().map(str::to_owned).chain(long) {
+            let error = name.parse::<AccountName>().expect_err(&name).to_string();
+            assert!(error.len() < 1100, "the message stays short: {error}");
+            assert!(!error.contains(char::is_control), "{error:?}");
         }
     }
 
@@ -164,6 +198,17 @@ mod tests {
                 && characters.next().is_some_and(|c| c.is_ascii_alphanumeric())
                 && characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
             prop_assert_eq!(text.parse::<AccountName>().is_ok(), expected);
+        }
+
+        #[test]
+        fn a_name_gives_variables_of_its_own_or_collides(
+            (first, second) in ("[A-Za-z0-9][a_-]{0,2}", "[A-Za-z0-9][a_-]{0,2}")
+        ) {
+            let names = [&first, &second].map(|text| text.parse::<AccountName>().expect("well-formed"));
+            let [stem, other] = [0, 1].map(|at: usize| names[at].variable_stem());
+            prop_assert!(!stem.is_empty() && stem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+            let collide = first != second && stem == other;
+            prop_assert_eq!(colliding_variables(&names).is_some(), collide);
         }
     }
 

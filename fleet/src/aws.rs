@@ -15,12 +15,16 @@ use aws_smithy_runtime_api::client::{
     stalled_stream_protection::StalledStreamProtectionConfig,
 };
 use aws_types::{origin::Origin, region::Region};
+use tokio::time::timeout;
 
 use crate::{AwsError, ErrorKind, own_credentials::OwnCredentials};
 
 /// The longest that `ReceiveMessage` waits, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
 pub const LONG_POLL_SECONDS: i32 = 20;
+
+/// How long a call may take, with all its tries.
+pub const LONGEST_CALL: Duration = Duration::from_secs(90);
 
 /// Where nothing names a region.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -63,11 +67,11 @@ pub async fn base() -> SdkConfig {
     if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) }
 }
 
-/// The configuration of one account, with an identity cache of its own: a shared one holds 64
-/// identities, and more live providers than that evict each other.
+/// The configuration of one account. `provider` keeps its credentials itself: the SDK's cache can't be
+/// told that they are no longer good.
 #[must_use]
 pub fn of_account(config: &SdkConfig, provider: SharedCredentialsProvider) -> SdkConfig {
-    config.to_builder().credentials_provider(provider).identity_cache(identity_cache()).build()
+    config.to_builder().credentials_provider(provider).identity_cache(IdentityCache::no_cache()).build()
 }
 
 /// The same configuration in another region.
@@ -130,6 +134,19 @@ pub async fn s3_of_bucket(config: &SdkConfig, bucket: &str) -> (aws_sdk_s3::Clie
 
 /// Reads an object whole.
 pub async fn read_object(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
+    // The SDK bounds the answer's beginning only, and an object may come very slowly.
+    let read = timeout(LONGEST_CALL, read_without_end(client, bucket, key)).await;
+    read.unwrap_or_else(|_| {
+        Err(AwsError {
+            operation: "s3:GetObject",
+            code: "Timeout".into(),
+            message: "the object did not come whole in time".into(),
+            kind: ErrorKind::Transient,
+        })
+    })
+}
+
+async fn read_without_end(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
     const OPERATION: &str = "s3:GetObject";
     let object = client.get_object().bucket(bucket).key(key).send().await;
     let object = object.map_err(|error| AwsError::new(OPERATION, error))?;
@@ -205,7 +222,7 @@ fn timeouts(read: Duration) -> TimeoutConfig {
         .connect_timeout(Duration::from_secs(3))
         .read_timeout(read)
         .operation_attempt_timeout(read + Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(90))
+        .operation_timeout(LONGEST_CALL)
         .build()
 }
 

@@ -46,6 +46,11 @@ impl Deployment {
         }
     }
 
+    /// The queue's URL, for what needs no bucket.
+    pub fn queue(&self) -> Result<&str, CommandError> {
+        self.queue_url.as_deref().ok_or_else(|| CommandError::Usage(anyhow!(NO_QUEUE)))
+    }
+
     /// The queue's URL and the report bucket's name; all that is missing is told at once.
     pub fn queue_and_bucket(&self) -> Result<(&str, &str), CommandError> {
         match (&self.queue_url, &self.report_bucket) {

@@ -197,6 +197,41 @@ mod tests {
     }
 
     #[test]
+    fn a_hostile_body_makes_a_short_message() {
+        // 60 KiB as JSON, and more than that as a message would write it out.
+        let long = "\u{10ffff}\u{1b}\"".repeat(5 * 1024);
+        let keys = RESERVED_KEYS.map(|key| {
+            let mut object = json!({"account_name": "data"});
+            object[key] = long.as_str().into();
+            object.to_string()
+        });
+        let texts = [
+            "[".repeat(10_000),
+            "{\"a\":".repeat(10_000),
+            "x".repeat(60 * 1024),
+            "9".repeat(60 * 1024),
+            json!(long).to_string(),
+            json!({"account_name": [long]}).to_string(),
+            json!({(&long): 1}).to_string(),
+            format!("{{\"account_name\":\"{long}"),
+        ];
+        for body in keys.iter().chain(&texts) {
+            let error = parse(body).expect_err("hostile").to_string();
+            assert!(error.len() < 1500 && !error.contains(char::is_control), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_64_kib_is_taken_and_one_byte_more_is_not() {
+        let body = |bytes: usize| {
+            let empty = r#"{"account_name":"data","x":""}"#;
+            empty.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - empty.len())))
+        };
+        assert!(parse(&body(MAX_BYTES)).is_ok());
+        assert_eq!(parse(&body(MAX_BYTES + 1)), Err(JobError::TooLarge(MAX_BYTES + 1)));
+    }
+
+    #[test]
     fn characters_that_sqs_refuses_are_escaped() {
         let job =
             parse(r#"{"account_name":"data","date":"2026-11-01","run_id":"r","x":"\uffff\ufffe\u0001é"}"#)
@@ -220,10 +255,39 @@ mod tests {
         })
     }
 
+    /// What may stand under any key: some of it is right under one of ours.
+    fn any_value() -> impl Strategy<Value = Value> {
+        let right = ["2026-11-01", "s3_daily_storage", "r-1", "2026-02-30"];
+        prop_oneof![prop::sample::select(right.to_vec()).prop_map(Value::from), any_json()]
+    }
+
     proptest! {
         #[test]
-        fn any_text_is_a_job_or_an_error(body in ".*") {
-            let _ = parse(&body);
+        fn any_text_is_a_job_or_a_short_message(body in "(?s:.*)|[{}\\[\\]\":,0-9a-z\\\\]*") {
+            if let Err(error) = parse(&body) {
+                let told = error.to_string();
+                prop_assert!(told.len() < 1500 && !told.contains(char::is_control), "{:?}", told);
+            }
+        }
+
+        #[test]
+        fn any_object_is_a_job_that_reads_what_it_writes_or_a_short_message(
+            account in prop_oneof![4 => "[a-z][a-z_-]{0,4}".prop_map(Value::from), 1 => any_json()],
+            others in prop::collection::btree_map("date|dataset|run_id|[a-z]{0,3}", any_value(), 0..4),
+        ) {
+            let mut object = json!(others);
+            object["account_name"] = account;
+            match parse(&object.to_string()) {
+                Ok(job) => {
+                    prop_assert!(job.account_name.as_str().parse::<AccountName>().is_ok());
+                    prop_assert!(job.run_id.as_str().parse::<RunId>().is_ok());
+                    prop_assert_eq!(parse(&job.body()).expect("its own body"), job);
+                }
+                Err(error) => {
+                    let told = error.to_string();
+                    prop_assert!(told.len() < 1500 && !told.contains(char::is_control), "{:?}", told);
+                }
+            }
         }
 
         #[test]

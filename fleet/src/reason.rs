@@ -40,8 +40,8 @@ pub enum Reason {
     MaxReceives,
     /// The message may be another worker's by now.
     LeaseLost,
-    /// The worker's own credentials.
-    OwnCredentials,
+    /// The worker itself: its role, its credentials, its bucket.
+    OwnFault,
 }
 
 impl Reason {
@@ -64,7 +64,7 @@ impl Reason {
         Self::Panic,
         Self::MaxReceives,
         Self::LeaseLost,
-        Self::OwnCredentials,
+        Self::OwnFault,
     ];
 
     /// The stable code.
@@ -88,7 +88,7 @@ impl Reason {
             Self::Panic => "panic",
             Self::MaxReceives => "max_receives",
             Self::LeaseLost => "lease_lost",
-            Self::OwnCredentials => "own_credentials",
+            Self::OwnFault => "own_fault",
         }
     }
 
@@ -143,8 +143,8 @@ impl Reason {
             Self::LeaseLost => {
                 "nothing: another worker has the job; where it is frequent, raise the queue's visibility timeout"
             }
-            Self::OwnCredentials => {
-                "the worker's own role or credentials: mend them; the worker leaves, and its jobs are back on the queue"
+            Self::OwnFault => {
+                "the worker's own role, credentials or report bucket: mend what the line names; the worker left, and its jobs are back on the queue"
             }
         }
     }
@@ -152,7 +152,7 @@ impl Reason {
     /// Whether jobs that failed so stay on the work queue and are never dead letters.
     #[must_use]
     pub fn is_of_the_worker(self) -> bool {
-        matches!(self, Self::LeaseLost | Self::OwnCredentials)
+        matches!(self, Self::LeaseLost | Self::OwnFault)
     }
 }
 

@@ -186,6 +186,9 @@ impl KeyTemplate {
         if key.starts_with(MANIFEST_PREFIX) {
             return Err(self.unusable("it gives a key under 'runs/', which holds the manifests of the runs"));
         }
+        if let Some(why) = odd_part(&key) {
+            return Err(self.unusable(why));
+        }
         if key.len() > MAX_KEY_BYTES {
             return Err(self.unusable("it gives a key of more than 1,024 bytes"));
         }
@@ -199,6 +202,24 @@ impl KeyTemplate {
     fn unusable(&self, why: &'static str) -> KeyError {
         KeyError::Unusable { template: self.text.clone(), why }
     }
+}
+
+impl Part {
+    /// The text, or something in the placeholder's place.
+    fn as_shape(&self) -> &str {
+        match self {
+            Self::Literal(text) => text,
+            Self::Field(_) => "x",
+        }
+    }
+}
+
+/// What is wrong with the parts between a key's slashes: whatever copies the bucket to a disk would
+/// leave its folder, or put two reports in one file.
+fn odd_part(key: &str) -> Option<&'static str> {
+    key.split('/')
+        .any(|part| matches!(part, "" | "." | ".."))
+        .then_some("it gives a key with an empty part, '.' or '..' between its slashes")
 }
 
 impl Default for KeyTemplate {
@@ -236,6 +257,8 @@ impl FromStr for KeyTemplate {
             rest = after;
         }
         let template = Self { text: text.to_owned(), parts };
+        // What is put in for a placeholder is never empty; whether it is a dot is seen in each key.
+        let shape: String = template.parts.iter().map(Part::as_shape).collect();
         if text.is_empty() {
             Err(template.unusable("it is empty"))
         } else if text.starts_with('/') {
@@ -244,6 +267,8 @@ impl FromStr for KeyTemplate {
             Err(template.unusable("'runs/' holds the manifests of the runs; choose another beginning"))
         } else if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
             Err(template.unusable("a key takes printable ASCII only"))
+        } else if let Some(why) = odd_part(&shape) {
+            Err(template.unusable(why))
         } else {
             Ok(template)
         }
@@ -258,6 +283,8 @@ impl fmt::Display for KeyTemplate {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{RunId, datasets};
 
@@ -290,6 +317,63 @@ mod tests {
     }
 
     #[test]
+    fn no_run_id_leads_out_of_a_folder() {
+        let template: KeyTemplate = "x/{run_id}/{account}.csv".parse().expect("valid");
+        for run_id in [".", ".."] {
+            let job = Job { run_id: run_id.parse().expect("a run id"), ..job("data") };
+            let error = template.key(&job, None).expect_err(run_id);
+            assert!(error.to_string().contains("'..' between its slashes"), "{error}");
+        }
+        let job = Job { run_id: "...".parse().expect("a run id"), ..job("data") };
+        assert_eq!(template.key(&job, None).expect("a key"), "x/.../data.csv");
+    }
+
+    #[test]
+    fn a_key_is_no_longer_than_s3_takes() {
+        let fits = "x".repeat(MAX_KEY_BYTES - 64);
+        let template: KeyTemplate = format!("{fits}/{{account}}").parse().expect("valid");
+        assert_eq!(template.key(&job(&"a".repeat(63)), None).expect("a key").len(), MAX_KEY_BYTES);
+        let template: KeyTemplate = format!("{fits}x/{{account}}").parse().expect("valid");
+        let error = template.key(&job(&"a".repeat(63)), None).expect_err("a byte too long");
+        assert!(error.to_string().contains("1,024 bytes"), "{error}");
+    }
+
+    /// Templates of literals and placeholders, most of them of a shape that S3 takes.
+    fn any_template() -> impl Strategy<Value = String> {
+        let part = "[a-z/.-]{0,3}|\\{(account|date|run_id|dataset|year|account_id)\\}|\\PC";
+        prop::collection::vec(part, 0..6).prop_map(|parts| format!("{}{{account}}", parts.concat()))
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_well_formed_and_of_one_job(
+            (name, other) in ("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"),
+            run_id in "[A-Za-z0-9._-]{1,64}|\\.{1,3}",
+            own in any_template(),
+        ) {
+            let of = |account: &str, date: &str| Job {
+                date: date.parse().expect("a date"),
+                run_id: run_id.parse().expect("a run id"),
+                ..job(account)
+            };
+            let default = KeyTemplate::default();
+            let key = default.key(&of(&name, "2026-11-01"), None).expect("a key");
+            prop_assert_ne!(&key, &default.key(&of(&name, "2026-11-02"), None).expect("a key"));
+            let template = own.parse::<KeyTemplate>();
+            let own = |name| template.as_ref().ok()?.key(&of(name, "2026-11-01"), None).ok();
+            if name != other {
+                prop_assert_ne!(&key, &default.key(&of(&other, "2026-11-01"), None).expect("a key"));
+                prop_assert!(own(&name).is_none() || own(&name) != own(&other));
+            }
+            for key in [Some(key), own(&name)].into_iter().flatten() {
+                prop_assert!(key.len() <= 1024 && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+                prop_assert!(key.split('/').all(|part| !["", ".", ".."].contains(&part)), "{}", key);
+                prop_assert!(!key.starts_with("runs/"), "{}", key);
+            }
+        }
+    }
+
+    #[test]
     fn the_layout_of_the_lambdas_it_replaces() {
         let template: KeyTemplate =
             "{year}/{year}-{month}/{year}-{month}-{account}.csv".parse().expect("valid");
@@ -307,6 +391,11 @@ mod tests {
             ("{account", "counterpart"),
             ("account}", "counterpart"),
             ("é/{account}", "ASCII"),
+            ("a\n/{account}", "ASCII"),
+            ("../{account}", "'..' between its slashes"),
+            ("a/./{account}", "'..' between its slashes"),
+            ("a//{account}", "an empty part"),
+            ("{account}/", "an empty part"),
         ] {
             let error = text.parse::<KeyTemplate>().expect_err(text).to_string();
             assert!(error.contains(expected), "{error:?} should say {expected:?}");

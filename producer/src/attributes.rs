@@ -125,7 +125,7 @@ fn as_flag(name: &str, value: &Value) -> String {
         Value::String(text) => format!("{name}={text}"),
         other => format!("{name}:={other}"),
     };
-    if flag.len() <= 80 && !flag.contains(['\'', '\n']) {
+    if flag.len() <= 80 && !flag.contains(|c: char| c == '\'' || c.is_control()) {
         format!("--attribute '{flag}'")
     } else {
         format!("--attribute, which sets it to {} too", kind(value))

@@ -1,7 +1,7 @@
-//! Follows a run: reads the queue, looks at the reports that are not complete yet, and says how the
-//! run stands, once or until all is decided.
+//! Follows a run: reads the queue, looks at the reports that are not complete yet and, where it
+//! matters, at the dead letters, and says how the run stands, once or until all is decided.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use fleet::{
     AwsError, deployment::Queue, manifest::Manifest, queue::QueueCounts, report_bucket::ReportBucket,
@@ -9,9 +9,10 @@ use fleet::{
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
+    dead_letters::{self, Looked},
     progress::Progress,
     reports::{self, Standing},
-    status::{RunStatus, State},
+    status::{Dead, RunStatus, State},
 };
 
 /// How far apart the two readings are after which a queue is taken to be empty. A count that one of
@@ -26,6 +27,10 @@ pub(crate) const COUNTS_LAG: Duration = Duration::from_mins(1);
 /// and a long one costs few calls.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
+/// How long somebody else's look at the dead letters is waited for, where something seems to be missing:
+/// what a killed one left hidden is back by then.
+const HIDDEN_FOR: Duration = Duration::from_secs(70);
+
 /// A run that is being looked at.
 #[derive(Debug)]
 pub(crate) struct Follower<'a> {
@@ -34,6 +39,19 @@ pub(crate) struct Follower<'a> {
     queue: &'a Queue,
     standings: Vec<Standing>,
     drain: Drain,
+    graveyard: Graveyard<'a>,
+}
+
+/// The dead-letter queue, and what was last seen in it.
+#[derive(Debug)]
+struct Graveyard<'a> {
+    /// None where the work queue has none, or where it may not be looked at.
+    queue: Option<&'a Queue>,
+    seen: Dead,
+    /// How many messages it had when it was last looked at, and whether the work queue was drained.
+    seen_at: Option<(u64, bool)>,
+    /// Since when somebody else has some of it in hand.
+    hidden_since: Option<Instant>,
 }
 
 /// How the following ended.
@@ -48,11 +66,13 @@ pub(crate) enum Ended {
 }
 
 impl<'a> Follower<'a> {
-    /// Begins to look at a run. Before `trusted_from` an empty queue is not believed.
+    /// Begins to look at a run. Before `trusted_from` an empty queue is not believed. `dead_letters` is
+    /// the dead-letter queue, where there is one.
     pub(crate) fn new(
         manifest: &'a Manifest,
         bucket: &'a ReportBucket,
         queue: &'a Queue,
+        dead_letters: Option<&'a Queue>,
         trusted_from: Instant,
     ) -> Self {
         Self {
@@ -61,18 +81,47 @@ impl<'a> Follower<'a> {
             queue,
             standings: vec![Standing::Unknown; manifest.jobs.len()],
             drain: Drain { trusted_from, empty_since: None },
+            graveyard: Graveyard {
+                queue: dead_letters,
+                seen: Dead::NotSeen,
+                seen_at: None,
+                hidden_since: None,
+            },
         }
     }
 
     /// How the run stands now: with a second reading of the queue, where the first was empty and
-    /// something is undecided.
-    pub(crate) async fn once(&mut self) -> anyhow::Result<RunStatus> {
+    /// something is undecided. None where `stopped` was ready first; dead letters that can't be looked
+    /// at are told in the log.
+    pub(crate) async fn once(
+        &mut self,
+        stopped: impl Future<Output = ()>,
+    ) -> anyhow::Result<Option<RunStatus>> {
+        tokio::pin!(stopped);
         loop {
-            let status = self.look().await?;
-            if status.is_decided() || self.drain.empty_since.is_none() {
-                return Ok(status);
+            let drained = tokio::select! {
+                biased;
+                () = &mut stopped => return Ok(None),
+                drained = self.look() => drained?,
+            };
+            let status = self.status(drained);
+            if !status.is_decided() && self.drain.empty_since.is_some() {
+                tokio::select! {
+                    biased;
+                    () = &mut stopped => return Ok(None),
+                    () = sleep(READINGS_APART) => continue,
+                }
             }
-            sleep(READINGS_APART).await;
+            // The last, so that a job that is given up meanwhile is seen.
+            return match self.look_at_dead_letters(drained, stopped.as_mut()).await {
+                Ok(None) => Ok(Some(self.status(drained))),
+                Ok(Some(())) => Ok(None),
+                Err(error) => {
+                    tracing::warn!("{error:#}; accounts that failed are shown as missing");
+                    self.graveyard.seen = Dead::Unreadable;
+                    Ok(Some(self.status(drained)))
+                }
+            };
         }
     }
 
@@ -86,21 +135,35 @@ impl<'a> Follower<'a> {
     ) -> anyhow::Result<(RunStatus, Ended)> {
         let begun = Instant::now();
         let deadline = timeout.and_then(|timeout| begun.checked_add(timeout));
-        let mut latest = RunStatus::of(self.manifest, &self.standings, false);
-        tokio::pin!(stopped);
-        let late = async {
-            match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
+        let mut latest = self.status(false);
+        let ending = async {
+            let late = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stopped => Ended::Stopped,
+                () = late => Ended::TimedOut,
             }
         };
-        tokio::pin!(late);
+        tokio::pin!(ending);
         loop {
             let looked = tokio::select! {
                 biased;
-                () = &mut stopped => return Ok((latest, Ended::Stopped)),
+                ended = &mut ending => return Ok((latest, ended)),
                 looked = self.look() => looked,
-                () = &mut late => return Ok((latest, Ended::TimedOut)),
+            };
+            // Not dropped half-way: it gives back what it has in hand.
+            let looked = match looked {
+                Err(error) => Err(error),
+                Ok(drained) => match self.look_at_dead_letters(drained, ending.as_mut()).await {
+                    Err(error) => Err(error),
+                    Ok(Some(ended)) => return Ok((self.status(false), ended)),
+                    Ok(None) => Ok(self.status(drained)),
+                },
             };
             match looked {
                 Ok(status) => latest = status,
@@ -110,25 +173,29 @@ impl<'a> Follower<'a> {
                 Err(error) => return Err(error),
             }
             progress.set(&latest);
-            if latest.is_decided() {
+            if latest.is_decided() && !(latest.counts.missing > 0 && self.graveyard.is_partly_hidden()) {
                 return Ok((latest, Ended::Decided));
             }
             let pause = (begun.elapsed() / 5).clamp(PAUSE.0, PAUSE.1);
             tokio::select! {
                 biased;
-                () = &mut stopped => return Ok((latest, Ended::Stopped)),
-                () = &mut late => return Ok((latest, Ended::TimedOut)),
+                ended = &mut ending => return Ok((latest, ended)),
                 () = sleep(pause) => {}
             }
         }
     }
 
+    fn status(&self, drained: bool) -> RunStatus {
+        RunStatus::of(self.manifest, &self.standings, drained, &self.graveyard.seen)
+    }
+
     /// Reads the queue, and after it the reports: a job that leaves the queue between the two has
-    /// its report by then.
-    async fn look(&mut self) -> anyhow::Result<RunStatus> {
+    /// its report by then. Gives whether the queue is empty for good.
+    async fn look(&mut self) -> anyhow::Result<bool> {
         let drained = self.drain.read(self.queue.counts().await?, Instant::now());
         // A partial report too is looked at again: a complete one may have replaced it.
-        let open: Vec<usize> = RunStatus::of(self.manifest, &self.standings, false)
+        let open: Vec<usize> = self
+            .status(false)
             .accounts
             .iter()
             .enumerate()
@@ -141,7 +208,77 @@ impl<'a> Follower<'a> {
         for (index, standing) in open.into_iter().zip(found) {
             self.standings[index] = standing;
         }
-        Ok(RunStatus::of(self.manifest, &self.standings, drained))
+        Ok(drained)
+    }
+
+    /// Looks at the dead letters where that can tell something new: their number is another one, or
+    /// the work queue is drained and something is missing. Gives what `stop` says, where it was ready
+    /// first.
+    async fn look_at_dead_letters<S: Future>(
+        &mut self,
+        drained: bool,
+        stop: Pin<&mut S>,
+    ) -> anyhow::Result<Option<S::Output>> {
+        let Some(queue) = self.graveyard.queue else { return Ok(None) };
+        match self.look_into(queue, drained, stop).await {
+            // What is not allowed will not be a moment later.
+            Err(error) if !is_passing(&error) => {
+                tracing::warn!("{error:#}; accounts that failed are shown as missing");
+                self.graveyard.queue = None;
+                self.graveyard.seen = Dead::Unreadable;
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    async fn look_into<S: Future>(
+        &mut self,
+        queue: &Queue,
+        drained: bool,
+        mut stop: Pin<&mut S>,
+    ) -> anyhow::Result<Option<S::Output>> {
+        let counts = tokio::select! {
+            biased;
+            stopped = stop.as_mut() => return Ok(Some(stopped)),
+            counts = dead_letters::counts(queue) => counts?,
+        };
+        let number = counts.visible + counts.in_flight + counts.delayed;
+        let is_missing = drained && self.status(drained).counts.missing > 0;
+        let looks_new = match self.graveyard.seen_at {
+            None => number > 0,
+            Some((seen, _)) => number != seen,
+        };
+        let was_drained = self.graveyard.seen_at.is_some_and(|(_, drained)| drained);
+        if !looks_new && (!is_missing || was_drained) {
+            if self.graveyard.seen_at.is_none() {
+                self.graveyard.seen = Dead::Seen { letters: Vec::new(), elsewhere: 0 };
+            }
+            return Ok(None);
+        }
+        match dead_letters::look(queue, counts, stop).await? {
+            Looked::Stopped(stopped) => return Ok(Some(stopped)),
+            Looked::All(found) => {
+                if let Some(error) = found.not_given_back {
+                    tracing::warn!("{error:#}");
+                }
+                self.graveyard.seen = Dead::Seen { letters: found.letters, elsewhere: found.elsewhere };
+                self.graveyard.hidden_since = match found.elsewhere {
+                    0 => None,
+                    _ => self.graveyard.hidden_since.or(Some(Instant::now())),
+                };
+                // What is hidden is looked for again.
+                self.graveyard.seen_at = Some((number, drained && found.elsewhere == 0));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Graveyard<'_> {
+    /// Whether a job that seems to be missing may be in somebody else's hands, who looks as well.
+    fn is_partly_hidden(&self) -> bool {
+        self.hidden_since.is_some_and(|since| since.elapsed() < HIDDEN_FOR)
     }
 }
 

@@ -5,8 +5,8 @@
 //! `request` reads and checks what is asked for, `expand` makes the jobs and the keys of their
 //! reports, `manifests` records them in S3, `publish` sends them. From then on `reports`
 //! looks at what the workers have written, `status` says what it means for the run, and
-//! `follow` repeats that until all is decided. `history` and `estimate` say what a run will
-//! cost before it is sent.
+//! `follow` repeats that until all is decided. `dead_letters` looks at the jobs that were given up, and
+//! `replay` sends them once more. `history` and `estimate` say what a run will cost before it is sent.
 //!
 //! `request`, `attributes`, `expand`, `status` and `estimate` are plain functions over values; the
 //! others call AWS and decide nothing.
@@ -14,6 +14,7 @@
 mod attributes;
 mod cli;
 mod commands;
+mod dead_letters;
 mod estimate;
 mod expand;
 mod follow;
@@ -21,6 +22,7 @@ mod history;
 mod manifests;
 mod progress;
 mod publish;
+mod replay;
 mod reports;
 mod request;
 mod status;

@@ -11,8 +11,8 @@ use fleet::{AwsError, Job, Labels, deployment::Queue, job};
 
 /// The most entries in a batch, and the most bytes: bodies and attributes of all entries.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-const BATCH_ENTRIES: usize = 10;
-const BATCH_BYTES: usize = 1024 * 1024;
+pub(crate) const BATCH_ENTRIES: usize = 10;
+pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 
 /// More than the names, types and values of a job's message attributes take.
 const ATTRIBUTE_BYTES: usize = 1024;
@@ -79,7 +79,8 @@ pub(crate) async fn publish(
         Published { unsent: vec![Some("not tried".to_owned()); jobs.len()], interrupted: false };
     tokio::pin!(interrupted);
     for (batch, unsent) in jobs.chunks(BATCH_ENTRIES).zip(published.unsent.chunks_mut(BATCH_ENTRIES)) {
-        let sending = send(queue, batch, unsent);
+        let entries: Vec<_> = batch.iter().enumerate().map(|(index, job)| entry(index, job)).collect();
+        let sending = send(queue, &entries, unsent);
         let sent = tokio::select! {
             biased;
             () = &mut interrupted => {
@@ -96,18 +97,23 @@ pub(crate) async fn publish(
     published
 }
 
-/// Sends one batch. Fails where a call failed; `unsent` then says so of every entry in doubt.
-async fn send(queue: &Queue, jobs: &[&Job], unsent: &mut [Option<String>]) -> Result<(), AwsError> {
-    let mut left: Vec<usize> = (0..jobs.len()).collect();
+/// Sends one batch, whose entries are named by their places. Fails where a call failed; `unsent` then
+/// says so of every entry in doubt.
+pub(crate) async fn send(
+    queue: &Queue,
+    entries: &[SendMessageBatchRequestEntry],
+    unsent: &mut [Option<String>],
+) -> Result<(), AwsError> {
+    let mut left: Vec<usize> = (0..entries.len()).collect();
     let mut pauses = AGAIN.build();
     loop {
         for &index in &left {
             // While the call is under way, or when it is interrupted, nobody knows.
             unsent[index] = Some("perhaps sent".to_owned());
         }
-        let entries = left.iter().map(|&index| entry(index, jobs[index])).collect();
+        let batch = left.iter().map(|&index| entries[index].clone()).collect();
         let answer =
-            queue.client.send_message_batch().queue_url(&queue.url).set_entries(Some(entries)).send().await;
+            queue.client.send_message_batch().queue_url(&queue.url).set_entries(Some(batch)).send().await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {

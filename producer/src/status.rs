@@ -1,7 +1,9 @@
-//! How a run stands: what the reports in the bucket and the work queue mean for each of its
-//! accounts. Pure; `follow` asks, `text` shows.
+//! How a run stands: what the reports in the bucket, the work queue and the dead letters mean for each
+//! of its accounts. Pure; `follow` asks, `text` shows.
 
 pub(crate) mod text;
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -12,7 +14,14 @@ use fleet::{
 };
 use serde::Serialize;
 
-use crate::{reports::Standing, request};
+use crate::{
+    dead_letters::{Letter, one_line},
+    reports::Standing,
+    request,
+};
+
+/// The most characters of a dead letter's message in a table.
+const SHORT: usize = 60;
 
 /// How an account of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,10 +31,29 @@ pub(crate) enum State {
     Complete,
     /// A report stands in which something is missing.
     Partial,
+    /// No complete report, and its job was given up: it is in the dead-letter queue.
+    Failed,
     /// No report yet, and the queue is not known to be empty.
     InProgress,
-    /// No report, and no job left that could write one.
+    /// No report, no dead letter, and no job left that could write one.
     Missing,
+}
+
+/// What is known of the dead-letter queue.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Dead {
+    /// Nobody has looked.
+    #[default]
+    NotSeen,
+    /// It may not be looked at.
+    Unreadable,
+    /// All that is in it.
+    Seen {
+        /// The dead letters.
+        letters: Vec<Letter>,
+        /// How many more somebody else has in hand, approximately.
+        elsewhere: u64,
+    },
 }
 
 /// How a run stands.
@@ -41,6 +69,12 @@ pub(crate) struct RunStatus {
     pub(crate) complete: bool,
     /// How many accounts are in each state.
     pub(crate) counts: Counts,
+    /// How many dead letters somebody else has in hand, approximately.
+    #[serde(skip)]
+    pub(crate) dead_elsewhere: u64,
+    /// How many dead letters are of accounts of this run that did not fail.
+    #[serde(skip)]
+    pub(crate) dead_and_complete: usize,
     /// Whether the request had attributes, which a later one has to give again.
     #[serde(skip)]
     pub(crate) has_attributes: bool,
@@ -57,10 +91,14 @@ pub(crate) struct Counts {
     pub(crate) late: usize,
     /// With a partial report.
     pub(crate) partial: usize,
+    /// Whose job was given up.
+    pub(crate) failed: usize,
     /// Of which nothing is known yet.
     pub(crate) in_progress: usize,
     /// Of which nothing will come.
     pub(crate) missing: usize,
+    /// Dead letters that are of no failed account of this run; none where nobody has looked.
+    pub(crate) other_dead_letters: Option<usize>,
 }
 
 /// How one account and dataset of a run stands.
@@ -79,6 +117,10 @@ pub(crate) struct AccountStatus {
     pub(crate) report: Option<ReportFigures>,
     /// What is missing and why, where something is.
     pub(crate) detail: Option<String>,
+    /// The code of the reason for which its job was given up, where it failed.
+    pub(crate) failure_reason: Option<String>,
+    /// What happened then, and what to do.
+    pub(crate) failure_message: Option<String>,
 }
 
 /// The figures of a report.
@@ -101,17 +143,39 @@ pub(crate) struct ReportFigures {
 }
 
 impl RunStatus {
-    /// What a run's reports and queue say of it. `standings` are in the order of the manifest's
-    /// jobs and were looked at after the queue was; `drained` is whether it was then empty for good.
-    pub(crate) fn of(manifest: &Manifest, standings: &[Standing], drained: bool) -> Self {
+    /// What a run's reports, queue and dead letters say of it. `standings` are in the order of the
+    /// manifest's jobs and were looked at after the queue was; `drained` is whether it was then empty for
+    /// good. The dead letters were looked at last.
+    pub(crate) fn of(manifest: &Manifest, standings: &[Standing], drained: bool, dead: &Dead) -> Self {
+        let (letters, elsewhere) = match dead {
+            Dead::NotSeen | Dead::Unreadable => (&[][..], 0),
+            Dead::Seen { letters, elsewhere } => (&letters[..], *elsewhere),
+        };
+        let buried = buried(manifest, letters);
         let accounts: Vec<AccountStatus> = manifest
             .jobs
             .iter()
             .zip(standings)
-            .map(|(job, standing)| AccountStatus::of(manifest, job, standing, drained))
+            .enumerate()
+            .map(|(index, (job, standing))| {
+                let of_account = buried.get(&index).map_or(&[][..], Vec::as_slice);
+                // The newest says how the last try ended.
+                let letter = of_account.iter().max_by_key(|letter| letter.sent_at).copied();
+                AccountStatus::of(manifest, job, &Evidence { standing, letter, drained, dead })
+            })
             .collect();
-        let counts = Counts::of(&accounts);
+        let of_failed = |failed: bool| -> usize {
+            let states =
+                accounts.iter().enumerate().filter(|(_, account)| (account.state == State::Failed) == failed);
+            states.filter_map(|(index, _)| buried.get(&index)).map(Vec::len).sum()
+        };
+        let mut counts = Counts::of(&accounts);
+        if matches!(dead, Dead::Seen { .. }) {
+            counts.other_dead_letters = Some(letters.len() - of_failed(true));
+        }
         Self {
+            dead_elsewhere: elsewhere,
+            dead_and_complete: of_failed(false),
             run_id: manifest.run_id.clone(),
             date: manifest.date,
             created_at: manifest.created_at,
@@ -138,7 +202,7 @@ impl State {
     /// Whether somebody has to do something about it.
     pub(crate) fn is_failed(self) -> bool {
         match self {
-            Self::Partial | Self::Missing => true,
+            Self::Partial | Self::Failed | Self::Missing => true,
             Self::Complete | Self::InProgress => false,
         }
     }
@@ -148,6 +212,7 @@ impl State {
         match self {
             Self::Complete => "complete",
             Self::Partial => "partial",
+            Self::Failed => "failed",
             Self::InProgress => "in progress",
             Self::Missing => "missing",
         }
@@ -161,6 +226,7 @@ impl Counts {
             match account.state {
                 State::Complete => counts.complete += 1,
                 State::Partial => counts.partial += 1,
+                State::Failed => counts.failed += 1,
                 State::InProgress => counts.in_progress += 1,
                 State::Missing => counts.missing += 1,
             }
@@ -172,23 +238,45 @@ impl Counts {
     }
 }
 
+/// What there is to go by for one account.
+struct Evidence<'a> {
+    standing: &'a Standing,
+    letter: Option<&'a Letter>,
+    drained: bool,
+    dead: &'a Dead,
+}
+
+/// How an account stands, by its report that is of the run, whether its dead letter is there, whether
+/// anybody has looked for the report, and whether a job may still write one.
+fn decide(own: Option<ReportStatus>, is_dead: bool, is_looked_at: bool, is_awaited: bool) -> State {
+    match (own, is_dead) {
+        // A dead letter is then left over from before: the job was replayed by hand or sent twice.
+        (Some(ReportStatus::Complete), _) => State::Complete,
+        (None, _) if !is_looked_at => State::InProgress,
+        // The partial report may be of an earlier try; the dead letter says what the last one lacked.
+        (Some(ReportStatus::Partial) | None, true) => State::Failed,
+        (Some(ReportStatus::Partial), false) => State::Partial,
+        (None, false) if is_awaited => State::InProgress,
+        (None, false) => State::Missing,
+    }
+}
+
 impl AccountStatus {
-    fn of(manifest: &Manifest, job: &ManifestJob, standing: &Standing, drained: bool) -> Self {
+    fn of(manifest: &Manifest, job: &ManifestJob, evidence: &Evidence<'_>) -> Self {
+        let Evidence { standing, letter, drained, dead } = *evidence;
         let already = job.state == JobState::AlreadyComplete;
         let report = standing.report().map(|report| &report.metadata);
         let own = report.filter(|report| is_of_run(report, manifest, already));
-        let state = match own.map(|report| report.status) {
-            Some(ReportStatus::Complete) => State::Complete,
-            Some(ReportStatus::Partial) => State::Partial,
-            None if *standing == Standing::Unknown => State::InProgress,
-            // Where no job was sent, there is nothing to wait for.
-            None if drained || already => State::Missing,
-            None => State::InProgress,
-        };
-        let detail = match (own, state) {
-            (Some(report), State::Partial) => Some(what_is_missing(report)),
-            (None, State::Missing) => Some(why_missing(standing, already)),
-            _ => None,
+        // Where no job was sent, there is nothing to wait for.
+        let is_awaited = !drained && !already;
+        let is_looked_at = *standing != Standing::Unknown;
+        let state = decide(own.map(|report| report.status), letter.is_some(), is_looked_at, is_awaited);
+        let failed = letter.filter(|_| state == State::Failed);
+        let detail = match state {
+            State::Partial => own.map(what_is_missing),
+            State::Failed => failed.map(|letter| why_failed(letter, own)),
+            State::Missing => Some(why_missing(standing, already, dead)),
+            State::Complete | State::InProgress => None,
         };
         Self {
             account_name: job.account_name.clone(),
@@ -197,6 +285,10 @@ impl AccountStatus {
             report_key: job.report_key.clone(),
             report: own.map(ReportFigures::of),
             detail,
+            failure_reason: failed.map(|letter| letter.dead.reason().to_owned()),
+            failure_message: failed
+                .and_then(|letter| letter.dead.failure.as_ref())
+                .map(|why| why.message.clone()),
         }
     }
 
@@ -239,16 +331,62 @@ fn what_is_missing(report: &ReportMetadata) -> String {
     if parts.is_empty() { "the report does not say".to_owned() } else { parts.join("; ") }
 }
 
-fn why_missing(standing: &Standing, already_complete: bool) -> String {
+fn why_failed(letter: &Letter, partial: Option<&ReportMetadata>) -> String {
+    let mut text = one_line(letter.dead.reason());
+    let message = letter.message();
+    if !message.is_empty() {
+        let short: String = message.chars().take(SHORT).collect();
+        let cut = if short.len() < message.len() { "…" } else { "" };
+        text.push_str(&format!(": {short}{cut}"));
+    }
+    if let Some(report) = partial {
+        text.push_str(&format!("; a partial report stands: {}", what_is_missing(report)));
+    }
+    text
+}
+
+fn why_missing(standing: &Standing, already_complete: bool, dead: &Dead) -> String {
+    if already_complete {
+        return "its report was complete when the run began, and is gone".into();
+    }
+    let gone = match dead {
+        Dead::Unreadable => "no job left on the queue, and the dead-letter queue can't be read",
+        Dead::NotSeen | Dead::Seen { .. } => "no job left on the queue",
+    };
     match standing {
-        _ if already_complete => "its report was complete when the run began, and is gone".into(),
-        Standing::Absent | Standing::Unknown => "no report, and no job left on the queue".into(),
-        Standing::Foreign => "the object under its key is no report of the fleet".into(),
+        Standing::Absent | Standing::Unknown => format!("no report, and {gone}"),
+        Standing::Foreign => format!("the object under its key is no report of the fleet; {gone}"),
         Standing::Report(report) => format!(
-            "no job left on the queue; the report that stands is of {} and run {}",
+            "{gone}; the report that stands is of {} and run {}",
             report.metadata.report_date, report.metadata.run_id
         ),
     }
+}
+
+/// The dead letters of each of the run's jobs, by its place in the manifest.
+fn buried<'a>(manifest: &Manifest, letters: &'a [Letter]) -> HashMap<usize, Vec<&'a Letter>> {
+    let mut jobs: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, job) in manifest.jobs.iter().enumerate() {
+        jobs.entry(job.account_name.as_str()).or_default().push(index);
+    }
+    let mut buried: HashMap<usize, Vec<&Letter>> = HashMap::new();
+    for letter in letters.iter().filter(|letter| letter.dead.labels.run_id.as_ref() == Some(&manifest.run_id))
+    {
+        let labels = &letter.dead.labels;
+        let of_account = labels.account_name.as_ref().and_then(|name| jobs.get(name.as_str()));
+        let found = match (of_account.map_or(&[][..], Vec::as_slice), labels.dataset) {
+            (indexes, Some(dataset)) => {
+                indexes.iter().find(|&&index| manifest.jobs[index].dataset == dataset.name)
+            }
+            // A dataset that this version does not have: it can only be meant where there is no other.
+            ([index], None) => Some(index),
+            (_, None) => None,
+        };
+        if let Some(index) = found {
+            buried.entry(*index).or_default().push(letter);
+        }
+    }
+    buried
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ fn help_teaches() {
     insta::assert_snapshot!("help", help(&["--help"]));
     insta::assert_snapshot!("help_run", help(&["run", "--help"]));
     insta::assert_snapshot!("help_status", help(&["status", "--help"]));
+    insta::assert_snapshot!("help_failed", help(&["failed", "--help"]));
+    insta::assert_snapshot!("help_replay", help(&["replay", "--help"]));
 }
 
 #[test]
@@ -76,6 +78,24 @@ fn a_missing_queue_or_bucket_is_named_with_its_variable() {
         refused(&producer(&[command], &[("FLEET_QUEUE_URL", QUEUE)], ""), bucket);
     }
     refused(&producer(&["run", "--dry-run"], &[], ""), bucket);
+    // Dead letters need no bucket.
+    for command in [&["failed"][..], &["replay", "--all"]] {
+        let output = producer(command, &[], "");
+        refused(&output, queue);
+        assert!(!stderr(&output).contains(bucket), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_replay_without_a_selection_tells_the_three_ways() {
+    for flag in ["--account-name NAME", "--run-id ID", "--all"] {
+        refused(&configured(&["replay"], ""), flag);
+        refused(&configured(&["replay", "--force"], ""), flag);
+    }
+    refused(&configured(&["replay", "--all", "--account-name", "data"], ""), "pass one or the other");
+    refused(&configured(&["replay", "--account-name", "a/b"], ""), "account name \"a/b\" is not well-formed");
+    let variables = [("FLEET_QUEUE_URL", QUEUE), ("FLEET_ALL", "1"), ("FLEET_RUN_ID", "r-1")];
+    refused(&producer(&["replay"], &variables, ""), "FLEET_RUN_ID say so too");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// How log lines are written to standard error [default: text on a terminal, else json].
-    #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT", display_order = 100)]
     pub(crate) log_format: Option<LogFormat>,
 }
 

@@ -1,62 +1,49 @@
-//! The loop of a worker: receive as many jobs as there are free slots, do them, delete what is
-//! done.
-//!
-//! A message is deleted only after its report is safe. One that fails is left as it is: it comes
-//! back when its visibility ends, and the queue's redrive policy moves it to the dead-letter queue
-//! when it has come back too often.
+//! The loop of a worker: take as many jobs as there are free slots, have them done, and leave in good
+//! order.
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
-use aws_sdk_sqs::{
-    Client,
-    types::{Message, MessageSystemAttributeName},
-};
-use backon::{BackoffBuilder, ExponentialBuilder};
-use chrono::Utc;
-use fleet::{
-    AwsError, ErrorKind, Job,
-    aws::LONG_POLL_SECONDS,
-    job::{Envelope, JobError},
-    queue,
-};
+use anyhow::anyhow;
+use aws_sdk_sqs::types::Message;
+use fleet::{aws::LONG_POLL_SECONDS, queue};
 use tokio::{
-    task::{JoinError, JoinSet},
-    time::Instant,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use crate::{
-    failure::Failure,
-    lease::{Lease, LeaseLost},
-    report::{Done, Reporter},
+    delivery::{Ended, WorkQueue, deliver, give_back},
+    failure::OwnFault,
+    poll::Poller,
+    protection::Protection,
+    report::Reporter,
 };
-
-/// The most messages that one receive gives.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
-const MESSAGES_A_RECEIVE: usize = 10;
 
 /// How long a poll waits where the worker leaves once the queue is empty. Any wait at all asks
 /// every server of the queue; a shorter one lets the worker leave sooner.
 const LEAVING_POLL_SECONDS: i32 = 1;
 
-/// How long receives may fail before the worker gives up.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long giving back what is in hand may take, before the rest is left to its visibility.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
+/// How long the last poll is waited for, which may be given just what was given back.
+const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// A worker on a queue.
 #[derive(Debug)]
 pub struct Consumer {
-    /// SQS, in the queue's region.
-    pub client: Client,
     /// The queue.
-    pub queue_url: String,
-    /// How long a received message stays hidden, and how long each renewal lasts.
-    pub visibility_timeout: Duration,
+    pub queue: Arc<WorkQueue>,
     /// How many jobs run beside each other.
     pub concurrency: usize,
     /// Whether to leave when nothing is left to do.
     pub exit_when_empty: bool,
+    /// How long what is in hand may take once the worker is told to stop.
+    pub drain_timeout: Duration,
+    /// What keeps a busy worker from being chosen to stop, where there is such a thing.
+    pub protection: Option<Protection>,
     /// What does the jobs.
     pub reporter: Arc<Reporter>,
 }
@@ -66,255 +53,193 @@ pub struct Consumer {
 pub struct Tally {
     /// Jobs whose report stands, duplicates included.
     pub done: u64,
-    /// Jobs that failed and were left on the queue.
-    pub failed: u64,
-    /// Jobs that were dropped in hand, which come back to the queue.
+    /// Jobs that went to the dead-letter queue.
+    pub dead: u64,
+    /// Jobs that stay on the queue for another try.
+    pub put_off: u64,
+    /// Jobs that were dropped in hand and are back on the queue.
+    pub given_back: u64,
+    /// Jobs that come back to the queue when their visibility ends.
     pub left: u64,
 }
 
-/// What a poll brought.
-struct Polled {
-    messages: Vec<Message>,
-    /// Whether no message came, no job is in hand and the queue's counts are at 0.
-    nothing_left: bool,
+/// What is in hand, and what became of what was.
+#[derive(Debug)]
+struct Hand {
+    jobs: JoinSet<Ended>,
+    tally: Tally,
+    fault: Option<OwnFault>,
+    /// Cancelled where all in hand is to be given back.
+    give_back: CancellationToken,
+    /// How many jobs are in hand, for who looks on.
+    busy: watch::Sender<usize>,
 }
 
-impl Tally {
-    /// Counts the jobs that have ended.
-    fn reap(&mut self, jobs: &mut JoinSet<bool>) {
-        while let Some(job) = jobs.try_join_next() {
-            self.count(job);
+impl Hand {
+    fn new(busy: watch::Sender<usize>) -> Self {
+        let (jobs, tally) = (JoinSet::new(), Tally::default());
+        Self { jobs, tally, fault: None, give_back: CancellationToken::new(), busy }
+    }
+
+    /// Waits for a job to end; for ever, where none is in hand.
+    async fn one_ends(&mut self) {
+        match self.jobs.join_next().await {
+            Some(ended) => self.count(ended.unwrap_or(Ended::Left)),
+            None => std::future::pending().await,
         }
     }
 
-    fn count(&mut self, job: Result<bool, JoinError>) {
-        match job {
-            Ok(true) => self.done += 1,
-            Ok(false) => self.failed += 1,
-            Err(error) => {
-                tracing::error!(
-                    reason = "panic",
-                    "a job ended in a fault of the worker and stays on the queue: {error}"
-                );
-                self.failed += 1;
+    /// Takes on a job.
+    fn take(&mut self, job: impl Future<Output = Ended> + Send + 'static) {
+        self.jobs.spawn(job);
+        self.busy.send_replace(self.jobs.len());
+    }
+
+    fn count(&mut self, ended: Ended) {
+        let tally = &mut self.tally;
+        match ended {
+            Ended::Done => tally.done += 1,
+            Ended::DeadLettered => tally.dead += 1,
+            Ended::PutOff => tally.put_off += 1,
+            Ended::GivenBack => tally.given_back += 1,
+            Ended::Left => tally.left += 1,
+            Ended::OwnFault(fault) => {
+                tally.given_back += 1;
+                self.fault.get_or_insert(fault);
+                self.give_back.cancel();
             }
         }
+        self.busy.send_replace(self.jobs.len());
     }
 }
 
 impl Consumer {
     /// Works until `stop`, or until the queue is empty where that is asked for; then finishes what
-    /// it has in hand, unless `leave` says to drop it.
+    /// it has in hand, gives back what does not end in time, or at once where `leave` says so.
     ///
     /// # Errors
-    /// Where the queue can't be polled, be it gone, forbidden or out of reach for five minutes.
+    /// Where the worker itself is at fault, and where the queue can't be polled, be it forbidden or,
+    /// for five minutes, gone or out of reach. What is in hand is finished, or given back, before.
     pub async fn run(&self, stop: &CancellationToken, leave: &CancellationToken) -> anyhow::Result<Tally> {
-        let mut jobs = JoinSet::new();
-        let mut tally = Tally::default();
-        let polled = self.poll(stop, &mut jobs, &mut tally).await;
-        tally.reap(&mut jobs);
-        if !jobs.is_empty() {
-            tracing::info!(jobs = jobs.len(), "no longer polling; finishing what is in hand");
+        let (busy, watching) = watch::channel(0);
+        let protecting = self.protection.clone().map(|protection| tokio::spawn(protection.follow(watching)));
+        let mut hand = Hand::new(busy);
+        let wait = if self.exit_when_empty { LEAVING_POLL_SECONDS } else { LONG_POLL_SECONDS };
+        let mut poller = Poller::new(self.queue.clone(), wait);
+        let ended = self.poll(&mut poller, stop, &mut hand).await;
+        self.drain(&mut poller, &mut hand, leave).await;
+        let Hand { tally, fault, busy, .. } = hand;
+        drop(busy);
+        if let Some(protecting) = protecting {
+            // It ends by itself, now that nothing is in hand.
+            let _ = protecting.await;
         }
-        loop {
-            tokio::select! {
-                job = jobs.join_next() => match job {
-                    Some(job) => tally.count(job),
-                    None => break,
-                },
-                () = leave.cancelled() => {
-                    tally.left = jobs.len() as u64;
-                    jobs.shutdown().await;
-                    break;
-                }
-            }
+        if let Some(fault) = fault {
+            let told = anyhow!("this worker can't do any job, and leaves; {} given back", tally.given_back);
+            return Err(anyhow::Error::new(fault).context(told));
         }
-        polled.map(|()| tally)
+        ended.map(|()| tally)
     }
 
+    /// Takes jobs until something says to leave.
     async fn poll(
         &self,
+        poller: &mut Poller,
         stop: &CancellationToken,
-        jobs: &mut JoinSet<bool>,
-        tally: &mut Tally,
+        hand: &mut Hand,
     ) -> anyhow::Result<()> {
         let mut empty_readings = 0;
-        let mut failing: Option<(Instant, backon::ExponentialBackoff)> = None;
-        loop {
-            tally.reap(jobs);
-            let free = self.concurrency.saturating_sub(jobs.len());
+        while !hand.give_back.is_cancelled() {
+            let free = self.concurrency.saturating_sub(hand.jobs.len());
             if free == 0 {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    Some(job) = jobs.join_next() => tally.count(job),
+                    () = hand.one_ends() => {}
                 }
                 continue;
             }
-            let polled_at = Instant::now();
-            // A poll that is given up may have been given a message just now, which then comes
-            // back when its visibility ends. Waiting up to 20 s for that would cost every
-            // deployment more.
-            let polled = tokio::select! {
+            let messages = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                polled = self.poll_once(free, jobs, tally) => polled,
+                () = hand.one_ends() => continue,
+                messages = poller.next(free) => messages?,
             };
-            match polled {
-                Ok(polled) => {
-                    failing = None;
-                    empty_readings = if polled.nothing_left { empty_readings + 1 } else { 0 };
-                    if empty_readings == 2 {
-                        tracing::info!("the queue is empty; leaving");
-                        return Ok(());
-                    }
-                    for message in polled.messages {
-                        jobs.spawn(self.job(message));
-                    }
-                }
-                Err(error) if !error.is_transient() && error.kind != ErrorKind::Expired => {
-                    return Err(error).with_context(|| format!("queue {}: can't be polled", self.queue_url));
-                }
-                Err(error) => {
-                    let (since, pauses) = failing.get_or_insert_with(|| (polled_at, pauses()));
-                    if since.elapsed() > PATIENCE {
-                        bail!("queue {}: no poll has succeeded in five minutes: {error}", self.queue_url);
-                    }
-                    let pause = pauses.next().expect("cannot fail: the pauses have no end");
-                    tracing::warn!(error = %error, pause_s = pause.as_secs(), "could not poll; trying again");
-                    tokio::select! {
-                        () = stop.cancelled() => return Ok(()),
-                        () = tokio::time::sleep(pause) => {}
-                    }
+            empty_readings = if self.is_empty(&messages, hand).await { empty_readings + 1 } else { 0 };
+            if empty_readings == 2 {
+                tracing::info!("the queue is empty; leaving");
+                return Ok(());
+            }
+            for message in messages {
+                let reporter = self.reporter.clone();
+                let perform = |job, attempt: Arc<_>| async move { reporter.perform(&job, &attempt).await };
+                hand.take(deliver(self.queue.clone(), message, hand.give_back.clone(), perform));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes what is in hand, and gives back what does not end in time.
+    async fn drain(&self, poller: &mut Poller, hand: &mut Hand, leave: &CancellationToken) {
+        if !hand.jobs.is_empty() && !hand.give_back.is_cancelled() {
+            tracing::info!(
+                jobs = hand.jobs.len(),
+                drain_timeout_s = self.drain_timeout.as_secs(),
+                "no longer polling; finishing what is in hand"
+            );
+        }
+        let deadline = Instant::now() + self.drain_timeout;
+        let giving_back = hand.give_back.clone();
+        while !hand.jobs.is_empty() && !giving_back.is_cancelled() {
+            tokio::select! {
+                () = hand.one_ends() => {}
+                messages = poller.last() => self.give_back(messages, hand),
+                () = leave.cancelled() => giving_back.cancel(),
+                () = sleep_until(deadline) => {
+                    tracing::warn!(jobs = hand.jobs.len(), "what is in hand did not end in time");
+                    giving_back.cancel();
                 }
             }
         }
-    }
-
-    /// Receives for `free` slots and, where the worker leaves an empty queue, reads whether it is
-    /// empty.
-    async fn poll_once(
-        &self,
-        free: usize,
-        jobs: &mut JoinSet<bool>,
-        tally: &mut Tally,
-    ) -> Result<Polled, AwsError> {
-        let messages = self.receive(free.min(MESSAGES_A_RECEIVE)).await?;
-        tally.reap(jobs);
-        let nothing_left = messages.is_empty()
-            && jobs.is_empty()
-            && self.exit_when_empty
-            && queue::attributes(&self.client, &self.queue_url).await?.counts.is_empty();
-        Ok(Polled { messages, nothing_left })
-    }
-
-    async fn receive(&self, most: usize) -> Result<Vec<Message>, AwsError> {
-        let wait = if self.exit_when_empty { LEAVING_POLL_SECONDS } else { LONG_POLL_SECONDS };
-        let number = |value: u64| i32::try_from(value).unwrap_or(i32::MAX);
-        let answer = self
-            .client
-            .receive_message()
-            .queue_url(&self.queue_url)
-            .max_number_of_messages(number(most as u64))
-            .visibility_timeout(number(self.visibility_timeout.as_secs()))
-            .wait_time_seconds(wait)
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| AwsError::new("sqs:ReceiveMessage", error))?;
-        Ok(answer.messages.unwrap_or_default())
-    }
-
-    /// Does the job of a message, and deletes the message if it is done. The future owns all that
-    /// it needs. `true` where the job is done.
-    fn job(&self, message: Message) -> impl Future<Output = bool> + Send + use<> {
-        let lease = Lease {
-            client: self.client.clone(),
-            queue_url: self.queue_url.clone(),
-            receipt_handle: message.receipt_handle.clone().unwrap_or_default(),
-            timeout: self.visibility_timeout,
-            received_at: Instant::now(),
+        let all_end = async {
+            while !hand.jobs.is_empty() {
+                tokio::select! {
+                    () = hand.one_ends() => {}
+                    messages = poller.last() => self.give_back(messages, hand),
+                }
+            }
+            if hand.tally.given_back > 0
+                && let Ok(messages) = timeout(LAST_POLL, poller.last()).await
+            {
+                self.give_back(messages, hand);
+                while !hand.jobs.is_empty() {
+                    hand.one_ends().await;
+                }
+            }
         };
-        let reporter = self.reporter.clone();
-        let span = tracing::info_span!(
-            "job",
-            message_id = message.message_id(),
-            attempt = queue::receive_count(&message),
-            account_name = tracing::field::Empty,
-            dataset = tracing::field::Empty,
-            run_id = tracing::field::Empty,
-        );
-        async move {
-            let worked = lease.while_held(Box::pin(work(&reporter, &message))).await;
-            match worked.unwrap_or_else(|LeaseLost| Err(Failure::LeaseLost)) {
-                Ok(done) => {
-                    log(&done, lease.received_at.elapsed());
-                    delete(&lease).await;
-                    true
-                }
-                Err(failure) => {
-                    let reason = failure.reason();
-                    let error = anyhow::Error::new(failure);
-                    tracing::error!(reason, "the job failed and stays on the queue: {error:#}");
-                    false
-                }
+        if timeout(GIVING_BACK, all_end).await.is_err() {
+            hand.tally.left += hand.jobs.len() as u64;
+            hand.jobs.shutdown().await;
+        }
+    }
+
+    /// Gives back what nobody will work on.
+    fn give_back(&self, messages: Vec<Message>, hand: &mut Hand) {
+        for message in messages {
+            hand.take(give_back(&self.queue, &message));
+        }
+    }
+
+    /// Whether nothing is left to do, where the worker is to leave then: no message came, none is in
+    /// hand, and the queue's counts are at 0.
+    async fn is_empty(&self, messages: &[Message], hand: &Hand) -> bool {
+        if !self.exit_when_empty || !messages.is_empty() || !hand.jobs.is_empty() {
+            return false;
+        }
+        match queue::attributes(&self.queue.client, &self.queue.url).await {
+            Ok(attributes) => attributes.counts.is_empty(),
+            Err(error) => {
+                tracing::warn!("{:#}; looking again", anyhow!(error));
+                false
             }
         }
-        .instrument(span)
     }
-}
-
-async fn work(reporter: &Reporter, message: &Message) -> Result<Done, Failure> {
-    let envelope = Envelope {
-        message_id: message.message_id().unwrap_or_default(),
-        sent_at: queue::sent_at(message).unwrap_or_else(Utc::now),
-    };
-    let body = message.body().ok_or(JobError::NoAccountName)?;
-    let job = Job::parse(body, envelope)?;
-    let span = tracing::Span::current();
-    span.record("account_name", job.account_name.as_str());
-    span.record("dataset", job.dataset.name);
-    span.record("run_id", job.run_id.as_str());
-    reporter.perform(&job).await
-}
-
-fn log(done: &Done, took: Duration) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match done {
-        Done::Duplicate { key } => {
-            tracing::info!(key, duration_ms, "the report stands already; nothing to do");
-        }
-        Done::Stored { key, metadata } => tracing::info!(
-            key,
-            duration_ms,
-            status = metadata.status.as_str(),
-            rows = metadata.rows,
-            rows_late = metadata.rows_late,
-            rows_denied = metadata.rows_denied,
-            rows_error = metadata.rows_error,
-            api_calls = metadata.api_calls,
-            metrics_requested = metadata.metrics_requested,
-            estimated_cost_usd = metadata.estimated_cost_usd,
-            first_error = metadata.first_error,
-            "the report is stored"
-        ),
-    }
-}
-
-async fn delete(lease: &Lease) {
-    let deleted =
-        lease.client.delete_message().queue_url(&lease.queue_url).receipt_handle(&lease.receipt_handle);
-    if let Err(error) = deleted.send().await {
-        let error = AwsError::new("sqs:DeleteMessage", error);
-        // It comes back, finds its report, and is deleted then.
-        tracing::warn!(error = %error, "the message of a job that is done was not deleted");
-    }
-}
-
-fn pauses() -> backon::ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(Duration::from_secs(30))
-        .without_max_times()
-        .with_jitter()
-        .build()
 }

@@ -1,13 +1,13 @@
-//! Why a job is not done. Each reason has a stable code, for logs and for whoever counts them.
+//! Why a job is not done.
 
 use fleet::{
-    AccountId, AccountName, AwsError, ErrorKind, credentials::NoCredentials, job::JobError,
+    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, job::JobError,
     report_key::KeyError,
 };
 
 use crate::session::Identity;
 
-/// Why a job is not done.
+/// Why a job is not done. [`Fate`](crate::fate::Fate) says what becomes of it then.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The message is no job.
@@ -30,6 +30,9 @@ pub enum Failure {
         /// Who AWS says we are.
         identity: Identity,
     },
+    /// The account's role does not let this worker in.
+    #[error("the account's role could not be assumed")]
+    RoleRefused(#[source] AwsError),
     /// A call of the account's AWS failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
@@ -51,36 +54,75 @@ pub enum Failure {
     /// Others wrote under the report's key, again and again.
     #[error("the report could not be stored at {0}: others kept writing there")]
     Contended(String),
-    /// The worker's own part failed: the report bucket.
+    /// A call of the report bucket failed.
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
+    /// The job took longer than one may.
+    #[error("the job was not done in {} minutes", crate::delivery::LONGEST.as_secs() / 60)]
+    Deadline,
+    /// The program has a fault.
+    #[error("the worker has a fault: {0}")]
+    Panic(String),
     /// The message may be somebody else's by now.
     #[error("the message's visibility could not be renewed in time; another worker may have it")]
     LeaseLost,
+    /// Nothing is wrong with the job: this worker can't do any.
+    #[error(transparent)]
+    Own(#[from] OwnFault),
+}
+
+/// Why this worker can't do any job.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnFault {
+    /// The process's own credentials.
+    #[error("the worker's own credentials are refused or could not be had; renew or correct them")]
+    Credentials(#[source] AwsError),
+    /// The report bucket.
+    #[error(
+        "the report bucket refuses this worker; its role needs s3:GetObject and s3:PutObject there and, where it is encrypted with a key of its own, the use of that key"
+    )]
+    ReportBucket(#[source] AwsError),
+    /// No account lets it in.
+    #[error(
+        "{accounts} accounts in a row did not let this worker in, and none has; allow its role sts:AssumeRole"
+    )]
+    EveryRole {
+        /// How many accounts refused.
+        accounts: usize,
+        /// What the last one said.
+        source: AwsError,
+    },
 }
 
 impl Failure {
-    /// The stable code of the reason.
+    /// The stable reason.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::BadMessage(_) => "bad_message",
-            Self::UnknownAccount(_) => "unknown_account",
-            Self::NoCredentials(_) => "no_credentials",
-            Self::WrongAccount { .. } => "wrong_account",
+            Self::BadMessage(_) => Reason::BadMessage,
+            Self::UnknownAccount(_) => Reason::UnknownAccount,
+            Self::NoCredentials(_) => Reason::NoCredentials,
+            Self::WrongAccount { .. } => Reason::WrongAccount,
+            Self::RoleRefused(_) => Reason::AccessDenied,
             Self::Aws(error) => match error.kind {
-                ErrorKind::Denied => "access_denied",
-                ErrorKind::Identity | ErrorKind::NoCredentials => "no_credentials",
-                ErrorKind::Expired => "expired_credentials",
-                ErrorKind::Transient => "unavailable",
-                ErrorKind::NotFound | ErrorKind::PreconditionFailed | ErrorKind::Permanent => "aws_error",
+                ErrorKind::Denied => Reason::AccessDenied,
+                ErrorKind::Identity | ErrorKind::NoCredentials => Reason::NoCredentials,
+                ErrorKind::Expired => Reason::ExpiredCredentials,
+                ErrorKind::Transient => Reason::Unavailable,
+                ErrorKind::NotFound | ErrorKind::PreconditionFailed | ErrorKind::Permanent => {
+                    Reason::AwsError
+                }
             },
-            Self::Key(_) => "bad_key_template",
-            Self::Partial { .. } => "partial",
-            Self::Superseded(_) => "superseded",
-            Self::Contended(_) => "contended",
-            Self::ReportBucket(_) => "report_bucket",
-            Self::LeaseLost => "lease_lost",
+            Self::Key(_) => Reason::BadKeyTemplate,
+            Self::Partial { .. } => Reason::Partial,
+            Self::Superseded(_) => Reason::Superseded,
+            Self::Contended(_) => Reason::Contended,
+            Self::ReportBucket(error) if error.is_transient() => Reason::Unavailable,
+            Self::ReportBucket(_) => Reason::ReportBucket,
+            Self::Deadline => Reason::Deadline,
+            Self::Panic(_) => Reason::Panic,
+            Self::LeaseLost => Reason::LeaseLost,
+            Self::Own(_) => Reason::OwnFault,
         }
     }
 }

@@ -3,15 +3,19 @@
 //! SQS hides a received message for a while and then gives it to somebody else. There is no other
 //! lock: a worker that can't renew in time must stop, since another may be at the same job.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
-use aws_sdk_sqs::Client;
+use aws_sdk_sqs::{Client, config::Builder, types::Message};
 use aws_smithy_types::timeout::TimeoutConfig;
 use fleet::AwsError;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 /// The pause between two tries of a renewal that failed for a passing cause.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long giving a message back may take, and how long a renewal may still be under way before.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// A received message, as far as its lease goes.
 #[derive(Debug, Clone)]
@@ -22,77 +26,153 @@ pub struct Lease {
     pub queue_url: String,
     /// What SQS knows the receipt by.
     pub receipt_handle: String,
-    /// How long a renewal lasts.
+    /// How long a renewal lasts. A message may be hidden for twelve hours from its receipt, renewals
+    /// included; a job ends long before, so that no renewal can reach that.
+    /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
     pub timeout: Duration,
     /// When the message came. SQS hid it a little earlier, when it sent it off; the margin at the
     /// lease's end covers the way.
     pub received_at: Instant,
 }
 
-/// The lease can't be kept: another worker may have the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the lease on the message is lost")]
-pub struct LeaseLost;
+/// How work under a lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held<T> {
+    /// By itself.
+    Ended(T),
+    /// Dropped where it stood, since another worker may have the message: it may not be uploaded,
+    /// hidden or deleted any more.
+    Lost,
+    /// Dropped where it stood, since it was to be given back. The message is still held.
+    Interrupted,
+}
+
+/// The lease can't be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lost;
 
 impl Lease {
-    /// Runs `work` to its end while the lease is renewed, every third of it. Nothing is being
-    /// renewed any more once this returns.
-    ///
-    /// # Errors
-    /// [`LeaseLost`], with `work` dropped where it stood: it may not upload, nor delete the message.
-    pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> Result<T, LeaseLost> {
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            lost = self.renew() => Err(lost),
+    /// The lease on a message that came just now.
+    #[must_use]
+    pub fn on(message: &Message, client: &Client, queue_url: &str, timeout: Duration) -> Self {
+        Self {
+            client: client.clone(),
+            queue_url: queue_url.to_owned(),
+            receipt_handle: message.receipt_handle.clone().unwrap_or_default(),
+            timeout,
+            received_at: Instant::now(),
         }
     }
 
-    /// Renews until it can't.
-    async fn renew(&self) -> LeaseLost {
+    /// Runs `work` to its end, or until `interrupted` is ready, while the lease is renewed every third
+    /// of it. No renewal is under way any more once this returns: one that overtook what is done with
+    /// the message next would undo it.
+    pub async fn while_held<T>(
+        &self,
+        work: impl Future<Output = T>,
+        interrupted: impl Future<Output = ()>,
+    ) -> Held<T> {
+        let enough = CancellationToken::new();
+        let mut renewing = pin!(self.renew_until(&enough));
+        let held = {
+            let work = pin!(work);
+            tokio::select! {
+                biased;
+                done = work => Held::Ended(done),
+                lost = &mut renewing => match lost {
+                    Err(Lost) => return Held::Lost,
+                    Ok(()) => unreachable!("nobody has said that it is enough"),
+                },
+                () = interrupted => Held::Interrupted,
+            }
+        };
+        enough.cancel();
+        if matches!(held, Held::Interrupted) {
+            // Whoever interrupts is in a hurry.
+            let _ = timeout(GIVE_BACK, renewing).await;
+        } else {
+            let _ = renewing.await;
+        }
+        held
+    }
+
+    /// Renews until it is enough, or can't.
+    async fn renew_until(&self, enough: &CancellationToken) -> Result<(), Lost> {
         let mut held_from = self.received_at;
         loop {
-            sleep_until(held_from + self.timeout / 3).await;
+            tokio::select! {
+                () = enough.cancelled() => return Ok(()),
+                () = sleep_until(held_from + self.timeout / 3) => {}
+            }
             // A renewal counts from before SQS was asked, the first lease from when the message came; it
             // ends a little early.
             let deadline = held_from + self.timeout - margin(self.timeout);
-            match timeout_at(deadline, self.renew_once()).await {
-                Ok(Ok(renewed_from)) => held_from = renewed_from,
-                Ok(Err(LeaseLost)) | Err(_) => return LeaseLost,
+            match timeout_at(deadline, self.renew(enough)).await {
+                Ok(Ok(Some(renewed_from))) => held_from = renewed_from,
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Err(Lost)) | Err(_) => return Err(Lost),
             }
         }
     }
 
-    /// Renews, trying again after a passing failure for as long as the caller waits.
-    async fn renew_once(&self) -> Result<Instant, LeaseLost> {
-        let seconds = i32::try_from(self.timeout.as_secs()).unwrap_or(i32::MAX);
+    /// Renews once, trying again after a passing failure for as long as the caller waits; says from
+    /// when on the renewal counts, and nothing where it was enough before it succeeded.
+    async fn renew(&self, enough: &CancellationToken) -> Result<Option<Instant>, Lost> {
         // A call that hangs must leave time for another.
         let patience = (self.timeout / 6).clamp(Duration::from_millis(500), Duration::from_secs(10));
-        let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
         loop {
             let asked_at = Instant::now();
-            let renewed = self
-                .client
-                .change_message_visibility()
-                .queue_url(&self.queue_url)
-                .receipt_handle(&self.receipt_handle)
-                .visibility_timeout(seconds)
-                .customize()
-                .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts.clone()))
-                .send()
-                .await;
-            match renewed.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", error)) {
-                Ok(_) => return Ok(asked_at),
+            match self.change_visibility(self.timeout, patience).await {
+                Ok(()) => return Ok(Some(asked_at)),
                 Err(error) if LOST.contains(&error.code.as_str()) => {
                     tracing::warn!(error = %error, "the message is no longer ours");
-                    return Err(LeaseLost);
+                    return Err(Lost);
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "the message's visibility was not renewed; trying again");
-                    sleep(RETRY_PAUSE.min(self.timeout / 10)).await;
                 }
             }
+            tokio::select! {
+                () = enough.cancelled() => return Ok(None),
+                () = sleep(RETRY_PAUSE.min(self.timeout / 10)) => {}
+            }
         }
+    }
+
+    /// Ends the lease: the message may be received again after `pause`.
+    pub async fn hide(&self, pause: Duration) -> Result<(), AwsError> {
+        self.change_visibility(pause, Duration::from_secs(20)).await
+    }
+
+    /// Ends the lease: the message may be received again at once. For who has little time left.
+    pub async fn give_back(&self) -> Result<(), AwsError> {
+        self.change_visibility(Duration::ZERO, GIVE_BACK).await
+    }
+
+    /// Ends the lease: the message is deleted.
+    pub async fn delete(&self) -> Result<(), AwsError> {
+        let deleted =
+            self.client.delete_message().queue_url(&self.queue_url).receipt_handle(&self.receipt_handle);
+        deleted.send().await.map_err(|error| AwsError::new("sqs:DeleteMessage", error))?;
+        Ok(())
+    }
+
+    async fn change_visibility(&self, visibility: Duration, patience: Duration) -> Result<(), AwsError> {
+        // A part of a second is a whole one: never earlier than meant.
+        let seconds = visibility.as_millis().div_ceil(1000);
+        let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
+        let changed = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.queue_url)
+            .receipt_handle(&self.receipt_handle)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .customize()
+            .config_override(Builder::new().timeout_config(timeouts))
+            .send()
+            .await;
+        changed.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", error))?;
+        Ok(())
     }
 }
 
@@ -112,6 +192,8 @@ fn margin(timeout: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityOutput;
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
@@ -141,7 +223,7 @@ mod tests {
             .then_output(|| ChangeMessageVisibilityOutput::builder().build());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
         let work = sleep(Duration::from_secs(95));
-        assert_eq!(lease(client, 30).while_held(work).await, Ok(()));
+        assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Ended(()));
         assert_eq!(renewed.num_calls(), 9, "every ten seconds");
     }
 
@@ -150,7 +232,7 @@ mod tests {
         let renewed = mock!(Client::change_message_visibility)
             .then_output(|| ChangeMessageVisibilityOutput::builder().build());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
-        assert_eq!(lease(client, 30).while_held(async { 7 }).await, Ok(7));
+        assert_eq!(lease(client, 30).while_held(async { 7 }, pending()).await, Held::Ended(7));
         assert_eq!(renewed.num_calls(), 0);
     }
 
@@ -162,7 +244,7 @@ mod tests {
             let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&refused]);
             let begun = Instant::now();
             let work = sleep(Duration::from_secs(1000));
-            assert_eq!(lease(client, 30).while_held(work).await, Err(LeaseLost), "{code}");
+            assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Lost, "{code}");
             assert_eq!(refused.num_calls(), 1, "{code}");
             assert!(begun.elapsed() < Duration::from_secs(11), "{code}");
         }
@@ -175,8 +257,46 @@ mod tests {
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&failing]);
         let begun = Instant::now();
         let work = sleep(Duration::from_secs(1000));
-        assert_eq!(lease(client, 30).while_held(work).await, Err(LeaseLost));
+        assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Lost);
         assert!(failing.num_calls() > 3);
         assert_eq!(begun.elapsed().as_secs(), 25, "five seconds before SQS gives it to somebody else");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_hangs_does_not_outlast_the_lease() {
+        // Connections are taken and nothing is ever answered.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+        let keys = aws_sdk_sqs::config::Credentials::for_tests();
+        let config = fleet::aws::with_endpoint(&fleet::aws::base().await, &endpoint)
+            .to_builder()
+            .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(keys))
+            .build();
+        let begun = Instant::now();
+        let work = sleep(Duration::from_secs(1000));
+        let client = fleet::aws::sqs(&config, &endpoint);
+        assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Lost);
+        assert_eq!(begun.elapsed().as_secs(), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_interrupted_ends_where_it_stands() {
+        let renewed = mock!(Client::change_message_visibility)
+            .then_output(|| ChangeMessageVisibilityOutput::builder().build());
+        let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
+        let begun = Instant::now();
+        let work = sleep(Duration::from_secs(1000));
+        let held = lease(client, 30).while_held(work, sleep(Duration::from_secs(15))).await;
+        assert_eq!((held, begun.elapsed().as_secs()), (Held::Interrupted, 15));
+        assert_eq!(renewed.num_calls(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_a_second_is_a_whole_one() {
+        let asked = mock!(Client::change_message_visibility)
+            .match_requests(|request| request.visibility_timeout() == Some(8))
+            .then_output(|| ChangeMessageVisibilityOutput::builder().build());
+        let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&asked]);
+        assert_eq!(lease(client, 30).hide(Duration::from_millis(7001)).await, Ok(()));
     }
 }

@@ -1,18 +1,29 @@
 //! The worker of cloudwatch-fleet: takes jobs off the work queue and turns each into a report.
 //!
-//! A job's way through the modules: [`consumer`] receives it, [`lease`] keeps it,
-//! [`session`] becomes its account, [`collect`] finds what there is and asks [`cloudwatch`] about
-//! it, counted by [`usage`], [`report`] makes the report of it and [`sinks`] encode and store it. [`failure`] names why
-//! one is not done.
+//! A job's way through the modules: `poll` receives it, [`consumer`] takes it, [`delivery`] has it done and settles
+//! it while its [`lease`] keeps it, [`report`] does it: [`session`] becomes its account, [`collect`] finds
+//! what there is and asks [`cloudwatch`] about it, counted by [`usage`], and [`sinks`] encode and store
+//! what comes of it. Each try is an [`attempt`]. [`failure`] names why a job is not done, and [`fate`]
+//! decides what becomes of it.
 //!
-//! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are plain
-//! functions over values.
+//! The worker itself: [`own_role`] shows at the start that it may write reports, [`breaker`] keeps it
+//! from blaming the accounts for its own fault, and [`protection`] keeps it from being stopped while busy.
+//!
+//! Planning calls, assembling rows, encoding CSV and deciding what a write may replace and what
+//! becomes of a failed job are plain functions over values.
 
+pub mod attempt;
+pub mod breaker;
 pub mod cloudwatch;
 pub mod collect;
 pub mod consumer;
+pub mod delivery;
 pub mod failure;
+pub mod fate;
 pub mod lease;
+pub mod own_role;
+mod poll;
+pub mod protection;
 pub mod report;
 pub mod session;
 pub mod sinks;

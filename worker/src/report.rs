@@ -13,9 +13,12 @@ use fleet::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    attempt::{Attempt, Step},
+    breaker::Breaker,
     cloudwatch::{limits::Limits, plan::Window, rows::Status},
     collect::{self, Collection, Subject},
-    failure::Failure,
+    failure::{Failure, OwnFault},
+    own_role,
     session::{Identity, Session},
     sinks::{
         csv,
@@ -57,6 +60,8 @@ pub struct Reporter {
     pub bucket: ReportBucket,
     /// Under which keys.
     pub template: KeyTemplate,
+    /// Whose fault a refusal is.
+    pub breaker: Breaker,
 }
 
 /// How a job was done.
@@ -84,15 +89,15 @@ impl Collector {
     }
 
     /// Collects the report of a job.
-    pub async fn report(&self, job: &Job, session: &Session) -> Result<Report, Failure> {
-        let now = Utc::now();
-        job.date.check(now).map_err(fleet::job::JobError::from)?;
+    pub async fn report(&self, job: &Job, session: &Session, attempt: &Attempt) -> Result<Report, Failure> {
         // Who we are and what there is are asked beside each other; nothing is paid for until both
         // are known.
-        let (identity, discovered) =
-            tokio::join!(session.identity(), collect::discover(session, job.dataset));
+        attempt.enter(Step::Discover);
+        let discovering = collect::discover(session, job.dataset, attempt.is_last());
+        let (identity, discovered) = tokio::join!(session.identity(), discovering);
         // In this order: what may be done there matters only in the right account.
-        let (identity, discovered) = (identity?, discovered?);
+        let identity = identity.map_err(|failure| session.blame(failure))?;
+        let discovered = discovered.map_err(|failure| session.blame(failure))?;
         tracing::info!(arn = identity.arn, account_id = %identity.account_id, "acting in the account");
 
         // Regions for all accounts mean those of the account's own partition: no other takes its keys.
@@ -102,18 +107,40 @@ impl Collector {
         let subject = Subject {
             dataset: job.dataset,
             window: Window::new(job.date, self.lookback_days),
-            today: ReportDate::today(now),
+            today: ReportDate::today(Utc::now()),
             regions: &regions,
+            is_last: attempt.is_last(),
         };
-        let collected =
-            collect::collect(session, &identity.account_id, &self.limits, &subject, discovered).await?;
+        attempt.enter(Step::Collect);
+        let collected = collect::collect(session, &identity.account_id, &self.limits, &subject, discovered);
+        let collected = collected.await.map_err(|failure| session.blame(failure))?;
+        attempt.enter(Step::Render);
         Ok(describe(job, &identity, session.usage(), &subject, collected))
     }
 }
 
 impl Reporter {
     /// Does a job: its report stands when this returns.
-    pub async fn perform(&self, job: &Job) -> Result<Done, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure::Own`] where what failed is no fault of the job's.
+    pub async fn perform(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
+        match self.store_report(job, attempt).await {
+            Err(Failure::ReportBucket(error)) if !error.is_transient() => {
+                // It may be this report alone that the bucket refuses.
+                match own_role::prove(&self.bucket, &self.template).await {
+                    Ok(()) => Err(self.breaker.report_refused(error)),
+                    Err(own) if own.is_transient() => Err(Failure::ReportBucket(own)),
+                    Err(own) => Err(OwnFault::ReportBucket(own).into()),
+                }
+            }
+            Err(Failure::RoleRefused(error)) => Err(self.breaker.role_refused(&job.account_name, error)),
+            ended => ended,
+        }
+    }
+
+    async fn store_report(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
+        attempt.enter(Step::Look);
         let account = self.collector.account(job)?;
         let key = self.template.key(job, account.id.as_ref())?;
         let before = s3::standing(&self.bucket, &key).await?;
@@ -123,8 +150,13 @@ impl Reporter {
             Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
         }
         let session = Session::open(account, &self.collector.base).await?;
-        let Report { metadata, body } = self.collector.report(job, &session).await?;
+        let Report { metadata, body } = Box::pin(self.collector.report(job, &session, attempt)).await?;
+        if session.is_by_own_role() {
+            self.breaker.assumed();
+        }
+        attempt.enter(Step::Upload);
         if s3::store(&self.bucket, &key, before, &metadata, body).await? {
+            self.breaker.stored();
             Ok(Done::Stored { key, metadata: Box::new(metadata) })
         } else {
             Ok(Done::Duplicate { key })

@@ -1,20 +1,35 @@
 //! Being an account: its credentials, its clients, and who AWS says we are.
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
-use fleet::{Account, AccountId, AwsError, ErrorKind, aws, credentials::CredentialSource};
+use fleet::{
+    Account, AccountId, AwsError, ErrorKind, aws,
+    credentials::{BaseSource, CredentialSource},
+};
 
-use crate::{failure::Failure, usage::Usage};
+use crate::{
+    failure::{Failure, OwnFault},
+    usage::Usage,
+};
+
+mod renewable;
+
+pub(crate) use renewable::Renewable;
 
 /// How many retries an account may spend at once of a service in a region, in the SDK's tokens;
 /// one retry costs five.
 const RETRY_CAPACITY: usize = 500;
+
+/// The call by which a role is assumed.
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// An account as it is acted in.
 #[derive(Debug, Clone)]
 pub struct Session {
     account: Account,
     config: SdkConfig,
+    credentials: Renewable,
     usage: Usage,
 }
 
@@ -43,8 +58,9 @@ impl Session {
         if let Some(endpoint) = &account.endpoint {
             config = aws::with_endpoint(&config, endpoint);
         }
-        let provider = source.provider(&config).await;
-        Ok(Self { account, config: aws::of_account(&config, provider), usage: Usage::default() })
+        let credentials = Renewable::new(source, config.clone()).await;
+        let config = aws::of_account(&config, SharedCredentialsProvider::new(credentials.clone()));
+        Ok(Self { account, config, credentials, usage: Usage::default() })
     }
 
     /// The account.
@@ -77,8 +93,12 @@ impl Session {
                 .interceptor(self.usage.call_counter())
                 .build(),
         );
-        let answer = client.get_caller_identity().send().await;
-        let answer = answer.map_err(|error| AwsError::new(OPERATION, error))?;
+        let client = &client;
+        let ask = || async move {
+            let answer = client.get_caller_identity().send().await;
+            answer.map_err(|error| AwsError::new(OPERATION, error))
+        };
+        let answer = self.credentials.ask(ask).await?;
         let account_id =
             answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| AwsError {
                 operation: OPERATION,
@@ -92,6 +112,44 @@ impl Session {
                 Err(Failure::WrongAccount { expected: expected.clone(), identity })
             }
             _ => Ok(identity),
+        }
+    }
+
+    /// The account's credentials.
+    #[must_use]
+    pub(crate) fn credentials(&self) -> &Renewable {
+        &self.credentials
+    }
+
+    /// Whether the account is entered through a role by the process's own credentials.
+    #[must_use]
+    pub fn is_by_own_role(&self) -> bool {
+        matches!(self.credentials.source(), CredentialSource::Role { base: BaseSource::Default, .. })
+    }
+
+    /// A failure with its blame: what the process's own credentials are refused for is no fault of the
+    /// account's.
+    #[must_use]
+    pub fn blame(&self, failure: Failure) -> Failure {
+        let source = self.credentials.source();
+        let (CredentialSource::Role { base, .. } | CredentialSource::Base(base)) = source;
+        let is_own = matches!(base, BaseSource::Default);
+        let is_role = matches!(source, CredentialSource::Role { .. });
+        let Failure::Aws(error) = failure else { return failure };
+        // With a role, whatever comes after it was assumed is the account's.
+        if !is_own || is_role && error.operation != ASSUME_ROLE {
+            return Failure::Aws(error);
+        }
+        match error.kind {
+            ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials => {
+                OwnFault::Credentials(error).into()
+            }
+            ErrorKind::Denied if is_role => Failure::RoleRefused(error),
+            ErrorKind::Denied
+            | ErrorKind::NotFound
+            | ErrorKind::PreconditionFailed
+            | ErrorKind::Transient
+            | ErrorKind::Permanent => Failure::Aws(error),
         }
     }
 

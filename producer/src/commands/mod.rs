@@ -1,9 +1,15 @@
 //! The commands: one file each, and one line here.
 
+mod failed;
+mod replay;
 mod run;
 mod status;
 
 use clap::Subcommand;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
 use fleet::exit::{CommandError, Outcome};
 
@@ -12,6 +18,8 @@ use fleet::exit::{CommandError, Outcome};
 pub(crate) enum Command {
     Run(Box<run::RunArgs>),
     Status(status::StatusArgs),
+    Failed(failed::FailedArgs),
+    Replay(replay::ReplayArgs),
 }
 
 impl Command {
@@ -20,14 +28,40 @@ impl Command {
         match self {
             Self::Run(command) => command.execute().await,
             Self::Status(command) => command.execute().await,
+            Self::Failed(command) => command.execute().await,
+            Self::Replay(command) => command.execute().await,
         }
     }
 }
 
-/// Ready on Ctrl-C.
+/// What a command says that was interrupted while it had dead letters in hand.
+const INTERRUPTED_LOOK: &str = "interrupted; what was in hand is back in the dead-letter queue";
+
+/// Ready on Ctrl-C and on SIGTERM, from its first poll on. A second one ends the process at once.
 async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Where the signal can't be heard, nobody is heard to interrupt.
-        std::future::pending::<()>().await;
+    let (Ok(terminate), Ok(interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Where signals can't be heard, nobody is heard to interrupt.
+        return std::future::pending().await;
+    };
+    let mut signals = (terminate, interrupt);
+    let (tell, told) = oneshot::channel();
+    // A task of its own, which listens also where the command does something that it has to finish.
+    tokio::spawn(async move {
+        next(&mut signals).await;
+        // Cannot fail but where the command does not wait for it any more.
+        let _ = tell.send(());
+        next(&mut signals).await;
+        tracing::warn!("told to stop twice; dead letters in hand, if any, are hidden for up to a minute");
+        std::process::exit(1);
+    });
+    // Cannot fail: the task ends with the process.
+    let _ = told.await;
+}
+
+async fn next((terminate, interrupt): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }

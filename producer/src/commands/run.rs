@@ -20,7 +20,7 @@ use fleet::{
 };
 use tokio::time::Instant;
 
-use super::status::outcome_of;
+use super::status::{dead_letter_queue, outcome_of};
 use crate::{
     expand::{PlannedJob, expand},
     follow::{COUNTS_LAG, Ended, Follower},
@@ -171,7 +171,7 @@ impl RunArgs {
         let (url, bucket) = self.deployment.queue_and_bucket()?;
         let plan = self.plan(&base).await?;
         let bucket = deployment::open_bucket(&base, bucket).await?;
-        let (queue, _) = Queue::open(&base, url).await?;
+        let (queue, attributes) = Queue::open(&base, url).await?;
         let todo = self.states(&bucket, &plan.jobs).await?;
         let manifest = plan.manifest(&todo);
         manifests::write(&bucket, &manifest).await?;
@@ -209,7 +209,8 @@ impl RunArgs {
             sent::tell(&manifest, &published, None, self.format)?;
             return Ok(Outcome::Done);
         }
-        match self.follow(&manifest, &bucket, &queue, &published).await {
+        let dead = dead_letter_queue(&queue, &attributes);
+        match self.follow(&manifest, &bucket, &queue, dead.as_ref(), &published).await {
             Ok(status) => {
                 sent::tell(&manifest, &published, Some(&status), self.format)?;
                 Ok(outcome_of(&status))
@@ -284,10 +285,11 @@ impl RunArgs {
         manifest: &Manifest,
         bucket: &ReportBucket,
         queue: &Queue,
+        dead: Option<&Queue>,
         published: &Published,
     ) -> anyhow::Result<RunStatus> {
         let lag = if published.sent() == 0 { Duration::ZERO } else { COUNTS_LAG };
-        let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + lag);
+        let mut follower = Follower::new(manifest, bucket, queue, dead, Instant::now() + lag);
         let progress = Progress::begin("reports", manifest.jobs.len());
         let (status, ended) =
             follower.until_decided(self.wait_timeout, &progress, super::interrupted()).await?;

@@ -10,22 +10,25 @@ use fleet::{
     exit::{CommandError, Outcome},
     manifest::Manifest,
     output::{self, Format},
+    queue::QueueAttributes,
     report_bucket::ReportBucket,
 };
 use tokio::time::Instant;
 
 use crate::{
+    dead_letters,
     follow::{COUNTS_LAG, Ended, Follower},
     manifests,
     progress::Progress,
     status::{RunStatus, text},
 };
 
-/// Tells how a run stands: which accounts are complete, partial, in progress or missing.
+/// Tells how a run stands: which accounts are complete, partial, failed, in progress or missing.
 ///
 /// An account is complete when a complete report of the run's day stands in the report bucket that
-/// was written for this run or a later one. It is missing when there is none and the work queue was
-/// empty at two readings some seconds apart.
+/// was written for this run or a later one. It failed when there is none and its job is in the
+/// dead-letter queue, with the reason. It is missing when there is neither and the work queue was empty
+/// at two readings some seconds apart.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct StatusArgs {
@@ -37,7 +40,7 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "FLEET_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
 
-    /// Show only accounts that somebody has to do something about: partial and missing ones.
+    /// Show only accounts that somebody has to do something about: failed, partial and missing ones.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
     failed_only: bool,
 
@@ -57,15 +60,21 @@ Examples:
   producer status --format json | jq .counts
 
 What to do next:
+  failed    mend what the reason names, then producer replay --run-id RUN_ID
   missing   producer run --only-incomplete, with the same request, sends it again
   partial   worker check --account-name NAME names the permission that is missing
   late      CloudWatch had not published the day; --only-incomplete two days later
 
+Reads the dead-letter queue as `producer failed` does, and needs what that needs; where it may not,
+failed accounts are shown as missing.
+
 --format json, one object:
-  run_id, date, created_at, complete, counts (complete, late, partial, in_progress, missing), and
-  accounts: account_name, dataset, state (as in counts; never late), report_key, detail (what is
-  missing, or null) and, where a report of the run stands, rows, rows_late, rows_denied, rows_error,
-  api_calls, metrics_requested, estimated_cost_usd.
+  run_id, date, created_at, complete, counts (complete, late, partial, failed, in_progress, missing,
+  other_dead_letters: those of no failed account of the run, or null), and accounts: account_name,
+  dataset, state (complete, partial, failed, in_progress or missing), report_key, detail (what is
+  missing and why, or null), failure_reason and failure_message (null unless it failed) and, where
+  a report of the run stands, rows, rows_late, rows_denied, rows_error, api_calls,
+  metrics_requested, estimated_cost_usd.
 
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is.";
 
@@ -75,13 +84,16 @@ impl StatusArgs {
         let (url, bucket) = self.deployment.queue_and_bucket()?;
         let base = aws::base().await;
         let bucket = deployment::open_bucket(&base, bucket).await?;
-        let (queue, _) = Queue::open(&base, url).await?;
+        let (queue, attributes) = Queue::open(&base, url).await?;
+        let dead = dead_letter_queue(&queue, &attributes);
         let manifest = find(&bucket, self.run_id.as_ref()).await?;
         let status = if self.watch {
-            watch(&manifest, &bucket, &queue).await?
+            watch(&manifest, &bucket, &queue, dead.as_ref()).await?
         } else {
-            let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
-            let status = follower.once().await?;
+            let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now());
+            let Some(status) = follower.once(super::interrupted()).await? else {
+                return Err(CommandError::Failed(anyhow!("interrupted; nothing was changed")));
+            };
             if status.counts.missing > 0 && still_lagging(&manifest) > Duration::ZERO {
                 tracing::warn!(
                     run_id = %manifest.run_id,
@@ -124,8 +136,27 @@ async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest,
     })
 }
 
-async fn watch(manifest: &Manifest, bucket: &ReportBucket, queue: &Queue) -> anyhow::Result<RunStatus> {
-    let mut follower = Follower::new(manifest, bucket, queue, Instant::now() + still_lagging(manifest));
+/// The queue that dead letters go to; where there is none, that is told, and no account can be called
+/// failed.
+pub(super) fn dead_letter_queue(queue: &Queue, attributes: &QueueAttributes) -> Option<Queue> {
+    let dead = queue.dead_letters(attributes);
+    if dead.is_none() {
+        tracing::warn!(
+            "{}; accounts whose job is given up are shown as in progress or missing",
+            dead_letters::no_redrive_policy(queue)
+        );
+    }
+    dead
+}
+
+async fn watch(
+    manifest: &Manifest,
+    bucket: &ReportBucket,
+    queue: &Queue,
+    dead: Option<&Queue>,
+) -> anyhow::Result<RunStatus> {
+    let trusted_from = Instant::now() + still_lagging(manifest);
+    let mut follower = Follower::new(manifest, bucket, queue, dead, trusted_from);
     let progress = Progress::begin("reports", manifest.jobs.len());
     let (status, ended) = follower.until_decided(None, &progress, super::interrupted()).await?;
     drop(progress);

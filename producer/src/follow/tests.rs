@@ -12,8 +12,14 @@ use aws_sdk_s3::{
 };
 use aws_sdk_sqs::{
     config::{Credentials, SharedCredentialsProvider},
-    operation::get_queue_attributes::GetQueueAttributesOutput,
-    types::QueueAttributeName,
+    operation::{
+        change_message_visibility_batch::{
+            ChangeMessageVisibilityBatchInput, ChangeMessageVisibilityBatchOutput,
+        },
+        get_queue_attributes::GetQueueAttributesOutput,
+        receive_message::ReceiveMessageOutput,
+    },
+    types::{ChangeMessageVisibilityBatchResultEntry, Message, QueueAttributeName},
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use fleet::{RunId, aws, manifest::JobState, report::ReportStatus};
@@ -99,22 +105,22 @@ async fn a_status_reads_the_queue_twice_before_it_calls_a_report_missing() {
     let manifest = manifest(&run, &["a", "b"]);
     let (bucket, _rules, _) = bucket(&run, &[("a", 0)]);
     let (empty, reads) = queue(|_| 0);
-    let mut follower = Follower::new(&manifest, &bucket, &empty, Instant::now());
-    let status = follower.once().await.expect("looked");
+    let mut follower = Follower::new(&manifest, &bucket, &empty, None, Instant::now());
+    let status = follower.once(std::future::pending()).await.expect("looked").expect("not stopped");
     assert_eq!(status.accounts[0].state, State::Complete);
     assert_eq!(status.accounts[1].state, State::Missing);
     assert_eq!(reads.num_calls(), 2);
 
     let (busy, reads) = queue(|_| 1);
-    let mut follower = Follower::new(&manifest, &bucket, &busy, Instant::now());
-    let status = follower.once().await.expect("looked");
+    let mut follower = Follower::new(&manifest, &bucket, &busy, None, Instant::now());
+    let status = follower.once(std::future::pending()).await.expect("looked").expect("not stopped");
     assert_eq!(status.accounts[1].state, State::InProgress);
     assert_eq!(reads.num_calls(), 1);
 
     // A worker gives its job back between the two readings.
     let (returning, _) = queue(|reading| reading);
-    let mut follower = Follower::new(&manifest, &bucket, &returning, Instant::now());
-    let status = follower.once().await.expect("looked");
+    let mut follower = Follower::new(&manifest, &bucket, &returning, None, Instant::now());
+    let status = follower.once(std::future::pending()).await.expect("looked").expect("not stopped");
     assert_eq!(status.accounts[1].state, State::InProgress);
 }
 
@@ -124,7 +130,7 @@ async fn waiting_ends_with_the_last_report_and_looks_at_none_twice() {
     let manifest = manifest(&run, &["a", "b"]);
     let (bucket, _rules, looks) = bucket(&run, &[("a", 0), ("b", 4)]);
     let (queue, _) = queue(|_| 1);
-    let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, Instant::now());
     let progress = Progress::begin("waiting", 2);
     let (status, ended) =
         follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
@@ -140,7 +146,7 @@ async fn waiting_ends_when_nothing_more_can_happen() {
     let (bucket, _rules, _) = bucket(&run, &[("a", 0)]);
     let (queue, _) = queue(|_| 0);
     let begun = Instant::now();
-    let mut follower = Follower::new(&manifest, &bucket, &queue, begun + COUNTS_LAG);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, begun + COUNTS_LAG);
     let progress = Progress::begin("waiting", 2);
     let (status, ended) =
         follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
@@ -157,7 +163,7 @@ async fn waiting_ends_with_its_time_or_when_it_is_stopped() {
     let (queue, _) = queue(|_| 1);
     let progress = Progress::begin("waiting", 1);
     let begun = Instant::now();
-    let mut follower = Follower::new(&manifest, &bucket, &queue, begun);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, begun);
     let timeout = Some(Duration::from_secs(100));
     let (status, ended) =
         follower.until_decided(timeout, &progress, std::future::pending()).await.expect("looked");
@@ -187,7 +193,7 @@ async fn what_nobody_has_looked_at_is_neither_missing_nor_decided() {
         name: "reports".into(),
     };
     let (queue, _) = queue(|_| 0);
-    let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, Instant::now());
     let progress = Progress::begin("waiting", 1);
     let (status, ended) =
         follower.until_decided(None, &progress, std::future::ready(())).await.expect("looked");
@@ -222,7 +228,7 @@ async fn a_partial_report_is_looked_at_again() {
         name: "reports".into(),
     };
     let (queue, _) = queue(|_| 1);
-    let mut follower = Follower::new(&manifest, &bucket, &queue, Instant::now());
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, Instant::now());
     let progress = Progress::begin("waiting", 2);
     let (status, _) = follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
     assert!(status.complete, "{status:?}");
@@ -242,10 +248,134 @@ async fn a_look_that_hangs_does_not_outlast_the_time_to_wait() {
     let url = format!("{endpoint}/111111111111/jobs");
     let queue = Queue { client: aws::sqs(&config.build(), &url), url };
     let begun = Instant::now();
-    let mut follower = Follower::new(&manifest, &bucket, &queue, begun);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, begun);
     let progress = Progress::begin("waiting", 1);
     let timeout = Some(Duration::from_secs(2));
     let (_, ended) =
         follower.until_decided(timeout, &progress, std::future::pending()).await.expect("looked");
     assert_eq!((ended, begun.elapsed().as_secs()), (Ended::TimedOut, 2));
+}
+
+/// A dead-letter queue with a dead letter of each of these accounts of a run, of which so many are visible
+/// at the look number n; with the rule of its receives and that of its visibility changes.
+fn dead_letters(
+    run: &RunId,
+    accounts: &'static [&'static str],
+    visible: impl Fn(usize) -> usize + Send + Sync + 'static,
+) -> (Queue, Rule, Rule) {
+    let attributes = mock!(aws_sdk_sqs::Client::get_queue_attributes).then_output(move || {
+        GetQueueAttributesOutput::builder()
+            .attributes(QueueAttributeName::VisibilityTimeout, "30")
+            .attributes(QueueAttributeName::ApproximateNumberOfMessages, "0")
+            .attributes(QueueAttributeName::ApproximateNumberOfMessagesNotVisible, accounts.len().to_string())
+            .attributes(QueueAttributeName::ApproximateNumberOfMessagesDelayed, "0")
+            .build()
+    });
+    let (run, calls) = (run.clone(), AtomicUsize::new(0));
+    // Each look takes three receives: one that brings something, and two that do not.
+    let receive = mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
+        let call = calls.fetch_add(1, Ordering::SeqCst);
+        let message = |account: &&str| {
+            Message::builder()
+                .message_id(*account)
+                .receipt_handle(*account)
+                .body(format!(
+                    r#"{{"account_name":"{account}","dataset":"s3_daily_storage","run_id":"{run}"}}"#
+                ))
+                .build()
+        };
+        let number = if call.is_multiple_of(3) { visible(call / 3) } else { 0 };
+        ReceiveMessageOutput::builder()
+            .set_messages(Some(accounts.iter().take(number).map(message).collect()))
+            .build()
+    });
+    let change = mock!(aws_sdk_sqs::Client::change_message_visibility_batch).then_compute_output(
+        |input: &ChangeMessageVisibilityBatchInput| {
+            let done =
+                |id: &str| ChangeMessageVisibilityBatchResultEntry::builder().id(id).build().expect("whole");
+            ChangeMessageVisibilityBatchOutput::builder()
+                .set_successful(Some(input.entries().iter().map(|entry| done(entry.id())).collect()))
+                .set_failed(Some(Vec::new()))
+                .build()
+                .expect("whole")
+        },
+    );
+    let queue = Queue {
+        client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&attributes, &receive, &change]),
+        url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead".into(),
+    };
+    (queue, receive, change)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_account_is_decided_and_its_queue_looked_at_once() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a", "b"]);
+    let (bucket, _rules, _) = bucket(&run, &[("a", 5)]);
+    let (queue, _) = queue(|_| 1);
+    let (dead, receives, changes) = dead_letters(&run, &["b"], |_| 1);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Some(&dead), Instant::now());
+    let progress = Progress::begin("waiting", 2);
+    let (status, ended) =
+        follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
+    assert_eq!((status.accounts[0].state, status.accounts[1].state), (State::Complete, State::Failed));
+    assert_eq!(status.accounts[1].failure_reason.as_deref(), Some("max_receives"));
+    assert_eq!(ended, Ended::Decided);
+    assert_eq!((receives.num_calls(), changes.num_calls()), (3, 1), "the count never changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_in_somebody_elses_hands_is_waited_for() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["b"]);
+    let (bucket, _rules, _) = bucket(&run, &[]);
+    let (dead, receives, _) = dead_letters(&run, &["b"], |look| look.min(3) / 3);
+    let (queue, _) = queue(|_| 0);
+    let progress = Progress::begin("waiting", 1);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Some(&dead), Instant::now());
+    let (status, _) = follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
+    assert_eq!(status.accounts[0].state, State::Failed);
+    assert!(receives.num_calls() > 9, "{}", receives.num_calls());
+
+    // Not for ever.
+    let (dead, _, _) = dead_letters(&run, &["b"], |_| 0);
+    let begun = Instant::now();
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Some(&dead), begun);
+    let (status, _) = follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
+    assert_eq!((status.accounts[0].state, status.dead_elsewhere), (State::Missing, 1));
+    assert!(begun.elapsed() > HIDDEN_FOR && begun.elapsed() < HIDDEN_FOR * 2, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_queue_that_may_not_be_read_is_asked_once_and_stops_nothing() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a"]);
+    let (bucket, _rules, _) = bucket(&run, &[]);
+    let (queue, _) = queue(|reading| usize::from(reading < 4));
+    let body = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}"#;
+    let denied = mock!(aws_sdk_sqs::Client::get_queue_attributes)
+        .sequence()
+        .http_status(403, Some(body.to_owned()))
+        .repeatedly()
+        .build();
+    let dead = Queue {
+        client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&denied]),
+        url: "https://x/1/d".into(),
+    };
+    let mut follower = Follower::new(&manifest, &bucket, &queue, Some(&dead), Instant::now());
+    let progress = Progress::begin("waiting", 1);
+    let (status, _) = follower.until_decided(None, &progress, std::future::pending()).await.expect("looked");
+    assert_eq!((status.accounts[0].state, denied.num_calls()), (State::Missing, 1));
+    assert!(status.accounts[0].detail.as_deref().unwrap_or_default().ends_with("can't be read"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_stopped_tells_nothing() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a"]);
+    let (bucket, _rules, _) = bucket(&run, &[]);
+    let (queue, _) = queue(|_| 0);
+    let mut follower = Follower::new(&manifest, &bucket, &queue, None, Instant::now());
+    let stopped = sleep(Duration::from_secs(1));
+    assert!(follower.once(stopped).await.expect("no failure").is_none(), "between the two readings");
 }

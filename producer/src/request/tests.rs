@@ -1,3 +1,4 @@
+use fleet::job::Envelope;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -89,6 +90,7 @@ fn every_fault_is_told_at_once() {
 #[test]
 fn each_bad_request_says_what_is_wrong_and_what_to_do() {
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let brackets = "[".repeat(10_000);
     let large = json!({"account_name": "data", "remark": "x".repeat(MAX_BYTES)}).to_string();
     let cases = [
         ("", "request.json is not JSON: EOF while parsing a value at line 1 column 0"),
@@ -113,6 +115,13 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
             "dataset \"s3_daily_storage\" stands twice",
         ),
         (r#"{"account_name":"a b"}"#, "account name \"a b\" is not well-formed"),
+        (r#"{"account_name":"../x"}"#, "account name \"../x\" is not well-formed"),
+        (r#"{"account_name":"data\n"}"#, r#"account name "data\n" is not well-formed"#),
+        (
+            r#"{"account_name":"${AWS_SECRET_ACCESS_KEY}"}"#,
+            "account name \"${AWS_SECRET_ACCESS_KEY}\" is not",
+        ),
+        (&brackets, "request.json is nested more than 127 deep"),
         (r#"{"account_name":["a","b","a"]}"#, "account a: stands twice; leave one out"),
         (r#"{"account_name":[]}"#, "account_name is an empty list; name at least one"),
         (r#"{"account_name":null}"#, "account_name is null, not a string or a list of strings"),
@@ -182,6 +191,18 @@ fn oversized_jobs_are_told_once() {
     assert!(error.contains("make the attributes smaller (and 2 more jobs)"), "{error}");
 }
 
+/// A key, a value that is wrong there, and what is told of it. Those of `account_name` stand in one list.
+const FAULTS: [(&str, &str, &str); 8] = [
+    ("account_name", r#""../x""#, "account name \"../x\" is not well-formed"),
+    ("account_name", r#""${HOME}""#, "account name \"${HOME}\" is not well-formed"),
+    ("account_name", r#""data""#, "account data: stands twice"),
+    ("account_name", "7", "account_name has a number in its list"),
+    ("date", r#""2026-02-30""#, "is not a calendar day"),
+    ("dataset", r#""ec2""#, "dataset \"ec2\" is not known"),
+    ("run_id", r#""r""#, "attribute run_id is reserved"),
+    ("acount_name", r#""x""#, "attribute \"acount_name\" looks like account_name"),
+];
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -201,15 +222,51 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_text_is_a_request_or_an_error(text in ".*") {
-        let _ = read(&text);
+    fn any_text_is_a_request_or_a_message(text in "(?s:.*)|[{}\\[\\]\":,0-9a-z\\\\]*") {
+        if let Err(told) = read(&text) {
+            prop_assert!(told.starts_with("the request is not valid:\n  "), "{}", told);
+        }
     }
 
     #[test]
-    fn any_object_is_a_request_or_an_error(
+    fn any_object_is_jobs_that_a_worker_reads_or_a_message(
         object in prop::collection::btree_map("account_names?|date|dataset|run_id|[a-z_]{0,12}", any_json(), 0..6)
     ) {
-        let _ = read(&json!(object).to_string());
+        match read(&json!(object).to_string()) {
+            Ok(request) => {
+                prop_assert!(!object.contains_key("run_id"));
+                prop_assert!(!request.accounts.is_empty() && !request.datasets.is_empty());
+                for job in request.jobs(&RunId::generate()) {
+                    let body = job.body();
+                    prop_assert!(body.len() <= MAX_BYTES);
+                    let sent_at = NOW.parse().expect("a moment");
+                    let envelope = Envelope { message_id: "0a1b2c3d", sent_at };
+                    prop_assert_eq!(Job::parse(&body, envelope).expect("a job"), job);
+                }
+                let again = read(&Value::from(request.to_json()).to_string()).expect("its own text");
+                prop_assert_eq!(again, request);
+            }
+            Err(told) => prop_assert!(told.starts_with("the request is not valid:\n  "), "{}", told),
+        }
+    }
+
+    /// Each fault is told, whatever others there are, and nothing else is.
+    #[test]
+    fn every_fault_is_told_and_no_other(present in prop::collection::vec(any::<bool>(), FAULTS.len())) {
+        let chosen = || FAULTS.iter().zip(&present);
+        let mut object = json!({"account_name": ["data"], "ticket": "OPS-7"});
+        let mut names = vec![json!("data")];
+        for ((key, value, _), _) in chosen().filter(|(_, present)| **present) {
+            let value: Value = serde_json::from_str(value).expect("JSON");
+            if *key == "account_name" { names.push(value) } else { object[*key] = value }
+        }
+        object["account_name"] = names.into();
+        let told = read(&object.to_string()).err().unwrap_or_default();
+        for ((_, _, fault), present) in chosen() {
+            prop_assert_eq!(told.contains(fault), *present, "{}\nand {}", told, fault);
+        }
+        let lines = told.lines().skip(1).count();
+        prop_assert_eq!(lines, present.iter().filter(|present| **present).count());
     }
 
     #[test]

@@ -2,7 +2,7 @@ use fleet::report::ReportMetadata;
 use serde_json::{Map, json};
 
 use super::*;
-use crate::reports::Report;
+use crate::{dead_letters::tests::letter, reports::Report};
 
 const DATE: &str = "2026-11-01";
 
@@ -58,7 +58,7 @@ pub(crate) fn manifest(run_id: &RunId, accounts: &[&str]) -> Manifest {
 fn of_one(run: &RunId, job: JobState, standing: &Standing, drained: bool) -> (State, Option<String>) {
     let mut manifest = manifest(run, &["data"]);
     manifest.jobs[0].state = job;
-    let mut status = RunStatus::of(&manifest, std::slice::from_ref(standing), drained);
+    let mut status = RunStatus::of(&manifest, std::slice::from_ref(standing), drained, &Dead::NotSeen);
     let account = status.accounts.remove(0);
     (account.state, account.detail)
 }
@@ -116,7 +116,7 @@ fn counts_tell_late_rows_and_a_run_is_complete_with_them() {
     let mut late = complete("a", &run);
     late.rows_late = 3;
     let reports = [standing(late), standing(complete("b", &run))];
-    let status = RunStatus::of(&manifest(&run, &["a", "b"]), &reports, false);
+    let status = RunStatus::of(&manifest(&run, &["a", "b"]), &reports, false, &Dead::NotSeen);
     assert!(status.complete && status.is_decided());
     assert_eq!((status.counts.complete, status.counts.late), (2, 1));
 }
@@ -125,7 +125,7 @@ fn counts_tell_late_rows_and_a_run_is_complete_with_them() {
 fn as_json_it_has_a_flat_entry_an_account() {
     let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
     let standings = [standing(complete("a", &run)), Standing::Absent];
-    let status = RunStatus::of(&manifest(&run, &["a", "b"]), &standings, true);
+    let status = RunStatus::of(&manifest(&run, &["a", "b"]), &standings, true, &Dead::NotSeen);
     assert_eq!(
         serde_json::to_value(status.failed_only()).expect("JSON"),
         json!({
@@ -133,18 +133,97 @@ fn as_json_it_has_a_flat_entry_an_account() {
             "date": DATE,
             "created_at": "2026-11-21T10:00:00Z",
             "complete": false,
-            "counts": {"complete": 1, "late": 0, "partial": 0, "in_progress": 0, "missing": 1},
+            "counts": {"complete": 1, "late": 0, "partial": 0, "failed": 0, "in_progress": 0, "missing": 1, "other_dead_letters": null},
             "accounts": [{
                 "account_name": "b",
                 "dataset": "s3_daily_storage",
                 "state": "missing",
                 "report_key": "b.csv",
                 "detail": "no report, and no job left on the queue",
+                "failure_reason": null,
+                "failure_message": null,
             }],
         })
     );
-    let status = RunStatus::of(&manifest(&run, &["a", "b"]), &standings, true);
+    let status = RunStatus::of(&manifest(&run, &["a", "b"]), &standings, true, &Dead::NotSeen);
     let accounts = serde_json::to_value(status.accounts).expect("JSON");
     assert_eq!(accounts[0]["rows"], 200);
     assert_eq!(accounts[0]["estimated_cost_usd"], 0.058);
+}
+
+#[test]
+fn each_combination_has_one_state() {
+    use ReportStatus::{Complete, Partial};
+    let states = |own| {
+        let of = |is_dead, is_looked_at, is_awaited| decide(own, is_dead, is_looked_at, is_awaited);
+        [of(false, true, true), of(false, true, false), of(true, true, true), of(true, true, false)]
+    };
+    assert_eq!(states(Some(Complete)), [State::Complete; 4], "whatever the queues say");
+    assert_eq!(states(Some(Partial)), [State::Partial, State::Partial, State::Failed, State::Failed]);
+    assert_eq!(states(None), [State::InProgress, State::Missing, State::Failed, State::Failed]);
+    for (is_dead, is_awaited) in [(false, false), (false, true), (true, false), (true, true)] {
+        assert_eq!(decide(None, is_dead, false, is_awaited), State::InProgress, "nobody has looked");
+    }
+}
+
+fn seen(letters: Vec<Letter>) -> Dead {
+    Dead::Seen { letters, elsewhere: 0 }
+}
+
+#[test]
+fn a_dead_letter_of_the_run_says_why_an_account_failed() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a", "b", "c", "d"]);
+    let mut partial = complete("b", &run);
+    partial.status = ReportStatus::Partial;
+    partial.rows_denied = 2;
+    let standings = [Standing::Absent, standing(partial), standing(complete("c", &run)), Standing::Absent];
+    let of = |account: &str| letter(account, run.as_str(), "access_denied", "denied;\n allow it");
+    let mut older = of("a");
+    older.dead.failure.as_mut().expect("a failure").reason = "panic".into();
+    older.sent_at = Some("2026-11-20T10:05:00Z".parse().expect("a moment"));
+    let mut no_job = of("a");
+    no_job.dead.labels = fleet::Labels::default();
+    let letters =
+        vec![of("a"), older, of("b"), of("c"), of("stranger"), letter("d", "r-other", "panic", ""), no_job];
+    let status = RunStatus::of(&manifest, &standings, false, &seen(letters));
+    let found: Vec<State> = status.accounts.iter().map(|account| account.state).collect();
+    assert_eq!(found, [State::Failed, State::Failed, State::Complete, State::InProgress]);
+    let (a, b) = (&status.accounts[0], &status.accounts[1]);
+    assert_eq!(a.detail.as_deref(), Some("access_denied: denied; allow it"), "the newest, on one line");
+    assert_eq!(a.failure_reason.as_deref(), Some("access_denied"));
+    assert_eq!(a.failure_message.as_deref(), Some("denied;\n allow it"), "machines get it as it is");
+    let detail = "access_denied: denied; allow it; a partial report stands: 2 rows denied";
+    assert_eq!(b.detail.as_deref(), Some(detail));
+    assert_eq!((status.counts.failed, status.counts.other_dead_letters), (2, Some(4)));
+    assert_eq!(status.dead_and_complete, 1);
+    assert!(!status.is_decided(), "d may come yet");
+    assert!(RunStatus::of(&manifest, &standings, true, &seen(vec![])).is_decided());
+    assert_eq!(status.failed_only().accounts.len(), 2);
+}
+
+#[test]
+fn a_dead_letter_is_of_the_dataset_that_it_names() {
+    let run = RunId::generate();
+    let mut manifest = manifest(&run, &["a", "a", "b"]);
+    manifest.jobs[1].dataset = "ec2".into();
+    let nameless = |account: &str| {
+        let mut letter = letter(account, run.as_str(), "bad_message", "");
+        letter.dead.labels.dataset = None;
+        letter
+    };
+    let letters = vec![letter("a", run.as_str(), "panic", ""), nameless("a"), nameless("b")];
+    let status = RunStatus::of(&manifest, &vec![Standing::Absent; 3], true, &seen(letters));
+    let found: Vec<State> = status.accounts.iter().map(|account| account.state).collect();
+    assert_eq!(found, [State::Failed, State::Missing, State::Failed]);
+    assert_eq!(status.counts.other_dead_letters, Some(1));
+}
+
+#[test]
+fn what_can_not_be_read_is_said_where_something_is_missing() {
+    let run = RunId::generate();
+    let status = RunStatus::of(&manifest(&run, &["a"]), &[Standing::Absent], true, &Dead::Unreadable);
+    let detail = "no report, and no job left on the queue, and the dead-letter queue can't be read";
+    assert_eq!(status.accounts[0].detail.as_deref(), Some(detail));
+    assert_eq!(status.counts.other_dead_letters, None);
 }

@@ -1,6 +1,9 @@
 //! How a run stands, for people: a table, a line that counts, and what to do next.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use fleet::{
     datasets,
@@ -8,6 +11,10 @@ use fleet::{
 };
 
 use super::{AccountStatus, RunStatus, State};
+use crate::dead_letters::{
+    one_line,
+    text::{advice, is_to_replay},
+};
 
 /// The most accounts that are named in a command to copy.
 const MOST_NAMES: usize = 20;
@@ -22,8 +29,8 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let mut rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
     if !rows.is_empty() {
         let mut header = vec!["ACCOUNT", "DATASET", "STATE", "ROWS", "LATE", "CALLS", "COST"];
-        if rows.iter().any(|row| row.last().is_some_and(|missing| !missing.is_empty())) {
-            header.push("WHAT IS MISSING");
+        if rows.iter().any(|row| row.last().is_some_and(|why| !why.is_empty())) {
+            header.push("WHY");
         }
         for row in &mut rows {
             row.truncate(header.len());
@@ -33,6 +40,7 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     }
     text.push_str(&summary(status));
     text.push_str(&hints(status));
+    text.push_str(&others(status));
     text
 }
 
@@ -46,6 +54,7 @@ pub(crate) fn summary(status: &RunStatus) -> String {
     }
     for (number, word) in [
         (counts.partial, State::Partial),
+        (counts.failed, State::Failed),
         (counts.in_progress, State::InProgress),
         (counts.missing, State::Missing),
     ] {
@@ -87,6 +96,7 @@ fn hints(status: &RunStatus) -> String {
         text.push_str("\nTo follow it to the end:");
         text.push_str(&format!("\n  producer status {} --watch", status.run_id));
     }
+    text.push_str(&failures(status));
     if counts.missing > 0 {
         text.push_str(
             "\nThe workers' logs say why an account is missing; they must have the producer's key template.",
@@ -113,6 +123,65 @@ fn hints(status: &RunStatus) -> String {
             (true, true) => "accounts and attributes",
         };
         text.push_str(&format!("\nGive the {left_out} of the first request again."));
+    }
+    text
+}
+
+/// For each reason that jobs were given up for: what to do, and the command that sends them again.
+fn failures(status: &RunStatus) -> String {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for account in &status.accounts {
+        if let Some(reason) = &account.failure_reason {
+            reasons.entry(reason).or_default().push(account.account_name.as_str());
+        }
+    }
+    let is_one = reasons.len() == 1;
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+    let mut text = String::new();
+    for (reason, mut names) in reasons {
+        text.push_str(&format!(
+            "\n{} failed, {}: {}",
+            count(names.len(), "account"),
+            one_line(reason),
+            advice(reason)
+        ));
+        if !is_to_replay(reason) {
+            continue;
+        }
+        text.push_str(&format!("\n  producer replay --run-id {}", status.run_id));
+        names.dedup();
+        if !is_one && names.len() <= MOST_NAMES {
+            text.push_str(&format!(" --account-name {}", names.join(",")));
+        }
+    }
+    text
+}
+
+/// The dead letters that are of no account that failed in this run.
+fn others(status: &RunStatus) -> String {
+    let mut text = String::new();
+    if status.dead_elsewhere > 0 && status.counts.missing > 0 {
+        let (number, are, were) = match status.dead_elsewhere {
+            1 => ("1 dead letter".to_owned(), "is", "was"),
+            more => (format!("{more} dead letters"), "are", "were"),
+        };
+        text.push_str(&format!(
+            "\n{number} {are} being looked at by somebody else, or {were} a minute ago; look again in a minute."
+        ));
+    }
+    let all = status.counts.other_dead_letters.unwrap_or_default();
+    let of_complete = status.dead_and_complete.min(all);
+    let mut parts = Vec::new();
+    if all > of_complete {
+        parts.push(format!("{} of other runs or of none", count(all - of_complete, "dead letter")));
+    }
+    if of_complete > 0 {
+        let noun = count(of_complete, "dead letter");
+        parts.push(format!("{noun} of this run's accounts that did not fail in the end"));
+    }
+    if !parts.is_empty() {
+        text.push_str(&format!("\n{}; `producer failed` shows them.", parts.join(", ")));
     }
     text
 }
@@ -151,8 +220,12 @@ mod tests {
 
     use super::*;
     use crate::{
+        dead_letters::tests::letter,
         reports::Standing,
-        status::tests::{complete, manifest, standing},
+        status::{
+            Dead,
+            tests::{complete, manifest, standing},
+        },
     };
 
     #[test]
@@ -166,8 +239,8 @@ mod tests {
         partial.first_error = Some("eu-west-1: Throttling".into());
         let manifest = manifest(&run, &["data", "opra-dev", "lost"]);
         let standings = [standing(late), standing(partial), Standing::Absent];
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true), false), @r"
-        ACCOUNT   DATASET           STATE     ROWS  LATE  CALLS     COST  WHAT IS MISSING
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &Dead::NotSeen), false), @r"
+        ACCOUNT   DATASET           STATE     ROWS  LATE  CALLS     COST  WHY
         data      s3_daily_storage  complete   200     3     14  $0.0580
         opra-dev  s3_daily_storage  partial    200     0     14  $0.0580  1 row with errors; eu-west-1: Throttling
         lost      s3_daily_storage  missing      -     -      -        -  no report, and no job left on the queue
@@ -182,8 +255,8 @@ mod tests {
         To complete the late rows, once CloudWatch has published the day, one to two days late:
           producer run --only-incomplete --date 2026-11-01 --account-name data
         ");
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false), true), @r"
-        ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHAT IS MISSING
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false, &Dead::NotSeen), true), @r"
+        ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHY
         opra-dev  s3_daily_storage  partial   200     0     14  $0.0580  1 row with errors; eu-west-1: Throttling
 
         run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
@@ -206,7 +279,7 @@ mod tests {
         manifest.jobs[20].dataset = "ec2".into();
         manifest.request.insert("ticket".into(), "OPS-7".into());
         let standings = vec![Standing::Absent; 21];
-        let text = render(&RunStatus::of(&manifest, &standings, true), false);
+        let text = render(&RunStatus::of(&manifest, &standings, true, &Dead::NotSeen), false);
         assert!(text.contains(" --account-name … --dataset ec2,s3_daily_storage\n"), "{text}");
         assert!(text.ends_with("\nGive the accounts and attributes of the first request again."), "{text}");
     }
@@ -215,11 +288,53 @@ mod tests {
     fn a_complete_run_needs_nothing() {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
         let standings = [standing(complete("data", &run))];
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false), false), @r"
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false, &Dead::NotSeen), false), @r"
         ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST
         data     s3_daily_storage  complete   200     0     14  $0.0580
 
         run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete
         ");
+    }
+
+    #[test]
+    fn failed_accounts_are_told_by_reason() {
+        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+        let manifest = manifest(&run, &["data", "opra-dev", "web", "lost", "done"]);
+        let mut standings = vec![Standing::Absent; 4];
+        standings.push(standing(complete("done", &run)));
+        let of = |account: &str, reason: &str, message: &str| letter(account, run.as_str(), reason, message);
+        let mut letters = vec![
+            of("data", "access_denied", "cloudwatch:ListMetrics in eu-west-1: AccessDenied: no"),
+            of("opra-dev", "access_denied", &"denied ".repeat(30)),
+            of("web", "bad_message", "the job is not JSON"),
+            of("done", "panic", ""),
+            letter("data", "r-2", "panic", ""),
+            letter("data", "r-3", "panic", ""),
+        ];
+        let dead = Dead::Seen { letters: letters.clone(), elsewhere: 1 };
+        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &dead), true), @r"
+        ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS  COST  WHY
+        data      s3_daily_storage  failed      -     -      -     -  access_denied: cloudwatch:ListMetrics in eu-west-1: AccessDenied: no
+        opra-dev  s3_daily_storage  failed      -     -      -     -  access_denied: denied denied denied denied denied denied denied denied deni…
+        web       s3_daily_storage  failed      -     -      -     -  bad_message: the job is not JSON
+        lost      s3_daily_storage  missing     -     -      -     -  no report, and no job left on the queue
+
+        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
+        2 accounts failed, access_denied: allow the action that the message names (`worker check` lists all that is missing), then replay
+          producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name data,opra-dev
+        1 account failed, bad_message: correct what sent it; a replay of the same message fails the same way
+        The workers' logs say why an account is missing; they must have the producer's key template.
+        To send the 1 missing job again:
+          producer run --only-incomplete --date 2026-11-01 --account-name lost
+        1 dead letter is being looked at by somebody else, or was a minute ago; look again in a minute.
+        2 dead letters of other runs or of none, 1 dead letter of this run's accounts that did not fail in the end; `producer failed` shows them.
+        ");
+        letters.truncate(2);
+        let dead = Dead::Seen { letters, elsewhere: 0 };
+        let text = render(&RunStatus::of(&manifest, &standings, false, &dead), false);
+        assert!(
+            text.ends_with("\n  producer replay --run-id 019a0000-0000-7000-8000-000000000000"),
+            "{text}"
+        );
     }
 }

@@ -25,8 +25,8 @@ worker leaves undone comes back. A job that keeps failing goes to the *dead-lett
 
 pub(crate) const STATUS: &str = "\
 Each account ends in a complete report, or in a partial one that says what is missing. One whose
-job kept failing is missing, and the workers' logs say why. The exit status is 0 only where all are
-complete.";
+job was given up has failed, and says why; `producer replay` tries it again once that is mended.
+The exit status is 0 only where all are complete.";
 
 pub(crate) const REPORT: &str = "\
 A report is a CSV file with a row for each bucket. Its object in S3 says what it took.";

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context;
 use chrono::{Days, NaiveDate, Utc};
-use local_aws::{Account, LocalAws, Object, Options, QueueOptions};
+use local_aws::{Account, LocalAws, Message, Object, Options, QueueOptions};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -153,6 +153,39 @@ impl Fleet {
         object.metadata.get(name).cloned().with_context(|| format!("no {name} in {:?}", object.metadata))
     }
 
+    /// So many accounts of one bucket each, and the arguments of the producer that ask for all of them.
+    pub fn small_accounts(&mut self, count: usize, day: NaiveDate) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for nth in 0..count {
+            let name = format!("account-{nth:02}");
+            let account = self.account(&name, &format!("{:012}", 100_000_000_000u64 + nth as u64));
+            account.bucket(&format!("bucket-{nth:02}"), HOME_REGION).size("StandardStorage", day, 7.0);
+            arguments.extend(["--account-name".to_owned(), name]);
+        }
+        arguments.extend(["--date".to_owned(), day.to_string()]);
+        arguments
+    }
+
+    /// The same, and their jobs are on the queue.
+    pub async fn send_small_jobs(&mut self, count: usize) -> anyhow::Result<()> {
+        let arguments = self.small_accounts(count, days_ago(4));
+        let arguments: Vec<&str> = ["run"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        finish(self.producer(&arguments)).await?.status(0);
+        Ok(())
+    }
+
+    /// Works until the queue is empty, and gives what the worker said.
+    pub async fn work(&self, arguments: &[&str]) -> anyhow::Result<Ended> {
+        let arguments = [&["run", "--exit-when-empty"], arguments].concat();
+        Ok(finish(self.worker(&arguments)).await?.status(0))
+    }
+
+    /// The dead letters, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<Message> {
+        self.home.messages(DEAD)
+    }
+
     /// Sends jobs by the producer and lets a worker do them all.
     pub async fn run(&self, producer: &[&str], worker: &[&str]) -> anyhow::Result<Ended> {
         let arguments = [&["run"], producer].concat();
@@ -200,6 +233,14 @@ pub async fn end(child: Child) -> anyhow::Result<Ended> {
         stdout: String::from_utf8(output.stdout)?,
         stderr: String::from_utf8(output.stderr)?,
     })
+}
+
+/// Tells a process to stop.
+pub fn terminate(process: &Child) -> anyhow::Result<()> {
+    let id = process.id().context("the process has ended")?.to_string();
+    let told = std::process::Command::new("kill").args(["-TERM", &id]).status()?;
+    anyhow::ensure!(told.success(), "kill: {told}");
+    Ok(())
 }
 
 /// Waits until something holds.

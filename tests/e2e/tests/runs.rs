@@ -1,32 +1,11 @@
 //! A run from its request to its reports, and what happens when a part of it is killed.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use e2e::{DEAD, Fleet, HOME, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until};
+use e2e::{Fleet, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until};
 use local_aws::Fault;
 
 fn day() -> String {
     days_ago(4).to_string()
-}
-
-/// So many accounts of one bucket each, and the arguments that ask for all of them.
-fn small_accounts(fleet: &mut Fleet, count: usize) -> Vec<String> {
-    let mut arguments = Vec::new();
-    for nth in 0..count {
-        let name = format!("account-{nth:02}");
-        let account = fleet.account(&name, &format!("{:012}", 100_000_000_000u64 + nth as u64));
-        account.bucket(&format!("bucket-{nth:02}"), "eu-west-1").size("StandardStorage", days_ago(4), 7.0);
-        arguments.extend(["--account-name".to_owned(), name]);
-    }
-    arguments.extend(["--date".to_owned(), day()]);
-    arguments
-}
-
-fn terminate(process: &tokio::process::Child) -> Result<()> {
-    let id = process.id().expect("it runs").to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status()?.success());
-    Ok(())
 }
 
 fn borrowed(arguments: &[String]) -> Vec<&str> {
@@ -113,7 +92,7 @@ async fn the_layout_of_the_lambdas_is_a_template_away() -> Result<()> {
 #[tokio::test]
 async fn a_producer_killed_between_two_batches_is_completed_by_the_next() -> Result<()> {
     let mut fleet = Fleet::start().await?;
-    let arguments = small_accounts(&mut fleet, 25);
+    let arguments = fleet.small_accounts(25, days_ago(4));
     let arguments = borrowed(&arguments);
 
     let hang = fleet.aws.fault(Fault::hang().on("SendMessageBatch").after(1));
@@ -140,14 +119,14 @@ async fn a_producer_killed_between_two_batches_is_completed_by_the_next() -> Res
 
     finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
     finish(fleet.producer(&["status"])).await?.status(0);
-    assert_eq!(fleet.aws.calls().operation("PutObject").count(), 25 + 2, "reports and manifests");
+    assert_eq!(fleet.aws.calls().operation("PutObject").ok().count(), 25 + 2, "reports and manifests");
     Ok(())
 }
 
 #[tokio::test]
 async fn two_workers_share_the_accounts_of_a_run() -> Result<()> {
     let mut fleet = Fleet::start().await?;
-    let arguments = small_accounts(&mut fleet, 30);
+    let arguments = fleet.small_accounts(30, days_ago(4));
     finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
     let worker = || fleet.worker(&["run", "--exit-when-empty", "--concurrency", "3"]).spawn();
     let (one, two) = (worker()?, worker()?);
@@ -201,85 +180,9 @@ async fn a_job_sent_by_hand_needs_an_account_and_no_more() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_job_is_left_to_redrive_and_stops_nobody() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
-    let _ = fleet.account("data", "111111111111");
-    fleet.home.send(JOBS, "not a job");
-    fleet.home.send(JOBS, r#"{"account_name":"../../etc"}"#);
-    fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","date":"{}"}}"#, day()));
-    let worker = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
-    assert!(fleet.object(&report_key("data", days_ago(4))).is_some(), "the good job is done");
-    assert_eq!(worker.stderr.matches("\"reason\":\"bad_message\"").count(), 6, "{}", worker.stderr);
-    let mut dead: Vec<_> = fleet.home.messages(DEAD).into_iter().map(|message| message.body).collect();
-    dead.sort();
-    assert_eq!(dead, ["not a job", r#"{"account_name":"../../etc"}"#], "bodies are unchanged");
-    Ok(())
-}
-
-#[tokio::test]
-async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
-    let account = fleet.account("slow", "111111111111");
-    account.bucket("b", "eu-west-1").size("StandardStorage", days_ago(4), 7.0);
-    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(8)).on("GetMetricData"));
-    finish(fleet.producer(&["run", "--account-name", "slow", "--date", &day()])).await?.status(0);
-    let worker = || fleet.worker(&["run", "--exit-when-empty"]).spawn();
-    let (one, two) = (worker()?, worker()?);
-    let (one, two) = tokio::try_join!(end(one), end(two))?;
-    let (one, two) = (one.status(0).stderr, two.status(0).stderr);
-    assert_eq!(slow.fired(), 1, "one worker, once");
-    assert!(fleet.aws.calls().operation("ChangeMessageVisibility").count() >= 5);
-    assert_eq!((one + &two).matches("the report is stored").count(), 1);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
-    let arguments = small_accounts(&mut fleet, 6);
-    finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
-    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(2)).on("GetMetricData"));
-    let worker = fleet.worker(&["run", "--concurrency", "2"]).spawn()?;
-    until("two jobs are in hand", || slow.fired() == 2).await?;
-    terminate(&worker)?;
-    let ended = end(worker).await?.status(0);
-    assert_eq!(ended.stderr.matches("the report is stored").count(), 2, "{}", ended.stderr);
-    let counts = fleet.home.counts(JOBS);
-    assert_eq!((counts.visible, counts.in_flight), (4, 0));
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_idle_worker_told_to_stop_leaves_at_once() -> Result<()> {
-    let fleet = Fleet::start().await?;
-    let worker = fleet.worker(&["run"]).spawn()?;
-    until("it polls", || fleet.aws.calls().operation("GetQueueAttributes").count() > 0).await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let begun = std::time::Instant::now();
-    terminate(&worker)?;
-    end(worker).await?.status(0);
-    assert!(begun.elapsed() < Duration::from_secs(10), "a long poll takes twenty");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_failing_upload_leaves_the_job_on_the_queue() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
-    let arguments = small_accounts(&mut fleet, 1);
-    finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
-    let denied = fleet.aws.fault(Fault::deny().on("PutObject").account(HOME).times(1));
-    let worker = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
-    assert_eq!(denied.fired(), 1);
-    assert!(worker.stderr.contains("\"reason\":\"report_bucket\""), "{}", worker.stderr);
-    assert!(worker.stderr.contains("\"attempt\":2"), "it came back: {}", worker.stderr);
-    assert!(fleet.object(&report_key("account-00", days_ago(4))).is_some());
-    Ok(())
-}
-
-#[tokio::test]
 async fn failed_entries_of_a_batch_are_sent_again_and_they_alone() -> Result<()> {
     let mut fleet = Fleet::start().await?;
-    let arguments = small_accounts(&mut fleet, 10);
+    let arguments = fleet.small_accounts(10, days_ago(4));
     let failed = fleet.aws.fault(Fault::failed_entries([1, 4, 7]).on("SendMessageBatch").times(1));
     finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
     assert_eq!(failed.fired(), 1);
@@ -319,25 +222,6 @@ async fn a_queue_or_bucket_that_does_not_exist_is_named() -> Result<()> {
     Ok(())
 }
 
-/// A long poll may bring its message at its very end; the lease begins then, and not with the poll.
-#[tokio::test]
-async fn a_job_that_comes_late_in_a_long_poll_is_done_at_its_first_receipt() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
-    let arguments = small_accounts(&mut fleet, 1);
-    let worker = fleet.worker(&["run"]).spawn()?;
-    until("it is ready", || fleet.aws.calls().operation("GetQueueAttributes").count() > 0).await?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
-    until("the report is there", || fleet.object(&report_key("account-00", days_ago(4))).is_some()).await?;
-    until("the job is deleted", || fleet.home.messages(JOBS).is_empty()).await?;
-    terminate(&worker)?;
-    let ended = end(worker).await?.status(0);
-    assert!(ended.stderr.contains("\"attempt\":1"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("lease_lost"), "{}", ended.stderr);
-    assert_eq!(fleet.aws.calls().operation("ReceiveMessage").ok().count(), 1, "one poll brought it");
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_job_sent_by_hand_refreshes_a_report_and_leaves_its_run_complete() -> Result<()> {
     let mut fleet = Fleet::start().await?;
@@ -373,36 +257,5 @@ async fn the_report_bucket_and_the_accounts_file_may_lie_in_other_regions() -> R
         "{}",
         ended.stderr
     );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_worker_told_to_stop_twice_leaves_at_once_and_its_job_comes_back() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
-    let arguments = small_accounts(&mut fleet, 1);
-    finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
-    let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
-    let worker = fleet.worker(&["run"]).spawn()?;
-    until("the job hangs", || hang.fired() > 0).await?;
-    terminate(&worker)?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    terminate(&worker)?;
-    let ended = end(worker).await?.status(1);
-    assert!(ended.stderr.contains("told to stop twice; 1 in hand"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("the job failed"), "{}", ended.stderr);
-    hang.stop();
-    finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
-    assert!(fleet.object(&report_key("account-00", days_ago(4))).is_some());
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_worker_told_to_stop_while_it_starts_leaves_with_0() -> Result<()> {
-    let fleet = Fleet::start().await?;
-    let hang = fleet.aws.fault(Fault::hang().on("GetQueueAttributes"));
-    let worker = fleet.worker(&["run"]).spawn()?;
-    until("it starts", || hang.fired() > 0).await?;
-    terminate(&worker)?;
-    end(worker).await?.status(0);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What was called: counters that are never bounded, and a log that is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,7 +68,8 @@ pub struct CallRecord {
     pub region: String,
     /// The access key that signed it.
     pub access_key: String,
-    /// `ok`, an error code, `reset` by a fault, or `abandoned` by a client that did not wait for the answer.
+    /// `ok`, an error code, `reset` by a fault, `lost` where it was carried out and a fault withheld the answer, or
+    /// `abandoned` by a client that did not wait for it.
     pub outcome: String,
     /// The bucket or the queue.
     pub resource: Option<String>,
@@ -76,6 +77,11 @@ pub struct CallRecord {
     pub key: Option<String>,
     /// How many queries a `GetMetricData` asked, entries a batch had, or messages a receive gave.
     pub items: usize,
+    /// The SQS messages that it sent, was given or is about, as far as they are known. The handle of a delete or of a
+    /// change may have been an old one.
+    pub message_ids: Vec<String>,
+    /// The visibility timeout in seconds that a receive or a `ChangeMessageVisibility` asked for.
+    pub visibility: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,6 +91,8 @@ struct Kind {
     account: String,
     region: String,
     outcome: String,
+    /// Empty where it is temporary: there is no end to those.
+    access_key: String,
 }
 
 #[derive(Default)]
@@ -112,6 +120,10 @@ impl CallLog {
             account: record.account.clone(),
             region: record.region.clone(),
             outcome: record.outcome.clone(),
+            access_key: Some(&record.access_key)
+                .filter(|key| !is_temporary(key))
+                .cloned()
+                .unwrap_or_default(),
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         *kept.counts.entry(kind).or_default() += 1;
@@ -138,6 +150,7 @@ pub struct CallQuery {
     account: Option<String>,
     region: Option<String>,
     outcome: Option<String>,
+    access_key: Option<String>,
     failed: bool,
 }
 
@@ -150,6 +163,7 @@ impl CallQuery {
             account: None,
             region: None,
             outcome: None,
+            access_key: None,
             failed: false,
         }
     }
@@ -182,10 +196,19 @@ impl CallQuery {
         self
     }
 
-    /// Only calls with this outcome: `ok`, an error code, `reset` or `abandoned`.
+    /// Only calls with this outcome: `ok`, an error code, `reset`, `lost` or `abandoned`.
     #[must_use]
     pub fn outcome(mut self, outcome: &str) -> Self {
         self.outcome = Some(outcome.to_owned());
+        self
+    }
+
+    /// Only calls signed with this access key.
+    ///
+    /// Those of a temporary one (`ASIA…`) are counted from the log, and right as long as it reaches back to them.
+    #[must_use]
+    pub fn access_key(mut self, key: &str) -> Self {
+        self.access_key = Some(key.to_owned());
         self
     }
 
@@ -205,56 +228,89 @@ impl CallQuery {
     /// How many calls match.
     #[must_use]
     pub fn count(&self) -> u64 {
-        let kept = self.world.calls.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.counts
-            .iter()
-            .filter(|(kind, _)| {
-                self.matches(kind.service, &kind.operation, &kind.account, &kind.region, &kind.outcome)
-            })
-            .map(|(_, count)| count)
-            .sum()
+        let mut sum = 0;
+        self.each(|_, count| sum += count);
+        sum
     }
 
     /// The matching calls that the log still has, oldest first.
     #[must_use]
     pub fn records(&self) -> Vec<CallRecord> {
         let kept = self.world.calls.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.log
-            .iter()
-            .filter(|call| {
-                self.matches(call.service, &call.operation, &call.account, &call.region, &call.outcome)
-            })
-            .cloned()
-            .collect()
+        kept.log.iter().filter(|call| self.matches(&Facts::from(*call))).cloned().collect()
     }
 
     /// The matching calls counted by operation and outcome, as a table to print.
     #[must_use]
     pub fn summary(&self) -> Vec<(Service, String, String, u64)> {
-        let kept = self.world.calls.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sums: HashMap<(Service, &str, &str), u64> = HashMap::new();
-        for (kind, count) in &kept.counts {
-            if self.matches(kind.service, &kind.operation, &kind.account, &kind.region, &kind.outcome) {
-                *sums.entry((kind.service, &kind.operation, &kind.outcome)).or_default() += count;
-            }
-        }
-        let mut rows: Vec<_> = sums
-            .into_iter()
-            .map(|((service, operation, outcome), count)| {
-                (service, operation.to_owned(), outcome.to_owned(), count)
-            })
-            .collect();
-        rows.sort();
-        rows
+        let mut sums: BTreeMap<(Service, String, String), u64> = BTreeMap::new();
+        self.each(|facts, count| {
+            let row = (facts.service, facts.operation.to_owned(), facts.outcome.to_owned());
+            *sums.entry(row).or_default() += count;
+        });
+        sums.into_iter()
+            .map(|((service, operation, outcome), count)| (service, operation, outcome, count))
+            .collect()
     }
 
-    fn matches(&self, service: Service, operation: &str, account: &str, region: &str, outcome: &str) -> bool {
+    /// Tells the matching counters, or where only the log can tell, the matching calls one by one.
+    fn each(&self, mut tell: impl FnMut(&Facts<'_>, u64)) {
+        let kept = self.world.calls.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut if_matching = |facts: Facts<'_>, count| {
+            if self.matches(&facts) {
+                tell(&facts, count);
+            }
+        };
+        if self.access_key.as_deref().is_some_and(is_temporary) {
+            kept.log.iter().for_each(|call| if_matching(call.into(), 1));
+        } else {
+            kept.counts.iter().for_each(|(kind, count)| if_matching(kind.into(), *count));
+        }
+    }
+
+    fn matches(&self, facts: &Facts<'_>) -> bool {
         let wants = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        self.service.is_none_or(|wanted| wanted == service)
-            && wants(&self.operation, operation)
-            && wants(&self.account, account)
-            && wants(&self.region, region)
-            && wants(&self.outcome, outcome)
-            && !(self.failed && outcome == "ok")
+        self.service.is_none_or(|wanted| wanted == facts.service)
+            && wants(&self.operation, facts.operation)
+            && wants(&self.account, facts.account)
+            && wants(&self.region, facts.region)
+            && wants(&self.outcome, facts.outcome)
+            && wants(&self.access_key, facts.access_key)
+            && !(self.failed && facts.outcome == "ok")
     }
 }
+
+/// Whether a key is one of those that STS gives out.
+fn is_temporary(access_key: &str) -> bool {
+    access_key.starts_with("ASIA")
+}
+
+/// What a query looks at.
+struct Facts<'a> {
+    service: Service,
+    operation: &'a str,
+    account: &'a str,
+    region: &'a str,
+    outcome: &'a str,
+    access_key: &'a str,
+}
+
+macro_rules! facts_of {
+    ($source:ty) => {
+        impl<'a> From<&'a $source> for Facts<'a> {
+            fn from(source: &'a $source) -> Self {
+                Self {
+                    service: source.service,
+                    operation: &source.operation,
+                    account: &source.account,
+                    region: &source.region,
+                    outcome: &source.outcome,
+                    access_key: &source.access_key,
+                }
+            }
+        }
+    };
+}
+
+facts_of!(Kind);
+facts_of!(CallRecord);

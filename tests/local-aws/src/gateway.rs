@@ -8,17 +8,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{DATE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 
 use crate::calls::{CallRecord, Service};
-use crate::faults::{Effect, Stage, Target};
+use crate::faults::{Effect, Stage, Struck, Target};
 use crate::identity::{self, Caller, Signature};
 use crate::permissions;
 use crate::quotas::Meter;
 use crate::reply::{Protocol, Reply, ServiceError};
+use crate::server::Line;
 use crate::world::World;
 use crate::{cloudwatch, s3, sqs, sts};
 
@@ -31,6 +32,8 @@ const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 pub(crate) enum Answer {
     Reply(Reply, Delivery),
     Reset,
+    /// It is carried out, and there is silence until the fault is stopped.
+    Lost(Struck),
 }
 
 /// How an answer's body is sent.
@@ -52,6 +55,9 @@ pub(crate) struct Call {
     pub(crate) key: Option<String>,
     /// What the service counted in it, for the log.
     pub(crate) items: usize,
+    /// The messages that it is about, and the visibility timeout that it asks for, for the log.
+    pub(crate) message_ids: Vec<String>,
+    pub(crate) visibility: Option<i64>,
 }
 
 impl Call {
@@ -77,7 +83,7 @@ impl Call {
 }
 
 /// Answers one request and writes it to the log.
-pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>, line: &Line) -> Answer {
     let (time, started) = (Utc::now(), Instant::now());
     let (parts, body) = request.into_parts();
     let signature = Signature::of(&parts.headers);
@@ -94,13 +100,15 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>) -> An
         resource: None,
         key: None,
         items: 0,
+        message_ids: Vec::new(),
+        visibility: None,
     };
     if service == Service::S3 {
         (call.resource, call.key) = s3::target(parts.uri.path());
     }
     // A long poll that its client abandons looks the same from here as a call that hangs.
     let mut record = Recorder { world, time, started, outcome: Cow::Borrowed("abandoned"), call: &mut call };
-    let (answer, outcome) = carry_out(world, &parts, body, caller.err(), record.call).await;
+    let (answer, outcome) = carry_out(world, &parts, body, line, caller.err(), record.call).await;
     record.outcome = outcome;
     answer
 }
@@ -128,24 +136,28 @@ impl Drop for Recorder<'_> {
             resource: self.call.resource.take(),
             key: self.call.key.take(),
             items: self.call.items,
+            message_ids: std::mem::take(&mut self.call.message_ids),
+            visibility: self.call.visibility,
         });
     }
 }
 
 type Outcome = (Answer, Cow<'static, str>);
 
+const RESET: Outcome = (Answer::Reset, Cow::Borrowed("reset"));
+
 async fn carry_out(
     world: &Arc<World>,
     parts: &Parts,
     body: Incoming,
+    line: &Line,
     refusal: Option<ServiceError>,
     call: &mut Call,
 ) -> Outcome {
-    if world.faults.strike(Stage::Upload, &call.target()).is_some() {
-        let mut body = body;
-        // A part of the body is read, so that the client is in mid-upload when the connection goes.
-        let _ = body.frame().await;
-        return (Answer::Reset, Cow::Borrowed("reset"));
+    if !body.is_end_stream()
+        && let Some(fault) = world.faults.strike(Stage::Upload, &call.target())
+    {
+        return break_upload(fault, body, line).await;
     }
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return (Answer::Reset, Cow::Borrowed("incomplete"));
@@ -160,17 +172,10 @@ async fn carry_out(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    match world.faults.strike(Stage::Service, &call.target()) {
-        Some(Effect::Reset) => return (Answer::Reset, Cow::Borrowed("reset")),
-        Some(Effect::Hang) => std::future::pending().await,
-        Some(Effect::Slow(delay)) => tokio::time::sleep(delay).await,
-        Some(effect) => {
-            let action = permissions::action(call.service, &call.operation);
-            if let Some(error) = effect.error(call.service, &call.arn(), &action) {
-                return finish(world, call, Err(error));
-            }
-        }
-        None => {}
+    if let Some(fault) = world.faults.strike(Stage::Service, &call.target())
+        && let Some(outcome) = instead(fault, world, call).await
+    {
+        return outcome;
     }
     let clock = clock_fault(world, call, parts);
     let result = match (clock.error, refusal) {
@@ -182,6 +187,51 @@ async fn carry_out(
         reply.headers_mut().insert(DATE, date);
     }
     (answer, outcome)
+}
+
+/// What a fault makes of a call in place of the service; `None` where the call goes on.
+async fn instead(fault: Struck, world: &World, call: &Call) -> Option<Outcome> {
+    match fault.effect() {
+        Effect::Reset => Some(RESET),
+        Effect::Hang => {
+            fault.stopped().await;
+            Some(RESET)
+        }
+        Effect::Hold => {
+            fault.released().await;
+            None
+        }
+        Effect::Slow(delay) => {
+            tokio::time::sleep(*delay).await;
+            None
+        }
+        effect => {
+            let action = permissions::action(call.service, &call.operation);
+            let error = effect.error(call.service, &call.arn(), &action)?;
+            Some(finish(world, call, Err(error)))
+        }
+    }
+}
+
+/// Reads a part of the body, so that the client is in mid-upload, and then ends the connection or falls silent.
+async fn break_upload(fault: Struck, mut body: Incoming, line: &Line) -> Outcome {
+    if *fault.effect() == Effect::ResetUpload {
+        let _ = body.frame().await;
+        return RESET;
+    }
+    let half = body.size_hint().lower() / 2;
+    let silence = async {
+        let mut read = 0;
+        while read <= half {
+            let Some(Ok(frame)) = body.frame().await else { return };
+            read += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        line.stall(&mut body).await;
+    };
+    tokio::select! {
+        () = fault.stopped() => RESET,
+        () = silence => (Answer::Reset, Cow::Borrowed("abandoned")),
+    }
 }
 
 fn finish(world: &World, call: &Call, result: Result<Reply, ServiceError>) -> Outcome {
@@ -199,8 +249,15 @@ fn finish(world: &World, call: &Call, result: Result<Reply, ServiceError>) -> Ou
         let name = if call.service == Service::S3 { "x-amz-request-id" } else { "x-amzn-requestid" };
         reply.headers_mut().entry(name).or_insert(id);
     }
-    let delivery = match world.faults.strike(Stage::Answer, &call.target()) {
-        Some(Effect::Trickle(rate)) => Delivery::Trickle(rate),
+    let struck = |stage| world.faults.strike(stage, &call.target());
+    if outcome == "ok"
+        && let Some(fault) = struck(Stage::Loss)
+    {
+        let lost = *fault.effect() == Effect::LostAnswer;
+        return (if lost { Answer::Lost(fault) } else { Answer::Reset }, Cow::Borrowed("lost"));
+    }
+    let delivery = match struck(Stage::Answer).as_ref().map(Struck::effect) {
+        Some(Effect::Trickle(rate)) => Delivery::Trickle(*rate),
         Some(Effect::Truncate) => Delivery::Truncated,
         _ => Delivery::Whole,
     };

@@ -20,6 +20,20 @@
 //! # }
 //! ```
 //!
+//! What a [`Fault`] leaves behind depends on when it strikes:
+//!
+//! | when | faults | the call |
+//! | --- | --- | --- |
+//! | while the request comes in | [`Fault::reset_upload`], [`Fault::hang_upload`] | is not carried out |
+//! | in place of the service | [`Fault::throttle`] and every other error, [`Fault::reset`], [`Fault::hang`] | is not carried out |
+//! | before the service | [`Fault::hold`] until it is released, [`Fault::slow`] | is carried out later |
+//! | after the service | [`Fault::lost_answer`], [`Fault::reset_answer`] | **is** carried out, unanswered |
+//! | while the answer goes out | [`Fault::truncated`], [`Fault::trickle`] | **is** carried out |
+//! | inside an answer | [`Fault::result`], [`Fault::off_by_one`], [`Fault::dropped_page`], [`Fault::failed_entries`] | is carried out, but for what it says |
+//!
+//! Of an answer that is lost or reset [`FaultHandle::fired`] counts once the effect stands: a test that has seen it may
+//! kill the client. A queue's hours go by in no time with [`Account::pass_time`].
+//!
 //! What it does is what AWS documents; `tests/contract` holds it to that, and runs against ministack too. What it does
 //! **not** do:
 //! - signatures are not verified: the access key id alone says who calls. A 12-digit access key is the account of that
@@ -52,6 +66,6 @@ pub use aws::{LocalAws, Options};
 pub use calls::{CallQuery, CallRecord, Service};
 pub use faults::{Fault, FaultHandle, ResultStatus};
 pub use s3::Object;
-pub use sqs::{Message, QueueCounts};
+pub use sqs::{Message, Place, QueueCounts};
 pub use sts::Trust;
 pub use synthetic::{STORAGE_TYPES, Synthetic, SyntheticAccount};

@@ -1,7 +1,7 @@
 //! Connections: accepts them, speaks HTTP/1.1 on them, and breaks them where a fault says so.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -43,18 +43,18 @@ pub(crate) async fn serve(listener: std::net::TcpListener, world: Arc<World>) {
 
 async fn converse(stream: TcpStream, world: Arc<World>) {
     let _ = stream.set_nodelay(true);
-    let reset = Arc::new(AtomicBool::new(false));
-    let connection = Connection { stream, reset: reset.clone() };
+    let line = Arc::new(Line::default());
+    let connection = Connection { stream, line: line.clone() };
     let service = service_fn(move |request: Request<Incoming>| {
-        let (world, reset) = (world.clone(), reset.clone());
+        let (world, line) = (world.clone(), line.clone());
         async move {
-            match gateway::answer(&world, request).await {
-                Answer::Reply(reply, delivery) => Ok(deliver(reply, delivery)),
-                Answer::Reset => {
-                    reset.store(true, Ordering::Relaxed);
-                    Err(std::io::Error::other("reset by a fault"))
-                }
+            match gateway::answer(&world, request, &line).await {
+                Answer::Reply(reply, delivery) => return Ok(deliver(reply, delivery)),
+                Answer::Lost(fault) => fault.stopped().await,
+                Answer::Reset => {}
             }
+            line.reset.store(true, Ordering::Relaxed);
+            Err(std::io::Error::other("reset by a fault"))
         }
     });
     // A client that goes away in mid-request is no error here.
@@ -111,15 +111,47 @@ fn truncated(body: &Bytes) -> Body {
     StreamBody::new(half.chain(end)).boxed_unsync()
 }
 
-/// A TCP stream that can be made to close with RST instead of FIN.
+/// What faults do to a connection itself.
+#[derive(Default)]
+pub(crate) struct Line {
+    reset: AtomicBool,
+    stalled: AtomicBool,
+}
+
+impl Line {
+    /// Reads nothing more from the connection, and returns when the client is gone.
+    pub(crate) async fn stall(&self, body: &mut Incoming) {
+        self.stalled.store(true, Ordering::Relaxed);
+        loop {
+            tokio::select! {
+                // What was read before the stall is still given.
+                frame = body.frame() => if !matches!(frame, Some(Ok(_))) { return },
+                // With bytes in its buffer a socket does not wake anybody for its end.
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+    }
+}
+
+/// A TCP stream that can be made to close with RST instead of FIN, and to read no more.
 struct Connection {
     stream: TcpStream,
-    reset: Arc<AtomicBool>,
+    line: Arc<Line>,
+}
+
+impl Connection {
+    /// Shows the end of the stream and nothing else. It wakes nobody: [`Line::stall`] comes again.
+    fn poll_end(&self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match pin!(self.stream.ready(Interest::READABLE)).poll(context) {
+            Poll::Ready(Ok(ready)) if !ready.is_read_closed() => Poll::Pending,
+            end => end.map_ok(|_| ()),
+        }
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.reset.load(Ordering::Relaxed) {
+        if self.line.reset.load(Ordering::Relaxed) {
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -131,6 +163,9 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        if self.line.stalled.load(Ordering::Relaxed) {
+            return self.poll_end(context);
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

@@ -20,7 +20,10 @@ use super::{
     plan::{ListedSeries, Series, SeriesKind, Window},
     rows::{Answer, Datapoint, Problem},
 };
-use crate::usage::Usage;
+use crate::{
+    session::{Renewable, Session},
+    usage::Usage,
+};
 
 /// How often a series is asked for again that CloudWatch answered only in part.
 const ASK_AGAIN: usize = 3;
@@ -29,6 +32,7 @@ const ASK_AGAIN: usize = 3;
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
     client: Client,
+    credentials: Renewable,
     limits: Arc<RegionLimits>,
     usage: Usage,
 }
@@ -47,10 +51,11 @@ pub struct Query<'a, Name> {
 }
 
 impl CloudWatch {
-    /// Asks with `client`, as fast as `limits` allow, and counts in `usage` what is paid for.
+    /// Asks in the session's account and a region, as fast as `limits` allow.
     #[must_use]
-    pub fn new(client: Client, limits: Arc<RegionLimits>, usage: Usage) -> Self {
-        Self { client, limits, usage }
+    pub fn new(session: &Session, region: &str, limits: Arc<RegionLimits>) -> Self {
+        let (client, credentials) = (session.cloudwatch(region), session.credentials().clone());
+        Self { client, credentials, limits, usage: session.usage().clone() }
     }
 
     /// Every series of a metric that has had a datapoint in the last two weeks.
@@ -65,17 +70,18 @@ impl CloudWatch {
         loop {
             self.limits.list_metrics().await;
             self.usage.add_list_metrics();
-            let page = self
+            let call = self
                 .client
                 .list_metrics()
                 .namespace(dataset.namespace)
                 .metric_name(metric.name)
                 .dimensions(DimensionFilter::builder().name(dataset.resource_dimension).build())
                 .dimensions(DimensionFilter::builder().name(metric.dimension).build())
-                .set_next_token(token.clone())
-                .send()
-                .await
-                .map_err(|error| AwsError::new(OPERATION, error))?;
+                .set_next_token(token.clone());
+            let call = &call;
+            let ask =
+                || async move { call.clone().send().await.map_err(|error| AwsError::new(OPERATION, error)) };
+            let page = self.credentials.ask(ask).await?;
             listed.extend(
                 page.metrics
                     .unwrap_or_default()
@@ -142,17 +148,20 @@ impl CloudWatch {
         let mut token: Option<String> = None;
         loop {
             self.limits.get_metric_data(datapoints, query.window.start()).await;
-            let queries = asked.iter().enumerate().map(|(at, series)| metric_query(query, at, *series));
-            let page = self
-                .client
-                .get_metric_data()
-                .set_metric_data_queries(Some(queries.collect()))
-                .start_time(DateTime::from_secs(query.window.start().timestamp()))
-                .end_time(DateTime::from_secs(query.window.end().timestamp()))
-                .set_next_token(token.clone())
-                .send()
-                .await
-                .map_err(|error| AwsError::new(OPERATION, error))?;
+            let token_now = &token;
+            let ask = || async move {
+                let queries = asked.iter().enumerate().map(|(at, series)| metric_query(query, at, *series));
+                let page = self
+                    .client
+                    .get_metric_data()
+                    .set_metric_data_queries(Some(queries.collect()))
+                    .start_time(DateTime::from_secs(query.window.start().timestamp()))
+                    .end_time(DateTime::from_secs(query.window.end().timestamp()))
+                    .set_next_token(token_now.clone())
+                    .send();
+                page.await.map_err(|error| AwsError::new(OPERATION, error))
+            };
+            let page = self.credentials.ask(ask).await?;
             for message in page.messages() {
                 tracing::warn!(
                     code = message.code(),
@@ -283,7 +292,8 @@ mod tests {
     fn cloudwatch(rules: &[&Rule]) -> CloudWatch {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::Sequential, rules);
         let account: AccountId = "111111111111".parse().expect("an id");
-        CloudWatch::new(client, Limits::default().of(&account, &"eu-west-1".into(), 1.0), Usage::default())
+        let limits = Limits::default().of(&account, &"eu-west-1".into(), 1.0);
+        CloudWatch { client, credentials: Renewable::for_tests(), limits, usage: Usage::default() }
     }
 
     fn result(id: &str, status: StatusCode, values: &[(i64, f64)]) -> MetricDataResult {

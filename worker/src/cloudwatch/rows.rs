@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 
 use super::plan::Window;
 
-/// Why a value is not known that CloudWatch may have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a value is not known that CloudWatch may have. Of two, the lesser is the one that is told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
     /// It may not be asked for.
     Denied,
@@ -99,7 +99,8 @@ impl Reading {
         };
         for Datapoint { day, value } in datapoints {
             let Some(value) = whole(value).filter(|_| window.contains(day)) else {
-                return self.fail(Problem::Error("UnexpectedDatapoint".into()));
+                self.fail(Problem::Error("UnexpectedDatapoint".into()));
+                continue;
             };
             if self.day < Some(day) {
                 self.day = Some(day);
@@ -115,9 +116,12 @@ impl Reading {
         }
     }
 
-    /// Takes in that something could not be learnt. The first problem is the one that is told.
+    /// Takes in that something could not be learnt. Of several problems the least is told, whichever
+    /// came first: calls are answered in any order, and a duplicate of the job gives the same report.
     pub fn fail(&mut self, problem: Problem) {
-        self.problem.get_or_insert(problem);
+        if self.problem.as_ref().is_none_or(|told| problem < *told) {
+            self.problem = Some(problem);
+        }
     }
 
     /// The row of `resource`; none for a resource that is gone and has no datapoint of the day
@@ -194,12 +198,14 @@ pub fn sort(rows: &mut [Row]) {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 fn whole(value: f64) -> Option<u64> {
     const BEYOND: f64 = 18_446_744_073_709_551_616.0; // 2^64
-    let value = value.round();
-    (0.0..BEYOND).contains(&value).then_some(value as u64)
+    (0.0..BEYOND).contains(&value).then(|| value.round() as u64)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::Days;
     use proptest::prelude::*;
 
     use super::*;
@@ -288,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_can_be_no_count_is_a_problem() {
-        for value in [f64::NAN, f64::INFINITY, -1.0, 2e20] {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -0.4, 2e20] {
             let row = row(Listing::Listed, &[(4, points(&[("2026-11-03", value)]))]).expect("a row");
             assert_eq!(row.status.to_string(), "error:UnexpectedDatapoint", "{value}");
         }
@@ -304,29 +310,86 @@ mod tests {
         assert_eq!(row(Listing::Listed, &[(4, answer)]).expect("a row").value(4), Some(large));
     }
 
+    #[test]
+    fn of_several_problems_the_same_is_told_in_any_order() {
+        let mut answers = [
+            (4, Err(Problem::Error("PartialData".into()))),
+            (5, points(&[("2026-11-03", f64::NAN), ("2026-11-03", 7.0)])),
+            (6, Err(Problem::Denied)),
+        ];
+        for _ in 0..answers.len() {
+            answers.rotate_left(1);
+            let row = row(Listing::Listed, &answers).expect("a row");
+            assert_eq!((&row.status, row.value(5)), (&Status::Denied, Some(7)));
+        }
+        let errors = |codes: [&str; 2]| codes.map(|code| (4, Err(Problem::Error(code.into()))));
+        for codes in [["InternalError", "PartialData"], ["PartialData", "InternalError"]] {
+            let row = row(Listing::Listed, &errors(codes)).expect("a row");
+            assert_eq!(row.status.to_string(), "error:InternalError");
+        }
+    }
+
+    /// Answers with and without problems, and datapoints of days in the window and beside it.
+    fn any_answers() -> impl Strategy<Value = Vec<(u16, Answer)>> {
+        let first = day("2026-10-31");
+        let value = prop_oneof![3 => 0.0..1e6, 1 => any::<f64>(), 1 => prop::num::f64::ANY];
+        let datapoint = (prop_oneof![8 => 1u64..4, 1 => 0u64..5], value)
+            .prop_map(move |(nth, value)| Datapoint { day: first + Days::new(nth), value });
+        let answer = prop_oneof![
+            12 => prop::collection::vec(datapoint, 0..4).prop_map(Ok),
+            1 => Just(Err(Problem::Denied)),
+            1 => "[A-Z][a-z]{1,3}".prop_map(|code| Err(Problem::Error(code))),
+        ];
+        prop::collection::vec((0u16..6, answer), 0..12)
+    }
+
+    fn any_listing() -> impl Strategy<Value = Listing> {
+        prop::sample::select(vec![Listing::Listed, Listing::Unlisted, Listing::Unlistable])
+    }
+
     proptest! {
-        /// Whatever order pages and results come in, a row has the sum of the newest day's values.
+        /// Calls, pages and results come in any order; the report is the same.
         #[test]
         fn the_order_of_answers_does_not_matter(
-            answers in prop::collection::vec((0u16..6, 1u32..=3, 0u32..1_000_000), 0..40),
-            seed in any::<u64>(),
+            (answers, shuffled) in any_answers().prop_flat_map(|answers| (Just(answers.clone()), Just(answers).prop_shuffle())),
+            listing in any_listing(),
         ) {
-            let answer = |(column, nth, value): &(u16, u32, u32)| {
-                (*column, points(&[(&format!("2026-11-{nth:02}"), f64::from(*value))]))
-            };
-            let newest = answers.iter().map(|(_, nth, _)| nth).max();
-            let expected: u128 =
-                answers.iter().filter(|(_, nth, _)| Some(nth) == newest).map(|(_, _, v)| u128::from(*v)).sum();
-            let mut shuffled = answers.clone();
-            shuffled.sort_by_key(|(column, nth, value)| {
-                seed.wrapping_mul(u64::from(*column) + 7).wrapping_add(u64::from(nth * 31 + value)).rotate_left(17)
+            let sorted = |answers: &[(u16, Answer)]| row(listing, answers).map(|mut row| {
+                row.values.sort_unstable();
+                row
             });
-            for order in [&answers, &shuffled] {
-                let answers: Vec<_> = order.iter().map(answer).collect();
-                let row = row(Listing::Listed, &answers).expect("a row");
-                let total = row.total(&[0, 1, 2, 3, 4, 5]);
-                prop_assert_eq!(total, newest.map(|_| expected));
+            prop_assert_eq!(sorted(&answers), sorted(&shuffled));
+        }
+
+        /// A row has the sums of the newest day that has a value, and a total where nothing is missing.
+        #[test]
+        fn a_row_is_of_one_day_and_says_what_is_missing(answers in any_answers(), listing in any_listing()) {
+            let points = || {
+                let given = answers.iter().filter_map(|(column, answer)| Some((*column, answer.as_ref().ok()?)));
+                given.flat_map(|(column, datapoints)| datapoints.iter().map(move |point| (column, *point)))
+            };
+            let sound = |point: &Datapoint| window().contains(point.day) && (0.0..2f64.powi(64)).contains(&point.value);
+            let newest = points().filter(|(_, point)| sound(point)).map(|(_, point)| point.day).max();
+            let mut expected: BTreeMap<u16, u64> = BTreeMap::new();
+            for (column, point) in points().filter(|(_, point)| sound(point) && Some(point.day) == newest) {
+                let sum = expected.entry(column).or_default();
+                *sum = sum.saturating_add(whole(point.value).expect("sound"));
             }
+            let problem = answers.iter().any(|(_, answer)| answer.is_err()) || points().any(|(_, point)| !sound(&point));
+
+            let Some(row) = row(listing, &answers) else {
+                prop_assert!(!problem && listing != Listing::Listed, "a gap that nobody is told of");
+                prop_assert_ne!(newest, Some(window().date()), "it was there on the day");
+                return Ok(());
+            };
+            prop_assert_eq!(row.datapoint_date, newest);
+            for column in 0..6 {
+                prop_assert_eq!(row.value(column), expected.get(&column).copied());
+            }
+            prop_assert_eq!(matches!(row.status, Status::Denied | Status::Error(_)), problem);
+            let sum = expected.values().map(|value| u128::from(*value)).sum();
+            let known = !problem && !expected.is_empty();
+            prop_assert_eq!(row.total(&[0, 1, 2, 3, 4, 5]), known.then_some(sum));
         }
     }
 }

@@ -7,7 +7,10 @@ use chrono::DateTime;
 use fleet::{AwsError, ErrorKind, aws};
 use futures::{StreamExt, stream};
 
-use crate::cloudwatch::rows::{Listing, Problem, Resource};
+use crate::{
+    cloudwatch::rows::{Listing, Problem, Resource},
+    session::Renewable,
+};
 
 /// The largest page of `ListBuckets`. It is asked for always: S3 tells a bucket's region only in
 /// answer to a request with a parameter.
@@ -26,8 +29,13 @@ pub(super) struct Buckets {
     pub(super) lost: Vec<(Resource, Problem)>,
 }
 
-/// Every bucket that `ListBuckets` names.
-pub(super) async fn discover(client: &Client) -> Result<Buckets, AwsError> {
+/// Every bucket that `ListBuckets` names. On the last try, a bucket whose region could not be learnt for a
+/// passing cause is lost, and not all.
+pub(super) async fn discover(
+    client: &Client,
+    credentials: &Renewable,
+    is_last: bool,
+) -> Result<Buckets, AwsError> {
     const OPERATION: &str = "s3:ListAllMyBuckets";
     let mut found = Vec::new();
     let mut nowhere = Vec::new();
@@ -35,8 +43,12 @@ pub(super) async fn discover(client: &Client) -> Result<Buckets, AwsError> {
     let mut regions: HashSet<Arc<str>> = HashSet::new();
     let mut token: Option<String> = None;
     loop {
-        let page = client.list_buckets().max_buckets(PAGE).set_continuation_token(token.clone()).send().await;
-        let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+        let token_now = &token;
+        let ask = || async move {
+            let page = client.list_buckets().max_buckets(PAGE).set_continuation_token(token_now.clone());
+            page.send().await.map_err(|error| AwsError::new(OPERATION, error))
+        };
+        let page = credentials.ask(ask).await?;
         for bucket in page.buckets.unwrap_or_default() {
             let Some(name) = bucket.name else { continue };
             let created = bucket.creation_date.and_then(|at| DateTime::from_timestamp(at.secs(), 0));
@@ -67,7 +79,7 @@ pub(super) async fn discover(client: &Client) -> Result<Buckets, AwsError> {
     let mut buckets = Buckets { found, lost: Vec::new() };
     let mut heads = stream::iter(nowhere)
         .map(|resource| async {
-            let region = region(client, &resource.name).await;
+            let region = credentials.ask(|| region(client, &resource.name)).await;
             (resource, region)
         })
         .buffer_unordered(HEADS_AT_ONCE);
@@ -76,7 +88,8 @@ pub(super) async fn discover(client: &Client) -> Result<Buckets, AwsError> {
             Ok(region) => buckets.found.push(Resource { region: Some(region), ..resource }),
             // Deleted since it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) if error.is_transient() || error.kind == ErrorKind::Expired => return Err(error),
+            Err(error) if error.is_transient() && !is_last => return Err(error),
+            Err(error) if error.kind == ErrorKind::Expired => return Err(error),
             Err(error) => {
                 tracing::warn!(bucket = resource.name, error = %error, "the bucket's region could not be learnt");
                 let denied = error.kind == ErrorKind::Denied;
@@ -158,7 +171,8 @@ mod tests {
                 request.max_buckets() == Some(10_000) && request.continuation_token() == Some("2")
             })
             .then_output(|| ListBucketsOutput::builder().buckets(bucket("b", Some("us-east-1"))).build());
-        let buckets = discover(&client(&[&first, &second])).await.expect("two pages");
+        let buckets =
+            discover(&client(&[&first, &second]), &Renewable::for_tests(), false).await.expect("two pages");
         let found: Vec<_> = buckets.found.iter().map(|b| (b.name.as_str(), b.region.as_deref())).collect();
         assert_eq!(found, [("a", Some("eu-west-1")), ("b", Some("us-east-1"))]);
         assert_eq!(buckets.found[0].creation_date, Some("2020-09-13".parse().expect("a day")));
@@ -172,7 +186,7 @@ mod tests {
             .output(|| ListBucketsOutput::builder().continuation_token("same").build())
             .repeatedly()
             .build();
-        let error = discover(&client(&[&same])).await.expect_err("no end");
+        let error = discover(&client(&[&same]), &Renewable::for_tests(), false).await.expect_err("no end");
         assert_eq!((error.code.as_str(), same.num_calls()), ("RepeatedContinuationToken", 2));
     }
 
@@ -190,7 +204,8 @@ mod tests {
             let list = mock!(Client::list_buckets)
                 .then_output(|| ListBucketsOutput::builder().buckets(bucket("a", None)).build());
             let head = mock!(Client::head_bucket).then_http_response(move || head_answer(status, header));
-            let buckets = discover(&client(&[&list, &head])).await.expect("a list");
+            let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&list, &head]);
+            let buckets = discover(&client, &Renewable::for_tests(), false).await.expect("a list");
             let found = buckets.found.first().and_then(|bucket| bucket.region.as_deref());
             assert_eq!(found, region, "{status} {header:?}");
             assert_eq!(
@@ -206,8 +221,12 @@ mod tests {
         let list = mock!(Client::list_buckets)
             .then_output(|| ListBucketsOutput::builder().buckets(bucket("a", None)).build());
         let head = mock!(Client::head_bucket).then_http_response(|| head_answer(503, None));
-        let error = discover(&client(&[&list, &head])).await.expect_err("a later try may find it");
+        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&list, &head]);
+        let credentials = Renewable::for_tests();
+        let error = discover(&client, &credentials, false).await.expect_err("a later try may find it");
         assert!(error.is_transient(), "{error}");
+        let buckets = discover(&client, &credentials, true).await.expect("there is no later try");
+        assert_eq!(buckets.lost[0].1, Problem::Error("ServiceUnavailable".into()));
     }
 
     #[test]

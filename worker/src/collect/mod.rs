@@ -46,6 +46,8 @@ pub struct Subject<'a> {
     pub today: ReportDate,
     /// Regions asked whether or not a bucket is there.
     pub regions: &'a [String],
+    /// Whether there may be no other try, so that what can't be had for a passing cause is left out.
+    pub is_last: bool,
 }
 
 /// One region's part.
@@ -63,9 +65,15 @@ struct Region {
 pub struct Discovered(buckets::Buckets);
 
 /// Finds the account's resources.
-pub async fn discover(session: &Session, dataset: &'static Dataset) -> Result<Discovered, Failure> {
+pub async fn discover(
+    session: &Session,
+    dataset: &'static Dataset,
+    is_last: bool,
+) -> Result<Discovered, Failure> {
     match dataset.discovery {
-        Discovery::Buckets => Ok(Discovered(buckets::discover(&session.s3()).await?)),
+        Discovery::Buckets => {
+            Ok(Discovered(buckets::discover(&session.s3(), session.credentials(), is_last).await?))
+        }
     }
 }
 
@@ -92,11 +100,7 @@ pub async fn collect(
     }
     let asked = by_region.into_iter().map(|(region, resources)| {
         let share = session.account().quota_share;
-        let cloudwatch = CloudWatch::new(
-            session.cloudwatch(&region),
-            limits.of(account_id, &region, share),
-            session.usage().clone(),
-        );
+        let cloudwatch = CloudWatch::new(session, &region, limits.of(account_id, &region, share));
         let lost = &lost;
         async move { collect_region(&cloudwatch, &region, resources, subject, lost).await }
     });
@@ -153,7 +157,7 @@ async fn collect_region(
             }
             Err(error) => {
                 asked.readings.resize_with(resources.len(), Reading::default);
-                fail(&mut asked.readings, region, &error)?;
+                fail(&mut asked.readings, region, &error, subject.is_last)?;
                 asked.errors.push(error);
                 asked.resources = resources;
                 return Ok(asked);
@@ -193,7 +197,7 @@ async fn collect_region(
                     .first()
                     .zip(batch.last())
                     .map_or(0..0, |(first, last)| first.resource as usize..last.resource as usize + 1);
-                fail(&mut readings[of_batch], region, &error)?;
+                fail(&mut readings[of_batch], region, &error, subject.is_last)?;
                 asked.errors.push(error);
             }
         }
@@ -204,9 +208,10 @@ async fn collect_region(
 }
 
 /// Marks the resources that a failed call was about, unless a later try may do better.
-fn fail(readings: &mut [Reading], region: &str, error: &AwsError) -> Result<(), Failure> {
+fn fail(readings: &mut [Reading], region: &str, error: &AwsError, is_last: bool) -> Result<(), Failure> {
     let problem = match error.kind {
-        ErrorKind::Transient | ErrorKind::Expired => return Err(Failure::Aws(error.clone())),
+        ErrorKind::Expired => return Err(Failure::Aws(error.clone())),
+        ErrorKind::Transient if !is_last => return Err(Failure::Aws(error.clone())),
         ErrorKind::Denied => Problem::Denied,
         _ => Problem::Error(error.code.clone()),
     };

@@ -120,7 +120,7 @@ async fn permissions(
     let dataset = datasets::DEFAULT;
     let region = session.home_region().into();
     let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
-    let cloudwatch = CloudWatch::new(session.cloudwatch(&region), limits, session.usage().clone());
+    let cloudwatch = CloudWatch::new(session, &region, limits);
     let yesterday = ReportDate::today(Utc::now()).days_before(1);
     let plan = Plan::of_everything(dataset, 1);
     let query = Query {
@@ -131,7 +131,7 @@ async fn permissions(
     };
     let metric = &dataset.metrics[0];
     let buckets = async {
-        match collect::discover(session, dataset).await {
+        match collect::discover(session, dataset, false).await {
             Err(Failure::Aws(error)) => Some(error),
             _ => None,
         }
@@ -153,7 +153,7 @@ fn table(checked: &[Checked]) -> String {
     let rows = checked.iter().map(|account| {
         let (id, arn) = match &account.identity {
             Ok(identity) => (identity.account_id.to_string(), identity.arn.clone()),
-            Err(failure) => (String::new(), failure.reason().to_owned()),
+            Err(failure) => (String::new(), failure.reason().to_string()),
         };
         let mut row = vec![account.account_name.to_string(), id, arn];
         let answers = account.permissions.iter().map(|(_, error)| match error {

@@ -13,7 +13,7 @@ use fleet::{
 };
 
 use super::Collecting;
-use crate::{failure::Failure, session::Session};
+use crate::{attempt::Attempt, failure::Failure, session::Session};
 
 /// Collects one account now, with no queue, to a file or standard output.
 ///
@@ -59,7 +59,7 @@ impl Collect {
         let account = collector.account(&job).map_err(CommandError::usage)?;
         let collected = async {
             let session = Session::open(account, &collector.base).await?;
-            collector.report(&job, &session).await
+            Box::pin(collector.report(&job, &session, &Attempt::default())).await
         };
         let report = match collected.await {
             Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::usage(failure)),

@@ -9,13 +9,21 @@ use fleet::{
     datasets::DATASETS,
     deployment::{self, Deployment, Queue},
     exit::{CommandError, Outcome},
-    report_key,
+    queue, report_key,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Collecting;
-use crate::{consumer::Consumer, report::Reporter};
+use crate::{
+    breaker::Breaker,
+    consumer::{Consumer, Tally},
+    delivery::{DeadLetterQueue, WorkQueue},
+    failure::OwnFault,
+    own_role,
+    protection::{self, Protection},
+    report::Reporter,
+};
 
 /// The shortest visibility timeout that leaves time to renew it. A renewal is due at a third.
 const SHORTEST_VISIBILITY_SECONDS: u32 = 3;
@@ -26,8 +34,10 @@ const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
 
 /// Takes jobs off the work queue until told to stop.
 ///
-/// SIGTERM or Ctrl-C stops taking jobs; what is in hand is finished first. A second one leaves at
-/// once, and what was in hand comes back to the queue when its visibility ends.
+/// Before the first job is taken, the worker shows that it may write reports. SIGTERM or Ctrl-C stops
+/// taking jobs; what is in hand is finished first, and given back to the queue where that takes too
+/// long, or at a second signal. A job that can't be done goes to the dead-letter queue with its reason:
+/// `producer failed` shows them. On Amazon ECS the task is protected from scaling in while it is busy.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[arg(long, env = "FLEET_KEY_TEMPLATE", value_name = "TEMPLATE", default_value_t, help = report_key::HELP, help_heading = "Deployment")]
@@ -54,6 +64,17 @@ pub(crate) struct Run {
     )]
     visibility_timeout: Option<u32>,
 
+    /// For how many seconds, once told to stop, what is in hand is finished before it is given back.
+    /// Fargate kills a task 120 s after it told it to stop, at most.
+    #[arg(
+        long,
+        env = "FLEET_DRAIN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 110,
+        value_parser = clap::value_parser!(u32).range(0..=7200)
+    )]
+    drain_timeout: u32,
+
     /// Leave once the queue is empty and nothing is in hand.
     #[arg(long, env = "FLEET_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     exit_when_empty: bool,
@@ -79,7 +100,7 @@ impl Run {
         let tally = tokio::select! {
             tally = &mut working => tally?,
             () = signals.next() => {
-                tracing::info!("told to stop; a second signal leaves at once");
+                tracing::info!("told to stop; a second signal gives back what is in hand");
                 stop.cancel();
                 tokio::select! {
                     tally = &mut working => tally?,
@@ -90,11 +111,8 @@ impl Run {
                 }
             }
         };
-        tracing::info!(done = tally.done, failed = tally.failed, left = tally.left, "the worker leaves");
-        if tally.left > 0 {
-            let left = tally.left;
-            return Err(anyhow!("told to stop twice; {left} in hand come back to the queue").into());
-        }
+        let Tally { done, dead, put_off, given_back, left } = tally;
+        tracing::info!(done, dead, put_off, given_back, left, "the worker leaves");
         Ok(Outcome::Done)
     }
 
@@ -117,12 +135,27 @@ impl Run {
                 visibility_timeout.as_secs()
             )));
         }
-        if attributes.redrive.is_none() {
-            tracing::warn!(
+        let dead_letters = attributes.redrive.as_ref().and_then(|redrive| {
+            let url = queue::dead_letter_url(&queue.url, redrive)?;
+            Some(DeadLetterQueue { url, max_receive_count: redrive.max_receive_count })
+        });
+        match &dead_letters {
+            None => tracing::warn!(
                 "queue {} has no dead-letter queue; a job that can't succeed comes back for ever",
                 queue.url
-            );
+            ),
+            Some(DeadLetterQueue { max_receive_count: 1, .. }) => tracing::warn!(
+                "queue {} gives a job up after one receive: no job is tried a second time; set its maxReceiveCount to 12",
+                queue.url
+            ),
+            Some(_) => {}
         }
+        let proven = own_role::prove(&bucket, &self.key_template).await.map_err(OwnFault::ReportBucket);
+        proven.map_err(CommandError::at_start)?;
+        let protection = match std::env::var(protection::AGENT_VARIABLE) {
+            Ok(agent) => Some(Protection::new(&agent).map_err(CommandError::usage)?),
+            Err(_) => None,
+        };
         tracing::info!(
             version = fleet::VERSION,
             queue_url = queue.url,
@@ -134,16 +167,30 @@ impl Run {
             lookback_days = self.collecting.lookback_days,
             concurrency = self.concurrency,
             visibility_timeout_s = visibility_timeout.as_secs(),
+            drain_timeout_s = self.drain_timeout,
             exit_when_empty = self.exit_when_empty,
+            dead_letter_queue = dead_letters.as_ref().map(|queue| &queue.url),
+            max_receive_count = dead_letters.as_ref().map(|queue| queue.max_receive_count),
+            is_protected = protection.is_some(),
             "the worker is ready"
         );
         Ok(Consumer {
-            client: queue.client,
-            queue_url: queue.url,
-            visibility_timeout,
+            queue: Arc::new(WorkQueue {
+                client: queue.client,
+                url: queue.url,
+                visibility_timeout,
+                dead_letters,
+            }),
             concurrency: self.concurrency.into(),
             exit_when_empty: self.exit_when_empty,
-            reporter: Arc::new(Reporter { collector, bucket, template: self.key_template }),
+            drain_timeout: Duration::from_secs(self.drain_timeout.into()),
+            protection,
+            reporter: Arc::new(Reporter {
+                collector,
+                bucket,
+                template: self.key_template,
+                breaker: Breaker::default(),
+            }),
         })
     }
 }

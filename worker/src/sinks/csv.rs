@@ -56,7 +56,8 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
         Cell::Resource => text(&row.resource.name),
         Cell::AccountName => text(subject.account_name.as_str()),
         Cell::AccountId => subject.account_id.as_str().into(),
-        Cell::CreationDate => day(row.resource.creation_date).into(),
+        // A year of five digits is written with a sign.
+        Cell::CreationDate => text(&day(row.resource.creation_date)).into_owned().into(),
         Cell::Region => text(row.resource.region.as_deref().unwrap_or_default()),
         Cell::ReportDate => subject.date.to_string().into(),
         Cell::DatapointDate => day(row.datapoint_date).into(),
@@ -183,15 +184,62 @@ mod tests {
         assert!(error.contains(",,111111111111,") && error.ends_with(",error:InternalError\n"), "{error}");
     }
 
+    const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
+
+    /// Any text, with more of what ends a cell or a line, or begins a formula, than chance would give.
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof!["(?s:.{0,20})", "[=+@\t\r\n-](?s:.{0,5})", "[\"',\r\n\t=a]{0,8}"]
+    }
+
+    fn any_row() -> impl Strategy<Value = Row> {
+        let status = prop_oneof![Just(Status::Ok), Just(Status::NoData), any_text().prop_map(Status::Error)];
+        let days = prop_oneof![700_000i32..750_000, -90_000_000i32..90_000_000];
+        let created = prop_oneof![Just(None), days.prop_map(NaiveDate::from_num_days_from_ce_opt)];
+        let values = prop::collection::btree_map(3u16..32, any::<u64>(), 0..4);
+        (any_text(), prop::option::of(any_text()), created, status, values).prop_map(
+            |(name, region, creation_date, status, values)| Row {
+                resource: Resource {
+                    region: region.map(Into::into),
+                    creation_date,
+                    ..row(&name, Status::Ok, &[]).resource
+                },
+                ..row("", status, &values.into_iter().collect::<Vec<_>>())
+            },
+        )
+    }
+
+    /// A text as it stands in a cell: with a quote before what would be taken for a formula.
+    fn shown(text: &str) -> String {
+        if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
+    }
+
+    #[test]
+    fn a_year_of_five_digits_is_no_formula() {
+        let mut row = row("b", Status::NoData, &[]);
+        row.resource.creation_date = NaiveDate::from_ymd_opt(10_000, 1, 1);
+        assert!(encode_rows(&[row]).contains("b,data,'+10000-01-01,"));
+    }
+
     proptest! {
-        /// Any CSV reader gives back what went in, and no cell begins like a formula.
+        /// Any CSV reader gives back each row with every cell: texts that are no formula, numbers as they
+        /// were, and nothing for what is not known.
         #[test]
-        fn any_text_survives(name in "\\PC{0,20}|[=+@\t\r\n-].{0,5}", code in "[=+@-]?[A-Za-z]{1,9}") {
-            let encoded = encode_rows(&[row(&name, Status::Error(code), &[(4, 1)])]);
+        fn any_rows_survive(rows in prop::collection::vec(any_row(), 0..4)) {
+            let encoded = encode_rows(&rows);
             let mut reader = csv::Reader::from_reader(encoded.as_bytes());
-            let record = reader.records().next().expect("a row").expect("as long as the header");
-            prop_assert_eq!(record[0].strip_prefix('\'').unwrap_or(&record[0]), name.strip_prefix('\'').unwrap_or(&name));
-            prop_assert!(!record.iter().any(|cell| cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])));
+            let records = reader.records().map(|record| record.expect("as long as the header"));
+            let records: Vec<_> = records.collect();
+            prop_assert_eq!(records.len(), rows.len());
+            for (record, row) in records.iter().zip(&rows) {
+                prop_assert!(!record.iter().any(|cell| cell.starts_with(FORMULA)), "{:?}", record);
+                prop_assert_eq!(&record[0], shown(&row.resource.name));
+                prop_assert_eq!(&record[34], shown(row.resource.region.as_deref().unwrap_or_default()));
+                prop_assert_eq!(&record[37], shown(&row.status.to_string()));
+                for column in 3u16..32 {
+                    let value = row.value(column).map(|value| value.to_string()).unwrap_or_default();
+                    prop_assert_eq!(&record[usize::from(column)], value);
+                }
+            }
         }
     }
 }

@@ -89,7 +89,10 @@ mod tests {
     use fleet::RunId;
 
     use super::*;
-    use crate::{reports::Standing, status::tests::manifest};
+    use crate::{
+        reports::Standing,
+        status::{Dead, tests::manifest},
+    };
 
     fn run() -> (Manifest, Published) {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
@@ -102,7 +105,7 @@ mod tests {
     #[test]
     fn tells_each_job_what_became_of_it() {
         let (manifest, published) = run();
-        let status = RunStatus::of(&manifest, &vec![Standing::Absent; 3], true);
+        let status = RunStatus::of(&manifest, &vec![Standing::Absent; 3], true, &Dead::NotSeen);
         let told = object(&manifest, &published, Some(&status)).expect("JSON");
         assert_eq!((&told["sent"], &told["already_complete"]), (&json!(1), &json!(1)));
         let words: Vec<_> = told["jobs"]

@@ -1,7 +1,9 @@
 //! Faults in place: which calls they are for, whether they strike, and how often they did.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
 
 use super::{Effect, Fault, Stage};
 use crate::calls::Service;
@@ -24,7 +26,8 @@ pub(crate) struct Armed {
     fault: Fault,
     matched: AtomicU64,
     fired: AtomicU64,
-    stopped: AtomicBool,
+    /// Whether it is stopped; a change without one lets the calls that it holds go on.
+    gate: watch::Sender<bool>,
 }
 
 impl Armed {
@@ -36,7 +39,7 @@ impl Armed {
     fn is_for(&self, target: &Target<'_>, with_resource: bool) -> bool {
         let fault = &self.fault;
         let wants = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        !self.stopped.load(Ordering::Relaxed)
+        !self.is_stopped()
             && fault.service.is_none_or(|wanted| wanted == target.service)
             && wants(&fault.operation, target.operation)
             && wants(&fault.account, target.account)
@@ -47,6 +50,14 @@ impl Armed {
                 .key_prefix
                 .as_deref()
                 .is_none_or(|prefix| target.key.is_some_and(|key| key.starts_with(prefix)))
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.gate.borrow()
+    }
+
+    fn stop(&self) {
+        self.gate.send_replace(true);
     }
 
     pub(crate) fn is_for_resource(&self, resource: Option<&str>) -> bool {
@@ -66,7 +77,33 @@ impl Armed {
         }
         let limit = self.fault.times.unwrap_or(u64::MAX);
         let more = |fired| (fired < limit).then_some(fired + 1);
-        self.fired.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        // Whoever reads the count must find what was done before it.
+        self.fired.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+}
+
+/// A fault that struck a call, and what the call waits for where it is to wait.
+#[derive(Debug)]
+pub(crate) struct Struck {
+    fault: Arc<Armed>,
+    gate: watch::Receiver<bool>,
+}
+
+impl Struck {
+    pub(crate) fn effect(&self) -> &Effect {
+        self.fault.effect()
+    }
+
+    /// Waits until the fault is stopped.
+    pub(crate) async fn stopped(mut self) {
+        let _ = self.gate.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Waits until the calls that were held when this one was struck may go on.
+    pub(crate) async fn released(mut self) {
+        if !self.fault.is_stopped() {
+            let _ = self.gate.changed().await;
+        }
     }
 }
 
@@ -90,25 +127,28 @@ impl Faults {
             fault,
             matched: AtomicU64::new(0),
             fired: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
+            gate: watch::Sender::new(false),
         });
-        self.armed.write().unwrap_or_else(PoisonError::into_inner).push(armed.clone());
+        let mut all = self.armed.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|fault| !fault.is_stopped());
+        all.push(armed.clone());
         FaultHandle { armed }
     }
 
     pub(crate) fn clear(&self) {
         let mut armed = self.armed.write().unwrap_or_else(PoisonError::into_inner);
         for fault in armed.drain(..) {
-            fault.stopped.store(true, Ordering::Relaxed);
+            fault.stop();
         }
     }
 
-    /// The effect of the first fault that strikes the call at this stage.
-    pub(crate) fn strike(&self, stage: Stage, target: &Target<'_>) -> Option<Effect> {
-        self.matching(stage, target, true)
-            .into_iter()
-            .find(|fault| fault.strikes())
-            .map(|fault| fault.fault.effect.clone())
+    /// The first fault that strikes the call at this stage.
+    pub(crate) fn strike(&self, stage: Stage, target: &Target<'_>) -> Option<Struck> {
+        self.matching(stage, target, true).into_iter().find_map(|fault| {
+            // Before it counts: a test that sees the count may release the call at once.
+            let gate = fault.gate.subscribe();
+            fault.strikes().then_some(Struck { fault, gate })
+        })
     }
 
     /// The faults inside a service's answer that are for this call, whatever their resource.
@@ -116,7 +156,7 @@ impl Faults {
         self.matching(Stage::Content, target, false)
     }
 
-    /// The clock faults for the call, fired or not.
+    /// The faults for the call at this stage, fired or not.
     pub(crate) fn matching(&self, stage: Stage, target: &Target<'_>, with_resource: bool) -> Vec<Arc<Armed>> {
         let armed = self.armed.read().unwrap_or_else(PoisonError::into_inner);
         armed
@@ -137,12 +177,17 @@ impl FaultHandle {
     /// How often the fault struck so far.
     #[must_use]
     pub fn fired(&self) -> u64 {
-        self.armed.fired.load(Ordering::Relaxed)
+        self.armed.fired.load(Ordering::Acquire)
     }
 
-    /// Ends the fault.
+    /// Lets every call go on that [`Fault::hold`] holds by now. Those that come later are held anew.
+    pub fn release(&self) {
+        self.armed.gate.send_modify(|_| {});
+    }
+
+    /// Ends the fault. Calls that it holds go on; connections that it keeps silent are reset.
     pub fn stop(&self) {
-        self.armed.stopped.store(true, Ordering::Relaxed);
+        self.armed.stop();
     }
 }
 
@@ -179,7 +224,8 @@ mod tests {
         assert!(faults.strike(Stage::Service, &target("GetMetricData", "1")).is_none());
         assert!(faults.strike(Stage::Service, &target("ListMetrics", "2")).is_none());
         assert_eq!(handle.fired(), 0);
-        assert_eq!(faults.strike(Stage::Service, &target("ListMetrics", "1")), Some(Effect::Deny));
+        let struck = faults.strike(Stage::Service, &target("ListMetrics", "1")).expect("struck");
+        assert_eq!(struck.effect(), &Effect::Deny);
         handle.stop();
         assert!(faults.strike(Stage::Service, &target("ListMetrics", "1")).is_none());
     }

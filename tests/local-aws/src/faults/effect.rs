@@ -35,7 +35,11 @@ pub(crate) enum Effect {
     ExpiredToken,
     Reset,
     ResetUpload,
+    ResetAnswer,
     Hang,
+    HangUpload,
+    LostAnswer,
+    Hold,
     Slow(Duration),
     Trickle(usize),
     Truncate,
@@ -49,10 +53,12 @@ pub(crate) enum Effect {
 /// Where in a call's life an effect strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Before the body is read.
+    /// Before the body is read, where there is one.
     Upload,
     /// In place of the service.
     Service,
+    /// Between the service and an answer that is no error.
+    Loss,
     /// While the answer is sent.
     Answer,
     /// Before signatures are looked at.
@@ -64,7 +70,8 @@ pub(crate) enum Stage {
 impl Effect {
     pub(crate) fn stage(&self) -> Stage {
         match self {
-            Self::ResetUpload => Stage::Upload,
+            Self::ResetUpload | Self::HangUpload => Stage::Upload,
+            Self::LostAnswer | Self::ResetAnswer => Stage::Loss,
             Self::Trickle(_) | Self::Truncate => Stage::Answer,
             Self::Clock(_) => Stage::Clock,
             Self::Result(_) | Self::OffByOne | Self::DropNextToken | Self::FailEntries(_) => Stage::Content,
@@ -76,6 +83,7 @@ impl Effect {
             | Self::ExpiredToken
             | Self::Reset
             | Self::Hang
+            | Self::Hold
             | Self::Slow(_) => Stage::Service,
         }
     }

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use crate::calls::Service;
 
 pub use armed::FaultHandle;
-pub(crate) use armed::{Armed, Faults, Target};
+pub(crate) use armed::{Armed, Faults, Struck, Target};
 pub use effect::ResultStatus;
 pub(crate) use effect::{Effect, Stage};
 
@@ -94,16 +94,54 @@ impl Fault {
         Self::new(Effect::Reset)
     }
 
-    /// The connection is reset while the request's body is still on its way. Not for STS, whose operation is in the body.
+    /// The connection is reset while the request's body is still on its way, which has no effect. Requests without a
+    /// body are let be. STS's operation and SQS's queue are in the body: this cannot be narrowed to them.
     #[must_use]
     pub fn reset_upload() -> Self {
         Self::new(Effect::ResetUpload)
     }
 
-    /// The request is read and never answered.
+    /// The call is carried out, and then the connection is reset in place of an answer. Calls that end in an error are
+    /// let be: where it fired, the effect stands.
+    #[must_use]
+    pub fn reset_answer() -> Self {
+        Self::new(Effect::ResetAnswer)
+    }
+
+    /// The request is read and never answered, and has no effect.
+    ///
+    /// The connection stays open and silent until the client gives up, or is reset when the fault is stopped.
     #[must_use]
     pub fn hang() -> Self {
         Self::new(Effect::Hang)
+    }
+
+    /// About half of the request's body is read, then nothing more happens, and nothing was done.
+    ///
+    /// The connection ends as that of [`Fault::hang`] does, and the fault is narrowed as [`Fault::reset_upload`] is. A
+    /// body of some kilobytes comes in one piece: it is all read, and still not acted on. Of a client that dies with
+    /// more on its way than its socket can get rid of, the end is not seen: such a connection lasts until the fault is
+    /// stopped.
+    #[must_use]
+    pub fn hang_upload() -> Self {
+        Self::new(Effect::HangUpload)
+    }
+
+    /// The call is carried out, and its answer never comes.
+    ///
+    /// The connection ends as that of [`Fault::hang`] does. Calls that end in an error are let be: where it fired, the
+    /// effect stands, whatever becomes of the client.
+    #[must_use]
+    pub fn lost_answer() -> Self {
+        Self::new(Effect::LostAnswer)
+    }
+
+    /// The call waits, before it is carried out, for [`FaultHandle::release`] or [`FaultHandle::stop`].
+    ///
+    /// It counts when it begins to wait. It is never carried out where the client gives up meanwhile.
+    #[must_use]
+    pub fn hold() -> Self {
+        Self::new(Effect::Hold)
     }
 
     /// The call is carried out, this much later.

@@ -24,6 +24,11 @@ pub(crate) struct AttributeValue {
 }
 
 impl AttributeValue {
+    /// An attribute of the type String.
+    pub(crate) fn text(value: &str) -> Self {
+        Self { data_type: "String".to_owned(), string_value: Some(value.to_owned()), binary_value: None }
+    }
+
     /// The transport's type byte and the value's bytes.
     fn encoded(&self) -> (u8, Vec<u8>) {
         match (&self.string_value, &self.binary_value) {
@@ -177,16 +182,8 @@ pub(crate) fn select(
 mod tests {
     use super::*;
 
-    fn text(value: &str) -> AttributeValue {
-        AttributeValue {
-            data_type: "String".to_owned(),
-            string_value: Some(value.to_owned()),
-            binary_value: None,
-        }
-    }
-
     fn attributes(count: usize) -> BTreeMap<String, AttributeValue> {
-        (0..count).map(|number| (format!("name-{number}"), text("value"))).collect()
+        (0..count).map(|number| (format!("name-{number}"), AttributeValue::text("value"))).collect()
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! SQS, standard queues, over awsJson 1.0.
 //!
-//! `queue` is the clockwork and knows no JSON, `messages` and `manage` are the operations, `attributes` the rules for
-//! what a message may carry.
+//! `queue` is the clockwork and knows no JSON, `message` what it keeps. `receive`, `messages` and `manage` are the
+//! operations, `attributes` the rules for what a message may carry.
 
 mod attributes;
 mod errors;
 mod manage;
+mod message;
 mod messages;
 mod queue;
+mod receive;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -24,9 +26,10 @@ use crate::permissions;
 use crate::reply::{Reply, ServiceError, json};
 use crate::world::World;
 
-pub(crate) use attributes::AttributeValue;
-pub(crate) use attributes::hex;
-pub(crate) use queue::{Place, Queue, Redrive, Settings, Stored};
+pub(crate) use attributes::{AttributeValue, check_message, hex};
+pub(crate) use message::Stored;
+pub use message::{Message, Place};
+pub(crate) use queue::{Queue, Redrive, Settings};
 
 /// How many messages a queue has, by where they stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,37 +47,6 @@ impl QueueCounts {
     #[must_use]
     pub fn total(self) -> usize {
         self.visible + self.in_flight + self.delayed
-    }
-}
-
-/// A message as a test sees it, without receiving it.
-#[derive(Debug, Clone)]
-pub struct Message {
-    /// The message's id.
-    pub id: String,
-    /// The body.
-    pub body: String,
-    /// The message attributes' string values (base64 where binary).
-    pub attributes: BTreeMap<String, String>,
-    /// When it was first enqueued.
-    pub sent: DateTime<Utc>,
-    /// How often it was received.
-    pub receive_count: u32,
-    /// Whether a receive could get it now.
-    pub visible: bool,
-}
-
-impl Message {
-    pub(crate) fn of(stored: Stored, place: Place) -> Self {
-        let text = |value: AttributeValue| value.string_value.or(value.binary_value).unwrap_or_default();
-        Self {
-            id: stored.id,
-            body: stored.body,
-            attributes: stored.attributes.into_iter().map(|(name, value)| (name, text(value))).collect(),
-            sent: DateTime::from_timestamp_millis(stored.sent).unwrap_or_default(),
-            receive_count: stored.receive_count,
-            visible: place == Place::Visible,
-        }
     }
 }
 
@@ -154,7 +126,11 @@ impl Queues {
         let queue = Queue::new(settings, Utc::now().timestamp_millis());
         let shared =
             Arc::new(SharedQueue { id: id.clone(), state: Mutex::new(queue), arrivals: Notify::new() });
-        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(id, shared.clone());
+        let replaced = self.all.write().unwrap_or_else(PoisonError::into_inner).insert(id, shared.clone());
+        if let Some(replaced) = replaced {
+            // Its long polls go on at the new one.
+            replaced.ring();
+        }
         shared
     }
 
@@ -207,7 +183,7 @@ pub(crate) async fn serve(world: &World, call: &mut Call, body: &Bytes) -> Resul
         "PurgeQueue" => manage::purge_queue(world, call, &parse(body)?),
         "SendMessage" => messages::send_message(world, call, parse(body)?),
         "SendMessageBatch" => messages::send_message_batch(world, call, parse(body)?),
-        "ReceiveMessage" => messages::receive_message(world, call, parse(body)?).await,
+        "ReceiveMessage" => receive::receive_message(world, call, parse(body)?).await,
         "DeleteMessage" => messages::delete_message(world, call, &parse(body)?),
         "DeleteMessageBatch" => messages::delete_message_batch(world, call, &parse(body)?),
         "ChangeMessageVisibility" => messages::change_message_visibility(world, call, &parse(body)?),

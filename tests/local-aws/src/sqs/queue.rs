@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::QueueId;
-use super::attributes::AttributeValue;
+use super::message::{Hidden, Message, Place, Stored};
 
 /// The longest a message may stay hidden after a receive, twelve hours:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -43,64 +43,6 @@ impl Default for Settings {
 pub(crate) struct Redrive {
     pub(crate) target: QueueId,
     pub(crate) max_receive_count: u32,
-}
-
-/// A message in a queue.
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    pub(crate) id: String,
-    pub(crate) body: String,
-    pub(crate) attributes: BTreeMap<String, AttributeValue>,
-    pub(crate) sender: String,
-    /// When it was first enqueued; a move to the dead-letter queue does not change it.
-    pub(crate) sent: i64,
-    pub(crate) first_received: Option<i64>,
-    pub(crate) last_received: Option<i64>,
-    pub(crate) receive_count: u32,
-    pub(crate) source_arn: Option<String>,
-    hidden: Option<Hidden>,
-}
-
-impl Stored {
-    pub(crate) fn new(
-        body: String,
-        attributes: BTreeMap<String, AttributeValue>,
-        sender: String,
-        sent: i64,
-    ) -> Self {
-        Self {
-            id: uuid::Uuid::new_v4().to_string(),
-            body,
-            attributes,
-            sender,
-            sent,
-            first_received: None,
-            last_received: None,
-            receive_count: 0,
-            source_arn: None,
-            hidden: None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hidden {
-    until: i64,
-    why: Why,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
-    Delayed,
-    InFlight,
-}
-
-/// Where a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Visible,
-    InFlight,
-    Delayed,
 }
 
 /// A receipt handle, taken apart: which message, and which of its receives.
@@ -147,16 +89,18 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(settings: Settings, now: i64) -> Self {
-        Self { settings, created: now, ..Self::default() }
+        // A receipt handle of a queue that had this name before must not meet a message of this one.
+        let next = u64::try_from(now).unwrap_or(0) << 20;
+        Self { settings, created: now, next, ..Self::default() }
     }
 
     /// Adds a message that shows up after `delay` milliseconds.
     pub(crate) fn add(&mut self, mut message: Stored, delay: i64, now: i64) {
         let key = self.next;
         self.next += 1;
-        self.by_age.insert((message.sent, key));
+        self.by_age.insert((message.born, key));
         if delay > 0 {
-            message.hidden = Some(Hidden { until: now + delay, why: Why::Delayed });
+            message.hidden = Some(Hidden { until: now + delay, place: Place::Delayed });
             self.hidden.insert((now + delay, key));
         } else {
             message.hidden = None;
@@ -172,29 +116,26 @@ impl Queue {
             self.show(key);
         }
         let oldest = now - self.settings.retention_seconds * 1000;
-        while let Some(&(_, key)) = self.by_age.first().filter(|(sent, _)| *sent <= oldest) {
+        while let Some(&(_, key)) = self.by_age.first().filter(|(born, _)| *born <= oldest) {
             self.remove(key);
         }
     }
 
     fn show(&mut self, key: u64) {
         if let Some(message) = self.messages.get_mut(&key) {
-            if message.hidden.take().is_some_and(|hidden| hidden.why == Why::InFlight) {
-                self.in_flight -= 1;
-            }
+            self.in_flight -= usize::from(message.is_in_flight());
+            message.hidden = None;
             self.ready.push_back(key);
         }
     }
 
     fn remove(&mut self, key: u64) -> Option<Stored> {
         let message = self.messages.remove(&key)?;
-        self.by_age.remove(&(message.sent, key));
+        self.by_age.remove(&(message.born, key));
         if let Some(hidden) = message.hidden {
             self.hidden.remove(&(hidden.until, key));
-            if hidden.why == Why::InFlight {
-                self.in_flight -= 1;
-            }
         }
+        self.in_flight -= usize::from(message.is_in_flight());
         // A visible message leaves its key in `ready`, which receives skip.
         Some(message)
     }
@@ -223,7 +164,7 @@ impl Queue {
             message.last_received = Some(now);
             let receipt = Receipt { message: key, receive: message.receive_count };
             if visibility > 0 {
-                message.hidden = Some(Hidden { until: now + visibility, why: Why::InFlight });
+                message.hidden = Some(Hidden { until: now + visibility, place: Place::InFlight });
                 self.hidden.insert((now + visibility, key));
                 self.in_flight += 1;
             } else {
@@ -258,7 +199,7 @@ impl Queue {
             .filter(|message| message.receive_count == receipt.receive)
             .ok_or(NotChanged::Unavailable)?;
         let hidden =
-            message.hidden.filter(|hidden| hidden.why == Why::InFlight).ok_or(NotChanged::NotInFlight)?;
+            message.hidden.filter(|hidden| hidden.place == Place::InFlight).ok_or(NotChanged::NotInFlight)?;
         let until = now + seconds * 1000;
         if until - message.last_received.unwrap_or(now) > MAX_VISIBILITY_SECONDS * 1000 {
             return Err(NotChanged::TooLong);
@@ -292,26 +233,32 @@ impl Queue {
         (self.messages.len() - self.hidden.len(), self.in_flight, delayed)
     }
 
-    /// Every message and where it stands, oldest first.
-    pub(crate) fn contents(&mut self, now: i64) -> Vec<(Stored, Place)> {
+    /// Every message, oldest first.
+    pub(crate) fn contents(&mut self, now: i64) -> Vec<Message> {
         self.advance(now);
-        self.by_age
-            .iter()
-            .filter_map(|(_, key)| self.messages.get(key))
-            .map(|message| {
-                let place = match message.hidden.map(|hidden| hidden.why) {
-                    None => Place::Visible,
-                    Some(Why::InFlight) => Place::InFlight,
-                    Some(Why::Delayed) => Place::Delayed,
-                };
-                (message.clone(), place)
-            })
-            .collect()
+        let oldest_first = self.by_age.iter().filter_map(|(_, key)| self.messages.get(key));
+        oldest_first.map(|message| Message::of(message, now)).collect()
+    }
+
+    /// The id of the message that a receipt is for, while it is here.
+    pub(crate) fn id_of(&self, receipt: Receipt) -> Option<String> {
+        self.messages.get(&receipt.message).map(|message| message.id.clone())
+    }
+
+    /// Makes everything due and past its retention sooner by `millis`.
+    pub(crate) fn pass_time(&mut self, millis: i64) {
+        self.messages.values_mut().for_each(|message| message.age(millis));
+        let sooner = |all: &BTreeSet<(i64, u64)>| all.iter().map(|(at, key)| (at - millis, *key)).collect();
+        self.hidden = sooner(&self.hidden);
+        self.by_age = sooner(&self.by_age);
+        self.purged = self.purged.map(|at| at - millis);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn queue() -> Queue {
@@ -381,6 +328,37 @@ mod tests {
         assert_eq!(queue.counts(0), (0, 0, 1));
         assert_eq!(queue.counts(5000), (1, 0, 0));
         assert_eq!(queue.counts(345_600_000), (0, 0, 0), "four days after it was sent");
+    }
+
+    #[test]
+    fn time_that_is_passed_on_demand_moves_all_but_what_clients_are_told() {
+        let mut queue = queue();
+        queue.add(message("a", 0), 0, 0);
+        queue.add(message("b", 0), 60_000, 0);
+        let receipt = queue.receive(1, 30_000, None, 0).messages[0].0;
+        queue.pass_time(20_000);
+        let seen = |queue: &mut Queue| -> Vec<_> {
+            queue.contents(0).iter().map(|it| (it.place, it.visible_in, it.sent.timestamp_millis())).collect()
+        };
+        let left = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(seen(&mut queue), [(Place::InFlight, left(10), 0), (Place::Delayed, left(40), 0)]);
+        queue.pass_time(40_000);
+        assert_eq!(seen(&mut queue), [(Place::Visible, None, 0), (Place::Visible, None, 0)]);
+        let again = queue.receive(2, 1000, None, 0).messages;
+        assert_eq!(again.iter().map(|(_, it)| it.first_received).collect::<Vec<_>>(), [Some(0), Some(0)]);
+        assert!(!queue.delete(receipt, 0), "received again since");
+        queue.pass_time(345_540_000);
+        assert_eq!(queue.counts(0), (0, 0, 0), "four days in all");
+    }
+
+    #[test]
+    fn a_queue_made_anew_does_not_know_the_handles_of_the_one_before() {
+        let first_receipt = |created| {
+            let mut queue = Queue::new(Settings::default(), created);
+            queue.add(message("a", created), 0, created);
+            queue.receive(1, 1000, None, created).messages[0].0
+        };
+        assert_ne!(first_receipt(1), first_receipt(2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use local_aws::{Options, QueueOptions, Service, Synthetic, Trust};
+use local_aws::{Options, Place, QueueOptions, Service, Synthetic, Trust};
 
 use crate::support::{ACCOUNT, REGION, cloudwatch, day, error, get, keys, s3, sqs, start, sts};
 
@@ -89,7 +89,7 @@ async fn queues_are_built_with_their_dead_letter_queue_and_looked_into() {
     assert!(receive().await.expect("received").messages().is_empty());
     assert_eq!(account.counts("jobs").total(), 0);
     let dead = account.messages("dead");
-    assert_eq!((dead[0].body.as_str(), dead[0].receive_count, dead[0].visible), ("{}", 1, true));
+    assert_eq!((dead[0].body.as_str(), dead[0].receive_count, dead[0].place), ("{}", 1, Place::Visible));
 }
 
 #[tokio::test]

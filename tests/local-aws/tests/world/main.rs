@@ -5,4 +5,7 @@ mod build;
 mod content_faults;
 mod denials;
 mod faults;
+mod followed;
+mod queues;
+mod silence;
 mod support;

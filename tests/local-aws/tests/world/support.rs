@@ -1,6 +1,7 @@
 //! Clients for an account of an AWS, and the error that a call ended in.
 
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
@@ -11,6 +12,8 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat};
 use chrono::{Days, NaiveDate, NaiveTime, Utc};
 use local_aws::{LocalAws, Options};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 pub(crate) const ACCOUNT: &str = "111111111111";
 pub(crate) const REGION: &str = "eu-west-1";
@@ -92,4 +95,31 @@ pub(crate) async fn get(
     let request = cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
     let request = request.start_time(at(day)).end_time(at(day + Days::new(1)));
     Ok(request.send().await?.metric_data_results.unwrap_or_default())
+}
+
+/// Waits until something holds, five seconds long.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(5), "not within five seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A raw connection on which a request of this account was begun: its head, and the beginning of its body.
+pub(crate) async fn begin(aws: &LocalAws, head: &str, body: &[u8]) -> TcpStream {
+    let mut connection = TcpStream::connect(aws.address()).await.expect("connected");
+    let signature = format!("Credential={ACCOUNT}/20261121/{REGION}/s3/aws4_request, SignedHeaders=host");
+    let head = format!("{head}\r\nhost: localhost\r\nauthorization: AWS4-HMAC-SHA256 {signature}\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.expect("the head");
+    connection.write_all(body).await.expect("the beginning of the body");
+    connection
+}
+
+/// How the other side ended a connection, with what it said before.
+pub(crate) async fn end(mut connection: TcpStream) -> (Vec<u8>, Option<ErrorKind>) {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), connection.read_to_end(&mut answer)).await;
+    let error = read.expect("an end within five seconds").err().map(|error| error.kind());
+    (answer, error)
 }

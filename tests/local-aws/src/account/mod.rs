@@ -1,9 +1,10 @@
 //! Building a world by plain calls, and reading back what became of it.
 
+mod queues;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,40 +13,17 @@ use crate::cloudwatch::{DAY, MetricRef, S3_NAMESPACE, Statistic};
 use crate::identity::partition;
 use crate::permissions::Denial;
 use crate::s3::{NewBucket, Object};
-use crate::sqs::{self, Message, Place, QueueCounts, QueueId, Redrive, Settings, Stored};
 use crate::sts::Trust;
 use crate::synthetic::{ALL_STORAGE_TYPES, BUCKET_SIZE_BYTES, NUMBER_OF_OBJECTS, long_ago, midnight};
 use crate::world::World;
+
+pub use queues::QueueOptions;
 
 /// An account: a handle that is cheap to clone.
 #[derive(Clone)]
 pub struct Account {
     world: Arc<World>,
     id: String,
-}
-
-/// How a queue is made; the default is SQS's, in us-east-1.
-#[derive(Debug, Clone)]
-pub struct QueueOptions {
-    /// The region, which a queue's URL on this endpoint does not say: clients must sign for it.
-    pub region: String,
-    /// How long a received message stays hidden.
-    pub visibility_timeout: Duration,
-    /// How long a message is kept.
-    pub retention: Duration,
-    /// The dead-letter queue's name and the receives after which a message goes there. It is made if it is not there.
-    pub redrive: Option<(String, u32)>,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        Self {
-            region: "us-east-1".to_owned(),
-            visibility_timeout: Duration::from_secs(30),
-            retention: Duration::from_hours(96),
-            redrive: None,
-        }
-    }
 }
 
 impl Account {
@@ -223,79 +201,6 @@ impl Account {
         let at = midnight(day);
         let (points, _) = metrics.points(&metric, None, at..at + DAY, &mut String::new());
         points.first().map(|(_, set)| set.get(Statistic::Average))
-    }
-
-    // Queues.
-
-    /// Makes a queue and gives its URL; one of that name and region is replaced by an empty one.
-    #[expect(clippy::must_use_candidate, reason = "the URL may be known already")]
-    pub fn queue(&self, name: &str, options: QueueOptions) -> String {
-        let id = self.queue_id(name, &options.region);
-        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        let redrive = options.redrive.map(|(target, max_receive_count)| {
-            let target = self.queue_id(&target, &options.region);
-            if self.world.queues.get(&target).is_none() {
-                // Fourteen days: the clock of a dead letter began with its first send.
-                let settings = Settings { retention_seconds: 1_209_600, ..Settings::default() };
-                self.world.queues.create(target.clone(), settings);
-            }
-            Redrive { target, max_receive_count }
-        });
-        let settings = Settings {
-            visibility_seconds: seconds(options.visibility_timeout),
-            retention_seconds: seconds(options.retention),
-            redrive,
-            ..Settings::default()
-        };
-        self.world.queues.create(id.clone(), settings);
-        sqs::url(&self.world, &id)
-    }
-
-    /// The URL that a queue of this name has, whether it is there or not.
-    #[must_use]
-    pub fn queue_url(&self, name: &str) -> String {
-        sqs::url(&self.world, &self.queue_id(name, ""))
-    }
-
-    /// Deletes a queue, with what is in it.
-    pub fn delete_queue(&self, name: &str) {
-        if let Some(shared) = self.world.queues.named(&self.id, name) {
-            self.world.queues.delete(&shared.id);
-        }
-    }
-
-    /// How many messages a queue has; zeros where there is no such queue.
-    #[must_use]
-    pub fn counts(&self, queue: &str) -> QueueCounts {
-        let now = Utc::now().timestamp_millis();
-        let counts = self.world.queues.named(&self.id, queue).map(|shared| shared.lock().counts(now));
-        let (visible, in_flight, delayed) = counts.unwrap_or_default();
-        QueueCounts { visible, in_flight, delayed }
-    }
-
-    /// Every message of a queue, hidden ones too, oldest first, without receiving any.
-    #[must_use]
-    pub fn messages(&self, queue: &str) -> Vec<Message> {
-        let now = Utc::now().timestamp_millis();
-        let Some(shared) = self.world.queues.named(&self.id, queue) else {
-            return Vec::new();
-        };
-        let contents: Vec<(Stored, Place)> = shared.lock().contents(now);
-        contents.into_iter().map(|(stored, place)| Message::of(stored, place)).collect()
-    }
-
-    /// Puts a message into a queue.
-    pub fn send(&self, queue: &str, body: &str) {
-        if let Some(shared) = self.world.queues.named(&self.id, queue) {
-            let now = Utc::now().timestamp_millis();
-            let message = Stored::new(body.to_owned(), BTreeMap::new(), self.id.clone(), now);
-            shared.lock().add(message, 0, now);
-            shared.ring();
-        }
-    }
-
-    fn queue_id(&self, name: &str, region: &str) -> QueueId {
-        QueueId { account: self.id.clone(), region: region.to_owned(), name: name.to_owned() }
     }
 }
 

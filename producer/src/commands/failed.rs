@@ -1,0 +1,165 @@
+//! `producer failed`: what is in the dead-letter queue, and why.
+
+use std::collections::BTreeMap;
+
+use anyhow::anyhow;
+use clap::Args;
+use fleet::{
+    aws,
+    deployment::{Deployment, Queue},
+    exit::{CommandError, Outcome},
+    output::{self, Format},
+};
+use serde_json::{Value, json};
+
+use crate::dead_letters::{self, Found, Letter, Looked, text};
+
+/// Tells which jobs were given up, and why: what is in the dead-letter queue.
+///
+/// A job that can't be done goes to the dead-letter queue with its reason; one that workers died of
+/// too often is moved there by SQS and has the reason `max_receives`. SQS can't be looked into: every
+/// message is received, hidden from others for as long as that takes, and given back.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
+pub(crate) struct FailedArgs {
+    /// How the answer is written to standard output.
+    #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    #[command(flatten)]
+    deployment: Deployment,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  producer failed                                # what failed, why, and what to do about it
+  producer failed --format json | jq .counts     # how often each reason
+
+What to do next:
+  mend what a reason names, then             producer replay --account-name NAME
+  see how the accounts of a run stand        producer status RUN_ID --failed-only
+
+The table:
+  RECEIVES    how often a worker had the job; - where SQS moved it there
+  REPLAYS     how often it was replayed already; after 3, replay wants --force
+  FIRST SEEN  when a worker had it first or, where SQS moved it there, when it was sent
+  A message that is no job has - for its account, and shows how its body begins.
+
+Needs, on the dead-letter queue: sqs:GetQueueAttributes, sqs:ReceiveMessage and
+sqs:ChangeMessageVisibility.
+
+--format json, one object:
+  counts (reason: how many), in_flight_elsewhere (how many somebody else has in hand), and
+  dead_letters: message_id, account_name, dataset, run_id, failure_reason, failure_message,
+  failure_step, failure_attempts, failure_first_seen, failure_worker_version, replay_count, sent_at;
+  null where it is not known.
+
+Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or configuration.";
+
+impl FailedArgs {
+    /// Shows the dead letters.
+    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
+        let url = self.deployment.queue()?;
+        let base = aws::base().await;
+        let (queue, attributes) = Queue::open(&base, url).await?;
+        let dead = dead_letters::of_queue(&queue, &attributes)?;
+        let stop = super::interrupted();
+        tokio::pin!(stop);
+        let found = match dead_letters::look_now(&dead, stop).await? {
+            Looked::All(found) => found,
+            Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(super::INTERRUPTED_LOOK))),
+        };
+        match self.format {
+            Format::Text => output::print(&text::render(&found, dead_letters::name(&dead)))?,
+            Format::Json => output::print_json(&as_json(&found))?,
+        }
+        match found.not_given_back {
+            None => Ok(Outcome::Done),
+            Some(error) => Err(CommandError::Failed(error)),
+        }
+    }
+}
+
+fn as_json(found: &Found) -> Value {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for letter in &found.letters {
+        *counts.entry(letter.dead.reason()).or_default() += 1;
+    }
+    json!({
+        "dead_letters": found.letters.iter().map(entry).collect::<Vec<_>>(),
+        "counts": counts,
+        "in_flight_elsewhere": found.elsewhere,
+    })
+}
+
+fn entry(letter: &Letter) -> Value {
+    let labels = &letter.dead.labels;
+    let failure = letter.dead.failure.as_ref();
+    let said = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    json!({
+        "message_id": letter.message_id,
+        "account_name": labels.account_name,
+        "dataset": labels.dataset.map(|dataset| dataset.name),
+        "run_id": labels.run_id,
+        "failure_reason": letter.dead.reason(),
+        "failure_message": said(failure.map(|failure| &failure.message)),
+        "failure_step": said(failure.map(|failure| &failure.step)),
+        "failure_attempts": failure.map(|failure| failure.attempts).filter(|attempts| *attempts > 0),
+        "failure_first_seen": failure.and_then(|failure| failure.first_seen),
+        "failure_worker_version": said(failure.map(|failure| &failure.worker_version)),
+        "replay_count": letter.dead.replay_count,
+        "sent_at": letter.sent_at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letters::tests::letter;
+
+    #[test]
+    fn as_json_what_is_not_known_is_null() {
+        let mut redriven = letter("web", "r-1", "", "");
+        redriven.dead.failure = None;
+        redriven.dead.labels = fleet::Labels::default();
+        let letters = vec![letter("data", "r-1", "access_denied", "denied"), redriven];
+        let told = as_json(&Found { letters, elsewhere: 1, not_given_back: None });
+        assert_eq!(
+            told,
+            json!({
+                "dead_letters": [
+                    {
+                        "message_id": "data-r-1",
+                        "account_name": "data",
+                        "dataset": "s3_daily_storage",
+                        "run_id": "r-1",
+                        "failure_reason": "access_denied",
+                        "failure_message": "denied",
+                        "failure_step": "discover",
+                        "failure_attempts": 2,
+                        "failure_first_seen": "2026-11-21T10:00:00Z",
+                        "failure_worker_version": "0.1.0",
+                        "replay_count": 0,
+                        "sent_at": "2026-11-21T10:05:00Z",
+                    },
+                    {
+                        "message_id": "web-r-1",
+                        "account_name": null,
+                        "dataset": null,
+                        "run_id": null,
+                        "failure_reason": "max_receives",
+                        "failure_message": null,
+                        "failure_step": null,
+                        "failure_attempts": null,
+                        "failure_first_seen": null,
+                        "failure_worker_version": null,
+                        "replay_count": 0,
+                        "sent_at": "2026-11-21T10:05:00Z",
+                    },
+                ],
+                "counts": {"access_denied": 1, "max_receives": 1},
+                "in_flight_elsewhere": 1,
+            })
+        );
+    }
+}

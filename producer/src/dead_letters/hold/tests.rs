@@ -1,0 +1,292 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::pending,
+    sync::{Arc, Mutex},
+};
+
+use aws_sdk_sqs::{
+    operation::{
+        change_message_visibility_batch::{
+            ChangeMessageVisibilityBatchInput, ChangeMessageVisibilityBatchOutput,
+        },
+        delete_message_batch::{DeleteMessageBatchInput, DeleteMessageBatchOutput},
+        receive_message::ReceiveMessageOutput,
+    },
+    types::{ChangeMessageVisibilityBatchResultEntry, DeleteMessageBatchResultEntry},
+};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+
+use super::*;
+
+/// What was done to messages: the handle, and the seconds or, for a delete, nothing.
+type Changes = Arc<Mutex<Vec<(String, Option<i32>)>>>;
+
+fn queue(rules: &[&Rule]) -> Queue {
+    Queue {
+        client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
+        url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead".into(),
+    }
+}
+
+/// A queue that gives those messages, by id and handle, in those calls, and then nothing.
+fn receives(calls: &[&[(&str, &str)]]) -> Rule {
+    let owned = |message: &(&str, &str)| (message.0.to_owned(), message.1.to_owned());
+    let calls: VecDeque<Vec<_>> = calls.iter().map(|call| call.iter().map(owned).collect()).collect();
+    let calls = Mutex::new(calls);
+    mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
+        let messages = calls.lock().expect("not poisoned").pop_front().unwrap_or_default();
+        let message =
+            |(id, handle)| Message::builder().message_id(id).receipt_handle(handle).body("{}").build();
+        ReceiveMessageOutput::builder()
+            .set_messages(Some(messages.into_iter().map(message).collect()))
+            .build()
+    })
+}
+
+/// An SQS that changes visibilities, but for entries whose handle and try are refused with a code.
+fn changes(refuse: impl Fn(&str, usize) -> Option<&'static str> + Send + Sync + 'static) -> (Rule, Changes) {
+    let changes = Changes::default();
+    let seen = Arc::clone(&changes);
+    let rule = mock!(aws_sdk_sqs::Client::change_message_visibility_batch).then_compute_output(
+        move |input: &ChangeMessageVisibilityBatchInput| {
+            let mut seen = seen.lock().expect("not poisoned");
+            let mut answer = ChangeMessageVisibilityBatchOutput::builder()
+                .set_successful(Some(Vec::new()))
+                .set_failed(Some(Vec::new()));
+            assert!((1..=10).contains(&input.entries().len()), "a batch");
+            for entry in input.entries() {
+                let handle = entry.receipt_handle();
+                let tries = seen.iter().filter(|(known, _)| known == handle).count();
+                seen.push((handle.to_owned(), entry.visibility_timeout()));
+                answer = match refuse(handle, tries) {
+                    None => answer.successful(
+                        ChangeMessageVisibilityBatchResultEntry::builder()
+                            .id(entry.id())
+                            .build()
+                            .expect("whole"),
+                    ),
+                    Some(code) => answer.failed(
+                        BatchResultErrorEntry::builder()
+                            .id(entry.id())
+                            .code(code)
+                            .sender_fault(false)
+                            .build()
+                            .expect("whole"),
+                    ),
+                };
+            }
+            answer.build().expect("whole")
+        },
+    );
+    (rule, changes)
+}
+
+fn told(changes: &Changes) -> BTreeMap<String, Vec<Option<i32>>> {
+    let mut told: BTreeMap<String, Vec<Option<i32>>> = BTreeMap::new();
+    for (handle, change) in changes.lock().expect("not poisoned").iter() {
+        told.entry(handle.clone()).or_default().push(*change);
+    }
+    told
+}
+
+async fn all(hold: &mut Hold) -> Vec<String> {
+    let mut ids = Vec::new();
+    let stop = pending::<()>();
+    tokio::pin!(stop);
+    let stopped = hold
+        .receive_all(stop, |message| ids.push(message.message_id().expect("an id").to_owned()))
+        .await
+        .expect("received");
+    assert!(stopped.is_none());
+    ids
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_is_received_until_two_receives_bring_nothing_and_all_is_given_back() {
+    let receive = receives(&[&[("a", "a1"), ("b", "b1")], &[], &[("c", "c1")]]);
+    let (change, changes) = changes(|_, _| None);
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    assert_eq!(all(&mut hold).await, ["a", "b", "c"]);
+    assert_eq!(receive.num_calls(), 5);
+    hold.give_all_back().await.expect("given back");
+    let told = told(&changes);
+    assert_eq!([&told["a1"], &told["b1"], &told["c1"]], [&[Some(0)]; 3]);
+    assert_eq!(change.num_calls(), 1, "in one batch");
+    hold.give_all_back().await.expect("nothing is left");
+    assert_eq!(change.num_calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_twice_is_one_and_goes_back_under_its_newest_handle() {
+    let receive = receives(&[&[("a", "a1")], &[("a", "a2")]]);
+    let (change, changes) = changes(|_, _| None);
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    assert_eq!(all(&mut hold).await, ["a"]);
+    hold.give_all_back().await.expect("given back");
+    assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_entries_are_given_back_again_and_they_alone() {
+    let receive = receives(&[&[("a", "a1"), ("b", "b1"), ("c", "c1")]]);
+    let (change, changes) = changes(|handle, tries| match (handle, tries) {
+        ("a1", 0 | 1) => Some("InternalError"),
+        // Somebody else has it: no use to try again, and nothing to tell.
+        ("b1", _) => Some("MessageNotInflight"),
+        _ => None,
+    });
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    all(&mut hold).await;
+    hold.give_all_back().await.expect("given back");
+    let told = told(&changes);
+    assert_eq!([told["a1"].len(), told["b1"].len(), told["c1"].len()], [3, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_never_given_back_does_not_stop_the_rest() {
+    let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
+    let (change, changes) = changes(|handle, _| (handle == "a1").then_some("InternalError"));
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    all(&mut hold).await;
+    hold.give_all_back().await.expect("each is told in the log");
+    let told = told(&changes);
+    assert_eq!([told["a1"].len(), told["b1"].len()], [5, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_call_is_told_once_for_all() {
+    let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
+    let body = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}"#;
+    let change = mock!(aws_sdk_sqs::Client::change_message_visibility_batch)
+        .sequence()
+        .http_status(403, Some(body.to_owned()))
+        .repeatedly()
+        .build();
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    all(&mut hold).await;
+    let error = hold.give_all_back().await.expect_err("denied");
+    assert_eq!((error.kind, change.num_calls()), (ErrorKind::Denied, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_renewed_while_something_takes_long() {
+    let receive = receives(&[&[("a", "a1")]]);
+    let (change, changes) = changes(|_, _| None);
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    all(&mut hold).await;
+    hold.holding(sleep(Duration::from_secs(100))).await;
+    assert!(hold.is_sure("a"));
+    assert_eq!(told(&changes)["a1"], [Some(60); 3], "after 30, 60 and 90 s");
+    sleep(Duration::from_secs(45)).await;
+    assert!(!hold.is_sure("a"), "nobody renewed it");
+    hold.make_sure(&["a"]).await;
+    assert!(hold.is_sure("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_has_is_not_sure() {
+    let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
+    let (change, changes) = changes(|handle, tries| match (handle, tries) {
+        ("a1", _) => Some("ReceiptHandleIsInvalid"),
+        ("b1", 0) => Some("InternalError"),
+        _ => None,
+    });
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    all(&mut hold).await;
+    hold.holding(sleep(Duration::from_secs(100))).await;
+    assert_eq!((hold.is_sure("a"), hold.is_sure("b")), (false, true));
+    let told = told(&changes);
+    assert_eq!((told["a1"].len(), told["b1"].len()), (1, 3), "b is tried again after 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_in_what_is_under_way() {
+    let receive = receives(&[&[("a", "a1")], &[("b", "b1")]]);
+    let (change, changes) = changes(|_, _| None);
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    let stop = std::future::ready(7);
+    tokio::pin!(stop);
+    assert_eq!(hold.receive_all(stop, |_| ()).await.expect("received"), Some(7));
+    hold.give_all_back().await.expect("given back");
+    assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a1"], "the first alone was under way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_receive_leaves_the_rest_to_be_given_back() {
+    let body = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}"#;
+    let denied = mock!(aws_sdk_sqs::Client::receive_message)
+        .sequence()
+        .output(|| {
+            let message = Message::builder().message_id("a").receipt_handle("a1").build();
+            ReceiveMessageOutput::builder().messages(message).build()
+        })
+        .http_status(403, Some(body.to_owned()))
+        .build();
+    let (change, changes) = changes(|_, _| None);
+    let mut hold = Hold::new(&queue(&[&denied, &change]));
+    let stop = pending::<()>();
+    tokio::pin!(stop);
+    let error = hold.receive_all(stop, |_| ()).await.expect_err("denied");
+    assert_eq!((error.kind, denied.num_calls()), (ErrorKind::Denied, 2));
+    hold.give_all_back().await.expect("given back");
+    assert_eq!(told(&changes)["a1"], [Some(0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_may_not_renew_ends() {
+    let receive = receives(&[&[("a", "a1")], &[], &[], &[("a", "a2")]]);
+    let body = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}"#;
+    let change = mock!(aws_sdk_sqs::Client::change_message_visibility_batch)
+        .sequence()
+        .http_status(403, Some(body.to_owned()))
+        .repeatedly()
+        .build();
+    let mut hold = Hold::new(&queue(&[&receive, &change]));
+    all(&mut hold).await;
+    hold.holding(sleep(Duration::from_secs(35))).await;
+    let stop = pending::<()>();
+    tokio::pin!(stop);
+    let error = hold.receive_all(stop, |_| panic!("it is known")).await.expect_err("denied");
+    assert_eq!((error.operation, error.kind), ("sqs:ChangeMessageVisibility", ErrorKind::Denied));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_deleted_is_named_and_still_held() {
+    let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
+    let (change, changes) = changes(|_, _| None);
+    let delete = mock!(aws_sdk_sqs::Client::delete_message_batch).then_compute_output(
+        |input: &DeleteMessageBatchInput| {
+            let mut answer = DeleteMessageBatchOutput::builder()
+                .set_successful(Some(Vec::new()))
+                .set_failed(Some(Vec::new()));
+            for entry in input.entries() {
+                answer = if entry.receipt_handle() == "a1" {
+                    answer.failed(
+                        BatchResultErrorEntry::builder()
+                            .id(entry.id())
+                            .code("InternalError")
+                            .message("try again")
+                            .sender_fault(false)
+                            .build()
+                            .expect("whole"),
+                    )
+                } else {
+                    answer.successful(
+                        DeleteMessageBatchResultEntry::builder().id(entry.id()).build().expect("whole"),
+                    )
+                };
+            }
+            answer.build().expect("whole")
+        },
+    );
+    let mut hold = Hold::new(&queue(&[&receive, &change, &delete]));
+    all(&mut hold).await;
+    let refused = hold.delete(&["a".into(), "b".into()]).await;
+    assert_eq!(
+        refused.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>(),
+        ["a: InternalError: try again"]
+    );
+    assert_eq!(delete.num_calls(), 5);
+    hold.give_all_back().await.expect("given back");
+    assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a1"]);
+}

@@ -1,0 +1,86 @@
+use fleet::{Labels, dead_letter::Failure};
+
+use super::*;
+
+/// A dead letter of that account and run, whose id is named after both.
+pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> Letter {
+    let at = |moment: &str| Some(moment.parse().expect("a moment"));
+    Letter {
+        message_id: format!("{account}-{run}"),
+        dead: DeadLetter {
+            labels: Labels {
+                account_name: Some(account.parse().expect("a name")),
+                dataset: Some(fleet::datasets::DEFAULT),
+                run_id: Some(run.parse().expect("a run id")),
+            },
+            failure: Some(Failure {
+                reason: reason.into(),
+                message: message.into(),
+                step: "discover".into(),
+                attempts: 2,
+                first_seen: at("2026-11-21T10:00:00Z"),
+                worker_version: "0.1.0".into(),
+            }),
+            replay_count: 0,
+        },
+        sent_at: at("2026-11-21T10:05:00Z"),
+        beginning: None,
+    }
+}
+
+#[test]
+fn what_somebody_else_has_is_what_is_counted_and_not_found() {
+    let of = |visible, in_flight, found| elsewhere(QueueCounts { visible, in_flight, delayed: 0 }, found);
+    assert_eq!(of(25, 0, 25), 0);
+    assert_eq!(of(15, 10, 15), 10);
+    assert_eq!(of(15, 10, 25), 0, "given back since, or counted late");
+    assert_eq!(of(15, 10, 18), 7);
+    assert_eq!(of(15, 0, 10), 0, "taken since");
+    assert_eq!(of(0, 0, 3), 0, "not counted yet");
+}
+
+#[test]
+fn what_is_shown_stays_on_its_line() {
+    assert_eq!(one_line("a\n\tb\r\n c "), "a b c");
+    assert_eq!(one_line("a\u{1b}[2J\u{7}\u{0}b\u{202e}c\u{200b}"), "a[2Jbc");
+    assert_eq!(one_line("é 漢 🦀"), "é 漢 🦀");
+}
+
+#[test]
+fn a_body_is_shown_by_its_beginning_and_without_secrets() {
+    assert_eq!(beginning("not a job"), "not a job");
+    assert_eq!(beginning(&"x".repeat(200)), "x".repeat(80) + "…");
+    assert_eq!(beginning(&"é".repeat(200)), "é".repeat(80) + "…");
+    let blank = " ".repeat(1024 * 1024);
+    assert_eq!(beginning(&blank), "…");
+    assert!(!beginning("key AKIAIOSFODNN7EXAMPLE").contains("AKIA"));
+    let of = |body: &str| Letter::of(&Message::builder().message_id("m").body(body).build()).beginning;
+    assert_eq!(of(r#"{"account_name":"data"}"#), None, "its account says what it is");
+    assert_eq!(of(r#"{"account_name":"../etc"}"#).as_deref(), Some(r#"{"account_name":"../etc"}"#));
+}
+
+#[test]
+fn a_refusal_names_what_to_allow_and_a_missing_queue_what_to_correct() {
+    let url = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead";
+    let queue = Queue {
+        client: aws_smithy_mocks::mock_client!(aws_sdk_sqs, aws_smithy_mocks::RuleMode::MatchAny, []),
+        url: url.into(),
+    };
+    let told = |kind| {
+        let code = "Code".to_owned();
+        let error = AwsError { operation: "sqs:ReceiveMessage", code, message: String::new(), kind };
+        format!("{:#}", explain(error, &queue))
+    };
+    for needed in [
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        url,
+    ] {
+        assert!(told(ErrorKind::Denied).contains(needed), "{}", told(ErrorKind::Denied));
+    }
+    assert!(told(ErrorKind::NotFound).contains("create it, or correct the redrive policy"));
+    assert!(told(ErrorKind::Transient).ends_with("jobs-dead: sqs:ReceiveMessage: Code"));
+    assert_eq!(name(&queue), "jobs-dead");
+}

@@ -1,0 +1,107 @@
+use super::*;
+use crate::dead_letters::tests::letter;
+
+fn selection(accounts: &[&str], run_id: Option<&str>) -> Selection {
+    Selection {
+        accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
+        run_id: run_id.map(|id| id.parse().expect("a run id")),
+        force: false,
+    }
+}
+
+fn selected(letter: Letter, body: &str) -> Selected {
+    Selected { letter, body: body.into() }
+}
+
+#[test]
+fn account_and_run_must_both_match() {
+    let letters =
+        [letter("a", "r-1", "panic", ""), letter("b", "r-1", "panic", ""), letter("a", "r-2", "panic", "")];
+    let taken = |selection: Selection| letters.each_ref().map(|letter| selection.takes(letter));
+    assert_eq!(taken(selection(&[], None)), [true, true, true]);
+    assert_eq!(taken(selection(&["a"], None)), [true, false, true]);
+    assert_eq!(taken(selection(&["a", "b"], Some("r-1"))), [true, true, false]);
+    assert_eq!(taken(selection(&[], Some("r-2"))), [false, false, true]);
+    let mut nameless = letter("a", "r-1", "bad_message", "");
+    nameless.dead.labels = fleet::Labels::default();
+    assert!(selection(&[], None).takes(&nameless) && !selection(&["a"], None).takes(&nameless));
+    let found = [selected(letter("a", "r-1", "panic", ""), "{}")];
+    assert_eq!(
+        unmatched(&selection(&["a", "b"], None), &found),
+        [selection(&["b"], None).accounts[0].clone()]
+    );
+}
+
+#[test]
+fn batches_are_cut_by_number_and_by_size() {
+    let mib = 1024 * 1024;
+    assert_eq!(slices(&[]), [0usize; 0]);
+    assert_eq!(slices(&[1; 23]), [10, 10, 3]);
+    assert_eq!(slices(&[mib, mib, 1]), [1, 1, 1]);
+    assert_eq!(slices(&[mib / 2, mib / 2, 1, mib - 1]), [2, 2]);
+    assert_eq!(slices(&[mib + 1, 1]), [1, 1], "SQS may say that it is too long");
+}
+
+#[test]
+fn labels_and_one_replay_more_are_all_that_goes_along() {
+    let mut dead = letter("a", "r-1", "panic", "it panicked");
+    dead.dead.replay_count = 2;
+    let attributes = attributes_of(&selected(dead.clone(), "{}"));
+    let mut names: Vec<&str> = attributes.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["account_name", "dataset", "replay_count", "run_id"]);
+    assert_eq!(attributes["replay_count"].string_value(), Some("3"));
+    let whole = "x".repeat(BATCH_BYTES);
+    let attributes = attributes_of(&selected(dead, &whole));
+    assert_eq!(size(&whole, &attributes), BATCH_BYTES, "a body that leaves no room goes alone");
+}
+
+#[test]
+fn what_was_not_done_is_told_with_what_to_do() {
+    let of = |account: &str, fate| (letter(account, "r-1", "panic", ""), fate);
+    let mut replayed = Replayed {
+        letters: vec![
+            of("a", Fate::Replayed),
+            of("b", Fate::WornOut),
+            of("c", Fate::Left("InternalError: try again".into())),
+            of("d", Fate::NotDeleted("InternalError: no".into())),
+        ],
+        unmatched: selection(&["e"], None).accounts,
+        others: 3,
+        elsewhere: 1,
+        ..Replayed::default()
+    };
+    insta::assert_snapshot!(text::render(&replayed), @r"
+    ACCOUNT  DATASET           REASON  REPLAYS  OUTCOME                RUN
+    a        s3_daily_storage  panic         1  replayed               r-1
+    b        s3_daily_storage  panic         0  refused                r-1
+    c        s3_daily_storage  panic         0  left                   r-1
+    d        s3_daily_storage  panic         1  replayed, not deleted  r-1
+
+    2 dead letters replayed, 2 left in the dead-letter queue, 3 not selected
+    1 more is being looked at by somebody else, or was a minute ago; look again in a minute
+    ");
+    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; mend the cause, then add --force; left in the dead-letter queue (InternalError: try again): c; replayed, and still in the dead-letter queue too, since they could not be deleted: d; another replay makes a duplicate of them, which does no harm; no such dead letter of e; `producer failed` shows what there is");
+    replayed.letters = vec![of("a", Fate::Replayed), of("b", Fate::Left("not tried".into()))];
+    replayed.unmatched.clear();
+    replayed.interrupted = true;
+    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"interrupted: 1 dead letter replayed, 1 left in the dead-letter queue; the same command replays what is left");
+    replayed.letters.truncate(1);
+    replayed.interrupted = false;
+    assert_eq!(text::explain(&replayed), None);
+}
+
+#[test]
+fn a_selection_that_matches_nothing_is_told() {
+    let replayed = Replayed { others: 2, ..Replayed::default() };
+    assert_eq!(
+        text::nothing(&replayed, &selection(&["a", "b"], Some("r-9")), "jobs-dead"),
+        "none of the 2 dead letters in jobs-dead is of run r-9 and of a, b; `producer failed` shows what there is"
+    );
+    let hidden = Replayed { elsewhere: 2, ..Replayed::default() };
+    assert_eq!(
+        text::nothing(&hidden, &selection(&[], None), "jobs-dead"),
+        "nothing to replay: the dead-letter queue jobs-dead is empty; 2 more are being looked at by somebody else, \
+         or were a minute ago; look again in a minute"
+    );
+}

@@ -1,0 +1,168 @@
+//! What a replay says of itself, for people.
+
+use std::collections::BTreeMap;
+
+use fleet::{
+    RunId,
+    output::{count, table},
+};
+
+use super::{Fate, Replayed, Selection};
+use crate::dead_letters::{Letter, MOST_REPLAYS, hidden_hint, one_line};
+
+/// The most dead letters that an error names; the table has all of them.
+const MOST_NAMES: usize = 20;
+
+/// The table, and what comes next.
+pub(crate) fn render(replayed: &Replayed) -> String {
+    let rows = replayed.letters.iter().map(|(letter, fate)| row(letter, fate));
+    let mut text = table(&["ACCOUNT", "DATASET", "REASON", "REPLAYS", "OUTCOME", "RUN"], &[3], rows);
+    let sent = sent(replayed);
+    text.push_str(&format!("\n\n{} replayed", count(sent, "dead letter")));
+    let left = replayed.letters.len() - sent;
+    if left > 0 {
+        text.push_str(&format!(", {left} left in the dead-letter queue"));
+    }
+    if replayed.others > 0 {
+        text.push_str(&format!(", {} not selected", replayed.others));
+    }
+    if let Some(hint) = hidden_hint(replayed.elsewhere) {
+        text.push_str(&format!("\n{hint}"));
+    }
+    for run in runs(replayed) {
+        text.push_str(&format!("\nNext: producer status {run} --watch"));
+    }
+    text
+}
+
+/// What was not done of what was asked for, and what to do about it; none where all was done.
+pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
+    if replayed.interrupted && replayed.letters.is_empty() {
+        return Some("interrupted; nothing was replayed, and all is back in the dead-letter queue".into());
+    }
+    let mut parts = Vec::new();
+    if replayed.interrupted {
+        let left = replayed.letters.len() - sent(replayed);
+        parts.push(format!(
+            "interrupted: {} replayed, {left} left in the dead-letter queue; the same command replays what is left",
+            count(sent(replayed), "dead letter")
+        ));
+    }
+    let of = |wanted: fn(&Fate) -> bool| -> Vec<&Letter> {
+        replayed.letters.iter().filter(|(_, fate)| wanted(fate)).map(|(letter, _)| letter).collect()
+    };
+    let worn_out = of(|fate| *fate == Fate::WornOut);
+    if !worn_out.is_empty() {
+        parts.push(format!(
+            "not replayed, since {MOST_REPLAYS} replays did not help: {}; mend the cause, then add --force",
+            names(&worn_out)
+        ));
+    }
+    // An interruption has said so.
+    let mut left: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
+    for (letter, fate) in &replayed.letters {
+        if let Fate::Left(why) = fate
+            && !(replayed.interrupted && why == "not tried")
+        {
+            left.entry(why).or_default().push(letter);
+        }
+    }
+    for (why, letters) in left {
+        parts.push(format!("left in the dead-letter queue ({}): {}", one_line(why), names(&letters)));
+    }
+    let not_deleted = of(|fate| matches!(fate, Fate::NotDeleted(_)));
+    if !not_deleted.is_empty() {
+        parts.push(format!(
+            "replayed, and still in the dead-letter queue too, since they could not be deleted: {}; another replay \
+             makes a duplicate of them, which does no harm",
+            names(&not_deleted)
+        ));
+    }
+    if !replayed.unmatched.is_empty() && !replayed.interrupted {
+        let unmatched: Vec<&str> = replayed.unmatched.iter().map(fleet::AccountName::as_str).collect();
+        parts.push(format!(
+            "no such dead letter of {}; `producer failed` shows what there is",
+            unmatched.join(", ")
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What is said where nothing was selected.
+pub(crate) fn nothing(replayed: &Replayed, selection: &Selection, queue: &str) -> String {
+    let mut wanted = Vec::new();
+    if let Some(run_id) = &selection.run_id {
+        wanted.push(format!("of run {run_id}"));
+    }
+    if !selection.accounts.is_empty() {
+        let names: Vec<&str> = selection.accounts.iter().map(fleet::AccountName::as_str).collect();
+        wanted.push(format!("of {}", names.join(", ")));
+    }
+    let mut text = if wanted.is_empty() {
+        format!("nothing to replay: the dead-letter queue {queue} is empty")
+    } else {
+        format!(
+            "none of the {} in {queue} is {}",
+            count(replayed.others, "dead letter"),
+            wanted.join(" and ")
+        )
+    };
+    match hidden_hint(replayed.elsewhere) {
+        Some(hint) => text.push_str(&format!("; {hint}")),
+        None if !wanted.is_empty() => text.push_str("; `producer failed` shows what there is"),
+        None => {}
+    }
+    text
+}
+
+/// How many are on the work queue.
+pub(crate) fn sent(replayed: &Replayed) -> usize {
+    let is_sent = |fate: &Fate| matches!(fate, Fate::Replayed | Fate::NotDeleted(_));
+    replayed.letters.iter().filter(|(_, fate)| is_sent(fate)).count()
+}
+
+fn row(letter: &Letter, fate: &Fate) -> Vec<String> {
+    let labels = &letter.dead.labels;
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let is_sent = matches!(fate, Fate::Replayed | Fate::NotDeleted(_));
+    vec![
+        or_dash(labels.account_name.as_ref().map(ToString::to_string)),
+        or_dash(labels.dataset.map(|dataset| dataset.name.to_owned())),
+        one_line(letter.dead.reason()),
+        letter.dead.replay_count.saturating_add(u32::from(is_sent)).to_string(),
+        match fate {
+            Fate::Replayed => "replayed".into(),
+            Fate::WornOut => "refused".into(),
+            Fate::Left(_) => "left".into(),
+            Fate::NotDeleted(_) => "replayed, not deleted".into(),
+        },
+        or_dash(labels.run_id.as_ref().map(ToString::to_string)),
+    ]
+}
+
+/// The runs that can be followed, where they are few.
+fn runs(replayed: &Replayed) -> Vec<&RunId> {
+    let mut runs: Vec<&RunId> = Vec::new();
+    for (letter, fate) in &replayed.letters {
+        if let (Some(run), Fate::Replayed | Fate::NotDeleted(_)) = (&letter.dead.labels.run_id, fate)
+            && run.is_generated()
+            && !runs.contains(&run)
+        {
+            runs.push(run);
+        }
+    }
+    if runs.len() > 3 { Vec::new() } else { runs }
+}
+
+/// The accounts of dead letters or, where they have none, their message ids.
+fn names(letters: &[&Letter]) -> String {
+    let name = |letter: &&Letter| match &letter.dead.labels.account_name {
+        Some(name) => name.to_string(),
+        None => format!("message {}", letter.message_id),
+    };
+    let mut names: Vec<String> = letters.iter().take(MOST_NAMES).map(name).collect();
+    if letters.len() > MOST_NAMES {
+        names.push(format!("and {} more", letters.len() - MOST_NAMES));
+    }
+    names.join(", ")
+}

@@ -1,0 +1,137 @@
+//! The lease on a job.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::{Fleet, JOBS, days_ago, end, finish, report_key, terminate, until};
+use futures::future::try_join_all;
+use local_aws::Fault;
+
+use crate::{day, job, reports_of_the_day};
+
+#[tokio::test]
+async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let account = fleet.account("slow", "111111111111");
+    account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(10)).on("GetMetricData"));
+    fleet.home.send(JOBS, &job("slow"));
+    let worker = || fleet.worker(&["run", "--exit-when-empty"]).spawn();
+    let (one, two) = (worker()?, worker()?);
+    let (one, two) = tokio::try_join!(end(one), end(two))?;
+    let (one, two) = (one.status(0).stderr, two.status(0).stderr);
+    assert_eq!(slow.fired(), 1, "one worker, once");
+    assert!(fleet.aws.calls().operation("ChangeMessageVisibility").count() >= 7);
+    assert_eq!((one + &two).matches("the report is stored").count(), 1);
+    Ok(())
+}
+
+/// A long poll may bring its message at its very end; the lease begins then, and not with the poll.
+#[tokio::test]
+async fn a_job_that_comes_late_in_a_long_poll_is_done_at_its_first_receipt() -> Result<()> {
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let _ = fleet.account("data", "111111111111");
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("it is ready", || fleet.aws.calls().operation("GetQueueAttributes").count() > 0).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    fleet.home.send(JOBS, &job("data"));
+    until("the report is there", || fleet.object(&report_key("data", days_ago(4))).is_some()).await?;
+    until("the job is deleted", || fleet.home.messages(JOBS).is_empty()).await?;
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(0);
+    assert!(ended.stderr.contains("\"attempt\":1"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("lease_lost"), "{}", ended.stderr);
+    assert_eq!(fleet.aws.calls().operation("ReceiveMessage").ok().count(), 1, "one poll brought it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_whose_lease_can_not_be_renewed_is_dropped_before_it_uploads_or_deletes() -> Result<()> {
+    let refused = |code| Fault::error(code, 400);
+    let faults = vec![
+        refused("ReceiptHandleIsInvalid"),
+        refused("MessageNotInflight"),
+        refused("InvalidParameterValue"),
+        Fault::unavailable(),
+        Fault::server_error(),
+        Fault::hang(),
+        Fault::reset(),
+    ];
+    try_join_all(faults.into_iter().map(a_job_that_is_not_renewed)).await?;
+    Ok(())
+}
+
+async fn a_job_that_is_not_renewed(fault: Fault) -> Result<()> {
+    let told = format!("{fault:?}");
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let account = fleet.account("slow", "111111111111");
+    account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
+    // The first try would take longer than its lease; the second does not.
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(6)).on("GetMetricData").times(1));
+    let unrenewed = fleet.aws.fault(fault.on("ChangeMessageVisibility"));
+    fleet.home.send(JOBS, &job("slow"));
+    let worker = fleet.work(&[]).await?;
+    assert!(slow.fired() == 1 && unrenewed.fired() > 0, "{told}");
+    assert_eq!(worker.stderr.matches("\"reason\":\"lease_lost\"").count(), 1, "{told}: {}", worker.stderr);
+    let uploads = fleet.aws.calls().operation("PutObject").ok().records();
+    let deletes = fleet.aws.calls().operation("DeleteMessage").records();
+    let receives = fleet.aws.calls().operation("ReceiveMessage").records();
+    let receives: Vec<_> = receives.iter().filter(|call| call.items > 0).collect();
+    assert_eq!((receives.len(), uploads.len(), deletes.len()), (2, 1, 1), "{told}");
+    assert!(uploads[0].time > receives[1].time && deletes[0].time > receives[1].time, "{told}");
+    assert!(fleet.home.messages(JOBS).is_empty(), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_renewal_under_way_is_over_before_the_job_is_deleted_or_put_off() -> Result<()> {
+    for fails in [false, true] {
+        let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(12)).await?;
+        let account = fleet.account("slow", "111111111111");
+        account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
+        // A renewal is due at 4 s and takes until 5.5 s; the work ends between the two.
+        let work = fleet.aws.fault(Fault::slow(Duration::from_millis(4500)).on("ListBuckets"));
+        let renewal =
+            fleet.aws.fault(Fault::slow(Duration::from_millis(1500)).on("ChangeMessageVisibility").times(1));
+        if fails {
+            account.deny("s3:ListAllMyBuckets");
+        }
+        fleet.home.send(JOBS, &job("slow"));
+        let worker = fleet.worker(&["run"]).spawn()?;
+        let settled = |operation: &str, nth: usize| {
+            fleet.aws.calls().operation(operation).ok().records().get(nth).cloned()
+        };
+        let (operation, nth) = if fails { ("ChangeMessageVisibility", 1) } else { ("DeleteMessage", 0) };
+        until("the job is settled", || settled(operation, nth).is_some()).await?;
+        terminate(&worker)?;
+        end(worker).await?.status(0);
+        assert_eq!((work.fired(), renewal.fired()), (1, 1));
+        let renewed = settled("ChangeMessageVisibility", 0).expect("a renewal");
+        let settled = settled(operation, nth).expect("it is settled");
+        assert_eq!(renewed.visibility, Some(12));
+        assert!(settled.time >= renewed.time + renewed.duration, "{renewed:?} {settled:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_deliveries_of_one_job_at_once_end_in_one_report() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(1).await?;
+    let body = fleet.home.messages(JOBS)[0].body.clone();
+    fleet.home.send(JOBS, &body);
+    // Both have looked, found nothing, and are about to write.
+    let held = fleet.aws.fault(Fault::hold().on("PutObject").key_prefix(&reports_of_the_day()).times(2));
+    let worker = || fleet.worker(&["run", "--exit-when-empty", "--concurrency", "1"]).spawn();
+    let (one, two) = (worker()?, worker()?);
+    until("both are about to write", || held.fired() == 2).await?;
+    held.release();
+    let (one, two) = tokio::try_join!(end(one), end(two))?;
+    let said = one.status(0).stderr + &two.status(0).stderr;
+    assert_eq!(said.matches("the report is stored").count(), 1, "{said}");
+    assert_eq!(said.matches("the report stands already").count(), 1, "{said}");
+    assert_eq!(fleet.aws.calls().operation("PutObject").outcome("PreconditionFailed").count(), 1);
+    assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}

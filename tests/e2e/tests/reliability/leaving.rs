@@ -1,0 +1,136 @@
+//! A worker that is told to stop.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use e2e::{Fleet, JOBS, end, terminate, until};
+use local_aws::Fault;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    process::Child,
+    sync::mpsc,
+};
+
+/// A worker with two jobs in hand that never end, and four on the queue.
+async fn busy(fleet: &mut Fleet, arguments: &[&str]) -> Result<Child> {
+    fleet.send_small_jobs(6).await?;
+    let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
+    let worker = fleet.worker(&[&["run", "--concurrency", "2"], arguments].concat()).spawn()?;
+    until("two jobs are in hand", || hang.fired() == 2).await?;
+    Ok(worker)
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(6).await?;
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(2)).on("GetMetricData"));
+    let worker = fleet.worker(&["run", "--concurrency", "2"]).spawn()?;
+    until("two jobs are in hand", || slow.fired() == 2).await?;
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(0);
+    assert_eq!(ended.stderr.matches("the report is stored").count(), 2, "{}", ended.stderr);
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!((counts.visible, counts.in_flight), (4, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_given_back() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let worker = busy(&mut fleet, &["--drain-timeout", "2"]).await?;
+    let told = Instant::now();
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(0);
+    let took = told.elapsed();
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(4), "{took:?}");
+    assert!(ended.stderr.contains("\"given_back\":2"), "{}", ended.stderr);
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!((counts.visible, counts.in_flight), (6, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_twice_gives_back_at_once() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let worker = busy(&mut fleet, &[]).await?;
+    terminate(&worker)?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told = Instant::now();
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(0);
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(ended.stderr.contains("\"given_back\":2"), "{}", ended.stderr);
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!((counts.visible, counts.in_flight), (6, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_can_not_give_back_leaves_in_time_all_the_same() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let worker = busy(&mut fleet, &["--drain-timeout", "0"]).await?;
+    let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibility"));
+    let told = Instant::now();
+    terminate(&worker)?;
+    let ended = end(worker).await?.status(0);
+    assert!(told.elapsed() < Duration::from_secs(7), "{:?}", told.elapsed());
+    assert_eq!(hang.fired(), 2);
+    assert!(ended.stderr.contains("\"left\":2"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_idle_worker_told_to_stop_leaves_at_once() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("it polls", || fleet.aws.calls().operation("PutObject").count() > 0).await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    terminate(&worker)?;
+    end(worker).await?.status(0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "a long poll takes twenty");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_while_it_starts_leaves_with_0() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let hang = fleet.aws.fault(Fault::hang().on("GetQueueAttributes"));
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("it starts", || hang.fired() > 0).await?;
+    terminate(&worker)?;
+    end(worker).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_is_protected_while_it_has_a_job_and_no_longer() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let agent = TcpListener::bind("127.0.0.1:0").await?;
+    fleet.variable("ECS_AGENT_URI", &format!("http://{}/api/abc", agent.local_addr()?));
+    let (asked, mut asking) = mpsc::unbounded_channel();
+    let answers = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = agent.accept().await {
+            let asked = asked.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut request).await {
+                    let _ = asked.send(String::from_utf8_lossy(&request[..read]).into_owned());
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                }
+            });
+        }
+    });
+    fleet.send_small_jobs(1).await?;
+    fleet.work(&[]).await?;
+    answers.abort();
+    let mut requests = Vec::new();
+    while let Ok(request) = asking.try_recv() {
+        assert!(request.starts_with("PUT /api/abc/task-protection/v1/state "), "{request}");
+        requests.push(request.contains("\"ProtectionEnabled\":true"));
+    }
+    assert_eq!(requests, [true, false]);
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! A worker that is itself at fault blames nobody else: it gives back what it has and leaves.
+
+use anyhow::Result;
+use e2e::{Fleet, HOME, HOME_REGION, JOBS, end, finish, report_key};
+use local_aws::{Fault, Trust};
+
+use crate::{day, job, put_off, reports_of_the_day};
+
+/// Accounts that are entered by a role, and their jobs. Some have no such role.
+async fn with_roles(count: usize, has_role: impl Fn(usize) -> bool) -> Result<Fleet> {
+    let mut fleet = Fleet::start().await?;
+    let mut accounts = "[defaults]\nrole_name = 'reader'\n".to_owned();
+    for nth in 0..count {
+        let id = format!("{:012}", 100_000_000_000u64 + nth as u64);
+        accounts += &format!("[[account]]\nname = 'account-{nth}'\nid = '{id}'\n");
+        let account = fleet.aws.account(&id);
+        account.bucket("b", HOME_REGION).size("StandardStorage", day(), 7.0);
+        if has_role(nth) {
+            account.role("reader", Trust::default());
+        }
+        fleet.home.send(JOBS, &job(&format!("account-{nth}")));
+    }
+    let accounts = fleet.file("accounts.toml", &accounts)?;
+    fleet.variable("FLEET_ACCOUNTS", &accounts);
+    Ok(fleet)
+}
+
+#[tokio::test]
+async fn a_worker_that_may_not_write_reports_takes_no_job_however_often_it_is_started() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(50).await?;
+    fleet.home.deny("s3:PutObject");
+    for _ in 0..20 {
+        let worker = finish(fleet.worker(&["run"])).await?.status(1);
+        assert!(worker.stderr.contains("its role needs s3:GetObject and s3:PutObject"), "{}", worker.stderr);
+    }
+    assert_eq!(fleet.aws.calls().operation("PutObject").outcome("AccessDenied").count(), 20);
+    assert_eq!(fleet.aws.calls().operation("ReceiveMessage").count(), 0);
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!((counts.visible, counts.in_flight, fleet.dead_letters().len()), (50, 0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_may_no_longer_write_reports_gives_back_what_it_has_and_leaves() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(12).await?;
+    // Its proof and three reports.
+    let denied = fleet.aws.fault(Fault::deny().on("PutObject").account(HOME).after(1 + 3 + 1));
+    let worker = finish(fleet.worker(&["run", "--concurrency", "4"])).await?.status(1);
+    assert!(denied.fired() > 0);
+    assert!(worker.stderr.contains("this worker can't do any job, and leaves"), "{}", worker.stderr);
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!((counts.visible, counts.in_flight), (8, 0), "{}", worker.stderr);
+    assert!(fleet.dead_letters().is_empty());
+    for _ in 0..20 {
+        finish(fleet.worker(&["run"])).await?.status(1);
+    }
+    assert_eq!((fleet.home.counts(JOBS).visible, fleet.dead_letters().len()), (8, 0));
+    denied.stop();
+    fleet.work(&[]).await?;
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_may_write_but_not_with_the_buckets_key_blames_itself() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(6).await?;
+    // The proof is not encrypted, since it is not written.
+    let denied = fleet.aws.fault(Fault::deny().on("PutObject").key_prefix(&reports_of_the_day()));
+    let worker = finish(fleet.worker(&["run"])).await?.status(1);
+    assert!(denied.fired() > 0);
+    assert!(worker.stderr.contains("the use of that key"), "{}", worker.stderr);
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!((counts.visible, counts.in_flight, fleet.dead_letters().len()), (6, 0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_that_is_refused_alone_is_a_dead_letter_and_stops_nobody() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    for (nth, name) in ["one", "two", "three"].into_iter().enumerate() {
+        let _ = fleet.account(name, &format!("{:012}", 100_000_000_000u64 + nth as u64));
+        fleet.home.send(JOBS, &job(name));
+    }
+    let denied = fleet.aws.fault(Fault::deny().on("PutObject").key_prefix(&report_key("two", day())));
+    let worker = fleet.worker(&["run", "--exit-when-empty", "--concurrency", "1"]).spawn()?;
+    let pause = put_off(&fleet, 1).await?;
+    fleet.home.pass_time(JOBS, pause);
+    end(worker).await?.status(0);
+    assert!(denied.fired() > 1);
+    let [letter] = &fleet.dead_letters()[..] else { panic!("one dead letter") };
+    assert_eq!(
+        (&*letter.attributes["account_name"], &*letter.attributes["failure_reason"]),
+        ("two", "report_bucket")
+    );
+    assert_eq!(letter.attributes["failure_step"], "upload");
+    for name in ["one", "three"] {
+        assert!(fleet.object(&report_key(name, day())).is_some(), "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_no_account_lets_in_takes_the_fault_for_its_own() -> Result<()> {
+    let fleet = with_roles(8, |_| false).await?;
+    let worker = finish(fleet.worker(&["run", "--concurrency", "8"])).await?.status(1);
+    assert!(worker.stderr.contains("allow its role sts:AssumeRole"), "{}", worker.stderr);
+    assert!(fleet.aws.calls().operation("AssumeRole").failed().count() >= 5);
+    assert_eq!((fleet.home.messages(JOBS).len(), fleet.dead_letters().len()), (8, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_account_that_does_not_let_the_worker_in_is_a_dead_letter() -> Result<()> {
+    let fleet = with_roles(3, |nth| nth != 1).await?;
+    let worker = fleet.worker(&["run", "--exit-when-empty", "--concurrency", "1"]).spawn()?;
+    let pause = put_off(&fleet, 1).await?;
+    fleet.home.pass_time(JOBS, pause);
+    end(worker).await?.status(0);
+    let [letter] = &fleet.dead_letters()[..] else { panic!("one dead letter") };
+    let of = |name: &str| letter.attributes[name].as_str();
+    assert_eq!((of("account_name"), of("failure_reason")), ("account-1", "access_denied"));
+    assert!(of("failure_message").contains("sts:AssumeRole"), "{letter:?}");
+    for account in ["account-0", "account-2"] {
+        assert!(fleet.object(&report_key(account, day())).is_some(), "{account}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_whose_own_credentials_are_over_leaves() -> Result<()> {
+    for fault in [Fault::expired_token(), Fault::error("InvalidClientTokenId", 403)] {
+        let fleet = with_roles(3, |_| true).await?;
+        let expired = fleet.aws.fault(fault.on("AssumeRole"));
+        let worker = finish(fleet.worker(&["run"])).await?.status(1);
+        assert!(expired.fired() > 0);
+        assert!(worker.stderr.contains("the worker's own credentials are refused"), "{}", worker.stderr);
+        let counts = fleet.home.counts(JOBS);
+        assert_eq!((counts.visible, counts.in_flight, fleet.dead_letters().len()), (3, 0, 0));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn credentials_that_end_in_mid_run_are_fetched_anew_and_the_job_goes_on() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let accounts = "[[account]]\nname = 'data'\nrole_arn = 'arn:aws:iam::111111111111:role/reader'\n";
+    let accounts = fleet.file("accounts.toml", accounts)?;
+    fleet.variable("FLEET_ACCOUNTS", &accounts);
+    let account = fleet.aws.account("111111111111");
+    account.role("reader", Trust::default());
+    // An old day: many calls of GetMetricData, beside each other.
+    let old = e2e::days_ago(100);
+    for nth in 0..200 {
+        account.bucket(&format!("bucket-{nth:03}"), HOME_REGION).size("StandardStorage", old, 7.0);
+    }
+    let body = format!(r#"{{"account_name":"data","date":"{old}"}}"#);
+    for (operation, after) in [("GetMetricData", 5), ("ListBuckets", 0)] {
+        let expired = fleet.aws.fault(Fault::expired_token().on(operation).after(after).times(1));
+        let before = [
+            fleet.aws.calls().operation("AssumeRole").count(),
+            fleet.aws.calls().operation("GetMetricData").count(),
+        ];
+        fleet.home.send(JOBS, &body);
+        let worker = fleet.work(&[]).await?;
+        assert_eq!(expired.fired(), 1);
+        assert!(worker.stderr.contains("\"status\":\"complete\""), "{}", worker.stderr);
+        assert!(worker.stderr.contains("\"attempt\":1"), "{}", worker.stderr);
+        assert_eq!(fleet.aws.calls().operation("AssumeRole").count() - before[0], 2);
+        let needed = u64::from(200u32 * 29).div_ceil(500);
+        let again = u64::from(operation == "GetMetricData");
+        assert_eq!(fleet.aws.calls().operation("GetMetricData").count() - before[1], needed + again);
+    }
+    assert_eq!(fleet.table("data", old)?.lines().filter(|line| line.ends_with(",ok")).count(), 200);
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! What becomes of a job that is not done.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Result;
+use e2e::{DEAD, Fleet, JOBS, end, report_key, terminate, until};
+use futures::future::try_join_all;
+use local_aws::{Fault, Message, Place};
+
+use crate::{day, job, put_off};
+
+fn reason(letter: &Message) -> &str {
+    &letter.attributes["failure_reason"]
+}
+
+#[tokio::test]
+async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let named = |name: &str| serde_json::json!({"account_name": name}).to_string();
+    let mut bodies = vec![
+        "not a job".to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "{}".to_owned(),
+        r#"{"account_name":7}"#.to_owned(),
+        r#"{"account_name":"data","date":"2026-13-01"}"#.to_owned(),
+        r#"{"account_name":"data","date":"2001-01-01"}"#.to_owned(),
+        r#"{"account_name":"data","date":"2999-01-01"}"#.to_owned(),
+        r#"{"account_name":"data","dataset":"nobody_knows"}"#.to_owned(),
+        r#"{"account_name":"data","run_id":"a/b"}"#.to_owned(),
+        "[".repeat(10_000),
+        format!(r#"{{"account_name":"data","x":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000)),
+        format!(r#"{{"account_name":"data","x":"{}"}}"#, "x".repeat(64 * 1024)),
+    ];
+    for name in ["", "../../etc", "a\nb", "${AWS_SECRET_ACCESS_KEY}", "a\0b", "dàta", &"x".repeat(2048)] {
+        bodies.push(named(name));
+    }
+    for body in &bodies {
+        fleet.home.send(JOBS, body);
+    }
+    fleet.home.send(JOBS, &job("data"));
+    let worker = fleet.work(&[]).await?;
+    assert!(fleet.object(&report_key("data", day())).is_some(), "the good job is done");
+    let letters = fleet.dead_letters();
+    let mut dead: Vec<_> = letters.iter().map(|letter| letter.body.clone()).collect();
+    dead.sort();
+    bodies.sort();
+    assert_eq!(dead, bodies, "bodies are unchanged");
+    for letter in &letters {
+        let of = |name: &str| letter.attributes[name].as_str();
+        assert_eq!((reason(letter), of("failure_step")), ("bad_message", "receive"));
+        assert_eq!((of("failure_attempts"), of("replay_count")), ("1", "0"));
+        assert!((1..=1024).contains(&of("failure_message").len()), "{}", of("failure_message"));
+        assert!(of("failure_first_seen").starts_with("20"), "{}", of("failure_first_seen"));
+    }
+    let unknown = letters.iter().find(|letter| letter.body.contains("nobody_knows")).expect("it is one");
+    assert_eq!(unknown.attributes["account_name"], "data");
+    assert!(!unknown.attributes.contains_key("dataset"));
+    assert!(worker.stderr.contains("\"dead\":20"), "{}", worker.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_letter_has_our_attributes_alone_and_room_for_a_reason() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let foreign: Vec<String> = (0..10).map(|nth| format!("foreign{nth}")).collect();
+    let foreign: Vec<(&str, &str)> = foreign.iter().map(|name| (name.as_str(), "x")).collect();
+    fleet.home.send_with(JOBS, "not a job", &foreign)?;
+    // No room for more than the reason, and no room at all.
+    let most = 1024 * 1024;
+    fleet.home.send_with(JOBS, &"a".repeat(most - 100), &[])?;
+    fleet.home.send_with(JOBS, &"b".repeat(most), &[])?;
+    let worker = fleet.work(&[]).await?;
+    let letters = fleet.dead_letters();
+    assert_eq!(letters.len(), 3, "{}", worker.stderr);
+    let names = |begin: &str| {
+        let letter = letters.iter().find(|letter| letter.body.starts_with(begin)).expect("a letter");
+        letter.attributes.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names("not"),
+        [
+            "failure_attempts",
+            "failure_first_seen",
+            "failure_message",
+            "failure_reason",
+            "failure_step",
+            "failure_worker_version",
+            "replay_count"
+        ]
+    );
+    assert_eq!(names("a"), ["failure_reason"]);
+    assert_eq!(names("b"), [""; 0], "the queue moved it, after its third receive");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_known_or_not_had_or_another_is_a_dead_letter_at_once() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let accounts = "[[account]]\nname = 'data'\nid = '222222222222'\n[[account]]\nname = 'bare'\n";
+    let accounts = fleet.file("accounts.toml", accounts)?;
+    fleet.variable("FLEET_ACCOUNTS", &accounts);
+    for account in ["data", "bare", "nobody"] {
+        fleet.home.send(JOBS, &job(account));
+    }
+    fleet.work(&[]).await?;
+    let letters = fleet.dead_letters();
+    let reasons: BTreeMap<&str, &str> =
+        letters.iter().map(|letter| (letter.attributes["account_name"].as_str(), reason(letter))).collect();
+    let expected = [("bare", "no_credentials"), ("data", "wrong_account"), ("nobody", "unknown_account")];
+    assert_eq!(reasons, BTreeMap::from(expected));
+    assert!(letters.iter().all(|letter| letter.attributes["failure_attempts"] == "1"));
+    assert_eq!(fleet.aws.calls().operation("GetMetricData").count(), 0, "nothing is paid for");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_denies_has_a_second_try_after_a_while() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.deny("s3:ListAllMyBuckets");
+    fleet.home.send(JOBS, &job("data"));
+    let worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+    let pause = put_off(&fleet, 1).await?;
+    assert!(pause > Duration::from_secs(25) && pause <= Duration::from_secs(30), "{pause:?}");
+    assert!(fleet.dead_letters().is_empty());
+    fleet.home.pass_time(JOBS, pause);
+    end(worker).await?.status(0);
+    let [letter] = &fleet.dead_letters()[..] else { panic!("one dead letter") };
+    assert_eq!((reason(letter), &*letter.attributes["failure_attempts"]), ("access_denied", "2"));
+    assert_eq!(letter.attributes["failure_step"], "discover");
+    let message = &letter.attributes["failure_message"];
+    assert!(message.contains("s3:ListAllMyBuckets: AccessDenied"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_allows_meanwhile_is_collected_at_its_second_try() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.deny("s3:ListAllMyBuckets");
+    fleet.home.send(JOBS, &job("data"));
+    let worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+    let pause = put_off(&fleet, 1).await?;
+    account.allow("s3:ListAllMyBuckets");
+    fleet.home.pass_time(JOBS, pause);
+    end(worker).await?.status(0);
+    assert!(fleet.object(&report_key("data", day())).is_some() && fleet.dead_letters().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_throttles_for_good_is_put_off_longer_each_time_and_then_given_up() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let throttle = fleet.aws.fault(Fault::throttle().on("ListBuckets").account("111111111111"));
+    fleet.home.send(JOBS, &job("data"));
+    let worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+    for receive in 1..=2 {
+        let pauses = || {
+            let calls = fleet.aws.calls().operation("ChangeMessageVisibility").ok().records();
+            // The queue's timeout is 30 s, and no try here lives until its renewal at 10 s.
+            calls.iter().filter_map(|call| call.visibility).collect::<Vec<_>>()
+        };
+        until("it is put off", || pauses().len() == receive).await?;
+        let most = 30 << (receive - 1);
+        let pause = pauses()[receive - 1];
+        assert!((0..=most).contains(&pause), "{pause} s after {receive} receives");
+        fleet.home.pass_time(JOBS, Duration::from_mins(1));
+    }
+    end(worker).await?.status(0);
+    assert_eq!(throttle.fired(), 3 * 5, "five tries of a request, three of the job");
+    let [letter] = &fleet.dead_letters()[..] else { panic!("one dead letter") };
+    assert_eq!((reason(letter), &*letter.attributes["failure_attempts"]), ("unavailable", "3"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_whose_dead_letter_can_not_be_sent_is_kept() -> Result<()> {
+    let faults = vec![Fault::unavailable(), Fault::deny(), Fault::error("QueueDoesNotExist", 400)];
+    try_join_all(faults.into_iter().map(a_job_that_can_not_be_given_up)).await?;
+    Ok(())
+}
+
+async fn a_job_that_can_not_be_given_up(fault: Fault) -> Result<()> {
+    let fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let unsent = fleet.aws.fault(fault.on("SendMessage").queue(DEAD));
+    fleet.home.send(JOBS, "not a job");
+    let worker = fleet.worker(&["run"]).spawn()?;
+    let shown = |message: &Message| message.place == Place::Visible || message.receive_count > 1;
+    until("it comes back", || unsent.fired() > 0 && fleet.home.messages(JOBS).iter().any(shown)).await?;
+    unsent.stop();
+    assert_eq!(fleet.aws.calls().operation("DeleteMessage").count(), 0);
+    until("it is sent", || !fleet.dead_letters().is_empty()).await?;
+    until("it is deleted", || fleet.home.messages(JOBS).is_empty()).await?;
+    terminate(&worker)?;
+    end(worker).await?.status(0);
+    assert_eq!(fleet.dead_letters().len(), 1);
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! One try at a job: what it is doing at the moment, and whether there may be another.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What is being done for a job. A dead letter says where it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Reading the message.
+    Receive,
+    /// Looking at what stands under the report's key.
+    Look,
+    /// Becoming the account and finding what there is.
+    Discover,
+    /// Asking CloudWatch.
+    Collect,
+    /// Making the table.
+    Render,
+    /// Writing the report.
+    Upload,
+}
+
+const STEPS: [Step; 6] =
+    [Step::Receive, Step::Look, Step::Discover, Step::Collect, Step::Render, Step::Upload];
+
+impl Step {
+    /// Its name in logs and dead letters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Look => "look",
+            Self::Discover => "discover",
+            Self::Collect => "collect",
+            Self::Render => "render",
+            Self::Upload => "upload",
+        }
+    }
+}
+
+/// One try at a job.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    step: AtomicUsize,
+    is_last: bool,
+}
+
+impl Attempt {
+    /// A try, which may be the last one.
+    #[must_use]
+    pub fn new(is_last: bool) -> Self {
+        Self { step: AtomicUsize::default(), is_last }
+    }
+
+    /// Whether there may be no other. What can't be had for a passing cause is then left out of the
+    /// report, and the report partial, rather than all lost.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// What is being done, or was when it ended.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        STEPS[self.step.load(Ordering::Relaxed)]
+    }
+
+    /// Goes on to a step.
+    pub fn enter(&self, step: Step) {
+        self.step.store(step as usize, Ordering::Relaxed);
+        tracing::debug!(step = step.name(), "goes on");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_at_the_step_that_it_entered() {
+        let attempt = Attempt::default();
+        assert_eq!(attempt.step(), Step::Receive);
+        for step in STEPS {
+            attempt.enter(step);
+            assert_eq!(attempt.step(), step);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One delivery of a job: the message is held while the job is done, and then it is settled: deleted,
+//! put off, given up with a reason, or given back.
+//!
+//! A message is deleted only after its report, or its dead-letter copy, is safe.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{Client, types::Message};
+use chrono::Utc;
+use fleet::{
+    AwsError, Job, Labels,
+    dead_letter::{self, DeadLetter},
+    job::{Envelope, JobError},
+    queue,
+};
+use futures::FutureExt;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::{
+    attempt::Attempt,
+    failure::{Failure, OwnFault},
+    fate::{Fate, Receives},
+    lease::{Held, Lease},
+    report::Done,
+};
+
+/// How long a job may take: far longer than any does, and far shorter than the twelve hours for which SQS
+/// hides a message at most.
+pub const LONGEST: Duration = Duration::from_hours(2);
+
+/// How long a job is put off that has nowhere to go.
+const NOWHERE: Duration = Duration::from_mins(15);
+
+/// The work queue, as far as a message of it goes.
+#[derive(Debug, Clone)]
+pub struct WorkQueue {
+    /// SQS, in the queue's region.
+    pub client: Client,
+    /// The queue.
+    pub url: String,
+    /// How long a received message stays hidden, and how long each renewal lasts.
+    pub visibility_timeout: Duration,
+    /// Where jobs go that can't be done; none where the queue has no redrive policy.
+    pub dead_letters: Option<DeadLetterQueue>,
+}
+
+/// Where jobs go that can't be done.
+#[derive(Debug, Clone)]
+pub struct DeadLetterQueue {
+    /// The dead-letter queue.
+    pub url: String,
+    /// After how many receives the work queue moves a message there by itself.
+    pub max_receive_count: u32,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The report stands.
+    Done,
+    /// It is on the dead-letter queue, with its reason.
+    DeadLettered,
+    /// It stays on the queue, to be tried again later.
+    PutOff,
+    /// It is back on the queue.
+    GivenBack,
+    /// It is left as it is, and comes back when its visibility ends.
+    Left,
+    /// It is back on the queue, and this worker can't do any job.
+    OwnFault(OwnFault),
+}
+
+/// What is to be done with the message.
+enum Verdict {
+    Delete(Ended),
+    Hide(Duration),
+    GiveBack(OwnFault),
+    Leave,
+}
+
+/// Takes a message that came just now, does its job by `perform` and settles it. Once `give_back` is
+/// cancelled, the job is dropped where it stands and its message given back.
+pub fn deliver<Perform, Performing>(
+    queue: Arc<WorkQueue>,
+    message: Message,
+    give_back: CancellationToken,
+    perform: Perform,
+) -> impl Future<Output = Ended> + Send
+where
+    Perform: FnOnce(Job, Arc<Attempt>) -> Performing + Send,
+    Performing: Future<Output = Result<Done, Failure>> + Send,
+{
+    let lease = Lease::on(&message, &queue.client, &queue.url, queue.visibility_timeout);
+    let span = tracing::info_span!(
+        "job",
+        message_id = message.message_id(),
+        attempt = queue::receive_count(&message),
+        account_name = tracing::field::Empty,
+        dataset = tracing::field::Empty,
+        run_id = tracing::field::Empty,
+    );
+    async move {
+        let work = judge(&queue, &message, &lease, perform);
+        match lease.while_held(Box::pin(work), give_back.cancelled()).await {
+            Held::Ended(verdict) => settle(&lease, verdict).await,
+            Held::Lost => {
+                let failure = Failure::LeaseLost;
+                tracing::error!(reason = failure.reason().code(), "the job is dropped: {failure}");
+                Ended::Left
+            }
+            Held::Interrupted => give_back_to(&lease).await,
+        }
+    }
+    .instrument(span)
+}
+
+/// Does the job, and says what is to be done with its message. A dead letter is sent by then.
+async fn judge<Perform, Performing>(
+    queue: &WorkQueue,
+    message: &Message,
+    lease: &Lease,
+    perform: Perform,
+) -> Verdict
+where
+    Perform: FnOnce(Job, Arc<Attempt>) -> Performing,
+    Performing: Future<Output = Result<Done, Failure>>,
+{
+    let receives = Receives {
+        count: queue::receive_count(message),
+        most: queue.dead_letters.as_ref().map(|dead_letters| dead_letters.max_receive_count),
+    };
+    let attempt = Arc::new(Attempt::new(receives.are_nearly_spent()));
+    let (labels, ended) = match parse(message) {
+        Err(error) => (Labels::of_message(message), Err(error.into())),
+        Ok(job) => (Labels::of_job(&job), bounded(perform(job, attempt.clone())).await),
+    };
+    let failure = match ended {
+        Ok(done) => {
+            log(&done, lease.received_at.elapsed());
+            return Verdict::Delete(Ended::Done);
+        }
+        Err(failure) => failure,
+    };
+    let (reason, step) = (failure.reason().code(), attempt.step().name());
+    let fate = Fate::of(&failure, receives, fastrand::f64());
+    match (fate, failure) {
+        (Fate::StopWorker, Failure::Own(fault)) => Verdict::GiveBack(fault),
+        (Fate::Later(pause), failure) => {
+            let (pause_s, error) = (pause.as_secs(), anyhow::Error::new(failure));
+            tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {error:#}");
+            Verdict::Hide(pause)
+        }
+        (Fate::DeadLetter, failure) => {
+            let error = anyhow::Error::new(failure);
+            let failure = dead_letter::Failure {
+                reason: reason.to_owned(),
+                message: format!("{error:#}"),
+                step: step.to_owned(),
+                attempts: receives.count,
+                first_seen: Some(queue::first_received_at(message).unwrap_or_else(Utc::now)),
+                worker_version: fleet::VERSION.to_owned(),
+            };
+            tracing::error!(reason, step, "the job can't be done: {error:#}");
+            let replay_count = dead_letter::replay_count(message);
+            let letter = DeadLetter { labels, failure: Some(failure), replay_count };
+            give_up(queue, message, &letter).await
+        }
+        (Fate::Leave | Fate::StopWorker, failure) => {
+            tracing::error!(reason, step, "the job is left as it is: {failure}");
+            Verdict::Leave
+        }
+    }
+}
+
+/// Sends the dead letter. Only where it is sent is the message to be deleted.
+async fn give_up(queue: &WorkQueue, message: &Message, letter: &DeadLetter) -> Verdict {
+    let Some(dead_letters) = &queue.dead_letters else {
+        tracing::error!("the queue has no dead-letter queue; the job stays, and is tried again later");
+        return Verdict::Hide(NOWHERE);
+    };
+    let body = message.body().unwrap_or_default();
+    let Some(attributes) = letter.attributes(body) else {
+        tracing::error!(
+            bytes = body.len(),
+            "the message is too large for a reason beside it; the queue moves it"
+        );
+        return Verdict::Hide(Duration::ZERO);
+    };
+    let sent = queue
+        .client
+        .send_message()
+        .queue_url(&dead_letters.url)
+        .message_body(body)
+        .set_message_attributes(Some(attributes))
+        .send()
+        .await;
+    match sent.map_err(|error| AwsError::new("sqs:SendMessage", error)) {
+        Ok(_) => Verdict::Delete(Ended::DeadLettered),
+        Err(error) => {
+            tracing::error!(
+                error = %error,
+                dead_letter_queue = dead_letters.url,
+                "the dead letter could not be sent; the job stays on the queue"
+            );
+            Verdict::Leave
+        }
+    }
+}
+
+async fn settle(lease: &Lease, verdict: Verdict) -> Ended {
+    match verdict {
+        Verdict::Delete(ended) => {
+            if let Err(error) = lease.delete().await {
+                // It comes back, and ends the same way once more.
+                tracing::warn!(error = %error, "the message of a job that is settled was not deleted");
+            }
+            ended
+        }
+        Verdict::Hide(pause) => match lease.hide(pause).await {
+            Ok(()) => Ended::PutOff,
+            Err(error) => {
+                tracing::warn!(error = %error, "the job could not be put off; it comes back when its visibility ends");
+                Ended::Left
+            }
+        },
+        Verdict::GiveBack(fault) => {
+            give_back_to(lease).await;
+            Ended::OwnFault(fault)
+        }
+        Verdict::Leave => Ended::Left,
+    }
+}
+
+/// Gives back a message that came just now.
+pub fn give_back(queue: &WorkQueue, message: &Message) -> impl Future<Output = Ended> + Send + use<> {
+    let lease = Lease::on(message, &queue.client, &queue.url, queue.visibility_timeout);
+    async move { give_back_to(&lease).await }
+}
+
+async fn give_back_to(lease: &Lease) -> Ended {
+    match lease.give_back().await {
+        Ok(()) => {
+            tracing::info!("the job is given back");
+            Ended::GivenBack
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "the job could not be given back; it comes back when its visibility ends");
+            Ended::Left
+        }
+    }
+}
+
+fn parse(message: &Message) -> Result<Job, JobError> {
+    let envelope = Envelope {
+        message_id: message.message_id().unwrap_or_default(),
+        sent_at: queue::sent_at(message).unwrap_or_else(Utc::now),
+    };
+    let job = Job::parse(message.body().ok_or(JobError::NoAccountName)?, envelope)?;
+    job.date.check(Utc::now())?;
+    let span = tracing::Span::current();
+    span.record("account_name", job.account_name.as_str());
+    span.record("dataset", job.dataset.name);
+    span.record("run_id", job.run_id.as_str());
+    Ok(job)
+}
+
+/// Does the job, unless it takes too long or the program fails in it.
+async fn bounded(performing: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
+    match timeout(LONGEST, AssertUnwindSafe(performing).catch_unwind()).await {
+        Err(_) => Err(Failure::Deadline),
+        Ok(Err(panic)) => Err(Failure::Panic(said(panic.as_ref()))),
+        Ok(Ok(ended)) => ended,
+    }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say".to_owned())
+}
+
+fn log(done: &Done, took: Duration) {
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match done {
+        Done::Duplicate { key } => {
+            tracing::info!(key, duration_ms, "the report stands already; nothing to do");
+        }
+        Done::Stored { key, metadata } => tracing::info!(
+            key,
+            duration_ms,
+            status = metadata.status.as_str(),
+            rows = metadata.rows,
+            rows_late = metadata.rows_late,
+            rows_denied = metadata.rows_denied,
+            rows_error = metadata.rows_error,
+            api_calls = metadata.api_calls,
+            metrics_requested = metadata.metrics_requested,
+            estimated_cost_usd = metadata.estimated_cost_usd,
+            first_error = metadata.first_error,
+            "the report is stored"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+use std::net::TcpListener;
+
+use aws_sdk_sqs::{
+    Client,
+    config::{
+        Credentials, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+    operation::receive_message::ReceiveMessageOutput,
+};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+use aws_smithy_types::body::SdkBody;
+use fleet::aws;
+
+use super::*;
+
+fn poller(client: Client) -> Poller {
+    let url = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs".to_owned();
+    let visibility_timeout = Duration::from_mins(1);
+    Poller::new(Arc::new(WorkQueue { client, url, visibility_timeout, dead_letters: None }), 20)
+}
+
+/// SQS without the SDK's own tries.
+fn sqs(rule: &Rule) -> Client {
+    let once = |conf: aws_sdk_sqs::config::Builder| conf.retry_config(RetryConfig::disabled());
+    mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [rule], once)
+}
+
+fn refusing(status: u16, code: &'static str) -> Rule {
+    mock!(Client::receive_message).then_http_response(move || {
+        let status = StatusCode::try_from(status).expect("a status");
+        HttpResponse::new(status, SdkBody::from(format!(r#"{{"__type":"{code}","message":"no"}}"#)))
+    })
+}
+
+/// SQS at an address of our own, with the timeouts that the worker sets, or none.
+async fn sqs_at(endpoint: &str, is_bounded: bool) -> Client {
+    let keys = SharedCredentialsProvider::new(Credentials::for_tests());
+    let config = aws::with_endpoint(&aws::base().await, endpoint);
+    let config = config.to_builder().credentials_provider(keys).build();
+    let client = aws::sqs(&config, endpoint);
+    if is_bounded {
+        return client;
+    }
+    let config = client.config().to_builder().timeout_config(TimeoutConfig::disabled());
+    let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
+}
+
+/// An address that takes connections and never answers, for as long as the listener lives.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, endpoint)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_gone_is_asked_seldom_and_given_up_after_five_minutes() {
+    for (status, code) in [(400, "QueueDoesNotExist"), (503, "ServiceUnavailable"), (400, "RequestThrottled")]
+    {
+        let polls = refusing(status, code);
+        let begun = Instant::now();
+        let error = poller(sqs(&polls)).next(1).await.expect_err("it gives up");
+        assert!(error.to_string().contains("no poll has succeeded in five minutes"), "{error}");
+        assert!(error.to_string().contains(code), "{error}");
+        assert!((300..302).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        assert!((8..30).contains(&polls.num_calls()), "{} polls", polls.num_calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_or_a_name_that_is_gone_is_given_up_after_five_minutes() {
+    let (closed, refusing) = silent();
+    drop(closed);
+    for endpoint in [refusing.as_str(), "http://queue.invalid"] {
+        let begun = Instant::now();
+        let error = poller(sqs_at(endpoint, true).await).next(1).await.expect_err("it gives up");
+        assert!(error.to_string().contains("sqs:ReceiveMessage: Unreachable"), "{error}");
+        assert!((300..400).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_may_not_be_polled_is_given_up_at_once() {
+    let polls = refusing(403, "AccessDenied");
+    let begun = Instant::now();
+    let error = poller(sqs(&polls)).next(1).await.expect_err("it gives up");
+    assert!(format!("{error:#}").contains("sqs:ReceiveMessage: AccessDenied"), "{error:#}");
+    assert_eq!((begun.elapsed(), polls.num_calls()), (Duration::ZERO, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_ends_in_time_begins_the_patience_anew() {
+    let polls = mock!(Client::receive_message)
+        .sequence()
+        .http_status(503, None)
+        .times(8)
+        .output(|| ReceiveMessageOutput::builder().build())
+        .http_status(503, None)
+        .repeatedly()
+        .build();
+    let mut poller = poller(sqs(&polls));
+    assert!(poller.next(1).await.expect("the outage ends").is_empty());
+    let begun = Instant::now();
+    poller.next(1).await.expect_err("it gives up");
+    assert!(begun.elapsed() >= PATIENCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_never_comes_back_is_given_up() {
+    let (_listener, endpoint) = silent();
+    let begun = Instant::now();
+    let error = poller(sqs_at(&endpoint, false).await).next(1).await.expect_err("it gives up");
+    assert!(error.to_string().contains("a poll has not come back in three minutes"), "{error:#}");
+    // The connection alone may take a moment.
+    assert!((180..190).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_poll_brings_that_nobody_waited_for_is_not_lost() {
+    let polls = mock!(Client::receive_message)
+        .then_output(|| ReceiveMessageOutput::builder().messages(Message::builder().build()).build());
+    let mut poller = poller(sqs(&polls));
+    for _ in 0..3 {
+        tokio::select! {
+            biased;
+            _ = poller.next(1) => panic!("it is not ready at once"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    assert_eq!(poller.last().await.len(), 1);
+    assert_eq!(polls.num_calls(), 1);
+}
