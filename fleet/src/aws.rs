@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::{
 use aws_types::{origin::Origin, region::Region};
 use tokio::time::timeout;
 
-use crate::{AwsError, ErrorKind, own_credentials::OwnCredentials};
+use crate::{AwsError, ErrorKind, kept_credentials::KeptCredentials};
 
 /// The longest that `ReceiveMessage` waits, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
@@ -59,7 +59,7 @@ pub async fn base() -> SdkConfig {
         .await;
     let config = match config.credentials_provider() {
         Some(chain) => {
-            let own = SharedCredentialsProvider::new(OwnCredentials::new(chain));
+            let own = SharedCredentialsProvider::new(KeptCredentials::new(chain));
             config.into_builder().credentials_provider(own).build()
         }
         None => config,
@@ -215,6 +215,18 @@ fn queue_region(url: &str) -> Option<&str> {
         _ => None,
     });
     neighbours.filter(|region| is_region(region))
+}
+
+/// The slowest that an upload may be, in bytes a second.
+const SLOWEST_UPLOAD: u64 = 128 * 1024;
+
+/// The timeouts of a request with so large a body: for the SDK, sending it is a part of waiting for
+/// the answer.
+#[must_use]
+pub fn upload_timeouts(bytes: usize) -> TimeoutConfig {
+    let upload = Duration::from_secs(bytes as u64 / SLOWEST_UPLOAD);
+    let timeouts = timeouts(Duration::from_secs(15) + upload);
+    timeouts.to_builder().operation_timeout(LONGEST_CALL + upload * 2).build()
 }
 
 fn timeouts(read: Duration) -> TimeoutConfig {

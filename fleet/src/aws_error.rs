@@ -6,7 +6,9 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::{
+    assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
+};
 use aws_smithy_runtime_api::client::{
     orchestrator::HttpResponse,
     result::{ConnectorError, SdkError},
@@ -17,6 +19,9 @@ use crate::redact;
 
 /// The longest message of AWS that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
+
+/// The longest code that is passed on, in characters.
+const MAX_CODE: usize = 64;
 
 /// What an error means for whoever asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,7 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "Forbidden",
             "AllAccessDisabled",
             "KMS.AccessDeniedException",
+            "KmsAccessDenied",
         ],
     ),
     (
@@ -83,10 +89,14 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "IncompleteSignature",
             "InvalidToken",
             "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
             "OptInRequired",
         ],
     ),
-    (ErrorKind::Expired, &["ExpiredToken", "ExpiredTokenException", "RequestExpired"]),
+    (
+        ErrorKind::Expired,
+        &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"],
+    ),
     (
         ErrorKind::NotFound,
         &[
@@ -122,6 +132,15 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "KmsThrottled",
             "KMS.ThrottlingException",
             "OverLimit",
+            "OperationAborted",
+            "IncompleteBody",
+            "InvalidNextToken",
+            "IDPCommunicationError",
+            "BandwidthLimitExceeded",
+            "EC2ThrottledException",
+            "PriorRequestNotComplete",
+            "ProvisionedThroughputExceededException",
+            "TransactionInProgressException",
         ],
     ),
 ];
@@ -151,7 +170,7 @@ impl AwsError {
                 let status = context.raw().status().as_u16();
                 let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
                 match code {
-                    Some(code) => make(code, message, kind_of(code, status)),
+                    Some(code) => make(word(code), message, kind_of(code, status)),
                     // A HEAD request is answered without a body, hence without a code.
                     None => make(code_of_status(status), message, kind_of(code_of_status(status), status)),
                 }
@@ -187,6 +206,13 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         404 => ErrorKind::NotFound,
         _ => ErrorKind::Permanent,
     })
+}
+
+/// The code, where it is a word as AWS's are: it stands in logs, cells and messages as it is.
+fn word(code: &str) -> &str {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    let is_code = code.starts_with(|first: char| first.is_ascii_alphabetic()) && code.bytes().all(is_word);
+    if is_code && code.len() <= MAX_CODE { code } else { "UnreadableCode" }
 }
 
 fn code_of_status(status: u16) -> &'static str {
@@ -229,10 +255,14 @@ fn told(error: &(dyn Error + 'static)) -> String {
 /// Where the provider of the credentials failed: what STS said to it, or what it says itself.
 fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -> Option<AwsError> {
     let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
-    if let Some(refused) =
-        chain(failure).find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())
-    {
-        return Some(AwsError::of("sts:AssumeRole", refused));
+    for cause in chain(failure) {
+        if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
+            return Some(AwsError::of("sts:AssumeRole", refused));
+        }
+        if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()
+        {
+            return Some(AwsError::of("sts:AssumeRoleWithWebIdentity", refused));
+        }
     }
     // A provider that can't be reached now, such as a container's, may be a moment later.
     let unreachable = chain(failure).any(|cause| {
@@ -250,6 +280,8 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
 
 #[cfg(test)]
 mod tests {
+    use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+
     use super::*;
 
     #[test]
@@ -257,6 +289,23 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for code in CODES.iter().flat_map(|(_, codes)| *codes) {
             assert!(seen.insert(code), "{code} stands twice");
+        }
+    }
+
+    #[test]
+    fn what_the_sdk_tries_again_is_passing_for_us_too() {
+        for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
+            assert_eq!(kind_of(code, 400), ErrorKind::Transient, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_a_word() {
+        for code in ["AccessDenied", "AWS.SimpleQueueService.NonExistentQueue", "KMS.ThrottlingException"] {
+            assert_eq!(word(code), code);
+        }
+        for code in ["", "=1+1", "Access Denied", "a,b", "é", "a\nb", "7", &"x".repeat(65)] {
+            assert_eq!(word(code), "UnreadableCode", "{code:?}");
         }
     }
 

@@ -98,6 +98,9 @@ fn check_queue_url(text: &str) -> anyhow::Result<String> {
     let path =
         ["https://", "http://"].into_iter().find_map(|scheme| text.strip_prefix(scheme)?.split_once('/'));
     match path {
+        Some(_) if text.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") => Err(anyhow!(
+            "a FIFO queue is not for this: its order is not needed, and it does not keep a job from coming twice; name a standard one"
+        )),
         Some((host, path)) if !host.is_empty() && !path.is_empty() => Ok(text.to_owned()),
         _ => Err(anyhow!(
             "a queue's URL is needed, such as https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"
@@ -124,7 +127,15 @@ mod tests {
         for url in ["https://sqs.eu-west-1.amazonaws.com/1/jobs", "http://127.0.0.1:4566/1/jobs"] {
             assert_eq!(check_queue_url(url).expect("a URL"), url);
         }
-        for other in ["", "jobs", "arn:aws:sqs:eu-west-1:1:jobs", "https://", "https:///x", "ftp://x/y"] {
+        for other in [
+            "",
+            "jobs",
+            "arn:aws:sqs:eu-west-1:1:jobs",
+            "https://",
+            "https:///x",
+            "ftp://x/y",
+            "https://x/1/jobs.fifo",
+        ] {
             assert!(check_queue_url(other).is_err(), "{other}");
         }
     }

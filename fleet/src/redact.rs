@@ -14,11 +14,15 @@ const SECRET_LENGTH: usize = 40;
 const KEY_IDS: [&str; 2] = ["AKIA", "ASIA"];
 const KEY_ID_LENGTH: usize = 16;
 
-/// The text without access key ids, secret keys and session tokens.
+/// How a JSON web token begins: a brace and a quote in base64.
+const TOKEN: &str = "eyJ";
+
+/// The text without access key ids, secret keys and tokens.
 #[must_use]
 pub fn redact(text: &str) -> String {
+    let text = &without_tokens(text);
     let mut redacted = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while !rest.is_empty() {
         let word = rest.find(|c| !is_of_a_key(c)).unwrap_or(rest.len());
         let (run, after) = rest.split_at(word);
@@ -28,6 +32,21 @@ pub fn redact(text: &str) -> String {
         rest = &after[other..];
     }
     redacted
+}
+
+/// The text without JSON web tokens, whose parts have points between them.
+fn without_tokens(text: &str) -> String {
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(TOKEN) {
+        let token = &rest[at..];
+        let length = token.find(|c: char| !is_of_a_key(c) && !matches!(c, '-' | '_' | '.'));
+        let length = length.unwrap_or(token.len());
+        left.push_str(&rest[..at]);
+        left.push_str(if length < SECRET_LENGTH { &token[..length] } else { GONE });
+        rest = &token[length..];
+    }
+    left + rest
 }
 
 fn is_of_a_key(c: char) -> bool {
@@ -62,6 +81,7 @@ mod tests {
             ("the key AKIAIOSFODNN7EXAMPLE, no", "the key …, no"),
             ("Credential=ASIAIOSFODNN7EXAMPLE/20261121/eu-west-1", "…-west-1"),
             ("secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1.", "secret …."),
+            (&format!("token eyJhbGciOi.{}-_.x, no", "a".repeat(40)), "token …, no"),
             (&format!("x-amz-security-token:{}", "IQoJb3JpZ2luX2VjEJr".repeat(20)), "x-amz-security-token:…"),
         ] {
             assert_eq!(redact(text), expected);
@@ -74,6 +94,7 @@ mod tests {
             "",
             "User: arn:aws:sts::111111111111:assumed-role/fleet-worker/i-0123456789abcdef0 is not authorized",
             "s3_daily_storage/report_date=2026-11-01/account_name=data/report.csv",
+            "the key eyJ of it",
             "run 019a6b0c-0000-7000-8000-000000000000, account 111111111111: é\n",
             "https://sqs.eu-west-1.amazonaws.com/111111111111/cloudwatch-fleet-jobs-dead",
         ] {

@@ -9,7 +9,9 @@ pub enum Step {
     Receive,
     /// Looking at what stands under the report's key.
     Look,
-    /// Becoming the account and finding what there is.
+    /// Becoming the account.
+    Become,
+    /// Finding what there is.
     Discover,
     /// Asking CloudWatch.
     Collect,
@@ -19,8 +21,8 @@ pub enum Step {
     Upload,
 }
 
-const STEPS: [Step; 6] =
-    [Step::Receive, Step::Look, Step::Discover, Step::Collect, Step::Render, Step::Upload];
+const STEPS: [Step; 7] =
+    [Step::Receive, Step::Look, Step::Become, Step::Discover, Step::Collect, Step::Render, Step::Upload];
 
 impl Step {
     /// Its name in logs and dead letters.
@@ -29,6 +31,7 @@ impl Step {
         match self {
             Self::Receive => "receive",
             Self::Look => "look",
+            Self::Become => "become",
             Self::Discover => "discover",
             Self::Collect => "collect",
             Self::Render => "render",

@@ -28,8 +28,8 @@ const LEAVING_POLL_SECONDS: i32 = 1;
 /// How long giving back what is in hand may take, before the rest is left to its visibility.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
-/// How long the last poll is waited for, which may be given just what was given back.
-const LAST_POLL: Duration = Duration::from_secs(1);
+/// How long anything else is waited for at the end.
+const AT_THE_END: Duration = Duration::from_secs(1);
 
 /// A worker on a queue.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ struct Hand {
     jobs: JoinSet<Ended>,
     tally: Tally,
     fault: Option<OwnFault>,
-    /// Cancelled where all in hand is to be given back.
-    give_back: CancellationToken,
+    /// Cancelled where all in hand is to be dropped and given back.
+    let_go: CancellationToken,
     /// How many jobs are in hand, for who looks on.
     busy: watch::Sender<usize>,
 }
@@ -78,7 +78,7 @@ struct Hand {
 impl Hand {
     fn new(busy: watch::Sender<usize>) -> Self {
         let (jobs, tally) = (JoinSet::new(), Tally::default());
-        Self { jobs, tally, fault: None, give_back: CancellationToken::new(), busy }
+        Self { jobs, tally, fault: None, let_go: CancellationToken::new(), busy }
     }
 
     /// Waits for a job to end; for ever, where none is in hand.
@@ -106,7 +106,7 @@ impl Hand {
             Ended::OwnFault(fault) => {
                 tally.given_back += 1;
                 self.fault.get_or_insert(fault);
-                self.give_back.cancel();
+                self.let_go.cancel();
             }
         }
         self.busy.send_replace(self.jobs.len());
@@ -131,8 +131,8 @@ impl Consumer {
         let Hand { tally, fault, busy, .. } = hand;
         drop(busy);
         if let Some(protecting) = protecting {
-            // It ends by itself, now that nothing is in hand.
-            let _ = protecting.await;
+            // It ends by itself, now that nothing is in hand; and if not, with the process.
+            let _ = timeout(AT_THE_END, protecting).await;
         }
         if let Some(fault) = fault {
             let told = anyhow!("this worker can't do any job, and leaves; {} given back", tally.given_back);
@@ -149,7 +149,7 @@ impl Consumer {
         hand: &mut Hand,
     ) -> anyhow::Result<()> {
         let mut empty_readings = 0;
-        while !hand.give_back.is_cancelled() {
+        while !hand.let_go.is_cancelled() {
             let free = self.concurrency.saturating_sub(hand.jobs.len());
             if free == 0 {
                 tokio::select! {
@@ -163,7 +163,11 @@ impl Consumer {
                 () = hand.one_ends() => continue,
                 messages = poller.next(free) => messages?,
             };
-            empty_readings = if self.is_empty(&messages, hand).await { empty_readings + 1 } else { 0 };
+            let is_empty = tokio::select! {
+                () = stop.cancelled(), if messages.is_empty() => return Ok(()),
+                is_empty = self.is_empty(&messages, hand) => is_empty,
+            };
+            empty_readings = if is_empty { empty_readings + 1 } else { 0 };
             if empty_readings == 2 {
                 tracing::info!("the queue is empty; leaving");
                 return Ok(());
@@ -171,7 +175,7 @@ impl Consumer {
             for message in messages {
                 let reporter = self.reporter.clone();
                 let perform = |job, attempt: Arc<_>| async move { reporter.perform(&job, &attempt).await };
-                hand.take(deliver(self.queue.clone(), message, hand.give_back.clone(), perform));
+                hand.take(deliver(self.queue.clone(), message, hand.let_go.clone(), perform));
             }
         }
         Ok(())
@@ -179,7 +183,7 @@ impl Consumer {
 
     /// Finishes what is in hand, and gives back what does not end in time.
     async fn drain(&self, poller: &mut Poller, hand: &mut Hand, leave: &CancellationToken) {
-        if !hand.jobs.is_empty() && !hand.give_back.is_cancelled() {
+        if !hand.jobs.is_empty() && !hand.let_go.is_cancelled() {
             tracing::info!(
                 jobs = hand.jobs.len(),
                 drain_timeout_s = self.drain_timeout.as_secs(),
@@ -187,15 +191,15 @@ impl Consumer {
             );
         }
         let deadline = Instant::now() + self.drain_timeout;
-        let giving_back = hand.give_back.clone();
-        while !hand.jobs.is_empty() && !giving_back.is_cancelled() {
+        let let_go = hand.let_go.clone();
+        while !hand.jobs.is_empty() && !let_go.is_cancelled() {
             tokio::select! {
                 () = hand.one_ends() => {}
                 messages = poller.last() => self.give_back(messages, hand),
-                () = leave.cancelled() => giving_back.cancel(),
+                () = leave.cancelled() => let_go.cancel(),
                 () = sleep_until(deadline) => {
                     tracing::warn!(jobs = hand.jobs.len(), "what is in hand did not end in time");
-                    giving_back.cancel();
+                    let_go.cancel();
                 }
             }
         }
@@ -206,8 +210,9 @@ impl Consumer {
                     messages = poller.last() => self.give_back(messages, hand),
                 }
             }
-            if hand.tally.given_back > 0
-                && let Ok(messages) = timeout(LAST_POLL, poller.last()).await
+            // What was given back may be just what the last poll was given.
+            if (hand.tally.given_back > 0 || poller.has_last())
+                && let Ok(messages) = timeout(AT_THE_END, poller.last()).await
             {
                 self.give_back(messages, hand);
                 while !hand.jobs.is_empty() {

@@ -30,8 +30,11 @@ use crate::{
 /// hides a message at most.
 pub const LONGEST: Duration = Duration::from_hours(2);
 
-/// How long a job is put off that has nowhere to go.
-const NOWHERE: Duration = Duration::from_mins(15);
+/// How long a job is put off that has nowhere to go: it is paid for each time.
+const NOWHERE: Duration = Duration::from_hours(2);
+
+/// How long a job is put off whose dead letter could not be sent.
+const UNSENT: Duration = Duration::from_secs(30);
 
 /// The work queue, as far as a message of it goes.
 #[derive(Debug, Clone)]
@@ -74,18 +77,20 @@ pub enum Ended {
 
 /// What is to be done with the message.
 enum Verdict {
+    /// What it was for is safe.
     Delete(Ended),
     Hide(Duration),
-    GiveBack(OwnFault),
+    /// Nothing is wrong with it.
+    GiveBack(Ended),
     Leave,
 }
 
-/// Takes a message that came just now, does its job by `perform` and settles it. Once `give_back` is
+/// Takes a message that came just now, does its job by `perform` and settles it. Once `let_go` is
 /// cancelled, the job is dropped where it stands and its message given back.
 pub fn deliver<Perform, Performing>(
     queue: Arc<WorkQueue>,
     message: Message,
-    give_back: CancellationToken,
+    let_go: CancellationToken,
     perform: Perform,
 ) -> impl Future<Output = Ended> + Send
 where
@@ -102,15 +107,16 @@ where
         run_id = tracing::field::Empty,
     );
     async move {
-        let work = judge(&queue, &message, &lease, perform);
-        match lease.while_held(Box::pin(work), give_back.cancelled()).await {
-            Held::Ended(verdict) => settle(&lease, verdict).await,
-            Held::Lost => {
+        let work = judge(&queue, &message, &lease, &let_go, perform);
+        match lease.while_held(Box::pin(work), &let_go).await {
+            Held::Ended(verdict) | Held::EndedLate(verdict @ Verdict::Delete(_)) => {
+                settle(&lease, verdict).await
+            }
+            Held::EndedLate(_) | Held::Lost => {
                 let failure = Failure::LeaseLost;
                 tracing::error!(reason = failure.reason().code(), "the job is dropped: {failure}");
                 Ended::Left
             }
-            Held::Interrupted => give_back_to(&lease).await,
         }
     }
     .instrument(span)
@@ -121,6 +127,7 @@ async fn judge<Perform, Performing>(
     queue: &WorkQueue,
     message: &Message,
     lease: &Lease,
+    let_go: &CancellationToken,
     perform: Perform,
 ) -> Verdict
 where
@@ -134,7 +141,15 @@ where
     let attempt = Arc::new(Attempt::new(receives.are_nearly_spent()));
     let (labels, ended) = match parse(message) {
         Err(error) => (Labels::of_message(message), Err(error.into())),
-        Ok(job) => (Labels::of_job(&job), bounded(perform(job, attempt.clone())).await),
+        Ok(job) => {
+            let labels = Labels::of_job(&job);
+            tokio::select! {
+                biased;
+                ended = bounded(perform(job, attempt.clone())) => (labels, ended),
+                // Only the job is dropped: a dead letter that is being sent would come twice.
+                () = let_go.cancelled() => return Verdict::GiveBack(Ended::GivenBack),
+            }
+        }
     };
     let failure = match ended {
         Ok(done) => {
@@ -146,7 +161,7 @@ where
     let (reason, step) = (failure.reason().code(), attempt.step().name());
     let fate = Fate::of(&failure, receives, fastrand::f64());
     match (fate, failure) {
-        (Fate::StopWorker, Failure::Own(fault)) => Verdict::GiveBack(fault),
+        (Fate::StopWorker, Failure::Own(fault)) => Verdict::GiveBack(Ended::OwnFault(fault)),
         (Fate::Later(pause), failure) => {
             let (pause_s, error) = (pause.as_secs(), anyhow::Error::new(failure));
             tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {error:#}");
@@ -154,7 +169,7 @@ where
         }
         (Fate::DeadLetter, failure) => {
             let error = anyhow::Error::new(failure);
-            let failure = dead_letter::Failure {
+            let why = dead_letter::Failure {
                 reason: reason.to_owned(),
                 message: format!("{error:#}"),
                 step: step.to_owned(),
@@ -164,7 +179,7 @@ where
             };
             tracing::error!(reason, step, "the job can't be done: {error:#}");
             let replay_count = dead_letter::replay_count(message);
-            let letter = DeadLetter { labels, failure: Some(failure), replay_count };
+            let letter = DeadLetter { labels, failure: Some(why), replay_count };
             give_up(queue, message, &letter).await
         }
         (Fate::Leave | Fate::StopWorker, failure) => {
@@ -202,9 +217,9 @@ async fn give_up(queue: &WorkQueue, message: &Message, letter: &DeadLetter) -> V
             tracing::error!(
                 error = %error,
                 dead_letter_queue = dead_letters.url,
-                "the dead letter could not be sent; the job stays on the queue"
+                "the dead letter could not be sent; the job stays on the queue, and is tried again"
             );
-            Verdict::Leave
+            Verdict::Hide(UNSENT)
         }
     }
 }
@@ -225,10 +240,11 @@ async fn settle(lease: &Lease, verdict: Verdict) -> Ended {
                 Ended::Left
             }
         },
-        Verdict::GiveBack(fault) => {
+        Verdict::GiveBack(Ended::OwnFault(fault)) => {
             give_back_to(lease).await;
             Ended::OwnFault(fault)
         }
+        Verdict::GiveBack(_) => give_back_to(lease).await,
         Verdict::Leave => Ended::Left,
     }
 }
@@ -258,7 +274,8 @@ fn parse(message: &Message) -> Result<Job, JobError> {
         sent_at: queue::sent_at(message).unwrap_or_else(Utc::now),
     };
     let job = Job::parse(message.body().ok_or(JobError::NoAccountName)?, envelope)?;
-    job.date.check(Utc::now())?;
+    // Where this worker's clock is behind, the queue's is not.
+    job.date.check(Utc::now().max(envelope.sent_at))?;
     let span = tracing::Span::current();
     span.record("account_name", job.account_name.as_str());
     span.record("dataset", job.dataset.name);
@@ -270,7 +287,7 @@ fn parse(message: &Message) -> Result<Job, JobError> {
 async fn bounded(performing: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
     match timeout(LONGEST, AssertUnwindSafe(performing).catch_unwind()).await {
         Err(_) => Err(Failure::Deadline),
-        Ok(Err(panic)) => Err(Failure::Panic(said(panic.as_ref()))),
+        Ok(Err(panic)) => Err(Failure::Panic(fleet::redact(&said(panic.as_ref())))),
         Ok(Ok(ended)) => ended,
     }
 }

@@ -82,15 +82,25 @@ pub enum OwnFault {
         "the report bucket refuses this worker; its role needs s3:GetObject and s3:PutObject there and, where it is encrypted with a key of its own, the use of that key"
     )]
     ReportBucket(#[source] AwsError),
-    /// No account lets it in.
+    /// No account lets its role in.
     #[error(
-        "{accounts} accounts in a row did not let this worker in, and none has; allow its role sts:AssumeRole"
+        "{accounts} accounts did not let this worker's role in, and none did; allow it sts:AssumeRole on their roles"
     )]
     EveryRole {
         /// How many accounts refused.
         accounts: usize,
         /// What the last one said.
         source: AwsError,
+    },
+    /// No account could be entered, for whatever reason.
+    #[error(
+        "{accounts} accounts one after the other could not be entered, and none before; give this worker the accounts' variables and its accounts file"
+    )]
+    EveryAccount {
+        /// How many accounts.
+        accounts: usize,
+        /// Why the last one could not.
+        source: Box<Failure>,
     },
 }
 

@@ -70,9 +70,23 @@ impl Fate {
             | Failure::Superseded(_)
             | Failure::Deadline => Self::DeadLetter,
             Failure::RoleRefused(_) => second_try(),
-            Failure::Aws(error) | Failure::ReportBucket(error) => match error.kind {
+            Failure::Aws(error) => match error.kind {
                 ErrorKind::Transient => later(),
-                ErrorKind::Identity | ErrorKind::NoCredentials | ErrorKind::Expired => Self::DeadLetter,
+                ErrorKind::Expired => Self::DeadLetter,
+                // Keys that were made just now are not known everywhere at once.
+                ErrorKind::Denied
+                | ErrorKind::Identity
+                | ErrorKind::NoCredentials
+                | ErrorKind::NotFound
+                | ErrorKind::PreconditionFailed
+                | ErrorKind::Permanent => second_try(),
+            },
+            Failure::ReportBucket(error) => match error.kind {
+                // Those of the worker's own credentials, where they were good again a moment later.
+                ErrorKind::Transient
+                | ErrorKind::Identity
+                | ErrorKind::NoCredentials
+                | ErrorKind::Expired => later(),
                 ErrorKind::Denied
                 | ErrorKind::NotFound
                 | ErrorKind::PreconditionFailed
@@ -130,12 +144,13 @@ mod tests {
             (Failure::RoleRefused(aws(ErrorKind::Denied)), [second, DeadLetter, DeadLetter]),
             (Failure::Aws(aws(ErrorKind::Denied)), [second, DeadLetter, DeadLetter]),
             (Failure::Aws(aws(ErrorKind::Permanent)), [second, DeadLetter, DeadLetter]),
-            (Failure::Aws(aws(ErrorKind::Identity)), [DeadLetter; 3]),
-            (Failure::Aws(aws(ErrorKind::NoCredentials)), [DeadLetter; 3]),
+            (Failure::Aws(aws(ErrorKind::Identity)), [second, DeadLetter, DeadLetter]),
+            (Failure::Aws(aws(ErrorKind::NoCredentials)), [second, DeadLetter, DeadLetter]),
             (Failure::Aws(aws(ErrorKind::Expired)), [DeadLetter; 3]),
             (Failure::Aws(aws(ErrorKind::Transient)), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::ReportBucket(aws(ErrorKind::Transient)), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::ReportBucket(aws(ErrorKind::Denied)), [second, DeadLetter, DeadLetter]),
+            (Failure::ReportBucket(aws(ErrorKind::Expired)), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::Partial { key: key(), missing: key() }, [DeadLetter; 3]),
             (Failure::Superseded(key()), [DeadLetter; 3]),
             (Failure::Contended(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),

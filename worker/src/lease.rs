@@ -8,14 +8,17 @@ use std::{future::Future, pin::pin, time::Duration};
 use aws_sdk_sqs::{Client, config::Builder, types::Message};
 use aws_smithy_types::timeout::TimeoutConfig;
 use fleet::AwsError;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// The pause between two tries of a renewal that failed for a passing cause.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long giving a message back may take, and how long a renewal may still be under way before.
-const GIVE_BACK: Duration = Duration::from_secs(1);
+/// How long giving a message back may take.
+const GIVE_BACK: Duration = Duration::from_secs(3);
+
+/// How long a renewal that is under way is waited for by who is in a hurry.
+const LAST_RENEWAL: Duration = Duration::from_secs(1);
 
 /// A received message, as far as its lease goes.
 #[derive(Debug, Clone)]
@@ -38,13 +41,14 @@ pub struct Lease {
 /// How work under a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held<T> {
-    /// By itself.
+    /// By itself, and the message is held.
     Ended(T),
+    /// By itself, and another worker may have the message by now: it may be deleted, if the work is done,
+    /// and nothing else.
+    EndedLate(T),
     /// Dropped where it stood, since another worker may have the message: it may not be uploaded,
     /// hidden or deleted any more.
     Lost,
-    /// Dropped where it stood, since it was to be given back. The message is still held.
-    Interrupted,
 }
 
 /// The lease can't be kept.
@@ -64,36 +68,32 @@ impl Lease {
         }
     }
 
-    /// Runs `work` to its end, or until `interrupted` is ready, while the lease is renewed every third
-    /// of it. No renewal is under way any more once this returns: one that overtook what is done with
-    /// the message next would undo it.
-    pub async fn while_held<T>(
-        &self,
-        work: impl Future<Output = T>,
-        interrupted: impl Future<Output = ()>,
-    ) -> Held<T> {
+    /// Runs `work` to its end, while the lease is renewed every third of it. No renewal is under way any
+    /// more once this returns: one that overtook what is done with the message next would undo it. Where
+    /// `hurry` is cancelled, a renewal is waited for a moment only.
+    pub async fn while_held<T>(&self, work: impl Future<Output = T>, hurry: &CancellationToken) -> Held<T> {
         let enough = CancellationToken::new();
         let mut renewing = pin!(self.renew_until(&enough));
-        let held = {
+        let done = {
             let work = pin!(work);
             tokio::select! {
                 biased;
-                done = work => Held::Ended(done),
-                lost = &mut renewing => match lost {
-                    Err(Lost) => return Held::Lost,
-                    Ok(()) => unreachable!("nobody has said that it is enough"),
-                },
-                () = interrupted => Held::Interrupted,
+                done = work => done,
+                _ = &mut renewing => return Held::Lost,
             }
         };
         enough.cancel();
-        if matches!(held, Held::Interrupted) {
-            // Whoever interrupts is in a hurry.
-            let _ = timeout(GIVE_BACK, renewing).await;
-        } else {
-            let _ = renewing.await;
+        let renewed = tokio::select! {
+            renewed = renewing => renewed,
+            () = async {
+                hurry.cancelled().await;
+                sleep(LAST_RENEWAL).await;
+            } => Ok(()),
+        };
+        match renewed {
+            Ok(()) => Held::Ended(done),
+            Err(Lost) => Held::EndedLate(done),
         }
-        held
     }
 
     /// Renews until it is enough, or can't.
@@ -101,6 +101,7 @@ impl Lease {
         let mut held_from = self.received_at;
         loop {
             tokio::select! {
+                biased;
                 () = enough.cancelled() => return Ok(()),
                 () = sleep_until(held_from + self.timeout / 3) => {}
             }
@@ -192,12 +193,13 @@ fn margin(timeout: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-
+    use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
     use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityOutput;
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use aws_smithy_types::body::SdkBody;
+    use fleet::aws;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -209,6 +211,13 @@ mod tests {
             timeout: Duration::from_secs(timeout),
             received_at: Instant::now(),
         }
+    }
+
+    /// SQS at an address of our own.
+    async fn sqs_at(endpoint: &str) -> Client {
+        let keys = SharedCredentialsProvider::new(Credentials::for_tests());
+        let config = aws::with_endpoint(&aws::base().await, endpoint).to_builder().credentials_provider(keys);
+        aws::sqs(&config.build(), endpoint)
     }
 
     fn refusal(status: u16, code: &str) -> HttpResponse {
@@ -223,7 +232,7 @@ mod tests {
             .then_output(|| ChangeMessageVisibilityOutput::builder().build());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
         let work = sleep(Duration::from_secs(95));
-        assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Ended(()));
+        assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Held::Ended(()));
         assert_eq!(renewed.num_calls(), 9, "every ten seconds");
     }
 
@@ -232,7 +241,10 @@ mod tests {
         let renewed = mock!(Client::change_message_visibility)
             .then_output(|| ChangeMessageVisibilityOutput::builder().build());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
-        assert_eq!(lease(client, 30).while_held(async { 7 }, pending()).await, Held::Ended(7));
+        assert_eq!(
+            lease(client, 30).while_held(async { 7 }, &CancellationToken::new()).await,
+            Held::Ended(7)
+        );
         assert_eq!(renewed.num_calls(), 0);
     }
 
@@ -244,7 +256,11 @@ mod tests {
             let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&refused]);
             let begun = Instant::now();
             let work = sleep(Duration::from_secs(1000));
-            assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Lost, "{code}");
+            assert_eq!(
+                lease(client, 30).while_held(work, &CancellationToken::new()).await,
+                Held::Lost,
+                "{code}"
+            );
             assert_eq!(refused.num_calls(), 1, "{code}");
             assert!(begun.elapsed() < Duration::from_secs(11), "{code}");
         }
@@ -257,7 +273,7 @@ mod tests {
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&failing]);
         let begun = Instant::now();
         let work = sleep(Duration::from_secs(1000));
-        assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Lost);
+        assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Held::Lost);
         assert!(failing.num_calls() > 3);
         assert_eq!(begun.elapsed().as_secs(), 25, "five seconds before SQS gives it to somebody else");
     }
@@ -267,28 +283,29 @@ mod tests {
         // Connections are taken and nothing is ever answered.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
-        let keys = aws_sdk_sqs::config::Credentials::for_tests();
-        let config = fleet::aws::with_endpoint(&fleet::aws::base().await, &endpoint)
-            .to_builder()
-            .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(keys))
-            .build();
-        let begun = Instant::now();
+        let lease = lease(sqs_at(&endpoint).await, 30);
         let work = sleep(Duration::from_secs(1000));
-        let client = fleet::aws::sqs(&config, &endpoint);
-        assert_eq!(lease(client, 30).while_held(work, pending()).await, Held::Lost);
-        assert_eq!(begun.elapsed().as_secs(), 25);
+        assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Held::Lost);
+        assert_eq!(lease.received_at.elapsed().as_secs(), 25);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_interrupted_ends_where_it_stands() {
-        let renewed = mock!(Client::change_message_visibility)
-            .then_output(|| ChangeMessageVisibilityOutput::builder().build());
-        let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
-        let begun = Instant::now();
-        let work = sleep(Duration::from_secs(1000));
-        let held = lease(client, 30).while_held(work, sleep(Duration::from_secs(15))).await;
-        assert_eq!((held, begun.elapsed().as_secs()), (Held::Interrupted, 15));
-        assert_eq!(renewed.num_calls(), 1);
+    async fn work_that_ends_while_its_lease_is_being_lost_is_late() {
+        // A renewal is refused two seconds after it was asked for.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = vec![0; 4096];
+            let _ = stream.read(&mut request).await;
+            sleep(Duration::from_secs(2)).await;
+            let body = r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid"}"#;
+            let answer = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+        let lease = lease(sqs_at(&endpoint).await, 30);
+        let work = sleep(Duration::from_millis(10_500));
+        assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Held::EndedLate(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,16 @@
-//! Shows, before the first job is taken, that this worker may write reports: else each job would be
-//! collected and paid for, and then fail.
+//! What this worker must be able to do whatever the account, shown before the first job is taken: else
+//! each job would be collected and paid for, and then fail, or be blamed on its account.
 
 use chrono::Utc;
 use fleet::{
-    AwsError, ErrorKind, Job, KeyTemplate, ReportDate, RunId, datasets, report_bucket::ReportBucket,
+    Account, AwsError, ErrorKind, Job, KeyTemplate, ReportDate, RunId, datasets, report_bucket::ReportBucket,
+};
+use futures::{StreamExt, stream};
+
+use crate::{
+    failure::{Failure, OwnFault},
+    report::Collector,
+    session::Session,
 };
 
 /// A version that no object has, so that a write on condition of it never happens.
@@ -12,13 +19,65 @@ const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 /// The account whose report is never written; a policy may look at where reports lie.
 const NOBODY: &str = "nobody";
 
+/// How many accounts are asked to let this worker in before it believes that none does, and how many at
+/// once after the first.
+const MOST_ASKED: usize = 100;
+const ASKED_AT_ONCE: usize = 10;
+
+/// Whether this worker's own role is let into accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// One let it in.
+    Shown,
+    /// There are no two accounts to ask, or what they say is something else.
+    Unknown,
+}
+
+/// Asks the listed accounts that are entered by this worker's own role, until one lets it in.
+///
+/// # Errors
+/// Where several say no and none says yes: it is then not the accounts that are at fault. Where its
+/// own credentials are refused.
+pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
+    let mut accounts = collector.accounts_by_own_role().take(MOST_ASKED);
+    let Some(first) = accounts.next() else { return Ok(Entry::Unknown) };
+    let rest: Vec<Account> = accounts.collect();
+    if rest.is_empty() {
+        return Ok(Entry::Unknown);
+    }
+    let rest = stream::iter(rest).map(|account| enter(collector, account)).buffer_unordered(ASKED_AT_ONCE);
+    let mut asked = Box::pin(stream::once(enter(collector, first)).chain(rest));
+    let (mut refused, mut last) = (0, None);
+    while let Some(entered) = asked.next().await {
+        match entered {
+            // One may let us in and be another than was meant.
+            Ok(()) | Err(Failure::WrongAccount { .. }) => return Ok(Entry::Shown),
+            Err(Failure::Own(fault)) => return Err(fault),
+            Err(Failure::RoleRefused(error)) => {
+                refused += 1;
+                last = Some(error);
+            }
+            Err(_) => return Ok(Entry::Unknown),
+        }
+    }
+    match last {
+        Some(source) if refused > 1 => Err(OwnFault::EveryRole { accounts: refused, source }),
+        _ => Ok(Entry::Unknown),
+    }
+}
+
+async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
+    let session = Session::open(account, &collector.base).await?;
+    session.identity().await.map(drop).map_err(|failure| session.blame(failure))
+}
+
 /// Asks S3 for a write that can't happen. Whoever may not write is told so before the condition is
 /// looked at.
 ///
 /// # Errors
 /// What S3 said, where it was not that the condition does not hold.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
-pub async fn prove(bucket: &ReportBucket, template: &KeyTemplate) -> Result<(), AwsError> {
+pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Result<(), AwsError> {
     const OPERATION: &str = "s3:PutObject";
     let put =
         bucket.client.put_object().bucket(&bucket.name).key(key(template)).if_match(NO_VERSION).send().await;
@@ -73,7 +132,7 @@ mod tests {
             })
             .then_http_response(move || answer(status, code));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        prove(&ReportBucket { client, name: "reports".into() }, &KeyTemplate::default()).await
+        show_writing(&ReportBucket { client, name: "reports".into() }, &KeyTemplate::default()).await
     }
 
     #[tokio::test]
@@ -95,7 +154,8 @@ mod tests {
     async fn an_s3_that_ignores_conditions_is_refused() {
         let put = mock!(Client::put_object).then_output(|| PutObjectOutput::builder().build());
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        let proven = prove(&ReportBucket { client, name: "reports".into() }, &KeyTemplate::default()).await;
-        assert_eq!(proven.map_err(|error| error.code), Err("ConditionIgnored".into()));
+        let shown =
+            show_writing(&ReportBucket { client, name: "reports".into() }, &KeyTemplate::default()).await;
+        assert_eq!(shown.map_err(|error| error.code), Err("ConditionIgnored".into()));
     }
 }

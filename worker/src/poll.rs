@@ -15,7 +15,7 @@ use crate::delivery::WorkQueue;
 
 /// The most messages that one receive gives.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
-const MESSAGES_A_RECEIVE: usize = 10;
+const MESSAGES_A_RECEIVE: i32 = 10;
 
 /// How long receives may fail before the worker gives up.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -93,6 +93,11 @@ impl Poller {
         received.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
     }
 
+    /// Whether a poll has brought something that nobody has taken.
+    pub(crate) fn has_last(&self) -> bool {
+        self.underway.as_ref().is_some_and(|underway| underway.receiving.is_finished())
+    }
+
     /// Begins a pause after a receive that was asked for `since` then, unless there is no hope.
     fn wait_out(&mut self, error: AwsError, since: Instant) -> anyhow::Result<()> {
         let url = &self.queue.url;
@@ -123,13 +128,14 @@ impl Drop for Poller {
 }
 
 async fn receive(queue: Arc<WorkQueue>, most: usize, wait_seconds: i32) -> Received {
-    let number = |value: u64| i32::try_from(value).unwrap_or(i32::MAX);
+    let visibility = i32::try_from(queue.visibility_timeout.as_secs()).unwrap_or(i32::MAX);
+    let most = i32::try_from(most).unwrap_or(i32::MAX).min(MESSAGES_A_RECEIVE);
     let answer = queue
         .client
         .receive_message()
         .queue_url(&queue.url)
-        .max_number_of_messages(number(most.min(MESSAGES_A_RECEIVE) as u64))
-        .visibility_timeout(number(queue.visibility_timeout.as_secs()))
+        .max_number_of_messages(most)
+        .visibility_timeout(visibility)
         .wait_time_seconds(wait_seconds)
         .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
         .message_system_attribute_names(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp)
@@ -145,12 +151,10 @@ async fn receive(queue: Arc<WorkQueue>, most: usize, wait_seconds: i32) -> Recei
 /// hand that is replacing it.
 fn may_pass(error: &AwsError) -> bool {
     match error.kind {
-        ErrorKind::Transient | ErrorKind::Expired | ErrorKind::NotFound => true,
-        ErrorKind::Denied
-        | ErrorKind::Identity
-        | ErrorKind::NoCredentials
-        | ErrorKind::PreconditionFailed
-        | ErrorKind::Permanent => false,
+        ErrorKind::Transient | ErrorKind::Expired | ErrorKind::NoCredentials | ErrorKind::NotFound => true,
+        ErrorKind::Denied | ErrorKind::Identity | ErrorKind::PreconditionFailed | ErrorKind::Permanent => {
+            false
+        }
     }
 }
 

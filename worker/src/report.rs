@@ -6,7 +6,8 @@ use std::fmt::Write;
 use aws_config::SdkConfig;
 use chrono::Utc;
 use fleet::{
-    Account, Accounts, Job, KeyTemplate, ReportDate, aws,
+    Account, Accounts, AwsError, Job, KeyTemplate, ReportDate, aws,
+    credentials::CredentialSource,
     report::{ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
@@ -14,18 +15,26 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     attempt::{Attempt, Step},
-    breaker::Breaker,
+    breaker::{Breaker, Streak},
     cloudwatch::{limits::Limits, plan::Window, rows::Status},
     collect::{self, Collection, Subject},
     failure::{Failure, OwnFault},
-    own_role,
-    session::{Identity, Session},
+    own_role::{self, Entry},
+    session::{self, Identity, Session},
     sinks::{
         csv,
         s3::{self, Candidate, Decision},
     },
     usage::Usage,
 };
+
+/// How many accounts one after the other may not be entered by a worker that has entered none, before it
+/// takes the fault for its own. A few without a role or keys are common, on a small fleet all of them.
+const LONGEST_FIRST_STREAK: usize = 10;
+
+/// How many may fail one after the other where others did not: what the worker could do once may have been
+/// taken from it.
+const LONGEST_STREAK: usize = 20;
 
 /// Collects accounts. One for a process, so that all its jobs share the limits on an account.
 #[derive(Debug)]
@@ -40,6 +49,8 @@ pub struct Collector {
     pub regions: Vec<String>,
     /// How fast each account may be asked.
     pub limits: Limits,
+    /// Whether accounts can be entered.
+    pub entering: Breaker,
 }
 
 /// A report that is not stored yet.
@@ -60,8 +71,8 @@ pub struct Reporter {
     pub bucket: ReportBucket,
     /// Under which keys.
     pub template: KeyTemplate,
-    /// Whose fault a refusal is.
-    pub breaker: Breaker,
+    /// Whether reports can be written.
+    pub storing: Breaker,
 }
 
 /// How a job was done.
@@ -88,15 +99,29 @@ impl Collector {
         account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))
     }
 
+    /// The listed accounts that are entered through a role by the process's own credentials.
+    pub(crate) fn accounts_by_own_role(&self) -> impl Iterator<Item = Account> {
+        let partition = aws::partition(aws::region(&self.base));
+        self.accounts
+            .iter()
+            .filter(move |account| {
+                let source = CredentialSource::choose(account, partition, |name| std::env::var(name).ok());
+                source.is_ok_and(|source| session::is_by_own_role(&source))
+            })
+            .cloned()
+    }
+
     /// Collects the report of a job.
     pub async fn report(&self, job: &Job, session: &Session, attempt: &Attempt) -> Result<Report, Failure> {
         // Who we are and what there is are asked beside each other; nothing is paid for until both
         // are known.
-        attempt.enter(Step::Discover);
+        attempt.enter(Step::Become);
         let discovering = collect::discover(session, job.dataset, attempt.is_last());
         let (identity, discovered) = tokio::join!(session.identity(), discovering);
         // In this order: what may be done there matters only in the right account.
         let identity = identity.map_err(|failure| session.blame(failure))?;
+        self.entering.succeeded();
+        attempt.enter(Step::Discover);
         let discovered = discovered.map_err(|failure| session.blame(failure))?;
         tracing::info!(arn = identity.arn, account_id = %identity.account_id, "acting in the account");
 
@@ -125,18 +150,47 @@ impl Reporter {
     /// # Errors
     /// [`Failure::Own`] where what failed is no fault of the job's.
     pub async fn perform(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
-        match self.store_report(job, attempt).await {
-            Err(Failure::ReportBucket(error)) if !error.is_transient() => {
-                // It may be this report alone that the bucket refuses.
-                match own_role::prove(&self.bucket, &self.template).await {
-                    Ok(()) => Err(self.breaker.report_refused(error)),
-                    Err(own) if own.is_transient() => Err(Failure::ReportBucket(own)),
-                    Err(own) => Err(OwnFault::ReportBucket(own).into()),
+        let failure = match self.store_report(job, attempt).await {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        Err(match failure {
+            Failure::ReportBucket(error) if !error.is_transient() => self.blame_for_writing(job, error).await,
+            failure if is_of_entering(&failure, attempt) => self.blame_for_entering(job, failure).await,
+            failure => failure,
+        })
+    }
+
+    /// It may be this report alone that the bucket refuses. That the worker may write is no proof: what
+    /// is written is encrypted, with a key that may be refused, and the proof is not.
+    async fn blame_for_writing(&self, job: &Job, error: AwsError) -> Failure {
+        match own_role::show_writing(&self.bucket, &self.template).await {
+            Err(own) if own.is_transient() => Failure::ReportBucket(own),
+            Err(own) => OwnFault::ReportBucket(own).into(),
+            Ok(()) => match self.storing.failed(&job.account_name) {
+                Streak { has_succeeded: true, accounts } if accounts < LONGEST_STREAK => {
+                    Failure::ReportBucket(error)
                 }
-            }
-            Err(Failure::RoleRefused(error)) => Err(self.breaker.role_refused(&job.account_name, error)),
-            ended => ended,
+                _ => OwnFault::ReportBucket(error).into(),
+            },
         }
+    }
+
+    /// It may be that this worker can enter no account.
+    async fn blame_for_entering(&self, job: &Job, failure: Failure) -> Failure {
+        let Streak { accounts, has_succeeded } = self.collector.entering.failed(&job.account_name);
+        if !has_succeeded && accounts >= LONGEST_FIRST_STREAK {
+            return OwnFault::EveryAccount { accounts, source: Box::new(failure) }.into();
+        }
+        // Variables and files stay as they are, but a permission may be taken away.
+        if matches!(failure, Failure::RoleRefused(_)) && accounts >= LONGEST_STREAK {
+            match own_role::show_entry(&self.collector).await {
+                Ok(Entry::Shown) => self.collector.entering.succeeded(),
+                Ok(Entry::Unknown) => {}
+                Err(fault) => return fault.into(),
+            }
+        }
+        failure
     }
 
     async fn store_report(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
@@ -151,16 +205,25 @@ impl Reporter {
         }
         let session = Session::open(account, &self.collector.base).await?;
         let Report { metadata, body } = Box::pin(self.collector.report(job, &session, attempt)).await?;
-        if session.is_by_own_role() {
-            self.breaker.assumed();
-        }
         attempt.enter(Step::Upload);
         if s3::store(&self.bucket, &key, before, &metadata, body).await? {
-            self.breaker.stored();
+            self.storing.succeeded();
             Ok(Done::Stored { key, metadata: Box::new(metadata) })
         } else {
             Ok(Done::Duplicate { key })
         }
+    }
+}
+
+/// Whether it is the account that could not be entered.
+fn is_of_entering(failure: &Failure, attempt: &Attempt) -> bool {
+    match failure {
+        Failure::UnknownAccount(_)
+        | Failure::NoCredentials(_)
+        | Failure::WrongAccount { .. }
+        | Failure::RoleRefused(_) => true,
+        Failure::Aws(error) => attempt.step() == Step::Become && !error.is_transient(),
+        _ => false,
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) use renewable::Renewable;
 const RETRY_CAPACITY: usize = 500;
 
 /// The call by which a role is assumed.
-const ASSUME_ROLE: &str = "sts:AssumeRole";
+pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// An account as it is acted in.
 #[derive(Debug, Clone)]
@@ -40,6 +40,11 @@ pub struct Identity {
     pub account_id: AccountId,
     /// The user or role that we act as.
     pub arn: String,
+}
+
+/// Whether an account is entered through a role by the process's own credentials.
+pub(crate) fn is_by_own_role(source: &CredentialSource) -> bool {
+    matches!(source, CredentialSource::Role { base: BaseSource::Default, .. })
 }
 
 impl Session {
@@ -119,12 +124,6 @@ impl Session {
     #[must_use]
     pub(crate) fn credentials(&self) -> &Renewable {
         &self.credentials
-    }
-
-    /// Whether the account is entered through a role by the process's own credentials.
-    #[must_use]
-    pub fn is_by_own_role(&self) -> bool {
-        matches!(self.credentials.source(), CredentialSource::Role { base: BaseSource::Default, .. })
     }
 
     /// A failure with its blame: what the process's own credentials are refused for is no fault of the

@@ -29,8 +29,11 @@ pub(crate) struct Account {
 /// Storage types, and the part of a bucket's bytes in each, in percent.
 type Spread = &'static [(&'static str, u32)];
 
+/// The account whose keys the workers get only once its job has failed of that.
+pub(crate) const FORGOTTEN: &str = "legacy";
+
 /// The accounts, largest first.
-pub(crate) static CAST: [Account; 4] = [
+pub(crate) static CAST: [Account; 5] = [
     Account {
         name: "data",
         id: "210987654321",
@@ -82,6 +85,17 @@ pub(crate) static CAST: [Account; 4] = [
         purposes: &["test", "scratch", "tmp"],
         spreads: &[&[("StandardStorage", 100)]],
         empty: 2,
+        late: 0,
+        deleted: 0,
+    },
+    Account {
+        name: FORGOTTEN,
+        id: "678901234567",
+        regions: &["us-west-1"],
+        share: 5,
+        purposes: &["archive", "intranet"],
+        spreads: &[&[("StandardStorage", 100)], &[("GlacierStorage", 100)]],
+        empty: 0,
         late: 0,
         deleted: 0,
     },

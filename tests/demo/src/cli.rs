@@ -6,7 +6,7 @@ use clap::Parser;
 
 /// The whole fleet on this machine, with no AWS account, in under ten seconds.
 ///
-/// It starts a make-believe AWS on 127.0.0.1 with four accounts whose S3 buckets lie in several
+/// It starts a make-believe AWS on 127.0.0.1 with five accounts whose S3 buckets lie in several
 /// regions, runs the real producer and real workers against it as processes of their own, and shows
 /// each command as you would type it. Nothing leaves this machine, and none of your AWS settings is
 /// read.
@@ -43,13 +43,13 @@ The words, in the order in which they come up:
   producer  the program that turns a request into jobs
   job       one account on one day; a message on the queue
   run       all the jobs of one request
-  queue     holds a job until its report is safe; a job that keeps failing ends on the
-            dead-letter queue
+  queue     holds a job until its report is safe; a job that can't be done ends on the
+            dead-letter queue, with its reason
   worker    the program that does jobs; start as many as you like
   report    what came of a job: a CSV file in the report bucket, with a row for each bucket
 
 Examples:
-  demo                            # four accounts, two workers
+  demo                            # five accounts, two workers
   demo --buckets 4000 --workers 4
   demo --output /tmp/reports";
 

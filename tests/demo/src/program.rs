@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -77,18 +77,23 @@ impl Shell {
         Ok(Self { variables, home })
     }
 
-    /// Runs the producer to its end and gives what it printed. One that fails is an error that has
-    /// all that it said.
-    pub(crate) async fn producer(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// Sets variables for the programs that are started from now on.
+    pub(crate) fn export(&mut self, variables: Vec<(String, String)>) {
+        self.variables.extend(variables);
+    }
+
+    /// Runs the producer to its end and gives what it printed. One that ends with another exit status
+    /// than `expected` is an error that has all that it said.
+    pub(crate) async fn producer(&self, arguments: &[&str], expected: i32) -> anyhow::Result<String> {
         let mut command = self.command(Program::Producer, arguments)?;
         let output = timeout(PATIENCE, command.stdout(Stdio::piped()).output()).await;
         let output = output
             .with_context(|| format!("`producer {}` does not end", arguments.join(" ")))?
             .context("could not start the producer")?;
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if !output.status.success() {
+        if output.status.code() != Some(expected) {
             bail!(
-                "`producer {}` failed, {}:\n{}{}",
+                "`producer {}` ended with {}, not {expected}:\n{}{}",
                 arguments.join(" "),
                 output.status,
                 said(&output.stdout),
@@ -144,6 +149,16 @@ impl Running {
         let status = timeout(PATIENCE, self.child.wait()).await;
         let status = status.context("a worker does not leave")??;
         Ok((status, self.log.await?))
+    }
+
+    /// Tells the worker to stop, as a deployment does: by SIGTERM.
+    pub(crate) async fn stop(&self) -> anyhow::Result<()> {
+        // One that has left has no id any more.
+        let Some(id) = self.child.id() else { return Ok(()) };
+        // Every shell has a `kill` of its own.
+        let told = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status().await;
+        ensure!(told.context("could not start sh")?.success(), "could not signal process {id}");
+        Ok(())
     }
 
     /// Kills the worker, where it still runs; gives all that it logged.

@@ -15,6 +15,9 @@ const DIM: &str = "\x1b[2m";
 const CYAN: &str = "\x1b[36m";
 const RESET: &str = "\x1b[0m";
 
+/// How wide the lines are that programs print, before they are cut; some of them are sentences.
+const WIDTH: usize = 106;
+
 /// Where the story is told: standard output, with the bar on standard error.
 #[derive(Debug)]
 pub(crate) struct Screen {
@@ -56,7 +59,12 @@ impl Screen {
         output::print(&format!("   {}", self.paint(&[CYAN], &typed)))
     }
 
-    /// Shows what a program printed, or a table.
+    /// Shows what a program printed, its longest lines cut.
+    pub(crate) fn printed(&self, text: &str) -> anyhow::Result<()> {
+        self.indented(&text.lines().map(cut).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Shows a text, or a table.
     pub(crate) fn indented(&self, text: &str) -> anyhow::Result<()> {
         let lines: Vec<String> =
             text.trim_end().lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
@@ -107,8 +115,29 @@ impl Screen {
     }
 }
 
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(WIDTH) {
+        Some(_) => line.chars().take(WIDTH - 1).chain(['…']).collect(),
+        None => line.to_owned(),
+    }
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         self.end_bar();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_too_long_is_cut() {
+        let fits = "é".repeat(WIDTH);
+        assert_eq!(cut(&fits), fits);
+        let shown = cut(&format!("{fits}e"));
+        assert_eq!(shown.chars().count(), WIDTH);
+        assert!(shown.ends_with("é…"), "{shown}");
     }
 }

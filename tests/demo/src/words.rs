@@ -6,11 +6,13 @@ pub(crate) const PRODUCT: &str = "\
 The producer and the workers below are the real programs. The AWS is make-believe: it runs on
 127.0.0.1, takes its time for each call, and throttles CloudWatch as AWS does.";
 
-pub(crate) const ACCOUNT: &str = "An *account* is an AWS account under a name of yours. Here are four:";
+pub(crate) const ACCOUNT: &str = "An *account* is an AWS account under a name of yours. Here are five:";
 
 pub(crate) const ENVIRONMENT: &str = "\
 The programs learn from their environment which AWS they use, where the *queue* and the
 *report bucket* are, and with which keys to become each account (on AWS, better a role):";
+
+pub(crate) const FORGOTTEN: &str = "Somebody forgot the keys of legacy.";
 
 pub(crate) const REQUEST: &str = "\
 A *request* names a day, some accounts, and whatever else is to travel with them. The
@@ -21,19 +23,26 @@ pub(crate) const JOB: &str = "A job is a message on the queue. The first of them
 pub(crate) const WORKER: &str = "\
 A *worker* takes a job, becomes its account, finds the buckets, asks CloudWatch within the
 account's quotas and stores the *report*. Then it deletes the job, and not before: what a
-worker leaves undone comes back. A job that keeps failing goes to the *dead-letter queue*.";
+worker leaves undone comes back. A job that can't be done goes to the *dead-letter queue*.";
 
 pub(crate) const STATUS: &str = "\
-Each account ends in a complete report, or in a partial one that says what is missing. One whose
-job was given up has failed, and says why; `producer replay` tries it again once that is mended.
-The exit status is 0 only where all are complete.";
+Each account ends with a complete report, with a partial one that says what is missing, or as
+failed, with the reason. SQS has no peek: the producer receives all dead letters and gives them
+back, and waits two polls of a second each to be sure that it has all. (Long lines are cut here.)";
+
+pub(crate) const FAILED: &str = "\
+A *dead letter* is a job with the reason why it can't be done, and waits until that is mended:";
+
+pub(crate) const MEND: &str = "\
+So set the keys where the workers run, start a worker that knows them, and send the job again:";
 
 pub(crate) const REPORT: &str = "\
 A report is a CSV file with a row for each bucket. Its object in S3 says what it took.";
 
 pub(crate) const FIGURES: &str = "\
 Dollars are by AWS's list price. The seconds of all are by the clock, from the start of the
-workers, which run beside each other. The files lie here as they do in the bucket:";
+workers, which run beside each other; the mending is left out. The files lie here as they do in
+the bucket:";
 
 pub(crate) const NEXT: &str = "\
 On AWS the commands are the same, with your keys and without AWS_ENDPOINT_URL. To begin with:";

@@ -7,7 +7,9 @@ use serde_json::Value;
 pub(crate) enum Event {
     /// A report is stored.
     Stored(Stored),
-    /// A job failed; why.
+    /// A job can't be done, and goes to the dead-letter queue.
+    GivenUp(GivenUp),
+    /// A job failed, and comes back; why.
     Failed(String),
     /// The worker leaves, having done so many jobs.
     Leaves(u64),
@@ -32,6 +34,17 @@ pub(crate) struct Stored {
     pub(crate) milliseconds: u64,
 }
 
+/// A job that can't be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    /// Whose.
+    pub(crate) account: String,
+    /// The code of the reason.
+    pub(crate) reason: String,
+    /// What happened.
+    pub(crate) why: String,
+}
+
 /// The event that a line tells of; none where it tells of something else.
 pub(crate) fn parse(line: &str) -> Option<Event> {
     let line: Value = serde_json::from_str(line).ok()?;
@@ -48,6 +61,11 @@ pub(crate) fn parse(line: &str) -> Option<Event> {
             milliseconds: milliseconds(&line["duration_ms"])?,
         })),
         "the worker leaves" => Some(Event::Leaves(line["done"].as_u64()?)),
+        _ if message.starts_with("the job can't be done") => Some(Event::GivenUp(GivenUp {
+            account: text(&line["span"]["account_name"])?,
+            reason: text(&line["reason"])?,
+            why: message.to_owned(),
+        })),
         _ if message.starts_with("the job failed") => Some(Event::Failed(message.to_owned())),
         _ => None,
     }
@@ -85,6 +103,10 @@ mod tests {
         let failed = r#"{"message":"the job failed and stays on the queue: no","reason":"x"}"#;
         let why = "the job failed and stays on the queue: no".to_owned();
         assert_eq!(parse(failed), Some(Event::Failed(why)));
+        let dead = r#"{"message":"the job can't be done: no","reason":"x","span":{"account_name":"data"}}"#;
+        let why = "the job can't be done: no".to_owned();
+        let given_up = GivenUp { account: "data".into(), reason: "x".into(), why };
+        assert_eq!(parse(dead), Some(Event::GivenUp(given_up)));
         assert_eq!(parse(r#"{"message":"the worker leaves","done":3}"#), Some(Event::Leaves(3)));
         assert_eq!(parse(r#"{"message":"the worker is ready"}"#), None);
         assert_eq!(parse("thread 'main' panicked"), None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate, NaiveTime, Utc};
 use local_aws::{LocalAws, Object, Options, QueueOptions};
 
-use crate::cast::{CAST, Life};
+use crate::cast::{Account, CAST, FORGOTTEN, Life};
 
 /// The fleet's own account, which is also its access key.
 const HOME: &str = "999999999999";
@@ -50,9 +50,8 @@ impl World {
     }
 
     /// The environment that makes the programs use this AWS, in the lines in which a person would
-    /// type it. On AWS, the first line is left out.
+    /// type it; the forgotten keys are not in it. On AWS, the first line is left out.
     pub(crate) fn environment(&self) -> Vec<Vec<(String, String)>> {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let mut lines = vec![
             vec![pair("AWS_ENDPOINT_URL", &self.aws.endpoint())],
             vec![
@@ -63,14 +62,7 @@ impl World {
             vec![pair("FLEET_QUEUE_URL", &self.queue_url)],
             vec![pair("FLEET_REPORT_BUCKET", REPORT_BUCKET)],
         ];
-        lines.extend(CAST.iter().map(|account| {
-            // A variable's name has no hyphen.
-            let stem = account.name.replace('-', "_");
-            vec![
-                pair(&format!("{stem}_account_access_key"), account.id),
-                pair(&format!("{stem}_secret_access_key"), SECRET),
-            ]
-        }));
+        lines.extend(CAST.iter().filter(|account| account.name != FORGOTTEN).map(keys));
         lines
     }
 
@@ -84,6 +76,25 @@ impl World {
     pub(crate) fn object(&self, key: &str) -> Option<Object> {
         self.aws.account(HOME).object(REPORT_BUCKET, key)
     }
+}
+
+/// The line that was forgotten in the environment.
+pub(crate) fn forgotten_keys() -> Vec<(String, String)> {
+    CAST.iter().filter(|account| account.name == FORGOTTEN).flat_map(keys).collect()
+}
+
+/// The variables with the access keys of an account.
+fn keys(account: &Account) -> Vec<(String, String)> {
+    // A variable's name has no hyphen.
+    let stem = account.name.replace('-', "_");
+    vec![
+        pair(&format!("{stem}_account_access_key"), account.id),
+        pair(&format!("{stem}_secret_access_key"), SECRET),
+    ]
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 /// Makes the buckets of all accounts, and what CloudWatch holds for them.

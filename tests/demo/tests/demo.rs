@@ -7,7 +7,27 @@ use std::{
 };
 
 /// How many rows each report has: the buckets of `--buckets 60`, and one that was deleted.
-const ROWS: [(&str, u64); 4] = [("data", 61), ("web", 36), ("backup-eu", 21), ("sandbox", 6)];
+const ROWS: [(&str, u64); 5] = [("data", 61), ("web", 36), ("backup-eu", 21), ("sandbox", 6), ("legacy", 3)];
+
+/// What is told of the job that fails, in this order.
+const FAILURE: [&str; 16] = [
+    "  legacy     can't be done, to the dead-letter queue: no_credentials\n",
+    "   $ producer status --watch\n",
+    "   legacy     s3_daily_storage  failed ",
+    " 4 complete (1 with late rows), 1 failed\n",
+    "(exit status 3: ",
+    "   $ producer failed\n",
+    "   legacy   s3_daily_storage  no_credentials  ",
+    "set legacy_account_access_key and legacy_secret_access_key",
+    "   1 dead letter in ",
+    "   $ export legacy_account_access_key=",
+    "   $ producer replay --run-id ",
+    "   1 dead letter replayed\n",
+    "   worker 3  legacy  ",
+    "   $ producer status\n",
+    " 5 complete (1 with late rows)\n",
+    "(exit status 0: ",
+];
 
 fn demo(arguments: &[&str], output: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
@@ -79,7 +99,14 @@ fn the_whole_fleet_runs_and_the_table_adds_up() {
     assert_eq!(shown[..3], expected);
     let calls: f64 = ROWS.iter().map(|(account, _)| line(&stdout, account)[3]).sum();
     assert!((shown[3] - calls).abs() < 0.5, "{} calls, {calls}", shown[3]);
-    assert!(stdout.contains("4 complete"), "{stdout}");
+
+    let mut rest = stdout.as_str();
+    for told in FAILURE {
+        let Some((_, after)) = rest.split_once(told) else { panic!("{told:?} is not next in\n{stdout}") };
+        rest = after;
+    }
+    assert!(rest.contains("worker 3 was told to stop by SIGTERM and left, with 1 job done."), "{stdout}");
+    assert_eq!(stdout.matches("legacy_account_access_key=").count(), 1, "at first, its keys are missing");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
         rows::{self, Problem, Reading, Resource, Row},
     },
     failure::Failure,
-    session::Session,
+    session::{ASSUME_ROLE, Session},
 };
 
 /// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the
@@ -56,7 +56,7 @@ struct Region {
     resources: Vec<Resource>,
     readings: Vec<Reading>,
     errors: Vec<AwsError>,
-    /// Whether `GetMetricData` gave an answer.
+    /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
     answered: bool,
 }
 
@@ -153,7 +153,10 @@ async fn collect_region(
                 let mut listed = listings.concat();
                 // Of these it is told already that they could not be found.
                 listed.retain(|series| !lost.contains(series.resource.as_str()));
-                of_listed(dataset, &listed, &mut resources, region)
+                let plan = of_listed(dataset, &listed, &mut resources, region);
+                // Where there is nothing to ask, the list was the answer.
+                asked.answered = plan.series.is_empty();
+                plan
             }
             Err(error) => {
                 asked.readings.resize_with(resources.len(), Reading::default);
@@ -210,7 +213,9 @@ async fn collect_region(
 /// Marks the resources that a failed call was about, unless a later try may do better.
 fn fail(readings: &mut [Reading], region: &str, error: &AwsError, is_last: bool) -> Result<(), Failure> {
     let problem = match error.kind {
-        ErrorKind::Expired => return Err(Failure::Aws(error.clone())),
+        // The account's credentials are over, which is no region's own affair.
+        ErrorKind::Expired | ErrorKind::NoCredentials => return Err(Failure::Aws(error.clone())),
+        _ if error.operation == ASSUME_ROLE => return Err(Failure::Aws(error.clone())),
         ErrorKind::Transient if !is_last => return Err(Failure::Aws(error.clone())),
         ErrorKind::Denied => Problem::Denied,
         _ => Problem::Error(error.code.clone()),

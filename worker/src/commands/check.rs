@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 
 use super::AccountsFile;
 use crate::{
+    breaker::Breaker,
     cloudwatch::{
         calls::{CloudWatch, Query},
         limits::Limits,
@@ -55,8 +56,14 @@ impl Check {
     pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
         let base = aws::base().await;
         let accounts = Accounts::open(self.file.accounts.as_deref(), &base).await?;
-        let collector =
-            Collector { base, accounts, lookback_days: 0, regions: Vec::new(), limits: Limits::default() };
+        let collector = Collector {
+            base,
+            accounts,
+            lookback_days: 0,
+            regions: Vec::new(),
+            limits: Limits::default(),
+            entering: Breaker::default(),
+        };
         let names = if self.account_name.is_empty() {
             collector.accounts.iter().map(|account| account.name.clone()).collect()
         } else {

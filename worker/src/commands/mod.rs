@@ -12,7 +12,7 @@ use fleet::{
     exit::{CommandError, Outcome},
 };
 
-use crate::{cloudwatch::limits::Limits, report::Collector};
+use crate::{breaker::Breaker, cloudwatch::limits::Limits, report::Collector};
 
 /// What the worker can be told to do; each command says so itself.
 #[derive(Debug, Subcommand)]
@@ -76,6 +76,7 @@ impl Collecting {
             lookback_days: self.lookback_days,
             regions: self.regions.clone(),
             limits: Limits::default(),
+            entering: Breaker::default(),
         })
     }
 }

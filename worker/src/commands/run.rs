@@ -9,7 +9,7 @@ use fleet::{
     datasets::DATASETS,
     deployment::{self, Deployment, Queue},
     exit::{CommandError, Outcome},
-    queue, report_key,
+    report_key,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::{
     consumer::{Consumer, Tally},
     delivery::{DeadLetterQueue, WorkQueue},
     failure::OwnFault,
-    own_role,
+    own_role::{self, Entry},
     protection::{self, Protection},
     report::Reporter,
 };
@@ -31,6 +31,9 @@ const SHORTEST_VISIBILITY_SECONDS: u32 = 3;
 /// The longest, by SQS's rules: twelve hours.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
+
+/// With fewer receives than this, a job is given up for what has nothing to do with it.
+const FEWEST_RECEIVES: u32 = 4;
 
 /// Takes jobs off the work queue until told to stop.
 ///
@@ -135,23 +138,31 @@ impl Run {
                 visibility_timeout.as_secs()
             )));
         }
-        let dead_letters = attributes.redrive.as_ref().and_then(|redrive| {
-            let url = queue::dead_letter_url(&queue.url, redrive)?;
-            Some(DeadLetterQueue { url, max_receive_count: redrive.max_receive_count })
+        let dead_letters = attributes.redrive.as_ref().zip(queue.dead_letters(&attributes));
+        let dead_letters = dead_letters.map(|(redrive, queue)| DeadLetterQueue {
+            url: queue.url,
+            max_receive_count: redrive.max_receive_count,
         });
         match &dead_letters {
             None => tracing::warn!(
-                "queue {} has no dead-letter queue; a job that can't succeed comes back for ever",
+                "queue {} has no dead-letter queue: a job that can't be done stays on it and is tried again until the queue forgets it; set its RedrivePolicy",
                 queue.url
             ),
-            Some(DeadLetterQueue { max_receive_count: 1, .. }) => tracing::warn!(
-                "queue {} gives a job up after one receive: no job is tried a second time; set its maxReceiveCount to 12",
+            Some(DeadLetterQueue { max_receive_count: most @ ..FEWEST_RECEIVES, .. }) => tracing::warn!(
+                max_receive_count = most,
+                "queue {} gives a job up early: each deployment and each passing fault of AWS costs a receive; set its maxReceiveCount to 12",
                 queue.url
             ),
             Some(_) => {}
         }
-        let proven = own_role::prove(&bucket, &self.key_template).await.map_err(OwnFault::ReportBucket);
-        proven.map_err(CommandError::at_start)?;
+        let (writing, entry) = tokio::join!(
+            own_role::show_writing(&bucket, &self.key_template),
+            own_role::show_entry(&collector)
+        );
+        writing.map_err(OwnFault::ReportBucket).map_err(CommandError::at_start)?;
+        if entry.map_err(|fault| CommandError::Failed(fault.into()))? == Entry::Shown {
+            collector.entering.succeeded();
+        }
         let protection = match std::env::var(protection::AGENT_VARIABLE) {
             Ok(agent) => Some(Protection::new(&agent).map_err(CommandError::usage)?),
             Err(_) => None,
@@ -189,7 +200,7 @@ impl Run {
                 collector,
                 bucket,
                 template: self.key_template,
-                breaker: Breaker::default(),
+                storing: Breaker::default(),
             }),
         })
     }

@@ -122,11 +122,13 @@ async fn a_job_that_can_not_be_done_is_deleted_once_its_dead_letter_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_dead_letter_is_not_sent_is_kept() {
     let sqs = Sqs::new();
-    let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&sqs.unsent, &sqs.deleted, &sqs.renewed]);
+    let rules = [&sqs.unsent, &sqs.deleted, &sqs.renewed, &sqs.hidden];
+    let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, &rules);
     let denied = |_, _| ready(Err(failed(ErrorKind::Denied)));
     let ended = deliver(queue(client), message(JOB), CancellationToken::new(), denied).await;
-    assert!(matches!(ended, Ended::Left), "{ended:?}");
+    assert!(matches!(ended, Ended::PutOff), "{ended:?}");
     assert!(sqs.unsent.num_calls() > 0);
+    assert_eq!(sqs.hidden.num_calls(), 1);
     assert_eq!(sqs.deleted.num_calls(), 0);
 }
 

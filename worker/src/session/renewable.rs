@@ -1,47 +1,27 @@
-//! The credentials of an account: kept while they last, and fetched anew when AWS calls them expired.
+//! The credentials of an account, fetched anew when AWS calls them expired.
 //!
 //! The SDK neither repeats a call that was refused as expired nor forgets the credentials that it was
 //! made with. Keys that are replaced early, and clocks that disagree, would end a job half-way.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use aws_credential_types::{
-    Credentials,
-    provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
-};
-use fleet::{AwsError, ErrorKind, credentials::CredentialSource};
-use tokio::{sync::Mutex, time::timeout};
-
-/// How long before they end credentials are fetched anew.
-const MARGIN: Duration = Duration::from_mins(5);
-
-/// How long fetching them may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+use aws_credential_types::provider::{ProvideCredentials, future};
+use fleet::{AwsError, ErrorKind, credentials::CredentialSource, kept_credentials::KeptCredentials};
+use tokio::sync::OnceCell;
 
 /// A provider that can be told that what it gave is no longer good; clones share it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Renewable(Arc<Inner>);
 
+#[derive(Debug)]
 struct Inner {
     source: CredentialSource,
     config: SdkConfig,
-    kept: Mutex<Kept>,
-    /// Whether it has been told so. Once is enough: what is fetched anew and refused again is refused
+    kept: KeptCredentials,
+    /// Set once it has been told so. Once is enough: what is fetched anew and refused again is refused
     /// for ever.
-    is_renewed: AtomicBool,
-}
-
-struct Kept {
-    provider: SharedCredentialsProvider,
-    credentials: Option<Credentials>,
+    renewed: OnceCell<()>,
 }
 
 impl Renewable {
@@ -49,18 +29,20 @@ impl Renewable {
     pub(super) async fn new(source: CredentialSource, config: SdkConfig) -> Self {
         // On the heap: it is large, and soon over.
         let provider = Box::pin(source.provider(&config)).await;
-        let kept = Mutex::new(Kept { provider, credentials: None });
-        Self(Arc::new(Inner { source, config, kept, is_renewed: AtomicBool::new(false) }))
+        let kept = KeptCredentials::new(provider);
+        Self(Arc::new(Inner { source, config, kept, renewed: OnceCell::new() }))
     }
 
     /// Credentials for a client with canned answers.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        let provider = SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test"));
+        use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+        let keys = Credentials::new("id", "secret", None, None, "test");
+        let provider = SharedCredentialsProvider::new(keys);
         let config = SdkConfig::builder().credentials_provider(provider.clone()).build();
         let source = CredentialSource::Base(fleet::credentials::BaseSource::Default);
-        let kept = Mutex::new(Kept { provider, credentials: None });
-        Self(Arc::new(Inner { source, config, kept, is_renewed: AtomicBool::new(false) }))
+        let kept = KeptCredentials::new(provider);
+        Self(Arc::new(Inner { source, config, kept, renewed: OnceCell::new() }))
     }
 
     /// What the credentials come from.
@@ -73,42 +55,22 @@ impl Renewable {
     where
         Call: Future<Output = Result<T, AwsError>>,
     {
-        let was_renewed = self.0.is_renewed.load(Ordering::Acquire);
+        let was_renewed = self.0.renewed.initialized();
         match call().await {
             Err(error) if !was_renewed && may_be_expired(&error) => {
-                self.renew(&error).await;
+                // Unless another call is seeing to it already.
+                self.0.renewed.get_or_init(|| self.renew(&error)).await;
                 call().await
             }
             answered => answered,
         }
     }
 
-    /// Begins anew, unless another call has seen to it already.
     async fn renew(&self, error: &AwsError) {
-        let mut kept = self.0.kept.lock().await;
-        if !self.0.is_renewed.load(Ordering::Acquire) {
-            tracing::warn!(error = %error, "the account's credentials have expired; fetching them anew");
-            // A new provider: the old one may keep what it once read.
-            let provider = Box::pin(self.0.source.provider(&self.0.config)).await;
-            *kept = Kept { provider, credentials: None };
-            self.0.is_renewed.store(true, Ordering::Release);
-        }
-    }
-
-    async fn credentials(&self) -> provider::Result {
-        // Held while they are fetched: whoever comes meanwhile waits, and asks nobody.
-        let mut kept = self.0.kept.lock().await;
-        let is_good = |credentials: &&Credentials| {
-            credentials.expiry().is_none_or(|end| SystemTime::now() + MARGIN < end)
-        };
-        if let Some(credentials) = kept.credentials.as_ref().filter(is_good) {
-            return Ok(credentials.clone());
-        }
-        let fetching = kept.provider.provide_credentials();
-        let fetched = timeout(PATIENCE, fetching).await;
-        let credentials = fetched.map_err(|_| CredentialsError::provider_timed_out(PATIENCE))??;
-        kept.credentials = Some(credentials.clone());
-        Ok(credentials)
+        tracing::warn!(error = %error, "the account's credentials have expired; fetching them anew");
+        // A new provider: the old one may keep what it once read.
+        let provider = Box::pin(self.0.source.provider(&self.0.config)).await;
+        self.0.kept.replace(provider).await;
     }
 }
 
@@ -123,19 +85,13 @@ impl ProvideCredentials for Renewable {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.credentials())
-    }
-}
-
-impl fmt::Debug for Renewable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Renewable").field("source", &self.0.source.to_string()).finish_non_exhaustive()
+        self.0.kept.provide_credentials()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::future::join_all;
 

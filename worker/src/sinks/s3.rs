@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::{config::Builder, primitives::ByteStream};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use fleet::{
-    AwsError, ErrorKind, Job, ReportDate, RunId,
+    AwsError, ErrorKind, Job, ReportDate, RunId, aws,
     report::{CONTENT_TYPE, ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
@@ -165,6 +165,8 @@ pub async fn store(
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .body(ByteStream::from(body.clone()))
+            .customize()
+            .config_override(Builder::new().timeout_config(aws::upload_timeouts(body.len())))
             .send()
             .await;
         // The object that was to be replaced may be gone, which is 404 and not 412.

@@ -1,7 +1,7 @@
 //! No secret is printed.
 
 use anyhow::Result;
-use e2e::{Ended, Fleet, HOME, HOME_REGION, finish};
+use e2e::{Ended, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, finish};
 use local_aws::{Fault, Service, Trust};
 
 use crate::support::{
@@ -81,6 +81,50 @@ async fn no_secret_is_printed_however_much_is_logged() -> Result<()> {
             assert_silent(&ended, &canaries);
         }
         assert!(refusal.fired() > 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_message_or_object() -> Result<()> {
+    let role = "role_arn = 'arn:aws:iam::111111111111:role/reader'";
+    for lines in [
+        "credentials = 'keys'".to_owned(),
+        "credentials = 'profile'\nprofile = 'legacy'".to_owned(),
+        "credentials = 'default'".to_owned(),
+        role.to_owned(),
+        format!("{role}\nprofile = 'legacy'"),
+    ] {
+        let (fleet, canaries) = canaries(&lines).await?;
+        let jobs = |account: &str| format!(r#"{{"account_name":"{account}","date":"{}"}}"#, days_ago(4));
+        fleet.home.send(JOBS, &jobs("data"));
+        fleet.home.send(JOBS, &jobs("nobody"));
+        let ended = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+        assert_silent(&ended, &canaries);
+        // Refused as expired, the second time too.
+        let refusal = fleet.aws.fault(Fault::expired_token().on("ListBuckets"));
+        fleet.home.send(JOBS, &jobs("data").replace('}', r#","run_id":"again"}"#));
+        let refused = finish(fleet.worker(&["run", "--exit-when-empty"])).await?;
+        assert_silent(&refused, &canaries);
+        assert!(refusal.fired() > 1, "{lines}");
+
+        let mut told = String::new();
+        for letter in fleet.dead_letters() {
+            told += &format!("{letter:?}");
+        }
+        assert!(told.contains("unknown_account"), "{told}");
+        // Where it is the worker's own credentials that are over, no account is to blame.
+        let is_own = lines.contains("default");
+        assert_eq!(told.contains("expired_credentials"), !is_own, "{lines}: {told}");
+        assert_eq!(refused.code, Some(i32::from(is_own)), "{lines}");
+        for key in fleet.home.keys(REPORTS, "") {
+            let object = fleet.object(&key).expect("it is listed");
+            told += &format!("{:?}{}", object.metadata, String::from_utf8_lossy(&object.body));
+        }
+        assert!(told.contains("bucket-of-"), "there is a report: {told}");
+        for canary in canaries {
+            assert!(!told.contains(canary), "{canary} is in {told}");
+        }
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! A worker that is itself at fault blames nobody else: it gives back what it has and leaves.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION, JOBS, end, finish, report_key};
+use e2e::{Fleet, HOME, HOME_REGION, JOBS, end, finish, report_key, until};
 use local_aws::{Fault, Trust};
 
 use crate::{day, job, put_off, reports_of_the_day};
@@ -104,11 +106,61 @@ async fn a_report_that_is_refused_alone_is_a_dead_letter_and_stops_nobody() -> R
 
 #[tokio::test]
 async fn a_worker_that_no_account_lets_in_takes_the_fault_for_its_own() -> Result<()> {
-    let fleet = with_roles(8, |_| false).await?;
-    let worker = finish(fleet.worker(&["run", "--concurrency", "8"])).await?.status(1);
-    assert!(worker.stderr.contains("allow its role sts:AssumeRole"), "{}", worker.stderr);
-    assert!(fleet.aws.calls().operation("AssumeRole").failed().count() >= 5);
-    assert_eq!((fleet.home.messages(JOBS).len(), fleet.dead_letters().len()), (8, 0));
+    let fleet = with_roles(40, |_| false).await?;
+    for _ in 0..20 {
+        let worker = finish(fleet.worker(&["run", "--concurrency", "8"])).await?.status(1);
+        assert!(worker.stderr.contains("allow it sts:AssumeRole"), "{}", worker.stderr);
+    }
+    assert!(fleet.aws.calls().operation("AssumeRole").failed().count() >= 20 * 40);
+    assert_eq!(fleet.aws.calls().operation("ReceiveMessage").count(), 0);
+    assert_eq!((fleet.home.counts(JOBS).visible, fleet.dead_letters().len()), (40, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_whose_permission_is_taken_away_gives_back_what_it_has_and_leaves() -> Result<()> {
+    let fleet = with_roles(40, |_| true).await?;
+    let taken = fleet.aws.fault(Fault::deny().on("AssumeRole").after(6));
+    let worker = finish(fleet.worker(&["run", "--concurrency", "2"])).await?.status(1);
+    assert!(taken.fired() > 20);
+    assert!(worker.stderr.contains("allow it sts:AssumeRole"), "{}", worker.stderr);
+    let stored = fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len();
+    assert!(stored > 0);
+    assert_eq!((fleet.home.messages(JOBS).len(), fleet.dead_letters().len()), (40 - stored, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_accounts_without_a_role_do_not_stop_a_worker_that_others_let_in() -> Result<()> {
+    let fleet = with_roles(30, |nth| nth == 29).await?;
+    // Its log is read meanwhile, since there is much of it.
+    let worker = fleet.worker(&["run", "--exit-when-empty", "--concurrency", "3"]).spawn()?;
+    let worker = tokio::spawn(end(worker));
+    until("each has had its first try", || fleet.home.messages(JOBS).iter().all(|job| job.receive_count > 0))
+        .await?;
+    until("all are put off", || fleet.aws.calls().operation("ChangeMessageVisibility").ok().count() >= 29)
+        .await?;
+    fleet.home.pass_time(JOBS, Duration::from_secs(30));
+    worker.await??.status(0);
+    let letters = fleet.dead_letters();
+    assert_eq!(letters.len(), 29);
+    assert!(letters.iter().all(|letter| letter.attributes["failure_reason"] == "access_denied"));
+    assert!(fleet.object(&report_key("account-29", day())).is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_without_the_accounts_variables_stops_before_it_has_blamed_them_all() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    for nth in 0..60 {
+        fleet.home.send(JOBS, &job(&format!("account-{nth}")));
+    }
+    let worker = finish(fleet.worker(&["run"])).await?.status(1);
+    assert!(worker.stderr.contains("give this worker the accounts' variables"), "{}", worker.stderr);
+    let letters = fleet.dead_letters();
+    assert!(letters.len() < 10, "{} dead letters", letters.len());
+    assert!(letters.iter().all(|letter| letter.attributes["failure_reason"] == "no_credentials"));
+    assert_eq!(fleet.home.counts(JOBS).visible + letters.len(), 60);
     Ok(())
 }
 

@@ -1,0 +1,257 @@
+//! Looking at the dead-letter queue: `failed` and `status`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, until};
+use local_aws::{Fault, QueueOptions};
+use serde_json::json;
+
+use crate::{
+    after_receives, all_visible, body, bury, failed, give_up, jobs, letters, name, producer, signal, with,
+};
+
+#[tokio::test]
+async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let mut run = vec!["run".to_owned(), "--date".to_owned(), days_ago(4).to_string()];
+    for nth in 0..23 {
+        let _ = fleet.account(&name(nth), &format!("{:012}", 100_000_000_000_u64 + nth as u64));
+        run.extend(["--account-name".to_owned(), name(nth)]);
+    }
+    let run: Vec<&str> = run.iter().map(String::as_str).collect();
+    producer(&fleet, &run).await?.status(0);
+    give_up(&fleet)?;
+    all_visible(&fleet, 23);
+    for _ in 0..2 {
+        let told = failed(&fleet).await?;
+        assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (23, &json!(0)));
+        assert_eq!(told["counts"], json!({"access_denied": 23}));
+        all_visible(&fleet, 23);
+        let status = producer(&fleet, &["status", "--format", "json"]).await?.status(3).json()?;
+        assert_eq!((&status["counts"]["failed"], &status["counts"]["missing"]), (&json!(23), &json!(0)));
+        assert_eq!(status["accounts"][0]["failure_reason"], "access_denied");
+        all_visible(&fleet, 23);
+        let watch = producer(&fleet, &["status", "--watch"]).await?.status(3);
+        assert!(watch.stdout.contains("producer replay --run-id "), "{}", watch.stdout);
+        all_visible(&fleet, 23);
+        let none = producer(&fleet, &["replay", "--account-name", "nobody"]).await?.status(1);
+        assert!(
+            none.stderr.contains("none of the 23 dead letters in jobs-dead is of nobody"),
+            "{}",
+            none.stderr
+        );
+        all_visible(&fleet, 23);
+    }
+    assert!(jobs(&fleet).is_empty());
+    producer(&fleet, &["replay", "--all"]).await?.status(0);
+    assert_eq!((jobs(&fleet).len(), fleet.home.messages(DEAD).len()), (23, 0));
+    let told = producer(&fleet, &["failed"]).await?.status(0);
+    assert_eq!(told.stdout, "nothing has failed: the dead-letter queue jobs-dead is empty\n");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_look_that_is_interrupted_gives_everything_back() -> Result<()> {
+    for (signal_name, command) in [
+        ("-INT", &["failed"][..]),
+        ("-TERM", &["failed"]),
+        ("-INT", &["replay", "--all"]),
+        ("-TERM", &["replay", "--account-name", "account-001"]),
+    ] {
+        let fleet = with(25).await?;
+        let hang = after_receives(&fleet, Fault::hang(), 1);
+        let looking = fleet.producer(command).spawn()?;
+        until("the second receive hangs", || hang.fired() > 0).await?;
+        assert_eq!(fleet.home.counts(DEAD).in_flight, 10, "it holds what it received");
+        signal(&looking, signal_name)?;
+        let ended = end(looking).await?.status(1);
+        assert!(ended.stderr.contains("interrupted"), "{command:?}: {}", ended.stderr);
+        all_visible(&fleet, 25);
+        assert!(jobs(&fleet).is_empty());
+        hang.stop();
+        assert_eq!(letters(&failed(&fleet).await?), 25);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_status_that_is_interrupted_gives_everything_back() -> Result<()> {
+    for (signal_name, watch) in [("-INT", false), ("-TERM", true)] {
+        let mut fleet = Fleet::start().await?;
+        let _ = fleet.account("data", "111111111111");
+        let date = days_ago(4).to_string();
+        producer(&fleet, &["run", "--account-name", "data", "--date", &date]).await?.status(0);
+        for nth in 0..25 {
+            bury(&fleet, &name(nth), &body(&name(nth)), 0)?;
+        }
+        let hang = after_receives(&fleet, Fault::hang(), 1);
+        let looking = fleet.producer(if watch { &["status", "--watch"] } else { &["status"] }).spawn()?;
+        until("the second receive hangs", || hang.fired() > 0).await?;
+        assert_eq!(fleet.home.counts(DEAD).in_flight, 10);
+        signal(&looking, signal_name)?;
+        // What is watched tells how it stands, as far as it knows.
+        end(looking).await?.status(if watch { 3 } else { 1 });
+        all_visible(&fleet, 25);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_receive_that_brings_something_after_the_interruption_is_given_back_too() -> Result<()> {
+    let fleet = with(25).await?;
+    let slow = after_receives(&fleet, Fault::slow(Duration::from_secs(1)), 1);
+    let looking = fleet.producer(&["failed"]).spawn()?;
+    until("the second receive is under way", || slow.fired() > 0).await?;
+    signal(&looking, "-INT")?;
+    end(looking).await?.status(1);
+    all_visible(&fleet, 25);
+    let received: u32 = fleet.home.messages(DEAD).iter().map(|message| message.receive_count).sum();
+    assert_eq!(received, 20, "the receive under way was waited for");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_interruption_does_not_wait_for_aws() -> Result<()> {
+    let fleet = with(1).await?;
+    let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibilityBatch").queue(DEAD));
+    let looking = fleet.producer(&["failed"]).spawn()?;
+    until("giving back hangs", || hang.fired() > 0).await?;
+    let begun = std::time::Instant::now();
+    signal(&looking, "-INT")?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The first may have found nobody who listens any more.
+    signal(&looking, "-INT")?;
+    end(looking).await?.status(1);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_in_the_middle_gives_everything_back() -> Result<()> {
+    for command in [&["failed"][..], &["replay", "--all"]] {
+        let fleet = with(25).await?;
+        let denied = after_receives(&fleet, Fault::deny(), 2);
+        let ended = producer(&fleet, command).await?.status(1);
+        assert_eq!(denied.fired(), 1);
+        assert!(
+            ended.stderr.contains("allow sqs:GetQueueAttributes, sqs:ReceiveMessage"),
+            "{}",
+            ended.stderr
+        );
+        all_visible(&fleet, 25);
+        assert!(jobs(&fleet).is_empty());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn failed_entries_are_given_back_again() -> Result<()> {
+    let fleet = with(25).await?;
+    let failing = fleet
+        .aws
+        .fault(Fault::failed_entries([0, 3]).on("ChangeMessageVisibilityBatch").queue(DEAD).times(2));
+    assert_eq!(letters(&failed(&fleet).await?), 25);
+    assert_eq!(failing.fired(), 2);
+    all_visible(&fleet, 25);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_killed_look_leaves_hidden_is_told_and_back_in_a_minute() -> Result<()> {
+    let fleet = with(25).await?;
+    let hang = after_receives(&fleet, Fault::hang(), 1);
+    let mut killed = fleet.producer(&["failed"]).spawn()?;
+    until("the second receive hangs", || hang.fired() > 0).await?;
+    killed.start_kill()?;
+    assert_eq!(end(killed).await?.code, None);
+    hang.stop();
+    let told = failed(&fleet).await?;
+    assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (15, &json!(10)));
+    let told = producer(&fleet, &["failed"]).await?.status(0);
+    let hint = "10 more are being looked at by somebody else, or were a minute ago; look again in a minute";
+    assert!(told.stdout.contains(hint), "{}", told.stdout);
+    fleet.home.pass_time(DEAD, Duration::from_secs(61));
+    let told = failed(&fleet).await?;
+    assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (25, &json!(0)));
+    all_visible(&fleet, 25);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let date = days_ago(4).to_string();
+    producer(&fleet, &["run", "--account-name", "data", "--date", &date]).await?.status(0);
+    give_up(&fleet)?;
+    fleet.home.deny_on("sqs:ReceiveMessage", DEAD);
+    let needed = "allow sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:ChangeMessageVisibility and, for replay, \
+                  sqs:DeleteMessage on it";
+    for command in [&["failed"][..], &["replay", "--all"]] {
+        let ended = producer(&fleet, command).await?.status(1);
+        assert!(ended.stderr.contains(needed), "{}", ended.stderr);
+    }
+    let ended = producer(&fleet, &["status", "--format", "json"]).await?.status(3);
+    assert!(ended.stderr.contains(needed), "{}", ended.stderr);
+    let account = &ended.json()?["accounts"][0];
+    assert_eq!(account["state"], "missing");
+    let detail = account["detail"].as_str().unwrap_or_default();
+    assert!(detail.ends_with("and the dead-letter queue can't be read"), "{detail}");
+    fleet.home.allow("sqs:ReceiveMessage");
+
+    // All is seen, and can't be given back.
+    fleet.home.deny_on("sqs:ChangeMessageVisibility", DEAD);
+    let ended = producer(&fleet, &["failed", "--format", "json"]).await?.status(1);
+    assert_eq!(letters(&ended.json()?), 1);
+    assert!(ended.stderr.contains("they are hidden for up to a minute; allow"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_queue_without_a_dead_letter_queue_is_told_how_to_get_one() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    fleet.home.queue(JOBS, QueueOptions { region: HOME_REGION.to_owned(), ..QueueOptions::default() });
+    for command in [&["failed"][..], &["replay", "--all"]] {
+        let ended = producer(&fleet, command).await?.status(2);
+        assert!(ended.stderr.contains("has no redrive policy"), "{}", ended.stderr);
+    }
+    let date = days_ago(4).to_string();
+    producer(&fleet, &["run", "--account-name", "data", "--date", &date]).await?.status(0);
+    let ended = producer(&fleet, &["status"]).await?.status(3);
+    assert_eq!(ended.stderr.matches("has no redrive policy").count(), 1, "{}", ended.stderr);
+    assert!(ended.stdout.contains("1 in progress"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_job_is_shown_and_does_nothing_to_the_terminal() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    fleet.home.send(DEAD, "not a job\u{1b}[2J\nsecond line");
+    let ended = producer(&fleet, &["failed"]).await?.status(0);
+    assert!(ended.stdout.contains("the body begins: not a job[2J second line"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("max_receives"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_status_looks_at_the_dead_letters_only_where_they_matter() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", "eu-west-1").size("StandardStorage", days_ago(4), 7.0);
+    fleet.run(&["--account-name", "data", "--date", &days_ago(4).to_string()], &[]).await?;
+    fleet.aws.reset_calls();
+    let status = producer(&fleet, &["status", "--format", "json"]).await?.status(0).json()?;
+    assert_eq!(status["counts"]["other_dead_letters"], json!(0));
+    producer(&fleet, &["status", "--watch"]).await?.status(0);
+    assert_eq!(fleet.aws.calls().operation("ReceiveMessage").count(), 0);
+
+    // Those of other runs are counted, and do not change the exit status.
+    bury(&fleet, "data", &body("data"), 0)?;
+    let status = producer(&fleet, &["status"]).await?.status(0);
+    let line = "1 dead letter of other runs or of none; `producer failed` shows them.\n";
+    assert!(status.stdout.ends_with(line), "{}", status.stdout);
+    all_visible(&fleet, 1);
+    Ok(())
+}

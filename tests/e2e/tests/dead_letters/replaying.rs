@@ -1,0 +1,247 @@
+//! Sending dead letters once more.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use e2e::{DEAD, Fleet, JOBS, days_ago, end, finish, until};
+use local_aws::Fault;
+use serde_json::json;
+
+use crate::{
+    RUN, all_visible, body, bury, empty_the_work_queue, failed, give_up, jobs, letters, name, producer,
+    signal, with,
+};
+
+#[tokio::test]
+async fn a_replay_needs_a_selection() -> Result<()> {
+    let fleet = with(1).await?;
+    let ended = producer(&fleet, &["replay"]).await?.status(2);
+    for flag in ["--account-name NAME", "--run-id ID", "--all"] {
+        assert!(ended.stderr.contains(flag), "{}", ended.stderr);
+    }
+    let ended = producer(&fleet, &["replay", "--all", "--run-id", RUN]).await?.status(2);
+    assert!(ended.stderr.contains("pass one or the other"), "{}", ended.stderr);
+    let ended = producer(&fleet, &["replay", "--run-id", "r-9"]).await?.status(1);
+    assert!(
+        ended.stderr.contains("none of the 1 dead letter in jobs-dead is of run r-9"),
+        "{}",
+        ended.stderr
+    );
+    all_visible(&fleet, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replay_takes_what_is_selected_and_leaves_the_rest() -> Result<()> {
+    let fleet = with(12).await?;
+    let select = ["replay", "--account-name", "account-003, account-007", "--account-name", "nobody"];
+    let ended = producer(&fleet, &select).await?.status(1);
+    assert!(ended.stderr.contains("no such dead letter of nobody"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("2 dead letters replayed, 10 not selected"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(&format!("Next: producer status {RUN} --watch")), "{}", ended.stdout);
+    let mut bodies: Vec<String> = jobs(&fleet).into_iter().map(|job| job.body).collect();
+    bodies.sort();
+    assert_eq!(bodies, [body("account-003"), body("account-007")]);
+    all_visible(&fleet, 10);
+    for message in fleet.home.messages(DEAD) {
+        assert_eq!(message.receive_count, 1, "a look, and not one for each of the others");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replayed_job_has_its_body_its_labels_and_one_replay_more() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    // Odd, and yet as it came: two spaces, an escape, a key that the fleet does not know.
+    let odd = r#"{"account_name":  "data","run_id":"r-1","x":"\u00e9é"}"#;
+    bury(&fleet, "data", odd, 1)?;
+    let foreign: Vec<(String, String)> = (0..10).map(|nth| (format!("foreign-{nth}"), "x".into())).collect();
+    let foreign: Vec<(&str, &str)> =
+        foreign.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fleet.home.send_with(DEAD, &body("web"), &foreign)?;
+    let whole = "x".repeat(1024 * 1024);
+    fleet.home.send_with(DEAD, &whole, &[])?;
+    let replayed = producer(&fleet, &["replay", "--all", "--format", "json"]).await?.status(0).json()?;
+    assert_eq!((&replayed["replayed"], &replayed["left"]), (&json!(3), &json!(0)), "{replayed}");
+    all_visible(&fleet, 0);
+    let jobs = jobs(&fleet);
+    let of = |body: &str| jobs.iter().find(|job| job.body == body).map(|job| json!(job.attributes));
+    assert_eq!(
+        of(odd),
+        Some(
+            json!({"account_name": "data", "dataset": "s3_daily_storage", "run_id": "r-1", "replay_count": "2"})
+        )
+    );
+    assert_eq!(
+        of(&body("web")),
+        Some(
+            json!({"account_name": "web", "dataset": "s3_daily_storage", "run_id": RUN, "replay_count": "1"})
+        )
+    );
+    assert_eq!(of(&whole), Some(json!({})), "there is no room for more");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_worker_gave_up_is_told_mended_and_replayed() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let run = ["run", "--account-name", "data", "--date", &days_ago(4).to_string()];
+    producer(&fleet, &run).await?.status(0);
+    finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+    for expected in ["no_credentials", "producer replay --run-id "] {
+        let status = producer(&fleet, &["status"]).await?.status(3);
+        assert!(status.stdout.contains("1 failed") && status.stdout.contains(expected), "{}", status.stdout);
+    }
+    let told = failed(&fleet).await?;
+    assert_eq!(told["dead_letters"][0]["account_name"], "data");
+    let run_id = told["dead_letters"][0]["run_id"].as_str().context("a run")?;
+
+    let _ = fleet.account("data", "111111111111");
+    producer(&fleet, &["replay", "--run-id", run_id]).await?.status(0);
+    finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+    let status = producer(&fleet, &["status", run_id]).await?.status(0);
+    assert!(status.stdout.contains("1 complete"), "{}", status.stdout);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_again_comes_back_and_is_refused_after_three_replays() -> Result<()> {
+    let fleet = with(1).await?;
+    for replays in 1..=3 {
+        producer(&fleet, &["replay", "--all"]).await?.status(0);
+        assert_eq!(jobs(&fleet)[0].attributes["replay_count"], replays.to_string());
+        give_up(&fleet)?;
+        let told = failed(&fleet).await?;
+        assert_eq!((letters(&told), &told["dead_letters"][0]["replay_count"]), (1, &json!(replays)));
+    }
+    bury(&fleet, "web", &body("web"), 0)?;
+    let ended = producer(&fleet, &["replay", "--all"]).await?.status(1);
+    assert!(
+        ended.stderr.contains("3 replays did not help: account-000; mend the cause, then add --force"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(jobs(&fleet).len(), 1, "the other is replayed");
+    all_visible(&fleet, 1);
+    let told = producer(&fleet, &["failed"]).await?.status(0);
+    assert!(told.stdout.contains("--force   # 1 of them failed again after 3 replays"), "{}", told.stdout);
+    producer(&fleet, &["replay", "--all", "--force"]).await?.status(0);
+    assert_eq!(jobs(&fleet)[1].attributes["replay_count"], "4");
+    all_visible(&fleet, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replay_ends_though_all_of_it_fails_again_meanwhile() -> Result<()> {
+    let fleet = with(25).await?;
+    // Each batch takes long enough for its jobs to be back before the next.
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_millis(500)).on("DeleteMessageBatch").queue(DEAD));
+    let replaying = fleet.producer(&["replay", "--all", "--format", "json"]).spawn()?;
+    let mut back = 0;
+    until("all is replayed", || {
+        for job in jobs(&fleet) {
+            if bury(&fleet, &job.attributes["account_name"], &job.body, 1).is_ok() {
+                back += 1;
+            }
+        }
+        if back > 0 && !jobs(&fleet).is_empty() {
+            empty_the_work_queue(&fleet);
+        }
+        slow.fired() == 3
+    })
+    .await?;
+    let ended = end(replaying).await?.status(0);
+    assert_eq!(ended.json()?["replayed"], json!(25));
+    assert!(back >= 20, "{back} came back meanwhile");
+    assert_eq!(fleet.home.messages(DEAD).len(), back, "and are left for the next look");
+    Ok(())
+}
+
+#[tokio::test]
+async fn entries_that_can_not_be_sent_stay_and_are_named() -> Result<()> {
+    let fleet = with(12).await?;
+    let failing = fleet.aws.fault(Fault::failed_entries([0]).on("SendMessageBatch").queue(JOBS).times(8));
+    let ended = producer(&fleet, &["replay", "--all"]).await?.status(1);
+    assert_eq!(failing.fired(), 8, "the first of the first batch, at each try");
+    assert!(
+        ended.stderr.contains("left in the dead-letter queue (InternalError: by a fault)"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(jobs(&fleet).len(), 11);
+    all_visible(&fleet, 1);
+    let left = fleet.home.messages(DEAD)[0].attributes["account_name"].clone();
+    assert!(ended.stderr.contains(&left), "{left}: {}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn entries_that_can_not_be_deleted_are_named_as_duplicates() -> Result<()> {
+    let fleet = with(12).await?;
+    let failing = fleet.aws.fault(Fault::failed_entries([0]).on("DeleteMessageBatch").queue(DEAD).times(5));
+    let ended = producer(&fleet, &["replay", "--all"]).await?.status(1);
+    assert_eq!(failing.fired(), 5);
+    assert!(ended.stderr.contains("could not be deleted"), "{}", ended.stderr);
+    assert_eq!(jobs(&fleet).len(), 12);
+    all_visible(&fleet, 1);
+
+    // Where none may be deleted, no more is sent: all of it would be a duplicate.
+    let fleet = with(25).await?;
+    fleet.home.deny_on("sqs:DeleteMessage", DEAD);
+    let ended = producer(&fleet, &["replay", "--all"]).await?.status(1);
+    assert!(ended.stderr.contains("allow sqs:DeleteMessage on it"), "{}", ended.stderr);
+    assert_eq!(jobs(&fleet).len(), 10);
+    all_visible(&fleet, 25);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replay_killed_between_send_and_delete_leaves_duplicates_and_loses_nothing() -> Result<()> {
+    let fleet = with(15).await?;
+    let hang = fleet.aws.fault(Fault::hang().on("DeleteMessageBatch").queue(DEAD));
+    let mut killed = fleet.producer(&["replay", "--all"]).spawn()?;
+    until("the delete hangs", || hang.fired() > 0).await?;
+    killed.start_kill()?;
+    assert_eq!(end(killed).await?.code, None);
+    hang.stop();
+    assert_eq!((jobs(&fleet).len(), fleet.home.messages(DEAD).len()), (10, 15));
+    fleet.home.pass_time(DEAD, Duration::from_secs(61));
+    producer(&fleet, &["replay", "--all"]).await?.status(0);
+    all_visible(&fleet, 0);
+    let mut names: Vec<_> = jobs(&fleet).iter().map(|job| job.attributes["account_name"].clone()).collect();
+    assert_eq!(names.len(), 25, "ten of them twice");
+    names.sort();
+    names.dedup();
+    assert_eq!(names, (0..15).map(name).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replay_that_is_interrupted_says_how_far_it_came() -> Result<()> {
+    let fleet = with(25).await?;
+    let hang = fleet.aws.fault(Fault::hang().on("SendMessageBatch").queue(JOBS).after(1));
+    let replaying = fleet.producer(&["replay", "--all"]).spawn()?;
+    until("the second batch hangs", || hang.fired() > 0).await?;
+    signal(&replaying, "-INT")?;
+    let ended = end(replaying).await?.status(1);
+    assert!(
+        ended.stderr.contains("interrupted: 10 dead letters replayed, 15 left in the dead-letter queue"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(jobs(&fleet).len(), 10);
+    all_visible(&fleet, 15);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hundred_and_more_are_seen_and_replayed() -> Result<()> {
+    let fleet = with(137).await?;
+    assert_eq!(letters(&failed(&fleet).await?), 137);
+    all_visible(&fleet, 137);
+    let replayed =
+        producer(&fleet, &["replay", "--run-id", RUN, "--format", "json"]).await?.status(0).json()?;
+    assert_eq!(replayed["replayed"], json!(137));
+    assert_eq!((jobs(&fleet).len(), fleet.home.messages(DEAD).len()), (137, 0));
+    Ok(())
+}
