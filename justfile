@@ -6,7 +6,7 @@ _default:
     @just --list
 
 # All that must hold before a commit; the same here and in CI.
-check: fmt clippy test docs deny
+check: fmt clippy test fuzz docs deny
 
 # The formatting is rustfmt's.
 fmt:
@@ -19,6 +19,17 @@ clippy:
 # Everything that needs nothing but Rust.
 test:
     cargo test --workspace --locked
+
+# The fuzz targets build, and each takes its seeds; `fuzz/README.md` says how to let them run.
+fuzz:
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
+    CARGO_TARGET_DIR=target cargo clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings
+    CARGO_TARGET_DIR=target cargo build --manifest-path fuzz/Cargo.toml --locked --bins
+    cd fuzz; for target in $(ls corpus); do ../target/debug/$target -runs=0 corpus/$target 2>&1 | tail -n 1; done
+
+# Kills workers at every step, N times, and looks at every report and every job then.
+chaos kills="300" seed="1":
+    cargo run --release --locked --bin chaos -- --kills {{kills}} --seed {{seed}}
 
 # The documentation builds, and its links lead somewhere.
 docs:

@@ -9,7 +9,7 @@ use aws_sdk_sqs::{
 };
 use serde::Deserialize;
 
-use crate::AwsError;
+use crate::{AwsError, ErrorKind};
 
 /// The attributes of a queue that the fleet goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +95,7 @@ pub async fn attributes(client: &Client, url: &str) -> Result<QueueAttributes, Q
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// A call failed.
-    #[error("queue {url}: could not be read{}", if source.kind == crate::ErrorKind::NotFound {
-        "; no such queue: create it, or correct FLEET_QUEUE_URL"
-    } else {
-        ""
-    })]
+    #[error("queue {url}: could not be read{}", mend(source.kind))]
     Call {
         /// The queue's URL.
         url: String,
@@ -116,6 +112,18 @@ pub enum QueueError {
     },
 }
 
+/// What to do where a queue can't be read.
+fn mend(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "; no such queue: create it, or correct FLEET_QUEUE_URL",
+        ErrorKind::Denied => "; allow sqs:GetQueueAttributes on it to whoever runs this",
+        ErrorKind::NoCredentials | ErrorKind::Identity | ErrorKind::Expired => {
+            "; these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
+        }
+        _ => "",
+    }
+}
+
 impl From<QueueError> for AwsError {
     fn from(error: QueueError) -> Self {
         match error {
@@ -124,7 +132,7 @@ impl From<QueueError> for AwsError {
                 operation: "sqs:GetQueueAttributes",
                 code: "MissingAttribute".into(),
                 message: error.to_string(),
-                kind: crate::ErrorKind::Permanent,
+                kind: ErrorKind::Permanent,
             },
         }
     }
@@ -201,6 +209,23 @@ mod tests {
             assert_eq!(redrive(&policy).map(|r| r.max_receive_count), Some(12));
         }
         assert_eq!(redrive("{}"), None);
+    }
+
+    #[test]
+    fn a_queue_that_can_not_be_read_says_what_to_do() {
+        let told = |kind| {
+            let (code, message) = ("Code".to_owned(), String::new());
+            let source = AwsError { operation: "sqs:GetQueueAttributes", code, message, kind };
+            QueueError::Call { url: "https://x/1/jobs".into(), source }.to_string()
+        };
+        assert!(
+            told(ErrorKind::Denied).ends_with("; allow sqs:GetQueueAttributes on it to whoever runs this")
+        );
+        for kind in [ErrorKind::NoCredentials, ErrorKind::Identity, ErrorKind::Expired] {
+            assert!(told(kind).contains("; these credentials are refused: renew or correct AWS_PROFILE,"));
+        }
+        assert!(told(ErrorKind::NotFound).ends_with("create it, or correct FLEET_QUEUE_URL"));
+        assert_eq!(told(ErrorKind::Transient), "queue https://x/1/jobs: could not be read");
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Reason {
                 "the credentials are another account's than `id` in the accounts file; correct one of them, then replay"
             }
             Self::AccessDenied => {
-                "allow the action that the message names (`worker check` lists all that is missing), then replay"
+                "allow the action that the message names (`worker check` lists all that is missing in the home region), then replay"
             }
             Self::AwsError => "AWS refused the call for good; look its code up, mend the cause, then replay",
             Self::BadKeyTemplate => {
@@ -138,7 +138,7 @@ impl Reason {
             Self::Contended => "others kept writing under the report's key; replay",
             Self::Panic => "a fault in the worker itself: report it with its log; a replay may meet it again",
             Self::MaxReceives => {
-                "workers kept dying with the job in hand, or the queue's maxReceiveCount is low; see their logs, then replay"
+                "workers died with the job in hand, or gave it back, as often as the queue allows (its maxReceiveCount); see their logs, then replay"
             }
             Self::LeaseLost => {
                 "nothing: another worker has the job; where it is frequent, raise the queue's visibility timeout"

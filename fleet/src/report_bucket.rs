@@ -21,7 +21,18 @@ impl ReportBucket {
         let (client, answer) = aws::s3_of_bucket(config, name).await;
         match answer {
             Ok(_) => Ok(Self { client, name: name.to_owned() }),
-            Err(error) => Err(refused(name, AwsError::new("s3:ListBucket", error))),
+            Err(error) => {
+                let error = AwsError::new("s3:ListBucket", error);
+                // A HEAD is answered without a body, and so a wrong key looks like a missing permission.
+                if error.kind == ErrorKind::Denied && error.code == "Forbidden" {
+                    match why_forbidden(&client, name).await {
+                        None => Ok(Self { client, name: name.to_owned() }),
+                        Some(error) => Err(refused(name, error)),
+                    }
+                } else {
+                    Err(refused(name, error))
+                }
+            }
         }
     }
 
@@ -35,11 +46,17 @@ impl ReportBucket {
     }
 }
 
+/// What a listing is refused for; none where it is not.
+async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
+    let answer = client.list_objects_v2().bucket(name).max_keys(1).send().await;
+    answer.err().map(|error| AwsError::new("s3:ListBucket", error))
+}
+
 fn refused(name: &str, error: AwsError) -> anyhow::Error {
     let mend = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
         ErrorKind::NoCredentials | ErrorKind::Identity | ErrorKind::Expired => {
-            "these credentials are refused"
+            "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }
         ErrorKind::Denied => "this role needs s3:ListBucket, s3:GetObject and s3:PutObject on it",
         _ => "it could not be reached",

@@ -28,8 +28,8 @@ const LEAVING_POLL_SECONDS: i32 = 1;
 /// How long giving back what is in hand may take, before the rest is left to its visibility.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
-/// How long anything else is waited for at the end.
-const AT_THE_END: Duration = Duration::from_secs(1);
+/// How long ending the task's protection may take at the end.
+const UNPROTECTING: Duration = Duration::from_secs(1);
 
 /// A worker on a queue.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl Consumer {
         drop(busy);
         if let Some(protecting) = protecting {
             // It ends by itself, now that nothing is in hand; and if not, with the process.
-            let _ = timeout(AT_THE_END, protecting).await;
+            let _ = timeout(UNPROTECTING, protecting).await;
         }
         if let Some(fault) = fault {
             let told = anyhow!("this worker can't do any job, and leaves; {} given back", tally.given_back);
@@ -148,8 +148,9 @@ impl Consumer {
         stop: &CancellationToken,
         hand: &mut Hand,
     ) -> anyhow::Result<()> {
+        let let_go = hand.let_go.clone();
         let mut empty_readings = 0;
-        while !hand.let_go.is_cancelled() {
+        while !let_go.is_cancelled() {
             let free = self.concurrency.saturating_sub(hand.jobs.len());
             if free == 0 {
                 tokio::select! {
@@ -160,6 +161,7 @@ impl Consumer {
             }
             let messages = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
+                () = let_go.cancelled() => return Ok(()),
                 () = hand.one_ends() => continue,
                 messages = poller.next(free) => messages?,
             };
@@ -183,11 +185,15 @@ impl Consumer {
 
     /// Finishes what is in hand, and gives back what does not end in time.
     async fn drain(&self, poller: &mut Poller, hand: &mut Hand, leave: &CancellationToken) {
+        // First, or it would be given what is given back.
+        for message in poller.close().await {
+            hand.take(give_back(&self.queue, &message));
+        }
         if !hand.jobs.is_empty() && !hand.let_go.is_cancelled() {
             tracing::info!(
                 jobs = hand.jobs.len(),
                 drain_timeout_s = self.drain_timeout.as_secs(),
-                "no longer polling; finishing what is in hand"
+                "no longer taking jobs; finishing what is in hand"
             );
         }
         let deadline = Instant::now() + self.drain_timeout;
@@ -195,7 +201,6 @@ impl Consumer {
         while !hand.jobs.is_empty() && !let_go.is_cancelled() {
             tokio::select! {
                 () = hand.one_ends() => {}
-                messages = poller.last() => self.give_back(messages, hand),
                 () = leave.cancelled() => let_go.cancel(),
                 () = sleep_until(deadline) => {
                     tracing::warn!(jobs = hand.jobs.len(), "what is in hand did not end in time");
@@ -205,31 +210,12 @@ impl Consumer {
         }
         let all_end = async {
             while !hand.jobs.is_empty() {
-                tokio::select! {
-                    () = hand.one_ends() => {}
-                    messages = poller.last() => self.give_back(messages, hand),
-                }
-            }
-            // What was given back may be just what the last poll was given.
-            if (hand.tally.given_back > 0 || poller.has_last())
-                && let Ok(messages) = timeout(AT_THE_END, poller.last()).await
-            {
-                self.give_back(messages, hand);
-                while !hand.jobs.is_empty() {
-                    hand.one_ends().await;
-                }
+                hand.one_ends().await;
             }
         };
         if timeout(GIVING_BACK, all_end).await.is_err() {
             hand.tally.left += hand.jobs.len() as u64;
             hand.jobs.shutdown().await;
-        }
-    }
-
-    /// Gives back what nobody will work on.
-    fn give_back(&self, messages: Vec<Message>, hand: &mut Hand) {
-        for message in messages {
-            hand.take(give_back(&self.queue, &message));
         }
     }
 

@@ -14,7 +14,7 @@ use fleet::{
     queue,
 };
 use futures::FutureExt;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -32,6 +32,9 @@ pub const LONGEST: Duration = Duration::from_hours(2);
 
 /// How long a job is put off that has nowhere to go: it is paid for each time.
 const NOWHERE: Duration = Duration::from_hours(2);
+
+/// How long the end of a poll may take to be known to SQS.
+const POLL_ENDS: Duration = Duration::from_millis(200);
 
 /// How long a job is put off whose dead letter could not be sent.
 const UNSENT: Duration = Duration::from_secs(30);
@@ -161,7 +164,10 @@ where
     let (reason, step) = (failure.reason().code(), attempt.step().name());
     let fate = Fate::of(&failure, receives, fastrand::f64());
     match (fate, failure) {
-        (Fate::StopWorker, Failure::Own(fault)) => Verdict::GiveBack(Ended::OwnFault(fault)),
+        (Fate::StopWorker, Failure::Own(fault)) => {
+            let_go.cancel();
+            Verdict::GiveBack(Ended::OwnFault(fault))
+        }
         (Fate::Later(pause), failure) => {
             let (pause_s, error) = (pause.as_secs(), anyhow::Error::new(failure));
             tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {error:#}");
@@ -249,13 +255,15 @@ async fn settle(lease: &Lease, verdict: Verdict) -> Ended {
     }
 }
 
-/// Gives back a message that came just now.
+/// Gives back a message that came just now, and that nobody will work on.
 pub fn give_back(queue: &WorkQueue, message: &Message) -> impl Future<Output = Ended> + Send + use<> {
     let lease = Lease::on(message, &queue.client, &queue.url, queue.visibility_timeout);
     async move { give_back_to(&lease).await }
 }
 
 async fn give_back_to(lease: &Lease) -> Ended {
+    // By then nobody polls any more, who would be given it at once.
+    sleep(POLL_ENDS).await;
     match lease.give_back().await {
         Ok(()) => {
             tracing::info!("the job is given back");

@@ -14,7 +14,9 @@ pub enum Failure {
     #[error(transparent)]
     BadMessage(#[from] JobError),
     /// The accounts file does not have the account.
-    #[error("account {0} is not in the accounts file; add it there, or ask for another")]
+    #[error(
+        "account {0} is not in the accounts file, as this worker read it at its start; add it there and restart the workers"
+    )]
     UnknownAccount(AccountName),
     /// Nothing says how to become the account.
     #[error(transparent)]
@@ -31,7 +33,9 @@ pub enum Failure {
         identity: Identity,
     },
     /// The account's role does not let this worker in.
-    #[error("the account's role could not be assumed")]
+    #[error(
+        "the account's role could not be assumed; its trust policy must name this worker's role, and the external id where there is one"
+    )]
     RoleRefused(#[source] AwsError),
     /// A call of the account's AWS failed.
     #[error(transparent)]
@@ -94,7 +98,7 @@ pub enum OwnFault {
     },
     /// No account could be entered, for whatever reason.
     #[error(
-        "{accounts} accounts one after the other could not be entered, and none before; give this worker the accounts' variables and its accounts file"
+        "{accounts} accounts one after the other could not be entered, and none before; give this worker the accounts' variables and its accounts file, then replay those that are dead letters by now"
     )]
     EveryAccount {
         /// How many accounts.

@@ -85,17 +85,13 @@ impl Poller {
         }
     }
 
-    /// What the poll that is under way still brings, where there is one: nobody will work on it.
-    pub(crate) async fn last(&mut self) -> Vec<Message> {
-        let Some(underway) = &mut self.underway else { return std::future::pending().await };
-        let received = (&mut underway.receiving).await;
-        self.underway = None;
-        received.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
-    }
-
-    /// Whether a poll has brought something that nobody has taken.
-    pub(crate) fn has_last(&self) -> bool {
-        self.underway.as_ref().is_some_and(|underway| underway.receiving.is_finished())
+    /// Ends the poll that is under way, and gives what it has brought that nobody has taken. What the queue
+    /// sends at this very moment comes back when its visibility ends: waiting up to 20 s for that would
+    /// cost every deployment more, and bring back what is given back.
+    pub(crate) async fn close(&mut self) -> Vec<Message> {
+        let Some(underway) = self.underway.take() else { return Vec::new() };
+        underway.receiving.abort();
+        underway.receiving.await.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
     }
 
     /// Begins a pause after a receive that was asked for `since` then, unless there is no hope.
@@ -114,16 +110,6 @@ impl Poller {
         outage.pause_until = Instant::now() + pause;
         tracing::warn!(error = %error, pause_s = pause.as_secs(), "could not poll; trying again");
         Ok(())
-    }
-}
-
-impl Drop for Poller {
-    /// A poll that is given up may have been given a message just now, which then comes back when its
-    /// visibility ends. Waiting up to 20 s for that would cost every deployment more.
-    fn drop(&mut self) {
-        if let Some(underway) = &self.underway {
-            underway.receiving.abort();
-        }
     }
 }
 

@@ -182,3 +182,36 @@ impl Session {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fleet::Accounts;
+
+    use super::*;
+
+    /// The rations of two accounts' clients, of S3 and of CloudWatch in two regions.
+    async fn rations(account: &str) -> Vec<Option<RetryPartition>> {
+        let text = format!("[[account]]\nname = '{account}'\ncredentials = 'default'");
+        let accounts = Accounts::parse(&text).expect("accounts");
+        let account = accounts.iter().next().expect("one").clone();
+        let session = Session::open(account, &aws::base().await).await.expect("a session");
+        vec![
+            session.s3().config().retry_partition().cloned(),
+            session.cloudwatch("eu-west-1").config().retry_partition().cloned(),
+            session.cloudwatch("us-east-1").config().retry_partition().cloned(),
+        ]
+    }
+
+    #[tokio::test]
+    async fn each_account_service_and_region_has_a_ration_of_retries_of_its_own() {
+        let mut names = std::collections::HashSet::new();
+        for account in ["stormy", "calm"] {
+            for ration in rations(account).await {
+                let ration = ration.expect("one is set");
+                let name = format!("{ration:?}");
+                assert!(name.contains(account), "{name} is shared by all accounts");
+                assert!(names.insert(name), "{ration:?} is shared");
+            }
+        }
+    }
+}

@@ -53,6 +53,7 @@ pub struct Subject<'a> {
 /// One region's part.
 #[derive(Debug, Default)]
 struct Region {
+    name: Arc<str>,
     resources: Vec<Resource>,
     readings: Vec<Reading>,
     errors: Vec<AwsError>,
@@ -117,7 +118,7 @@ pub async fn collect(
 
     let mut collection = Collection::default();
     for region in regions {
-        let first_error = region.errors.first().map(ToString::to_string);
+        let first_error = region.errors.first().map(|error| format!("{}: {error}", region.name));
         collection.first_error = collection.first_error.or(first_error);
         let rows = region.resources.into_iter().zip(region.readings);
         collection
@@ -145,7 +146,7 @@ async fn collect_region(
     lost: &HashSet<&str>,
 ) -> Result<Region, Failure> {
     let Subject { dataset, window, today, .. } = subject;
-    let mut asked = Region::default();
+    let mut asked = Region { name: region.clone(), ..Region::default() };
     let plan = if window.is_listed(*today) {
         let listings = dataset.metrics.iter().map(|metric| cloudwatch.list_metrics(dataset, metric));
         match future::try_join_all(listings).await {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, anyhow};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    KeyTemplate, aws,
+    AwsError, ErrorKind, KeyTemplate, aws,
     datasets::DATASETS,
     deployment::{self, Deployment, Queue},
     exit::{CommandError, Outcome},
@@ -139,6 +139,9 @@ impl Run {
             )));
         }
         let dead_letters = attributes.redrive.as_ref().zip(queue.dead_letters(&attributes));
+        if let Some((_, queue)) = &dead_letters {
+            refuse_missing(queue).await?;
+        }
         let dead_letters = dead_letters.map(|(redrive, queue)| DeadLetterQueue {
             url: queue.url,
             max_receive_count: redrive.max_receive_count,
@@ -203,6 +206,20 @@ impl Run {
                 storing: Breaker::default(),
             }),
         })
+    }
+}
+
+/// Refuses a dead-letter queue that does not exist: nothing could be given up. Whether its attributes may be
+/// read matters to nobody.
+async fn refuse_missing(dead_letters: &Queue) -> Result<(), CommandError> {
+    match dead_letters.attributes().await {
+        Err(error) if AwsError::from(error.clone()).kind == ErrorKind::NotFound => {
+            Err(CommandError::Usage(anyhow!(
+                "the dead-letter queue {} does not exist; create it, or correct the work queue's RedrivePolicy",
+                dead_letters.url
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -67,7 +67,7 @@ impl Renewable {
     }
 
     async fn renew(&self, error: &AwsError) {
-        tracing::warn!(error = %error, "the account's credentials have expired; fetching them anew");
+        tracing::warn!(error = %error, "the credentials have expired; fetching them anew");
         // A new provider: the old one may keep what it once read.
         let provider = Box::pin(self.0.source.provider(&self.0.config)).await;
         self.0.kept.replace(provider).await;

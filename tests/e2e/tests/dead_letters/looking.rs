@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, until};
+use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, until};
 use local_aws::{Fault, QueueOptions};
 use serde_json::json;
 
@@ -67,6 +67,8 @@ async fn a_look_that_is_interrupted_gives_everything_back() -> Result<()> {
         signal(&looking, signal_name)?;
         let ended = end(looking).await?.status(1);
         assert!(ended.stderr.contains("interrupted"), "{command:?}: {}", ended.stderr);
+        let at_once = "stopping; giving back what is in hand; Ctrl-C again leaves it hidden for a minute";
+        assert!(ended.stderr.contains(at_once), "{command:?}: {}", ended.stderr);
         all_visible(&fleet, 25);
         assert!(jobs(&fleet).is_empty());
         hang.stop();
@@ -198,6 +200,9 @@ async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
     assert_eq!(account["state"], "missing");
     let detail = account["detail"].as_str().unwrap_or_default();
     assert!(detail.ends_with("and the dead-letter queue can't be read"), "{detail}");
+    let ended = producer(&fleet, &["status"]).await?.status(3);
+    let first = "find out first: the dead-letter queue could not be read, and these may have failed";
+    assert!(ended.stdout.contains(first), "{}", ended.stdout);
     fleet.home.allow("sqs:ReceiveMessage");
 
     // All is seen, and can't be given back.
@@ -205,6 +210,22 @@ async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
     let ended = producer(&fleet, &["failed", "--format", "json"]).await?.status(1);
     assert_eq!(letters(&ended.json()?), 1);
     assert!(ended.stderr.contains("they are hidden for up to a minute; allow"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_access_key_is_not_taken_for_a_missing_permission() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    for (command, of) in [("status", "report bucket "), ("failed", "queue ")] {
+        let mut producer = fleet.producer(&[command]);
+        producer.env("AWS_ACCESS_KEY_ID", "AKIANOBODYKNOWSTHIS1");
+        let ended = finish(producer).await?;
+        assert_ne!(ended.code, Some(0));
+        let mend =
+            "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role";
+        assert!(ended.stderr.contains(of) && ended.stderr.contains(mend), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("this role needs"), "{}", ended.stderr);
+    }
     Ok(())
 }
 

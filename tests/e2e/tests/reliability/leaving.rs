@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use e2e::{Fleet, JOBS, end, terminate, until};
-use local_aws::Fault;
+use local_aws::{Fault, Place};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -64,6 +64,24 @@ async fn a_worker_told_to_stop_twice_gives_back_at_once() -> Result<()> {
     assert!(ended.stderr.contains("\"given_back\":2"), "{}", ended.stderr);
     let counts = fleet.home.counts(JOBS);
     assert_eq!((counts.visible, counts.in_flight), (6, 0));
+    Ok(())
+}
+
+/// The worker's own poll must not be given what the worker has just given back.
+#[tokio::test]
+async fn a_stop_costs_a_job_one_receive() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(1).await?;
+    let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
+    for stop in 1..=2 {
+        let worker = fleet.worker(&["run", "--drain-timeout", "0"]).spawn()?;
+        until("the job is in hand", || hang.fired() == stop).await?;
+        terminate(&worker)?;
+        let ended = end(worker).await?.status(0);
+        assert!(ended.stderr.contains("\"given_back\":1"), "{}", ended.stderr);
+        let [job] = &fleet.home.messages(JOBS)[..] else { panic!("one job") };
+        assert_eq!((u64::from(job.receive_count), job.place), (stop, Place::Visible));
+    }
     Ok(())
 }
 

@@ -90,32 +90,3 @@ async fn throttling_costs_few_calls_more_than_are_needed() -> Result<()> {
     assert!(calls * 10 <= needed * 14, "{calls} calls for {needed}");
     Ok(())
 }
-
-/// The SDK rations retries for the whole process, by service and region, unless it is told otherwise.
-#[tokio::test]
-async fn a_storm_does_not_spend_the_retries_of_another_account() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
-    let old = days_ago(100);
-    let stormy = fleet.account("stormy", "111111111111");
-    for nth in 0..600 {
-        stormy.bucket(&format!("bucket-{nth:04}"), HOME_REGION).size("StandardStorage", old, 7.0);
-    }
-    let calm = fleet.account("calm", "222222222222");
-    calm.bucket("c", HOME_REGION).size("StandardStorage", old, 7.0);
-    let storm = fleet.aws.fault(Fault::throttle().on("GetMetricData").account("111111111111"));
-    fleet.home.send(JOBS, &format!(r#"{{"account_name":"stormy","date":"{old}"}}"#));
-    let worker = fleet.worker(&["run", "--concurrency", "2"]).spawn()?;
-    // A hundred retries are all that the SDK's ration is good for.
-    until("a hundred retries are spent", || storm.fired() > 125).await?;
-    let throttle = fleet.aws.fault(Fault::throttle().on("GetMetricData").account("222222222222").times(1));
-    fleet.home.send(JOBS, &format!(r#"{{"account_name":"calm","date":"{old}"}}"#));
-    until("the calm account's call is made again", || {
-        fleet.aws.calls().operation("GetMetricData").account("222222222222").ok().count() == 1
-    })
-    .await?;
-    e2e::terminate(&worker)?;
-    end(worker).await?.status(0);
-    assert_eq!(throttle.fired(), 1);
-    assert_eq!(fleet.metadata("calm", old, "status")?, "complete");
-    Ok(())
-}

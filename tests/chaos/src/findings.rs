@@ -1,0 +1,166 @@
+//! What was found wrong with the accounts' ends, and how many were looked at.
+
+use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+
+use local_aws::Message;
+use serde_json::Value;
+
+use crate::{
+    cast::{Cast, End, Member},
+    judge::{Facts, Ill, judge},
+    program::Ended,
+    rounds::Round,
+    world::{DEAD, World},
+};
+
+/// Something wrong with an account's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) ill: Ill,
+    pub(crate) run_id: String,
+    pub(crate) account: String,
+    pub(crate) what: String,
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Where what differs is kept.
+    pub(crate) folder: PathBuf,
+    pub(crate) problems: Vec<Problem>,
+    /// How often `producer status` was asked.
+    pub(crate) statuses: usize,
+    /// How long it took at most.
+    pub(crate) longest_status: Duration,
+    /// Accounts by the end that they had, by run and name; how many dead letters.
+    ends: HashMap<(String, String), Reached>,
+}
+
+/// The end that an account of a round had.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    report: bool,
+    dead_letters: u64,
+}
+
+impl Findings {
+    pub(crate) fn into(folder: PathBuf) -> Self {
+        Self { folder, ..Self::default() }
+    }
+
+    /// How many problems are of a kind.
+    pub(crate) fn count(&self, ill: Ill) -> usize {
+        self.problems.iter().filter(|problem| problem.ill == ill).count()
+    }
+
+    /// How many accounts ended in a report, how many in a dead letter, and how many dead letters there were
+    /// beyond one for each.
+    pub(crate) fn ends(&self) -> (u64, u64, u64) {
+        self.ends.values().fold((0, 0, 0), |(reports, dead, more), end| {
+            let beyond = end.dead_letters.saturating_sub(1);
+            (reports + u64::from(end.report), dead + u64::from(end.dead_letters > 0), more + beyond)
+        })
+    }
+
+    /// Looks at the end of each account of a round; not at its reports where a later round replaced them.
+    pub(crate) fn look(&mut self, world: &World, cast: &Cast, round: &Round, reports: bool) {
+        let dead = world.home.messages(DEAD);
+        let mut letters: HashMap<&str, Vec<&Message>> = HashMap::new();
+        for letter in &dead {
+            let said = |name: &str| letter.attributes.get(name).map(String::as_str);
+            if said("run_id") == Some(round.run_id.as_str()) {
+                letters.entry(said("account_name").unwrap_or_default()).or_default().push(letter);
+            }
+        }
+        for member in round.members(cast) {
+            let letters = letters.get(member.name.as_str()).map_or(&[][..], Vec::as_slice);
+            let report = self.report(world, cast, round, member, reports);
+            let end = self.ends.entry((round.run_id.clone(), member.name.clone())).or_default();
+            end.report |= report;
+            end.dead_letters = letters.len() as u64;
+            let has_report = end.report;
+            let reason =
+                |letter: &&Message| letter.attributes.get("failure_reason").cloned().unwrap_or_default();
+            let reasons: Vec<String> = letters.iter().map(reason).collect();
+            match member.end {
+                _ if !has_report && letters.is_empty() => {
+                    self.add(Ill::Lost, round, member, "neither a report nor a dead letter");
+                }
+                End::Report if !letters.is_empty() => {
+                    let other = if has_report { "a report and" } else { "no report, and" };
+                    self.add(Ill::Unexpected, round, member, &format!("{other} dead letters: {reasons:?}"));
+                }
+                End::DeadLetter(_) if has_report => {
+                    self.add(Ill::Unexpected, round, member, "a report of an account that can't have one");
+                }
+                End::DeadLetter(right) if reasons.iter().any(|reason| reason != right) => {
+                    let what = format!("dead letters for {reasons:?} and not {right}");
+                    self.add(Ill::Unexpected, round, member, &what);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether an account's report of this round stands; what is wrong with it is told.
+    fn report(&mut self, world: &World, cast: &Cast, round: &Round, member: &Member, look: bool) -> bool {
+        let key =
+            format!("s3_daily_storage/report_date={}/account_name={}/report.csv", round.date, member.name);
+        let of_round = |object: &local_aws::Object| object.metadata.get("run-id") == Some(&round.run_id);
+        let Some(object) = world.object(&key).filter(of_round).filter(|_| look) else {
+            return false;
+        };
+        let expected = cast.report(member, round.date);
+        let facts = Facts { account: (&member.name, &member.id), date: round.date, run_id: &round.run_id };
+        if let Err((ill, what)) = judge(&object, &expected, facts) {
+            let stem = self.folder.join(format!("{}-{}", round.run_id, member.name));
+            // The run does not depend on it.
+            let _ = fs::write(stem.with_extension("actual.csv"), &object.body);
+            let _ = fs::write(stem.with_extension("expected.csv"), &expected);
+            self.add(ill, round, member, &format!("{key}: {what}"));
+        }
+        true
+    }
+
+    /// Compares what `producer status` says with the ends that the accounts must have.
+    pub(crate) fn compare_status(&mut self, cast: &Cast, round: &Round, ended: &Ended, took: Duration) {
+        self.statuses += 1;
+        self.longest_status = self.longest_status.max(took);
+        let code = if round.members(cast).all(|member| member.end == End::Report) { 0 } else { 3 };
+        if ended.code != Some(code) {
+            let what = format!("exit status {:?} and not {code}: {}", ended.code, ended.stderr);
+            self.add_of_run(round, what);
+        }
+        let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+        let none = Vec::new();
+        let accounts = told["accounts"].as_array().unwrap_or(&none);
+        for member in round.members(cast) {
+            let told = accounts.iter().find(|account| account["account_name"] == member.name.as_str());
+            let told = told.unwrap_or(&Value::Null);
+            let (state, reason) = match member.end {
+                End::Report => ("complete", Value::Null),
+                End::DeadLetter(reason) => ("failed", reason.into()),
+            };
+            if told["state"] != state || told["failure_reason"] != reason {
+                let what =
+                    format!("it says {} {}, and not {state} {reason}", told["state"], told["failure_reason"]);
+                self.add(Ill::Status, round, member, &what);
+            }
+        }
+    }
+
+    fn add(&mut self, ill: Ill, round: &Round, member: &Member, what: &str) {
+        let (run_id, account) = (round.run_id.clone(), member.name.clone());
+        self.push(Problem { ill, run_id, account, what: what.to_owned() });
+    }
+
+    fn add_of_run(&mut self, round: &Round, what: String) {
+        self.push(Problem { ill: Ill::Status, run_id: round.run_id.clone(), account: String::new(), what });
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+}

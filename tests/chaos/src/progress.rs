@@ -1,0 +1,54 @@
+//! How far it is, on standard error: a bar on a terminal, elsewhere a line now and then.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a line is written where there is no terminal.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// A bar over the kills.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    kills: usize,
+    begun: Instant,
+    told_at: Cell<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn begin(kills: usize) -> Self {
+        let style = ProgressStyle::with_template("kills [{bar:30}] {pos}/{len}  {elapsed}  {msg}")
+            .expect("cannot fail: the template is a constant");
+        let bar = ProgressBar::new(kills as u64).with_style(style.progress_chars("=> "));
+        let now = Instant::now();
+        Self { bar, kills, begun: now, told_at: Cell::new(now) }
+    }
+
+    /// Shows how many were killed, and how many rounds were sent.
+    pub(crate) fn show(&self, kills: usize, rounds: usize) {
+        self.bar.set_position(kills as u64);
+        self.bar.set_message(format!("{rounds} rounds"));
+        if self.bar.is_hidden() && self.told_at.get().elapsed() > PAUSE {
+            self.told_at.set(Instant::now());
+            let elapsed = self.begun.elapsed().as_secs();
+            tell(&format!("{kills} of {} kills, {rounds} rounds, {elapsed} s", self.kills));
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// Leaves the terminal to what comes next.
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Writes a line to standard error.
+#[expect(clippy::print_stderr, reason = "what is no figure goes to standard error")]
+pub(crate) fn tell(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,229 @@
+//! Rounds: a run of the real producer each, over all accounts and another day. New ones are sent for as long as
+//! there are workers to kill; one is over when none of its jobs is left on the queue.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, NaiveDate, Utc};
+use local_aws::Message;
+use tokio::time::sleep;
+
+use crate::{
+    cast::{Cast, End, Member},
+    findings::Findings,
+    mix::Mix,
+    program::Shell,
+    progress::Progress,
+    workers::{Workforce, lock},
+    world::{JOBS, VISIBILITY, World},
+};
+
+/// How often the queue is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// How many rounds may be open. A job that was put off keeps its round open for a while.
+const MOST_OPEN: usize = 64;
+
+/// For how many kills `producer status` is asked once more, and how often at most.
+const KILLS_A_STATUS: usize = 100;
+const MOST_STATUSES: usize = 10;
+
+/// How long nothing may happen before the run is given up.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// A run of the producer.
+#[derive(Debug, Clone)]
+pub(crate) struct Round {
+    pub(crate) run_id: String,
+    pub(crate) date: NaiveDate,
+    /// When its jobs were sent.
+    pub(crate) begun: DateTime<Utc>,
+    /// The how many-th it is.
+    number: usize,
+}
+
+impl Round {
+    /// The accounts in it. In every fourth round all are such as can succeed; in another fourth are those
+    /// that take long to fail.
+    pub(crate) fn members<'a>(&self, cast: &'a Cast) -> impl Iterator<Item = &'a Member> {
+        let number = self.number;
+        cast.members.iter().filter(move |member| match member.end {
+            End::Report => true,
+            End::DeadLetter("access_denied") => number.is_multiple_of(4),
+            End::DeadLetter(_) => number % 4 != 3,
+        })
+    }
+}
+
+/// All that a run of this program is made of.
+pub(crate) struct Rounds {
+    pub(crate) world: Arc<World>,
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) cast: Arc<Cast>,
+    pub(crate) workforce: Arc<Workforce>,
+    pub(crate) findings: Mutex<Findings>,
+    /// How many workers are to be killed, and how many there are at a time.
+    pub(crate) kills: usize,
+    pub(crate) workers: usize,
+    open: Mutex<Vec<Round>>,
+    /// All of them, the open ones included.
+    sent: Mutex<Vec<Round>>,
+    /// Whether all that will be sent is sent.
+    all_sent: AtomicBool,
+}
+
+impl Rounds {
+    pub(crate) fn new(
+        world: Arc<World>,
+        shell: Arc<Shell>,
+        workforce: Arc<Workforce>,
+        findings: Findings,
+        (kills, workers): (usize, usize),
+    ) -> Self {
+        let cast = workforce.cast.clone();
+        Self {
+            world,
+            shell,
+            cast,
+            workforce,
+            findings: Mutex::new(findings),
+            kills,
+            workers,
+            open: Mutex::default(),
+            sent: Mutex::default(),
+            all_sent: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends rounds until all kills are done, and sees every one to its end.
+    pub(crate) async fn all(&self, mix: &Mix, progress: &Progress) -> anyhow::Result<()> {
+        tokio::try_join!(self.send_all(mix), self.close_all(progress))?;
+        // Whoever still was at a job may have written since its round was over.
+        let sent = lock(&self.sent).clone();
+        for (nth, round) in sent.iter().enumerate() {
+            let replaced = sent[nth + 1..].iter().any(|later| later.date == round.date);
+            self.findings(|findings| findings.look(&self.world, &self.cast, round, !replaced));
+        }
+        self.ask_for_status(&sent).await
+    }
+
+    /// All rounds that were sent.
+    pub(crate) fn sent(&self) -> Vec<Round> {
+        lock(&self.sent).clone()
+    }
+
+    fn findings<T>(&self, tell: impl FnOnce(&mut Findings) -> T) -> T {
+        tell(&mut lock(&self.findings))
+    }
+
+    async fn send_all(&self, mix: &Mix) -> anyhow::Result<()> {
+        while self.workforce.kills() < self.kills {
+            let is_short = self.world.home.counts(JOBS).visible < self.workers;
+            if is_short && lock(&self.open).len() < MOST_OPEN {
+                self.send().await?;
+            } else {
+                sleep(GLANCE).await;
+            }
+        }
+        mix.end();
+        self.all_sent.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn send(&self) -> anyhow::Result<()> {
+        let number = lock(&self.sent).len();
+        let taken: HashSet<NaiveDate> = lock(&self.open).iter().map(|round| round.date).collect();
+        let date = self.cast.date(number as u64, |date| taken.contains(&date));
+        self.cast.publish(&self.world.aws, date);
+        let mut round = Round { run_id: String::new(), date, begun: Utc::now(), number };
+        let names: Vec<&str> = round.members(&self.cast).map(|member| member.name.as_str()).collect();
+        let (accounts, day) = (names.join(","), date.to_string());
+        let arguments = ["run", "--account-name", &accounts, "--date", &day, "--format", "json"];
+        let ended = self.shell.producer(&arguments).await?;
+        if ended.code != Some(0) {
+            bail!("`producer run` failed:\n{}{}", ended.stdout, ended.stderr);
+        }
+        let told: serde_json::Value =
+            serde_json::from_str(&ended.stdout).context("`producer run` printed no JSON")?;
+        told["run_id"].as_str().context("`producer run` names no run")?.clone_into(&mut round.run_id);
+        lock(&self.sent).push(round.clone());
+        lock(&self.open).push(round);
+        Ok(())
+    }
+
+    /// Closes each round that is over, and returns once none is open and none will follow.
+    async fn close_all(&self, progress: &Progress) -> anyhow::Result<()> {
+        let mut seen = (0, 0, 0);
+        let mut since = Instant::now();
+        loop {
+            // Before anything is looked at: nothing is added after it then.
+            let is_last = self.all_sent.load(Ordering::Acquire);
+            // What is sent before it is looked at is on the queue, or done with.
+            let open = lock(&self.open).clone();
+            let jobs = self.world.home.messages(JOBS);
+            progress.show(self.workforce.kills(), lock(&self.sent).len());
+            let left: HashSet<&str> =
+                jobs.iter().filter_map(|job| job.attributes.get("run_id").map(String::as_str)).collect();
+            for round in open.iter().filter(|round| !left.contains(round.run_id.as_str())) {
+                self.findings(|findings| findings.look(&self.world, &self.cast, round, true));
+                lock(&self.open).retain(|open| open.run_id != round.run_id);
+            }
+            if is_last && jobs.is_empty() && lock(&self.open).is_empty() && self.is_empty().await {
+                return Ok(());
+            }
+            let now = (self.workforce.kills(), jobs.len(), open.len());
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                bail!("nothing happens any more: {} kills, {} jobs, {} rounds open", now.0, now.1, now.2);
+            }
+            if is_last || open.len() >= MOST_OPEN {
+                self.hurry(&jobs);
+            }
+            sleep(GLANCE).await;
+        }
+    }
+
+    /// Asks the producer how some of the rounds stand: of each kind, from the first to the last. It reads the
+    /// dead-letter queue until nothing more comes, hence not before all is quiet.
+    async fn ask_for_status(&self, sent: &[Round]) -> anyhow::Result<()> {
+        let many = (self.kills / KILLS_A_STATUS).clamp(2, MOST_STATUSES);
+        for nth in 0..many {
+            let from = &sent[nth * sent.len() / many..];
+            let kind = [0, 3, 1][nth % 3];
+            let Some(round) = from.iter().find(|round| round.number % 4 == kind).or(from.first()) else {
+                continue;
+            };
+            let begun = Instant::now();
+            let ended = self.shell.producer(&["status", &round.run_id, "--format", "json"]).await?;
+            self.findings(|findings| findings.compare_status(&self.cast, round, &ended, begun.elapsed()));
+        }
+        Ok(())
+    }
+
+    /// Whether the queue's three counts are 0, twice.
+    async fn is_empty(&self) -> bool {
+        let is_empty = || self.world.home.counts(JOBS).total() == 0;
+        let first = is_empty();
+        sleep(GLANCE).await;
+        first && is_empty()
+    }
+
+    /// Puts the queue's clock forward where nothing is left on it but what was put off. No worker has any of that in
+    /// hand: it would keep it hidden for no longer than its lease.
+    fn hurry(&self, jobs: &[Message]) {
+        let hidden = || jobs.iter().map(|job| job.visible_in.unwrap_or_default());
+        if let (Some(first), Some(last)) = (hidden().min(), hidden().max())
+            && first > VISIBILITY + GLANCE
+        {
+            self.world.home.pass_time(JOBS, last);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A short run, as part of `cargo test`, and the proof that it would find what it looks for.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Every step at which a worker can be killed.
+const STEPS: [&str; 12] = [
+    "receive",
+    "discover",
+    "collect",
+    "render",
+    "before upload",
+    "during upload",
+    "after upload",
+    "before delete",
+    "after delete",
+    "before dead-letter send",
+    "after dead-letter send",
+    "random moment",
+];
+
+/// Runs it; gives its exit status, its figures and what it said.
+fn chaos(arguments: &[&str]) -> (Option<i32>, Value, String) {
+    // What a run keeps where it fails must not outlive the test.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chaos"));
+    let command = command.args(arguments).args(["--format", "json"]).env("TMPDIR", folder.path());
+    // What a person's shell may have must not reach the fleet.
+    let command = command.env("AWS_PROFILE", "of-somebody-else").env("FLEET_LOOKBACK_DAYS", "nonsense");
+    let ended = command.output().expect("it starts");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let figures = serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (ended.status.code(), figures, said)
+}
+
+#[test]
+fn workers_that_are_killed_at_every_step_lose_nothing() {
+    let (code, figures, said) = chaos(&["--kills", "25", "--seed", "7", "--workers", "6"]);
+    let all = format!("{figures:#}\n{said}");
+    assert_eq!(code, Some(0), "{all}");
+    assert_eq!(figures["kills"], 25, "{all}");
+    for step in STEPS {
+        assert!(figures["steps"][step].as_u64() > Some(0), "{step}: {all}");
+        let is_caught = step != "random moment";
+        assert!(!is_caught || figures["step_faults_fired"][step].as_u64() > Some(0), "{step}: {all}");
+    }
+    for wrong in ["lost", "short", "corrupt", "unexpected", "status_disagrees"] {
+        assert_eq!(figures[wrong], 0, "{wrong}: {all}");
+    }
+    for right in ["reports", "dead_letters", "redeliveries", "duplicate_executions", "recoveries", "statuses"]
+    {
+        assert!(figures[right].as_u64() > Some(0), "{right}: {all}");
+    }
+    let mixed_in = figures["mixed_in"].as_object().expect("an object");
+    assert!(mixed_in.values().filter(|fired| fired.as_u64() > Some(0)).count() >= 5, "{all}");
+}
+
+#[test]
+fn a_value_that_is_one_too_high_is_found() {
+    let (code, figures, said) =
+        chaos(&["--kills", "3", "--workers", "2", "--accounts", "3", "--plant", "off-by-one"]);
+    assert_eq!(code, Some(1), "{figures:#}\n{said}");
+    assert!(figures["corrupt"].as_u64() > Some(0), "{figures:#}\n{said}");
+    assert_eq!(figures["lost"], 0, "{figures:#}\n{said}");
+    assert!(said.contains("Corrupt: account \"team-0"), "{said}");
+    assert!(said.contains("the workers' logs, and what differs: "), "{said}");
+}
+
+#[test]
+fn a_page_that_is_dropped_is_found() {
+    let (code, figures, said) =
+        chaos(&["--kills", "3", "--workers", "2", "--accounts", "3", "--plant", "dropped-page"]);
+    assert_eq!(code, Some(1), "{figures:#}\n{said}");
+    assert!(figures["short"].as_u64() > Some(0), "{figures:#}\n{said}");
+    assert!(said.contains("Short: account \"team-01\""), "{said}");
+}
