@@ -132,6 +132,22 @@ fn as_flag(name: &str, value: &Value) -> String {
     }
 }
 
+/// The flag that sets this attribute to this value, to be copied into a shell; none where no flag does,
+/// or one that nobody can read.
+pub(crate) fn to_copy(name: &str, value: &Value) -> Option<String> {
+    let flag = match value {
+        Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}:={other}"),
+    };
+    let means_it = parse(&flag).is_ok_and(|parsed| parsed == (name.to_owned(), value.clone()));
+    if !means_it || flag.len() > 200 || flag.starts_with('-') || flag.contains(char::is_control) {
+        return None;
+    }
+    let is_plain = flag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.,:/@%+=".contains(&byte));
+    let quoted = || format!("'{}'", flag.replace('\'', r"'\''"));
+    Some(format!("--attribute {}", if is_plain { flag.clone() } else { quoted() }))
+}
+
 /// How deep lists and objects lie in each other; 0 for a value that is neither.
 fn depth(value: &Value) -> usize {
     match value {
@@ -178,6 +194,20 @@ mod tests {
         )
         .expect("valid");
         assert_eq!(merged.to_string(), r#"{"ticket":"OPS-8","n":[1.5,null],"url":"a=b","empty":""}"#);
+    }
+
+    #[test]
+    fn what_is_copied_into_a_shell_means_the_same() {
+        let copied = |name: &str, value: Value| to_copy(name, &value);
+        assert_eq!(copied("ticket", json!("OPS-7")).as_deref(), Some("--attribute ticket=OPS-7"));
+        assert_eq!(copied("n", json!([1])).as_deref(), Some("--attribute 'n:=[1]'"));
+        assert_eq!(copied("who", json!("it's $me")).as_deref(), Some(r"--attribute 'who=it'\''s $me'"));
+        assert_eq!(copied("empty", json!("")).as_deref(), Some("--attribute empty="));
+        assert_eq!(copied("a=b", json!("c")), None, "it would be read as another one");
+        assert_eq!(copied("a:", json!("c")), None);
+        assert_eq!(copied("-a", json!("c")), None);
+        assert_eq!(copied("note", json!("two\nlines")), None);
+        assert_eq!(copied("long", json!("x".repeat(300))), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! A process that is killed leaves it hidden for a minute at most.
 
 pub(crate) mod hold;
+pub(crate) mod selection;
 pub(crate) mod text;
 
 use std::pin::Pin;
@@ -14,15 +15,16 @@ use anyhow::anyhow;
 use aws_sdk_sqs::types::Message;
 use chrono::{DateTime, Utc};
 use fleet::{
-    AwsError, ErrorKind,
+    AwsError, ErrorKind, ReportDate,
     dead_letter::DeadLetter,
     deployment::Queue,
     exit::CommandError,
+    job,
     queue::{QueueAttributes, QueueCounts, sent_at},
     redact,
 };
 
-use self::hold::Hold;
+use self::{hold::Hold, selection::Selection};
 
 /// How many replays are enough to show that one more will not help.
 pub(crate) const MOST_REPLAYS: u32 = 3;
@@ -30,7 +32,7 @@ pub(crate) const MOST_REPLAYS: u32 = 3;
 /// How many characters of a message that is no job are shown.
 const BEGINNING: usize = 80;
 
-/// A dead letter, as far as it is shown; its body is left out, since it may be near 1 MiB.
+/// A dead letter, as far as it is shown; its body is mostly left out, since it may be near 1 MiB.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Letter {
     /// SQS's id of the message.
@@ -39,6 +41,10 @@ pub(crate) struct Letter {
     pub(crate) dead: DeadLetter,
     /// When it was sent to the dead-letter queue or, where it was redriven, as a job.
     pub(crate) sent_at: Option<DateTime<Utc>>,
+    /// The day that its job was to report, where the body tells it.
+    pub(crate) date: Option<ReportDate>,
+    /// The body, where it was asked for and could be a job's, as it may be shown.
+    pub(crate) body: Option<String>,
     /// The beginning of a body that does not say which account it is of.
     pub(crate) beginning: Option<String>,
 }
@@ -46,8 +52,10 @@ pub(crate) struct Letter {
 /// What a look found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// The dead letters, the oldest first.
+    /// The dead letters that are meant, the oldest first.
     pub(crate) letters: Vec<Letter>,
+    /// Those that are not.
+    pub(crate) others: Vec<Letter>,
     /// How many more somebody else has in hand, approximately.
     pub(crate) elsewhere: u64,
     /// Why some of it may be hidden for up to a minute, where it could not be given back.
@@ -71,9 +79,17 @@ impl Letter {
         Self {
             message_id: message.message_id().unwrap_or_default().to_owned(),
             sent_at: sent_at(message),
+            date: date_of(body),
+            body: None,
             beginning: dead.labels.account_name.is_none().then(|| beginning(body)),
             dead,
         }
+    }
+
+    /// What is shown of a message, with its body.
+    pub(crate) fn with_body(message: &Message) -> Self {
+        let body = message.body().filter(|body| body.len() <= job::MAX_BYTES);
+        Self { body: body.map(redact), ..Self::of(message) }
     }
 
     /// Whether it was replayed so often that one more replay needs to be forced.
@@ -85,6 +101,23 @@ impl Letter {
     pub(crate) fn message(&self) -> String {
         self.dead.failure.as_ref().map(|failure| one_line(&failure.message)).unwrap_or_default()
     }
+}
+
+impl Found {
+    /// Sets aside what is not meant.
+    pub(crate) fn narrowed(mut self, selection: &Selection) -> Self {
+        (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.takes(letter));
+        self
+    }
+}
+
+/// The day that a body names, where it could be a job's.
+fn date_of(body: &str) -> Option<ReportDate> {
+    if body.len() > job::MAX_BYTES {
+        return None;
+    }
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    body.get("date")?.as_str()?.parse().ok()
 }
 
 /// The queue that a work queue's dead letters go to; one without is a wrong configuration.
@@ -121,14 +154,16 @@ pub(crate) fn elsewhere(counts: QueueCounts, found: usize) -> u64 {
 }
 
 /// Sees everything in the dead-letter queue, whose counts were read just before, and gives it back.
+/// `letter` says what is kept of each message.
 pub(crate) async fn look<S: Future>(
     queue: &Queue,
     counts: QueueCounts,
     stop: Pin<&mut S>,
+    letter: fn(&Message) -> Letter,
 ) -> anyhow::Result<Looked<S::Output>> {
     let mut hold = Hold::new(queue);
     let mut letters = Vec::new();
-    let received = hold.receive_all(stop, |message| letters.push(Letter::of(&message))).await;
+    let received = hold.receive_all(counts.visible, stop, |message| letters.push(letter(&message))).await;
     let given_back = hold.give_all_back().await.map_err(|error| not_given_back(error, queue));
     match received {
         Err(error) => {
@@ -146,7 +181,12 @@ pub(crate) async fn look<S: Future>(
         Ok(None) => {
             letters.sort_by_key(|letter| letter.sent_at);
             let elsewhere = elsewhere(counts, letters.len());
-            Ok(Looked::All(Found { letters, elsewhere, not_given_back: given_back.err() }))
+            Ok(Looked::All(Found {
+                letters,
+                elsewhere,
+                not_given_back: given_back.err(),
+                ..Found::default()
+            }))
         }
     }
 }
@@ -221,9 +261,10 @@ pub(crate) fn hidden_hint(elsewhere: u64) -> Option<String> {
 pub(crate) async fn look_now<S: Future>(
     queue: &Queue,
     stop: Pin<&mut S>,
+    letter: fn(&Message) -> Letter,
 ) -> anyhow::Result<Looked<S::Output>> {
     let counts = counts(queue).await?;
-    look(queue, counts, stop).await
+    look(queue, counts, stop, letter).await
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use fleet::{
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    dead_letters::{self, Looked},
+    dead_letters::{self, Letter, Looked},
     progress::Progress,
     reports::{self, Standing},
     status::{Dead, RunStatus, State},
@@ -91,8 +91,8 @@ impl<'a> Follower<'a> {
     }
 
     /// How the run stands now: with a second reading of the queue, where the first was empty and
-    /// something is undecided. None where `stopped` was ready first; dead letters that can't be looked
-    /// at are told in the log.
+    /// something is neither decided nor a dead letter. None where `stopped` was ready first; dead letters
+    /// that can't be looked at are told in the log.
     pub(crate) async fn once(
         &mut self,
         stopped: impl Future<Output = ()>,
@@ -104,12 +104,19 @@ impl<'a> Follower<'a> {
                 () = &mut stopped => return Ok(None),
                 drained = self.look() => drained?,
             };
-            let status = self.status(drained);
-            if !status.is_decided() && self.drain.empty_since.is_some() {
+            if let Some(since) = self.drain.empty_since.filter(|_| !self.status(drained).is_decided()) {
+                // Mostly, all that is open is a dead letter, and nothing has to be waited for. What goes
+                // wrong here is told below.
+                if let Ok(Some(())) = self.look_at_dead_letters(drained, stopped.as_mut()).await {
+                    return Ok(None);
+                }
+                if self.status(drained).is_decided() {
+                    return Ok(Some(self.status(drained)));
+                }
                 tokio::select! {
                     biased;
                     () = &mut stopped => return Ok(None),
-                    () = sleep(READINGS_APART) => continue,
+                    () = sleep_until(since + READINGS_APART) => continue,
                 }
             }
             // The last, so that a job that is given up meanwhile is seen.
@@ -256,7 +263,7 @@ impl<'a> Follower<'a> {
             }
             return Ok(None);
         }
-        match dead_letters::look(queue, counts, stop).await? {
+        match dead_letters::look(queue, counts, stop, Letter::of).await? {
             Looked::Stopped(stopped) => return Ok(Some(stopped)),
             Looked::All(found) => {
                 if let Some(error) = found.not_given_back {

@@ -13,9 +13,7 @@ use std::{
 };
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, SendMessageBatchRequestEntry};
-use fleet::{
-    AccountName, ErrorKind, RunId, dead_letter::replay_attributes, deployment::Queue, queue::QueueCounts,
-};
+use fleet::{AccountName, ErrorKind, dead_letter::replay_attributes, deployment::Queue, queue::QueueCounts};
 use futures::FutureExt;
 use tokio::time::timeout;
 
@@ -23,20 +21,10 @@ use crate::{
     dead_letters::{
         self, Letter,
         hold::{GRACE, Hold, Refused},
+        selection::Selection,
     },
     publish::{self, BATCH_BYTES, BATCH_ENTRIES},
 };
-
-/// Which dead letters are meant.
-#[derive(Debug, Default)]
-pub(crate) struct Selection {
-    /// Of these accounts; of any where there are none.
-    pub(crate) accounts: Vec<AccountName>,
-    /// Of this run; of any where there is none.
-    pub(crate) run_id: Option<RunId>,
-    /// Also those that were replayed too often already.
-    pub(crate) force: bool,
-}
 
 /// What became of a dead letter that was selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,29 +63,20 @@ struct Selected {
     body: String,
 }
 
-impl Selection {
-    fn takes(&self, letter: &Letter) -> bool {
-        let labels = &letter.dead.labels;
-        let of_account = self.accounts.is_empty()
-            || self.accounts.iter().any(|name| labels.account_name.as_ref() == Some(name));
-        of_account && (self.run_id.is_none() || labels.run_id == self.run_id)
-    }
-}
-
-/// Replays what is selected; the counts of the dead-letter queue were read just before. `progress` is
-/// told how far it is.
+/// Replays what is selected and, where that is forced, also of it what was replayed too often already.
+/// The counts of the dead-letter queue were read just before. `progress` is told how far it is.
 pub(crate) async fn replay<S: Future<Output = ()>>(
     work: &Queue,
     dead: &Queue,
     counts: QueueCounts,
-    selection: &Selection,
+    (selection, force): (&Selection, bool),
     mut stop: Pin<&mut S>,
     progress: impl Fn(Step),
 ) -> anyhow::Result<Replayed> {
     let mut hold = Hold::new(dead);
     let (mut selected, mut others) = (Vec::new(), 0);
     let received = hold
-        .receive_all(stop.as_mut(), |message: Message| {
+        .receive_all(counts.visible, stop.as_mut(), |message: Message| {
             let letter = Letter::of(&message);
             if selection.takes(&letter) {
                 selected.push(Selected { letter, body: message.body.unwrap_or_default() });
@@ -115,7 +94,7 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
     };
     match received {
         Ok(None) => {
-            let worn_out = |selected: &Selected| selected.letter.is_worn_out() && !selection.force;
+            let worn_out = |selected: &Selected| selected.letter.is_worn_out() && !force;
             let (worn_out, to_send): (Vec<_>, Vec<_>) = selected.into_iter().partition(worn_out);
             replayed.letters.extend(worn_out.into_iter().map(|selected| (selected.letter, Fate::WornOut)));
             // What is not sent need not stay hidden for as long as sending takes.

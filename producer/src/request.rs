@@ -146,9 +146,10 @@ impl Request {
     }
 }
 
-/// Whether a request, as [`Request::to_json`] gives it, has attributes.
-pub(crate) fn has_attributes(request: &Map<String, Value>) -> bool {
-    request.keys().any(|key| !["account_name", "date", "dataset"].contains(&key.as_str()))
+/// The attributes of a request, as [`Request::to_json`] gives it.
+pub(crate) fn attributes_of(request: &Map<String, Value>) -> Map<String, Value> {
+    let is_known = |key: &str| ["account_name", "date", "dataset"].contains(&key);
+    request.clone().into_iter().filter(|(key, _)| !is_known(key)).collect()
 }
 
 /// The object that a request's text is.

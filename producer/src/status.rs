@@ -13,15 +13,13 @@ use fleet::{
     report::{ReportMetadata, ReportStatus},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     dead_letters::{Letter, one_line},
     reports::Standing,
     request,
 };
-
-/// The most characters of a dead letter's message in a table.
-const SHORT: usize = 60;
 
 /// How an account of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,14 +68,17 @@ pub(crate) struct RunStatus {
     /// How many accounts are in each state.
     pub(crate) counts: Counts,
     /// How many dead letters somebody else has in hand, approximately.
-    #[serde(skip)]
+    #[serde(rename = "dead_letters_hidden")]
     pub(crate) dead_elsewhere: u64,
+    /// Whether the dead-letter queue could not be read.
+    #[serde(skip)]
+    pub(crate) dead_unreadable: bool,
     /// How many dead letters are of accounts of this run that did not fail.
     #[serde(skip)]
     pub(crate) dead_and_complete: usize,
-    /// Whether the request had attributes, which a later one has to give again.
+    /// The attributes of the request, which a later one has to give again.
     #[serde(skip)]
-    pub(crate) has_attributes: bool,
+    pub(crate) attributes: Map<String, Value>,
     /// One entry for each account and dataset, in the manifest's order.
     pub(crate) accounts: Vec<AccountStatus>,
 }
@@ -121,6 +122,9 @@ pub(crate) struct AccountStatus {
     pub(crate) failure_reason: Option<String>,
     /// What happened then, and what to do.
     pub(crate) failure_message: Option<String>,
+    /// What was said when it failed, or of the first row that is missing, on one line.
+    #[serde(skip)]
+    pub(crate) said: Option<String>,
 }
 
 /// The figures of a report.
@@ -175,13 +179,14 @@ impl RunStatus {
         }
         Self {
             dead_elsewhere: elsewhere,
+            dead_unreadable: *dead == Dead::Unreadable,
             dead_and_complete: of_failed(false),
             run_id: manifest.run_id.clone(),
             date: manifest.date,
             created_at: manifest.created_at,
             complete: counts.complete == accounts.len(),
             counts,
-            has_attributes: request::has_attributes(&manifest.request),
+            attributes: request::attributes_of(&manifest.request),
             accounts,
         }
     }
@@ -274,9 +279,17 @@ impl AccountStatus {
         let failed = letter.filter(|_| state == State::Failed);
         let detail = match state {
             State::Partial => own.map(what_is_missing),
-            State::Failed => failed.map(|letter| why_failed(letter, own)),
+            State::Failed => failed.map(|letter| match why_failed(letter, own) {
+                None => one_line(letter.dead.reason()),
+                Some(said) => format!("{}: {said}", one_line(letter.dead.reason())),
+            }),
             State::Missing => Some(why_missing(standing, already, dead)),
             State::Complete | State::InProgress => None,
+        };
+        let said = match state {
+            State::Failed => failed.and_then(|letter| why_failed(letter, own)),
+            State::Partial => own.and_then(|report| report.first_error.as_deref()).map(one_line),
+            State::Complete | State::InProgress | State::Missing => None,
         };
         Self {
             account_name: job.account_name.clone(),
@@ -289,6 +302,7 @@ impl AccountStatus {
             failure_message: failed
                 .and_then(|letter| letter.dead.failure.as_ref())
                 .map(|why| why.message.clone()),
+            said,
         }
     }
 
@@ -320,29 +334,27 @@ fn is_of_run(report: &ReportMetadata, manifest: &Manifest, already_complete: boo
     report.report_date == manifest.date && report.run_id.is_or_follows(&manifest.run_id)
 }
 
+/// How many rows are missing, by why; empty where none is.
+fn missing_rows(rows_denied: u64, rows_error: u64) -> Vec<String> {
+    let rows = [(rows_denied, "denied"), (rows_error, "with errors")];
+    let rows = rows.into_iter().filter(|(rows, _)| *rows > 0);
+    rows.map(|(rows, what)| format!("{} {what}", count(rows.try_into().unwrap_or(usize::MAX), "row")))
+        .collect()
+}
+
 fn what_is_missing(report: &ReportMetadata) -> String {
-    let mut parts = Vec::new();
-    for (rows, what) in [(report.rows_denied, "denied"), (report.rows_error, "with errors")] {
-        if rows > 0 {
-            parts.push(format!("{} {what}", count(rows.try_into().unwrap_or(usize::MAX), "row")));
-        }
-    }
+    let mut parts = missing_rows(report.rows_denied, report.rows_error);
     parts.extend(report.first_error.clone());
     if parts.is_empty() { "the report does not say".to_owned() } else { parts.join("; ") }
 }
 
-fn why_failed(letter: &Letter, partial: Option<&ReportMetadata>) -> String {
-    let mut text = one_line(letter.dead.reason());
-    let message = letter.message();
-    if !message.is_empty() {
-        let short: String = message.chars().take(SHORT).collect();
-        let cut = if short.len() < message.len() { "…" } else { "" };
-        text.push_str(&format!(": {short}{cut}"));
-    }
-    if let Some(report) = partial {
-        text.push_str(&format!("; a partial report stands: {}", what_is_missing(report)));
-    }
-    text
+/// What a dead letter says, whole, and what a partial report does beside it.
+fn why_failed(letter: &Letter, partial: Option<&ReportMetadata>) -> Option<String> {
+    let message = Some(letter.message()).filter(|message| !message.is_empty());
+    let partial =
+        partial.map(|report| format!("a partial report stands: {}", one_line(&what_is_missing(report))));
+    let parts: Vec<String> = message.into_iter().chain(partial).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn why_missing(standing: &Standing, already_complete: bool, dead: &Dead) -> String {

@@ -88,14 +88,20 @@ fn a_missing_queue_or_bucket_is_named_with_its_variable() {
 
 #[test]
 fn a_replay_without_a_selection_tells_the_three_ways() {
-    for flag in ["--account-name NAME", "--run-id ID", "--all"] {
+    for flag in ["--account-name NAME", "--run-id ID", "--reason CODE", "--all"] {
         refused(&configured(&["replay"], ""), flag);
         refused(&configured(&["replay", "--force"], ""), flag);
     }
     refused(&configured(&["replay", "--all", "--account-name", "data"], ""), "pass one or the other");
     refused(&configured(&["replay", "--account-name", "a/b"], ""), "account name \"a/b\" is not well-formed");
+    refused(&configured(&["replay", "--all", "--reason", "panic"], ""), "pass one or the other");
+    for command in ["replay", "failed"] {
+        let output = configured(&[command, "--reason", "panic, denied"], "");
+        refused(&output, "no dead letter has this reason; there are bad_message, unknown_account, ");
+        assert!(!stderr(&output).contains("own_fault"), "{}", stderr(&output));
+    }
     let variables = [("FLEET_QUEUE_URL", QUEUE), ("FLEET_ALL", "1"), ("FLEET_RUN_ID", "r-1")];
-    refused(&producer(&["replay"], &variables, ""), "FLEET_RUN_ID say so too");
+    refused(&producer(&["replay"], &variables, ""), "FLEET_REASON say so too");
 }
 
 #[test]
@@ -109,6 +115,7 @@ fn an_ill_formed_flag_says_how_to_write_it() {
     refused(&configured(&["run", "--wait", "--wait-timeout", "soon"], ""), "expected number at 0");
     refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait-timeout does nothing without --wait");
     refused(&configured(&["status", "a/b"], ""), "run id \"a/b\" is not well-formed");
+    refused(&configured(&["status", "--run-id", "a/b"], ""), "run id \"a/b\" is not well-formed");
     refused(&configured(&["run", "--only-incompleet"], ""), "--only-incomplete");
     refused(
         &producer(&["run"], &[("FLEET_DRY_RUN", "perhaps")], ""),

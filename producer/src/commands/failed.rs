@@ -12,7 +12,8 @@ use fleet::{
 };
 use serde_json::{Value, json};
 
-use crate::dead_letters::{self, Found, Letter, Looked, text};
+use super::selection::SelectionArgs;
+use crate::dead_letters::{self, Found, Letter, Looked, selection::Selection, text};
 
 /// Tells which jobs were given up, and why: what is in the dead-letter queue.
 ///
@@ -22,6 +23,9 @@ use crate::dead_letters::{self, Found, Letter, Looked, text};
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct FailedArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -33,13 +37,15 @@ pub(crate) struct FailedArgs {
 const AFTER_HELP: &str = "\
 Examples:
   producer failed                                # what failed, why, and what to do about it
+  producer failed --reason access_denied         # these alone
   producer failed --format json | jq .counts     # how often each reason
 
 What to do next:
-  mend what a reason names, then             producer replay --account-name NAME
+  mend what a reason names, then             producer replay --reason CODE
   see how the accounts of a run stand        producer status RUN_ID --failed-only
 
-The table:
+The table, by run, reason and message; {account} and {account_id} in a message stand for each:
+  DATE        the day that the job was to report; - where the message does not tell it
   RECEIVES    how often a worker had the job; - where SQS moved it there
   REPLAYS     how often it was replayed already; after 3, replay wants --force
   FIRST SEEN  when a worker had it first or, where SQS moved it there, when it was sent
@@ -49,10 +55,11 @@ Needs, on the dead-letter queue: sqs:GetQueueAttributes, sqs:ReceiveMessage and
 sqs:ChangeMessageVisibility.
 
 --format json, one object:
-  counts (reason: how many), in_flight_elsewhere (how many somebody else has in hand), and
-  dead_letters: message_id, account_name, dataset, run_id, failure_reason, failure_message,
-  failure_step, failure_attempts, failure_first_seen, failure_worker_version, replay_count, sent_at;
-  null where it is not known.
+  counts (reason: how many), not_selected (how many others there are), in_flight_elsewhere (how many
+  somebody else has in hand), and dead_letters: message_id, account_name, dataset, date, run_id,
+  failure_reason, failure_message, failure_step, failure_attempts, failure_first_seen,
+  failure_worker_version, replay_count, sent_at, body (as it was sent, but for secrets; null above
+  64 KiB); null where it is not known.
 
 Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or configuration.";
 
@@ -63,14 +70,19 @@ impl FailedArgs {
         let base = aws::base().await;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
-        let stop = super::interrupted();
+        let stop = super::interrupted_look();
         tokio::pin!(stop);
-        let found = match dead_letters::look_now(&dead, stop).await? {
-            Looked::All(found) => found,
+        let selection = Selection::from(self.selection);
+        let letter = match self.format {
+            Format::Text => Letter::of,
+            Format::Json => Letter::with_body,
+        };
+        let found = match dead_letters::look_now(&dead, stop, letter).await? {
+            Looked::All(found) => found.narrowed(&selection),
             Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(super::INTERRUPTED_LOOK))),
         };
         match self.format {
-            Format::Text => output::print(&text::render(&found, dead_letters::name(&dead)))?,
+            Format::Text => output::print(&text::render(&found, &selection, dead_letters::name(&dead)))?,
             Format::Json => output::print_json(&as_json(&found))?,
         }
         match found.not_given_back {
@@ -88,6 +100,7 @@ fn as_json(found: &Found) -> Value {
     json!({
         "dead_letters": found.letters.iter().map(entry).collect::<Vec<_>>(),
         "counts": counts,
+        "not_selected": found.others.len(),
         "in_flight_elsewhere": found.elsewhere,
     })
 }
@@ -100,6 +113,7 @@ fn entry(letter: &Letter) -> Value {
         "message_id": letter.message_id,
         "account_name": labels.account_name,
         "dataset": labels.dataset.map(|dataset| dataset.name),
+        "date": letter.date,
         "run_id": labels.run_id,
         "failure_reason": letter.dead.reason(),
         "failure_message": said(failure.map(|failure| &failure.message)),
@@ -109,6 +123,7 @@ fn entry(letter: &Letter) -> Value {
         "failure_worker_version": said(failure.map(|failure| &failure.worker_version)),
         "replay_count": letter.dead.replay_count,
         "sent_at": letter.sent_at,
+        "body": letter.body,
     })
 }
 
@@ -122,8 +137,12 @@ mod tests {
         let mut redriven = letter("web", "r-1", "", "");
         redriven.dead.failure = None;
         redriven.dead.labels = fleet::Labels::default();
-        let letters = vec![letter("data", "r-1", "access_denied", "denied"), redriven];
-        let told = as_json(&Found { letters, elsewhere: 1, not_given_back: None });
+        redriven.date = None;
+        let mut denied = letter("data", "r-1", "access_denied", "denied");
+        denied.body = Some("{}".into());
+        let others = vec![letter("b", "r-1", "panic", "")];
+        let told =
+            as_json(&Found { letters: vec![denied, redriven], others, elsewhere: 1, not_given_back: None });
         assert_eq!(
             told,
             json!({
@@ -132,6 +151,7 @@ mod tests {
                         "message_id": "data-r-1",
                         "account_name": "data",
                         "dataset": "s3_daily_storage",
+                        "date": "2026-11-01",
                         "run_id": "r-1",
                         "failure_reason": "access_denied",
                         "failure_message": "denied",
@@ -141,11 +161,13 @@ mod tests {
                         "failure_worker_version": "0.1.0",
                         "replay_count": 0,
                         "sent_at": "2026-11-21T10:05:00Z",
+                        "body": "{}",
                     },
                     {
                         "message_id": "web-r-1",
                         "account_name": null,
                         "dataset": null,
+                        "date": null,
                         "run_id": null,
                         "failure_reason": "max_receives",
                         "failure_message": null,
@@ -155,9 +177,11 @@ mod tests {
                         "failure_worker_version": null,
                         "replay_count": 0,
                         "sent_at": "2026-11-21T10:05:00Z",
+                        "body": null,
                     },
                 ],
                 "counts": {"access_denied": 1, "max_receives": 1},
+                "not_selected": 1,
                 "in_flight_elsewhere": 1,
             })
         );

@@ -3,6 +3,7 @@
 mod failed;
 mod replay;
 mod run;
+mod selection;
 mod status;
 
 use clap::Subcommand;
@@ -37,8 +38,20 @@ impl Command {
 /// What a command says that was interrupted while it had dead letters in hand.
 const INTERRUPTED_LOOK: &str = "interrupted; what was in hand is back in the dead-letter queue";
 
+/// What is said at once where a command that looks at dead letters is interrupted.
+const GIVING_BACK: &str = "stopping; giving back what is in hand; Ctrl-C again leaves it hidden for a minute";
+
+/// As [`interrupted`], and tells at once what happens to the dead letters in hand.
+async fn interrupted_look() {
+    interrupted_saying(Some(GIVING_BACK)).await;
+}
+
 /// Ready on Ctrl-C and on SIGTERM, from its first poll on. A second one ends the process at once.
 async fn interrupted() {
+    interrupted_saying(None).await;
+}
+
+async fn interrupted_saying(said: Option<&'static str>) {
     let (Ok(terminate), Ok(interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         // Where signals can't be heard, nobody is heard to interrupt.
@@ -49,6 +62,9 @@ async fn interrupted() {
     // A task of its own, which listens also where the command does something that it has to finish.
     tokio::spawn(async move {
         next(&mut signals).await;
+        if let Some(said) = said {
+            tracing::info!("{said}");
+        }
         // Cannot fail but where the command does not wait for it any more.
         let _ = tell.send(());
         next(&mut signals).await;

@@ -5,8 +5,6 @@ use std::cell::RefCell;
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    AccountName, RunId,
-    account::InvalidAccountName,
     aws,
     deployment::{Deployment, Queue},
     exit::{CommandError, Outcome},
@@ -14,33 +12,23 @@ use fleet::{
 };
 use serde_json::{Value, json};
 
+use super::selection::SelectionArgs;
 use crate::{
-    dead_letters,
+    dead_letters::{self, selection::Selection},
     progress::Progress,
-    replay::{Fate, Replayed, Selection, Step, replay, text},
+    replay::{Fate, Replayed, Step, replay, text},
 };
 
 /// Sends jobs that were given up to the workers once more, after their cause was mended.
 ///
 /// What is selected is sent to the work queue, body unchanged, and deleted from the dead-letter queue
-/// after that; where both are given, account and run must match. A job that fails again comes back
-/// with one replay more to its name; after three, it is only replayed with --force.
+/// after that; where account, run and reason are given, all must match. A job that fails again comes
+/// back with one replay more to its name; after three, it is only replayed with --force.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct ReplayArgs {
-    /// Replay what is of this account; may be repeated, or be a list with commas.
-    #[arg(
-        long,
-        env = "FLEET_ACCOUNT_NAME",
-        value_name = "NAME",
-        value_delimiter = ',',
-        value_parser = account_name
-    )]
-    account_name: Vec<AccountName>,
-
-    /// Replay what is of this run.
-    #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
-    run_id: Option<RunId>,
+    #[command(flatten)]
+    selection: SelectionArgs,
 
     /// Replay everything in the dead-letter queue.
     #[arg(long, env = "FLEET_ALL", value_parser = BoolishValueParser::new())]
@@ -63,6 +51,7 @@ Examples:
   producer failed                                # first: what failed, why, and how to mend it
   producer replay --account-name data,opra-dev   # once the two are mended
   producer replay --run-id 019a6b0c-…            # all that failed of a run
+  producer replay --reason access_denied         # all that was given up for that
   producer replay --all
 
 What to do next:
@@ -81,25 +70,27 @@ sqs:ChangeMessageVisibility and sqs:DeleteMessage; on the work queue: sqs:SendMe
   dataset, run_id, failure_reason, replay_count, outcome (replayed, refused, left or not_deleted)
   and why.
 
-Exit status: 0 done; 1 not all that was asked for was replayed; 2 wrong usage or configuration.";
+Exit status: 0 done; 1 not all that was asked for was replayed, or it is hidden by another look for
+up to a minute; 2 wrong usage or configuration.";
 
 const NO_SELECTION: &str = "\
 nothing says what to replay; pass one of these, once `producer failed` has told what there is:
   --account-name NAME   what is of an account; may be repeated
   --run-id ID           what is of a run
+  --reason CODE         what was given up for a reason
   --all                 everything";
 
 impl ReplayArgs {
     /// Replays what is selected.
     pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         let url = self.deployment.queue()?;
-        let is_narrowed = !self.account_name.is_empty() || self.run_id.is_some();
-        match (self.all, is_narrowed) {
+        let selection = Selection::from(self.selection);
+        match (self.all, selection.is_narrowed()) {
             (false, false) => return Err(CommandError::Usage(anyhow!(NO_SELECTION))),
             (true, true) => {
                 return Err(CommandError::Usage(anyhow!(
-                    "--all is everything, and --account-name and --run-id are less (FLEET_ALL, FLEET_ACCOUNT_NAME \
-                     and FLEET_RUN_ID say so too); pass one or the other"
+                    "--all is everything, and --account-name, --run-id and --reason are less (FLEET_ALL, \
+                     FLEET_ACCOUNT_NAME, FLEET_RUN_ID and FLEET_REASON say so too); pass one or the other"
                 )));
             }
             _ => {}
@@ -108,8 +99,7 @@ impl ReplayArgs {
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;
-        let selection = Selection { accounts: self.account_name, run_id: self.run_id, force: self.force };
-        let stop = super::interrupted();
+        let stop = super::interrupted_look();
         tokio::pin!(stop);
         let bar = RefCell::new(None);
         let progress = |step| match step {
@@ -120,21 +110,17 @@ impl ReplayArgs {
                 }
             }
         };
-        let replayed = replay(&queue, &dead, counts, &selection, stop, progress).await?;
+        let replayed = replay(&queue, &dead, counts, (&selection, self.force), stop, progress).await?;
         drop(bar);
-        let nothing = replayed.letters.is_empty() && !replayed.interrupted;
-        let why_nothing = nothing.then(|| text::nothing(&replayed, &selection, dead_letters::name(&dead)));
-        match (self.format, &why_nothing) {
-            (Format::Json, _) => output::print_json(&as_json(&replayed))?,
-            (Format::Text, Some(why)) if self.all => output::print(why)?,
-            (Format::Text, None) if !replayed.letters.is_empty() => output::print(&text::render(&replayed))?,
-            (Format::Text, _) => {}
+        if replayed.letters.is_empty() && !replayed.interrupted && replayed.problem.is_none() {
+            return nothing(&replayed, &selection, dead_letters::name(&dead), self.format);
         }
-        let told = match why_nothing {
-            Some(_) if self.all => None,
-            Some(why) => Some(why),
-            None => text::explain(&replayed),
-        };
+        match self.format {
+            Format::Json => output::print_json(&as_json(&replayed))?,
+            Format::Text if !replayed.letters.is_empty() => output::print(&text::render(&replayed))?,
+            Format::Text => {}
+        }
+        let told = text::explain(&replayed);
         match (replayed.problem, told) {
             (None, None) => Ok(Outcome::Done),
             (None, Some(told)) => Err(CommandError::Failed(anyhow!(told))),
@@ -144,8 +130,22 @@ impl ReplayArgs {
     }
 }
 
-fn account_name(text: &str) -> Result<AccountName, InvalidAccountName> {
-    text.trim().parse()
+/// Says that nothing was replayed, and why. It is only as it should be where everything was asked for
+/// and there is nothing.
+fn nothing(
+    replayed: &Replayed,
+    selection: &Selection,
+    queue: &str,
+    format: Format,
+) -> Result<Outcome, CommandError> {
+    let why = text::nothing(replayed, selection, queue);
+    let is_done = !selection.is_narrowed() && replayed.elsewhere == 0;
+    match format {
+        Format::Json => output::print_json(&as_json(replayed))?,
+        Format::Text if is_done => output::print(&why)?,
+        Format::Text => {}
+    }
+    if is_done { Ok(Outcome::Done) } else { Err(CommandError::Failed(anyhow!(why))) }
 }
 
 fn as_json(replayed: &Replayed) -> Value {

@@ -33,7 +33,11 @@ use crate::{
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct StatusArgs {
     /// The run; without it, the latest.
-    #[arg(env = "FLEET_RUN_ID", value_name = "RUN_ID")]
+    #[arg(value_name = "RUN_ID")]
+    run: Option<RunId>,
+
+    /// The run, as a flag; where both are given, the one without a flag counts.
+    #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
     run_id: Option<RunId>,
 
     /// Follow the run until nothing more is expected to happen.
@@ -70,11 +74,11 @@ failed accounts are shown as missing.
 
 --format json, one object:
   run_id, date, created_at, complete, counts (complete, late, partial, failed, in_progress, missing,
-  other_dead_letters: those of no failed account of the run, or null), and accounts: account_name,
-  dataset, state (complete, partial, failed, in_progress or missing), report_key, detail (what is
-  missing and why, or null), failure_reason and failure_message (null unless it failed) and, where
-  a report of the run stands, rows, rows_late, rows_denied, rows_error, api_calls,
-  metrics_requested, estimated_cost_usd.
+  other_dead_letters: those of no failed account of the run, or null), dead_letters_hidden (how many
+  somebody else has in hand, so that they can't be seen), and accounts: account_name, dataset, state
+  (complete, partial, failed, in_progress or missing), report_key, detail (what is missing and why,
+  or null), failure_reason and failure_message (null unless it failed) and, where a report stands,
+  rows, rows_late, rows_denied, rows_error, api_calls, metrics_requested, estimated_cost_usd.
 
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is.";
 
@@ -86,12 +90,12 @@ impl StatusArgs {
         let bucket = deployment::open_bucket(&base, bucket).await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letter_queue(&queue, &attributes);
-        let manifest = find(&bucket, self.run_id.as_ref()).await?;
+        let manifest = find(&bucket, self.run.as_ref().or(self.run_id.as_ref())).await?;
         let status = if self.watch {
             watch(&manifest, &bucket, &queue, dead.as_ref()).await?
         } else {
             let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now());
-            let Some(status) = follower.once(super::interrupted()).await? else {
+            let Some(status) = follower.once(super::interrupted_look()).await? else {
                 return Err(CommandError::Failed(anyhow!("interrupted; nothing was changed")));
             };
             if status.counts.missing > 0 && still_lagging(&manifest) > Duration::ZERO {
@@ -158,7 +162,7 @@ async fn watch(
     let trusted_from = Instant::now() + still_lagging(manifest);
     let mut follower = Follower::new(manifest, bucket, queue, dead, trusted_from);
     let progress = Progress::begin("reports", manifest.jobs.len());
-    let (status, ended) = follower.until_decided(None, &progress, super::interrupted()).await?;
+    let (status, ended) = follower.until_decided(None, &progress, super::interrupted_look()).await?;
     drop(progress);
     if ended == Ended::Stopped {
         tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");

@@ -35,6 +35,10 @@ const WAIT_SECONDS: i32 = 1;
 /// How many receives in a row must bring nothing before a queue is believed to be empty.
 const EMPTY_RECEIVES: usize = 2;
 
+/// How long a look goes on once it has seen as many as there were at its beginning: what still comes
+/// then is mostly new, and with workers that give up job after job there would be no end of it.
+const GOING_ON: Duration = Duration::from_secs(10);
+
 /// How long what is under way may still take once somebody stops it: a receive that is dropped half-way
 /// hides what it would have brought.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
@@ -110,16 +114,23 @@ impl Hold {
         Self { queue: queue.clone(), held: HashMap::new(), renewed_at: None, broken: None }
     }
 
-    /// Receives all that there is, each message once, and holds it. Where `stop` is ready before the
-    /// end, gives what it says; what was received until then is held all the same.
+    /// Receives all that there is, each message once, and holds it. `expected` is how many the queue
+    /// counted just before. Where `stop` is ready before the end, gives what it says; what was received until then is held all the same.
     pub(crate) async fn receive_all<S: Future>(
         &mut self,
+        expected: u64,
         mut stop: Pin<&mut S>,
         mut take: impl FnMut(Message),
     ) -> Result<Option<S::Output>, AwsError> {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         let mut empty = 0;
+        let mut seen_since = None;
         while empty < EMPTY_RECEIVES {
             let begun = Instant::now();
+            if self.held.len() >= expected && begun - *seen_since.get_or_insert(begun) >= GOING_ON {
+                tracing::warn!("dead letters keep coming; the newest are left for the next look");
+                return Ok(None);
+            }
             // On the heap, as each call below: the state of an SDK call takes kilobytes.
             let mut receive = Box::pin(receive(self.queue.clone()));
             let stop = stop.as_mut();

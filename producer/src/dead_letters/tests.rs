@@ -24,6 +24,8 @@ pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> L
             replay_count: 0,
         },
         sent_at: at("2026-11-21T10:05:00Z"),
+        date: Some("2026-11-01".parse().expect("a date")),
+        body: None,
         beginning: None,
     }
 }
@@ -57,6 +59,21 @@ fn a_body_is_shown_by_its_beginning_and_without_secrets() {
     let of = |body: &str| Letter::of(&Message::builder().message_id("m").body(body).build()).beginning;
     assert_eq!(of(r#"{"account_name":"data"}"#), None, "its account says what it is");
     assert_eq!(of(r#"{"account_name":"../etc"}"#).as_deref(), Some(r#"{"account_name":"../etc"}"#));
+}
+
+#[test]
+fn the_day_and_the_body_are_of_what_could_be_a_job() {
+    let of = |body: &str| {
+        let letter = Letter::with_body(&Message::builder().message_id("m").body(body).build());
+        (letter.date.map(|date| date.to_string()), letter.body)
+    };
+    let job = r#"{"account_name":"data","date":"2026-11-01"}"#;
+    assert_eq!(of(job), (Some("2026-11-01".into()), Some(job.into())));
+    assert_eq!(of(r#"{"date":"soon"}"#).0, None);
+    assert_eq!(of("not a job"), (None, Some("not a job".into())));
+    assert!(of("key AKIAIOSFODNN7EXAMPLE").1.is_some_and(|body| !body.contains("AKIA")));
+    assert_eq!(of(&format!(r#"{{"date":"2026-11-01","x":"{}"}}"#, "x".repeat(64 * 1024))), (None, None));
+    assert_eq!(Letter::of(&Message::builder().message_id("m").body(job).build()).body, None);
 }
 
 #[test]

@@ -1,35 +1,51 @@
-//! The dead letters, for people: a table for each run, each message below its line, and for each
-//! reason what to do and the command for it.
+//! The dead letters, for people: those of one run, reason and message together, the message once, and
+//! for each reason what to do and the command for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{
-    Reason, RunId,
+    AccountName, Reason, RunId,
     output::{count, table},
 };
 
-use super::{Found, Letter, hidden_hint};
+use super::{Found, Letter, hidden_hint, one_line, selection::Selection};
 
 /// The most accounts that are named in a command to copy.
-const MOST_NAMES: usize = 20;
+pub(crate) const MOST_NAMES: usize = 20;
+
+/// What to do with dead letters that no replay helps.
+pub(crate) const NEVER_DONE: &str = "a replay never does them: they leave the queue when its retention ends, or by \
+                                     hand (aws sqs receive-message, delete-message)";
 
 /// The whole text; `queue` is the name of the dead-letter queue.
-pub(crate) fn render(found: &Found, queue: &str) -> String {
+pub(crate) fn render(found: &Found, selection: &Selection, queue: &str) -> String {
     let hint = hidden_hint(found.elsewhere);
     if found.letters.is_empty() {
-        return match hint {
-            None => format!("nothing has failed: the dead-letter queue {queue} is empty"),
-            Some(hint) => format!("no dead letter is to be seen in {queue} now; {hint}"),
+        return match (hint, selection.words()) {
+            (None, Some(words)) if !found.others.is_empty() => {
+                format!("none of the {} in {queue} is {words}", count(found.others.len(), "dead letter"))
+            }
+            (None, _) => format!("nothing has failed: the dead-letter queue {queue} is empty"),
+            (Some(hint), None) => format!("no dead letter is to be seen in {queue} now; {hint}"),
+            (Some(hint), Some(words)) => {
+                format!("no dead letter {words} is to be seen in {queue} now; {hint}")
+            }
         };
     }
     let mut text = tables(&found.letters);
     for (reason, letters) in by_reason(&found.letters) {
         text.push('\n');
-        text.push_str(&what_to_do(reason, &letters, &found.letters));
+        text.push_str(&what_to_do(reason, &letters, found));
     }
-    text.push_str(&format!("\n{} in {queue}.", count(found.letters.len(), "dead letter")));
-    if found.letters.iter().any(|letter| is_to_replay(letter.dead.reason())) {
-        text.push_str(" To replay all, once everything is mended:\n  producer replay --all");
+    text.push_str(&format!("\n{} in {queue}", count(found.letters.len(), "dead letter")));
+    match (selection.words(), found.others.len()) {
+        (Some(words), others) => text.push_str(&format!(" {words}, and {others} not shown.")),
+        (None, _) => {
+            text.push('.');
+            if found.letters.iter().all(|letter| is_to_replay(letter.dead.reason())) {
+                text.push_str(" To replay all, once everything is mended:\n  producer replay --all");
+            }
+        }
     }
     if let Some(hint) = hint {
         text.push_str(&format!("\n{hint}"));
@@ -37,38 +53,105 @@ pub(crate) fn render(found: &Found, queue: &str) -> String {
     text
 }
 
-/// One table, cut into runs.
+/// The letters of each run, in the order in which its first is.
+type Runs<'a> = Vec<(Option<&'a RunId>, Vec<Cause<'a>>)>;
+
+/// Letters of one run that were given up for the same reason with the same message.
+struct Cause<'a> {
+    reason: &'a str,
+    /// The message, without what is each account's own.
+    pattern: String,
+    letters: Vec<&'a Letter>,
+}
+
+/// One table, cut into runs and causes.
 fn tables(letters: &[Letter]) -> String {
-    let mut runs: Vec<(Option<&RunId>, Vec<&Letter>)> = Vec::new();
-    for letter in letters {
-        let run = letter.dead.labels.run_id.as_ref();
-        match runs.iter_mut().find(|(known, _)| *known == run) {
-            Some((_, letters)) => letters.push(letter),
-            None => runs.push((run, vec![letter])),
-        }
-    }
-    let header = ["ACCOUNT", "DATASET", "REASON", "STEP", "RECEIVES", "REPLAYS", "FIRST SEEN"];
-    let in_order = runs.iter().flat_map(|(_, letters)| letters);
+    let runs = by_run(letters);
+    let header = ["ACCOUNT", "DATASET", "DATE", "STEP", "RECEIVES", "REPLAYS", "FIRST SEEN"];
+    let in_order = runs.iter().flat_map(|(_, causes)| causes).flat_map(|cause| &cause.letters);
     // Made as one, so that the columns of all runs line up.
     let whole = table(&header, &[4, 5], in_order.map(|letter| row(letter)));
     let mut lines = whole.lines();
     let header = lines.next().unwrap_or_default();
     let mut text = String::new();
-    for (run, letters) in runs {
+    for (run, causes) in &runs {
         match run {
-            Some(run) => text.push_str(&format!("run {run}\n{header}\n")),
-            None => text.push_str(&format!("of no run\n{header}\n")),
+            Some(run) => text.push_str(&format!("run {run}\n    {header}\n")),
+            None => text.push_str(&format!("of no run\n    {header}\n")),
         }
-        for letter in letters {
-            text.push_str(lines.next().unwrap_or_default());
-            text.push('\n');
-            for detail in details(letter) {
-                text.push_str(&format!("    {detail}\n"));
+        for cause in causes {
+            text.push_str(&format!("  {}\n", cause.title()));
+            for letter in &cause.letters {
+                text.push_str(&format!("    {}\n", lines.next().unwrap_or_default()));
+                match letter.beginning.as_deref() {
+                    None => {}
+                    Some("") => text.push_str("      the body is blank\n"),
+                    Some(body) => text.push_str(&format!("      the body begins: {body}\n")),
+                }
             }
         }
         text.push('\n');
     }
     text.trim_end().to_owned() + "\n"
+}
+
+fn by_run(letters: &[Letter]) -> Runs<'_> {
+    let mut runs: Runs<'_> = Vec::new();
+    for letter in letters {
+        let run = letter.dead.labels.run_id.as_ref();
+        let index = runs.iter().position(|(known, _)| *known == run).unwrap_or_else(|| {
+            runs.push((run, Vec::new()));
+            runs.len() - 1
+        });
+        let causes = &mut runs[index].1;
+        let (reason, pattern) = (letter.dead.reason(), pattern(letter));
+        match causes.iter_mut().find(|cause| cause.reason == reason && cause.pattern == pattern) {
+            Some(cause) => cause.letters.push(letter),
+            None => causes.push(Cause { reason, pattern, letters: vec![letter] }),
+        }
+    }
+    runs
+}
+
+impl Cause<'_> {
+    fn title(&self) -> String {
+        let messages: BTreeSet<String> = self.letters.iter().map(|letter| letter.message()).collect();
+        let mut messages = messages.into_iter();
+        let message = match (messages.next(), messages.next()) {
+            (Some(message), None) => message,
+            _ => self.pattern.clone(),
+        };
+        let reason = one_line(self.reason);
+        if message.is_empty() { reason } else { format!("{reason}: {message}") }
+    }
+}
+
+/// A letter's message with `{account}` for its account, also where that is part of a variable's name, and
+/// `{account_id}` for ids: what is left is the same for all accounts that failed of the same.
+fn pattern(letter: &Letter) -> String {
+    let message = letter.message();
+    let name = letter.dead.labels.account_name.as_ref().map(AccountName::as_str);
+    let as_variable = name.map(|name| name.replace('-', "_") + "_account_");
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let mut pattern = String::new();
+    let mut rest = message.as_str();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_of_word(c) != is_of_word(first)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        let variable = as_variable.as_deref().and_then(|variable| word.strip_prefix(variable));
+        if Some(word) == name {
+            pattern.push_str("{account}");
+        } else if let Some(rest) = variable {
+            pattern.push_str("{account}_account_");
+            pattern.push_str(rest);
+        } else if word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            pattern.push_str("{account_id}");
+        } else {
+            pattern.push_str(word);
+        }
+    }
+    pattern
 }
 
 fn row(letter: &Letter) -> Vec<String> {
@@ -80,20 +163,12 @@ fn row(letter: &Letter) -> Vec<String> {
     vec![
         or_dash(labels.account_name.as_ref().map(ToString::to_string)),
         or_dash(labels.dataset.map(|dataset| dataset.name.to_owned())),
-        super::one_line(letter.dead.reason()),
-        or_dash(failure.map(|failure| super::one_line(&failure.step))),
+        or_dash(letter.date.map(|date| date.to_string())),
+        or_dash(failure.map(|failure| one_line(&failure.step))),
         or_dash(failure.filter(|failure| failure.attempts > 0).map(|failure| failure.attempts.to_string())),
         letter.dead.replay_count.to_string(),
         or_dash(first_seen.map(|moment| moment.format("%Y-%m-%d %H:%MZ").to_string())),
     ]
-}
-
-fn details(letter: &Letter) -> Vec<String> {
-    let message = Some(letter.message()).filter(|message| !message.is_empty());
-    let beginning = letter.beginning.as_ref().map(|body| {
-        if body.is_empty() { "the body is blank".to_owned() } else { format!("the body begins: {body}") }
-    });
-    message.into_iter().chain(beginning).collect()
 }
 
 /// The letters of each reason, the most frequent reason first.
@@ -117,152 +192,74 @@ pub(crate) fn advice(reason: &str) -> &'static str {
     Reason::of_code(reason).map_or("a reason of another version; its message says more", Reason::advice)
 }
 
-fn what_to_do(reason: &str, letters: &[&Letter], all: &[Letter]) -> String {
-    let mut text = format!("{} {}: {}\n", letters.len(), super::one_line(reason), advice(reason));
+fn what_to_do(reason: &str, letters: &[&Letter], found: &Found) -> String {
+    let mut text = format!("{} {}: {}\n", letters.len(), one_line(reason), advice(reason));
     if !is_to_replay(reason) {
-        text.push_str("  (it leaves the queue by itself, once the queue's retention is over)\n");
+        text.push_str(&format!("  {NEVER_DONE}\n"));
         return text;
     }
-    text.push_str(&format!("  producer replay{}", selection(letters, all)));
+    match selection(reason, letters, found) {
+        Some(flags) => text.push_str(&format!("  producer replay{flags}\n")),
+        None => text.push_str("  no flag of this version selects them alone\n"),
+    }
     let worn_out = letters.iter().filter(|letter| letter.is_worn_out()).count();
     if worn_out > 0 {
         let most = super::MOST_REPLAYS;
-        text.push_str(&format!(" --force   # {worn_out} of them failed again after {most} replays"));
+        let (was, is, it) = if worn_out == 1 { ("was", "is", "it") } else { ("were", "are", "them") };
+        text.push_str(&format!(
+            "  {worn_out} of them {was} replayed {most} times already and {is} left out; --force takes {it} too\n"
+        ));
     }
-    text.push('\n');
     text
 }
 
-/// The flags that select these letters, and others as seldom as flags can.
-fn selection(letters: &[&Letter], all: &[Letter]) -> String {
+/// The flags that select these letters and no others. A reason that this version has does at the last,
+/// and what is shortest to read goes first.
+fn selection(reason: &str, letters: &[&Letter], found: &Found) -> Option<String> {
     let runs: BTreeSet<Option<&str>> = letters.iter().map(|letter| run(letter)).collect();
     let one_run = match runs.iter().next() {
         Some(Some(run)) if runs.len() == 1 => Some(*run),
         _ => None,
     };
-    let names: Option<BTreeSet<&str>> =
-        letters.iter().map(|letter| Some(letter.dead.labels.account_name.as_ref()?.as_str())).collect();
+    let names: Option<BTreeSet<&str>> = letters.iter().map(|letter| name(letter)).collect();
     let names = names.filter(|names| names.len() <= MOST_NAMES);
-    let is_whole_run =
-        |run: &str| all.iter().filter(|letter| self::run(letter) == Some(run)).count() == letters.len();
-    match (names, one_run) {
-        _ if letters.len() == all.len() && one_run.is_none() => " --all".into(),
-        (_, Some(run)) if is_whole_run(run) => format!(" --run-id {run}"),
-        (Some(names), Some(run)) => format!(" --run-id {run} --account-name {}", joined(names)),
-        (Some(names), None) => format!(" --account-name {}", joined(names)),
-        (None, Some(run)) => format!(" --run-id {run}"),
-        (None, None) => " --all".into(),
+    let known = Reason::of_code(reason).map(|_| reason);
+    let candidates = [
+        (one_run.is_some(), None, None),
+        (true, names.as_ref(), None),
+        (known.is_some() && names.is_none(), None, known),
+        (known.is_some(), names.as_ref(), known),
+    ];
+    let all = || found.letters.iter().chain(&found.others);
+    let (_, names, reason) = candidates.into_iter().find(|(is_possible, names, reason)| {
+        let takes = |letter: &&Letter| {
+            one_run.is_none_or(|one| run(letter) == Some(one))
+                && names.is_none_or(|names| name(letter).is_some_and(|name| names.contains(name)))
+                && reason.is_none_or(|reason| letter.dead.reason() == reason)
+        };
+        let says_something = one_run.is_some() || names.is_some() || reason.is_some();
+        *is_possible && says_something && all().filter(takes).count() == letters.len()
+    })?;
+    let mut flags = String::new();
+    if let Some(reason) = reason {
+        flags.push_str(&format!(" --reason {reason}"));
     }
-}
-
-fn joined(names: BTreeSet<&str>) -> String {
-    names.into_iter().collect::<Vec<_>>().join(",")
+    if let Some(run) = one_run {
+        flags.push_str(&format!(" --run-id {run}"));
+    }
+    if let Some(names) = names {
+        flags.push_str(&format!(" --account-name {}", names.iter().copied().collect::<Vec<_>>().join(",")));
+    }
+    Some(flags)
 }
 
 fn run(letter: &Letter) -> Option<&str> {
     letter.dead.labels.run_id.as_ref().map(RunId::as_str)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{super::tests::letter, *};
-
-    fn found(letters: Vec<Letter>) -> Found {
-        Found { letters, ..Found::default() }
-    }
-
-    #[test]
-    fn a_queue_with_everything_in_it() {
-        let run = "019a0000-0000-7000-8000-000000000000";
-        let other = "019b0000-0000-7000-8000-000000000000";
-        let denied = "data: cloudwatch:ListMetrics is denied in eu-west-1;\nallow it to \u{1b}[31mthe role";
-        let mut worn_out = letter("web", other, "access_denied", denied);
-        worn_out.dead.replay_count = 3;
-        let mut redriven = letter("opra-dev", run, "", "");
-        redriven.dead.failure = None;
-        let mut no_job = letter("data", run, "bad_message", "the job is not JSON");
-        no_job.dead.labels = fleet::Labels::default();
-        no_job.beginning = Some("not a job".into());
-        let mut letters = vec![
-            letter("data", run, "access_denied", denied),
-            letter("backup", run, "access_denied", denied),
-            redriven,
-            worn_out,
-            no_job,
-        ];
-        letters.push(letter("data", other, "of_the_future", "it will have been"));
-        let found = Found { letters, elsewhere: 2, ..Found::default() };
-        insta::assert_snapshot!(render(&found, "jobs-dead"), @r"
-        run 019a0000-0000-7000-8000-000000000000
-        ACCOUNT   DATASET           REASON         STEP      RECEIVES  REPLAYS  FIRST SEEN
-        data      s3_daily_storage  access_denied  discover         2        0  2026-11-21 10:00Z
-            data: cloudwatch:ListMetrics is denied in eu-west-1; allow it to [31mthe role
-        backup    s3_daily_storage  access_denied  discover         2        0  2026-11-21 10:00Z
-            data: cloudwatch:ListMetrics is denied in eu-west-1; allow it to [31mthe role
-        opra-dev  s3_daily_storage  max_receives   -                -        0  2026-11-21 10:05Z
-
-        run 019b0000-0000-7000-8000-000000000000
-        ACCOUNT   DATASET           REASON         STEP      RECEIVES  REPLAYS  FIRST SEEN
-        web       s3_daily_storage  access_denied  discover         2        3  2026-11-21 10:00Z
-            data: cloudwatch:ListMetrics is denied in eu-west-1; allow it to [31mthe role
-        data      s3_daily_storage  of_the_future  discover         2        0  2026-11-21 10:00Z
-            it will have been
-
-        of no run
-        ACCOUNT   DATASET           REASON         STEP      RECEIVES  REPLAYS  FIRST SEEN
-        -         -                 bad_message    discover         2        0  2026-11-21 10:00Z
-            the job is not JSON
-            the body begins: not a job
-
-        3 access_denied: allow the action that the message names (`worker check` lists all that is missing), then replay
-          producer replay --account-name backup,data,web --force   # 1 of them failed again after 3 replays
-
-        1 bad_message: correct what sent it; a replay of the same message fails the same way
-          (it leaves the queue by itself, once the queue's retention is over)
-
-        1 max_receives: workers kept dying with the job in hand, or the queue's maxReceiveCount is low; see their logs, then replay
-          producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name opra-dev
-
-        1 of_the_future: a reason of another version; its message says more
-          producer replay --run-id 019b0000-0000-7000-8000-000000000000 --account-name data
-
-        6 dead letters in jobs-dead. To replay all, once everything is mended:
-          producer replay --all
-        2 more are being looked at by somebody else, or were a minute ago; look again in a minute
-        ");
-    }
-
-    #[test]
-    fn an_empty_queue_and_one_that_only_looks_so() {
-        assert_eq!(render(&found(vec![]), "d"), "nothing has failed: the dead-letter queue d is empty");
-        let hidden = Found { elsewhere: 1, ..Found::default() };
-        assert_eq!(
-            render(&hidden, "d"),
-            "no dead letter is to be seen in d now; 1 more is being looked at by somebody else, or was a minute \
-             ago; look again in a minute"
-        );
-    }
-
-    #[test]
-    fn a_command_selects_as_little_else_as_it_can() {
-        let of = |account: &str, run: &str| letter(account, run, "panic", "");
-        let flags = |letters: &[Letter], others: &[Letter]| {
-            let all: Vec<Letter> = letters.iter().chain(others).cloned().collect();
-            selection(&letters.iter().collect::<Vec<_>>(), &all)
-        };
-        let (one, other) = ([of("a", "r1"), of("b", "r1")], [of("c", "r1")]);
-        let (elsewhere, many) =
-            ([of("c", "r2")], (0..21).map(|n| of(&format!("a{n}"), "r1")).collect::<Vec<_>>());
-        let both = [of("a", "r1"), of("b", "r2")];
-        assert_eq!(flags(&one, &[]), " --run-id r1", "a run's all");
-        assert_eq!(flags(&one, &elsewhere), " --run-id r1");
-        assert_eq!(flags(&one, &other), " --run-id r1 --account-name a,b");
-        assert_eq!(flags(&both, &[]), " --all");
-        assert_eq!(flags(&both, &other), " --account-name a,b");
-        assert_eq!(flags(&many, &other), " --run-id r1", "too many to name");
-        let mut nameless = of("a", "r1");
-        nameless.dead.labels.account_name = None;
-        nameless.dead.labels.run_id = None;
-        assert_eq!(flags(&[nameless], &other), " --all", "nothing else selects it");
-    }
+fn name(letter: &Letter) -> Option<&str> {
+    letter.dead.labels.account_name.as_ref().map(AccountName::as_str)
 }
+
+#[cfg(test)]
+mod tests;

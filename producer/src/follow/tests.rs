@@ -325,6 +325,30 @@ async fn a_failed_account_is_decided_and_its_queue_looked_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_status_waits_for_no_second_reading_where_all_that_is_open_is_a_dead_letter() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a", "b"]);
+    let (a_only, _rules, _) = bucket(&run, &[("a", 0)]);
+    let (empty, reads) = queue(|_| 0);
+    let (dead, _, _) = dead_letters(&run, &["b"], |_| 1);
+    let mut follower = Follower::new(&manifest, &a_only, &empty, Some(&dead), Instant::now());
+    let begun = Instant::now();
+    let status = follower.once(std::future::pending()).await.expect("looked").expect("not stopped");
+    assert_eq!((status.accounts[0].state, status.accounts[1].state), (State::Complete, State::Failed));
+    assert!(begun.elapsed() < READINGS_APART, "{:?}", begun.elapsed());
+    assert_eq!(reads.num_calls(), 1);
+
+    // What is given up between the two readings is seen: its queue is looked at once more.
+    let (none, _rules, _) = bucket(&run, &[]);
+    let (empty, _) = queue(|_| 0);
+    let (dead, receives, _) = dead_letters(&run, &["a", "b"], |look| look + 1);
+    let mut follower = Follower::new(&manifest, &none, &empty, Some(&dead), Instant::now());
+    let status = follower.once(std::future::pending()).await.expect("looked").expect("not stopped");
+    assert_eq!((status.accounts[0].state, status.accounts[1].state), (State::Failed, State::Failed));
+    assert_eq!(receives.num_calls(), 6, "two looks");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_letter_in_somebody_elses_hands_is_waited_for() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["b"]);

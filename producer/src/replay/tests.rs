@@ -5,7 +5,7 @@ fn selection(accounts: &[&str], run_id: Option<&str>) -> Selection {
     Selection {
         accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
         run_id: run_id.map(|id| id.parse().expect("a run id")),
-        force: false,
+        reasons: Vec::new(),
     }
 }
 
@@ -14,17 +14,7 @@ fn selected(letter: Letter, body: &str) -> Selected {
 }
 
 #[test]
-fn account_and_run_must_both_match() {
-    let letters =
-        [letter("a", "r-1", "panic", ""), letter("b", "r-1", "panic", ""), letter("a", "r-2", "panic", "")];
-    let taken = |selection: Selection| letters.each_ref().map(|letter| selection.takes(letter));
-    assert_eq!(taken(selection(&[], None)), [true, true, true]);
-    assert_eq!(taken(selection(&["a"], None)), [true, false, true]);
-    assert_eq!(taken(selection(&["a", "b"], Some("r-1"))), [true, true, false]);
-    assert_eq!(taken(selection(&[], Some("r-2"))), [false, false, true]);
-    let mut nameless = letter("a", "r-1", "bad_message", "");
-    nameless.dead.labels = fleet::Labels::default();
-    assert!(selection(&[], None).takes(&nameless) && !selection(&["a"], None).takes(&nameless));
+fn accounts_of_which_there_is_nothing_are_named() {
     let found = [selected(letter("a", "r-1", "panic", ""), "{}")];
     assert_eq!(
         unmatched(&selection(&["a", "b"], None), &found),
@@ -98,10 +88,22 @@ fn a_selection_that_matches_nothing_is_told() {
         text::nothing(&replayed, &selection(&["a", "b"], Some("r-9")), "jobs-dead"),
         "none of the 2 dead letters in jobs-dead is of run r-9 and of a, b; `producer failed` shows what there is"
     );
-    let hidden = Replayed { elsewhere: 2, ..Replayed::default() };
+    let some_hidden = Replayed { others: 2, elsewhere: 1, ..Replayed::default() };
     assert_eq!(
-        text::nothing(&hidden, &selection(&[], None), "jobs-dead"),
-        "nothing to replay: the dead-letter queue jobs-dead is empty; 2 more are being looked at by somebody else, \
-         or were a minute ago; look again in a minute"
+        text::nothing(&some_hidden, &selection(&["a"], None), "jobs-dead"),
+        "none of the 2 dead letters to be seen in jobs-dead is of a; 1 more is being looked at by somebody else, \
+         or was a minute ago; look again in a minute"
     );
+    for selection in [selection(&[], None), selection(&["a"], None)] {
+        let nothing = |elsewhere| {
+            text::nothing(&Replayed { elsewhere, ..Replayed::default() }, &selection, "jobs-dead")
+        };
+        assert_eq!(nothing(0), "nothing to replay: the dead-letter queue jobs-dead is empty");
+        assert_eq!(
+            nothing(14),
+            "nothing replayed: all 14 dead letters of jobs-dead are hidden, by another failed, status or replay, or \
+             by one that was killed within the last minute; run it again in a minute"
+        );
+        assert!(nothing(1).starts_with("nothing replayed: the 1 dead letter of jobs-dead is hidden, by "));
+    }
 }

@@ -7,8 +7,8 @@ use fleet::{
     output::{count, table},
 };
 
-use super::{Fate, Replayed, Selection};
-use crate::dead_letters::{Letter, MOST_REPLAYS, hidden_hint, one_line};
+use super::{Fate, Replayed};
+use crate::dead_letters::{Letter, MOST_REPLAYS, hidden_hint, one_line, selection::Selection};
 
 /// The most dead letters that an error names; the table has all of them.
 const MOST_NAMES: usize = 20;
@@ -90,29 +90,23 @@ pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
 
 /// What is said where nothing was selected.
 pub(crate) fn nothing(replayed: &Replayed, selection: &Selection, queue: &str) -> String {
-    let mut wanted = Vec::new();
-    if let Some(run_id) = &selection.run_id {
-        wanted.push(format!("of run {run_id}"));
+    if replayed.others == 0 {
+        let all = match replayed.elsewhere {
+            0 => return format!("nothing to replay: the dead-letter queue {queue} is empty"),
+            1 => format!("the 1 dead letter of {queue} is"),
+            more => format!("all {more} dead letters of {queue} are"),
+        };
+        return format!(
+            "nothing replayed: {all} hidden, by another failed, status or replay, or by one that was killed \
+             within the last minute; run it again in a minute"
+        );
     }
-    if !selection.accounts.is_empty() {
-        let names: Vec<&str> = selection.accounts.iter().map(fleet::AccountName::as_str).collect();
-        wanted.push(format!("of {}", names.join(", ")));
-    }
-    let mut text = if wanted.is_empty() {
-        format!("nothing to replay: the dead-letter queue {queue} is empty")
-    } else {
-        format!(
-            "none of the {} in {queue} is {}",
-            count(replayed.others, "dead letter"),
-            wanted.join(" and ")
-        )
-    };
+    let wanted = selection.words().unwrap_or_else(|| "selected".into());
+    let others = count(replayed.others, "dead letter");
     match hidden_hint(replayed.elsewhere) {
-        Some(hint) => text.push_str(&format!("; {hint}")),
-        None if !wanted.is_empty() => text.push_str("; `producer failed` shows what there is"),
-        None => {}
+        Some(hint) => format!("none of the {others} to be seen in {queue} is {wanted}; {hint}"),
+        None => format!("none of the {others} in {queue} is {wanted}; `producer failed` shows what there is"),
     }
-    text
 }
 
 /// How many are on the work queue.

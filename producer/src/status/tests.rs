@@ -133,6 +133,7 @@ fn as_json_it_has_a_flat_entry_an_account() {
             "date": DATE,
             "created_at": "2026-11-21T10:00:00Z",
             "complete": false,
+            "dead_letters_hidden": 0,
             "counts": {"complete": 1, "late": 0, "partial": 0, "failed": 0, "in_progress": 0, "missing": 1, "other_dead_letters": null},
             "accounts": [{
                 "account_name": "b",

@@ -6,21 +6,21 @@ use std::{
 };
 
 use fleet::{
-    datasets,
+    Reason, datasets,
     output::{count, dollars, table},
 };
 
-use super::{AccountStatus, RunStatus, State};
-use crate::dead_letters::{
-    one_line,
-    text::{advice, is_to_replay},
+use super::{AccountStatus, RunStatus, State, missing_rows};
+use crate::{
+    attributes,
+    dead_letters::{
+        one_line,
+        text::{MOST_NAMES, NEVER_DONE, advice, is_to_replay},
+    },
 };
 
-/// The most accounts that are named in a command to copy.
-const MOST_NAMES: usize = 20;
-
-/// What stands for more of them: those of the first request do, since no complete one is sent again.
-const MANY: &str = "…";
+/// The most accounts whose messages are shown, for each reason.
+const MOST_SHOWN: usize = 20;
 
 /// The whole text; the table has all accounts, or those alone that are to be mended.
 pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
@@ -39,6 +39,7 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
         text.push_str("\n\n");
     }
     text.push_str(&summary(status));
+    text.push_str(&hidden(status));
     text.push_str(&hints(status));
     text.push_str(&others(status));
     text
@@ -65,6 +66,16 @@ pub(crate) fn summary(status: &RunStatus) -> String {
     text
 }
 
+/// What the table has room for; what was said stands below it.
+fn why(account: &AccountStatus) -> String {
+    let rows = account.report.as_ref().map(|report| missing_rows(report.rows_denied, report.rows_error));
+    match (account.state, &account.failure_reason, rows) {
+        (State::Failed, Some(reason), _) => one_line(reason),
+        (State::Partial, _, Some(rows)) if !rows.is_empty() => rows.join(", "),
+        _ => account.detail.clone().unwrap_or_default(),
+    }
+}
+
 fn row(account: &AccountStatus) -> Vec<String> {
     let figure = |figure: Option<u64>| figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string());
     let report = account.report.as_ref();
@@ -76,20 +87,31 @@ fn row(account: &AccountStatus) -> Vec<String> {
         figure(report.map(|report| report.rows_late)),
         figure(report.map(|report| report.api_calls)),
         report.map_or_else(|| "-".to_owned(), |report| dollars(report.estimated_cost_usd)),
-        account.detail.clone().unwrap_or_default(),
+        why(account),
     ]
+}
+
+/// That somebody else hides dead letters which may be of accounts that are not decided.
+fn hidden(status: &RunStatus) -> String {
+    let accounts = match (status.counts.in_progress > 0, status.counts.missing > 0) {
+        (false, false) => return String::new(),
+        (true, false) => "accounts in progress",
+        (false, true) => "missing accounts",
+        (true, true) => "accounts in progress or missing",
+    };
+    let letters = match status.dead_elsewhere {
+        0 => return String::new(),
+        1 => "1 dead letter".to_owned(),
+        more => format!("{more} dead letters"),
+    };
+    format!(
+        "\n{letters} can't be seen now (somebody else looks at them, or did a minute ago); some of the {accounts} may \
+         have failed; look again in a minute"
+    )
 }
 
 /// What to do next, for each thing that is not as it should be.
 fn hints(status: &RunStatus) -> String {
-    let again = |wanted: fn(&AccountStatus) -> bool| {
-        format!(
-            "\n  producer run --only-incomplete --date {}{}{}",
-            status.date,
-            account_flag(status, wanted),
-            dataset_flag(status, wanted)
-        )
-    };
     let mut text = String::new();
     let counts = &status.counts;
     if counts.in_progress > 0 {
@@ -101,59 +123,112 @@ fn hints(status: &RunStatus) -> String {
         text.push_str(
             "\nThe workers' logs say why an account is missing; they must have the producer's key template.",
         );
-        text.push_str(&format!("\nTo send the {} again:", count(counts.missing, "missing job")));
-        text.push_str(&again(is_missing));
+        if status.dead_unreadable {
+            text.push_str(
+                "\nfind out first: the dead-letter queue could not be read, and these may have failed",
+            );
+        }
+        let missing = count(counts.missing, "missing job");
+        text.push_str(&again(status, &format!("To send the {missing} again"), is_missing));
     }
     if counts.partial > 0 {
-        text.push_str("\nTo see what an account does not allow, and to collect it again after that:");
-        text.push_str(&format!("\n  worker check{}", account_flag(status, is_partial)));
-        text.push_str(&again(is_partial));
+        text.push_str(&format!("\n{} partial:", count(counts.partial, "account")));
+        let partial: Vec<&AccountStatus> =
+            status.accounts.iter().filter(|account| is_partial(account)).collect();
+        text.push_str(&messages(&partial, &format!("producer status {} --format json", status.run_id)));
+        text.push_str("\nTo see what an account does not allow:");
+        text.push_str(&format!("\n  worker check{}", account_flag(status, is_partial).unwrap_or_default()));
+        text.push_str(&again(status, "To collect it again after that", is_partial));
     }
     if counts.late > 0 {
-        text.push_str(
-            "\nTo complete the late rows, once CloudWatch has published the day, one to two days late:",
-        );
-        text.push_str(&again(AccountStatus::is_late));
+        let late = "To complete the late rows, once CloudWatch has published the day, one to two days late";
+        text.push_str(&again(status, late, AccountStatus::is_late));
     }
-    if text.contains("--only-incomplete") {
-        let left_out = match (text.contains(MANY), status.has_attributes) {
-            (false, false) => return text,
-            (true, false) => "accounts",
-            (false, true) => "attributes",
-            (true, true) => "accounts and attributes",
-        };
-        text.push_str(&format!("\nGive the {left_out} of the first request again."));
+    let left_out: Vec<String> = not_to_copy(status).collect();
+    if text.contains("--only-incomplete") && !left_out.is_empty() {
+        text.push_str(&format!(
+            "\nGive these attributes of the first request again too, which don't fit into a command: {}.",
+            left_out.join(", ")
+        ));
     }
     text
 }
 
-/// For each reason that jobs were given up for: what to do, and the command that sends them again.
+/// The command that sends the jobs of these accounts again, below what it is for.
+fn again(status: &RunStatus, what_for: &str, wanted: fn(&AccountStatus) -> bool) -> String {
+    let names = account_flag(status, wanted);
+    let accounts = match &names {
+        Some(_) => "",
+        // Without names it takes the default accounts, and the manifest does not say whether it did then.
+        None => ", with the accounts of the first request where it named them",
+    };
+    let mut text = format!(
+        "\n{what_for}{accounts}:\n  producer run --only-incomplete --date {}{}{}",
+        status.date,
+        names.unwrap_or_default(),
+        dataset_flag(status, wanted)
+    );
+    for flag in status.attributes.iter().filter_map(|(name, value)| attributes::to_copy(name, value)) {
+        text.push_str(&format!(" {flag}"));
+    }
+    text
+}
+
+/// The attributes that no flag to copy sets.
+fn not_to_copy(status: &RunStatus) -> impl Iterator<Item = String> {
+    let lost = status.attributes.iter().filter(|(name, value)| attributes::to_copy(name, value).is_none());
+    lost.map(|(name, _)| one_line(name))
+}
+
+/// For each reason that jobs were given up for: what was said, what to do, and the command that sends
+/// them again.
 fn failures(status: &RunStatus) -> String {
-    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, Vec<&AccountStatus>> = BTreeMap::new();
     for account in &status.accounts {
         if let Some(reason) = &account.failure_reason {
-            reasons.entry(reason).or_default().push(account.account_name.as_str());
+            reasons.entry(reason).or_default().push(account);
         }
     }
     let is_one = reasons.len() == 1;
     let mut reasons: Vec<_> = reasons.into_iter().collect();
-    reasons.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+    reasons.sort_by_key(|(_, accounts)| std::cmp::Reverse(accounts.len()));
     let mut text = String::new();
-    for (reason, mut names) in reasons {
-        text.push_str(&format!(
-            "\n{} failed, {}: {}",
-            count(names.len(), "account"),
-            one_line(reason),
-            advice(reason)
-        ));
+    for (reason, accounts) in reasons {
+        text.push_str(&format!("\n{} failed, {}:", count(accounts.len(), "account"), one_line(reason)));
+        text.push_str(&messages(&accounts, &format!("producer failed --run-id {}", status.run_id)));
+        text.push_str(&format!("\nTo mend it: {}", advice(reason)));
         if !is_to_replay(reason) {
+            text.push_str(&format!("\n  {NEVER_DONE}"));
             continue;
         }
         text.push_str(&format!("\n  producer replay --run-id {}", status.run_id));
+        let mut names: Vec<&str> = accounts.iter().map(|account| account.account_name.as_str()).collect();
         names.dedup();
-        if !is_one && names.len() <= MOST_NAMES {
-            text.push_str(&format!(" --account-name {}", names.join(",")));
+        if is_one {
+            continue;
         }
+        if names.len() <= MOST_NAMES {
+            text.push_str(&format!(" --account-name {}", names.join(",")));
+        } else if Reason::of_code(reason).is_some() {
+            text.push_str(&format!(" --reason {reason}"));
+        }
+    }
+    text
+}
+
+/// What was said of each account, a line each; `more` is the command that shows the rest of many.
+fn messages(accounts: &[&AccountStatus], more: &str) -> String {
+    let mut text = String::new();
+    for account in accounts.iter().take(MOST_SHOWN) {
+        let dataset = match account.dataset.as_str() {
+            dataset if dataset == datasets::DEFAULT.name => String::new(),
+            dataset => format!(" {dataset}"),
+        };
+        let said = account.said.as_deref().unwrap_or("nothing more is known");
+        text.push_str(&format!("\n  {}{dataset}: {said}", account.account_name));
+    }
+    if accounts.len() > MOST_SHOWN {
+        text.push_str(&format!("\n  and {} more; {more}", accounts.len() - MOST_SHOWN));
     }
     text
 }
@@ -161,15 +236,6 @@ fn failures(status: &RunStatus) -> String {
 /// The dead letters that are of no account that failed in this run.
 fn others(status: &RunStatus) -> String {
     let mut text = String::new();
-    if status.dead_elsewhere > 0 && status.counts.missing > 0 {
-        let (number, are, were) = match status.dead_elsewhere {
-            1 => ("1 dead letter".to_owned(), "is", "was"),
-            more => (format!("{more} dead letters"), "are", "were"),
-        };
-        text.push_str(&format!(
-            "\n{number} {are} being looked at by somebody else, or {were} a minute ago; look again in a minute."
-        ));
-    }
     let all = status.counts.other_dead_letters.unwrap_or_default();
     let of_complete = status.dead_and_complete.min(all);
     let mut parts = Vec::new();
@@ -194,14 +260,13 @@ fn is_partial(account: &AccountStatus) -> bool {
     account.state == State::Partial
 }
 
-/// The flag that names these accounts.
-fn account_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> String {
+/// The flag that names these accounts; none where they are too many.
+fn account_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> Option<String> {
     let accounts = status.accounts.iter().filter(|account| wanted(account));
     let mut names: Vec<&str> = accounts.map(|account| account.account_name.as_str()).collect();
     // An account's datasets stand beside each other.
     names.dedup();
-    let names = if names.len() > MOST_NAMES { MANY.to_owned() } else { names.join(",") };
-    format!(" --account-name {names}")
+    (names.len() <= MOST_NAMES).then(|| format!(" --account-name {}", names.join(",")))
 }
 
 /// The flag that names the datasets of these accounts, where it is needed.
@@ -215,126 +280,4 @@ fn dataset_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use fleet::{RunId, report::ReportStatus};
-
-    use super::*;
-    use crate::{
-        dead_letters::tests::letter,
-        reports::Standing,
-        status::{
-            Dead,
-            tests::{complete, manifest, standing},
-        },
-    };
-
-    #[test]
-    fn a_run_in_every_state() {
-        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
-        let mut late = complete("data", &run);
-        late.rows_late = 3;
-        let mut partial = complete("opra-dev", &run);
-        partial.status = ReportStatus::Partial;
-        partial.rows_error = 1;
-        partial.first_error = Some("eu-west-1: Throttling".into());
-        let manifest = manifest(&run, &["data", "opra-dev", "lost"]);
-        let standings = [standing(late), standing(partial), Standing::Absent];
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &Dead::NotSeen), false), @r"
-        ACCOUNT   DATASET           STATE     ROWS  LATE  CALLS     COST  WHY
-        data      s3_daily_storage  complete   200     3     14  $0.0580
-        opra-dev  s3_daily_storage  partial    200     0     14  $0.0580  1 row with errors; eu-west-1: Throttling
-        lost      s3_daily_storage  missing      -     -      -        -  no report, and no job left on the queue
-
-        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
-        The workers' logs say why an account is missing; they must have the producer's key template.
-        To send the 1 missing job again:
-          producer run --only-incomplete --date 2026-11-01 --account-name lost
-        To see what an account does not allow, and to collect it again after that:
-          worker check --account-name opra-dev
-          producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
-        To complete the late rows, once CloudWatch has published the day, one to two days late:
-          producer run --only-incomplete --date 2026-11-01 --account-name data
-        ");
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false, &Dead::NotSeen), true), @r"
-        ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHY
-        opra-dev  s3_daily_storage  partial   200     0     14  $0.0580  1 row with errors; eu-west-1: Throttling
-
-        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
-        To follow it to the end:
-          producer status 019a0000-0000-7000-8000-000000000000 --watch
-        To see what an account does not allow, and to collect it again after that:
-          worker check --account-name opra-dev
-          producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
-        To complete the late rows, once CloudWatch has published the day, one to two days late:
-          producer run --only-incomplete --date 2026-11-01 --account-name data
-        ");
-    }
-
-    #[test]
-    fn a_command_to_copy_says_what_it_lacks_of_the_request() {
-        let run = RunId::generate();
-        let names: Vec<String> = (0..21).map(|index| format!("a{index}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut manifest = manifest(&run, &names);
-        manifest.jobs[20].dataset = "ec2".into();
-        manifest.request.insert("ticket".into(), "OPS-7".into());
-        let standings = vec![Standing::Absent; 21];
-        let text = render(&RunStatus::of(&manifest, &standings, true, &Dead::NotSeen), false);
-        assert!(text.contains(" --account-name … --dataset ec2,s3_daily_storage\n"), "{text}");
-        assert!(text.ends_with("\nGive the accounts and attributes of the first request again."), "{text}");
-    }
-
-    #[test]
-    fn a_complete_run_needs_nothing() {
-        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
-        let standings = [standing(complete("data", &run))];
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false, &Dead::NotSeen), false), @r"
-        ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST
-        data     s3_daily_storage  complete   200     0     14  $0.0580
-
-        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete
-        ");
-    }
-
-    #[test]
-    fn failed_accounts_are_told_by_reason() {
-        let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
-        let manifest = manifest(&run, &["data", "opra-dev", "web", "lost", "done"]);
-        let mut standings = vec![Standing::Absent; 4];
-        standings.push(standing(complete("done", &run)));
-        let of = |account: &str, reason: &str, message: &str| letter(account, run.as_str(), reason, message);
-        let mut letters = vec![
-            of("data", "access_denied", "cloudwatch:ListMetrics in eu-west-1: AccessDenied: no"),
-            of("opra-dev", "access_denied", &"denied ".repeat(30)),
-            of("web", "bad_message", "the job is not JSON"),
-            of("done", "panic", ""),
-            letter("data", "r-2", "panic", ""),
-            letter("data", "r-3", "panic", ""),
-        ];
-        let dead = Dead::Seen { letters: letters.clone(), elsewhere: 1 };
-        insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &dead), true), @r"
-        ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS  COST  WHY
-        data      s3_daily_storage  failed      -     -      -     -  access_denied: cloudwatch:ListMetrics in eu-west-1: AccessDenied: no
-        opra-dev  s3_daily_storage  failed      -     -      -     -  access_denied: denied denied denied denied denied denied denied denied deni…
-        web       s3_daily_storage  failed      -     -      -     -  bad_message: the job is not JSON
-        lost      s3_daily_storage  missing     -     -      -     -  no report, and no job left on the queue
-
-        run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
-        2 accounts failed, access_denied: allow the action that the message names (`worker check` lists all that is missing), then replay
-          producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name data,opra-dev
-        1 account failed, bad_message: correct what sent it; a replay of the same message fails the same way
-        The workers' logs say why an account is missing; they must have the producer's key template.
-        To send the 1 missing job again:
-          producer run --only-incomplete --date 2026-11-01 --account-name lost
-        1 dead letter is being looked at by somebody else, or was a minute ago; look again in a minute.
-        2 dead letters of other runs or of none, 1 dead letter of this run's accounts that did not fail in the end; `producer failed` shows them.
-        ");
-        letters.truncate(2);
-        let dead = Dead::Seen { letters, elsewhere: 0 };
-        let text = render(&RunStatus::of(&manifest, &standings, false, &dead), false);
-        assert!(
-            text.ends_with("\n  producer replay --run-id 019a0000-0000-7000-8000-000000000000"),
-            "{text}"
-        );
-    }
-}
+mod tests;

@@ -94,7 +94,7 @@ async fn all(hold: &mut Hold) -> Vec<String> {
     let stop = pending::<()>();
     tokio::pin!(stop);
     let stopped = hold
-        .receive_all(stop, |message| ids.push(message.message_id().expect("an id").to_owned()))
+        .receive_all(0, stop, |message| ids.push(message.message_id().expect("an id").to_owned()))
         .await
         .expect("received");
     assert!(stopped.is_none());
@@ -200,13 +200,41 @@ async fn what_somebody_else_has_is_not_sure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_ends_though_dead_letters_keep_coming() {
+    let receives = async |expected| {
+        let number = std::sync::atomic::AtomicUsize::new(0);
+        let receive = mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
+            let id = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst).to_string();
+            let message = Message::builder().message_id(&id).receipt_handle(format!("h{id}")).build();
+            ReceiveMessageOutput::builder().messages(message).build()
+        });
+        let mut hold = Hold::new(&queue(&[&receive]));
+        // It is asked before each receive, and so the clock goes on by half a second with each.
+        let stop = std::future::poll_fn(|context| {
+            let advance = tokio::time::advance(Duration::from_millis(500));
+            let _ = std::pin::pin!(advance).poll(context);
+            std::task::Poll::<()>::Pending
+        });
+        tokio::pin!(stop);
+        let begun = Instant::now();
+        assert!(hold.receive_all(expected, stop, |_| ()).await.expect("received").is_none());
+        assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+        (receive.num_calls(), begun.elapsed())
+    };
+    let (few, _) = receives(0).await;
+    let (more, took) = receives(8).await;
+    assert!((1..=20).contains(&few) && more > few.min(8), "{few} and {more}");
+    assert!(took >= GOING_ON, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_takes_in_what_is_under_way() {
     let receive = receives(&[&[("a", "a1")], &[("b", "b1")]]);
     let (change, changes) = changes(|_, _| None);
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     let stop = std::future::ready(7);
     tokio::pin!(stop);
-    assert_eq!(hold.receive_all(stop, |_| ()).await.expect("received"), Some(7));
+    assert_eq!(hold.receive_all(0, stop, |_| ()).await.expect("received"), Some(7));
     hold.give_all_back().await.expect("given back");
     assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a1"], "the first alone was under way");
 }
@@ -226,7 +254,7 @@ async fn a_failed_receive_leaves_the_rest_to_be_given_back() {
     let mut hold = Hold::new(&queue(&[&denied, &change]));
     let stop = pending::<()>();
     tokio::pin!(stop);
-    let error = hold.receive_all(stop, |_| ()).await.expect_err("denied");
+    let error = hold.receive_all(0, stop, |_| ()).await.expect_err("denied");
     assert_eq!((error.kind, denied.num_calls()), (ErrorKind::Denied, 2));
     hold.give_all_back().await.expect("given back");
     assert_eq!(told(&changes)["a1"], [Some(0)]);
@@ -246,7 +274,7 @@ async fn a_look_that_may_not_renew_ends() {
     hold.holding(sleep(Duration::from_secs(35))).await;
     let stop = pending::<()>();
     tokio::pin!(stop);
-    let error = hold.receive_all(stop, |_| panic!("it is known")).await.expect_err("denied");
+    let error = hold.receive_all(0, stop, |_| panic!("it is known")).await.expect_err("denied");
     assert_eq!((error.operation, error.kind), ("sqs:ChangeMessageVisibility", ErrorKind::Denied));
 }
 

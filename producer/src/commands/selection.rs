@@ -1,0 +1,53 @@
+//! The flags that say which dead letters are meant.
+
+use clap::Args;
+use fleet::{AccountName, Reason, RunId, account::InvalidAccountName};
+
+use crate::dead_letters::selection::Selection;
+
+/// Which dead letters are meant. What is said by several flags must all apply.
+#[derive(Debug, Args)]
+pub(crate) struct SelectionArgs {
+    /// Only what is of this account; may be repeated, or be a list with commas.
+    #[arg(
+        long,
+        env = "FLEET_ACCOUNT_NAME",
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = account_name
+    )]
+    account_name: Vec<AccountName>,
+
+    /// Only what is of this run.
+    #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
+    run_id: Option<RunId>,
+
+    /// Only what was given up for this reason, as `producer failed` names it, such as `access_denied`;
+    /// may be repeated, or be a list with commas.
+    #[arg(
+        long,
+        env = "FLEET_REASON",
+        value_name = "CODE",
+        value_delimiter = ',',
+        value_parser = reason
+    )]
+    reason: Vec<Reason>,
+}
+
+impl From<SelectionArgs> for Selection {
+    fn from(args: SelectionArgs) -> Self {
+        Self { accounts: args.account_name, run_id: args.run_id, reasons: args.reason }
+    }
+}
+
+fn account_name(text: &str) -> Result<AccountName, InvalidAccountName> {
+    text.trim().parse()
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    let dead = || Reason::ALL.into_iter().filter(|reason| !reason.is_of_the_worker());
+    dead().find(|reason| reason.code() == text.trim()).ok_or_else(|| {
+        let codes: Vec<&str> = dead().map(Reason::code).collect();
+        format!("no dead letter has this reason; there are {}", codes.join(", "))
+    })
+}

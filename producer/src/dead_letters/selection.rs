@@ -1,0 +1,86 @@
+//! Which dead letters are meant.
+
+use fleet::{AccountName, Reason, RunId};
+
+use super::Letter;
+
+/// Which dead letters are meant: those to which all of this applies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    /// Of these accounts; of any where there are none.
+    pub(crate) accounts: Vec<AccountName>,
+    /// Of this run; of any where there is none.
+    pub(crate) run_id: Option<RunId>,
+    /// Given up for these reasons; for any where there are none.
+    pub(crate) reasons: Vec<Reason>,
+}
+
+impl Selection {
+    /// Whether it leaves anything out.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        !self.accounts.is_empty() || self.run_id.is_some() || !self.reasons.is_empty()
+    }
+
+    /// Whether this one is meant.
+    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+        let labels = &letter.dead.labels;
+        let of_account = self.accounts.is_empty()
+            || self.accounts.iter().any(|name| labels.account_name.as_ref() == Some(name));
+        let for_reason = self.reasons.is_empty()
+            || self.reasons.iter().any(|reason| reason.code() == letter.dead.reason());
+        of_account && for_reason && (self.run_id.is_none() || labels.run_id == self.run_id)
+    }
+
+    /// What is meant, in words; none where it is everything.
+    pub(crate) fn words(&self) -> Option<String> {
+        let mut words = Vec::new();
+        if let Some(run_id) = &self.run_id {
+            words.push(format!("of run {run_id}"));
+        }
+        if !self.accounts.is_empty() {
+            let names: Vec<&str> = self.accounts.iter().map(AccountName::as_str).collect();
+            words.push(format!("of {}", names.join(", ")));
+        }
+        if !self.reasons.is_empty() {
+            let codes: Vec<&str> = self.reasons.iter().map(|reason| reason.code()).collect();
+            words.push(format!("with the reason {}", codes.join(", ")));
+        }
+        (!words.is_empty()).then(|| words.join(" and "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::letter, *};
+
+    #[test]
+    fn all_that_is_said_must_apply() {
+        let letters = [
+            letter("a", "r-1", "panic", ""),
+            letter("b", "r-1", "deadline", ""),
+            letter("a", "r-2", "panic", ""),
+        ];
+        let taken = |accounts: &[&str], run_id: Option<&str>, reasons: &[Reason]| {
+            let selection = Selection {
+                accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
+                run_id: run_id.map(|id| id.parse().expect("a run id")),
+                reasons: reasons.to_vec(),
+            };
+            (letters.each_ref().map(|letter| selection.takes(letter)), selection.words())
+        };
+        assert_eq!(taken(&[], None, &[]), ([true; 3], None));
+        assert_eq!(taken(&["a"], None, &[]), ([true, false, true], Some("of a".into())));
+        assert_eq!(taken(&["a", "b"], Some("r-1"), &[]).0, [true, true, false]);
+        assert_eq!(taken(&[], Some("r-2"), &[]).0, [false, false, true]);
+        assert_eq!(taken(&[], None, &[Reason::Deadline]).0, [false, true, false]);
+        assert_eq!(taken(&[], None, &[Reason::Deadline, Reason::Panic]).0, [true; 3]);
+        assert_eq!(
+            taken(&["a"], Some("r-1"), &[Reason::Panic]),
+            ([true, false, false], Some("of run r-1 and of a and with the reason panic".into()))
+        );
+        let mut nameless = letter("a", "r-1", "bad_message", "");
+        nameless.dead.labels = fleet::Labels::default();
+        let of_a = Selection { accounts: vec!["a".parse().expect("a name")], ..Selection::default() };
+        assert!(Selection::default().takes(&nameless) && !of_a.takes(&nameless));
+    }
+}

@@ -1,0 +1,180 @@
+use fleet::{RunId, report::ReportStatus};
+
+use super::*;
+use crate::{
+    dead_letters::tests::letter,
+    reports::Standing,
+    status::{
+        Dead,
+        tests::{complete, manifest, standing},
+    },
+};
+
+#[test]
+fn a_run_in_every_state() {
+    let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+    let mut late = complete("data", &run);
+    late.rows_late = 3;
+    let mut partial = complete("opra-dev", &run);
+    partial.status = ReportStatus::Partial;
+    partial.rows_error = 1;
+    partial.first_error = Some("eu-west-1: Throttling".into());
+    let manifest = manifest(&run, &["data", "opra-dev", "lost"]);
+    let standings = [standing(late), standing(partial), Standing::Absent];
+    insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &Dead::NotSeen), false), @r"
+    ACCOUNT   DATASET           STATE     ROWS  LATE  CALLS     COST  WHY
+    data      s3_daily_storage  complete   200     3     14  $0.0580
+    opra-dev  s3_daily_storage  partial    200     0     14  $0.0580  1 row with errors
+    lost      s3_daily_storage  missing      -     -      -        -  no report, and no job left on the queue
+
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
+    The workers' logs say why an account is missing; they must have the producer's key template.
+    To send the 1 missing job again:
+      producer run --only-incomplete --date 2026-11-01 --account-name lost
+    1 account partial:
+      opra-dev: eu-west-1: Throttling
+    To see what an account does not allow:
+      worker check --account-name opra-dev
+    To collect it again after that:
+      producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
+    To complete the late rows, once CloudWatch has published the day, one to two days late:
+      producer run --only-incomplete --date 2026-11-01 --account-name data
+    ");
+    insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false, &Dead::NotSeen), true), @r"
+    ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHY
+    opra-dev  s3_daily_storage  partial   200     0     14  $0.0580  1 row with errors
+
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
+    To follow it to the end:
+      producer status 019a0000-0000-7000-8000-000000000000 --watch
+    1 account partial:
+      opra-dev: eu-west-1: Throttling
+    To see what an account does not allow:
+      worker check --account-name opra-dev
+    To collect it again after that:
+      producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
+    To complete the late rows, once CloudWatch has published the day, one to two days late:
+      producer run --only-incomplete --date 2026-11-01 --account-name data
+    ");
+}
+
+#[test]
+fn a_command_works_as_it_is_copied() {
+    let run = RunId::generate();
+    let names: Vec<String> = (0..21).map(|index| format!("a{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut manifest = manifest(&run, &names);
+    manifest.jobs[20].dataset = "ec2".into();
+    manifest.request.insert("ticket".into(), "OPS-7".into());
+    manifest.request.insert("n".into(), serde_json::json!([1]));
+    let standings = vec![Standing::Absent; 21];
+    let told = |manifest: &fleet::manifest::Manifest| {
+        render(&RunStatus::of(manifest, &standings, true, &Dead::NotSeen), false)
+    };
+    let text = told(&manifest);
+    let expected = "\nTo send the 21 missing jobs again, with the accounts of the first request where it named them:\
+                    \n  producer run --only-incomplete --date 2026-11-01 --dataset ec2,s3_daily_storage \
+                    --attribute ticket=OPS-7 --attribute 'n:=[1]'";
+    assert!(text.ends_with(expected), "{text}");
+    assert!(!text.contains('…'), "{text}");
+    manifest.request.insert("note".into(), "two\nlines".into());
+    let text = told(&manifest);
+    assert!(text.ends_with("first request again too, which don't fit into a command: note."), "{text}");
+}
+
+#[test]
+fn what_many_accounts_failed_of_is_told_for_twenty() {
+    let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+    let names: Vec<String> = (0..23).map(|index| format!("a{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let long = "denied ".repeat(30) + "; allow it";
+    let mut letters: Vec<_> =
+        names[..22].iter().map(|name| letter(name, run.as_str(), "access_denied", &long)).collect();
+    letters.push(letter("a22", run.as_str(), "panic", ""));
+    let dead = Dead::Seen { letters, elsewhere: 0 };
+    let status = RunStatus::of(&manifest(&run, &names), &vec![Standing::Absent; 23], true, &dead);
+    let text = render(&status, false);
+    assert_eq!(text.matches("; allow it").count(), 20, "{text}");
+    assert!(text.contains(&format!("\n  and 2 more; producer failed --run-id {run}\n")), "{text}");
+    assert!(text.contains(&format!("\n  producer replay --run-id {run} --reason access_denied\n")), "{text}");
+    assert!(status.accounts[0].detail.as_deref().is_some_and(|detail| detail.ends_with("; allow it")));
+    assert!(text.lines().take(24).all(|line| line.len() <= 100), "{text}");
+}
+
+#[test]
+fn what_is_hidden_or_not_to_be_read_is_told_before_anything_is_sent_again() {
+    let run = RunId::generate();
+    let manifest = manifest(&run, &["a"]);
+    let told =
+        |drained, dead: &Dead| render(&RunStatus::of(&manifest, &[Standing::Absent], drained, dead), false);
+    let hidden = |elsewhere| Dead::Seen { letters: Vec::new(), elsewhere };
+    let text = told(false, &hidden(14));
+    let expected = "\n14 dead letters can't be seen now (somebody else looks at them, or did a minute ago); some of the \
+                    accounts in progress may have failed; look again in a minute\n";
+    assert!(text.contains(expected), "{text}");
+    let text = told(true, &hidden(1));
+    assert!(text.contains("\n1 dead letter can't be seen now "), "{text}");
+    assert!(text.contains("some of the missing accounts may have failed; look again"), "{text}");
+    assert!(!told(true, &hidden(0)).contains("can't be seen"));
+    let text = told(true, &Dead::Unreadable);
+    let expected = "\nfind out first: the dead-letter queue could not be read, and these may have failed\
+                    \nTo send the 1 missing job again:\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_complete_run_needs_nothing() {
+    let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+    let standings = [standing(complete("data", &run))];
+    insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false, &Dead::NotSeen), false), @r"
+    ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST
+    data     s3_daily_storage  complete   200     0     14  $0.0580
+
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete
+    ");
+}
+
+#[test]
+fn failed_accounts_are_told_by_reason() {
+    let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+    let manifest = manifest(&run, &["data", "opra-dev", "web", "lost", "done"]);
+    let mut standings = vec![Standing::Absent; 4];
+    standings.push(standing(complete("done", &run)));
+    let of = |account: &str, reason: &str, message: &str| letter(account, run.as_str(), reason, message);
+    let mut letters = vec![
+        of("data", "access_denied", "cloudwatch:ListMetrics in eu-west-1: AccessDenied: no"),
+        of("opra-dev", "access_denied", &"denied ".repeat(30)),
+        of("web", "bad_message", "the job is not JSON"),
+        of("done", "panic", ""),
+        letter("data", "r-2", "panic", ""),
+        letter("data", "r-3", "panic", ""),
+    ];
+    let dead = Dead::Seen { letters: letters.clone(), elsewhere: 1 };
+    insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &dead), true), @r"
+    ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS  COST  WHY
+    data      s3_daily_storage  failed      -     -      -     -  access_denied
+    opra-dev  s3_daily_storage  failed      -     -      -     -  access_denied
+    web       s3_daily_storage  failed      -     -      -     -  bad_message
+    lost      s3_daily_storage  missing     -     -      -     -  no report, and no job left on the queue
+
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
+    1 dead letter can't be seen now (somebody else looks at them, or did a minute ago); some of the missing accounts may have failed; look again in a minute
+    2 accounts failed, access_denied:
+      data: cloudwatch:ListMetrics in eu-west-1: AccessDenied: no
+      opra-dev: denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied
+    To mend it: allow the action that the message names (`worker check` lists all that is missing in the home region), then replay
+      producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name data,opra-dev
+    1 account failed, bad_message:
+      web: the job is not JSON
+    To mend it: correct what sent it; a replay of the same message fails the same way
+      a replay never does them: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
+    The workers' logs say why an account is missing; they must have the producer's key template.
+    To send the 1 missing job again:
+      producer run --only-incomplete --date 2026-11-01 --account-name lost
+    2 dead letters of other runs or of none, 1 dead letter of this run's accounts that did not fail in the end; `producer failed` shows them.
+    ");
+    letters.truncate(2);
+    let dead = Dead::Seen { letters, elsewhere: 0 };
+    let text = render(&RunStatus::of(&manifest, &standings, false, &dead), false);
+    assert!(text.ends_with("\n  producer replay --run-id 019a0000-0000-7000-8000-000000000000"), "{text}");
+}
