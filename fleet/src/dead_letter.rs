@@ -126,11 +126,20 @@ pub fn replay_attributes(
     if fits(body, &all) { all } else { HashMap::new() }
 }
 
-fn fits(body: &str, attributes: &HashMap<String, MessageAttributeValue>) -> bool {
+/// The bytes of a message, as SQS counts them.
+#[must_use]
+pub fn size<'a>(
+    body: &str,
+    attributes: impl IntoIterator<Item = (&'a String, &'a MessageAttributeValue)>,
+) -> usize {
     let size = |(name, value): (&String, &MessageAttributeValue)| {
         name.len() + value.data_type().len() + value.string_value().map_or(0, str::len)
     };
-    body.len() + attributes.iter().map(size).sum::<usize>() <= MAX_BYTES
+    body.len() + attributes.into_iter().map(size).sum::<usize>()
+}
+
+fn fits(body: &str, attributes: &HashMap<String, MessageAttributeValue>) -> bool {
+    size(body, attributes) <= MAX_BYTES
 }
 
 fn written(moment: DateTime<Utc>) -> String {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, SendMessageBatchRequestEntry};
-use fleet::{AccountName, ErrorKind, dead_letter::replay_attributes, deployment::Queue, queue::QueueCounts};
+use fleet::{AccountName, ErrorKind, dead_letter, deployment::Queue, queue::QueueCounts};
 use futures::FutureExt;
 use tokio::time::timeout;
 
@@ -149,7 +149,7 @@ async fn send_all<S: Future<Output = ()>>(
     let sizes: Vec<usize> = to_send
         .iter()
         .zip(&attributes)
-        .map(|(selected, attributes)| size(&selected.body, attributes))
+        .map(|(selected, attributes)| dead_letter::size(&selected.body, attributes))
         .collect();
     let mut to_send = to_send.into_iter().zip(attributes);
     for slice in slices(&sizes) {
@@ -250,7 +250,7 @@ fn unmatched(selection: &Selection, selected: &[Selected]) -> Vec<AccountName> {
 /// The attributes of a job that is sent once more: of the dead letter's own, the labels alone.
 fn attributes_of(selected: &Selected) -> HashMap<String, MessageAttributeValue> {
     let dead = &selected.letter.dead;
-    replay_attributes(&dead.labels, dead.replay_count.saturating_add(1), &selected.body)
+    dead_letter::replay_attributes(&dead.labels, dead.replay_count.saturating_add(1), &selected.body)
 }
 
 fn entry(
@@ -264,14 +264,6 @@ fn entry(
         .set_message_attributes(Some(attributes).filter(|attributes| !attributes.is_empty()))
         .build()
         .expect("cannot fail: id and body are set")
-}
-
-/// The bytes of a message that count.
-fn size(body: &str, attributes: &HashMap<String, MessageAttributeValue>) -> usize {
-    let size = |(name, value): (&String, &MessageAttributeValue)| {
-        name.len() + value.data_type().len() + value.string_value().map_or(0, str::len)
-    };
-    body.len() + attributes.iter().map(size).sum::<usize>()
 }
 
 /// How many messages of these sizes go into each batch, in order: as many as it takes.

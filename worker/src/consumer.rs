@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     delivery::{Ended, WorkQueue, deliver, give_back},
-    failure::OwnFault,
+    failure::Failure,
     poll::Poller,
     protection::Protection,
     report::Reporter,
@@ -68,7 +68,7 @@ pub struct Tally {
 struct Hand {
     jobs: JoinSet<Ended>,
     tally: Tally,
-    fault: Option<OwnFault>,
+    fault: Option<Failure>,
     /// Cancelled where all in hand is to be dropped and given back.
     let_go: CancellationToken,
     /// How many jobs are in hand, for who looks on.

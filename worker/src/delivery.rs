@@ -8,7 +8,7 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use aws_sdk_sqs::{Client, types::Message};
 use chrono::Utc;
 use fleet::{
-    AwsError, Job, Labels,
+    AwsError, Job, Labels, Reason,
     dead_letter::{self, DeadLetter},
     job::{Envelope, JobError},
     queue,
@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use crate::{
     attempt::Attempt,
-    failure::{Failure, OwnFault},
+    failure::Failure,
     fate::{Fate, Receives},
     lease::{Held, Lease},
     report::Done,
@@ -75,7 +75,7 @@ pub enum Ended {
     /// It is left as it is, and comes back when its visibility ends.
     Left,
     /// It is back on the queue, and this worker can't do any job.
-    OwnFault(OwnFault),
+    OwnFault(Failure),
 }
 
 /// What is to be done with the message.
@@ -83,9 +83,8 @@ enum Verdict {
     /// What it was for is safe.
     Delete(Ended),
     Hide(Duration),
-    /// Nothing is wrong with it.
-    GiveBack(Ended),
-    Leave,
+    /// Nothing is wrong with the job; and where this worker can't do any, why.
+    GiveBack(Option<Failure>),
 }
 
 /// Takes a message that came just now, does its job by `perform` and settles it. Once `let_go` is
@@ -116,8 +115,10 @@ where
                 settle(&lease, verdict).await
             }
             Held::EndedLate(_) | Held::Lost => {
-                let failure = Failure::LeaseLost;
-                tracing::error!(reason = failure.reason().code(), "the job is dropped: {failure}");
+                tracing::error!(
+                    reason = Reason::LeaseLost.code(),
+                    "the job is dropped: its visibility could not be renewed in time, and another worker may have it"
+                );
                 Ended::Left
             }
         }
@@ -150,7 +151,7 @@ where
                 biased;
                 ended = bounded(perform(job, attempt.clone())) => (labels, ended),
                 // Only the job is dropped: a dead letter that is being sent would come twice.
-                () = let_go.cancelled() => return Verdict::GiveBack(Ended::GivenBack),
+                () = let_go.cancelled() => return Verdict::GiveBack(None),
             }
         }
     };
@@ -162,18 +163,17 @@ where
         Err(failure) => failure,
     };
     let (reason, step) = (failure.reason().code(), attempt.step().name());
-    let fate = Fate::of(&failure, receives, fastrand::f64());
-    match (fate, failure) {
-        (Fate::StopWorker, Failure::Own(fault)) => {
+    match Fate::of(&failure, receives, fastrand::f64()) {
+        Fate::StopWorker => {
             let_go.cancel();
-            Verdict::GiveBack(Ended::OwnFault(fault))
+            Verdict::GiveBack(Some(failure))
         }
-        (Fate::Later(pause), failure) => {
+        Fate::Later(pause) => {
             let (pause_s, error) = (pause.as_secs(), anyhow::Error::new(failure));
             tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {error:#}");
             Verdict::Hide(pause)
         }
-        (Fate::DeadLetter, failure) => {
+        Fate::DeadLetter => {
             let error = anyhow::Error::new(failure);
             let why = dead_letter::Failure {
                 reason: reason.to_owned(),
@@ -187,10 +187,6 @@ where
             let replay_count = dead_letter::replay_count(message);
             let letter = DeadLetter { labels, failure: Some(why), replay_count };
             give_up(queue, message, &letter).await
-        }
-        (Fate::Leave | Fate::StopWorker, failure) => {
-            tracing::error!(reason, step, "the job is left as it is: {failure}");
-            Verdict::Leave
         }
     }
 }
@@ -246,12 +242,10 @@ async fn settle(lease: &Lease, verdict: Verdict) -> Ended {
                 Ended::Left
             }
         },
-        Verdict::GiveBack(Ended::OwnFault(fault)) => {
-            give_back_to(lease).await;
-            Ended::OwnFault(fault)
+        Verdict::GiveBack(fault) => {
+            let ended = give_back_to(lease).await;
+            fault.map_or(ended, Ended::OwnFault)
         }
-        Verdict::GiveBack(_) => give_back_to(lease).await,
-        Verdict::Leave => Ended::Left,
     }
 }
 

@@ -67,9 +67,6 @@ pub enum Failure {
     /// The program has a fault.
     #[error("the worker has a fault: {0}")]
     Panic(String),
-    /// The message may be somebody else's by now.
-    #[error("the message's visibility could not be renewed in time; another worker may have it")]
-    LeaseLost,
     /// Nothing is wrong with the job: this worker can't do any.
     #[error(transparent)]
     Own(#[from] OwnFault),
@@ -135,7 +132,6 @@ impl Failure {
             Self::ReportBucket(_) => Reason::ReportBucket,
             Self::Deadline => Reason::Deadline,
             Self::Panic(_) => Reason::Panic,
-            Self::LeaseLost => Reason::LeaseLost,
             Self::Own(_) => Reason::OwnFault,
         }
     }

@@ -23,8 +23,6 @@ pub enum Fate {
     Later(Duration),
     /// It goes to the dead-letter queue with its reason.
     DeadLetter,
-    /// Nothing may be done with its message, which may be somebody else's by now.
-    Leave,
     /// It goes back to the queue at once, and the worker leaves.
     StopWorker,
 }
@@ -93,7 +91,6 @@ impl Fate {
                 | ErrorKind::Permanent => second_try(),
             },
             Failure::Contended(_) | Failure::Panic(_) => later(),
-            Failure::LeaseLost => Self::Leave,
             Failure::Own(_) => Self::StopWorker,
         }
     }
@@ -133,7 +130,7 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_fate() {
-        use Fate::{DeadLetter, Later, Leave, StopWorker};
+        use Fate::{DeadLetter, Later, StopWorker};
         let second = Later(SECOND_TRY);
         let soon = Later(FIRST_PAUSE);
         let key = || "k".to_owned();
@@ -156,7 +153,6 @@ mod tests {
             (Failure::Contended(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::Deadline, [DeadLetter; 3]),
             (Failure::Panic(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
-            (Failure::LeaseLost, [Leave; 3]),
             (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), [StopWorker; 3]),
         ];
         for (failure, expected) in cases {
@@ -169,7 +165,6 @@ mod tests {
         let failures = [
             Failure::BadMessage(JobError::NoAccountName),
             Failure::Aws(aws(ErrorKind::Transient)),
-            Failure::LeaseLost,
             Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))),
         ];
         for failure in failures {

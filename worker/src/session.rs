@@ -22,7 +22,12 @@ pub(crate) use renewable::Renewable;
 const RETRY_CAPACITY: usize = 500;
 
 /// The call by which a role is assumed.
-pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+
+/// Whether an error says that the account's credentials are over: no part of the account is then to be asked.
+pub(crate) fn is_over(error: &AwsError) -> bool {
+    matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials) || error.operation == ASSUME_ROLE
+}
 
 /// An account as it is acted in.
 #[derive(Debug, Clone)]

@@ -43,7 +43,7 @@ fn labels_and_one_replay_more_are_all_that_goes_along() {
     assert_eq!(attributes["replay_count"].string_value(), Some("3"));
     let whole = "x".repeat(BATCH_BYTES);
     let attributes = attributes_of(&selected(dead, &whole));
-    assert_eq!(size(&whole, &attributes), BATCH_BYTES, "a body that leaves no room goes alone");
+    assert_eq!(dead_letter::size(&whole, &attributes), BATCH_BYTES, "a body that leaves no room goes alone");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 
 use crate::{
     cloudwatch::rows::{Listing, Problem, Resource},
-    session::{ASSUME_ROLE, Renewable},
+    session::{self, Renewable},
 };
 
 /// The largest page of `ListBuckets`. It is asked for always: S3 tells a bucket's region only in
@@ -89,10 +89,7 @@ pub(super) async fn discover(
             // Deleted since it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) if error.is_transient() && !is_last => return Err(error),
-            Err(error) if matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials) => {
-                return Err(error);
-            }
-            Err(error) if error.operation == ASSUME_ROLE => return Err(error),
+            Err(error) if session::is_over(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(bucket = resource.name, error = %error, "the bucket's region could not be learnt");
                 let denied = error.kind == ErrorKind::Denied;

@@ -19,7 +19,7 @@ use crate::{
         rows::{self, Problem, Reading, Resource, Row},
     },
     failure::Failure,
-    session::{ASSUME_ROLE, Session},
+    session::{self, Session},
 };
 
 /// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the
@@ -214,9 +214,7 @@ async fn collect_region(
 /// Marks the resources that a failed call was about, unless a later try may do better.
 fn fail(readings: &mut [Reading], region: &str, error: &AwsError, is_last: bool) -> Result<(), Failure> {
     let problem = match error.kind {
-        // The account's credentials are over, which is no region's own affair.
-        ErrorKind::Expired | ErrorKind::NoCredentials => return Err(Failure::Aws(error.clone())),
-        _ if error.operation == ASSUME_ROLE => return Err(Failure::Aws(error.clone())),
+        _ if session::is_over(error) => return Err(Failure::Aws(error.clone())),
         ErrorKind::Transient if !is_last => return Err(Failure::Aws(error.clone())),
         ErrorKind::Denied => Problem::Denied,
         _ => Problem::Error(error.code.clone()),

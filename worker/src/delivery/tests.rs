@@ -14,6 +14,7 @@ use fleet::ErrorKind;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::failure::OwnFault;
 
 const JOB: &str = r#"{"account_name":"data","date":"2026-11-01","run_id":"r-1"}"#;
 
