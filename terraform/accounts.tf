@@ -1,0 +1,62 @@
+# The accounts file that producer and workers read, off the report bucket, and what follows from the accounts: which roles
+# the workers may assume, and which access keys they are given.
+
+locals {
+  accounts_key = "accounts.toml"
+
+  # What JSON writes, TOML reads.
+  accounts_toml = join("\n", concat(
+    [
+      "# Written by Terraform; change the variable `accounts` instead.",
+      "",
+      "[defaults]",
+      "role_name = ${jsonencode(var.member_role.name)}",
+      "external_id = ${jsonencode(local.external_id)}",
+    ],
+    flatten([
+      for name, account in var.accounts : concat(["", "[[account]]"], [
+        for line in [
+          ["name", name],
+          ["id", account.id],
+          ["credentials", account.access_keys_secret_arn == null ? "role" : "keys"],
+          ["role_arn", account.role_arn],
+          ["role_name", account.role_name],
+          ["external_id", account.external_id],
+          ["default", account.default],
+          ["region", account.region],
+          ["regions", length(account.regions) == 0 ? null : account.regions],
+          ["quota_share", account.quota_share],
+        ] : "${line[0]} = ${jsonencode(line[1])}" if line[1] != null
+      ])
+    ]),
+    [""],
+  ))
+
+  external_id = coalesce(var.member_role.external_id, "${var.name}-${data.aws_caller_identity.current.account_id}")
+
+  # One pattern for all accounts, since a policy has no room for a thousand; the role's name keeps the workers out of
+  # all other roles.
+  member_role_arns = distinct([
+    for account in var.accounts : coalesce(
+      account.role_arn,
+      "arn:${data.aws_partition.current.partition}:iam::*:role/${coalesce(account.role_name, var.member_role.name)}",
+    ) if account.access_keys_secret_arn == null
+  ])
+
+  accounts_with_keys = { for name, account in var.accounts : replace(name, "-", "_") => account if account.access_keys_secret_arn != null }
+
+  # The variables by which a worker knows an account's keys.
+  access_keys = merge([
+    for stem, account in local.accounts_with_keys : {
+      "${stem}_account_access_key" = "${account.access_keys_secret_arn}:access_key_id::"
+      "${stem}_secret_access_key"  = "${account.access_keys_secret_arn}:secret_access_key::"
+    }
+  ]...)
+}
+
+resource "aws_s3_object" "accounts" {
+  bucket       = module.reports.bucket.name
+  key          = local.accounts_key
+  content      = local.accounts_toml
+  content_type = "application/toml"
+}

@@ -1,0 +1,149 @@
+# The whole fleet in one account: what is asked (schedule), what waits (queue), who does it (fleet), what comes of it
+# (reports), who may do what (roles), and who is told (observability).
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_subnet" "given" {
+  count = length(var.subnet_ids) > 0 ? 1 : 0
+
+  id = var.subnet_ids[0]
+}
+
+locals {
+  network_is_made = length(var.subnet_ids) == 0
+
+  network = {
+    vpc_id           = local.network_is_made ? module.network[0].network.vpc_id : data.aws_subnet.given[0].vpc_id
+    subnet_ids       = local.network_is_made ? module.network[0].network.subnet_ids : var.subnet_ids
+    assign_public_ip = local.network_is_made || var.assign_public_ip
+  }
+
+  metrics_namespace = "cloudwatch-fleet/${var.name}"
+
+  environment = {
+    AWS_REGION          = var.region
+    FLEET_ACCOUNTS      = "s3://${module.reports.bucket.name}/${local.accounts_key}"
+    FLEET_LOG_FORMAT    = "json"
+    FLEET_QUEUE_URL     = module.queue.jobs.url
+    FLEET_REPORT_BUCKET = module.reports.bucket.name
+  }
+}
+
+module "queue" {
+  source = "./modules/queue"
+
+  name        = var.name
+  kms_key_arn = var.kms_key_arn
+}
+
+module "reports" {
+  source = "./modules/reports"
+
+  name          = var.name
+  account_names = keys(var.accounts)
+  keep_days     = var.keep_reports_days
+  force_destroy = var.force_destroy
+  kms_key_arn   = var.kms_key_arn
+}
+
+module "network" {
+  source = "./modules/network"
+  count  = local.network_is_made ? 1 : 0
+
+  name       = var.name
+  cidr_block = var.cidr_block
+}
+
+module "roles" {
+  source = "./modules/roles"
+
+  name                     = var.name
+  queue_arn                = module.queue.jobs.arn
+  dead_letter_queue_arn    = module.queue.dead_letters.arn
+  report_bucket_arn        = module.reports.bucket.arn
+  accounts_key             = local.accounts_key
+  member_role_arns         = local.member_role_arns
+  cluster_arn              = module.fleet.cluster.arn
+  repository_arn           = module.fleet.repository.arn
+  log_group_arns           = [for group in module.observability.log_groups : group.arn]
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+
+  secrets = {
+    arns         = distinct([for account in local.accounts_with_keys : account.access_keys_secret_arn])
+    kms_key_arns = distinct([for account in local.accounts_with_keys : account.kms_key_arn if account.kms_key_arn != null])
+  }
+}
+
+module "fleet" {
+  source = "./modules/fleet"
+
+  name             = var.name
+  network          = local.network
+  image_tag        = var.image_tag
+  cpu_architecture = var.cpu_architecture
+  worker_size      = { cpu = var.workers.cpu, memory = var.workers.memory }
+  secrets          = local.access_keys
+  role_arns        = { task = module.roles.role_arns.worker, execution = module.roles.role_arns.execution }
+  log_group        = module.observability.log_groups.worker.name
+  queue_name       = module.queue.jobs.name
+  max_workers      = var.workers.max
+  jobs_per_worker  = var.workers.jobs_per_worker
+  wake             = module.schedule.wake
+
+  environment = merge(local.environment, {
+    FLEET_CONCURRENCY       = tostring(var.workers.concurrency)
+    FLEET_METRICS_NAMESPACE = local.metrics_namespace
+  }, var.workers.environment)
+
+  # A worker reads the accounts file when it starts, so that running ones are replaced when it changes.
+  labels = { accounts = sha256(local.accounts_toml) }
+}
+
+module "schedule" {
+  source = "./modules/schedule"
+
+  name                     = var.name
+  monthly                  = var.monthly
+  request                  = var.request
+  image                    = module.fleet.image
+  cpu_architecture         = var.cpu_architecture
+  environment              = local.environment
+  role_arns                = module.roles.role_arns
+  log_group                = module.observability.log_groups.producer.name
+  cluster_arn              = module.fleet.cluster.arn
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+
+  network = {
+    subnet_ids        = local.network.subnet_ids
+    security_group_id = module.fleet.security_group_id
+    assign_public_ip  = local.network.assign_public_ip
+  }
+}
+
+module "observability" {
+  source = "./modules/observability"
+
+  name               = var.name
+  alarm_emails       = var.alarm_emails
+  log_retention_days = var.log_retention_days
+  oldest_job_hours   = var.oldest_job_hours
+  metrics_namespace  = local.metrics_namespace
+  cluster            = module.fleet.cluster
+  kms_key_arn        = var.kms_key_arn
+
+  queues = {
+    jobs         = module.queue.jobs.name
+    dead_letters = module.queue.dead_letters.name
+    unstarted    = module.schedule.unstarted.name
+  }
+
+  families = {
+    worker   = module.fleet.service.task_definition_family
+    producer = module.schedule.tasks.producer.family
+    status   = module.schedule.tasks.status.family
+  }
+}

@@ -1,0 +1,93 @@
+# Workers on ECS: none while there is nothing to do, and as many as the backlog asks for else.
+
+resource "aws_ecr_repository" "this" {
+  name                 = var.name
+  image_tag_mutability = "IMMUTABLE" # what was tested under a tag is what runs under it
+
+  force_delete = true # it is built again from the source
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  repository = aws_ecr_repository.this.name
+
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "Keep ten images."
+      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 10 }
+      action       = { type = "expire" }
+    }]
+  })
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = var.name
+
+  # The workers' own figures tell more, and these are paid for by the task.
+  setting {
+    name  = "containerInsights"
+    value = "disabled"
+  }
+}
+
+# Its rules stand in it, so that one which somebody adds by hand is taken out again.
+resource "aws_security_group" "tasks" {
+  name        = "${var.name}-tasks"
+  description = "Tasks of ${var.name}: out to AWS, and nothing in."
+  vpc_id      = var.network.vpc_id
+  ingress     = []
+
+  egress {
+    description = "The endpoints of AWS."
+    cidr_blocks = ["0.0.0.0/0"]
+    protocol    = "tcp"
+    from_port   = 443
+    to_port     = 443
+  }
+
+  tags = { Name = "${var.name}-tasks" }
+}
+
+module "worker" {
+  source = "../task"
+
+  name             = "${var.name}-worker"
+  container        = "worker"
+  image            = "${aws_ecr_repository.this.repository_url}:${var.image_tag}"
+  command          = ["worker", "run"]
+  environment      = var.environment
+  secrets          = var.secrets
+  labels           = var.labels
+  role_arns        = var.role_arns
+  log_group        = var.log_group
+  size             = var.worker_size
+  cpu_architecture = var.cpu_architecture
+}
+
+resource "aws_ecs_service" "worker" {
+  name            = module.worker.task_definition.family
+  cluster         = aws_ecs_cluster.this.arn
+  task_definition = module.worker.task_definition.arn
+  launch_type     = "FARGATE"
+  desired_count   = 0
+  propagate_tags  = "SERVICE"
+
+  network_configuration {
+    subnets          = var.network.subnet_ids
+    security_groups  = [aws_security_group.tasks.id]
+    assign_public_ip = var.network.assign_public_ip
+  }
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  lifecycle {
+    ignore_changes = [desired_count] # it is the scaling's
+  }
+}

@@ -1,0 +1,145 @@
+# From no worker to `max_workers` by the backlog: the jobs that wait, and those in hand, so that no worker is taken away
+# whose job is not done. A busy one protects itself besides.
+#
+# The number of workers is set outright (ExactCapacity) and not by target tracking on the backlog for each worker. That
+# would need to know how many run, which ECS tells through Container Insights alone, and where none runs it would divide
+# by nothing and never start the first.
+# https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
+
+locals {
+  # A policy has at most twenty steps, so a large fleet grows by more than one worker at a time.
+  steps   = min(20, var.max_workers)
+  workers = [for step in range(1, local.steps + 1) : ceil(step * var.max_workers / local.steps)]
+
+  scalings = {
+    scale-to-backlog = {
+      when       = "There are jobs"
+      comparison = "GreaterThanOrEqualToThreshold"
+      minutes    = 1
+
+      # Bounds are counted from the alarm's threshold, which is one job.
+      steps = [
+        for step, workers in local.workers : {
+          workers = workers
+          from    = step == 0 ? 0 : local.workers[step - 1] * var.jobs_per_worker
+          to      = step == local.steps - 1 ? null : workers * var.jobs_per_worker
+        }
+      ]
+    }
+
+    scale-to-zero = {
+      when       = "There has been no job for ten minutes"
+      comparison = "LessThanThreshold"
+      minutes    = 10
+      steps      = [{ workers = 0, from = null, to = 0 }]
+    }
+  }
+}
+
+resource "aws_appautoscaling_target" "workers" {
+  service_namespace  = "ecs"
+  scalable_dimension = "ecs:service:DesiredCount"
+  resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.worker.name}"
+  min_capacity       = 0
+  max_capacity       = var.max_workers
+
+  lifecycle {
+    ignore_changes = [min_capacity] # the schedule raises and lowers it
+  }
+}
+
+resource "aws_appautoscaling_policy" "workers" {
+  for_each = local.scalings
+
+  name               = "${var.name}-${each.key}"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.workers.service_namespace
+  scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
+  resource_id        = aws_appautoscaling_target.workers.resource_id
+
+  step_scaling_policy_configuration {
+    adjustment_type         = "ExactCapacity"
+    metric_aggregation_type = "Maximum"
+    cooldown                = 60
+
+    dynamic "step_adjustment" {
+      for_each = each.value.steps
+
+      content {
+        scaling_adjustment          = step_adjustment.value.workers
+        metric_interval_lower_bound = step_adjustment.value.from
+        metric_interval_upper_bound = step_adjustment.value.to
+      }
+    }
+  }
+}
+
+# An alarm that scales is acted on in each minute in which it stands, so the fleet follows the backlog down as well.
+resource "aws_cloudwatch_metric_alarm" "workers" {
+  for_each = local.scalings
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = "${each.value.when}: sets the number of workers of ${var.name}. It is no fault."
+  alarm_actions       = [aws_appautoscaling_policy.workers[each.key].arn]
+  comparison_operator = each.value.comparison
+  threshold           = 1
+  evaluation_periods  = each.value.minutes
+  treat_missing_data  = "missing" # SQS says nothing of a queue that was idle for six hours
+
+  metric_query {
+    id          = "backlog"
+    expression  = "waiting + in_hand"
+    label       = "Jobs that wait or are in hand"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      waiting = "ApproximateNumberOfMessagesVisible"
+      in_hand = "ApproximateNumberOfMessagesNotVisible"
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = var.queue_name }
+        stat        = "Maximum"
+        period      = 60
+      }
+    }
+  }
+}
+
+# One worker is there when the monthly jobs come, and for an hour, by which SQS's figures are awake.
+resource "aws_appautoscaling_scheduled_action" "wake" {
+  for_each = var.wake
+
+  name               = "${var.name}-wake-for-${each.key}"
+  service_namespace  = aws_appautoscaling_target.workers.service_namespace
+  scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
+  resource_id        = aws_appautoscaling_target.workers.resource_id
+  schedule           = "cron(0 ${each.value.hour} ${each.value.day} * ? *)"
+
+  scalable_target_action {
+    min_capacity = 1
+    max_capacity = var.max_workers
+  }
+}
+
+resource "aws_appautoscaling_scheduled_action" "rest" {
+  for_each = var.wake
+
+  name               = "${var.name}-rest-after-${each.key}"
+  service_namespace  = aws_appautoscaling_target.workers.service_namespace
+  scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
+  resource_id        = aws_appautoscaling_target.workers.resource_id
+  schedule           = "cron(0 ${each.value.hour + 1} ${each.value.day} * ? *)"
+
+  scalable_target_action {
+    min_capacity = 0
+    max_capacity = var.max_workers
+  }
+}

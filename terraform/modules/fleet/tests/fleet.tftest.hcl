@@ -1,0 +1,182 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_ecr_repository" {
+    defaults = { repository_url = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet" }
+  }
+
+  mock_resource "aws_ecs_cluster" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet" }
+  }
+
+  mock_resource "aws_appautoscaling_policy" {
+    defaults = { arn = "arn:aws:autoscaling:eu-west-1:999999999999:scalingPolicy:mock" }
+  }
+
+  mock_resource "aws_ecs_task_definition" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-worker:1" }
+  }
+}
+
+variables {
+  name        = "fleet"
+  image_tag   = "0.1.0"
+  environment = { FLEET_LOG_FORMAT = "json" }
+  log_group   = "/fleet/worker"
+  queue_name  = "fleet-jobs"
+
+  network = {
+    vpc_id           = "vpc-1"
+    subnet_ids       = ["subnet-1", "subnet-2"]
+    assign_public_ip = true
+  }
+
+  role_arns = {
+    task      = "arn:aws:iam::999999999999:role/fleet-worker"
+    execution = "arn:aws:iam::999999999999:role/fleet-execution"
+  }
+}
+
+run "workers_let_no_one_in_and_ask_on_443_alone" {
+  command = plan
+
+  assert {
+    condition     = length(aws_security_group.tasks.ingress) == 0
+    error_message = "Somebody is let in."
+  }
+
+  assert {
+    condition     = [for rule in aws_security_group.tasks.egress : [rule.protocol, rule.from_port, rule.to_port]] == [["tcp", 443, 443]]
+    error_message = "Workers are let out elsewhere than to HTTPS."
+  }
+}
+
+run "the_image_is_the_repositorys_and_never_changes_under_its_tag" {
+  command = plan
+
+  assert {
+    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE" && output.image == "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet:0.1.0"
+    error_message = "The image is ${output.image}."
+  }
+}
+
+run "no_worker_runs_where_there_is_no_job" {
+  command = plan
+
+  assert {
+    condition     = aws_ecs_service.worker.desired_count == 0 && aws_appautoscaling_target.workers.min_capacity == 0
+    error_message = "A worker idles."
+  }
+
+  assert {
+    condition = [
+      for step in aws_appautoscaling_policy.workers["scale-to-zero"].step_scaling_policy_configuration[0].step_adjustment :
+      "${step.scaling_adjustment} ${coalesce(step.metric_interval_lower_bound, "-")} ${step.metric_interval_upper_bound}"
+    ] == ["0 - 0"]
+    error_message = "The fleet does not stop where there is nothing to do."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.workers["scale-to-zero"].comparison_operator == "LessThanThreshold" &&
+      aws_cloudwatch_metric_alarm.workers["scale-to-zero"].evaluation_periods == 10
+    )
+    error_message = "The fleet stops too early, or never."
+  }
+}
+
+run "there_is_a_worker_for_each_fifty_jobs_up_to_the_most" {
+  command = plan
+
+  variables {
+    max_workers = 3
+  }
+
+  # One job is the alarm's threshold: from 1, 51 and 101 jobs on there are one, two and three workers.
+  assert {
+    condition = toset([
+      for step in aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment :
+      join(" ", [step.scaling_adjustment, step.metric_interval_lower_bound, coalesce(step.metric_interval_upper_bound, "-")])
+    ]) == toset(["1 0 50", "2 50 100", "3 100 -"])
+    error_message = "The fleet grows otherwise: ${jsonencode(aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment)}"
+  }
+
+  assert {
+    condition     = aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].adjustment_type == "ExactCapacity"
+    error_message = "The steps are not numbers of workers."
+  }
+}
+
+run "jobs_in_hand_keep_their_workers" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.workers : toset(flatten([
+        for query in alarm.metric_query : [for metric in query.metric : "${metric.metric_name} ${metric.dimensions.QueueName}"]
+        ])) == toset([
+        "ApproximateNumberOfMessagesNotVisible fleet-jobs",
+        "ApproximateNumberOfMessagesVisible fleet-jobs",
+      ])
+    ])
+    error_message = "An alarm does not count the jobs in hand."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.workers : one([for query in alarm.metric_query : query.expression if query.return_data == true]) == "waiting + in_hand"])
+    error_message = "The backlog is not the sum of what waits and what is in hand."
+  }
+}
+
+run "a_fleet_of_a_thousand_grows_in_twenty_steps" {
+  command = plan
+
+  variables {
+    max_workers = 1000
+  }
+
+  assert {
+    condition = (
+      length(aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment) == 20 &&
+      max([for step in aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment : step.scaling_adjustment]...) == 1000
+    )
+    error_message = "The steps are more than AWS allows, or do not reach the most."
+  }
+}
+
+run "a_worker_is_there_when_the_monthly_jobs_come" {
+  command = plan
+
+  variables {
+    wake = { run = { day = 2, hour = 18 } }
+  }
+
+  assert {
+    condition = (
+      aws_appautoscaling_scheduled_action.wake["run"].schedule == "cron(0 18 2 * ? *)" &&
+      aws_appautoscaling_scheduled_action.wake["run"].scalable_target_action[0].min_capacity == "1" &&
+      aws_appautoscaling_scheduled_action.rest["run"].schedule == "cron(0 19 2 * ? *)" &&
+      aws_appautoscaling_scheduled_action.rest["run"].scalable_target_action[0].min_capacity == "0"
+    )
+    error_message = "No worker is woken, or it is never let rest."
+  }
+}
+
+run "what_can_not_be_is_refused_by_name" {
+  command = plan
+
+  variables {
+    name            = "fleet."
+    max_workers     = 0
+    jobs_per_worker = 0.5
+    wake            = { run = { day = 31, hour = 18 } }
+
+    network = {
+      vpc_id           = "vpc-1"
+      subnet_ids       = []
+      assign_public_ip = true
+    }
+  }
+
+  expect_failures = [var.name, var.max_workers, var.jobs_per_worker, var.wake, var.network]
+}

@@ -1,0 +1,125 @@
+variable "name" {
+  description = "The deployment's name: of the cluster and, with `-worker`, of the service."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+  }
+}
+
+variable "network" {
+  description = "Where workers run. They ask AWS on port 443 and let no one in; without public addresses the subnets need a way out of their own."
+  type = object({
+    vpc_id           = string
+    subnet_ids       = list(string)
+    assign_public_ip = bool
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.network.subnet_ids) > 0
+    error_message = "network.subnet_ids must name at least one subnet."
+  }
+}
+
+variable "image_tag" {
+  description = "The tag of the image in the repository, which is `<name>`."
+  type        = string
+  nullable    = false
+}
+
+variable "cpu_architecture" {
+  description = "What the image is built for: ARM64 or X86_64."
+  type        = string
+  default     = "ARM64"
+  nullable    = false
+}
+
+variable "worker_size" {
+  description = "CPU units and MiB of memory of a worker."
+  type = object({
+    cpu    = optional(number, 256)
+    memory = optional(number, 512)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "environment" {
+  description = "The workers' environment variables."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "secrets" {
+  description = "Environment variables that are read from Secrets Manager: name to `valueFrom`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "labels" {
+  description = "Labels of the workers' container. When one changes, running workers are replaced."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "role_arns" {
+  description = "The workers' role, and the one with which ECS starts them."
+  type = object({
+    task      = string
+    execution = string
+  })
+  nullable = false
+}
+
+variable "log_group" {
+  description = "The name of the log group that workers write to."
+  type        = string
+  nullable    = false
+}
+
+variable "queue_name" {
+  description = "The name of the work queue, after whose length the fleet grows and shrinks."
+  type        = string
+  nullable    = false
+}
+
+variable "max_workers" {
+  description = "The most workers that run beside each other."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.max_workers >= 1 && var.max_workers <= 1000 && floor(var.max_workers) == var.max_workers
+    error_message = "max_workers must be a whole number from 1 to 1000."
+  }
+}
+
+variable "jobs_per_worker" {
+  description = "The backlog for each worker that is aimed at: there is one worker for each so many jobs that wait or are in hand."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  validation {
+    condition     = var.jobs_per_worker >= 1 && floor(var.jobs_per_worker) == var.jobs_per_worker
+    error_message = "jobs_per_worker must be a whole number of at least 1."
+  }
+}
+
+variable "wake" {
+  description = "When a worker is started before its jobs come: day of the month and hour (UTC), by a name. SQS's figures sleep after six idle hours, and may come 15 minutes late when they wake."
+  type        = map(object({ day = number, hour = number }))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for at in values(var.wake) : at.day >= 1 && at.day <= 28 && at.hour >= 0 && at.hour <= 22])
+    error_message = "wake must name days 1 to 28 and hours 0 to 22."
+  }
+}

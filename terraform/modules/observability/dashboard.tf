@@ -1,0 +1,141 @@
+# One page that answers: is it done, is it stuck, what did it cost. The workers' own figures come out of their log lines
+# (embedded metric format), so no agent collects them.
+
+locals {
+  outcomes = ["complete", "partial", "duplicate", "put_off", "given_back", "left", "dead_letter", "own_fault"]
+  colours = {
+    complete    = "#2ca02c"
+    partial     = "#bcbd22"
+    duplicate   = "#98df8a"
+    put_off     = "#1f77b4"
+    given_back  = "#aec7e8"
+    left        = "#c7c7c7"
+    dead_letter = "#d62728"
+    own_fault   = "#8c1d1d"
+  }
+
+  alarm_arns = concat(
+    [for alarm in aws_cloudwatch_metric_alarm.queue : alarm.arn],
+    [for alarm in aws_cloudwatch_metric_alarm.task : alarm.arn],
+  )
+
+  graphs = [
+    {
+      title = "Jobs that wait, and in hand"
+      stat  = "Maximum"
+      metrics = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues.jobs, { label = "waiting" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queues.jobs, { label = "in hand" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues.dead_letters, { label = "dead letters", color = local.colours.dead_letter }],
+      ]
+    },
+    {
+      title = "Age of the oldest job (s)"
+      stat  = "Maximum"
+      metrics = [
+        ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queues.jobs, { label = "oldest job" }],
+      ]
+    },
+    {
+      title   = "Jobs by what became of them"
+      stat    = "Sum"
+      stacked = true
+      metrics = [
+        for outcome in local.outcomes :
+        [var.metrics_namespace, "Jobs", "Outcome", outcome, { label = outcome, color = local.colours[outcome] }]
+      ]
+    },
+    {
+      title = "Duration of a complete job (ms)"
+      stat  = "p50"
+      metrics = [
+        [var.metrics_namespace, "Duration", "Outcome", "complete", { label = "p50", stat = "p50" }],
+        [var.metrics_namespace, "Duration", "Outcome", "complete", { label = "p95", stat = "p95" }],
+        [var.metrics_namespace, "Duration", "Outcome", "complete", { label = "longest", stat = "Maximum" }],
+      ]
+    },
+    {
+      title = "API calls, and metrics asked for"
+      stat  = "Sum"
+      metrics = [
+        [var.metrics_namespace, "ApiCalls", "Dataset", "s3_daily_storage", { label = "calls" }],
+        [var.metrics_namespace, "MetricsRequested", "Dataset", "s3_daily_storage", { label = "metrics", yAxis = "right" }],
+      ]
+    },
+    {
+      title = "Dollars spent on GetMetricData"
+      stat  = "Sum"
+      metrics = [
+        [var.metrics_namespace, "EstimatedCost", "Dataset", "s3_daily_storage", { label = "US dollars" }],
+      ]
+    },
+    {
+      title = "Rows written"
+      stat  = "Sum"
+      metrics = [
+        [var.metrics_namespace, "Rows", "Dataset", "s3_daily_storage", { label = "rows" }],
+      ]
+    },
+    {
+      title = "Workers: share of CPU and memory (%)"
+      stat  = "Maximum"
+      metrics = [
+        ["AWS/ECS", "CPUUtilization", "ClusterName", var.cluster.name, "ServiceName", var.families.worker, { label = "CPU" }],
+        ["AWS/ECS", "MemoryUtilization", "ClusterName", var.cluster.name, "ServiceName", var.families.worker, { label = "memory" }],
+      ]
+    },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = var.name
+
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [{
+        type       = "alarm"
+        x          = 0
+        y          = 0
+        width      = 24
+        height     = 2
+        properties = { title = "Alarms", alarms = local.alarm_arns }
+      }],
+      [
+        for index, graph in local.graphs : {
+          type   = "metric"
+          x      = index % 2 * 12
+          y      = 2 + floor(index / 2) * 6
+          width  = 12
+          height = 6
+          properties = {
+            title   = graph.title
+            region  = data.aws_region.current.id
+            view    = "timeSeries"
+            stacked = try(graph.stacked, false)
+            stat    = graph.stat
+            period  = 300
+            metrics = graph.metrics
+          }
+        }
+      ],
+      [{
+        type   = "log"
+        x      = 0
+        y      = 2 + ceil(length(local.graphs) / 2) * 6
+        width  = 24
+        height = 8
+        properties = {
+          title  = "What went wrong"
+          region = data.aws_region.current.id
+          view   = "table"
+          query = join("\n", [
+            "SOURCE '${aws_cloudwatch_log_group.this["worker"].name}' | SOURCE '${aws_cloudwatch_log_group.this["producer"].name}'",
+            "| fields @timestamp, level, account_name, reason, step, message",
+            "| filter level in ['ERROR', 'WARN']",
+            "| sort @timestamp desc | limit 50",
+          ])
+        }
+      }],
+    )
+  })
+}

@@ -1,0 +1,14 @@
+output "log_groups" {
+  description = "The log groups of the workers and of the producer."
+  value       = { for name, group in aws_cloudwatch_log_group.this : name => { name = group.name, arn = group.arn } }
+}
+
+output "topic_arn" {
+  description = "The topic that alarms are sent to."
+  value       = aws_sns_topic.alarms.arn
+}
+
+output "dashboard" {
+  description = "The dashboard's name."
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
+}

@@ -1,0 +1,234 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "999999999999" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:999999999999:fleet-alarms" }
+  }
+
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:999999999999:alarm:mock" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:999999999999:log-group:mock" }
+  }
+}
+
+variables {
+  name              = "fleet"
+  metrics_namespace = "cloudwatch-fleet/fleet"
+
+  queues = {
+    jobs         = "fleet-jobs"
+    dead_letters = "fleet-jobs-dead"
+    unstarted    = "fleet-unstarted"
+  }
+
+  cluster = {
+    name = "fleet"
+    arn  = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
+  }
+
+  families = {
+    worker   = "fleet-worker"
+    producer = "fleet-producer"
+    status   = "fleet-status"
+  }
+}
+
+run "queues_that_need_somebody_raise_an_alarm" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.queue :
+      name => "${alarm.metric_name} ${alarm.dimensions.QueueName} ${alarm.comparison_operator} ${alarm.threshold} ${alarm.treat_missing_data}"
+      } == {
+      dead-letters = "ApproximateNumberOfMessagesVisible fleet-jobs-dead GreaterThanOrEqualToThreshold 1 notBreaching"
+      oldest-job   = "ApproximateAgeOfOldestMessage fleet-jobs GreaterThanOrEqualToThreshold 21600 notBreaching"
+      unstarted    = "ApproximateNumberOfMessagesVisible fleet-unstarted GreaterThanOrEqualToThreshold 1 notBreaching"
+    }
+    error_message = "The alarms are otherwise."
+  }
+}
+
+run "tasks_that_end_badly_raise_an_alarm" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, rule in aws_cloudwatch_event_rule.task : name => jsondecode(rule.event_pattern)
+      } == {
+      producer-failed = {
+        source        = ["aws.ecs"]
+        "detail-type" = ["ECS Task State Change"]
+        detail = {
+          clusterArn = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
+          lastStatus = ["STOPPED"]
+          taskDefinitionArn = [
+            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-producer:" },
+            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:" },
+          ]
+          "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [{ "anything-but" = [0, 3] }] } }]
+        }
+      }
+      run-incomplete = {
+        source        = ["aws.ecs"]
+        "detail-type" = ["ECS Task State Change"]
+        detail = {
+          clusterArn = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
+          lastStatus = ["STOPPED"]
+          taskDefinitionArn = [
+            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-producer:" },
+            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:" },
+          ]
+          containers = { exitCode = [3] }
+        }
+      }
+      workers-failing = {
+        source        = ["aws.ecs"]
+        "detail-type" = ["ECS Task State Change"]
+        detail = {
+          clusterArn        = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
+          lastStatus        = ["STOPPED"]
+          taskDefinitionArn = [{ prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-worker:" }]
+          "$or"             = [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [1, 2] } }]
+        }
+      }
+    }
+    error_message = "The rules match otherwise: ${jsonencode([for rule in aws_cloudwatch_event_rule.task : rule.event_pattern])}"
+  }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.task :
+      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.dimensions.RuleName} ${alarm.threshold}"
+      } == {
+      producer-failed = "AWS/Events TriggeredRules fleet-producer-failed 1"
+      run-incomplete  = "AWS/Events TriggeredRules fleet-run-incomplete 1"
+      workers-failing = "AWS/Events TriggeredRules fleet-workers-failing 3"
+    }
+    error_message = "The alarms are otherwise."
+  }
+
+  # jsonencode() would write the places where values go as escapes.
+  assert {
+    condition     = alltrue([for target in aws_cloudwatch_event_target.task : can(jsondecode(target.input_transformer[0].input_template)) && strcontains(target.input_transformer[0].input_template, "<reason>")])
+    error_message = "A notification is no JSON, or does not say why the task stopped."
+  }
+}
+
+run "all_alarms_are_sent_to_the_topic" {
+  command = plan
+
+  variables {
+    alarm_emails = ["finops@example.com"]
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.task)) :
+      toset(alarm.alarm_actions) == toset(["arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
+    ])
+    error_message = "An alarm tells nobody."
+  }
+
+  assert {
+    condition     = alltrue([for target in aws_cloudwatch_event_target.task : target.arn == "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
+    error_message = "A rule tells nobody."
+  }
+
+  assert {
+    condition     = [for subscription in aws_sns_topic_subscription.email : "${subscription.protocol} ${subscription.endpoint}"] == ["email finops@example.com"]
+    error_message = "The address is not written to."
+  }
+}
+
+run "only_this_deployments_alarms_and_rules_use_the_topic" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_sns_topic_policy.alarms.policy).Statement == [
+      {
+        Sid       = "Alarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "999999999999" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-west-1:999999999999:alarm:fleet-*" }
+        }
+      },
+      {
+        Sid       = "Events"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"
+        Condition = { ArnLike = { "aws:SourceArn" = "arn:aws:events:eu-west-1:999999999999:rule/fleet-*" } }
+      },
+      {
+        Sid       = "RefusePlainHttp"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+    error_message = "Somebody else can use the topic: ${aws_sns_topic_policy.alarms.policy}"
+  }
+}
+
+run "the_dashboard_shows_the_workers_own_figures" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
+        for metric in try(widget.properties.metrics, []) : metric[1] if metric[0] == "cloudwatch-fleet/fleet"
+      ]
+    ])) == toset(["Jobs", "Duration", "ApiCalls", "MetricsRequested", "EstimatedCost", "Rows"])
+    error_message = "The dashboard leaves one of the workers' own figures out."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 6
+    error_message = "The dashboard leaves an alarm out."
+  }
+}
+
+run "logs_are_kept_for_a_while" {
+  command = plan
+
+  assert {
+    condition     = { for name, group in aws_cloudwatch_log_group.this : group.name => group.retention_in_days } == { "/fleet/worker" = 90, "/fleet/producer" = 90 }
+    error_message = "Logs are kept for ever, or lie elsewhere."
+  }
+}
+
+run "what_can_not_be_is_refused_by_name" {
+  command = plan
+
+  variables {
+    name               = "Fleet"
+    alarm_emails       = ["finops"]
+    log_retention_days = 31
+    oldest_job_hours   = 97
+  }
+
+  expect_failures = [var.name, var.alarm_emails, var.log_retention_days, var.oldest_job_hours]
+}

@@ -1,0 +1,87 @@
+variable "name" {
+  description = "The deployment's name: of the topic `<name>-alarms`, the dashboard, and before each alarm's name. The log groups are `/<name>/worker` and `/<name>/producer`."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Who is written to when an alarm goes off and when it is over; each address confirms once. More can subscribe to the topic."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
+    error_message = "alarm_emails must be e-mail addresses."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept; one of the spans that CloudWatch has."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a span that CloudWatch has, such as 30, 90, 180, 365 or 731."
+  }
+}
+
+variable "oldest_job_hours" {
+  description = "How long a job may wait before there is an alarm. A thousand accounts take minutes; a job that is put off comes back within a quarter of an hour, and is given up after two hours of work."
+  type        = number
+  default     = 6
+  nullable    = false
+
+  validation {
+    condition     = var.oldest_job_hours >= 1 && var.oldest_job_hours <= 96
+    error_message = "oldest_job_hours must be 1 to 96: a job is lost to the queue's retention after four days."
+  }
+}
+
+variable "queues" {
+  description = "The names of the work queue, its dead-letter queue, and the queue of starts that could not be made."
+  type = object({
+    jobs         = string
+    dead_letters = string
+    unstarted    = string
+  })
+  nullable = false
+}
+
+variable "cluster" {
+  description = "The ECS cluster in which tasks run."
+  type = object({
+    name = string
+    arn  = string
+  })
+  nullable = false
+}
+
+variable "families" {
+  description = "The families of the tasks' definitions."
+  type = object({
+    worker   = string
+    producer = string
+    status   = string
+  })
+  nullable = false
+}
+
+variable "metrics_namespace" {
+  description = "The namespace of the workers' own figures (`worker run --metrics-namespace`)."
+  type        = string
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it. AWS's own encryption where left out."
+  type        = string
+  default     = null
+}

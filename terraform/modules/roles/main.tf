@@ -1,0 +1,227 @@
+# Who may do what: a role for each kind of task, and a policy for the people who look after the fleet. Each has the
+# permissions that its commands use and no other; `*` stands for a resource only where AWS has none to name.
+
+locals {
+  # arn:PARTITION:ecs:REGION:ACCOUNT:cluster/NAME
+  cluster    = split(":", var.cluster_arn)
+  partition  = local.cluster[1]
+  region     = local.cluster[3]
+  account_id = local.cluster[4]
+  tasks_arn  = "${replace(var.cluster_arn, ":cluster/", ":task/")}/*"
+
+  reports       = "${var.report_bucket_arn}/*/report_date=*/account_name=*/report.csv"
+  manifests     = "${var.report_bucket_arn}/runs/*"
+  accounts_file = "${var.report_bucket_arn}/${var.accounts_key}"
+
+  read_and_write_by_key = var.kms_key_arn == null ? [] : [{
+    Sid      = "UseTheKey"
+    Effect   = "Allow"
+    Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource = var.kms_key_arn
+  }]
+
+  read_by_key = var.kms_key_arn == null ? [] : [{
+    Sid      = "ReadByTheKey"
+    Effect   = "Allow"
+    Action   = "kms:Decrypt"
+    Resource = var.kms_key_arn
+  }]
+
+  # Without s3:ListBucket, S3 answers 403 for a report that is not there, and it could not be told from one that is
+  # denied.
+  find_reports = {
+    Sid      = "TellMissingReportsFromDeniedOnes"
+    Effect   = "Allow"
+    Action   = "s3:ListBucket"
+    Resource = var.report_bucket_arn
+  }
+
+  # Looking means receiving, hiding for a minute, and giving back.
+  look_at_dead_letters = {
+    Sid      = "LookAtDeadLetters"
+    Effect   = "Allow"
+    Action   = ["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"]
+    Resource = var.dead_letter_queue_arn
+  }
+
+  # `worker run`
+  worker = concat([
+    {
+      Sid      = "TakeJobs"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
+      Resource = var.queue_arn
+    },
+    {
+      Sid      = "GiveUpJobs"
+      Effect   = "Allow"
+      Action   = "sqs:SendMessage"
+      Resource = var.dead_letter_queue_arn
+    },
+    local.find_reports,
+    {
+      Sid      = "StoreReports"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject"]
+      Resource = local.reports
+    },
+    {
+      Sid      = "ReadTheAccountsFile"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = local.accounts_file
+    },
+    {
+      Sid      = "StayWhileBusy"
+      Effect   = "Allow"
+      Action   = "ecs:UpdateTaskProtection"
+      Resource = local.tasks_arn
+    },
+    ], length(var.member_role_arns) == 0 ? [] : [{
+      Sid      = "BecomeAccounts"
+      Effect   = "Allow"
+      Action   = "sts:AssumeRole"
+      Resource = var.member_role_arns
+  }], local.read_and_write_by_key)
+
+  # `producer run`
+  producer = concat([
+    {
+      Sid      = "SendJobs"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+      Resource = var.queue_arn
+    },
+    local.find_reports,
+    {
+      Sid      = "ReadReportsManifestsAndAccounts"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = [local.reports, local.manifests, local.accounts_file]
+    },
+    {
+      Sid      = "WriteManifests"
+      Effect   = "Allow"
+      Action   = "s3:PutObject"
+      Resource = local.manifests
+    },
+  ], local.read_and_write_by_key)
+
+  # `producer status`
+  status = concat([
+    {
+      Sid      = "CountJobs"
+      Effect   = "Allow"
+      Action   = "sqs:GetQueueAttributes"
+      Resource = var.queue_arn
+    },
+    local.look_at_dead_letters,
+    local.find_reports,
+    {
+      Sid      = "ReadReportsAndManifests"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = [local.reports, local.manifests]
+    },
+  ], local.read_by_key)
+
+  # `producer status`, `failed` and `replay`
+  operator = concat([
+    {
+      Sid      = "SendJobsAgain"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+      Resource = var.queue_arn
+    },
+    local.look_at_dead_letters,
+    {
+      Sid      = "TakeDeadLettersThatAreReplayed"
+      Effect   = "Allow"
+      Action   = "sqs:DeleteMessage"
+      Resource = var.dead_letter_queue_arn
+    },
+    local.find_reports,
+    {
+      Sid      = "ReadReportsAndManifests"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = [local.reports, local.manifests]
+    },
+  ], local.read_and_write_by_key)
+
+  # What ECS itself does before a task runs; no task has these.
+  execution = concat([
+    {
+      Sid      = "EnterTheRegistry" # it knows no resource
+      Effect   = "Allow"
+      Action   = "ecr:GetAuthorizationToken"
+      Resource = "*"
+    },
+    {
+      Sid      = "FetchTheImage"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Resource = var.repository_arn
+    },
+    {
+      Sid      = "WriteLogs"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = [for arn in var.log_group_arns : "${arn}:*"]
+    },
+    ], length(var.secrets.arns) == 0 ? [] : [{
+      Sid      = "ReadAccessKeys"
+      Effect   = "Allow"
+      Action   = "secretsmanager:GetSecretValue"
+      Resource = var.secrets.arns
+      }], length(var.secrets.kms_key_arns) == 0 ? [] : [{
+      Sid      = "DecryptAccessKeys"
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = var.secrets.kms_key_arns
+  }])
+
+  roles = {
+    worker    = { statements = local.worker, description = "What a worker of ${var.name} does: takes jobs, becomes accounts, stores reports." }
+    producer  = { statements = local.producer, description = "What `producer run` of ${var.name} does: sends jobs, writes manifests." }
+    status    = { statements = local.status, description = "What `producer status` of ${var.name} does: looks, and changes nothing." }
+    execution = { statements = local.execution, description = "What ECS does to start a task of ${var.name}: fetches the image and secrets, writes logs." }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  for_each = local.roles
+
+  name                 = "${var.name}-${each.key}"
+  description          = each.value.description
+  permissions_boundary = var.permissions_boundary_arn
+
+  # ECS, for a task of this account and region, and nobody else.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account_id }
+        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:ecs:${local.region}:${local.account_id}:*" }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = local.roles
+
+  name   = each.key
+  role   = aws_iam_role.this[each.key].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = each.value.statements })
+}
+
+resource "aws_iam_policy" "operator" {
+  name        = "${var.name}-operator"
+  description = "What `producer status`, `failed` and `replay` of ${var.name} need."
+  policy      = jsonencode({ Version = "2012-10-17", Statement = local.operator })
+}

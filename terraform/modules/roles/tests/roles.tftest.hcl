@@ -1,0 +1,251 @@
+# Policies are compared whole, as lines of effect, action and resource: one permission more or less fails.
+
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::999999999999:role/mock" }
+  }
+}
+
+variables {
+  name                  = "fleet"
+  queue_arn             = "arn:aws:sqs:eu-west-1:999999999999:fleet-jobs"
+  dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead"
+  report_bucket_arn     = "arn:aws:s3:::fleet-reports"
+  member_role_arns      = ["arn:aws:iam::*:role/cloudwatch-fleet-reader"]
+  cluster_arn           = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
+  repository_arn        = "arn:aws:ecr:eu-west-1:999999999999:repository/fleet"
+  log_group_arns        = ["arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker"]
+}
+
+run "a_worker_takes_jobs_becomes_accounts_and_stores_reports" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.this["worker"].policy).Statement : [
+        for action in flatten([statement.Action]) : [
+          for resource in flatten([statement.Resource]) :
+          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+        ]
+      ]
+      ])) == toset([
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+      "Allow s3:PutObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
+      "Allow ecs:UpdateTaskProtection arn:aws:ecs:eu-west-1:999999999999:task/fleet/*",
+      "Allow sts:AssumeRole arn:aws:iam::*:role/cloudwatch-fleet-reader",
+    ])
+    error_message = "A worker may do something else: ${aws_iam_role_policy.this["worker"].policy}"
+  }
+}
+
+run "the_producer_sends_jobs_and_writes_manifests" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.this["producer"].policy).Statement : [
+        for action in flatten([statement.Action]) : [
+          for resource in flatten([statement.Resource]) :
+          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+        ]
+      ]
+      ])) == toset([
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
+      "Allow s3:PutObject arn:aws:s3:::fleet-reports/runs/*",
+    ])
+    error_message = "The producer may do something else: ${aws_iam_role_policy.this["producer"].policy}"
+  }
+}
+
+run "status_looks_and_changes_nothing" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.this["status"].policy).Statement : [
+        for action in flatten([statement.Action]) : [
+          for resource in flatten([statement.Resource]) :
+          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+        ]
+      ]
+      ])) == toset([
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
+    ])
+    error_message = "Status may do something else: ${aws_iam_role_policy.this["status"].policy}"
+  }
+}
+
+run "an_operator_looks_and_replays" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_policy.operator.policy).Statement : [
+        for action in flatten([statement.Action]) : [
+          for resource in flatten([statement.Resource]) :
+          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+        ]
+      ]
+      ])) == toset([
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+      "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
+    ])
+    error_message = "An operator may do something else: ${aws_iam_policy.operator.policy}"
+  }
+}
+
+run "ecs_fetches_the_image_and_writes_logs" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.this["execution"].policy).Statement : [
+        for action in flatten([statement.Action]) : [
+          for resource in flatten([statement.Resource]) :
+          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+        ]
+      ]
+      ])) == toset([
+      "Allow ecr:GetAuthorizationToken *",
+      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+      "Allow ecr:BatchGetImage arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+      "Allow logs:CreateLogStream arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
+      "Allow logs:PutLogEvents arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
+    ])
+    error_message = "ECS may do something else: ${aws_iam_role_policy.this["execution"].policy}"
+  }
+}
+
+run "ecs_reads_the_secrets_of_accounts_with_keys_and_no_other" {
+  command = plan
+
+  variables {
+    secrets = {
+      arns         = ["arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-a1b2c3"]
+      kms_key_arns = ["arn:aws:kms:eu-west-1:999999999999:key/0e3f"]
+    }
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.this["execution"].policy).Statement : [
+        for action in flatten([statement.Action]) : [
+          for resource in flatten([statement.Resource]) :
+          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+        ]
+      ]
+      ])) == toset([
+      "Allow ecr:GetAuthorizationToken *",
+      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+      "Allow ecr:BatchGetImage arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+      "Allow logs:CreateLogStream arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
+      "Allow logs:PutLogEvents arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-a1b2c3",
+      "Allow kms:Decrypt arn:aws:kms:eu-west-1:999999999999:key/0e3f",
+    ])
+    error_message = "ECS may do something else: ${aws_iam_role_policy.this["execution"].policy}"
+  }
+}
+
+run "a_customer_key_is_used_by_all_and_by_status_to_read_alone" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:999999999999:key/0e3f"
+  }
+
+  assert {
+    condition = {
+      for who, policy in merge({ for who, role in aws_iam_role_policy.this : who => role.policy }, { operator = aws_iam_policy.operator.policy }) :
+      who => [
+        for statement in jsondecode(policy).Statement : join(" ", flatten([statement.Action, statement.Resource]))
+        if length(regexall("kms:", jsonencode(statement.Action))) > 0
+      ]
+      } == {
+      worker    = ["kms:Decrypt kms:GenerateDataKey arn:aws:kms:eu-west-1:999999999999:key/0e3f"]
+      producer  = ["kms:Decrypt kms:GenerateDataKey arn:aws:kms:eu-west-1:999999999999:key/0e3f"]
+      operator  = ["kms:Decrypt kms:GenerateDataKey arn:aws:kms:eu-west-1:999999999999:key/0e3f"]
+      status    = ["kms:Decrypt arn:aws:kms:eu-west-1:999999999999:key/0e3f"]
+      execution = []
+    }
+    error_message = "The key is used by the wrong ones, or for something else."
+  }
+}
+
+run "a_fleet_of_accounts_with_keys_alone_assumes_no_role" {
+  command = plan
+
+  variables {
+    member_role_arns = []
+  }
+
+  assert {
+    condition     = length(regexall("sts:", aws_iam_role_policy.this["worker"].policy)) == 0
+    error_message = "The worker may assume a role."
+  }
+}
+
+run "only_a_task_of_this_account_and_region_enters_a_role" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for role in aws_iam_role.this : jsondecode(role.assume_role_policy).Statement == [{
+        Effect    = "Allow"
+        Principal = { Service = "ecs-tasks.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "999999999999" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:eu-west-1:999999999999:*" }
+        }
+      }]
+    ])
+    error_message = "A role can be entered by something else."
+  }
+
+  assert {
+    condition     = toset([for role in aws_iam_role.this : role.name]) == toset(["fleet-worker", "fleet-producer", "fleet-status", "fleet-execution"])
+    error_message = "The roles have other names."
+  }
+}
+
+run "what_can_not_be_is_refused_by_name" {
+  command = plan
+
+  variables {
+    name             = "-fleet"
+    member_role_arns = ["arn:aws:iam::111111111111:role/*"]
+    cluster_arn      = "fleet"
+  }
+
+  expect_failures = [var.name, var.member_role_arns, var.cluster_arn]
+}

@@ -1,0 +1,91 @@
+variable "name" {
+  description = "The deployment's name; the roles are `<name>-worker`, `<name>-producer`, `<name>-status` and `<name>-execution`, the policy `<name>-operator`."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+  }
+}
+
+variable "queue_arn" {
+  description = "The work queue."
+  type        = string
+  nullable    = false
+}
+
+variable "dead_letter_queue_arn" {
+  description = "The dead-letter queue."
+  type        = string
+  nullable    = false
+}
+
+variable "report_bucket_arn" {
+  description = "The bucket of reports, manifests and the accounts file."
+  type        = string
+  nullable    = false
+}
+
+variable "accounts_key" {
+  description = "The key of the accounts file in the bucket."
+  type        = string
+  default     = "accounts.toml"
+  nullable    = false
+}
+
+variable "member_role_arns" {
+  description = "The roles that the worker may assume, as ARNs or patterns of them (arn:aws:iam::*:role/cloudwatch-fleet-reader)."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.member_role_arns : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|\\*):role/[\\w+=,.@/-]+$", arn))])
+    error_message = "member_role_arns must be ARNs of roles, in which only the account may be `*`: the role's name is what keeps the worker out of all others."
+  }
+}
+
+variable "cluster_arn" {
+  description = "The ECS cluster in which the tasks run."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]+$", var.cluster_arn))
+    error_message = "cluster_arn must be the ARN of an ECS cluster (arn:aws:ecs:…:cluster/…)."
+  }
+}
+
+variable "repository_arn" {
+  description = "The ECR repository that the tasks' image is fetched from."
+  type        = string
+  nullable    = false
+}
+
+variable "log_group_arns" {
+  description = "The log groups that the tasks write to."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "secrets" {
+  description = "The Secrets Manager secrets of accounts with access keys, and the customer keys that those are encrypted with."
+  type = object({
+    arns         = optional(list(string), [])
+    kms_key_arns = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "kms_key_arn" {
+  description = "The customer key of the queues and the bucket, where there is one."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary_arn" {
+  description = "A permissions boundary for the roles, where your organisation asks for one."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,193 @@
+# The month: EventBridge Scheduler starts the producer as a task, and later looks how it went.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  arn_prefix = "arn:${data.aws_partition.current.partition}"
+  place      = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+
+  request_flags = concat(
+    flatten([for name in try(var.request.account_names, []) : ["--account-name", name]]),
+    flatten([for name in try(var.request.datasets, []) : ["--dataset", name]]),
+    flatten([for key, value in try(var.request.attributes, {}) : ["--attribute", "${key}:=${jsonencode(value)}"]]),
+  )
+
+  schedules = {
+    run = {
+      description = "Sends the month's jobs."
+      at          = "cron(0 ${var.monthly.hour} ${var.monthly.run_day} * ? *)"
+      task        = "producer"
+      command     = concat(["producer", "run"], local.request_flags)
+    }
+    complete = {
+      description = "Sends those of the month's jobs that have no complete report, or one with late rows."
+      at          = "cron(0 ${var.monthly.hour} ${var.monthly.completion_day} * ? *)"
+      task        = "producer"
+      command     = concat(["producer", "run", "--only-incomplete"], local.request_flags)
+    }
+    status = {
+      description = "Looks whether the month is complete; ends with 3 where it is not."
+      at          = "cron(0 ${var.monthly.hour + 3} ${var.monthly.completion_day} * ? *)"
+      task        = "status"
+      command     = ["producer", "status", "--failed-only"]
+    }
+  }
+
+  tasks = {
+    producer = { command = ["producer", "run"], role_arn = var.role_arns.producer }
+    status   = { command = ["producer", "status"], role_arn = var.role_arns.status }
+  }
+}
+
+# Two definitions, since they have two roles: who looks sends nothing.
+module "task" {
+  source   = "../task"
+  for_each = local.tasks
+
+  name             = "${var.name}-${each.key}"
+  container        = "producer"
+  image            = var.image
+  command          = each.value.command
+  environment      = var.environment
+  role_arns        = { task = each.value.role_arn, execution = var.role_arns.execution }
+  log_group        = var.log_group
+  cpu_architecture = var.cpu_architecture
+}
+
+resource "aws_scheduler_schedule_group" "this" {
+  name = var.name
+}
+
+resource "aws_scheduler_schedule" "this" {
+  for_each = local.schedules
+
+  name                         = "${var.name}-${each.key}"
+  description                  = each.value.description
+  group_name                   = aws_scheduler_schedule_group.this.name
+  state                        = var.monthly.enabled ? "ENABLED" : "DISABLED"
+  schedule_expression          = each.value.at
+  schedule_expression_timezone = "UTC"
+  kms_key_arn                  = var.kms_key_arn
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = var.cluster_arn
+    role_arn = aws_iam_role.scheduler.arn
+    input    = jsonencode({ containerOverrides = [{ name = "producer", command = each.value.command }] })
+
+    ecs_parameters {
+      task_definition_arn = module.task[each.value.task].task_definition.arn
+      launch_type         = "FARGATE"
+
+      network_configuration {
+        subnets          = var.network.subnet_ids
+        security_groups  = [var.network.security_group_id]
+        assign_public_ip = var.network.assign_public_ip
+      }
+    }
+
+    # These cover the start of a task alone. One that starts and fails is told of by an event of ECS's.
+    retry_policy {
+      maximum_event_age_in_seconds = 6 * 60 * 60
+      maximum_retry_attempts       = 20
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.unstarted.arn
+    }
+  }
+
+  # A schedule is refused whose role can't be used yet.
+  depends_on = [aws_iam_role_policy.scheduler]
+}
+
+# Starts that could not be made, each with its error in the message's attributes.
+resource "aws_sqs_queue" "unstarted" {
+  name                      = "${var.name}-unstarted"
+  message_retention_seconds = 14 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+}
+
+resource "aws_sqs_queue_policy" "unstarted" {
+  queue_url = aws_sqs_queue.unstarted.url
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "RefusePlainHttp"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.unstarted.arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
+resource "aws_iam_role" "scheduler" {
+  name                 = "${var.name}-scheduler"
+  description          = "What EventBridge Scheduler does for ${var.name}: starts the producer's tasks."
+  permissions_boundary = var.permissions_boundary_arn
+
+  # The schedules of this group, and nobody else's.
+  # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount" = data.aws_caller_identity.current.account_id
+          "aws:SourceArn"     = "${local.arn_prefix}:scheduler:${local.place}:schedule-group/${var.name}"
+        }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "scheduler" {
+  name = "scheduler"
+  role = aws_iam_role.scheduler.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
+      {
+        Sid    = "StartTasks"
+        Effect = "Allow"
+        Action = "ecs:RunTask"
+        # Any revision: a bare family is refused.
+        Resource  = [for task in keys(local.tasks) : "${local.arn_prefix}:ecs:${local.place}:task-definition/${var.name}-${task}:*"]
+        Condition = { ArnEquals = { "ecs:cluster" = var.cluster_arn } }
+      },
+      {
+        Sid       = "GiveTasksTheirRoles"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = [var.role_arns.producer, var.role_arns.status, var.role_arns.execution]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+      {
+        Sid      = "KeepWhatCouldNotBeStarted"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.unstarted.arn
+      },
+      ], var.kms_key_arn == null ? [] : [{
+        Sid      = "UseTheKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+    }])
+  })
+}

@@ -1,0 +1,25 @@
+output "tasks" {
+  description = "The definitions of the tasks of `producer run` and of `producer status`."
+  value       = { for name, task in module.task : name => task.task_definition }
+}
+
+output "unstarted" {
+  description = "The queue of starts that could not be made."
+  value = {
+    name = aws_sqs_queue.unstarted.name
+    arn  = aws_sqs_queue.unstarted.arn
+  }
+}
+
+output "commands" {
+  description = "What is run, by the schedule's name."
+  value       = { for name, schedule in local.schedules : name => schedule.command }
+}
+
+output "wake" {
+  description = "When jobs come: day of the month and hour (UTC)."
+  value = var.monthly.enabled ? {
+    run      = { day = var.monthly.run_day, hour = var.monthly.hour }
+    complete = { day = var.monthly.completion_day, hour = var.monthly.hour }
+  } : {}
+}

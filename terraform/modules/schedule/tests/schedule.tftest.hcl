@@ -1,0 +1,255 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "999999999999" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+
+  mock_resource "aws_ecs_task_definition" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-mock:1" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::999999999999:role/fleet-scheduler" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+      url = "https://sqs.eu-west-1.amazonaws.com/999999999999/fleet-unstarted"
+    }
+  }
+}
+
+variables {
+  name        = "fleet"
+  image       = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet:0.1.0"
+  environment = { FLEET_LOG_FORMAT = "json" }
+  log_group   = "/fleet/producer"
+  cluster_arn = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
+
+  role_arns = {
+    producer  = "arn:aws:iam::999999999999:role/fleet-producer"
+    status    = "arn:aws:iam::999999999999:role/fleet-status"
+    execution = "arn:aws:iam::999999999999:role/fleet-execution"
+  }
+
+  network = {
+    subnet_ids        = ["subnet-1", "subnet-2"]
+    security_group_id = "sg-1"
+    assign_public_ip  = true
+  }
+}
+
+run "the_month_is_sent_on_day_2_completed_and_looked_at_on_day_4" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, schedule in aws_scheduler_schedule.this :
+      name => concat([schedule.schedule_expression, schedule.state], jsondecode(schedule.target[0].input).containerOverrides[0].command)
+      } == {
+      run      = ["cron(0 18 2 * ? *)", "ENABLED", "producer", "run"]
+      complete = ["cron(0 18 4 * ? *)", "ENABLED", "producer", "run", "--only-incomplete"]
+      status   = ["cron(0 21 4 * ? *)", "ENABLED", "producer", "status", "--failed-only"]
+    }
+    error_message = "The schedules are otherwise: ${jsonencode({ for name, schedule in aws_scheduler_schedule.this : name => schedule.target[0].input })}"
+  }
+
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.this : schedule.schedule_expression_timezone == "UTC" && schedule.flexible_time_window[0].mode == "OFF"])
+    error_message = "CloudWatch's days are UTC's."
+  }
+
+  assert {
+    condition = output.wake == tomap({
+      run      = { day = 2, hour = 18 }
+      complete = { day = 4, hour = 18 }
+    })
+    error_message = "Workers are not woken when jobs come."
+  }
+}
+
+run "a_request_is_carried_into_both_runs_type_and_all" {
+  command = plan
+
+  variables {
+    request = {
+      account_names = ["data", "opra-dev"]
+      datasets      = ["s3_daily_storage"]
+      attributes    = { ticket = "OPS-7", priority = 2, owner = { team = "finops" } }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for name, command in { run = ["producer", "run"], complete = ["producer", "run", "--only-incomplete"] } :
+      jsondecode(aws_scheduler_schedule.this[name].target[0].input).containerOverrides == [{
+        name = "producer"
+        command = concat(command, [
+          "--account-name", "data", "--account-name", "opra-dev", "--dataset", "s3_daily_storage",
+          "--attribute", "owner:={\"team\":\"finops\"}", "--attribute", "priority:=2", "--attribute", "ticket:=\"OPS-7\"",
+        ])
+      }]
+    ])
+    error_message = "The command is ${aws_scheduler_schedule.this["run"].target[0].input}"
+  }
+}
+
+run "what_can_not_be_started_is_tried_again_and_kept" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for schedule in aws_scheduler_schedule.this :
+      schedule.target[0].retry_policy[0].maximum_retry_attempts == 20 &&
+      schedule.target[0].dead_letter_config[0].arn == "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+    ])
+    error_message = "A start that fails is lost."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.unstarted.message_retention_seconds == 1209600
+    error_message = "A start that fails is kept for ${aws_sqs_queue.unstarted.message_retention_seconds} s."
+  }
+}
+
+# The policy is compared whole: one permission more or less fails.
+run "the_scheduler_starts_these_tasks_here_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.scheduler.policy).Statement == [
+      {
+        Sid    = "StartTasks"
+        Effect = "Allow"
+        Action = "ecs:RunTask"
+        Resource = [
+          "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-producer:*",
+          "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:*",
+        ]
+        Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet" } }
+      },
+      {
+        Sid    = "GiveTasksTheirRoles"
+        Effect = "Allow"
+        Action = "iam:PassRole"
+        Resource = [
+          "arn:aws:iam::999999999999:role/fleet-producer",
+          "arn:aws:iam::999999999999:role/fleet-status",
+          "arn:aws:iam::999999999999:role/fleet-execution",
+        ]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+      {
+        Sid      = "KeepWhatCouldNotBeStarted"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+      },
+    ]
+    error_message = "The scheduler may do something else: ${aws_iam_role_policy.scheduler.policy}"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.scheduler.assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount" = "999999999999"
+          "aws:SourceArn"     = "arn:aws:scheduler:eu-west-1:999999999999:schedule-group/fleet"
+        }
+      }
+    }]
+    error_message = "Another schedule can enter the role."
+  }
+}
+
+run "plain_http_is_refused_on_the_dead_letter_queue" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_sqs_queue_policy.unstarted.policy).Statement == [{
+      Sid       = "RefusePlainHttp"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+    error_message = "The queue's policy does something else."
+  }
+}
+
+run "a_month_that_is_switched_off_starts_and_wakes_nothing" {
+  command = plan
+
+  variables {
+    monthly = { enabled = false }
+  }
+
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.this : schedule.state == "DISABLED"]) && length(output.wake) == 0
+    error_message = "Something is started."
+  }
+}
+
+run "a_day_that_is_not_over_is_refused" {
+  command = plan
+
+  variables {
+    monthly = { run_day = 1, hour = 21 }
+  }
+
+  expect_failures = [var.monthly]
+}
+
+run "an_unknown_key_of_the_request_does_not_run_every_account" {
+  command = plan
+
+  variables {
+    request = { acount_names = ["data"] }
+  }
+
+  expect_failures = [var.request]
+}
+
+run "an_account_that_can_not_be_is_refused" {
+  command = plan
+
+  variables {
+    request = { account_names = ["../data"] }
+  }
+
+  expect_failures = [var.request]
+}
+
+run "an_attribute_that_says_what_a_job_is_is_refused" {
+  command = plan
+
+  variables {
+    request = { attributes = { run_id = "mine" } }
+  }
+
+  expect_failures = [var.request]
+}
+
+run "accounts_that_are_no_list_are_refused" {
+  command = plan
+
+  variables {
+    request = { account_names = "data" }
+  }
+
+  expect_failures = [var.request]
+}

@@ -1,0 +1,127 @@
+variable "name" {
+  description = "The deployment's name; the tasks are `<name>-producer` and `<name>-status`, the schedules' group `<name>`."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+  }
+}
+
+variable "monthly" {
+  description = "When (UTC) the month's jobs are sent, and when those that are still missing, or late, are sent again; three hours after that it is looked whether the month is complete."
+  type = object({
+    enabled        = optional(bool, true)
+    run_day        = optional(number, 2)
+    completion_day = optional(number, 4)
+    hour           = optional(number, 18)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.monthly.run_day >= 2 && var.monthly.run_day < var.monthly.completion_day && var.monthly.completion_day <= 28
+    error_message = "monthly.run_day must be at least 2, since the first of the month is not over before, and monthly.completion_day later, and at most 28."
+  }
+
+  validation {
+    condition     = var.monthly.hour >= 0 && var.monthly.hour <= 20 && floor(var.monthly.hour) == var.monthly.hour
+    error_message = "monthly.hour must be a whole number from 0 to 20: it is looked three hours later, on the same day."
+  }
+}
+
+variable "request" {
+  description = "What the month's jobs are: `account_names` and `datasets`, which are the default ones where left out, and `attributes`, which are carried into every job as they are. The day is always the first of the month."
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = can(keys(var.request)) && length(setsubtract(try(keys(var.request), []), ["account_names", "datasets", "attributes"])) == 0
+    error_message = "request must be an object with no other keys than account_names, datasets and attributes; anything of your own belongs into attributes."
+  }
+
+  validation {
+    condition     = alltrue([for name in try(tolist(var.request.account_names), []) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))]) && (can(var.request.account_names) ? can(tolist(var.request.account_names)) : true)
+    error_message = "request.account_names must be a list of account names, each of 1 to 63 letters, digits, `_` and `-`."
+  }
+
+  validation {
+    condition     = alltrue([for name in try(tolist(var.request.datasets), []) : can(regex("^[a-z0-9_]+$", name))]) && (can(var.request.datasets) ? can(tolist(var.request.datasets)) : true)
+    error_message = "request.datasets must be a list of datasets, such as [\"s3_daily_storage\"]."
+  }
+
+  validation {
+    condition     = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection(try(keys(var.request.attributes), []), ["run_id", "account_name", "account_names", "date", "dataset"])) == 0 : true
+    error_message = "request.attributes must be an object, and none of its keys run_id, account_name, account_names, date or dataset: those say what a job is."
+  }
+
+  validation {
+    condition     = length(jsonencode(var.request)) <= 4096
+    error_message = "request must be at most 4096 characters of JSON, since ECS takes 8192 of a task's command. Mark accounts with `default` rather than naming a thousand."
+  }
+}
+
+variable "image" {
+  description = "The image that has the producer, with its tag."
+  type        = string
+  nullable    = false
+}
+
+variable "cpu_architecture" {
+  description = "What the image is built for: ARM64 or X86_64."
+  type        = string
+  default     = "ARM64"
+  nullable    = false
+}
+
+variable "environment" {
+  description = "The producer's environment variables."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "role_arns" {
+  description = "The roles of `producer run` and of `producer status`, and the one with which ECS starts them."
+  type = object({
+    producer  = string
+    status    = string
+    execution = string
+  })
+  nullable = false
+}
+
+variable "log_group" {
+  description = "The name of the log group that the tasks write to."
+  type        = string
+  nullable    = false
+}
+
+variable "cluster_arn" {
+  description = "The ECS cluster in which the tasks run."
+  type        = string
+  nullable    = false
+}
+
+variable "network" {
+  description = "Where the tasks run."
+  type = object({
+    subnet_ids        = list(string)
+    security_group_id = string
+    assign_public_ip  = bool
+  })
+  nullable = false
+}
+
+variable "kms_key_arn" {
+  description = "A customer key for what lies on the schedules' dead-letter queue; SQS's own encryption where left out."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary_arn" {
+  description = "A permissions boundary for the scheduler's role, where your organisation asks for one."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,44 @@
+# One program of the image as an ECS task on Fargate: alone in its container, without root, without a disk to write to.
+
+data "aws_region" "current" {}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = var.name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.size.cpu
+  memory                   = var.size.memory
+  task_role_arn            = var.role_arns.task
+  execution_role_arn       = var.role_arns.execution
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.cpu_architecture
+  }
+
+  container_definitions = jsonencode([{
+    name                   = var.container
+    image                  = var.image
+    command                = var.command
+    essential              = true
+    user                   = "65532"
+    readonlyRootFilesystem = true
+    stopTimeout            = 120 # the most that Fargate allows; a worker drains in 110
+    linuxParameters        = { capabilities = { add = [], drop = ["ALL"] } }
+    dockerLabels           = var.labels
+    environment            = [for name, value in var.environment : { name = name, value = value }]
+    secrets                = [for name, from in var.secrets : { name = name, valueFrom = from }]
+
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = var.log_group
+        awslogs-region        = data.aws_region.current.id
+        awslogs-stream-prefix = var.container
+        # Where CloudWatch Logs does not answer, lines are lost and not jobs.
+        mode            = "non-blocking"
+        max-buffer-size = "4m"
+      }
+    }
+  }])
+}

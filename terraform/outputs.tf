@@ -1,0 +1,76 @@
+output "queue" {
+  description = "The work queue and its dead-letter queue."
+  value = {
+    url             = module.queue.jobs.url
+    arn             = module.queue.jobs.arn
+    dead_letter_url = module.queue.dead_letters.url
+    dead_letter_arn = module.queue.dead_letters.arn
+  }
+}
+
+output "reports" {
+  description = "The bucket of reports, and for each dataset its Athena table."
+  value = {
+    bucket = module.reports.bucket.name
+    tables = module.reports.tables
+  }
+}
+
+output "roles" {
+  description = "The roles of the tasks, and the policy for people who look after the fleet."
+  value = {
+    worker_arn          = module.roles.role_arns.worker
+    producer_arn        = module.roles.role_arns.producer
+    status_arn          = module.roles.role_arns.status
+    operator_policy_arn = module.roles.operator_policy_arn
+  }
+}
+
+output "fleet" {
+  description = "The ECS cluster and service, and the image: where to push it, and what runs."
+  value = {
+    cluster        = module.fleet.cluster.name
+    service        = module.fleet.service.name
+    repository_url = module.fleet.repository.url
+    image          = module.fleet.image
+  }
+}
+
+output "member_role" {
+  description = "What the role in each member account must be: the variables of modules/member-role."
+  value = {
+    name            = var.member_role.name
+    worker_role_arn = module.roles.role_arns.worker
+    external_id     = local.external_id
+  }
+}
+
+output "observability" {
+  description = "The topic that alarms are sent to, the dashboard, the logs, and the namespace of the workers' own figures."
+  value = {
+    topic_arn         = module.observability.topic_arn
+    dashboard         = module.observability.dashboard
+    log_groups        = { for name, group in module.observability.log_groups : name => group.name }
+    metrics_namespace = local.metrics_namespace
+  }
+}
+
+output "environment" {
+  description = "What `producer status`, `failed` and `replay` need on your machine: eval \"$(terraform output -raw environment)\""
+  value       = <<-SHELL
+    export AWS_REGION=${var.region}
+    export FLEET_QUEUE_URL=${module.queue.jobs.url}
+    export FLEET_REPORT_BUCKET=${module.reports.bucket.name}
+    export FLEET_ACCOUNTS=s3://${module.reports.bucket.name}/${local.accounts_key}
+  SHELL
+}
+
+output "backfill_command" {
+  description = "Runs the producer now, for a day of your choice; any other arguments of `producer run` go into the same list."
+  value = join(" ", [
+    "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",
+    "--task-definition ${module.schedule.tasks.producer.family} --launch-type FARGATE",
+    "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${module.fleet.security_group_id}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
+    "--overrides '${jsonencode({ containerOverrides = [{ name = module.schedule.tasks.producer.container, command = ["producer", "run", "--date", "YYYY-MM-DD"] }] })}'",
+  ])
+}

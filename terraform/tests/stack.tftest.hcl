@@ -1,0 +1,286 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "999999999999" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws", reverse_dns_prefix = "com.amazonaws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["eu-west-1a", "eu-west-1b"] }
+  }
+
+  mock_data "aws_subnet" {
+    defaults = { vpc_id = "vpc-given" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:999999999999:mock"
+      url = "https://sqs.eu-west-1.amazonaws.com/999999999999/mock"
+    }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    defaults = {
+      id  = "fleet-reports-999999999999-eu-west-1"
+      arn = "arn:aws:s3:::fleet-reports-999999999999-eu-west-1"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::999999999999:role/mock" }
+  }
+
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::999999999999:policy/mock" }
+  }
+
+  mock_resource "aws_ecs_cluster" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet" }
+  }
+
+  mock_resource "aws_ecs_task_definition" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:999999999999:task-definition/mock:1" }
+  }
+
+  mock_resource "aws_ecr_repository" {
+    defaults = {
+      arn            = "arn:aws:ecr:eu-west-1:999999999999:repository/fleet"
+      repository_url = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:999999999999:mock" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:999999999999:log-group:mock" }
+  }
+
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:999999999999:alarm:mock" }
+  }
+
+  mock_resource "aws_appautoscaling_policy" {
+    defaults = { arn = "arn:aws:autoscaling:eu-west-1:999999999999:scalingPolicy:mock" }
+  }
+
+  mock_resource "aws_security_group" {
+    defaults = { id = "sg-1" }
+  }
+
+  mock_resource "aws_subnet" {
+    defaults = { id = "subnet-1" }
+  }
+
+  mock_resource "aws_vpc" {
+    defaults = { id = "vpc-made" }
+  }
+}
+
+variables {
+  name     = "fleet"
+  region   = "eu-west-1"
+  accounts = { data = { id = "111111111111" } }
+}
+
+run "three_variables_are_enough" {
+  command = plan
+
+  assert {
+    condition     = length(module.network) == 1 && output.member_role.external_id == "fleet-999999999999"
+    error_message = "There is no network, or no external id."
+  }
+
+  assert {
+    condition     = aws_s3_object.accounts.content == <<-TOML
+      # Written by Terraform; change the variable `accounts` instead.
+
+      [defaults]
+      role_name = "cloudwatch-fleet-reader"
+      external_id = "fleet-999999999999"
+
+      [[account]]
+      name = "data"
+      id = "111111111111"
+      credentials = "role"
+      default = true
+    TOML
+    error_message = "The accounts file is\n${aws_s3_object.accounts.content}"
+  }
+}
+
+run "what_people_copy_out_of_the_outputs_is_whole" {
+  command = plan
+
+  assert {
+    condition     = output.backfill_command == "aws ecs run-task --region eu-west-1 --cluster fleet --task-definition fleet-producer --launch-type FARGATE --network-configuration 'awsvpcConfiguration={subnets=[subnet-1,subnet-1],securityGroups=[sg-1],assignPublicIp=ENABLED}' --overrides '{\"containerOverrides\":[{\"command\":[\"producer\",\"run\",\"--date\",\"YYYY-MM-DD\"],\"name\":\"producer\"}]}'"
+    error_message = "The command is ${output.backfill_command}"
+  }
+
+  assert {
+    condition     = output.environment == <<-SHELL
+      export AWS_REGION=eu-west-1
+      export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/mock
+      export FLEET_REPORT_BUCKET=fleet-reports-999999999999-eu-west-1
+      export FLEET_ACCOUNTS=s3://fleet-reports-999999999999-eu-west-1/accounts.toml
+    SHELL
+    error_message = "The environment is\n${output.environment}"
+  }
+}
+
+run "example" {
+  module {
+    source = "./tests/example"
+  }
+}
+
+# tests/accounts.toml is what the workers read; a test of theirs reads it.
+run "the_example_is_ten_accounts_that_the_workers_understand" {
+  command = plan
+
+  variables {
+    name               = run.example.variables.name
+    region             = run.example.variables.region
+    accounts           = run.example.variables.accounts
+    request            = run.example.variables.request
+    monthly            = run.example.variables.monthly
+    workers            = run.example.variables.workers
+    alarm_emails       = run.example.variables.alarm_emails
+    oldest_job_hours   = run.example.variables.oldest_job_hours
+    log_retention_days = run.example.variables.log_retention_days
+    keep_reports_days  = run.example.variables.keep_reports_days
+    tags               = run.example.variables.tags
+  }
+
+  assert {
+    condition     = length(var.accounts) == 10
+    error_message = "The example has ${length(var.accounts)} accounts."
+  }
+
+  assert {
+    condition     = aws_s3_object.accounts.content == file("tests/accounts.toml")
+    error_message = "tests/accounts.toml is not what is written:\n${aws_s3_object.accounts.content}"
+  }
+}
+
+run "subnets_of_ones_own_are_used" {
+  command = plan
+
+  variables {
+    subnet_ids = ["subnet-a", "subnet-b"]
+  }
+
+  assert {
+    condition     = length(module.network) == 0 && strcontains(output.backfill_command, "subnets=[subnet-a,subnet-b]") && strcontains(output.backfill_command, "assignPublicIp=DISABLED")
+    error_message = "A network is made, or tasks run elsewhere: ${output.backfill_command}"
+  }
+}
+
+run "a_name_and_a_region_that_can_not_be_are_refused" {
+  command = plan
+
+  variables {
+    name   = "Fleet"
+    region = "Ireland"
+  }
+
+  expect_failures = [var.name, var.region]
+}
+
+run "no_account_is_refused" {
+  command = plan
+
+  variables {
+    accounts = {}
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_hostile_account_name_is_refused" {
+  command = plan
+
+  variables {
+    accounts = { "../data" = { id = "111111111111" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "names_whose_keys_would_collide_are_refused" {
+  command = plan
+
+  variables {
+    accounts = {
+      opra-dev = { id = "111111111111" }
+      opra_dev = { id = "222222222222" }
+    }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "an_id_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "11111111111" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "an_account_that_can_not_be_entered_is_refused" {
+  command = plan
+
+  variables {
+    accounts = { data = { region = "eu-west-1" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "an_account_with_both_a_role_and_keys_is_refused" {
+  command = plan
+
+  variables {
+    accounts = {
+      data = {
+        role_arn               = "arn:aws:iam::111111111111:role/reader"
+        access_keys_secret_arn = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:data-a1b2c3"
+      }
+    }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_share_of_the_quota_that_can_not_be_is_refused" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", quota_share = 2 } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_request_for_an_account_that_is_not_there_is_refused" {
+  command = plan
+
+  variables {
+    request = { account_names = ["dta"] }
+  }
+
+  expect_failures = [var.request]
+}

@@ -1,0 +1,227 @@
+# Three are asked for: name, region and accounts. The rest have defaults to live with.
+
+variable "name" {
+  description = "The deployment's name, which everything in it begins with."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+  }
+}
+
+variable "region" {
+  description = "The region that the fleet runs in. It collects from all others as well."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "region must be the name of an AWS region, such as eu-west-1."
+  }
+}
+
+variable "accounts" {
+  description = <<-TEXT
+    The accounts to collect, by the name that people give them. Each says how it is entered: by the member role
+    (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
+    this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
+    customer key encrypts it). The rest is as in the accounts file: README.md, "Many accounts". An account that you
+    stop collecting is better given `default = false` than taken out: the table then still shows its reports.
+  TEXT
+  type = map(object({
+    id                     = optional(string)
+    role_arn               = optional(string)
+    role_name              = optional(string)
+    external_id            = optional(string)
+    access_keys_secret_arn = optional(string)
+    kms_key_arn            = optional(string)
+    default                = optional(bool, true)
+    region                 = optional(string)
+    regions                = optional(list(string), [])
+    quota_share            = optional(number)
+  }))
+  nullable = false
+
+  validation {
+    condition     = length(var.accounts) > 0
+    error_message = "accounts must have at least one account, such as { data = { id = \"111111111111\" } }."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.accounts) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])
+    error_message = "accounts: not a name of 1 to 63 letters, digits, `_` and `-`: ${join(", ", [for name in keys(var.accounts) : name if !can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])}."
+  }
+
+  validation {
+    condition     = length(distinct([for name in keys(var.accounts) : replace(name, "-", "_")])) == length(var.accounts)
+    error_message = "accounts: two names differ only in `-` and `_`, and their access keys would have the same variables; rename one."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.id == null ? true : can(regex("^[0-9]{12}$", account.id))])
+    error_message = "accounts: id must be twelve digits, in quotes: ${join(", ", [for name, account in var.accounts : name if account.id == null ? false : !can(regex("^[0-9]{12}$", account.id))])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : length(compact([account.id, account.role_arn, account.access_keys_secret_arn])) > 0])
+    error_message = "accounts: each needs an id, a role_arn or an access_keys_secret_arn: ${join(", ", [for name, account in var.accounts : name if length(compact([account.id, account.role_arn, account.access_keys_secret_arn])) == 0])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null || (account.role_arn == null && account.role_name == null)])
+    error_message = "accounts: a role or access keys, not both: ${join(", ", [for name, account in var.accounts : name if account.access_keys_secret_arn != null && (account.role_arn != null || account.role_name != null)])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null ? true : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", account.access_keys_secret_arn))])
+    error_message = "accounts: access_keys_secret_arn must be the whole ARN of a secret, arn:aws:secretsmanager:…:secret:name-a1b2c3."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.quota_share == null ? true : account.quota_share >= 0.01 && account.quota_share <= 1])
+    error_message = "accounts: quota_share must be 0.01 to 1."
+  }
+}
+
+variable "member_role" {
+  description = "The role in each member account (modules/member-role): its name, and the external id that it asks for, which is `<name>-<this account's id>` where left out."
+  type = object({
+    name        = optional(string, "cloudwatch-fleet-reader")
+    external_id = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "monthly" {
+  description = "When (UTC) the month's jobs are sent, and when those that are still missing, or late, are sent again; three hours after that it is looked whether the month is complete."
+  type = object({
+    enabled        = optional(bool, true)
+    run_day        = optional(number, 2)
+    completion_day = optional(number, 4)
+    hour           = optional(number, 18)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "request" {
+  description = "What the month's jobs are: `account_names` and `datasets`, which are the default ones where left out, and `attributes`, which are carried into every job as they are."
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(try(var.request.account_names, []), keys(var.accounts))) == 0
+    error_message = "request.account_names names accounts that accounts does not have: ${join(", ", setsubtract(try(var.request.account_names, []), keys(var.accounts)))}."
+  }
+}
+
+variable "image_tag" {
+  description = "The tag of the image that runs, in the repository that this stack makes."
+  type        = string
+  default     = "0.1.0"
+  nullable    = false
+}
+
+variable "cpu_architecture" {
+  description = "What the image is built for: ARM64, which costs a fifth less, or X86_64."
+  type        = string
+  default     = "ARM64"
+  nullable    = false
+}
+
+variable "workers" {
+  description = "How many workers there are at most, and for how many jobs one more is started; the size of each, how many accounts it collects beside each other, and further variables for it (README.md, \"Configuration\")."
+  type = object({
+    max             = optional(number, 10)
+    jobs_per_worker = optional(number, 50)
+    cpu             = optional(number, 256)
+    memory          = optional(number, 512)
+    concurrency     = optional(number, 4)
+    environment     = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.workers.concurrency >= 1 && var.workers.concurrency <= 256
+    error_message = "workers.concurrency must be 1 to 256."
+  }
+}
+
+variable "subnet_ids" {
+  description = "The subnets that tasks run in, all of one VPC. Where left out, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch, S3 and STS in every region that has buckets."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "assign_public_ip" {
+  description = "Whether tasks have public addresses in `subnet_ids`: true where those are public subnets, false where they have a NAT gateway. In the network that is made they have."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "cidr_block" {
+  description = "The addresses of the network that is made."
+  type        = string
+  default     = "10.42.0.0/24"
+  nullable    = false
+}
+
+variable "alarm_emails" {
+  description = "Who is written to when an alarm goes off. Each address confirms once."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "oldest_job_hours" {
+  description = "How long a job may wait before there is an alarm."
+  type        = number
+  default     = 6
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept."
+  type        = number
+  default     = 90
+  nullable    = false
+}
+
+variable "keep_reports_days" {
+  description = "After how many days reports and manifests are removed; never where left out."
+  type        = number
+  default     = null
+}
+
+variable "force_destroy" {
+  description = "Whether `terraform destroy` may remove the report bucket with all reports in it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "A customer key for queues, reports, logs and notifications. Its policy must let CloudWatch Logs, CloudWatch, EventBridge and EventBridge Scheduler use it. AWS's own encryption where left out."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary_arn" {
+  description = "A permissions boundary for every role, where your organisation asks for one."
+  type        = string
+  default     = null
+}
+
+variable "tags" {
+  description = "Tags for everything that can have them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
