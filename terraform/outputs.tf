@@ -65,12 +65,27 @@ output "environment" {
   SHELL
 }
 
+locals {
+  # One line each, to be copied into a shell.
+  run_task = {
+    for what, task in {
+      backfill = { family = module.schedule.tasks.producer.family, container = "producer", command = ["producer", "run", "--date", "YYYY-MM-DD"] }
+      check    = { family = module.fleet.service.task_definition_family, container = "worker", command = ["worker", "check"] }
+      } : what => join(" ", [
+        "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",
+        "--task-definition ${task.family} --launch-type FARGATE",
+        "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${module.fleet.security_group_id}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
+        "--overrides '${jsonencode({ containerOverrides = [{ name = task.container, command = task.command }] })}'",
+    ])
+  }
+}
+
 output "backfill_command" {
   description = "Runs the producer now, for a day of your choice; any other arguments of `producer run` go into the same list."
-  value = join(" ", [
-    "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",
-    "--task-definition ${module.schedule.tasks.producer.family} --launch-type FARGATE",
-    "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${module.fleet.security_group_id}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
-    "--overrides '${jsonencode({ containerOverrides = [{ name = module.schedule.tasks.producer.container, command = ["producer", "run", "--date", "YYYY-MM-DD"] }] })}'",
-  ])
+  value       = local.run_task.backfill
+}
+
+output "check_command" {
+  description = "Lets a worker say, account by account, who it becomes there and which permission is missing. Its answer is in the log: aws logs tail /<name>/worker"
+  value       = local.run_task.check
 }

@@ -128,6 +128,11 @@ run "what_people_copy_out_of_the_outputs_is_whole" {
   }
 
   assert {
+    condition     = strcontains(output.check_command, "--task-definition fleet-worker ") && endswith(output.check_command, "--overrides '{\"containerOverrides\":[{\"command\":[\"worker\",\"check\"],\"name\":\"worker\"}]}'")
+    error_message = "The command is ${output.check_command}"
+  }
+
+  assert {
     condition     = output.environment == <<-SHELL
       export AWS_REGION=eu-west-1
       export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/mock

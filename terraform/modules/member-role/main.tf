@@ -1,0 +1,49 @@
+# The role of a member account that the fleet's worker assumes. template.yaml is the same role for StackSets, and the
+# tests hold both to each other.
+
+resource "aws_iam_role" "reader" {
+  name        = var.name
+  description = "Assumed by cloudwatch-fleet to read the metrics of S3 buckets; it sees no object."
+
+  # The worker is in a role already when it assumes this one, and such a session lasts for an hour at most.
+  # Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+  max_session_duration = 3600
+
+  permissions_boundary = var.permissions_boundary_arn
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "AssumedByTheWorker"
+      Effect    = "Allow"
+      Principal = { AWS = var.worker_role_arn }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        StringEquals = merge(
+          { "sts:ExternalId" = var.external_id },
+          var.organization_id == null ? {} : { "aws:PrincipalOrgID" = var.organization_id },
+        )
+      }
+    }]
+  })
+}
+
+# On `*`, since there is nothing narrower: listing buckets has no resource type, and the only one of the other two
+# (`dataset`) is that of PromQL, which the worker does not ask in. A bucket's region needs no permission, as S3 tells it
+# even where it denies HeadBucket.
+# Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+# Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+resource "aws_iam_role_policy" "bucket_metrics" {
+  name = "read-bucket-metrics"
+  role = aws_iam_role.reader.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "ReadBucketMetrics"
+      Effect   = "Allow"
+      Action   = ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+      Resource = "*"
+    }]
+  })
+}

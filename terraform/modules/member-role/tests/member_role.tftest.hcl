@@ -1,0 +1,147 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/cloudwatch-fleet-reader" }
+  }
+}
+
+variables {
+  worker_role_arn = "arn:aws:iam::999999999999:role/fleet-worker"
+  external_id     = "e-4711"
+}
+
+run "the_worker_may_read_bucket_metrics_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.bucket_metrics.policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid      = "ReadBucketMetrics"
+        Effect   = "Allow"
+        Action   = ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+        Resource = "*"
+      }]
+    }
+    error_message = "The role's policy is ${aws_iam_role_policy.bucket_metrics.policy}"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.bucket_metrics.role == aws_iam_role.reader.name
+    error_message = "The policy is another role's."
+  }
+
+  # What no assertion on a plan can show: that there is no further policy, attached or in the role's own arguments.
+  assert {
+    condition = sort(flatten([
+      for name in fileset(path.module, "*.tf") :
+      regexall("(?m)^(?:resource|module) .*\"|managed_policy_arns|inline_policy", file("${path.module}/${name}"))
+    ])) == tolist(["resource \"aws_iam_role\" \"reader\"", "resource \"aws_iam_role_policy\" \"bucket_metrics\""])
+    error_message = "The module makes more than one role with one policy."
+  }
+}
+
+run "one_role_is_trusted_and_must_say_the_external_id" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_iam_role.reader.assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "AssumedByTheWorker"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::999999999999:role/fleet-worker" }
+        Action    = "sts:AssumeRole"
+        Condition = { StringEquals = { "sts:ExternalId" = "e-4711" } }
+      }]
+    }
+    error_message = "The trust policy is ${aws_iam_role.reader.assume_role_policy}"
+  }
+}
+
+run "who_is_trusted_has_no_default" {
+  command = plan
+
+  assert {
+    condition = [
+      for block in regexall("(?ms)^variable \"(\\w+)\" \\{(.*?)^\\}", file("${path.module}/variables.tf")) :
+      block[0] if !strcontains(block[1], "  default ")
+    ] == ["worker_role_arn", "external_id"]
+    error_message = "Either the worker's role or the external id may be left out, or something else may not."
+  }
+}
+
+run "the_worker_must_be_of_the_organization_where_one_is_given" {
+  command = plan
+
+  variables {
+    organization_id = "o-exampleorgid"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.reader.assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "AssumedByTheWorker"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::999999999999:role/fleet-worker" }
+        Action    = "sts:AssumeRole"
+        Condition = {
+          StringEquals = {
+            "sts:ExternalId"     = "e-4711"
+            "aws:PrincipalOrgID" = "o-exampleorgid"
+          }
+        }
+      }]
+    }
+    error_message = "The trust policy is ${aws_iam_role.reader.assume_role_policy}"
+  }
+}
+
+run "no_principal_is_a_wildcard_or_a_whole_account" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role.reader.assume_role_policy).Statement :
+      can(regex("^arn:aws:iam::[0-9]{12}:role/[^*?]+$", statement.Principal.AWS)) && keys(statement.Principal) == ["AWS"]
+    ])
+    error_message = "The trust policy names more than a role: ${aws_iam_role.reader.assume_role_policy}"
+  }
+}
+
+run "a_session_lasts_an_hour_and_no_boundary_is_set_unasked" {
+  command = plan
+
+  assert {
+    condition     = aws_iam_role.reader.max_session_duration == 3600
+    error_message = "A session may last ${aws_iam_role.reader.max_session_duration} s."
+  }
+
+  assert {
+    condition     = aws_iam_role.reader.permissions_boundary == null
+    error_message = "There is a boundary that nobody asked for."
+  }
+
+  assert {
+    condition = output.role == {
+      name = "cloudwatch-fleet-reader"
+      arn  = "arn:aws:iam::111111111111:role/cloudwatch-fleet-reader"
+    }
+    error_message = "The role is ${jsonencode(output.role)}."
+  }
+}
+
+run "the_boundary_that_is_given_bounds_the_role" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::111111111111:policy/boundary"
+  }
+
+  assert {
+    condition     = aws_iam_role.reader.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary"
+    error_message = "The boundary is not set."
+  }
+}
