@@ -1,6 +1,8 @@
-//! One try at a job: what it is doing at the moment, and whether there may be another.
+//! One try at a job: what it is doing at the moment, what it asked so far, and whether there may be another.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::usage::Usage;
 
 /// What is being done for a job. A dead letter says where it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,7 @@ impl Step {
 #[derive(Debug, Default)]
 pub struct Attempt {
     step: AtomicUsize,
+    usage: Usage,
     is_last: bool,
 }
 
@@ -51,7 +54,7 @@ impl Attempt {
     /// A try, which may be the last one.
     #[must_use]
     pub fn new(is_last: bool) -> Self {
-        Self { step: AtomicUsize::default(), is_last }
+        Self { is_last, ..Self::default() }
     }
 
     /// Whether there may be no other. What can't be had for a passing cause is then left out of the
@@ -65,6 +68,12 @@ impl Attempt {
     #[must_use]
     pub fn step(&self) -> Step {
         STEPS[self.step.load(Ordering::Relaxed)]
+    }
+
+    /// What the account was asked so far: made and paid for, whatever becomes of the try.
+    #[must_use]
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// Goes on to a step.

@@ -14,8 +14,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    delivery::{Ended, WorkQueue, deliver, give_back},
+    delivery::{Ended, Settled, WorkQueue, deliver, give_back},
     failure::Failure,
+    own_metrics::OwnMetrics,
     poll::Poller,
     protection::Protection,
     report::Reporter,
@@ -46,6 +47,8 @@ pub struct Consumer {
     pub protection: Option<Protection>,
     /// What does the jobs.
     pub reporter: Arc<Reporter>,
+    /// Where the worker's own metrics go; none where nobody asked for them.
+    pub own_metrics: Option<Arc<OwnMetrics>>,
 }
 
 /// What a worker did.
@@ -98,7 +101,7 @@ impl Hand {
     fn count(&mut self, ended: Ended) {
         let tally = &mut self.tally;
         match ended {
-            Ended::Done => tally.done += 1,
+            Ended::Done(_) => tally.done += 1,
             Ended::DeadLettered => tally.dead += 1,
             Ended::PutOff => tally.put_off += 1,
             Ended::GivenBack => tally.given_back += 1,
@@ -177,7 +180,8 @@ impl Consumer {
             for message in messages {
                 let reporter = self.reporter.clone();
                 let perform = |job, attempt: Arc<_>| async move { reporter.perform(&job, &attempt).await };
-                hand.take(deliver(self.queue.clone(), message, hand.let_go.clone(), perform));
+                let delivery = deliver(self.queue.clone(), message, hand.let_go.clone(), perform);
+                hand.take(self.measured(delivery));
             }
         }
         Ok(())
@@ -187,7 +191,7 @@ impl Consumer {
     async fn drain(&self, poller: &mut Poller, hand: &mut Hand, leave: &CancellationToken) {
         // First, or it would be given what is given back.
         for message in poller.close().await {
-            hand.take(give_back(&self.queue, &message));
+            hand.take(self.measured(give_back(self.queue.clone(), message)));
         }
         if !hand.jobs.is_empty() && !hand.let_go.is_cancelled() {
             tracing::info!(
@@ -216,6 +220,21 @@ impl Consumer {
         if timeout(GIVING_BACK, all_end).await.is_err() {
             hand.tally.left += hand.jobs.len() as u64;
             hand.jobs.shutdown().await;
+        }
+    }
+
+    /// A delivery that is told in the worker's own metrics once it is settled.
+    fn measured(
+        &self,
+        delivery: impl Future<Output = Settled> + Send + 'static,
+    ) -> impl Future<Output = Ended> + Send + 'static {
+        let own_metrics = self.own_metrics.clone();
+        async move {
+            let settled = delivery.await;
+            if let Some(own_metrics) = own_metrics {
+                own_metrics.write(&settled);
+            }
+            settled.ended
         }
     }
 

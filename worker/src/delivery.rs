@@ -24,6 +24,7 @@ use crate::{
     fate::{Fate, Receives},
     lease::{Held, Lease},
     report::Done,
+    usage::Usage,
 };
 
 /// How long a job may take: far longer than any does, and far shorter than the twelve hours for which SQS
@@ -65,7 +66,7 @@ pub struct DeadLetterQueue {
 #[derive(Debug)]
 pub enum Ended {
     /// The report stands.
-    Done,
+    Done(Done),
     /// It is on the dead-letter queue, with its reason.
     DeadLettered,
     /// It stays on the queue, to be tried again later.
@@ -76,6 +77,35 @@ pub enum Ended {
     Left,
     /// It is back on the queue, and this worker can't do any job.
     OwnFault(Failure),
+}
+
+/// A delivery that is over.
+#[derive(Debug)]
+pub struct Settled {
+    /// How it ended.
+    pub ended: Ended,
+    /// Why the job is not done, where something is wrong.
+    pub reason: Option<Reason>,
+    /// The account, dataset and run, as far as the message tells.
+    pub labels: Labels,
+    /// What SQS knows the message by.
+    pub message_id: String,
+    /// How often the message was received, this time included.
+    pub receives: u32,
+    /// What the account was asked, whatever came of it.
+    pub usage: Usage,
+    /// The time from when the message came until it was settled.
+    pub took: Duration,
+}
+
+/// A message in hand.
+struct Delivery {
+    queue: Arc<WorkQueue>,
+    message: Message,
+    lease: Lease,
+    labels: Labels,
+    receives: Receives,
+    attempt: Arc<Attempt>,
 }
 
 /// What is to be done with the message.
@@ -94,7 +124,7 @@ pub fn deliver<Perform, Performing>(
     message: Message,
     let_go: CancellationToken,
     perform: Perform,
-) -> impl Future<Output = Ended> + Send
+) -> impl Future<Output = Settled> + Send
 where
     Perform: FnOnce(Job, Arc<Attempt>) -> Performing + Send,
     Performing: Future<Output = Result<Done, Failure>> + Send,
@@ -109,119 +139,147 @@ where
         run_id = tracing::field::Empty,
     );
     async move {
-        let work = judge(&queue, &message, &lease, &let_go, perform);
-        match lease.while_held(Box::pin(work), &let_go).await {
-            Held::Ended(verdict) | Held::EndedLate(verdict @ Verdict::Delete(_)) => {
-                settle(&lease, verdict).await
+        let job = parse(&message);
+        let labels = job.as_ref().map_or_else(|_| Labels::of_message(&message), Labels::of_job);
+        let delivery = Delivery::new(queue, message, lease, labels);
+        let work = delivery.judge(job, &let_go, perform);
+        let (ended, reason) = match delivery.lease.while_held(Box::pin(work), &let_go).await {
+            Held::Ended((verdict, reason)) | Held::EndedLate((verdict @ Verdict::Delete(_), reason)) => {
+                (settle(&delivery.lease, verdict).await, reason)
             }
+            // The message is left as it is, and the worker leaves all the same.
+            Held::EndedLate((Verdict::GiveBack(Some(failure)), reason)) => (Ended::OwnFault(failure), reason),
             Held::EndedLate(_) | Held::Lost => {
+                let reason = Reason::LeaseLost;
                 tracing::error!(
-                    reason = Reason::LeaseLost.code(),
+                    reason = reason.code(),
                     "the job is dropped: its visibility could not be renewed in time, and another worker may have it"
                 );
-                Ended::Left
+                (Ended::Left, Some(reason))
             }
-        }
+        };
+        delivery.over(ended, reason)
     }
     .instrument(span)
 }
 
-/// Does the job, and says what is to be done with its message. A dead letter is sent by then.
-async fn judge<Perform, Performing>(
-    queue: &WorkQueue,
-    message: &Message,
-    lease: &Lease,
-    let_go: &CancellationToken,
-    perform: Perform,
-) -> Verdict
-where
-    Perform: FnOnce(Job, Arc<Attempt>) -> Performing,
-    Performing: Future<Output = Result<Done, Failure>>,
-{
-    let receives = Receives {
-        count: queue::receive_count(message),
-        most: queue.dead_letters.as_ref().map(|dead_letters| dead_letters.max_receive_count),
-    };
-    let attempt = Arc::new(Attempt::new(receives.are_nearly_spent()));
-    let (labels, ended) = match parse(message) {
-        Err(error) => (Labels::of_message(message), Err(error.into())),
-        Ok(job) => {
-            let labels = Labels::of_job(&job);
-            tokio::select! {
+impl Delivery {
+    fn new(queue: Arc<WorkQueue>, message: Message, lease: Lease, labels: Labels) -> Self {
+        let receives = Receives {
+            count: queue::receive_count(&message),
+            most: queue.dead_letters.as_ref().map(|dead_letters| dead_letters.max_receive_count),
+        };
+        let attempt = Arc::new(Attempt::new(receives.are_nearly_spent()));
+        Self { queue, message, lease, labels, receives, attempt }
+    }
+
+    /// Does the job, and says what is to be done with its message, and why where the job is not done. A
+    /// dead letter is sent by then.
+    async fn judge<Perform, Performing>(
+        &self,
+        job: Result<Job, JobError>,
+        let_go: &CancellationToken,
+        perform: Perform,
+    ) -> (Verdict, Option<Reason>)
+    where
+        Perform: FnOnce(Job, Arc<Attempt>) -> Performing,
+        Performing: Future<Output = Result<Done, Failure>>,
+    {
+        let ended = match job {
+            Err(error) => Err(error.into()),
+            Ok(job) => tokio::select! {
                 biased;
-                ended = bounded(perform(job, attempt.clone())) => (labels, ended),
+                ended = bounded(perform(job, self.attempt.clone())) => ended,
                 // Only the job is dropped: a dead letter that is being sent would come twice.
-                () = let_go.cancelled() => return Verdict::GiveBack(None),
+                () = let_go.cancelled() => return (Verdict::GiveBack(None), None),
+            },
+        };
+        let failure = match ended {
+            Ok(done) => {
+                log(&done, self.lease.received_at.elapsed());
+                return (Verdict::Delete(Ended::Done(done)), None);
+            }
+            Err(failure) => failure,
+        };
+        let (why, step) = (failure.reason(), self.attempt.step().name());
+        let reason = why.code();
+        let verdict = match Fate::of(&failure, self.receives, fastrand::f64()) {
+            Fate::StopWorker => {
+                let_go.cancel();
+                Verdict::GiveBack(Some(failure))
+            }
+            Fate::Later(pause) => {
+                let (pause_s, error) = (pause.as_secs(), anyhow::Error::new(failure));
+                tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {error:#}");
+                Verdict::Hide(pause)
+            }
+            Fate::DeadLetter => {
+                let error = anyhow::Error::new(failure);
+                tracing::error!(reason, step, "the job can't be done: {error:#}");
+                self.give_up(dead_letter::Failure {
+                    reason: reason.to_owned(),
+                    message: format!("{error:#}"),
+                    step: step.to_owned(),
+                    attempts: self.receives.count,
+                    first_seen: Some(queue::first_received_at(&self.message).unwrap_or_else(Utc::now)),
+                    worker_version: fleet::VERSION.to_owned(),
+                })
+                .await
+            }
+        };
+        (verdict, Some(why))
+    }
+
+    /// Sends the dead letter. Only where it is sent is the message to be deleted.
+    async fn give_up(&self, why: dead_letter::Failure) -> Verdict {
+        let Some(dead_letters) = &self.queue.dead_letters else {
+            tracing::error!("the queue has no dead-letter queue; the job stays, and is tried again later");
+            return Verdict::Hide(NOWHERE);
+        };
+        let letter = DeadLetter {
+            labels: self.labels.clone(),
+            failure: Some(why),
+            replay_count: dead_letter::replay_count(&self.message),
+        };
+        let body = self.message.body().unwrap_or_default();
+        let Some(attributes) = letter.attributes(body) else {
+            tracing::error!(
+                bytes = body.len(),
+                "the message is too large for a reason beside it; the queue moves it"
+            );
+            return Verdict::Hide(Duration::ZERO);
+        };
+        let sent = self
+            .queue
+            .client
+            .send_message()
+            .queue_url(&dead_letters.url)
+            .message_body(body)
+            .set_message_attributes(Some(attributes))
+            .send()
+            .await;
+        match sent.map_err(|error| AwsError::new("sqs:SendMessage", error)) {
+            Ok(_) => Verdict::Delete(Ended::DeadLettered),
+            Err(error) => {
+                tracing::error!(
+                    error = %error,
+                    dead_letter_queue = dead_letters.url,
+                    "the dead letter could not be sent; the job stays on the queue, and is tried again"
+                );
+                Verdict::Hide(UNSENT)
             }
         }
-    };
-    let failure = match ended {
-        Ok(done) => {
-            log(&done, lease.received_at.elapsed());
-            return Verdict::Delete(Ended::Done);
-        }
-        Err(failure) => failure,
-    };
-    let (reason, step) = (failure.reason().code(), attempt.step().name());
-    match Fate::of(&failure, receives, fastrand::f64()) {
-        Fate::StopWorker => {
-            let_go.cancel();
-            Verdict::GiveBack(Some(failure))
-        }
-        Fate::Later(pause) => {
-            let (pause_s, error) = (pause.as_secs(), anyhow::Error::new(failure));
-            tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {error:#}");
-            Verdict::Hide(pause)
-        }
-        Fate::DeadLetter => {
-            let error = anyhow::Error::new(failure);
-            let why = dead_letter::Failure {
-                reason: reason.to_owned(),
-                message: format!("{error:#}"),
-                step: step.to_owned(),
-                attempts: receives.count,
-                first_seen: Some(queue::first_received_at(message).unwrap_or_else(Utc::now)),
-                worker_version: fleet::VERSION.to_owned(),
-            };
-            tracing::error!(reason, step, "the job can't be done: {error:#}");
-            let replay_count = dead_letter::replay_count(message);
-            let letter = DeadLetter { labels, failure: Some(why), replay_count };
-            give_up(queue, message, &letter).await
-        }
     }
-}
 
-/// Sends the dead letter. Only where it is sent is the message to be deleted.
-async fn give_up(queue: &WorkQueue, message: &Message, letter: &DeadLetter) -> Verdict {
-    let Some(dead_letters) = &queue.dead_letters else {
-        tracing::error!("the queue has no dead-letter queue; the job stays, and is tried again later");
-        return Verdict::Hide(NOWHERE);
-    };
-    let body = message.body().unwrap_or_default();
-    let Some(attributes) = letter.attributes(body) else {
-        tracing::error!(
-            bytes = body.len(),
-            "the message is too large for a reason beside it; the queue moves it"
-        );
-        return Verdict::Hide(Duration::ZERO);
-    };
-    let sent = queue
-        .client
-        .send_message()
-        .queue_url(&dead_letters.url)
-        .message_body(body)
-        .set_message_attributes(Some(attributes))
-        .send()
-        .await;
-    match sent.map_err(|error| AwsError::new("sqs:SendMessage", error)) {
-        Ok(_) => Verdict::Delete(Ended::DeadLettered),
-        Err(error) => {
-            tracing::error!(
-                error = %error,
-                dead_letter_queue = dead_letters.url,
-                "the dead letter could not be sent; the job stays on the queue, and is tried again"
-            );
-            Verdict::Hide(UNSENT)
+    fn over(self, ended: Ended, reason: Option<Reason>) -> Settled {
+        Settled {
+            ended,
+            reason,
+            labels: self.labels,
+            message_id: self.message.message_id.unwrap_or_default(),
+            receives: self.receives.count,
+            usage: self.attempt.usage().clone(),
+            took: self.lease.received_at.elapsed(),
         }
     }
 }
@@ -250,9 +308,14 @@ async fn settle(lease: &Lease, verdict: Verdict) -> Ended {
 }
 
 /// Gives back a message that came just now, and that nobody will work on.
-pub fn give_back(queue: &WorkQueue, message: &Message) -> impl Future<Output = Ended> + Send + use<> {
-    let lease = Lease::on(message, &queue.client, &queue.url, queue.visibility_timeout);
-    async move { give_back_to(&lease).await }
+pub fn give_back(queue: Arc<WorkQueue>, message: Message) -> impl Future<Output = Settled> + Send {
+    let lease = Lease::on(&message, &queue.client, &queue.url, queue.visibility_timeout);
+    let labels = Labels::of_message(&message);
+    let delivery = Delivery::new(queue, message, lease, labels);
+    async move {
+        let ended = give_back_to(&delivery.lease).await;
+        delivery.over(ended, None)
+    }
 }
 
 async fn give_back_to(lease: &Lease) -> Ended {

@@ -34,7 +34,7 @@ pub enum Failure {
     },
     /// The account's role does not let this worker in.
     #[error(
-        "the account's role could not be assumed; its trust policy must name this worker's role, and the external id where there is one"
+        "the account's role could not be assumed; it must be there, and its trust policy name this worker's role, with its external id and organization where it asks for them"
     )]
     RoleRefused(#[source] AwsError),
     /// A call of the account's AWS failed.

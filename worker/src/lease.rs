@@ -192,7 +192,7 @@ fn margin(timeout: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
     use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityOutput;
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
@@ -289,9 +289,8 @@ mod tests {
         assert_eq!(lease.received_at.elapsed().as_secs(), 25);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn work_that_ends_while_its_lease_is_being_lost_is_late() {
-        // A renewal is refused two seconds after it was asked for.
+    /// An SQS that refuses a renewal two seconds after it was asked for.
+    pub(crate) async fn sqs_that_refuses_late() -> Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move {
@@ -303,7 +302,12 @@ mod tests {
             let answer = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             let _ = stream.write_all(answer.as_bytes()).await;
         });
-        let lease = lease(sqs_at(&endpoint).await, 30);
+        sqs_at(&endpoint).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_ends_while_its_lease_is_being_lost_is_late() {
+        let lease = lease(sqs_that_refuses_late().await, 30);
         let work = sleep(Duration::from_millis(10_500));
         assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Held::EndedLate(()));
     }

@@ -7,7 +7,8 @@
 //! decides what becomes of it.
 //!
 //! The worker itself: [`own_role`] shows at the start that it may write reports, [`breaker`] keeps it
-//! from blaming the accounts for its own fault, and [`protection`] keeps it from being stopped while busy.
+//! from blaming the accounts for its own fault, [`protection`] keeps it from being stopped while busy, and
+//! [`own_metrics`] writes what it did as metrics of its own.
 //!
 //! Planning calls, assembling rows, encoding CSV and deciding what a write may replace and what
 //! becomes of a failed job are plain functions over values.
@@ -21,6 +22,7 @@ pub mod delivery;
 pub mod failure;
 pub mod fate;
 pub mod lease;
+pub mod own_metrics;
 pub mod own_role;
 mod poll;
 pub mod protection;

@@ -11,6 +11,7 @@ use crate::{
     failure::{Failure, OwnFault},
     report::Collector,
     session::Session,
+    usage::Usage,
 };
 
 /// A version that no object has, so that a write on condition of it never happens.
@@ -67,7 +68,7 @@ pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
 }
 
 async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
-    let session = Session::open(account, &collector.base).await?;
+    let session = Session::open(account, &collector.base, Usage::default()).await?;
     session.identity().await.map(drop).map_err(|failure| session.blame(failure))
 }
 

@@ -53,11 +53,11 @@ pub(crate) fn is_by_own_role(source: &CredentialSource) -> bool {
 }
 
 impl Session {
-    /// Becomes an account. Nothing is asked of AWS yet.
+    /// Becomes an account. Nothing is asked of AWS yet; what is, `usage` counts.
     ///
     /// # Errors
     /// [`Failure::NoCredentials`] where nothing says how.
-    pub async fn open(account: Account, base: &SdkConfig) -> Result<Self, Failure> {
+    pub async fn open(account: Account, base: &SdkConfig, usage: Usage) -> Result<Self, Failure> {
         let partition = aws::partition(aws::region(base));
         let source = CredentialSource::choose(&account, partition, |name| std::env::var(name).ok())?;
         tracing::info!(account_name = %account.name, credentials = %source, "becoming the account");
@@ -70,7 +70,7 @@ impl Session {
         }
         let credentials = Renewable::new(source, config.clone()).await;
         let config = aws::of_account(&config, SharedCredentialsProvider::new(credentials.clone()));
-        Ok(Self { account, config, credentials, usage: Usage::default() })
+        Ok(Self { account, config, credentials, usage })
     }
 
     /// The account.
@@ -199,7 +199,8 @@ mod tests {
         let text = format!("[[account]]\nname = '{account}'\ncredentials = 'default'");
         let accounts = Accounts::parse(&text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();
-        let session = Session::open(account, &aws::base().await).await.expect("a session");
+        let base = aws::base().await;
+        let session = Session::open(account, &base, Usage::default()).await.expect("a session");
         vec![
             session.s3().config().retry_partition().cloned(),
             session.cloudwatch("eu-west-1").config().retry_partition().cloned(),

@@ -60,6 +60,13 @@ impl Usage {
         self.0.metrics.fetch_add(metrics as u64, Ordering::Relaxed);
     }
 
+    /// So many requests, so many of `ListMetrics` among them, and so many metrics.
+    #[cfg(test)]
+    pub(crate) fn of(calls: u64, list_metrics: u64, metrics: u64) -> Self {
+        let [calls, list_metrics, metrics] = [calls, list_metrics, metrics].map(AtomicU64::new);
+        Self(Arc::new(Counters { calls, list_metrics, metrics }))
+    }
+
     /// What counts the requests of an SDK client.
     pub(crate) fn call_counter(&self) -> CallCounter {
         CallCounter(self.clone())

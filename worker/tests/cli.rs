@@ -43,12 +43,19 @@ fn help_teaches() {
 fn wrong_usage_ends_with_2_and_says_what_to_do() {
     let queue = ("FLEET_QUEUE_URL", "http://127.0.0.1:9/111111111111/jobs");
     let bucket = ("FLEET_REPORT_BUCKET", "reports");
-    let cases: [Case; 13] = [
+    let cases: [Case; 16] = [
         (&["run"], &[bucket], "FLEET_QUEUE_URL"),
         (&["run"], &[queue], "FLEET_REPORT_BUCKET"),
         (&["run", "--report-bucket", "s3://reports"], &[queue], "without s3://"),
         (&["run", "--concurrency", "0"], &[queue, bucket], "0 is not in 1..=256"),
         (&["run", "--visibility-timeout", "50000"], &[queue, bucket], "50000 is not in 3..=43200"),
+        (&["run", "--metrics-namespace", "AWS/Fleet"], &[queue, bucket], "\"AWS/Fleet\" is AWS's own"),
+        (
+            &["run"],
+            &[queue, bucket, ("FLEET_METRICS_NAMESPACE", "my fleet")],
+            "metrics namespace \"my fleet\" is not well-formed; it takes 1 to 255 letters, digits,",
+        ),
+        (&["run", "--metrics-namespace="], &[queue, bucket], "metrics namespace \"\" is not well-formed"),
         (&["run", "--key-template", "{acount}.csv"], &[queue, bucket], "{acount} is not known"),
         (
             &["run", "--key-template", "{date}.csv"],

@@ -24,6 +24,7 @@ use crate::{
     failure::Failure,
     report::Collector,
     session::{Identity, Session},
+    usage::Usage,
 };
 
 /// How many accounts are checked beside each other.
@@ -105,7 +106,7 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
     let opened = async {
         let account = collector.accounts.get(&account_name);
         let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
-        let session = Session::open(account, &collector.base).await?;
+        let session = Session::open(account, &collector.base, Usage::default()).await?;
         let identity = session.identity().await?;
         Ok((session, identity))
     };
@@ -205,7 +206,7 @@ fn way_in(failure: &Failure) -> &'static str {
     let Failure::Aws(error) = failure else { return "" };
     match error.kind {
         ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
-            "; the role's trust policy must name who asks, with the external id of the accounts file, and who asks must be allowed sts:AssumeRole"
+            "; the role must be there, and its trust policy name who asks, with the external id of the accounts file and the organization of who asks; and who asks must be allowed sts:AssumeRole"
         }
         ErrorKind::Identity => {
             "; the access key is mistyped, deleted or of another partition, or its session token is missing"

@@ -58,8 +58,9 @@ impl Collect {
         let collector = self.collecting.collector(aws::base().await).await?;
         let account = collector.account(&job).map_err(CommandError::usage)?;
         let collected = async {
-            let session = Session::open(account, &collector.base).await?;
-            Box::pin(collector.report(&job, &session, &Attempt::default())).await
+            let attempt = Attempt::default();
+            let session = Session::open(account, &collector.base, attempt.usage().clone()).await?;
+            Box::pin(collector.report(&job, &session, &attempt)).await
         };
         let report = match collected.await {
             Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::usage(failure)),

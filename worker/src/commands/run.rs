@@ -20,6 +20,7 @@ use crate::{
     consumer::{Consumer, Tally},
     delivery::{DeadLetterQueue, WorkQueue},
     failure::OwnFault,
+    own_metrics::{Namespace, OwnMetrics},
     own_role::{self, Entry},
     protection::{self, Protection},
     report::Reporter,
@@ -81,6 +82,13 @@ pub(crate) struct Run {
     /// Leave once the queue is empty and nothing is in hand.
     #[arg(long, env = "FLEET_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     exit_when_empty: bool,
+
+    /// The CloudWatch namespace of the worker's own metrics, such as cloudwatch-fleet. Each job taken is
+    /// then a line on standard output, in the embedded metric format, which CloudWatch Logs turns into
+    /// metrics
+    /// [default: none are written].
+    #[arg(long, env = "FLEET_METRICS_NAMESPACE", value_name = "NAMESPACE")]
+    metrics_namespace: Option<Namespace>,
 
     // Last, since their headings hold for all that follows.
     #[command(flatten)]
@@ -183,6 +191,7 @@ impl Run {
             visibility_timeout_s = visibility_timeout.as_secs(),
             drain_timeout_s = self.drain_timeout,
             exit_when_empty = self.exit_when_empty,
+            metrics_namespace = self.metrics_namespace.as_ref().map(Namespace::as_str),
             dead_letter_queue = dead_letters.as_ref().map(|queue| &queue.url),
             max_receive_count = dead_letters.as_ref().map(|queue| queue.max_receive_count),
             is_protected = protection.is_some(),
@@ -205,6 +214,7 @@ impl Run {
                 template: self.key_template,
                 storing: Breaker::default(),
             }),
+            own_metrics: self.metrics_namespace.map(|namespace| Arc::new(OwnMetrics::new(namespace))),
         })
     }
 }

@@ -14,7 +14,7 @@ use fleet::ErrorKind;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::failure::OwnFault;
+use crate::{failure::OwnFault, lease::tests::sqs_that_refuses_late};
 
 const JOB: &str = r#"{"account_name":"data","date":"2026-11-01","run_id":"r-1"}"#;
 
@@ -64,7 +64,7 @@ impl Sqs {
     {
         let rules = [&self.renewed, &self.given_back, &self.hidden, &self.deleted, &self.sent];
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, &rules);
-        deliver(queue(client), message(JOB), CancellationToken::new(), |_, _| perform()).await
+        deliver(queue(client), message(JOB), CancellationToken::new(), |_, _| perform()).await.ended
     }
 
     /// How often it was hidden, given back, deleted and sent to the dead-letter queue.
@@ -105,7 +105,7 @@ fn failed(kind: ErrorKind) -> Failure {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_done_is_deleted() {
     let sqs = Sqs::new();
-    assert!(matches!(sqs.deliver(|| ready(done())).await, Ended::Done));
+    assert!(matches!(sqs.deliver(|| ready(done())).await, Ended::Done(_)));
     assert_eq!(sqs.counts(), [0, 0, 1, 0]);
 }
 
@@ -115,7 +115,7 @@ async fn a_job_that_can_not_be_done_is_deleted_once_its_dead_letter_is_sent() {
     // In this order and no other.
     let client = mock_client!(aws_sdk_sqs, RuleMode::Sequential, [&sqs.sent, &sqs.deleted]);
     let denied = |_, _| ready(Err(failed(ErrorKind::Denied)));
-    let ended = deliver(queue(client), message(JOB), CancellationToken::new(), denied).await;
+    let ended = deliver(queue(client), message(JOB), CancellationToken::new(), denied).await.ended;
     assert!(matches!(ended, Ended::DeadLettered), "{ended:?}");
     assert_eq!(sqs.counts(), [0, 0, 1, 1]);
 }
@@ -126,7 +126,7 @@ async fn a_job_whose_dead_letter_is_not_sent_is_kept() {
     let rules = [&sqs.unsent, &sqs.deleted, &sqs.renewed, &sqs.hidden];
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, &rules);
     let denied = |_, _| ready(Err(failed(ErrorKind::Denied)));
-    let ended = deliver(queue(client), message(JOB), CancellationToken::new(), denied).await;
+    let ended = deliver(queue(client), message(JOB), CancellationToken::new(), denied).await.ended;
     assert!(matches!(ended, Ended::PutOff), "{ended:?}");
     assert!(sqs.unsent.num_calls() > 0);
     assert_eq!(sqs.hidden.num_calls(), 1);
@@ -140,7 +140,7 @@ async fn a_message_that_leaves_no_room_for_a_reason_is_left_to_the_queue() {
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, &rules);
     let never = |_, _| ready(done());
     let full = message(&"x".repeat(1024 * 1024));
-    let ended = deliver(queue(client), full, CancellationToken::new(), never).await;
+    let ended = deliver(queue(client), full, CancellationToken::new(), never).await.ended;
     assert!(matches!(ended, Ended::PutOff), "{ended:?}");
     assert_eq!(sqs.counts(), [0, 1, 0, 0]);
 }
@@ -182,12 +182,17 @@ async fn a_message_that_is_lost_is_not_touched() {
         HttpResponse::new(status, SdkBody::from(r#"{"__type":"ReceiptHandleIsInvalid"}"#))
     });
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&lost, &sqs.deleted, &sqs.sent]);
-    let slow = |_, _| async {
+    let slow = |_, attempt: Arc<Attempt>| async move {
+        attempt.usage().add_metrics(7);
         sleep(Duration::from_mins(5)).await;
         done()
     };
-    let ended = deliver(queue(client), message(JOB), CancellationToken::new(), slow).await;
-    assert!(matches!(ended, Ended::Left), "{ended:?}");
+    let settled = deliver(queue(client), message(JOB), CancellationToken::new(), slow).await;
+    assert!(matches!(settled.ended, Ended::Left), "{settled:?}");
+    // The work is gone; what it was, and what it took, is not.
+    assert_eq!(settled.reason, Some(Reason::LeaseLost));
+    assert_eq!(settled.labels.dataset, Some(fleet::datasets::DEFAULT));
+    assert_eq!(settled.usage.metrics(), 7);
     assert_eq!((lost.num_calls(), sqs.counts()), (1, [0; 4]));
 }
 
@@ -198,11 +203,12 @@ async fn a_job_that_is_interrupted_is_given_back_at_once() {
     let give_back = CancellationToken::new();
     let delivering = deliver(queue(client), message(JOB), give_back.clone(), |_, _| pending());
     let begun = Instant::now();
-    let (ended, ()) = tokio::join!(delivering, async {
+    let (settled, ()) = tokio::join!(delivering, async {
         sleep(Duration::from_secs(30)).await;
         give_back.cancel();
     });
-    assert!(matches!(ended, Ended::GivenBack), "{ended:?}");
+    assert!(matches!(settled.ended, Ended::GivenBack), "{settled:?}");
+    assert_eq!((settled.reason, settled.took.as_secs()), (None, 30));
     assert_eq!((begun.elapsed().as_secs(), sqs.counts()), (30, [0, 1, 0, 0]));
 }
 
@@ -216,13 +222,25 @@ async fn a_job_that_the_worker_is_to_blame_for_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fault_of_the_worker_is_told_though_the_lease_is_lost_meanwhile() {
+    let client = sqs_that_refuses_late().await;
+    let Failure::Aws(error) = failed(ErrorKind::Denied) else { unreachable!("it is one") };
+    let perform = |_, _| async {
+        sleep(Duration::from_millis(21_800)).await;
+        Err(OwnFault::ReportBucket(error).into())
+    };
+    let settled = deliver(queue(client), message(JOB), CancellationToken::new(), perform).await;
+    assert!(matches!(settled.ended, Ended::OwnFault(_)), "{settled:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_has_nowhere_to_go_stays() {
     let sqs = Sqs::new();
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&sqs.hidden, &sqs.deleted, &sqs.sent]);
     let mut queue = (*queue(client)).clone();
     queue.dead_letters = None;
     let denied = |_, _| ready(Err(failed(ErrorKind::Denied)));
-    let ended = deliver(Arc::new(queue), message(JOB), CancellationToken::new(), denied).await;
+    let ended = deliver(Arc::new(queue), message(JOB), CancellationToken::new(), denied).await.ended;
     assert!(matches!(ended, Ended::PutOff), "{ended:?}");
     assert_eq!(sqs.counts(), [1, 0, 0, 0]);
 }

@@ -160,7 +160,9 @@ async fn a_worker_without_the_accounts_variables_stops_before_it_has_blamed_them
     let letters = fleet.dead_letters();
     assert!(letters.len() < 10, "{} dead letters", letters.len());
     assert!(letters.iter().all(|letter| letter.attributes["failure_reason"] == "no_credentials"));
-    assert_eq!(fleet.home.counts(JOBS).visible + letters.len(), 60);
+    // A poll that was under way may have been answered, and nobody have heard it: those come back by themselves.
+    let counts = fleet.home.counts(JOBS);
+    assert_eq!(counts.visible + counts.in_flight + letters.len(), 60, "{counts:?}");
     Ok(())
 }
 
