@@ -12,6 +12,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_338: a year is a choice (log_retention_days); what must last is in manifests and reports
   for_each = toset(["worker", "producer"])
 
   name              = "/${var.name}/${each.key}"

@@ -8,7 +8,7 @@ locals {
   # The visibility timeout is the only lease that there is, and who can change it can run a job twice; so neither
   # queue is anyone's but this account's, whatever an identity policy elsewhere says.
   policies = {
-    for queue in [aws_sqs_queue.jobs, aws_sqs_queue.dead_letters] : queue.name => jsonencode({
+    for name, queue in { jobs = aws_sqs_queue.jobs, dead_letters = aws_sqs_queue.dead_letters } : name => jsonencode({
       Version = "2012-10-17"
       Statement = [
         {
@@ -67,10 +67,10 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
 
 resource "aws_sqs_queue_policy" "jobs" {
   queue_url = aws_sqs_queue.jobs.url
-  policy    = local.policies[aws_sqs_queue.jobs.name]
+  policy    = local.policies.jobs
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {
   queue_url = aws_sqs_queue.dead_letters.url
-  policy    = local.policies[aws_sqs_queue.dead_letters.name]
+  policy    = local.policies.dead_letters
 }

@@ -3,6 +3,7 @@
 data "aws_region" "current" {}
 
 resource "aws_ecs_task_definition" "this" {
+  #checkov:skip=CKV_AWS_249: the two roles are inputs, and the stack gives two; seen alone, both are unknown here
   family                   = var.name
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"

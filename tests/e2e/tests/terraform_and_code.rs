@@ -1,0 +1,139 @@
+//! What Terraform must know of the code, and can't look up there: the columns of a report, the version of the image,
+//! the names of variables, and the form of the accounts file.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use e2e::program;
+use fleet::{
+    Accounts,
+    datasets::{Cell, DATASETS},
+};
+use serde_json::{Value, json};
+
+const TERRAFORM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform");
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    Ok(entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?)
+}
+
+/// All Terraform files in a folder and below.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in entries(folder)? {
+        if path.is_dir() && !path.ends_with(".terraform") {
+            found.extend(files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "tf") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The type that Athena reads a column as.
+fn athena_type(cell: Cell) -> &'static str {
+    match cell {
+        Cell::Measure | Cell::Total(_) => "bigint",
+        Cell::ReportDate | Cell::DatapointDate => "date",
+        Cell::Resource
+        | Cell::AccountName
+        | Cell::AccountId
+        | Cell::CreationDate
+        | Cell::Region
+        | Cell::Status => "string",
+    }
+}
+
+#[test]
+fn every_dataset_has_a_table_of_its_columns_in_their_order() -> Result<()> {
+    let folder = Path::new(TERRAFORM).join("modules/reports/datasets");
+    let tables: BTreeSet<_> =
+        entries(&folder)?.iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
+    let datasets: BTreeSet<_> = DATASETS.iter().map(|dataset| format!("{}.json", dataset.name)).collect();
+    assert_eq!(tables, datasets, "one file in {} for each dataset, and no other", folder.display());
+    for dataset in DATASETS {
+        let table: Value = serde_json::from_str(&read(&folder.join(format!("{}.json", dataset.name)))?)?;
+        let is: Vec<_> =
+            table["columns"].as_array().context("columns")?.iter().map(Value::to_string).collect();
+        let should: Vec<_> = dataset
+            .columns
+            .iter()
+            .map(|column| json!({"name": column.name, "type": athena_type(column.cell)}).to_string())
+            .collect();
+        assert_eq!(is, should, "the columns of {}.json", dataset.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_image_is_of_this_version_where_nothing_else_is_said() -> Result<()> {
+    let text = read(&Path::new(TERRAFORM).join("variables.tf"))?;
+    let (_, rest) = text.split_once("variable \"image_tag\" {").context("no variable image_tag")?;
+    let (block, _) = rest.split_once("\n}").context("image_tag does not end")?;
+    let default = block.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == "default").then(|| value.trim().trim_matches('"'))
+    });
+    assert_eq!(default, Some(fleet::VERSION), "the default of image_tag in terraform/variables.tf");
+    Ok(())
+}
+
+/// The names of variables that stand in a text.
+fn variables(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let names = text.split(|c| !is_name(c)).filter(|name| name.starts_with("FLEET_"));
+    names.map(str::to_owned).collect()
+}
+
+/// The variables that a program's help names.
+fn known(binary: &str) -> Result<BTreeSet<String>> {
+    let help = |arguments: &[&str]| -> Result<String> {
+        let output = Command::new(program(binary)).args(arguments).env_clear().output()?;
+        ensure!(output.status.success(), "{binary} {arguments:?}: {}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let text = help(&["--help"])?;
+    let (_, commands) = text.split_once("\nCommands:\n").context("no commands")?;
+    let mut known = variables(&text);
+    // A command stands two columns in; what is told of it goes on further right.
+    for line in commands.lines().take_while(|line| !line.is_empty()) {
+        let command = line.strip_prefix("  ").and_then(|line| line.split(' ').next()).unwrap_or_default();
+        if !["", "help"].contains(&command) {
+            known.extend(variables(&help(&[command, "--help"])?));
+        }
+    }
+    Ok(known)
+}
+
+#[test]
+fn every_variable_that_terraform_sets_is_one_that_a_program_knows() -> Result<()> {
+    let known = &known("producer")? | &known("worker")?;
+    assert!(known.contains("FLEET_QUEUE_URL") && known.contains("FLEET_CONCURRENCY"), "{known:?}");
+    let mut unknown = Vec::new();
+    for path in files(Path::new(TERRAFORM))? {
+        for name in variables(&read(&path)?).difference(&known) {
+            unknown.push(format!("{}: {name}", path.display()));
+        }
+    }
+    assert!(unknown.is_empty(), "no program knows\n{}\nknown are {known:?}", unknown.join("\n"));
+    Ok(())
+}
+
+/// `terraform test` holds this file equal to what the stack renders.
+#[test]
+fn the_accounts_file_that_terraform_renders_is_read() -> Result<()> {
+    let accounts = Accounts::parse(&read(&Path::new(TERRAFORM).join("tests/accounts.toml"))?)?;
+    assert_eq!(accounts.iter().count(), 10);
+    assert_eq!(accounts.warnings(), Vec::<String>::new());
+    Ok(())
+}
