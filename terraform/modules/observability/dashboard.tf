@@ -130,8 +130,9 @@ resource "aws_cloudwatch_dashboard" "this" {
           view   = "table"
           query = join("\n", [
             "SOURCE '${aws_cloudwatch_log_group.this["worker"].name}' | SOURCE '${aws_cloudwatch_log_group.this["producer"].name}'",
-            "| fields @timestamp, level, account_name, reason, step, message",
-            "| filter level in ['ERROR', 'WARN']",
+            "| fields @timestamp, level, coalesce(span.account_name, account_name) as account, reason, step, coalesce(message, @message) as what",
+            # What a program says as it fails is no JSON.
+            "| filter level in ['ERROR', 'WARN'] or @message like /^error/",
             "| sort @timestamp desc | limit 50",
           ])
         }
