@@ -2,7 +2,8 @@
 
 use anyhow::{Context, anyhow};
 use fleet::{
-    AwsError, ErrorKind, RunId, manifest::Manifest, report_bucket::ReportBucket, report_key::MANIFEST_PREFIX,
+    AwsError, ErrorKind, ReportDate, RunId, manifest::Manifest, report_bucket::ReportBucket,
+    report_key::MANIFEST_PREFIX,
 };
 
 /// Writes a run's manifest. A run's manifest is never written over.
@@ -57,6 +58,21 @@ pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result
     runs.reverse();
     runs.truncate(most);
     Ok(runs)
+}
+
+/// The manifest of the newest run of a day; none where that day was not asked for.
+pub(crate) async fn newest_of(bucket: &ReportBucket, date: ReportDate) -> anyhow::Result<Option<Manifest>> {
+    for run_id in newest(bucket, usize::MAX).await? {
+        let Some(manifest) = read(bucket, &run_id).await? else { continue };
+        if manifest.date == date {
+            return Ok(Some(manifest));
+        }
+        // No day is asked for before it is over, so no older run is of it.
+        if ReportDate::today(manifest.created_at) <= date {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the producer named this run, so that newer and older mean something.
@@ -119,6 +135,42 @@ mod tests {
             .then_output(|| GetObjectOutput::builder().body(ByteStream::from_static(b"{}")).build());
         let error = write(&bucket(&[&put, &other]), &manifest).await.expect_err("another's");
         assert!(format!("{error:#}").contains("is not the manifest of a run"), "{error:#}");
+    }
+
+    #[tokio::test]
+    async fn the_newest_run_of_a_day_is_found_behind_runs_of_other_days() {
+        let of = |date: &str, created_at: &str| Manifest {
+            date: date.parse().expect("a date"),
+            created_at: created_at.parse().expect("a moment"),
+            ..manifest()
+        };
+        let all = [
+            of("2026-10-01", "2026-10-02T18:00:00Z"),
+            of("2026-11-01", "2026-11-02T18:00:00Z"),
+            of("2026-11-01", "2026-11-04T18:00:00Z"),
+            of("2026-03-01", "2026-11-04T19:00:00Z"),
+        ];
+        let objects = all.iter().map(|run| Object::builder().key(Manifest::key(&run.run_id)).build());
+        let listed = ListObjectsV2Output::builder().set_contents(Some(objects.collect())).build();
+        let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_output(move || listed.clone());
+        let gets: Vec<Rule> = all
+            .iter()
+            .map(|run| {
+                let (key, body) = (Manifest::key(&run.run_id), serde_json::to_vec(run).expect("JSON"));
+                mock!(aws_sdk_s3::Client::get_object)
+                    .match_requests(move |get| get.key() == Some(&key))
+                    .then_output(move || {
+                        GetObjectOutput::builder().body(ByteStream::from(body.clone())).build()
+                    })
+            })
+            .collect();
+        let bucket = bucket(&[&list, &gets[0], &gets[1], &gets[2], &gets[3]]);
+        let newest = |date: &str| newest_of(&bucket, date.parse().expect("a date"));
+        let found = newest("2026-11-01").await.expect("read").expect("there is one");
+        assert_eq!(found.run_id, all[2].run_id);
+        // What was there before the day was over is not looked at.
+        assert_eq!(newest("2026-11-02").await.expect("read"), None);
+        assert_eq!(gets.iter().map(Rule::num_calls).collect::<Vec<_>>(), [0, 1, 2, 2]);
     }
 
     #[tokio::test]

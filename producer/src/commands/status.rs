@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    RunId, aws,
+    ReportDate, RunId, aws,
     deployment::{self, Deployment, Queue},
     exit::{CommandError, Outcome},
     manifest::Manifest,
@@ -40,6 +41,12 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
     run_id: Option<RunId>,
 
+    /// Take the latest run of the first day of the current month, whatever was run for other days since.
+    ///
+    /// Where that day was not asked for at all it fails: a month that was forgotten is not complete.
+    #[arg(long, env = "FLEET_THIS_MONTH", value_parser = BoolishValueParser::new(), conflicts_with = "run")]
+    this_month: bool,
+
     /// Follow the run until nothing more is expected to happen.
     #[arg(long, env = "FLEET_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
@@ -59,6 +66,7 @@ pub(crate) struct StatusArgs {
 const AFTER_HELP: &str = "\
 Examples:
   producer status                                # the latest run
+  producer status --this-month                   # the latest of the first of this month
   producer status --watch                        # follow it to the end
   producer status 019a6b0c-… --failed-only       # what has to be mended
   producer status --format json | jq .counts
@@ -90,7 +98,11 @@ impl StatusArgs {
         let bucket = deployment::open_bucket(&base, bucket).await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letter_queue(&queue, &attributes);
-        let manifest = find(&bucket, self.run.as_ref().or(self.run_id.as_ref())).await?;
+        let manifest = match self.run.as_ref().or(self.run_id.as_ref()) {
+            Some(run_id) => of_run(&bucket, run_id).await?,
+            None if self.this_month => of_this_month(&bucket).await?,
+            None => latest(&bucket).await?,
+        };
         let status = if self.watch {
             watch(&manifest, &bucket, &queue, dead.as_ref()).await?
         } else {
@@ -117,24 +129,33 @@ impl StatusArgs {
     }
 }
 
-/// The manifest of that run, or of the latest.
-async fn find(bucket: &ReportBucket, run_id: Option<&RunId>) -> Result<Manifest, CommandError> {
-    let latest;
-    let run_id = match run_id {
-        Some(run_id) => run_id,
-        None => {
-            latest = manifests::newest(bucket, 1).await?;
-            latest.first().ok_or_else(|| {
-                CommandError::Usage(anyhow!(
-                    "bucket {} has no run yet; begin one with `producer run`, or correct FLEET_REPORT_BUCKET",
-                    bucket.name
-                ))
-            })?
-        }
-    };
+async fn latest(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
+    let newest = manifests::newest(bucket, 1).await?;
+    let run_id = newest.first().ok_or_else(|| {
+        CommandError::Usage(anyhow!(
+            "bucket {} has no run yet; begin one with `producer run`, or correct FLEET_REPORT_BUCKET",
+            bucket.name
+        ))
+    })?;
+    of_run(bucket, run_id).await
+}
+
+async fn of_run(bucket: &ReportBucket, run_id: &RunId) -> Result<Manifest, CommandError> {
     manifests::read(bucket, run_id).await?.ok_or_else(|| {
         CommandError::Usage(anyhow!(
             "run {run_id} is not known in bucket {}; `producer status` without a run id shows the latest",
+            bucket.name
+        ))
+    })
+}
+
+async fn of_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
+    let date = ReportDate::default_at(Utc::now()).map_err(|_| {
+        CommandError::Usage(anyhow!("the first of this month is not over; name a run, or look tomorrow"))
+    })?;
+    manifests::newest_of(bucket, date).await?.ok_or_else(|| {
+        CommandError::Failed(anyhow!(
+            "bucket {} has no run of {date}; `producer run` sends it, or correct FLEET_REPORT_BUCKET",
             bucket.name
         ))
     })
@@ -172,7 +193,7 @@ async fn watch(
 
 /// How long SQS's counts may still leave out what the run sent.
 fn still_lagging(manifest: &Manifest) -> Duration {
-    let age = chrono::Utc::now() - manifest.created_at;
+    let age = Utc::now() - manifest.created_at;
     COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default())
 }
 

@@ -53,9 +53,9 @@ locals {
       Resource = var.queue_arn
     },
     {
-      Sid      = "GiveUpJobs"
+      Sid      = "GiveUpJobs" # and see at the start that there is where to
       Effect   = "Allow"
-      Action   = "sqs:SendMessage"
+      Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
       Resource = var.dead_letter_queue_arn
     },
     local.find_reports,

@@ -33,7 +33,7 @@ locals {
       description = "Looks whether the month is complete; ends with 3 where it is not."
       at          = "cron(0 ${var.monthly.hour + 3} ${var.monthly.completion_day} * ? *)"
       task        = "status"
-      command     = ["producer", "status", "--failed-only"]
+      command     = ["producer", "status", "--this-month", "--failed-only"]
     }
   }
 

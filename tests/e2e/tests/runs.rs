@@ -1,6 +1,7 @@
 //! A run from its request to its reports, and what happens when a part of it is killed.
 
 use anyhow::Result;
+use chrono::Datelike;
 use e2e::{Fleet, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until};
 use futures::future::try_join_all;
 use local_aws::Fault;
@@ -263,5 +264,27 @@ async fn the_report_bucket_and_the_accounts_file_may_lie_in_other_regions() -> R
         "{}",
         ended.stderr
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_month_that_was_never_run_is_not_complete_whatever_else_was() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let past = days_ago(40).to_string();
+    finish(fleet.producer(&["run", "--account-name", "data", "--date", &past])).await?.status(0);
+    let first = days_ago(0).with_day(1).expect("every month has a first day");
+    let asked = finish(fleet.producer(&["status", "--this-month"])).await?;
+    if first == days_ago(0) {
+        asked.status(2);
+        return Ok(());
+    }
+    let asked = asked.status(1);
+    assert!(asked.stderr.contains(&format!("has no run of {first}")), "{}", asked.stderr);
+    // And once it was run, a later run of another day does not hide it.
+    finish(fleet.producer(&["run", "--account-name", "data"])).await?.status(0);
+    finish(fleet.producer(&["run", "--account-name", "data", "--date", &past])).await?.status(0);
+    let status = finish(fleet.producer(&["status", "--this-month", "--format", "json"])).await?;
+    assert_eq!(status.status(3).json()?["date"], first.to_string());
     Ok(())
 }

@@ -35,6 +35,7 @@ run "a_worker_takes_jobs_becomes_accounts_and_stores_reports" {
       "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
       "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
       "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
       "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
       "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
       "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",

@@ -59,7 +59,7 @@ run "the_month_is_sent_on_day_2_completed_and_looked_at_on_day_4" {
       } == {
       run      = ["cron(0 18 2 * ? *)", "ENABLED", "producer", "run"]
       complete = ["cron(0 18 4 * ? *)", "ENABLED", "producer", "run", "--only-incomplete"]
-      status   = ["cron(0 21 4 * ? *)", "ENABLED", "producer", "status", "--failed-only"]
+      status   = ["cron(0 21 4 * ? *)", "ENABLED", "producer", "status", "--this-month", "--failed-only"]
     }
     error_message = "The schedules are otherwise: ${jsonencode({ for name, schedule in aws_scheduler_schedule.this : name => schedule.target[0].input })}"
   }
