@@ -38,7 +38,7 @@ locals {
   # all other roles.
   member_role_arns = distinct([
     for account in var.accounts : coalesce(
-      account.role_arn,
+      try(replace(account.role_arn, "/:iam::[0-9]{12}:/", ":iam::*:"), null),
       "arn:${data.aws_partition.current.partition}:iam::*:role/${coalesce(account.role_name, var.member_role.name)}",
     ) if account.access_keys_secret_arn == null
   ])
@@ -59,4 +59,11 @@ resource "aws_s3_object" "accounts" {
   key          = local.accounts_key
   content      = local.accounts_toml
   content_type = "application/toml"
+
+  # S3 allows ten tags on an object, and a stack may have more.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
 }

@@ -98,8 +98,8 @@ module "fleet" {
     FLEET_METRICS_NAMESPACE = local.metrics_namespace
   }, var.workers.environment)
 
-  # A worker reads the accounts file when it starts, so that running ones are replaced when it changes.
-  labels = { accounts = sha256(local.accounts_toml) }
+  # A worker reads the accounts file when it starts, so running ones are replaced once a new one is there.
+  labels = { accounts = sha256(aws_s3_object.accounts.content) }
 }
 
 module "schedule" {

@@ -6,8 +6,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
-    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
   }
 }
 
@@ -27,7 +27,7 @@ variable "accounts" {
     The accounts to collect, by the name that people give them. Each says how it is entered: by the member role
     (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
     this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
-    customer key encrypts it). The rest is as in the accounts file: README.md, "Many accounts". An account that you
+    customer key encrypts it; where one such secret can't be read, no worker starts). The rest is as in the accounts file: README.md, "Many accounts". An account that you
     stop collecting is better given `default = false` than taken out: the table then still shows its reports.
   TEXT
   type = map(object({
@@ -75,8 +75,28 @@ variable "accounts" {
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null ? true : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", account.access_keys_secret_arn))])
-    error_message = "accounts: access_keys_secret_arn must be the whole ARN of a secret, arn:aws:secretsmanager:…:secret:name-a1b2c3."
+    condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null ? true : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", account.access_keys_secret_arn))])
+    error_message = "accounts: access_keys_secret_arn must be the whole ARN of a secret with the six characters at its end, arn:aws:secretsmanager:…:secret:name-a1b2c3."
+  }
+
+  validation {
+    condition     = length([for account in var.accounts : account if account.access_keys_secret_arn != null]) <= 100
+    error_message = "accounts: at most 100 may be entered by access keys: ECS has no room for more in a task definition."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.role_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", account.role_arn))])
+    error_message = "accounts: role_arn must be the whole ARN of one role, arn:aws:iam::111111111111:role/name: ${join(", ", [for name, account in var.accounts : name if account.role_arn == null ? false : !can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", account.role_arn))])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.id == null || account.role_arn == null ? true : strcontains(account.role_arn, ":iam::${account.id}:")])
+    error_message = "accounts: role_arn is a role of another account than id: ${join(", ", [for name, account in var.accounts : name if account.id == null || account.role_arn == null ? false : !strcontains(account.role_arn, ":iam::${account.id}:")])}."
+  }
+
+  validation {
+    condition     = alltrue([for region in flatten([for account in var.accounts : concat(account.regions, account.region == null ? [] : [account.region])]) : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))])
+    error_message = "accounts: region and regions must be names of AWS regions, such as eu-west-1."
   }
 
   validation {
@@ -93,6 +113,16 @@ variable "member_role" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = can(regex("^[\\w+=,.@-]{1,64}$", var.member_role.name))
+    error_message = "member_role.name must be the name of a role, 1 to 64 letters, digits and any of _+=,.@-."
+  }
+
+  validation {
+    condition     = var.member_role.external_id == null ? true : can(regex("^[\\w+=,.@:/-]+$", var.member_role.external_id)) && length(var.member_role.external_id) >= 2
+    error_message = "member_role.external_id must be at least 2 letters, digits and any of _+=,.@:/-, as STS asks."
+  }
 }
 
 variable "monthly" {
@@ -114,8 +144,8 @@ variable "request" {
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(try(var.request.account_names, []), keys(var.accounts))) == 0
-    error_message = "request.account_names names accounts that accounts does not have: ${join(", ", setsubtract(try(var.request.account_names, []), keys(var.accounts)))}."
+    condition     = length(setsubtract(try(tolist(var.request.account_names), []), keys(var.accounts))) == 0
+    error_message = "request.account_names names accounts that accounts does not have: ${join(", ", setsubtract(try(tolist(var.request.account_names), []), keys(var.accounts)))}."
   }
 }
 
@@ -124,6 +154,11 @@ variable "image_tag" {
   type        = string
   default     = "0.1.0"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
+    error_message = "image_tag must be a tag, 1 to 128 letters, digits, `_`, `.` and `-`."
+  }
 }
 
 variable "cpu_architecture" {
@@ -147,8 +182,13 @@ variable "workers" {
   nullable = false
 
   validation {
-    condition     = var.workers.concurrency >= 1 && var.workers.concurrency <= 256
-    error_message = "workers.concurrency must be 1 to 256."
+    condition     = var.workers.concurrency >= 1 && var.workers.concurrency <= 256 && floor(var.workers.concurrency) == var.workers.concurrency
+    error_message = "workers.concurrency must be a whole number from 1 to 256."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.workers.environment), ["FLEET_LOOKBACK_DAYS", "FLEET_REGIONS", "FLEET_VISIBILITY_TIMEOUT", "FLEET_DRAIN_TIMEOUT", "RUST_LOG"])) == 0
+    error_message = "workers.environment may set FLEET_LOOKBACK_DAYS, FLEET_REGIONS, FLEET_VISIBILITY_TIMEOUT, FLEET_DRAIN_TIMEOUT and RUST_LOG; the stack sets the others, and the key template is the table's."
   }
 }
 
@@ -208,7 +248,7 @@ variable "force_destroy" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key for queues, reports, logs and notifications. Its policy must let CloudWatch Logs, CloudWatch, EventBridge and EventBridge Scheduler use it. AWS's own encryption where left out."
+  description = "A customer key for queues, reports, logs and notifications. Its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source, and leave the rest to IAM. AWS's own encryption where left out."
   type        = string
   default     = null
 }

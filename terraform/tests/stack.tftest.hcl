@@ -289,3 +289,76 @@ run "a_request_for_an_account_that_is_not_there_is_refused" {
 
   expect_failures = [var.request]
 }
+
+run "roles_of_many_accounts_under_one_name_are_one_pattern" {
+  command = plan
+
+  variables {
+    accounts = { for n in range(800) : "account-${n}" => { role_arn = "arn:aws:iam::${format("%012d", n)}:role/audit" } }
+  }
+
+  assert {
+    condition     = length(regexall("role/audit", aws_s3_object.accounts.content)) == 800 && length(output.roles.worker_arn) > 0
+    error_message = "They are not in the accounts file."
+  }
+
+  assert {
+    condition     = local.member_role_arns == tolist(["arn:aws:iam::*:role/audit"])
+    error_message = "The worker's policy would have no room for ${length(local.member_role_arns)} roles."
+  }
+}
+
+run "what_would_stop_every_worker_is_refused_in_an_account" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", role_arn = "arn:aws:iam::222222222222:role/reader" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_region_that_is_none_is_refused_in_an_account" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", regions = ["Ireland"] } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_secret_without_the_end_of_its_arn_is_refused" {
+  command = plan
+
+  variables {
+    accounts = { data = { access_keys_secret_arn = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:data" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "what_the_stack_sets_is_not_set_beside_it" {
+  command = plan
+
+  variables {
+    workers     = { concurrency = 2.5, environment = { FLEET_QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/1/x" } }
+    image_tag   = "sha256:abc"
+    member_role = { name = "a role", external_id = "x" }
+  }
+
+  expect_failures = [var.workers, var.image_tag, var.member_role]
+}
+
+run "tags_without_end_do_not_keep_the_accounts_file_out_of_the_bucket" {
+  command = plan
+
+  variables {
+    tags = { for n in range(20) : "Tag${n}" => "x" }
+  }
+
+  assert {
+    condition     = length(aws_s3_object.accounts.override_provider[0].default_tags[0].tags) == 0
+    error_message = "The accounts file has the stack's tags."
+  }
+}

@@ -18,8 +18,8 @@ resource "aws_ecr_lifecycle_policy" "this" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "Keep ten images."
-      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 10 }
+      description  = "What lost its tag goes after a week. A tagged image stays: it may be the one that runs."
+      selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
       action       = { type = "expire" }
     }]
   })
@@ -69,6 +69,8 @@ module "worker" {
   cpu_architecture = var.cpu_architecture
 }
 
+# No circuit breaker: workers that can't work leave, are started again and work once that is mended, where a broken circuit
+# would wait for the next deployment.
 resource "aws_ecs_service" "worker" {
   name            = module.worker.task_definition.family
   cluster         = aws_ecs_cluster.this.arn
@@ -81,11 +83,6 @@ resource "aws_ecs_service" "worker" {
     subnets          = var.network.subnet_ids
     security_groups  = [aws_security_group.tasks.id]
     assign_public_ip = var.network.assign_public_ip
-  }
-
-  deployment_circuit_breaker {
-    enable   = true
-    rollback = true
   }
 
   lifecycle {

@@ -7,9 +7,11 @@
 # https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
 
 locals {
-  # A policy has at most twenty steps, so a large fleet grows by more than one worker at a time.
-  steps   = min(20, var.max_workers)
-  workers = [for step in range(1, local.steps + 1) : ceil(step * var.max_workers / local.steps)]
+  # A policy has at most twenty steps, so a large fleet grows by ever more workers at a time; from one on in any case.
+  levels = var.max_workers <= 20 ? range(1, var.max_workers + 1) : distinct(concat(
+    [for step in range(19) : floor(pow(var.max_workers, step / 19))],
+    [var.max_workers],
+  ))
 
   scalings = {
     scale-to-backlog = {
@@ -19,10 +21,10 @@ locals {
 
       # Bounds are counted from the alarm's threshold, which is one job.
       steps = [
-        for step, workers in local.workers : {
+        for step, workers in local.levels : {
           workers = workers
-          from    = step == 0 ? 0 : local.workers[step - 1] * var.jobs_per_worker
-          to      = step == local.steps - 1 ? null : workers * var.jobs_per_worker
+          from    = (workers - 1) * var.jobs_per_worker
+          to      = try((local.levels[step + 1] - 1) * var.jobs_per_worker, null)
         }
       ]
     }
@@ -115,13 +117,13 @@ resource "aws_cloudwatch_metric_alarm" "workers" {
 
 # One worker is there when the monthly jobs come, and for an hour, by which SQS's figures are awake.
 resource "aws_appautoscaling_scheduled_action" "wake" {
-  for_each = var.wake
+  count = length(var.wake.days) > 0 ? 1 : 0
 
-  name               = "${var.name}-wake-for-${each.key}"
+  name               = "${var.name}-wake"
   service_namespace  = aws_appautoscaling_target.workers.service_namespace
   scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
   resource_id        = aws_appautoscaling_target.workers.resource_id
-  schedule           = "cron(0 ${each.value.hour} ${each.value.day} * ? *)"
+  schedule           = "cron(0 ${var.wake.hour} ${join(",", var.wake.days)} * ? *)"
 
   scalable_target_action {
     min_capacity = 1
@@ -129,14 +131,13 @@ resource "aws_appautoscaling_scheduled_action" "wake" {
   }
 }
 
+# Each day, so that no worker stays awake for ever where the days change within the hour.
 resource "aws_appautoscaling_scheduled_action" "rest" {
-  for_each = var.wake
-
-  name               = "${var.name}-rest-after-${each.key}"
+  name               = "${var.name}-rest"
   service_namespace  = aws_appautoscaling_target.workers.service_namespace
   scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
   resource_id        = aws_appautoscaling_target.workers.resource_id
-  schedule           = "cron(0 ${each.value.hour + 1} ${each.value.day} * ? *)"
+  schedule           = "cron(0 ${var.wake.hour + 1} * * ? *)"
 
   scalable_target_action {
     min_capacity = 0

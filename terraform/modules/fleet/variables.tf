@@ -4,8 +4,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
-    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
   }
 }
 
@@ -113,13 +113,16 @@ variable "jobs_per_worker" {
 }
 
 variable "wake" {
-  description = "When a worker is started before its jobs come: day of the month and hour (UTC), by a name. SQS's figures sleep after six idle hours, and may come 15 minutes late when they wake."
-  type        = map(object({ day = number, hour = number }))
-  default     = {}
-  nullable    = false
+  description = "The days of the month and the hour (UTC) at which a worker is started before its jobs come. SQS's figures sleep after six idle hours, and may come 15 minutes late when they wake."
+  type = object({
+    days = list(number)
+    hour = number
+  })
+  default  = { days = [], hour = 18 }
+  nullable = false
 
   validation {
-    condition     = alltrue([for at in values(var.wake) : at.day >= 1 && at.day <= 28 && at.hour >= 0 && at.hour <= 22])
-    error_message = "wake must name days 1 to 28 and hours 0 to 22."
+    condition     = alltrue([for day in var.wake.days : day >= 1 && day <= 28 && floor(day) == day]) && var.wake.hour >= 0 && var.wake.hour <= 22 && floor(var.wake.hour) == var.wake.hour
+    error_message = "wake must have days from 1 to 28 and an hour from 0 to 22, all of them whole numbers."
   }
 }

@@ -5,14 +5,15 @@ data "aws_availability_zones" "available" {
   #checkov:skip=CKV_AWS_394: the first two are taken, which a further zone does not change
   state = "available"
 
-  # Local zones have no Fargate.
+  # Zones that have no Fargate, and local ones, which have none either.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
+  exclude_zone_ids = ["apne1-az3", "usw1-az2"]
+
   filter {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
 }
-
-data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
@@ -45,7 +46,7 @@ resource "aws_subnet" "public" {
 
   vpc_id                  = aws_vpc.this.id
   cidr_block              = cidrsubnet(var.cidr_block, 2, count.index)
-  availability_zone       = data.aws_availability_zones.available.names[count.index]
+  availability_zone       = element(data.aws_availability_zones.available.names, count.index) # one of two may be left
   map_public_ip_on_launch = false
 
   tags = { Name = "${var.name}-public-${count.index}" }
@@ -73,7 +74,7 @@ resource "aws_route_table_association" "public" {
 # Reports go to S3 without leaving AWS; a gateway endpoint costs nothing.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
-  service_name      = "${data.aws_partition.current.reverse_dns_prefix}.${data.aws_region.current.id}.s3"
+  service_name      = "com.amazonaws.${data.aws_region.current.id}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [aws_route_table.public.id]
 

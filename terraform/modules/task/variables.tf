@@ -82,13 +82,10 @@ variable "size" {
   nullable = false
 
   validation {
-    condition = contains(lookup({
-      256  = [512, 1024, 2048]
-      512  = [1024, 2048, 3072, 4096]
-      1024 = [2048, 3072, 4096, 5120, 6144, 7168, 8192]
-      2048 = [4096, 8192, 12288, 16384]
-      4096 = [8192, 16384, 30720]
-    }, var.size.cpu, []), var.size.memory)
+    condition = try(
+      var.size.memory >= local.memory[var.size.cpu][0] && var.size.memory <= local.memory[var.size.cpu][1] &&
+      (var.size.memory % 1024 == 0 || var.size.memory == 512), false
+    )
     error_message = "size must be a pair of cpu and memory that Fargate has, such as 256 and 512, 512 and 1024, or 1024 and 2048."
   }
 }

@@ -128,7 +128,7 @@ run "jobs_in_hand_keep_their_workers" {
   }
 }
 
-run "a_fleet_of_a_thousand_grows_in_twenty_steps" {
+run "a_fleet_of_a_thousand_grows_from_one_in_twenty_steps" {
   command = plan
 
   variables {
@@ -137,10 +137,11 @@ run "a_fleet_of_a_thousand_grows_in_twenty_steps" {
 
   assert {
     condition = (
-      length(aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment) == 20 &&
+      length(aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment) <= 20 &&
+      min([for step in aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment : step.scaling_adjustment]...) == 1 &&
       max([for step in aws_appautoscaling_policy.workers["scale-to-backlog"].step_scaling_policy_configuration[0].step_adjustment : step.scaling_adjustment]...) == 1000
     )
-    error_message = "The steps are more than AWS allows, or do not reach the most."
+    error_message = "The steps are more than AWS allows, begin with more than one worker, or do not reach the most."
   }
 }
 
@@ -148,17 +149,26 @@ run "a_worker_is_there_when_the_monthly_jobs_come" {
   command = plan
 
   variables {
-    wake = { run = { day = 2, hour = 18 } }
+    wake = { days = [2, 4], hour = 18 }
   }
 
   assert {
-    condition = (
-      aws_appautoscaling_scheduled_action.wake["run"].schedule == "cron(0 18 2 * ? *)" &&
-      aws_appautoscaling_scheduled_action.wake["run"].scalable_target_action[0].min_capacity == "1" &&
-      aws_appautoscaling_scheduled_action.rest["run"].schedule == "cron(0 19 2 * ? *)" &&
-      aws_appautoscaling_scheduled_action.rest["run"].scalable_target_action[0].min_capacity == "0"
-    )
-    error_message = "No worker is woken, or it is never let rest."
+    condition     = aws_appautoscaling_scheduled_action.wake[0].schedule == "cron(0 18 2,4 * ? *)" && aws_appautoscaling_scheduled_action.wake[0].scalable_target_action[0].min_capacity == "1"
+    error_message = "No worker is woken."
+  }
+
+  assert {
+    condition     = aws_appautoscaling_scheduled_action.rest.schedule == "cron(0 19 * * ? *)" && aws_appautoscaling_scheduled_action.rest.scalable_target_action[0].min_capacity == "0"
+    error_message = "A worker that was woken is never let rest."
+  }
+}
+
+run "no_worker_is_woken_where_no_jobs_come" {
+  command = plan
+
+  assert {
+    condition     = length(aws_appautoscaling_scheduled_action.wake) == 0
+    error_message = "A worker is woken."
   }
 }
 
@@ -169,7 +179,7 @@ run "what_can_not_be_is_refused_by_name" {
     name            = "fleet."
     max_workers     = 0
     jobs_per_worker = 0.5
-    wake            = { run = { day = 31, hour = 18 } }
+    wake            = { days = [31], hour = 18 }
 
     network = {
       vpc_id           = "vpc-1"

@@ -5,10 +5,6 @@ mock_provider "aws" {
     defaults = { names = ["eu-west-1a", "eu-west-1b", "eu-west-1c"] }
   }
 
-  mock_data "aws_partition" {
-    defaults = { reverse_dns_prefix = "com.amazonaws" }
-  }
-
   mock_data "aws_region" {
     defaults = { id = "eu-west-1" }
   }

@@ -77,11 +77,8 @@ run "tasks_that_end_badly_raise_an_alarm" {
         detail = {
           clusterArn = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
           lastStatus = ["STOPPED"]
-          taskDefinitionArn = [
-            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-producer:" },
-            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:" },
-          ]
-          "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [{ "anything-but" = [0, 3] }] } }]
+          group      = ["family:fleet-producer", "family:fleet-status"]
+          "$or"      = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }]
         }
       }
       run-incomplete = {
@@ -90,21 +87,18 @@ run "tasks_that_end_badly_raise_an_alarm" {
         detail = {
           clusterArn = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
           lastStatus = ["STOPPED"]
-          taskDefinitionArn = [
-            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-producer:" },
-            { prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:" },
-          ]
-          containers = { exitCode = [3] }
+          group      = ["family:fleet-producer", "family:fleet-status"]
+          containers = { name = ["producer"], exitCode = [3] }
         }
       }
       workers-failing = {
         source        = ["aws.ecs"]
         "detail-type" = ["ECS Task State Change"]
         detail = {
-          clusterArn        = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
-          lastStatus        = ["STOPPED"]
-          taskDefinitionArn = [{ prefix = "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-worker:" }]
-          "$or"             = [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [1, 2] } }]
+          clusterArn = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"]
+          lastStatus = ["STOPPED"]
+          group      = ["service:fleet-worker"]
+          "$or"      = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["worker"], exitCode = [{ "anything-but" = [0] }] } }]
         }
       }
     }
@@ -123,10 +117,31 @@ run "tasks_that_end_badly_raise_an_alarm" {
     error_message = "The alarms are otherwise."
   }
 
-  # jsonencode() would write the places where values go as escapes.
   assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.task : can(jsondecode(target.input_transformer[0].input_template)) && strcontains(target.input_transformer[0].input_template, "<reason>")])
-    error_message = "A notification is no JSON, or does not say why the task stopped."
+    condition     = alltrue([for target in aws_cloudwatch_event_target.log : target.arn == "arn:aws:logs:eu-west-1:999999999999:log-group:mock"]) && length(aws_cloudwatch_event_target.log) == 3
+    error_message = "Why a task stopped is not kept."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_log_resource_policy.stopped.policy_document).Statement == [{
+      Sid       = "KeepWhyTasksStopped"
+      Effect    = "Allow"
+      Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource  = "arn:aws:logs:eu-west-1:999999999999:log-group:mock:*"
+    }]
+    error_message = "Somebody else writes that log: ${aws_cloudwatch_log_resource_policy.stopped.policy_document}"
+  }
+
+  # One worker's end is nobody's concern, so its rule tells nobody. And jsonencode() would write the event's place as
+  # an escape.
+  assert {
+    condition = keys(aws_cloudwatch_event_target.topic) == ["producer-failed", "run-incomplete"] && alltrue([
+      for target in aws_cloudwatch_event_target.topic :
+      can(jsondecode(replace(target.input_transformer[0].input_template, "<aws.events.event.json>", "{}")).what)
+      && strcontains(target.input_transformer[0].input_template, "\"event\": <aws.events.event.json>")
+    ])
+    error_message = "A notification is no JSON, or does not have the event in it."
   }
 }
 
@@ -146,7 +161,7 @@ run "all_alarms_are_sent_to_the_topic" {
   }
 
   assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.task : target.arn == "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
+    condition     = alltrue([for target in aws_cloudwatch_event_target.topic : target.arn == "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
     error_message = "A rule tells nobody."
   }
 
@@ -156,7 +171,7 @@ run "all_alarms_are_sent_to_the_topic" {
   }
 }
 
-run "only_this_deployments_alarms_and_rules_use_the_topic" {
+run "only_alarms_of_this_deployment_and_rules_use_the_topic" {
   command = plan
 
   assert {
@@ -178,7 +193,6 @@ run "only_this_deployments_alarms_and_rules_use_the_topic" {
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sns:Publish"
         Resource  = "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"
-        Condition = { ArnLike = { "aws:SourceArn" = "arn:aws:events:eu-west-1:999999999999:rule/fleet-*" } }
       },
       {
         Sid       = "RefusePlainHttp"

@@ -126,7 +126,7 @@ run "what_can_not_be_is_refused_by_name" {
   variables {
     name                       = "Fleet"
     visibility_timeout_seconds = 43201
-    max_receive_count          = 2
+    max_receive_count          = 3
     kms_key_arn                = "alias/fleet"
   }
 

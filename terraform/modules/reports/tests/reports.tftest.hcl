@@ -132,7 +132,7 @@ run "all_reports_of_all_accounts_are_one_table" {
       } == {
       "projection.account.type"   = "enum"
       "projection.account.values" = "data,opra-dev"
-      "projection.day.range"      = "NOW-5YEARS,NOW"
+      "projection.day.range"      = "2025-01-01,NOW"
       "storage.location.template" = "s3://fleet-reports-999999999999-eu-west-1/s3_daily_storage/report_date=$${day}/account_name=$${account}/"
     }
     error_message = "The table does not lie where the reports do: ${jsonencode(aws_glue_catalog_table.reports["s3_daily_storage"].parameters)}"

@@ -70,10 +70,7 @@ run "the_month_is_sent_on_day_2_completed_and_looked_at_on_day_4" {
   }
 
   assert {
-    condition = output.wake == tomap({
-      run      = { day = 2, hour = 18 }
-      complete = { day = 4, hour = 18 }
-    })
+    condition     = jsonencode(output.wake) == jsonencode({ days = [2, 4], hour = 18 })
     error_message = "Workers are not woken when jobs come."
   }
 }
@@ -95,7 +92,7 @@ run "a_request_is_carried_into_both_runs_type_and_all" {
       jsondecode(aws_scheduler_schedule.this[name].target[0].input).containerOverrides == [{
         name = "producer"
         command = concat(command, [
-          "--account-name", "data", "--account-name", "opra-dev", "--dataset", "s3_daily_storage",
+          "--account-name", "data,opra-dev", "--dataset", "s3_daily_storage",
           "--attribute", "owner:={\"team\":\"finops\"}", "--attribute", "priority:=2", "--attribute", "ticket:=\"OPS-7\"",
         ])
       }]
@@ -175,18 +172,28 @@ run "the_scheduler_starts_these_tasks_here_and_nothing_else" {
   }
 }
 
-run "plain_http_is_refused_on_the_dead_letter_queue" {
+run "other_accounts_and_plain_http_are_refused_on_the_dead_letter_queue" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_sqs_queue_policy.unstarted.policy).Statement == [{
-      Sid       = "RefusePlainHttp"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "sqs:*"
-      Resource  = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    condition = jsondecode(aws_sqs_queue_policy.unstarted.policy).Statement == [
+      {
+        Sid       = "RefuseOtherAccounts"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+        Condition = { StringNotEquals = { "aws:PrincipalAccount" = "999999999999" } }
+      },
+      {
+        Sid       = "RefusePlainHttp"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
     error_message = "The queue's policy does something else."
   }
 }
@@ -199,7 +206,7 @@ run "a_month_that_is_switched_off_starts_and_wakes_nothing" {
   }
 
   assert {
-    condition     = alltrue([for schedule in aws_scheduler_schedule.this : schedule.state == "DISABLED"]) && length(output.wake) == 0
+    condition     = alltrue([for schedule in aws_scheduler_schedule.this : schedule.state == "DISABLED"]) && length(output.wake.days) == 0
     error_message = "Something is started."
   }
 }
@@ -252,4 +259,27 @@ run "accounts_that_are_no_list_are_refused" {
   }
 
   expect_failures = [var.request]
+}
+
+run "a_command_that_ecs_would_refuse_is_refused" {
+  command = plan
+
+  variables {
+    request = { account_names = [for n in range(1000) : "account-${n}"] }
+  }
+
+  expect_failures = [aws_scheduler_schedule.this["run"], aws_scheduler_schedule.this["complete"]]
+}
+
+run "five_hundred_accounts_may_be_named" {
+  command = plan
+
+  variables {
+    request = { account_names = [for n in range(500) : "account-${n}"] }
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.this["run"].target[0].input) > 5000
+    error_message = "They are not in the command."
+  }
 }
