@@ -16,7 +16,7 @@ fmt:
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Everything that needs nothing but Rust.
+# Everything that needs nothing but Rust; and Terraform's checks, where there is Terraform.
 test:
     cargo test --workspace --locked
 
@@ -47,6 +47,14 @@ audit:
 second-opinion:
     tests/local-aws/second-opinion.sh
     tests/local-aws/second-opinion.sh cargo test --locked -p e2e --test ministack
+
+# Unsafe settings in the Terraform stack, the StackSets template and the Dockerfile; needs Python, and PyPI once.
+checkov:
+    terraform/checkov.sh
+
+# Applies the whole stack on emulators, runs the real programs as its roles, destroys it; needs Terraform, Python, PyPI.
+loopback:
+    terraform/loopback/run.sh
 
 # The whole fleet on this machine, with no AWS account.
 demo:
