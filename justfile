@@ -5,7 +5,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 _default:
     @just --list
 
-# All that must hold before a commit; the same here and in CI.
+# All that must hold before a commit; .ci/run does it too, and more.
 check: fmt clippy test fuzz docs deny
 
 # The formatting is rustfmt's.

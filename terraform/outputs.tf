@@ -1,10 +1,11 @@
 output "queue" {
-  description = "The work queue and its dead-letter queue."
+  description = "The work queue, its dead-letter queue, and the queue of scheduled starts that could not be made."
   value = {
     url             = module.queue.jobs.url
     arn             = module.queue.jobs.arn
     dead_letter_url = module.queue.dead_letters.url
     dead_letter_arn = module.queue.dead_letters.arn
+    unstarted_url   = module.schedule.unstarted.url
   }
 }
 

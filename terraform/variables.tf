@@ -28,7 +28,8 @@ variable "accounts" {
     (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
     this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
     customer key encrypts it; where one such secret can't be read, no worker starts). The rest is as in the accounts file: README.md, "Many accounts". An account that you
-    stop collecting is better given `default = false` than taken out: the table then still shows its reports.
+    stop collecting is better given `default = false` than taken out: the table then still shows its reports. Terraform
+    drops a key that it does not know, without a word: compare `aws_s3_object.accounts` in the plan.
   TEXT
   type = map(object({
     id                     = optional(string)
@@ -76,7 +77,22 @@ variable "accounts" {
 
   validation {
     condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null ? true : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", account.access_keys_secret_arn))])
-    error_message = "accounts: access_keys_secret_arn must be the whole ARN of a secret with the six characters at its end, arn:aws:secretsmanager:…:secret:name-a1b2c3."
+    error_message = "accounts: access_keys_secret_arn must be the whole ARN of a secret with the six characters at its end, arn:aws:secretsmanager:…:secret:name-a1b2c3: ${join(", ", [for name, account in var.accounts : "${name} has ${account.access_keys_secret_arn}" if account.access_keys_secret_arn == null ? false : !can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", account.access_keys_secret_arn))])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.kms_key_arn == null ? true : account.access_keys_secret_arn != null && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", account.kms_key_arn))])
+    error_message = "accounts: kms_key_arn goes with access_keys_secret_arn, and is the ARN of a key (arn:aws:kms:…:key/…), not of an alias: ${join(", ", [for name, account in var.accounts : "${name} has ${account.kms_key_arn}" if account.kms_key_arn == null ? false : account.access_keys_secret_arn == null || !can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", account.kms_key_arn))])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.role_name == null ? true : can(regex("^[\\w+=,.@/-]+$", account.role_name))])
+    error_message = "accounts: role_name must be the name of a role, letters, digits and any of _+=,.@-: ${join(", ", [for name, account in var.accounts : "${name} has '${account.role_name}'" if account.role_name == null ? false : !can(regex("^[\\w+=,.@/-]+$", account.role_name))])}."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.accounts : account.external_id == null ? true : can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))])
+    error_message = "accounts: external_id must be at least 2 letters, digits and any of _+=,.@:/-, as STS asks: ${join(", ", [for name, account in var.accounts : "${name} has '${account.external_id}'" if account.external_id == null ? false : !can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))])}."
   }
 
   validation {
@@ -96,12 +112,12 @@ variable "accounts" {
 
   validation {
     condition     = alltrue([for region in flatten([for account in var.accounts : concat(account.regions, account.region == null ? [] : [account.region])]) : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))])
-    error_message = "accounts: region and regions must be names of AWS regions, such as eu-west-1."
+    error_message = "accounts: region and regions must be names of AWS regions, such as eu-west-1: ${join(", ", flatten([for name, account in var.accounts : [for region in concat(account.regions, account.region == null ? [] : [account.region]) : "${name} has ${region}" if !can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))]]))}."
   }
 
   validation {
     condition     = alltrue([for account in var.accounts : account.quota_share == null ? true : account.quota_share >= 0.01 && account.quota_share <= 1])
-    error_message = "accounts: quota_share must be 0.01 to 1."
+    error_message = "accounts: quota_share must be 0.01 to 1 (0.5 is half of the quota): ${join(", ", [for name, account in var.accounts : "${name} has ${account.quota_share}" if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 1])}."
   }
 }
 
@@ -146,6 +162,11 @@ variable "request" {
   validation {
     condition     = length(setsubtract(try(tolist(var.request.account_names), []), keys(var.accounts))) == 0
     error_message = "request.account_names names accounts that accounts does not have: ${join(", ", setsubtract(try(tolist(var.request.account_names), []), keys(var.accounts)))}."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(tolist(var.request.datasets), []), [for file in fileset("${path.module}/modules/reports/datasets", "*.json") : trimsuffix(file, ".json")])) == 0
+    error_message = "request.datasets names datasets that there are not: ${join(", ", setsubtract(try(tolist(var.request.datasets), []), [for file in fileset("${path.module}/modules/reports/datasets", "*.json") : trimsuffix(file, ".json")]))}."
   }
 }
 
@@ -193,7 +214,7 @@ variable "workers" {
 }
 
 variable "subnet_ids" {
-  description = "The subnets that tasks run in, all of one VPC. Where left out, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch, S3 and STS in every region that has buckets."
+  description = "The subnets that tasks run in, all of one VPC. Where left out, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch and S3 in every region that has buckets, and in the fleet's own also those of ECR (api and dkr), CloudWatch Logs, SQS, ECS, STS and, for accounts with access keys, Secrets Manager."
   type        = list(string)
   default     = []
   nullable    = false

@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 First steps:
-  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111111111111/jobs
+  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/jobs
   export FLEET_REPORT_BUCKET=my-reports
   producer run --account-name data --dry-run   # what would be sent, and what it costs
   producer run --account-name data --wait      # send it, and follow it to the end

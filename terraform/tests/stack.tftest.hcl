@@ -328,6 +328,36 @@ run "a_region_that_is_none_is_refused_in_an_account" {
   expect_failures = [var.accounts]
 }
 
+run "a_role_name_that_is_none_is_refused_in_an_account" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", role_name = "finops reader" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "an_external_id_that_sts_refuses_is_refused_in_an_account" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", external_id = "x y" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_key_without_a_secret_is_refused_in_an_account" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", kms_key_arn = "arn:aws:kms:eu-west-1:999999999999:key/0e3f" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
 run "a_secret_without_the_end_of_its_arn_is_refused" {
   command = plan
 
@@ -361,4 +391,14 @@ run "tags_without_end_do_not_keep_the_accounts_file_out_of_the_bucket" {
     condition     = length(aws_s3_object.accounts.override_provider[0].default_tags[0].tags) == 0
     error_message = "The accounts file has the stack's tags."
   }
+}
+
+run "a_dataset_that_there_is_not_is_refused" {
+  command = plan
+
+  variables {
+    request = { datasets = ["s3_daily_storge"] }
+  }
+
+  expect_failures = [var.request]
 }

@@ -27,7 +27,7 @@ First steps:
   worker check --account-name data             # who you become there, and what you may do
   worker collect --account-name data           # one report, to standard output, with no queue
 
-  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111111111111/jobs
+  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/jobs
   export FLEET_REPORT_BUCKET=my-reports
   worker run                                   # take jobs until told to stop
 

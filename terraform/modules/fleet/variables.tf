@@ -96,7 +96,7 @@ variable "max_workers" {
 
   validation {
     condition     = var.max_workers >= 1 && var.max_workers <= 1000 && floor(var.max_workers) == var.max_workers
-    error_message = "max_workers must be a whole number from 1 to 1000."
+    error_message = "max_workers (the stack's workers.max) must be a whole number from 1 to 1000."
   }
 }
 
@@ -108,7 +108,7 @@ variable "jobs_per_worker" {
 
   validation {
     condition     = var.jobs_per_worker >= 1 && floor(var.jobs_per_worker) == var.jobs_per_worker
-    error_message = "jobs_per_worker must be a whole number of at least 1."
+    error_message = "jobs_per_worker (the stack's workers.jobs_per_worker) must be a whole number of at least 1."
   }
 }
 

@@ -18,7 +18,7 @@ locals {
       queue       = var.queues.unstarted
       metric      = "ApproximateNumberOfMessagesVisible"
       threshold   = 1
-      description = "The schedule of ${var.name} could not start a task. The message on ${var.queues.unstarted} says why; start it by hand then (output backfill_command), and purge that queue."
+      description = "The schedule of ${var.name} could not start a task. The message on ${var.queues.unstarted} says why (aws sqs receive-message --message-attribute-names All, with the output queue.unstarted_url); start it by hand then (output backfill_command), and purge that queue."
     }
   }
 
@@ -29,7 +29,7 @@ locals {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }] }
       times       = 1
-      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}; start it by hand once that is mended (output backfill_command)."
+      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${aws_cloudwatch_log_group.stopped.name}; start it by hand once that is mended (output backfill_command)."
     }
     run-incomplete = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
@@ -43,7 +43,7 @@ locals {
       who         = { group = ["service:${var.families.worker}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["worker"], exitCode = [{ "anything-but" = [0] }] } }] }
       times       = 3
-      description = "Workers of ${var.name} leave with a fault of their own. What is missing is the last line in ${aws_cloudwatch_log_group.this["worker"].name}; no job is lost."
+      description = "Workers of ${var.name} leave with a fault of their own. What is missing is the last line in ${aws_cloudwatch_log_group.this["worker"].name}, why one did not start in ${aws_cloudwatch_log_group.stopped.name}; no job is lost."
     }
   }
 }

@@ -17,7 +17,7 @@ variable "alarm_emails" {
 
   validation {
     condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
-    error_message = "alarm_emails must be e-mail addresses."
+    error_message = "alarm_emails must be e-mail addresses: ${join(", ", [for address in var.alarm_emails : address if !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])}."
   }
 }
 

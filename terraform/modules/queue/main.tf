@@ -46,7 +46,7 @@ resource "aws_sqs_queue" "jobs" {
   })
 }
 
-# A message that SQS moves here keeps its age, so the fourteen days, which are the most there are, count from its first
+# A message that SQS moves here by itself keeps its age, so the fourteen days, which are the most there are, count from its first
 # sending.
 resource "aws_sqs_queue" "dead_letters" {
   name                       = "${var.name}-jobs-dead"

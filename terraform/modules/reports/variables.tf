@@ -27,7 +27,7 @@ variable "keep_days" {
 
   validation {
     condition     = var.keep_days == null ? true : var.keep_days >= 1 && floor(var.keep_days) == var.keep_days
-    error_message = "keep_days must be a whole number of at least 1."
+    error_message = "keep_days (the stack's keep_reports_days) must be a whole number of at least 1."
   }
 }
 

@@ -8,6 +8,7 @@ output "unstarted" {
   value = {
     name = aws_sqs_queue.unstarted.name
     arn  = aws_sqs_queue.unstarted.arn
+    url  = aws_sqs_queue.unstarted.url
   }
 }
 

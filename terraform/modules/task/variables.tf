@@ -86,7 +86,7 @@ variable "size" {
       var.size.memory >= local.memory[var.size.cpu][0] && var.size.memory <= local.memory[var.size.cpu][1] &&
       (var.size.memory % 1024 == 0 || var.size.memory == 512), false
     )
-    error_message = "size must be a pair of cpu and memory that Fargate has, such as 256 and 512, 512 and 1024, or 1024 and 2048."
+    error_message = "size (the stack's workers.cpu and workers.memory) must be a pair that Fargate has, such as 256 and 512, 512 and 1024, or 1024 and 2048."
   }
 }
 
