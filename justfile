@@ -31,6 +31,10 @@ fuzz:
 chaos kills="300" seed="1":
     cargo run --release --locked --bin chaos -- --kills {{kills}} --seed {{seed}}
 
+# How fast, lean and fair it is, each figure beside its floor; `just bench all --short` takes a minute.
+bench *arguments:
+    cargo run --release --locked --bin bench -- {{arguments}}
+
 # The documentation builds, and its links lead somewhere.
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked

@@ -121,7 +121,7 @@ impl Synthetic {
         for number in 0..self.buckets + self.deleted {
             let hash = mix(self.seed ^ mix(text_hash(account) ^ mix(number as u64)));
             let region = pick(hash, 0, regions.len());
-            let name = format!("{}-{}-{number:06}", WORDS[pick(hash, 1, WORDS.len())], &account[..6]);
+            let name = format!("{}-{}-{number:06}", WORDS[pick(hash, 1, WORDS.len())], &account[6..]);
             let deleted = number >= self.buckets;
             if !deleted {
                 let age = TimeDelta::seconds(i64::try_from(mix(hash) % (900 * 86_400)).unwrap_or(0));

@@ -228,3 +228,12 @@ async fn an_account_of_more_than_10000_buckets_must_page() {
     }
     assert_eq!(sizes, [10_000, 1]);
 }
+
+#[tokio::test]
+async fn no_account_of_many_takes_the_name_of_another_ones_bucket() {
+    let aws = start().await;
+    for world in aws.synthetic(&Synthetic { accounts: 40, buckets: 20, ..Synthetic::default() }) {
+        let listed = s3(&aws, REGION, keys(world.id())).list_buckets().send().await.expect("listed");
+        assert_eq!(listed.buckets().len(), 20, "{}", world.id());
+    }
+}

@@ -1,0 +1,91 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use fleet::output::Format;
+
+/// Measures the fleet: speed, calls, memory, CPU and fairness, each beside its floor.
+///
+/// The real worker runs as a process of its own on a make-believe AWS on 127.0.0.1, which has CloudWatch's quotas and
+/// answers every call after 50 ms. Ends with 1 where a bar is missed, and says which.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, after_long_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What to measure.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How the figures are written to standard output.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+
+    /// Small worlds, and bars with room for a busy machine: for continuous integration.
+    #[arg(long, global = true)]
+    pub(crate) short: bool,
+
+    /// The worker to measure [default: the one that this program was built with].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) worker: Option<PathBuf>,
+}
+
+/// What can be measured; each says so itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// How much the AWS on 127.0.0.1 can answer, so that it is known not to be the bottleneck.
+    Ceiling,
+    /// One account of 1,000 to 100,000 buckets, in 1 and in 4 regions, on a recent and on an old day.
+    Account {
+        /// Only the cases whose names have this in them, such as 10000-buckets or 4-regions-old.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
+    },
+    /// Many small accounts on 1, 2, 4 and 8 workers.
+    Fleet {
+        /// How many accounts 8 workers have; fewer workers have fewer, in proportion.
+        #[arg(long, value_name = "N", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(80..=9000))]
+        accounts: u16,
+    },
+    /// Small accounts beside a huge one.
+    Mixed,
+    /// The worker beside two Python programs that one would write instead; needs Python and, once, `PyPI`.
+    Peers,
+    /// From a worker's start to its first receive and its first report.
+    Start,
+    /// All of them, one after the other.
+    All {
+        /// Leave the peers out, which need Python and `PyPI`.
+        #[arg(long)]
+        without_peers: bool,
+    },
+    /// Draws figures that were written as JSON: an SVG on standard output.
+    Plot {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+const AFTER_HELP: &str = "\
+The floor of a case is the least that AWS's rules allow:
+  calls    a page of 10,000 buckets, 500 series a ListMetrics page and 500 a GetMetricData, and who we are
+  seconds  of the regions, which run beside each other, the longest: the greatest of ListMetrics calls at
+           25/s, GetMetricData calls at 50/s and the longest chain of pages at the latency of a call; and
+           three latencies on top
+
+Examples:
+  bench all --short                   # a minute, for continuous integration
+  bench account --format json > account.json
+  bench plot account.json > docs/account.svg";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,62 @@
+//! From a worker's start to its first receive, and to its first report, where calls take no time.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::Utc;
+
+use super::Crew;
+use crate::{
+    floor::Age,
+    outcome::{Bar, Outcome, case},
+    program::Shell,
+    statistics::percentile,
+    world::{World, answered_at, came_in_at, date},
+};
+
+const BUCKETS: usize = 20;
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcome> {
+    let times = if short { 5 } else { 30 };
+    let (mut until_receive, mut until_report, mut calls) = (Vec::new(), Vec::new(), 0);
+    // The first one reads the program off the disk, and is not counted.
+    for nth in 0..=times {
+        let world = World::start(Duration::ZERO).await?;
+        let account = world.account(BUCKETS, 1);
+        let variables = world.variables_of("data", account.id())?;
+        world.send("data", date(Age::Recent))?;
+        let begun = Utc::now();
+        Crew::start(shell, &world, 1, &variables, &[])?.finish(&world, PATIENCE).await?;
+        let received = world.calls("ReceiveMessage");
+        let received = received.first().context("no job was received")?;
+        let stored = world.calls("PutObject");
+        let stored = stored.last().context("no report was stored")?;
+        if nth > 0 {
+            until_receive.push(came_in_at(received, begun) * 1e3);
+            until_report.push(answered_at(stored, begun) * 1e3);
+        }
+        let before = world.aws.calls().records().into_iter().filter(|call| call.time < received.time);
+        calls = before.count();
+    }
+    let figures = |name: &str, values: &[f64]| {
+        let percent = |percent| percentile(values, percent);
+        case! {
+            "name": name,
+            "min_ms": percent(0.0),
+            "p50_ms": percent(50.0),
+            "p95_ms": percent(95.0),
+            "max_ms": percent(100.0),
+            "starts": values.len(),
+        }
+    };
+    let first_receive = percentile(&until_receive, 50.0).unwrap_or(f64::NAN);
+    let bar = "start to the first receive, in ms, p50";
+    Ok(Outcome {
+        scenario: "start".to_owned(),
+        short,
+        cases: vec![figures("first-receive", &until_receive), figures("first-report", &until_report)],
+        bars: vec![Bar::at_most(bar, first_receive, if short { 250.0 } else { 50.0 })],
+        notes: vec![format!("{calls} calls stand before the first receive.")],
+    })
+}
