@@ -1,5 +1,5 @@
-//! What Terraform must know of the code, and can't look up there: the columns of a report, the version of the image,
-//! the names of variables, and the form of the accounts file.
+//! What Terraform and Docker must know of the code, and can't look up there: the columns of a report, the version of the
+//! image and what it is built from, the names of variables, and the form of the accounts file.
 
 use std::{
     collections::BTreeSet,
@@ -85,6 +85,25 @@ fn the_image_is_of_this_version_where_nothing_else_is_said() -> Result<()> {
         (name.trim() == "default").then(|| value.trim().trim_matches('"'))
     });
     assert_eq!(default, Some(fleet::VERSION), "the default of image_tag in terraform/variables.tf");
+    Ok(())
+}
+
+/// Cargo builds nothing where a member of the workspace, or a test that its manifest names, is not there.
+#[test]
+fn the_image_is_built_from_every_member_of_the_workspace() -> Result<()> {
+    let root = Path::new(TERRAFORM).join("..");
+    let ignored = read(&root.join(".dockerignore"))?;
+    let lines: BTreeSet<_> =
+        ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let workspace: toml::Table = read(&root.join("Cargo.toml"))?.parse()?;
+    for member in workspace["workspace"]["members"].as_array().context("members")? {
+        let member = member.as_str().context("a member")?;
+        let folder = member.split('/').next().unwrap_or_default();
+        assert!(lines.contains(&*format!("!{folder}")), "{member} is not in the image's context");
+    }
+    let inside =
+        lines.iter().filter(|line| **line != "*" && !line.starts_with('!') && !line.starts_with("**/"));
+    assert_eq!(inside.collect::<Vec<_>>(), Vec::<&&str>::new(), "a part of a member is left out");
     Ok(())
 }
 
