@@ -27,9 +27,9 @@ fuzz:
     CARGO_TARGET_DIR=target cargo build --manifest-path fuzz/Cargo.toml --locked --bins
     cd fuzz; for target in $(ls corpus); do ../target/debug/$target -runs=0 corpus/$target 2>&1 | tail -n 1; done
 
-# Kills workers at every step, N times, and looks at every report and every job then.
+# Kills workers at every step, N times, and looks at every report and every job then. The tests have built it.
 chaos kills="300" seed="1":
-    cargo run --release --locked --bin chaos -- --kills {{kills}} --seed {{seed}}
+    cargo run --locked --bin chaos -- --kills {{kills}} --seed {{seed}}
 
 # How fast, lean and fair it is, each figure beside its floor; `just bench all --short` takes a minute.
 bench *arguments:
