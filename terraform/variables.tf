@@ -218,6 +218,11 @@ variable "subnet_ids" {
   type        = list(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
+    error_message = "subnet_ids must be ids of subnets (subnet-0a1b2c3d), not their names or ranges."
+  }
 }
 
 variable "assign_public_ip" {
@@ -272,12 +277,22 @@ variable "kms_key_arn" {
   description = "A customer key for queues, reports, logs and notifications. Its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source, and leave the rest to IAM. AWS's own encryption where left out."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:…:key/…), not of an alias."
+  }
 }
 
 variable "permissions_boundary_arn" {
   description = "A permissions boundary for every role, where your organisation asks for one."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a managed policy (arn:aws:iam::111111111111:policy/boundary)."
+  }
 }
 
 variable "tags" {

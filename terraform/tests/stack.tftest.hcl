@@ -402,3 +402,15 @@ run "a_dataset_that_there_is_not_is_refused" {
 
   expect_failures = [var.request]
 }
+
+run "keys_boundaries_and_subnets_that_are_none_are_refused" {
+  command = plan
+
+  variables {
+    kms_key_arn              = "alias/fleet"
+    permissions_boundary_arn = "boundary"
+    subnet_ids               = ["10.0.0.0/24"]
+  }
+
+  expect_failures = [var.kms_key_arn, var.permissions_boundary_arn, var.subnet_ids]
+}

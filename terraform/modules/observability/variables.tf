@@ -84,4 +84,9 @@ variable "kms_key_arn" {
   description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source. AWS's own encryption where left out."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:…:key/…), not of an alias."
+  }
 }

@@ -13,18 +13,33 @@ variable "queue_arn" {
   description = "The work queue."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:", var.queue_arn))
+    error_message = "queue_arn must be the ARN of a queue (arn:aws:sqs:…)."
+  }
 }
 
 variable "dead_letter_queue_arn" {
   description = "The dead-letter queue."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:", var.dead_letter_queue_arn))
+    error_message = "dead_letter_queue_arn must be the ARN of a queue (arn:aws:sqs:…)."
+  }
 }
 
 variable "report_bucket_arn" {
   description = "The bucket of reports, manifests and the accounts file."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+$", var.report_bucket_arn))
+    error_message = "report_bucket_arn must be the ARN of a bucket (arn:aws:s3:::name)."
+  }
 }
 
 variable "accounts_key" {
@@ -60,6 +75,11 @@ variable "repository_arn" {
   description = "The ECR repository that the tasks' image is fetched from."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/", var.repository_arn))
+    error_message = "repository_arn must be the ARN of an ECR repository (arn:aws:ecr:…:repository/…)."
+  }
 }
 
 variable "log_group_arns" {
@@ -82,10 +102,20 @@ variable "kms_key_arn" {
   description = "The customer key of the queues and the bucket, where there is one."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:…:key/…), not of an alias."
+  }
 }
 
 variable "permissions_boundary_arn" {
   description = "A permissions boundary for the roles, where your organisation asks for one."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a managed policy (arn:aws:iam::111111111111:policy/boundary)."
+  }
 }

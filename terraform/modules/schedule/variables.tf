@@ -100,6 +100,11 @@ variable "cluster_arn" {
   description = "The ECS cluster in which the tasks run."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]+$", var.cluster_arn))
+    error_message = "cluster_arn must be the ARN of an ECS cluster (arn:aws:ecs:…:cluster/…)."
+  }
 }
 
 variable "network" {
@@ -116,10 +121,20 @@ variable "kms_key_arn" {
   description = "A customer key for the schedules and for what lies on their dead-letter queue; AWS's own encryption where left out. Its policy must leave it to IAM who in the account uses it."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:…:key/…), not of an alias."
+  }
 }
 
 variable "permissions_boundary_arn" {
   description = "A permissions boundary for the scheduler's role, where your organisation asks for one."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a managed policy (arn:aws:iam::111111111111:policy/boundary)."
+  }
 }

@@ -246,7 +246,17 @@ run "what_can_not_be_is_refused_by_name" {
     name             = "-fleet"
     member_role_arns = ["arn:aws:iam::111111111111:role/*"]
     cluster_arn      = "fleet"
+    queue_arn        = "fleet-jobs"
+
+    dead_letter_queue_arn    = "arn:aws:s3:::fleet-reports"
+    report_bucket_arn        = "fleet-reports"
+    repository_arn           = "fleet"
+    kms_key_arn              = "alias/fleet"
+    permissions_boundary_arn = "boundary"
   }
 
-  expect_failures = [var.name, var.member_role_arns, var.cluster_arn]
+  expect_failures = [
+    var.name, var.member_role_arns, var.cluster_arn, var.queue_arn, var.dead_letter_queue_arn, var.report_bucket_arn,
+    var.repository_arn, var.kms_key_arn, var.permissions_boundary_arn,
+  ]
 }
