@@ -1,7 +1,7 @@
 //! The two calls that are made of CloudWatch: `ListMetrics` and `GetMetricData`, every page of
 //! either, and the status of every result.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use aws_sdk_cloudwatch::{
     Client,
@@ -11,6 +11,15 @@ use aws_sdk_cloudwatch::{
         StatusCode,
     },
 };
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef, dyn_dispatch_hint},
+        retries::RequestAttempts,
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::ConfigBag;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
 use fleet::{AwsError, Dataset, ErrorKind, datasets::Metric};
@@ -158,6 +167,8 @@ impl CloudWatch {
                     .start_time(DateTime::from_secs(query.window.start().timestamp()))
                     .end_time(DateTime::from_secs(query.window.end().timestamp()))
                     .set_next_token(token_now.clone())
+                    .customize()
+                    .interceptor(Repeats(self.limits.clone()))
                     .send();
                 page.await.map_err(|error| AwsError::new(OPERATION, error))
             };
@@ -181,6 +192,29 @@ impl CloudWatch {
                 next => token = next,
             }
         }
+    }
+}
+
+/// Tells the limits of tries that the SDK makes by itself.
+#[derive(Debug)]
+struct Repeats(Arc<RegionLimits>);
+
+#[dyn_dispatch_hint]
+impl Intercept for Repeats {
+    fn name(&self) -> &'static str {
+        "Repeats"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
+            self.0.owe();
+        }
+        Ok(())
     }
 }
 
@@ -237,10 +271,12 @@ fn series(dataset: &Dataset, metric: &'static Metric, found: SdkMetric) -> Optio
     if dimensions.len() != 2 {
         return None;
     }
-    let value_of =
-        |name: &str| dimensions.iter().find(|d| d.name() == Some(name))?.value().map(str::to_owned);
-    let resource = value_of(dataset.resource_dimension)?;
-    let value = value_of(metric.dimension)?;
+    let is = |dimension: &&Dimension, name: &str| dimension.name() == Some(name);
+    let value = dimensions.iter().find(|it| is(it, metric.dimension))?.value()?;
+    // Most are known by name, and cost nothing then.
+    let known = metric.series.iter().map(|(known, _)| *known).find(|known| *known == value);
+    let value = known.map_or_else(|| Cow::Owned(value.to_owned()), Cow::Borrowed);
+    let resource = dimensions.into_iter().find(|it| is(&it, dataset.resource_dimension))?.value?;
     Some(ListedSeries { metric, resource, value })
 }
 
@@ -443,7 +479,7 @@ mod tests {
             });
         let cloudwatch = cloudwatch(&[&first, &second]);
         let listed = cloudwatch.list_metrics(S3, &S3.metrics[0]).await.expect("pages");
-        let named: Vec<_> = listed.iter().map(|s| (s.resource.as_str(), s.value.as_str())).collect();
+        let named: Vec<_> = listed.iter().map(|s| (s.resource.as_str(), &*s.value)).collect();
         assert_eq!(named, [("a", "StandardStorage"), ("c", "GlacierStorage")]);
         assert!((cloudwatch.usage.dollars() - 0.000_02).abs() < 1e-9, "two calls are paid for");
     }

@@ -107,8 +107,8 @@ pub struct ListedSeries {
     pub metric: &'static Metric,
     /// The resource's name.
     pub resource: String,
-    /// The value of the metric's dimension.
-    pub value: String,
+    /// The value of the metric's dimension: a known one as the dataset has it, since there are many of each.
+    pub value: Cow<'static, str>,
 }
 
 impl Plan {
@@ -136,18 +136,17 @@ impl Plan {
             kinds.iter().enumerate().map(|(at, kind)| ((kind.metric.name, kind.value.clone()), at)).collect();
         let mut series = Vec::with_capacity(listed.len());
         for ListedSeries { metric, resource, value } in listed {
-            let key = (metric.name, Cow::Borrowed(value.as_str()));
+            let key = (metric.name, value.clone());
             let kind = match places.get(&key) {
                 Some(kind) => *kind,
                 None => {
                     let Some(column) = metric.other else { continue };
-                    let value: Cow<'static, str> = Cow::Owned(value.clone());
                     kinds.push(SeriesKind {
                         metric,
                         value: value.clone(),
                         column: column_place(dataset, column),
                     });
-                    places.insert((metric.name, value), kinds.len() - 1);
+                    places.insert(key, kinds.len() - 1);
                     kinds.len() - 1
                 }
             };
@@ -240,7 +239,7 @@ mod tests {
     #[test]
     fn a_recent_day_asks_for_what_is_listed_once_each() {
         let [sizes, objects] = [&S3.metrics[0], &S3.metrics[1]];
-        let series = |metric, resource: &str, value: &str| ListedSeries {
+        let series = |metric, resource: &str, value: &'static str| ListedSeries {
             metric,
             resource: resource.into(),
             value: value.into(),

@@ -22,9 +22,9 @@ use crate::{
     session::{self, Session},
 };
 
-/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the
-/// pace; this bounds memory where answers are slow.
-const CALLS_AT_ONCE: usize = 32;
+/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all of
+/// it is kept up with while an answer takes up to a quarter of a second; this bounds memory where answers are slow.
+const CALLS_AT_ONCE: usize = 12;
 
 /// What was collected.
 #[derive(Debug, Default)]
@@ -151,7 +151,7 @@ async fn collect_region(
         let listings = dataset.metrics.iter().map(|metric| cloudwatch.list_metrics(dataset, metric));
         match future::try_join_all(listings).await {
             Ok(listings) => {
-                let mut listed = listings.concat();
+                let mut listed: Vec<ListedSeries> = listings.into_iter().flatten().collect();
                 // Of these it is told already that they could not be found.
                 listed.retain(|series| !lost.contains(series.resource.as_str()));
                 let plan = of_listed(dataset, &listed, &mut resources, region);
