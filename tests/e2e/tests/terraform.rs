@@ -244,8 +244,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The plugin folder that holds the provider: one of those in which Terraform looks without being told, or a
-/// well-known one.
+/// The plugin folder that holds the provider: one of those in which Terraform looks without being told, or one that an
+/// administrator put into /opt.
 /// Source: <https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories>
 fn mirror() -> Option<PathBuf> {
     let home = env::var_os("HOME").map(PathBuf::from);
@@ -257,7 +257,7 @@ fn mirror() -> Option<PathBuf> {
     places.extend(
         data_home.into_iter().chain(env::split_paths(&data)).map(|data| data.join("terraform/plugins")),
     );
-    places.extend(["/opt/tf-plugins", "/opt/terraform/plugins"].map(PathBuf::from));
+    places.extend(entries(Path::new("/opt")).unwrap_or_default());
     places.into_iter().find(|place| place.join(PROVIDER).is_dir())
 }
 
