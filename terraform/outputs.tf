@@ -51,7 +51,7 @@ output "observability" {
   value = {
     topic_arn         = module.observability.topic_arn
     dashboard         = module.observability.dashboard
-    log_groups        = { for name, group in module.observability.log_groups : name => group.name }
+    log_groups        = merge({ for name, group in module.observability.log_groups : name => group.name }, { stopped = module.observability.stopped_log_group })
     metrics_namespace = local.metrics_namespace
   }
 }

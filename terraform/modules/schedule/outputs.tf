@@ -12,11 +12,6 @@ output "unstarted" {
   }
 }
 
-output "commands" {
-  description = "What is run, by the schedule's name."
-  value       = { for name, schedule in local.schedules : name => schedule.command }
-}
-
 output "wake" {
   description = "When jobs come: days of the month and hour (UTC)."
   value = {

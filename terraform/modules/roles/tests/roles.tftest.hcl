@@ -19,129 +19,74 @@ variables {
   log_group_arns        = ["arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker"]
 }
 
-run "a_worker_takes_jobs_becomes_accounts_and_stores_reports" {
+run "each_may_what_its_commands_use_and_no_more" {
   command = plan
 
   assert {
-    condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.this["worker"].policy).Statement : [
-        for action in flatten([statement.Action]) : [
-          for resource in flatten([statement.Resource]) :
-          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+    condition = {
+      for who, policy in merge({ for who, role in aws_iam_role_policy.this : who => role.policy }, { operator = aws_iam_policy.operator.policy }) :
+      who => toset(flatten([
+        for statement in jsondecode(policy).Statement : [
+          for action in flatten([statement.Action]) : [
+            for resource in flatten([statement.Resource]) :
+            join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
+          ]
         ]
-      ]
-      ])) == toset([
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-      "Allow s3:PutObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
-      "Allow ecs:UpdateTaskProtection arn:aws:ecs:eu-west-1:999999999999:task/fleet/*",
-      "Allow sts:AssumeRole arn:aws:iam::*:role/cloudwatch-fleet-reader",
-    ])
-    error_message = "A worker may do something else: ${aws_iam_role_policy.this["worker"].policy}"
-  }
-}
-
-run "the_producer_sends_jobs_and_writes_manifests" {
-  command = plan
-
-  assert {
-    condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.this["producer"].policy).Statement : [
-        for action in flatten([statement.Action]) : [
-          for resource in flatten([statement.Resource]) :
-          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
-        ]
-      ]
-      ])) == toset([
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
-      "Allow s3:PutObject arn:aws:s3:::fleet-reports/runs/*",
-    ])
-    error_message = "The producer may do something else: ${aws_iam_role_policy.this["producer"].policy}"
-  }
-}
-
-run "status_looks_and_changes_nothing" {
-  command = plan
-
-  assert {
-    condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.this["status"].policy).Statement : [
-        for action in flatten([statement.Action]) : [
-          for resource in flatten([statement.Resource]) :
-          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
-        ]
-      ]
-      ])) == toset([
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
-    ])
-    error_message = "Status may do something else: ${aws_iam_role_policy.this["status"].policy}"
-  }
-}
-
-run "an_operator_looks_and_replays" {
-  command = plan
-
-  assert {
-    condition = toset(flatten([
-      for statement in jsondecode(aws_iam_policy.operator.policy).Statement : [
-        for action in flatten([statement.Action]) : [
-          for resource in flatten([statement.Resource]) :
-          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
-        ]
-      ]
-      ])) == toset([
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
-      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
-      "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-      "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
-    ])
-    error_message = "An operator may do something else: ${aws_iam_policy.operator.policy}"
-  }
-}
-
-run "ecs_fetches_the_image_and_writes_logs" {
-  command = plan
-
-  assert {
-    condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.this["execution"].policy).Statement : [
-        for action in flatten([statement.Action]) : [
-          for resource in flatten([statement.Resource]) :
-          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
-        ]
-      ]
-      ])) == toset([
-      "Allow ecr:GetAuthorizationToken *",
-      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
-      "Allow ecr:BatchGetImage arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
-      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
-      "Allow logs:CreateLogStream arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
-      "Allow logs:PutLogEvents arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
-    ])
-    error_message = "ECS may do something else: ${aws_iam_role_policy.this["execution"].policy}"
+      ]))
+      } == {
+      worker = toset([
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:PutObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
+        "Allow ecs:UpdateTaskProtection arn:aws:ecs:eu-west-1:999999999999:task/fleet/*",
+        "Allow sts:AssumeRole arn:aws:iam::*:role/cloudwatch-fleet-reader",
+      ])
+      producer = toset([
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
+        "Allow s3:PutObject arn:aws:s3:::fleet-reports/runs/*",
+      ])
+      status = toset([
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
+      ])
+      operator = toset([
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
+        "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
+        "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
+      ])
+      execution = toset([
+        "Allow ecr:GetAuthorizationToken *",
+        "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+        "Allow ecr:BatchGetImage arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+        "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
+        "Allow logs:CreateLogStream arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
+        "Allow logs:PutLogEvents arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
+      ])
+    }
+    error_message = "Somebody may do more or less: ${jsonencode(merge({ for who, role in aws_iam_role_policy.this : who => jsondecode(role.policy).Statement }, { operator = jsondecode(aws_iam_policy.operator.policy).Statement }))}"
   }
 }
 
