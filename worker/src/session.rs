@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_cloudwatch::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, aws,
     credentials::{BaseSource, CredentialSource},
@@ -20,6 +20,10 @@ pub(crate) use renewable::Renewable;
 /// How many retries an account may spend at once of a service in a region, in the SDK's tokens;
 /// one retry costs five.
 const RETRY_CAPACITY: usize = 500;
+
+/// How often a CloudWatch call is tried. Where others spend the account's quota it takes some seconds until the own rate
+/// has fallen; these tries last about fifteen.
+const CLOUDWATCH_TRIES: u32 = 7;
 
 /// The call by which a role is assumed.
 const ASSUME_ROLE: &str = "sts:AssumeRole";
@@ -172,7 +176,9 @@ impl Session {
     /// CloudWatch, in a region.
     #[must_use]
     pub fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
+        let retries = self.config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
         let config = aws_sdk_cloudwatch::config::Builder::from(&aws::with_region(&self.config, region))
+            .retry_config(retries.with_max_attempts(CLOUDWATCH_TRIES))
             .retry_partition(self.retry_partition("cloudwatch", region))
             .interceptor(self.usage.call_counter());
         aws_sdk_cloudwatch::Client::from_conf(config.build())

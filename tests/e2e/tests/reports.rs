@@ -1,13 +1,15 @@
 //! What a report says is what CloudWatch has, to the byte.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use chrono::{DateTime, NaiveDate, Utc};
 use e2e::{
-    Fleet, days_ago,
+    Fleet, HOME_REGION, days_ago,
     expected::{STORAGE_TYPES, cells, table},
     finish, zoo,
 };
-use local_aws::{Account, Fault, ResultStatus, Synthetic};
+use local_aws::{Account, Fault, ResultStatus, Service, Synthetic};
 
 /// A day that `ListMetrics` still knows, with all of its lookback.
 fn recent() -> NaiveDate {
@@ -182,6 +184,24 @@ async fn a_thousand_buckets_take_the_least_calls_there_are() -> Result<()> {
             assert!(calls("ListMetrics") > 8, "more pages than one for each region and metric");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_listed_is_asked_for_before_the_rest_is_listed() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    for nth in 0..1001 {
+        account.bucket(&format!("bucket-{nth:04}"), HOME_REGION).size("StandardStorage", recent(), 7.0);
+    }
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_millis(300)).on("ListMetrics"));
+    assert_eq!(cells(&collect(&fleet, "data", recent()).await?).len(), 1001);
+    assert!(slow.fired() >= 3, "three pages of one metric");
+    let calls = fleet.aws.calls().service(Service::CloudWatch).records();
+    let made: Vec<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
+    let asked = made.iter().position(|call| *call == "GetMetricData").expect("asked");
+    assert!(made[asked..].contains(&"ListMetrics"), "{made:?}");
+    assert_eq!(made.iter().filter(|call| **call == "GetMetricData").count(), 3, "and in the fewest calls");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The two calls that are made of CloudWatch: `ListMetrics` and `GetMetricData`, every page of
 //! either, and the status of every result.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_cloudwatch::{
     Client,
@@ -14,7 +14,11 @@ use aws_sdk_cloudwatch::{
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef, dyn_dispatch_hint},
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
+            dyn_dispatch_hint,
+        },
         retries::RequestAttempts,
         runtime_components::RuntimeComponents,
     },
@@ -23,11 +27,13 @@ use aws_smithy_types::config_bag::ConfigBag;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
 use fleet::{AwsError, Dataset, ErrorKind, datasets::Metric};
+use futures::{Stream, stream};
 
 use super::{
     limits::RegionLimits,
-    plan::{ListedSeries, Series, SeriesKind, Window},
+    plan::{ListedSeries, Series, Window},
     rows::{Answer, Datapoint, Problem},
+    turns::Turns,
 };
 use crate::{
     session::{Renewable, Session},
@@ -46,15 +52,11 @@ pub struct CloudWatch {
     usage: Usage,
 }
 
-/// What a `GetMetricData` is about: the kinds that its series name, and the resources' names by
-/// their places.
-pub struct Query<'a, Name> {
+/// What every `GetMetricData` of a report has in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Query {
     /// The dataset.
     pub dataset: &'static Dataset,
-    /// The kinds.
-    pub kinds: &'a [SeriesKind],
-    /// The name of a resource.
-    pub resource_name: Name,
     /// The days to ask for.
     pub window: Window,
 }
@@ -67,17 +69,27 @@ impl CloudWatch {
         Self { client, credentials, limits, usage: session.usage().clone() }
     }
 
-    /// Every series of a metric that has had a datapoint in the last two weeks.
-    pub async fn list_metrics(
+    /// Every series of a metric that has had a datapoint in the last two weeks, page by page. The first error
+    /// is the last item.
+    pub fn list_metrics(
         &self,
         dataset: &'static Dataset,
         metric: &'static Metric,
-    ) -> Result<Vec<ListedSeries>, AwsError> {
+    ) -> impl Stream<Item = Result<Vec<ListedSeries>, AwsError>> + '_ {
         const OPERATION: &str = "cloudwatch:ListMetrics";
-        let mut listed = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            self.limits.list_metrics().await;
+        /// Which page is the next.
+        enum Next {
+            First,
+            Of(String),
+            None,
+        }
+        stream::try_unfold(Next::First, move |next| async move {
+            let token = match next {
+                Next::First => None,
+                Next::Of(token) => Some(token),
+                Next::None => return Ok(None),
+            };
+            self.limits.list_metrics.wait().await;
             self.usage.add_list_metrics();
             let call = self
                 .client
@@ -88,21 +100,20 @@ impl CloudWatch {
                 .dimensions(DimensionFilter::builder().name(metric.dimension).build())
                 .set_next_token(token.clone());
             let call = &call;
-            let ask =
-                || async move { call.clone().send().await.map_err(|error| AwsError::new(OPERATION, error)) };
+            let ask = || async move {
+                let tries = Tries(self.limits.list_metrics.clone());
+                let page = call.clone().customize().interceptor(tries).send().await;
+                page.map_err(|error| AwsError::new(OPERATION, error))
+            };
             let page = self.credentials.ask(ask).await?;
-            listed.extend(
-                page.metrics
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|found| series(dataset, metric, found)),
-            );
+            let found = page.metrics.unwrap_or_default().into_iter();
+            let listed = found.filter_map(|found| series(dataset, metric, found)).collect();
             match page.next_token.filter(|next| !next.is_empty()) {
-                None => return Ok(listed),
-                next if next == token => return Err(same_page(OPERATION)),
-                next => token = next,
+                None => Ok(Some((listed, Next::None))),
+                next if next == token => Err(same_page(OPERATION)),
+                Some(next) => Ok(Some((listed, Next::Of(next)))),
             }
-        }
+        })
     }
 
     /// What CloudWatch has for each of at most 500 series, in their order. A series that it answers
@@ -110,17 +121,13 @@ impl CloudWatch {
     ///
     /// # Errors
     /// That of a call that fails as a whole.
-    pub async fn get_metric_data<'a, Name: Fn(u32) -> &'a str>(
-        &self,
-        query: &Query<'_, Name>,
-        batch: &[Series],
-    ) -> Result<Vec<Answer>, AwsError> {
+    pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Result<Vec<Answer>, AwsError> {
         let mut answers: Vec<Option<Answer>> = vec![None; batch.len()];
         let mut pending: Vec<usize> = (0..batch.len()).collect();
         let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_jitter();
         let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
         loop {
-            let asked: Vec<Series> = pending.iter().map(|at| batch[*at]).collect();
+            let asked: Vec<&Series> = pending.iter().map(|at| &batch[*at]).collect();
             self.usage.add_metrics(asked.len());
             let results = self.get_every_page(query, &asked).await?;
             let mut again = Vec::new();
@@ -145,11 +152,7 @@ impl CloudWatch {
     }
 
     /// One `GetMetricData` and all its pages.
-    async fn get_every_page<'a, Name: Fn(u32) -> &'a str>(
-        &self,
-        query: &Query<'_, Name>,
-        asked: &[Series],
-    ) -> Result<Vec<SeriesResult>, AwsError> {
+    async fn get_every_page(&self, query: Query, asked: &[&Series]) -> Result<Vec<SeriesResult>, AwsError> {
         const OPERATION: &str = "cloudwatch:GetMetricData";
         let datapoints = query.window.datapoints(query.dataset.period_seconds);
         let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
@@ -159,7 +162,8 @@ impl CloudWatch {
             self.limits.get_metric_data(datapoints, query.window.start()).await;
             let token_now = &token;
             let ask = || async move {
-                let queries = asked.iter().enumerate().map(|(at, series)| metric_query(query, at, *series));
+                let queries =
+                    asked.iter().enumerate().map(|(at, series)| metric_query(query.dataset, at, series));
                 let page = self
                     .client
                     .get_metric_data()
@@ -168,7 +172,7 @@ impl CloudWatch {
                     .end_time(DateTime::from_secs(query.window.end().timestamp()))
                     .set_next_token(token_now.clone())
                     .customize()
-                    .interceptor(Repeats(self.limits.clone()))
+                    .interceptor(Tries(self.limits.get_metric_data.clone()))
                     .send();
                 page.await.map_err(|error| AwsError::new(OPERATION, error))
             };
@@ -195,14 +199,14 @@ impl CloudWatch {
     }
 }
 
-/// Tells the limits of tries that the SDK makes by itself.
+/// Tells an operation's turns what became of the tries that the SDK makes by itself.
 #[derive(Debug)]
-struct Repeats(Arc<RegionLimits>);
+struct Tries(Arc<Turns>);
 
 #[dyn_dispatch_hint]
-impl Intercept for Repeats {
+impl Intercept for Tries {
     fn name(&self) -> &'static str {
-        "Repeats"
+        "Tries"
     }
 
     fn read_before_transmit(
@@ -212,7 +216,19 @@ impl Intercept for Repeats {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
-            self.0.owe();
+            self.0.repeated();
+        }
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context.output_or_error().is_some_and(|came| came.is_err()) {
+            self.0.failed();
         }
         Ok(())
     }
@@ -271,27 +287,23 @@ fn series(dataset: &Dataset, metric: &'static Metric, found: SdkMetric) -> Optio
     if dimensions.len() != 2 {
         return None;
     }
-    let is = |dimension: &&Dimension, name: &str| dimension.name() == Some(name);
-    let value = dimensions.iter().find(|it| is(it, metric.dimension))?.value()?;
-    // Most are known by name, and cost nothing then.
-    let known = metric.series.iter().map(|(known, _)| *known).find(|known| *known == value);
-    let value = known.map_or_else(|| Cow::Owned(value.to_owned()), Cow::Borrowed);
-    let resource = dimensions.into_iter().find(|it| is(&it, dataset.resource_dimension))?.value?;
-    Some(ListedSeries { metric, resource, value })
+    let (mut resource, mut value) = (None, None);
+    for Dimension { name, value: of_it, .. } in dimensions {
+        match name {
+            Some(name) if name == dataset.resource_dimension => resource = of_it,
+            Some(name) if name == metric.dimension => value = of_it,
+            _ => {}
+        }
+    }
+    Some(ListedSeries { metric, resource: resource?, value: value? })
 }
 
-fn metric_query<'a, Name: Fn(u32) -> &'a str>(
-    query: &Query<'_, Name>,
-    at: usize,
-    series: Series,
-) -> MetricDataQuery {
-    let Query { dataset, kinds, resource_name, .. } = query;
-    let kind = &kinds[usize::from(series.kind)];
+fn metric_query(dataset: &Dataset, at: usize, Series { name, kind, .. }: &Series) -> MetricDataQuery {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     let metric = SdkMetric::builder()
         .namespace(dataset.namespace)
         .metric_name(kind.metric.name)
-        .dimensions(dimension(dataset.resource_dimension, resource_name(series.resource)))
+        .dimensions(dimension(dataset.resource_dimension, name))
         .dimensions(dimension(kind.metric.dimension, &kind.value))
         .build();
     let period = i32::try_from(dataset.period_seconds).expect("cannot fail: a period is at most some days");
@@ -321,9 +333,10 @@ mod tests {
     };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use fleet::{AccountId, datasets::DEFAULT as S3};
+    use futures::TryStreamExt;
 
     use super::*;
-    use crate::cloudwatch::{limits::Limits, plan::Plan};
+    use crate::cloudwatch::{limits::Limits, plan};
 
     fn cloudwatch(rules: &[&Rule]) -> CloudWatch {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::Sequential, rules);
@@ -346,14 +359,14 @@ mod tests {
     }
 
     async fn ask(cloudwatch: &CloudWatch, series: usize) -> Vec<Answer> {
-        let plan = Plan::of_everything(S3, 1);
-        let query = Query {
-            dataset: S3,
-            kinds: &plan.kinds,
-            resource_name: |_| "bucket",
-            window: Window::new("2026-11-03".parse().expect("a date"), 2),
-        };
-        cloudwatch.get_metric_data(&query, &plan.series[..series]).await.expect("answers")
+        let query = Query { dataset: S3, window: Window::new("2026-11-03".parse().expect("a date"), 2) };
+        let call = plan::everything(S3, ["bucket".into()]).next().expect("a call");
+        cloudwatch.get_metric_data(query, &call[..series]).await.expect("answers")
+    }
+
+    /// Every series that is listed of a metric.
+    async fn list(cloudwatch: &CloudWatch) -> Result<Vec<ListedSeries>, AwsError> {
+        cloudwatch.list_metrics(S3, &S3.metrics[0]).try_concat().await
     }
 
     fn values(answer: &Answer) -> Vec<f64> {
@@ -452,7 +465,7 @@ mod tests {
             .output(|| ListMetricsOutput::builder().next_token("same").build())
             .repeatedly()
             .build();
-        let error = cloudwatch(&[&listing]).list_metrics(S3, &S3.metrics[0]).await.expect_err("no end");
+        let error = list(&cloudwatch(&[&listing])).await.expect_err("no end");
         assert_eq!((error.code.as_str(), listing.num_calls()), ("RepeatedNextToken", 2));
     }
 
@@ -478,8 +491,8 @@ mod tests {
                 ListMetricsOutput::builder().metrics(more).metrics(listed).build()
             });
         let cloudwatch = cloudwatch(&[&first, &second]);
-        let listed = cloudwatch.list_metrics(S3, &S3.metrics[0]).await.expect("pages");
-        let named: Vec<_> = listed.iter().map(|s| (s.resource.as_str(), &*s.value)).collect();
+        let listed = list(&cloudwatch).await.expect("pages");
+        let named: Vec<_> = listed.iter().map(|s| (s.resource.as_str(), s.value.as_str())).collect();
         assert_eq!(named, [("a", "StandardStorage"), ("c", "GlacierStorage")]);
         assert!((cloudwatch.usage.dollars() - 0.000_02).abs() < 1e-9, "two calls are paid for");
     }

@@ -1,7 +1,8 @@
 //! Asking CloudWatch: which series ([`plan`], pure), in which calls ([`calls`]) and how fast
-//! ([`limits`]), and what the answers make of each resource ([`rows`], pure).
+//! ([`limits`], and [`turns`] for one operation), and what the answers make of each resource ([`rows`], pure).
 
 pub mod calls;
 pub mod limits;
 pub mod plan;
 pub mod rows;
+pub mod turns;

@@ -1,6 +1,6 @@
 //! Which series to ask for, in the fewest calls. Plain functions over values.
 
-use std::{borrow::Cow, collections::HashMap, slice::Chunks};
+use std::{borrow::Cow, collections::HashSet, iter, mem, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fleet::{
@@ -81,23 +81,15 @@ pub struct SeriesKind {
     pub column: u16,
 }
 
-/// One query: a resource and a kind, by their places. Eight bytes, since an account may have
-/// millions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One query: a series, and the resource that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
     /// The place of the resource among its region's.
     pub resource: u32,
-    /// The place of the kind in the plan's.
-    pub kind: u16,
-}
-
-/// What to ask of one region.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// The kinds that the series name.
-    pub kinds: Vec<SeriesKind>,
-    /// The queries, each once.
-    pub series: Vec<Series>,
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// What is asked about it.
+    pub kind: SeriesKind,
 }
 
 /// A series that `ListMetrics` named.
@@ -107,73 +99,90 @@ pub struct ListedSeries {
     pub metric: &'static Metric,
     /// The resource's name.
     pub resource: String,
-    /// The value of the metric's dimension: a known one as the dataset has it, since there are many of each.
-    pub value: Cow<'static, str>,
+    /// The value of the metric's dimension.
+    pub value: String,
 }
 
-impl Plan {
-    /// Every known series of each of `resources` resources: what is asked where `ListMetrics` no
-    /// longer tells which exist.
+/// Puts what `ListMetrics` names into calls while it is being listed, so that the first are made before the
+/// last page has come.
+#[derive(Debug)]
+pub struct Planner {
+    dataset: &'static Dataset,
+    /// Those known by name first, and then the others as they come.
+    kinds: Vec<SeriesKind>,
+    /// The resource and the kind of each series so far, by their places.
+    asked: HashSet<(u32, u16)>,
+    /// What fills no call yet.
+    waiting: Vec<Series>,
+}
+
+impl Planner {
+    /// A plan with no series yet.
     #[must_use]
-    pub fn of_everything(dataset: &'static Dataset, resources: usize) -> Self {
-        let kinds = known_kinds(dataset);
-        let series = (0..place(resources))
-            .flat_map(|resource| (0..place(kinds.len())).map(move |kind| Series { resource, kind }))
-            .collect();
-        Self { kinds, series }
+    pub fn new(dataset: &'static Dataset) -> Self {
+        Self { dataset, kinds: known_kinds(dataset), asked: HashSet::new(), waiting: Vec::new() }
     }
 
-    /// The series that `ListMetrics` named. `resource_place` gives a resource's place, and may make
-    /// one for a resource that was not discovered.
-    #[must_use]
-    pub fn of_listed(
-        dataset: &'static Dataset,
-        listed: &[ListedSeries],
-        mut resource_place: impl FnMut(&str) -> usize,
-    ) -> Self {
-        let mut kinds = known_kinds(dataset);
-        let mut places: HashMap<(&str, Cow<'static, str>), usize> =
-            kinds.iter().enumerate().map(|(at, kind)| ((kind.metric.name, kind.value.clone()), at)).collect();
-        let mut series = Vec::with_capacity(listed.len());
-        for ListedSeries { metric, resource, value } in listed {
-            let key = (metric.name, value.clone());
-            let kind = match places.get(&key) {
-                Some(kind) => *kind,
-                None => {
-                    let Some(column) = metric.other else { continue };
-                    kinds.push(SeriesKind {
-                        metric,
-                        value: value.clone(),
-                        column: column_place(dataset, column),
-                    });
-                    places.insert(key, kinds.len() - 1);
-                    kinds.len() - 1
-                }
-            };
-            series.push(Series { resource: place(resource_place(resource)), kind: place(kind) });
+    /// Takes in a series of the resource at a place; gives the series of a call where that makes one full. A series that
+    /// two pages name is asked for once.
+    pub fn add(
+        &mut self,
+        metric: &'static Metric,
+        value: String,
+        resource: u32,
+        name: &Arc<str>,
+    ) -> Option<Vec<Series>> {
+        let is_it = |kind: &SeriesKind| kind.metric.name == metric.name && kind.value == value;
+        let at = match self.kinds.iter().position(is_it) {
+            Some(at) => at,
+            None => {
+                let column = column_place(self.dataset, metric.other?);
+                self.kinds.push(SeriesKind { metric, value: value.into(), column });
+                self.kinds.len() - 1
+            }
+        };
+        if !self.asked.insert((resource, place(at))) {
+            return None;
         }
-        // A series that two pages name must not be counted twice.
-        series.sort_unstable();
-        series.dedup();
-        Self { kinds, series }
+        self.waiting.push(Series { resource, name: name.clone(), kind: self.kinds[at].clone() });
+        (self.waiting.len() == QUERIES_PER_CALL).then(|| mem::take(&mut self.waiting))
+    }
+
+    /// What fills no call, once all is listed.
+    pub fn rest(&mut self) -> Option<Vec<Series>> {
+        (!self.waiting.is_empty()).then(|| mem::take(&mut self.waiting))
+    }
+
+    /// Whether there is nothing to ask for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty()
     }
 
     /// The kinds that the dataset does not know by name.
     #[must_use]
-    pub fn unknown_kinds(&self, dataset: &Dataset) -> &[SeriesKind] {
-        &self.kinds[dataset.metrics_per_resource()..]
+    pub fn unknown_kinds(&self) -> &[SeriesKind] {
+        &self.kinds[self.dataset.metrics_per_resource()..]
     }
+}
 
-    /// The calls: as few as the quota on queries allows.
-    pub fn batches(&self) -> Chunks<'_, Series> {
-        self.series.chunks(QUERIES_PER_CALL)
-    }
-
-    /// The series of one call, by its number.
-    #[must_use]
-    pub fn batch(&self, nth: usize) -> &[Series] {
-        self.batches().nth(nth).unwrap_or_default()
-    }
+/// The calls that ask for every known series of each of the resources of these names, in their order: what is
+/// asked where `ListMetrics` no longer tells which exist. They are made as they are taken: an account may have
+/// millions of series.
+pub fn everything(
+    dataset: &'static Dataset,
+    names: impl IntoIterator<Item = Arc<str>>,
+) -> impl Iterator<Item = Vec<Series>> {
+    let kinds: Arc<[SeriesKind]> = known_kinds(dataset).into();
+    let mut series = (0..).zip(names).flat_map(move |(resource, name)| {
+        let kinds = kinds.clone();
+        let of_kind = move |at: usize| Series { resource, name: name.clone(), kind: kinds[at].clone() };
+        (0..dataset.metrics_per_resource()).map(of_kind)
+    });
+    iter::from_fn(move || {
+        let call: Vec<Series> = series.by_ref().take(QUERIES_PER_CALL).collect();
+        (!call.is_empty()).then_some(call)
+    })
 }
 
 fn known_kinds(dataset: &'static Dataset) -> Vec<SeriesKind> {
@@ -192,10 +201,8 @@ fn column_place(dataset: &Dataset, name: &str) -> u16 {
     place(at.expect("cannot fail: a test of the datasets shows that each series has a column"))
 }
 
-fn place<T: TryFrom<usize>>(at: usize) -> T {
-    T::try_from(at)
-        .ok()
-        .expect("cannot fail: AWS allows a million buckets an account, and a dataset some dozen kinds")
+fn place(at: usize) -> u16 {
+    u16::try_from(at).expect("cannot fail: a dataset has some dozen kinds and columns")
 }
 
 #[cfg(test)]
@@ -228,47 +235,72 @@ mod tests {
         assert!(!window.is_listed(date("2026-11-15")));
     }
 
+    fn names(count: usize) -> impl Iterator<Item = Arc<str>> {
+        (0..count).map(|nth| Arc::from(format!("bucket-{nth}")))
+    }
+
     #[test]
     fn an_old_day_asks_for_every_type_of_every_bucket() {
-        let plan = Plan::of_everything(S3, 1000);
-        assert_eq!(plan.series.len(), 29_000);
-        assert_eq!(plan.batches().count(), 58);
-        assert!(plan.batches().all(|batch| batch.len() == 500));
+        let calls: Vec<_> = everything(S3, names(1000)).collect();
+        assert_eq!(calls.len(), 58);
+        assert!(calls.iter().all(|call| call.len() == 500));
+        let asked: HashSet<_> = calls
+            .iter()
+            .flatten()
+            .map(|series| (series.resource, &*series.name, series.kind.metric.name, &*series.kind.value))
+            .collect();
+        assert_eq!(asked.len(), 29_000, "each once");
+        assert!(asked.contains(&(999, "bucket-999", "NumberOfObjects", "AllStorageTypes")));
+        assert_eq!(everything(S3, names(0)).count(), 0);
     }
 
     #[test]
     fn a_recent_day_asks_for_what_is_listed_once_each() {
         let [sizes, objects] = [&S3.metrics[0], &S3.metrics[1]];
-        let series = |metric, resource: &str, value: &'static str| ListedSeries {
-            metric,
-            resource: resource.into(),
-            value: value.into(),
-        };
+        let [a, b] = ["a", "b"].map(Arc::from);
         let listed = [
-            series(sizes, "b", "StandardStorage"),
-            series(sizes, "a", "FutureStorage"),
-            series(objects, "a", "AllStorageTypes"),
-            series(sizes, "b", "StandardStorage"),
-            series(objects, "a", "SomeStorageTypes"),
+            (sizes, "StandardStorage", 1, &b),
+            (sizes, "FutureStorage", 0, &a),
+            (objects, "AllStorageTypes", 0, &a),
+            (sizes, "StandardStorage", 1, &b),
+            (objects, "SomeStorageTypes", 0, &a),
         ];
-        let plan = Plan::of_listed(S3, &listed, |name| usize::from(name == "b"));
-        let unknown: Vec<_> = plan.unknown_kinds(S3).iter().map(|kind| &*kind.value).collect();
+        let mut planner = Planner::new(S3);
+        for (metric, value, resource, name) in listed {
+            assert_eq!(planner.add(metric, value.to_owned(), resource, name), None);
+        }
+        let unknown: Vec<_> = planner.unknown_kinds().iter().map(|kind| &*kind.value).collect();
         assert_eq!(unknown, ["FutureStorage"]);
-        let asked: Vec<_> = plan
-            .series
+        let rest = planner.rest().expect("three series");
+        let asked: Vec<_> = rest
             .iter()
-            .map(|s| {
-                (s.resource, &*plan.kinds[usize::from(s.kind)].value, plan.kinds[usize::from(s.kind)].column)
+            .map(|it| {
+                let column = S3.columns[usize::from(it.kind.column)].name;
+                (it.resource, &*it.name, &*it.kind.value, column)
             })
-            .map(|(resource, value, column)| (resource, value, S3.columns[usize::from(column)].name))
             .collect();
         assert_eq!(
             asked,
             [
-                (0, "AllStorageTypes", "total_objects"),
-                (0, "FutureStorage", "size_other"),
-                (1, "StandardStorage", "size_standard"),
+                (1, "b", "StandardStorage", "size_standard"),
+                (0, "a", "FutureStorage", "size_other"),
+                (0, "a", "AllStorageTypes", "total_objects"),
             ]
         );
+        assert_eq!(planner.rest(), None);
+    }
+
+    #[test]
+    fn a_call_is_made_as_soon_as_it_is_full_and_none_before() {
+        let mut planner = Planner::new(S3);
+        let mut calls = Vec::new();
+        for (resource, name) in (0..).zip(names(1200)) {
+            calls.extend(planner.add(&S3.metrics[1], "AllStorageTypes".to_owned(), resource, &name));
+            assert_eq!(calls.len(), (resource as usize + 1) / QUERIES_PER_CALL);
+        }
+        calls.extend(planner.rest());
+        assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 200]);
+        let asked = calls.iter().flatten().map(|series| series.resource);
+        assert!(asked.eq(0..1200), "each once, in their order");
     }
 }

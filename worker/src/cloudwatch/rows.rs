@@ -42,7 +42,7 @@ pub enum Listing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Where it lies, where that could be found.
     pub region: Option<Arc<str>>,
     /// The day on which it says it was created.

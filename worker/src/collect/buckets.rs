@@ -60,7 +60,7 @@ pub(super) async fn discover(
                 })
             });
             let creation_date = created.map(|at| at.date_naive());
-            let resource = Resource { name, region, creation_date, listing: Listing::Listed };
+            let resource = Resource { name: name.into(), region, creation_date, listing: Listing::Listed };
             if resource.region.is_some() { &mut found } else { &mut nowhere }.push(resource);
         }
         match page.continuation_token.filter(|next| !next.is_empty()) {
@@ -91,7 +91,7 @@ pub(super) async fn discover(
             Err(error) if error.is_transient() && !is_last => return Err(error),
             Err(error) if session::is_over(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(bucket = resource.name, error = %error, "the bucket's region could not be learnt");
+                tracing::warn!(bucket = &*resource.name, error = %error, "the bucket's region could not be learnt");
                 let denied = error.kind == ErrorKind::Denied;
                 let problem = if denied { Problem::Denied } else { Problem::Error(error.code) };
                 buckets.lost.push((resource, problem));
@@ -173,7 +173,7 @@ mod tests {
             .then_output(|| ListBucketsOutput::builder().buckets(bucket("b", Some("us-east-1"))).build());
         let buckets =
             discover(&client(&[&first, &second]), &Renewable::for_tests(), false).await.expect("two pages");
-        let found: Vec<_> = buckets.found.iter().map(|b| (b.name.as_str(), b.region.as_deref())).collect();
+        let found: Vec<_> = buckets.found.iter().map(|b| (&*b.name, b.region.as_deref())).collect();
         assert_eq!(found, [("a", Some("eu-west-1")), ("b", Some("us-east-1"))]);
         assert_eq!(buckets.found[0].creation_date, Some("2020-09-13".parse().expect("a day")));
         assert!(buckets.lost.is_empty());

@@ -2,29 +2,27 @@
 //! where they go is the sinks' affair.
 
 mod buckets;
+mod region;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
-use fleet::{AccountId, AwsError, Dataset, ErrorKind, ReportDate, datasets::Discovery};
-use futures::{StreamExt, future, stream};
+use fleet::{AccountId, Dataset, ErrorKind, ReportDate, datasets::Discovery};
+use futures::future;
 
+use self::region::Region;
 use crate::{
     cloudwatch::{
-        calls::{CloudWatch, Query},
+        calls::CloudWatch,
         limits::Limits,
-        plan::{ListedSeries, Plan, Window},
-        rows::{self, Problem, Reading, Resource, Row},
+        plan::Window,
+        rows::{self, Resource, Row},
     },
     failure::Failure,
-    session::{self, Session},
+    session::Session,
 };
-
-/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all of
-/// it is kept up with while an answer takes up to a quarter of a second; this bounds memory where answers are slow.
-const CALLS_AT_ONCE: usize = 12;
 
 /// What was collected.
 #[derive(Debug, Default)]
@@ -48,17 +46,6 @@ pub struct Subject<'a> {
     pub regions: &'a [String],
     /// Whether there may be no other try, so that what can't be had for a passing cause is left out.
     pub is_last: bool,
-}
-
-/// One region's part.
-#[derive(Debug, Default)]
-struct Region {
-    name: Arc<str>,
-    resources: Vec<Resource>,
-    readings: Vec<Reading>,
-    errors: Vec<AwsError>,
-    /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
-    answered: bool,
 }
 
 /// The resources of an account, before anything is asked about them.
@@ -92,7 +79,7 @@ pub async fn collect(
     subject: &Subject<'_>,
     Discovered(buckets): Discovered,
 ) -> Result<Collection, Failure> {
-    let lost: HashSet<&str> = buckets.lost.iter().map(|(resource, _)| resource.name.as_str()).collect();
+    let lost: HashSet<&str> = buckets.lost.iter().map(|(resource, _)| &*resource.name).collect();
     let mut by_region: BTreeMap<Arc<str>, Vec<Resource>> =
         subject.regions.iter().map(|region| (Arc::from(region.as_str()), Vec::new())).collect();
     for resource in buckets.found {
@@ -103,7 +90,15 @@ pub async fn collect(
         let share = session.account().quota_share;
         let cloudwatch = CloudWatch::new(session, &region, limits.of(account_id, &region, share));
         let lost = &lost;
-        async move { collect_region(&cloudwatch, &region, resources, subject, lost).await }
+        async move {
+            let mut region = Region::new(region, resources);
+            if subject.window.is_listed(subject.today) {
+                region.ask_for_listed(&cloudwatch, subject, lost).await?;
+            } else {
+                region.ask_for_everything(&cloudwatch, subject).await?;
+            }
+            Ok::<_, Failure>(region)
+        }
     });
     let regions = future::try_join_all(asked).await?;
 
@@ -120,10 +115,7 @@ pub async fn collect(
     for region in regions {
         let first_error = region.errors.first().map(|error| format!("{}: {error}", region.name));
         collection.first_error = collection.first_error.or(first_error);
-        let rows = region.resources.into_iter().zip(region.readings);
-        collection
-            .rows
-            .extend(rows.filter_map(|(resource, reading)| reading.into_row(resource, subject.window)));
+        collection.rows.extend(region.into_rows(subject));
     }
     for (resource, problem) in buckets.lost {
         let status = problem.into();
@@ -136,125 +128,4 @@ pub async fn collect(
         collection.first_error = first.map(|row| format!("{}: {}", row.resource.name, row.status));
     }
     Ok(collection)
-}
-
-async fn collect_region(
-    cloudwatch: &CloudWatch,
-    region: &Arc<str>,
-    mut resources: Vec<Resource>,
-    subject: &Subject<'_>,
-    lost: &HashSet<&str>,
-) -> Result<Region, Failure> {
-    let Subject { dataset, window, today, .. } = subject;
-    let mut asked = Region { name: region.clone(), ..Region::default() };
-    let plan = if window.is_listed(*today) {
-        let listings = dataset.metrics.iter().map(|metric| cloudwatch.list_metrics(dataset, metric));
-        match future::try_join_all(listings).await {
-            Ok(listings) => {
-                let mut listed: Vec<ListedSeries> = listings.into_iter().flatten().collect();
-                // Of these it is told already that they could not be found.
-                listed.retain(|series| !lost.contains(series.resource.as_str()));
-                let plan = of_listed(dataset, &listed, &mut resources, region);
-                // Where there is nothing to ask, the list was the answer.
-                asked.answered = plan.series.is_empty();
-                plan
-            }
-            Err(error) => {
-                asked.readings.resize_with(resources.len(), Reading::default);
-                fail(&mut asked.readings, region, &error, subject.is_last)?;
-                asked.errors.push(error);
-                asked.resources = resources;
-                return Ok(asked);
-            }
-        }
-    } else {
-        Plan::of_everything(dataset, resources.len())
-    };
-
-    asked.readings.resize_with(resources.len(), Reading::default);
-    let query = Query {
-        dataset,
-        kinds: &plan.kinds,
-        resource_name: |place: u32| resources[place as usize].name.as_str(),
-        window: *window,
-    };
-    // By number, and not by the batch itself: a closure over a borrowed batch can't be sent
-    // between threads.
-    let calls = (0..plan.batches().len()).map(|nth| {
-        let (query, batch) = (&query, plan.batch(nth));
-        async move { (batch, cloudwatch.get_metric_data(query, batch).await) }
-    });
-    let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
-    while let Some((batch, answers)) = calls.next().await {
-        match answers {
-            Ok(answers) => {
-                asked.answered = true;
-                for (series, answer) in batch.iter().zip(answers) {
-                    let column = plan.kinds[usize::from(series.kind)].column;
-                    asked.readings[series.resource as usize].add(column, answer, *window);
-                }
-            }
-            Err(error) => {
-                let readings = &mut asked.readings;
-                // The series of a resource stand beside each other.
-                let of_batch = batch
-                    .first()
-                    .zip(batch.last())
-                    .map_or(0..0, |(first, last)| first.resource as usize..last.resource as usize + 1);
-                fail(&mut readings[of_batch], region, &error, subject.is_last)?;
-                asked.errors.push(error);
-            }
-        }
-    }
-    drop(calls);
-    asked.resources = resources;
-    Ok(asked)
-}
-
-/// Marks the resources that a failed call was about, unless a later try may do better.
-fn fail(readings: &mut [Reading], region: &str, error: &AwsError, is_last: bool) -> Result<(), Failure> {
-    let problem = match error.kind {
-        _ if session::is_over(error) => return Err(Failure::Aws(error.clone())),
-        ErrorKind::Transient if !is_last => return Err(Failure::Aws(error.clone())),
-        ErrorKind::Denied => Problem::Denied,
-        _ => Problem::Error(error.code.clone()),
-    };
-    tracing::warn!(region, error = %error, resources = readings.len(), "the region could not be asked");
-    for reading in readings {
-        reading.fail(problem.clone());
-    }
-    Ok(())
-}
-
-/// The plan of what CloudWatch named, with a resource added for each name that was not discovered.
-fn of_listed(
-    dataset: &'static Dataset,
-    listed: &[ListedSeries],
-    resources: &mut Vec<Resource>,
-    region: &Arc<str>,
-) -> Plan {
-    let mut places: HashMap<String, usize> =
-        resources.iter().enumerate().map(|(at, resource)| (resource.name.clone(), at)).collect();
-    let plan = Plan::of_listed(dataset, listed, |name| {
-        places.get(name).copied().unwrap_or_else(|| {
-            let listing = match dataset.discovery {
-                Discovery::Buckets => buckets::listing_of_unnamed(name),
-            };
-            let (name, region) = (name.to_owned(), Some(region.clone()));
-            places.insert(name.clone(), resources.len());
-            resources.push(Resource { name, region, creation_date: None, listing });
-            resources.len() - 1
-        })
-    });
-    for kind in plan.unknown_kinds(dataset) {
-        let column = dataset.columns[usize::from(kind.column)].name;
-        tracing::warn!(
-            region = &**region,
-            metric = kind.metric.name,
-            "{} {:?} is not known by name; it is summed in {column}",
-            kind.metric.dimension,
-            kind.value
-        );
-    }
-    plan
 }

@@ -1,5 +1,7 @@
 //! `worker check`: who the worker becomes in each account, and what it may do there.
 
+use std::pin::pin;
+
 use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
@@ -18,7 +20,7 @@ use crate::{
     cloudwatch::{
         calls::{CloudWatch, Query},
         limits::Limits,
-        plan::{Plan, Window},
+        plan::{self, Window},
     },
     collect,
     failure::Failure,
@@ -130,28 +132,21 @@ async fn permissions(
     let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
     let cloudwatch = CloudWatch::new(session, &region, limits);
     let yesterday = ReportDate::today(Utc::now()).days_before(1);
-    let plan = Plan::of_everything(dataset, 1);
-    let query = Query {
-        dataset,
-        kinds: &plan.kinds,
-        resource_name: |_| "cloudwatch-fleet-check",
-        window: Window::new(yesterday, 0),
-    };
-    let metric = &dataset.metrics[0];
+    let query = Query { dataset, window: Window::new(yesterday, 0) };
+    let call = plan::everything(dataset, ["cloudwatch-fleet-check".into()]).next().unwrap_or_default();
+    // The first page tells, or that there is none.
+    let mut pages = pin!(cloudwatch.list_metrics(dataset, &dataset.metrics[0]));
     let buckets = async {
         match collect::discover(session, dataset, false).await {
             Err(Failure::Aws(error)) => Some(error),
             _ => None,
         }
     };
-    let (buckets, listed, values) = tokio::join!(
-        buckets,
-        cloudwatch.list_metrics(dataset, metric),
-        cloudwatch.get_metric_data(&query, &plan.series[..1])
-    );
+    let (buckets, listed, values) =
+        tokio::join!(buckets, pages.next(), cloudwatch.get_metric_data(query, &call[..1]));
     vec![
         ("s3:ListAllMyBuckets", buckets),
-        ("cloudwatch:ListMetrics", listed.err()),
+        ("cloudwatch:ListMetrics", listed.and_then(Result::err)),
         ("cloudwatch:GetMetricData", values.err()),
     ]
 }

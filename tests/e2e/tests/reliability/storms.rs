@@ -90,3 +90,28 @@ async fn throttling_costs_few_calls_more_than_are_needed() -> Result<()> {
     assert!(calls * 10 <= needed * 13, "{calls} calls for {needed}");
     Ok(())
 }
+
+#[tokio::test]
+async fn others_that_spend_an_account_s_quota_slow_its_report_and_do_not_fail_it() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    let old = days_ago(100);
+    for nth in 0..2000 {
+        account.bucket(&format!("bucket-{nth:04}"), HOME_REGION).size("StandardStorage", old, 7.0);
+    }
+    fleet.variable("FLEET_LOOKBACK_DAYS", "0");
+    fleet.aws.quotas(true);
+    // Half of the quota each: together they ask for twice as much as there is.
+    let date = old.to_string();
+    let arguments = ["collect", "--account-name", "data", "--date", &date];
+    let collects = (0..4).map(|_| fleet.worker(&arguments).spawn()).collect::<std::io::Result<Vec<_>>>()?;
+    for collect in collects {
+        let table = end(collect).await?.status(0).stdout;
+        assert_eq!(table.matches(",ok\n").count(), 2000);
+    }
+    let calls = fleet.aws.calls().operation("GetMetricData");
+    let throttled = calls.clone().outcome("Throttling").count();
+    assert!(throttled > 0, "there was enough for all");
+    assert_eq!(calls.count() - throttled, 4 * 2000 * 29 / 500);
+    Ok(())
+}

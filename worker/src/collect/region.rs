@@ -1,0 +1,216 @@
+//! One region of an account: asking for what is there, and taking in the answers as they come.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use fleet::{AwsError, Dataset, ErrorKind, datasets::Discovery};
+use futures::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
+
+use super::{Subject, buckets};
+use crate::{
+    cloudwatch::{
+        calls::{CloudWatch, Query},
+        plan::{self, ListedSeries, Planner, Series},
+        rows::{Answer, Problem, Reading, Resource, Row},
+    },
+    failure::Failure,
+    session,
+};
+
+/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all of
+/// it is kept up with while an answer takes up to a quarter of a second; this bounds memory where answers are slow.
+const CALLS_AT_ONCE: usize = 12;
+
+/// A region's resources and what is known of them.
+#[derive(Debug)]
+pub(super) struct Region {
+    /// Its name.
+    pub(super) name: Arc<str>,
+    /// What went wrong.
+    pub(super) errors: Vec<AwsError>,
+    /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
+    pub(super) answered: bool,
+    resources: Vec<Resource>,
+    /// Of each resource, by its place.
+    readings: Vec<Reading>,
+}
+
+impl Region {
+    /// A region of which nothing is asked yet.
+    pub(super) fn new(name: Arc<str>, resources: Vec<Resource>) -> Self {
+        let readings = vec![Reading::default(); resources.len()];
+        Self { name, errors: Vec::new(), answered: false, resources, readings }
+    }
+
+    /// Asks for what `ListMetrics` names, while it is being listed, save for the resources of the `lost` names.
+    ///
+    /// # Errors
+    /// [`Failure::Aws`] where a later try may give more.
+    pub(super) async fn ask_for_listed(
+        &mut self,
+        cloudwatch: &CloudWatch,
+        subject: &Subject<'_>,
+        lost: &HashSet<&str>,
+    ) -> Result<(), Failure> {
+        let Subject { dataset, window, .. } = *subject;
+        let discovered = self.resources.len();
+        let names = self.resources.iter().map(|resource| resource.name.clone());
+        let mut places: HashMap<Arc<str>, u32> = names.zip(0..).collect();
+        let mut planner = Planner::new(dataset);
+        let listings =
+            dataset.metrics.iter().map(|metric| Box::pin(cloudwatch.list_metrics(dataset, metric)));
+        let mut pages = stream::select_all(listings);
+        let mut is_listed = false;
+        let mut calls = FuturesUnordered::new();
+        let call = |series: Vec<Series>| async move {
+            let answers = cloudwatch.get_metric_data(Query { dataset, window }, &series).await;
+            (series, answers)
+        };
+        loop {
+            tokio::select! {
+                page = pages.next(), if !is_listed && calls.len() < CALLS_AT_ONCE => match page {
+                    Some(Ok(page)) => {
+                        for ListedSeries { metric, resource, value } in page {
+                            // Of the lost it is told already that they could not be found.
+                            if lost.contains(resource.as_str()) {
+                                continue;
+                            }
+                            let (name, place) = self.place(&mut places, dataset, resource);
+                            calls.extend(planner.add(metric, value, place, &name).map(call));
+                        }
+                    }
+                    // What is not all listed is not known, however much of it is answered.
+                    Some(Err(error)) => {
+                        self.resources.truncate(discovered);
+                        self.readings.truncate(discovered);
+                        self.answered = false;
+                        return self.fail(0..discovered, error, subject.is_last);
+                    }
+                    None => {
+                        is_listed = true;
+                        calls.extend(planner.rest().map(call));
+                        // Where there is nothing to ask, the list was the answer.
+                        self.answered |= planner.is_empty();
+                    }
+                },
+                Some((series, answers)) = calls.next() => self.take(&series, answers, subject)?,
+                else => break,
+            }
+        }
+        self.tell_of_unknown(&planner, dataset);
+        Ok(())
+    }
+
+    /// Asks for every series that a resource may have.
+    ///
+    /// # Errors
+    /// [`Failure::Aws`] where a later try may give more.
+    pub(super) async fn ask_for_everything(
+        &mut self,
+        cloudwatch: &CloudWatch,
+        subject: &Subject<'_>,
+    ) -> Result<(), Failure> {
+        let Subject { dataset, window, .. } = *subject;
+        let names: Vec<Arc<str>> = self.resources.iter().map(|resource| resource.name.clone()).collect();
+        let calls = plan::everything(dataset, names).map(|series| async move {
+            let answers = cloudwatch.get_metric_data(Query { dataset, window }, &series).await;
+            (series, answers)
+        });
+        let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
+        while let Some((series, answers)) = calls.next().await {
+            self.take(&series, answers, subject)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of what is known.
+    pub(super) fn into_rows(self, subject: &Subject<'_>) -> impl Iterator<Item = Row> {
+        let window = subject.window;
+        let known = self.resources.into_iter().zip(self.readings);
+        known.filter_map(move |(resource, reading)| reading.into_row(resource, window))
+    }
+
+    /// The place of the resource of a name, and the name as others share it. One that was not discovered is added.
+    fn place(
+        &mut self,
+        places: &mut HashMap<Arc<str>, u32>,
+        dataset: &Dataset,
+        name: String,
+    ) -> (Arc<str>, u32) {
+        if let Some((name, place)) = places.get_key_value(name.as_str()) {
+            return (name.clone(), *place);
+        }
+        let listing = match dataset.discovery {
+            Discovery::Buckets => buckets::listing_of_unnamed(&name),
+        };
+        let name: Arc<str> = name.into();
+        let place = u32::try_from(self.resources.len())
+            .expect("cannot fail: AWS allows a million buckets an account");
+        places.insert(name.clone(), place);
+        let region = Some(self.name.clone());
+        self.resources.push(Resource { name: name.clone(), region, creation_date: None, listing });
+        self.readings.push(Reading::default());
+        (name, place)
+    }
+
+    /// Takes in what came of a call.
+    fn take(
+        &mut self,
+        series: &[Series],
+        answers: Result<Vec<Answer>, AwsError>,
+        subject: &Subject<'_>,
+    ) -> Result<(), Failure> {
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => {
+                let resources = series.iter().map(|series| series.resource as usize);
+                return self.fail(resources, error, subject.is_last);
+            }
+        };
+        self.answered = true;
+        for (series, answer) in series.iter().zip(answers) {
+            self.readings[series.resource as usize].add(series.kind.column, answer, subject.window);
+        }
+        Ok(())
+    }
+
+    /// Marks the resources at some places, which a failed call was about, unless a later try may do better.
+    fn fail(
+        &mut self,
+        places: impl IntoIterator<Item = usize>,
+        error: AwsError,
+        is_last: bool,
+    ) -> Result<(), Failure> {
+        let problem = match error.kind {
+            _ if session::is_over(&error) => return Err(Failure::Aws(error)),
+            ErrorKind::Transient if !is_last => return Err(Failure::Aws(error)),
+            ErrorKind::Denied => Problem::Denied,
+            _ => Problem::Error(error.code.clone()),
+        };
+        let places: HashSet<usize> = places.into_iter().collect();
+        tracing::warn!(region = &*self.name, error = %error, resources = places.len(), "the region could not be asked");
+        for place in places {
+            self.readings[place].fail(problem.clone());
+        }
+        self.errors.push(error);
+        Ok(())
+    }
+
+    fn tell_of_unknown(&self, planner: &Planner, dataset: &Dataset) {
+        for kind in planner.unknown_kinds() {
+            let column = dataset.columns[usize::from(kind.column)].name;
+            tracing::warn!(
+                region = &*self.name,
+                metric = kind.metric.name,
+                "{} {:?} is not known by name; it is summed in {column}",
+                kind.metric.dimension,
+                kind.value
+            );
+        }
+    }
+}
