@@ -40,12 +40,8 @@ pub enum Entry {
 /// Where several say no and none says yes: it is then not the accounts that are at fault. Where its
 /// own credentials are refused.
 pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
-    let mut accounts = collector.accounts_by_own_role().take(MOST_ASKED);
-    let Some(first) = accounts.next() else { return Ok(Entry::Unknown) };
-    let rest: Vec<Account> = accounts.collect();
-    if rest.is_empty() {
-        return Ok(Entry::Unknown);
-    }
+    let mut rest = sample(collector.accounts_by_own_role().collect());
+    let Some(first) = rest.pop().filter(|_| !rest.is_empty()) else { return Ok(Entry::Unknown) };
     let rest = stream::iter(rest).map(|account| enter(collector, account)).buffer_unordered(ASKED_AT_ONCE);
     let mut asked = Box::pin(stream::once(enter(collector, first)).chain(rest));
     let (mut refused, mut last) = (0, None);
@@ -65,6 +61,14 @@ pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
         Some(source) if refused > 1 => Err(OwnFault::EveryRole { accounts: refused, source }),
         _ => Ok(Entry::Unknown),
     }
+}
+
+/// The accounts to ask, from all over the list: a role that is rolled out from A to Z is not there yet, or not changed yet,
+/// in accounts that stand beside each other.
+fn sample(mut accounts: Vec<Account>) -> Vec<Account> {
+    fastrand::shuffle(&mut accounts);
+    accounts.truncate(MOST_ASKED);
+    accounts
 }
 
 async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
@@ -114,8 +118,22 @@ mod tests {
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use aws_smithy_types::body::SdkBody;
+    use fleet::Accounts;
 
     use super::*;
+
+    #[test]
+    fn the_accounts_that_are_asked_are_from_all_over_the_list() {
+        let named = |nth: usize| format!("[[account]]\nname = 'account-{nth:04}'\ncredentials = 'default'\n");
+        let listed = Accounts::parse(&(0..5000).map(named).collect::<String>()).expect("accounts");
+        let mut asked: Vec<_> =
+            sample(listed.iter().cloned().collect()).into_iter().map(|account| account.name).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        assert_eq!(asked.len(), 100, "each once");
+        // By chance once in 2^69 runs.
+        assert!(asked[99].as_str() > "account-2500" && asked[0].as_str() < "account-2500", "{asked:?}");
+    }
 
     fn answer(status: u16, code: &str) -> HttpResponse {
         let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
