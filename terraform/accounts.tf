@@ -4,7 +4,8 @@
 locals {
   accounts_key = "accounts.toml"
 
-  # What JSON writes, TOML reads.
+  # What JSON writes, TOML reads. Each account is joined by itself: one list of all lines takes Terraform twenty seconds
+  # for 10,000 accounts.
   accounts_toml = join("\n", concat(
     [
       "# Written by Terraform; change the variable `accounts` instead.",
@@ -13,8 +14,8 @@ locals {
       "role_name = ${jsonencode(var.member_role.name)}",
       "external_id = ${jsonencode(local.external_id)}",
     ],
-    flatten([
-      for name, account in var.accounts : concat(["", "[[account]]"], [
+    [
+      for name, account in var.accounts : join("\n", concat(["", "[[account]]"], [
         for line in [
           ["name", name],
           ["id", account.id],
@@ -27,8 +28,8 @@ locals {
           ["regions", length(account.regions) == 0 ? null : account.regions],
           ["quota_share", account.quota_share],
         ] : "${line[0]} = ${jsonencode(line[1])}" if line[1] != null
-      ])
-    ]),
+      ]))
+    ],
     [""],
   ))
 
@@ -36,12 +37,12 @@ locals {
 
   # One pattern for all accounts, since a policy has no room for a thousand; the role's name keeps the workers out of
   # all other roles.
-  member_role_arns = distinct([
+  member_role_arns = tolist(toset([
     for account in var.accounts : coalesce(
       try(replace(account.role_arn, "/:iam::[0-9]{12}:/", ":iam::*:"), null),
       "arn:${data.aws_partition.current.partition}:iam::*:role/${coalesce(account.role_name, var.member_role.name)}",
     ) if account.access_keys_secret_arn == null
-  ])
+  ]))
 
   accounts_with_keys = { for name, account in var.accounts : replace(name, "-", "_") => account if account.access_keys_secret_arn != null }
 

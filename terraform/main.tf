@@ -72,8 +72,8 @@ module "roles" {
   permissions_boundary_arn = var.permissions_boundary_arn
 
   secrets = {
-    arns         = distinct([for account in local.accounts_with_keys : account.access_keys_secret_arn])
-    kms_key_arns = distinct([for account in local.accounts_with_keys : account.kms_key_arn if account.kms_key_arn != null])
+    arns         = tolist(toset([for account in local.accounts_with_keys : account.access_keys_secret_arn]))
+    kms_key_arns = tolist(toset([for account in local.accounts_with_keys : account.kms_key_arn if account.kms_key_arn != null]))
   }
 }
 

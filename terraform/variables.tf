@@ -45,53 +45,55 @@ variable "accounts" {
   }))
   nullable = false
 
+  # What is wrong is counted, by `length([… if …])`: for 10,000 accounts `alltrue([…])` takes Terraform a second each, and
+  # `distinct` half a minute.
   validation {
     condition     = length(var.accounts) > 0
     error_message = "accounts must have at least one account, such as { data = { id = \"111111111111\" } }."
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.accounts) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])
+    condition     = length([for name in keys(var.accounts) : name if !can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))]) == 0
     error_message = "accounts: not a name of 1 to 63 letters, digits, `_` and `-`: ${join(", ", [for name in keys(var.accounts) : name if !can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))])}."
   }
 
   validation {
-    condition     = length(distinct([for name in keys(var.accounts) : replace(name, "-", "_")])) == length(var.accounts)
-    error_message = "accounts: two names differ only in `-` and `_`, and their access keys would have the same variables; rename one."
+    condition     = length({ for name in keys(var.accounts) : replace(name, "-", "_") => name... }) == length(var.accounts)
+    error_message = "accounts: two names differ only in `-` and `_`, and their access keys would have the same variables; rename one: ${join("; ", [for names in { for name in keys(var.accounts) : replace(name, "-", "_") => name... } : join(" and ", names) if length(names) > 1])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.id == null ? true : can(regex("^[0-9]{12}$", account.id))])
+    condition     = length([for account in var.accounts : account if account.id == null ? false : !can(regex("^[0-9]{12}$", account.id))]) == 0
     error_message = "accounts: id must be twelve digits, in quotes: ${join(", ", [for name, account in var.accounts : name if account.id == null ? false : !can(regex("^[0-9]{12}$", account.id))])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : length(compact([account.id, account.role_arn, account.access_keys_secret_arn])) > 0])
+    condition     = length([for account in var.accounts : account if length(compact([account.id, account.role_arn, account.access_keys_secret_arn])) == 0]) == 0
     error_message = "accounts: each needs an id, a role_arn or an access_keys_secret_arn: ${join(", ", [for name, account in var.accounts : name if length(compact([account.id, account.role_arn, account.access_keys_secret_arn])) == 0])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null || (account.role_arn == null && account.role_name == null)])
+    condition     = length([for account in var.accounts : account if account.access_keys_secret_arn != null && (account.role_arn != null || account.role_name != null)]) == 0
     error_message = "accounts: a role or access keys, not both: ${join(", ", [for name, account in var.accounts : name if account.access_keys_secret_arn != null && (account.role_arn != null || account.role_name != null)])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.access_keys_secret_arn == null ? true : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", account.access_keys_secret_arn))])
+    condition     = length([for account in var.accounts : account if account.access_keys_secret_arn == null ? false : !can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", account.access_keys_secret_arn))]) == 0
     error_message = "accounts: access_keys_secret_arn must be the whole ARN of a secret with the six characters at its end, arn:aws:secretsmanager:…:secret:name-a1b2c3: ${join(", ", [for name, account in var.accounts : "${name} has ${account.access_keys_secret_arn}" if account.access_keys_secret_arn == null ? false : !can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", account.access_keys_secret_arn))])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.kms_key_arn == null ? true : account.access_keys_secret_arn != null && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", account.kms_key_arn))])
+    condition     = length([for account in var.accounts : account if account.kms_key_arn == null ? false : account.access_keys_secret_arn == null || !can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", account.kms_key_arn))]) == 0
     error_message = "accounts: kms_key_arn goes with access_keys_secret_arn, and is the ARN of a key (arn:aws:kms:…:key/…), not of an alias: ${join(", ", [for name, account in var.accounts : "${name} has ${account.kms_key_arn}" if account.kms_key_arn == null ? false : account.access_keys_secret_arn == null || !can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", account.kms_key_arn))])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.role_name == null ? true : can(regex("^[\\w+=,.@/-]+$", account.role_name))])
+    condition     = length([for account in var.accounts : account if account.role_name == null ? false : !can(regex("^[\\w+=,.@/-]+$", account.role_name))]) == 0
     error_message = "accounts: role_name must be the name of a role, letters, digits and any of _+=,.@-: ${join(", ", [for name, account in var.accounts : "${name} has '${account.role_name}'" if account.role_name == null ? false : !can(regex("^[\\w+=,.@/-]+$", account.role_name))])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.external_id == null ? true : can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))])
+    condition     = length([for account in var.accounts : account if account.external_id == null ? false : !can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))]) == 0
     error_message = "accounts: external_id must be at least 2 letters, digits and any of _+=,.@:/-, as STS asks: ${join(", ", [for name, account in var.accounts : "${name} has '${account.external_id}'" if account.external_id == null ? false : !can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))])}."
   }
 
@@ -101,22 +103,22 @@ variable "accounts" {
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.role_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", account.role_arn))])
+    condition     = length([for account in var.accounts : account if account.role_arn == null ? false : !can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", account.role_arn))]) == 0
     error_message = "accounts: role_arn must be the whole ARN of one role, arn:aws:iam::111111111111:role/name: ${join(", ", [for name, account in var.accounts : name if account.role_arn == null ? false : !can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", account.role_arn))])}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.id == null || account.role_arn == null ? true : strcontains(account.role_arn, ":iam::${account.id}:")])
+    condition     = length([for account in var.accounts : account if account.id == null || account.role_arn == null ? false : !strcontains(account.role_arn, ":iam::${account.id}:")]) == 0
     error_message = "accounts: role_arn is a role of another account than id: ${join(", ", [for name, account in var.accounts : name if account.id == null || account.role_arn == null ? false : !strcontains(account.role_arn, ":iam::${account.id}:")])}."
   }
 
   validation {
-    condition     = alltrue([for region in flatten([for account in var.accounts : concat(account.regions, account.region == null ? [] : [account.region])]) : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))])
+    condition     = length([for region in flatten([for account in var.accounts : concat(account.regions, account.region == null ? [] : [account.region])]) : region if !can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))]) == 0
     error_message = "accounts: region and regions must be names of AWS regions, such as eu-west-1: ${join(", ", flatten([for name, account in var.accounts : [for region in concat(account.regions, account.region == null ? [] : [account.region]) : "${name} has ${region}" if !can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))]]))}."
   }
 
   validation {
-    condition     = alltrue([for account in var.accounts : account.quota_share == null ? true : account.quota_share >= 0.01 && account.quota_share <= 1])
+    condition     = length([for account in var.accounts : account if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 1]) == 0
     error_message = "accounts: quota_share must be 0.01 to 1 (0.5 is half of the quota): ${join(", ", [for name, account in var.accounts : "${name} has ${account.quota_share}" if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 1])}."
   }
 }
@@ -207,6 +209,12 @@ variable "workers" {
     error_message = "workers.concurrency must be a whole number from 1 to 256."
   }
 
+  # A quarter of the range for each of two subnets, less the five addresses that AWS keeps in each.
+  validation {
+    condition     = length(var.subnet_ids) > 0 || try(var.workers.max + 2 <= 2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - 5), true)
+    error_message = "workers.max is ${var.workers.max}, and the network that is made of cidr_block ${var.cidr_block} has addresses for ${try(2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - 5), "too few")} tasks, two of which are for the producer and for what is started by hand. Give a larger cidr_block (a /21 has room for 1000 workers), or subnet_ids of your own."
+  }
+
   validation {
     condition     = length(setsubtract(keys(var.workers.environment), ["FLEET_LOOKBACK_DAYS", "FLEET_REGIONS", "FLEET_VISIBILITY_TIMEOUT", "FLEET_DRAIN_TIMEOUT", "RUST_LOG"])) == 0
     error_message = "workers.environment may set FLEET_LOOKBACK_DAYS, FLEET_REGIONS, FLEET_VISIBILITY_TIMEOUT, FLEET_DRAIN_TIMEOUT and RUST_LOG; the stack sets the others, and the key template is the table's."
@@ -233,7 +241,7 @@ variable "assign_public_ip" {
 }
 
 variable "cidr_block" {
-  description = "The addresses of the network that is made."
+  description = "The addresses of the network that is made, a /16 to a /26: a /24 has room for 116 workers, a /21 for 1000. Another range makes the network anew, so change it while no task runs."
   type        = string
   default     = "10.42.0.0/24"
   nullable    = false

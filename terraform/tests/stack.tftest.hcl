@@ -308,11 +308,89 @@ run "roles_of_many_accounts_under_one_name_are_one_pattern" {
   }
 }
 
+run "roles_of_many_names_are_a_pattern_each" {
+  command = plan
+
+  variables {
+    accounts = {
+      data     = { id = "111111111111", role_name = "reader" }
+      opra-dev = { id = "222222222222", role_name = "audit" }
+      opra     = { id = "333333333333", role_name = "reader" }
+    }
+  }
+
+  assert {
+    condition     = local.member_role_arns == tolist(["arn:aws:iam::*:role/audit", "arn:aws:iam::*:role/reader"])
+    error_message = "The worker may become ${jsonencode(local.member_role_arns)}."
+  }
+}
+
+run "the_network_that_is_made_has_room_for_116_workers" {
+  command = plan
+
+  variables {
+    workers = { max = 116 }
+  }
+
+  assert {
+    condition     = length(module.network) == 1
+    error_message = "No network is made."
+  }
+}
+
+run "more_workers_than_addresses_are_refused" {
+  command = plan
+
+  variables {
+    workers = { max = 117 }
+  }
+
+  expect_failures = [var.workers]
+}
+
+run "a_larger_network_has_room_for_all_workers_that_there_may_be" {
+  command = plan
+
+  variables {
+    workers    = { max = 1000 }
+    cidr_block = "10.42.0.0/21"
+  }
+
+  assert {
+    condition     = length(module.network) == 1
+    error_message = "No network is made."
+  }
+}
+
+run "addresses_of_ones_own_subnets_are_not_counted" {
+  command = plan
+
+  variables {
+    workers    = { max = 1000 }
+    subnet_ids = ["subnet-a", "subnet-b"]
+  }
+
+  assert {
+    condition     = length(module.network) == 0
+    error_message = "A network is made."
+  }
+}
+
 run "what_would_stop_every_worker_is_refused_in_an_account" {
   command = plan
 
   variables {
     accounts = { data = { id = "111111111111", role_arn = "arn:aws:iam::222222222222:role/reader" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_role_arn_that_is_none_is_refused_in_an_account" {
+  command = plan
+
+  variables {
+    accounts = { data = { role_arn = "reader" } }
   }
 
   expect_failures = [var.accounts]

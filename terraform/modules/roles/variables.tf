@@ -58,6 +58,13 @@ variable "member_role_arns" {
     condition     = alltrue([for arn in var.member_role_arns : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|\\*):role/[\\w+=,.@/-]+$", arn))])
     error_message = "member_role_arns must be ARNs of roles, in which only the account may be `*`: the role's name is what keeps the worker out of all others."
   }
+
+  # The rest of the worker's policy has less than 1,740 characters.
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  validation {
+    condition     = length(jsonencode(var.member_role_arns)) <= 8500
+    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for 8500: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
+  }
 }
 
 variable "cluster_arn" {
@@ -96,6 +103,12 @@ variable "secrets" {
   })
   default  = {}
   nullable = false
+
+  # The rest of ECS's policy has less than 1,240 characters.
+  validation {
+    condition     = length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns))) <= 9000
+    error_message = "secrets has ${length(var.secrets.arns)} secrets and ${length(var.secrets.kms_key_arns)} keys in ${length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns)))} characters, and ECS's policy has room for 9000: IAM takes 10240 in all. Enter accounts by a role, or encrypt their secrets with one key."
+  }
 }
 
 variable "kms_key_arn" {

@@ -152,6 +152,30 @@ run "all_reports_of_all_accounts_are_one_table" {
   }
 }
 
+# 8,000 names of 63 characters, with the commas between them, are 511,999 bytes.
+run "as_many_names_as_glue_takes_are_taken" {
+  command = plan
+
+  variables {
+    account_names = [for n in setproduct(range(8), range(1000)) : format("%063d", 1000 * n[0] + n[1])]
+  }
+
+  assert {
+    condition     = length(aws_glue_catalog_table.reports["s3_daily_storage"].parameters["projection.account.values"]) == 511999
+    error_message = "The names are ${length(aws_glue_catalog_table.reports["s3_daily_storage"].parameters["projection.account.values"])} bytes."
+  }
+}
+
+run "more_names_than_glue_takes_are_refused" {
+  command = plan
+
+  variables {
+    account_names = concat([for n in setproduct(range(8), range(1000)) : format("%063d", 1000 * n[0] + n[1])], ["x"])
+  }
+
+  expect_failures = [var.account_names]
+}
+
 run "what_can_not_be_is_refused_by_name" {
   command = plan
 

@@ -184,6 +184,71 @@ run "only_a_task_of_this_account_and_region_enters_a_role" {
   }
 }
 
+# The rest of a policy is longest with the longest name, and a key.
+run "the_longest_policies_that_are_taken_have_room_in_iam" {
+  command = plan
+
+  variables {
+    name                  = "abcdefghijklmnopqrstuvwx"
+    queue_arn             = "arn:aws-us-gov:sqs:ap-southeast-1:999999999999:abcdefghijklmnopqrstuvwx-jobs"
+    dead_letter_queue_arn = "arn:aws-us-gov:sqs:ap-southeast-1:999999999999:abcdefghijklmnopqrstuvwx-jobs-dead"
+    report_bucket_arn     = "arn:aws-us-gov:s3:::abcdefghijklmnopqrstuvwx-reports-999999999999-ap-southeast-1"
+    cluster_arn           = "arn:aws-us-gov:ecs:ap-southeast-1:999999999999:cluster/abcdefghijklmnopqrstuvwx"
+    repository_arn        = "arn:aws-us-gov:ecr:ap-southeast-1:999999999999:repository/abcdefghijklmnopqrstuvwx"
+    kms_key_arn           = "arn:aws-us-gov:kms:ap-southeast-1:999999999999:key/mrk-00000000000000000000000000000e3f"
+
+    log_group_arns = [
+      for who in ["producer", "worker"] :
+      "arn:aws-us-gov:logs:ap-southeast-1:999999999999:log-group:/abcdefghijklmnopqrstuvwx/${who}"
+    ]
+
+    member_role_arns = [for n in range(99) : "arn:aws:iam::*:role/${format("%062d", n)}"]
+
+    secrets = {
+      arns         = [for n in range(89) : "arn:aws-us-gov:secretsmanager:ap-southeast-1:999999999999:secret:${format("%024d", n)}-a1b2c3"]
+      kms_key_arns = ["arn:aws-us-gov:kms:ap-southeast-1:999999999999:key/mrk-00000000000000000000000000000e3f"]
+    }
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.this["worker"].policy) - length(jsonencode(var.member_role_arns)) <= 10240 - 8500
+    error_message = "The worker's policy has ${length(aws_iam_role_policy.this["worker"].policy)} characters, ${length(jsonencode(var.member_role_arns))} of them for roles."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.this["execution"].policy) - length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns))) <= 10240 - 9000
+    error_message = "ECS's policy has ${length(aws_iam_role_policy.this["execution"].policy)} characters, ${length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns)))} of them for secrets."
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role_policy.this : length(role.policy) <= 10240])
+    error_message = "IAM takes 10240 characters: ${jsonencode({ for who, role in aws_iam_role_policy.this : who => length(role.policy) })}"
+  }
+}
+
+run "more_names_of_roles_than_a_policy_has_room_for_are_refused" {
+  command = plan
+
+  variables {
+    member_role_arns = [for n in range(185) : "arn:aws:iam::*:role/cloudwatch-fleet-reader-${n}"]
+  }
+
+  expect_failures = [var.member_role_arns]
+}
+
+run "more_secrets_than_a_policy_has_room_for_are_refused" {
+  command = plan
+
+  variables {
+    secrets = {
+      arns         = [for n in range(80) : "arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-${n}-a1b2c3"]
+      kms_key_arns = [for n in range(80) : "arn:aws:kms:eu-west-1:999999999999:key/${n}"]
+    }
+  }
+
+  expect_failures = [var.secrets]
+}
+
 run "what_can_not_be_is_refused_by_name" {
   command = plan
 
