@@ -35,6 +35,15 @@ chaos kills="300" seed="1":
 bench *arguments:
     cargo run --release --locked --bin bench -- {{arguments}}
 
+# Measures everything again, in about an hour, and writes the figures into the README; a missed bar is shown there, and ends with 1.
+figures:
+    just bench all --format json > tests/bench/figures.json || true
+    just bench readme
+
+# What a metric costs in the plan, the rows and the table, which are plain functions.
+bench-pure *arguments:
+    cargo bench --locked -p worker --bench pure -- {{arguments}}
+
 # The documentation builds, and its links lead somewhere.
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked

@@ -29,8 +29,8 @@ pub(crate) struct Cli {
     pub(crate) worker: Option<PathBuf>,
 }
 
-/// What can be measured; each says so itself.
-#[derive(Debug, Subcommand)]
+/// What can be measured, and what becomes of figures; each says so itself.
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// How much the AWS on 127.0.0.1 can answer, so that it is known not to be the bottleneck.
     Ceiling,
@@ -64,19 +64,51 @@ pub(crate) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Makes one table of figures that were written as JSON: Markdown on standard output.
+    Table {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Writes the figures of tests/bench/figures.json into the README, and their drawing beside them.
+    Readme,
+}
+
+impl Command {
+    /// Its word on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Ceiling => "ceiling",
+            Self::Account { .. } => "account",
+            Self::Fleet { .. } => "fleet",
+            Self::Mixed => "mixed",
+            Self::Peers => "peers",
+            Self::Start => "start",
+            Self::All { .. } => "all",
+            Self::Plot { .. } => "plot",
+            Self::Table { .. } => "table",
+            Self::Readme => "readme",
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
 The floor of a case is the least that AWS's rules allow:
-  calls    a page of 10,000 buckets, 500 series a ListMetrics page and 500 a GetMetricData, and who we are
-  seconds  of the regions, which run beside each other, the longest: the greatest of ListMetrics calls at
-           25/s, GetMetricData calls at 50/s and the longest chain of pages at the latency of a call; and
-           three latencies on top
+  calls    a page of 10,000 buckets, 500 series a ListMetrics page and 500 a GetMetricData, and
+           who we are
+  seconds  of the regions, which run beside each other, the longest: the greatest of ListMetrics
+           calls at 25/s, GetMetricData calls at 50/s and the longest chain of pages at the
+           latency of a call; and three latencies on top. In JSON, floor_in_turn_s is what it
+           would be if a region's listing had to end before its first metric is asked for
 
 Examples:
   bench all --short                   # a minute, for continuous integration
   bench account --format json > account.json
-  bench plot account.json > docs/account.svg";
+  bench peers --format json > peers.json
+  bench table account.json peers.json
+  bench plot account.json peers.json > figures.svg
+  bench all --format json > tests/bench/figures.json
+  bench readme";
 
 #[cfg(test)]
 mod tests {

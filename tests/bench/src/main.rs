@@ -4,31 +4,36 @@
 //! [`scenarios`] has a file for each scenario. [`world`] is the AWS and its accounts, [`truth`] what is in them,
 //! [`floor`] the least calls and seconds. [`program`] starts the worker and the peers as processes of their own,
 //! which [`stopwatch`] times; [`load`] is the client that finds local-aws' own ceiling. [`outcome`] is what came of it:
-//! cases, and bars that are met or missed. [`plot`] draws it.
+//! cases, bars that are met or missed, and on what it was [`made`]. [`table`] and [`plot`] show it, [`readme`] puts both
+//! into the README.
 //!
-//! `floor`, `statistics`, `outcome` and `plot` are plain functions over values.
+//! `floor`, `statistics`, `outcome`, `table` and `plot` are plain functions over values.
 
 mod cli;
 mod floor;
 mod load;
+mod made;
 mod outcome;
 mod plot;
 mod program;
 mod python;
+mod readme;
 mod scenarios;
 mod statistics;
 mod stopwatch;
+mod table;
 mod truth;
 mod world;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use fleet::output::{self, Format};
 
 use crate::{
     cli::{Cli, Command},
-    outcome::Outcome,
+    made::Made,
+    outcome::{Bar, Outcome},
     program::Shell,
 };
 
@@ -47,36 +52,88 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    if let Command::Plot { files } = &cli.command {
-        let outcomes = files.iter().map(|file| Outcome::read(file)).collect::<anyhow::Result<Vec<_>>>()?;
-        output::print(&plot::svg(&outcomes.concat()))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let outcomes = measure(cli)?;
-    match cli.format {
-        Format::Text => {
-            for outcome in &outcomes {
-                output::print(&outcome.text())?;
-            }
+    let bars = match &cli.command {
+        Command::Plot { files } => {
+            output::print(plot::svg(&read(files)?).trim_end())?;
+            return Ok(ExitCode::SUCCESS);
         }
-        Format::Json if outcomes.len() == 1 => output::print_json(&serde_json::to_value(&outcomes[0])?)?,
-        Format::Json => output::print_json(&serde_json::to_value(&outcomes)?)?,
-    }
-    let missed: Vec<_> = outcomes.iter().flat_map(Outcome::missed).collect();
+        Command::Table { files } => {
+            output::print(table::markdown(&read(files)?).trim_end())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Readme => readme::write()?,
+        _ => measure(cli)?,
+    };
+    let missed: Vec<_> = bars.iter().filter(|bar| !bar.met).collect();
     for bar in &missed {
         tell(&format!("missed: {bar}"));
     }
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Outcome>> {
+    let outcomes = files.iter().map(|file| Outcome::read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(outcomes.concat())
+}
+
+/// Measures, writes what comes of each scenario as soon as it is there, and gives the bars of all. Of several, one that
+/// fails does not keep the others from being measured.
 #[tokio::main]
-async fn measure(cli: &Cli) -> anyhow::Result<Vec<Outcome>> {
+async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
+    let (scenarios, made) = (scenarios::of(&cli.command), Made::here());
     let shell = Shell::new(cli.worker.as_deref())?;
-    scenarios::run(&cli.command, &shell, cli.short).await
+    let mut bars = Vec::new();
+    for (nth, scenario) in scenarios.iter().enumerate() {
+        let left: Vec<_> = scenarios[nth + 1..].iter().map(Command::name).collect();
+        if scenarios.len() > 1 {
+            let then = if left.is_empty() { String::new() } else { format!("; then {}", left.join(", ")) };
+            tell(&format!("{} of {}: {}{then}", nth + 1, scenarios.len(), scenario.name()));
+        }
+        let mut outcome = match scenarios::measure(scenario, &shell, cli.short).await {
+            Err(error) if scenarios.len() > 1 => {
+                tell(&format!("{}: {error:#}", scenario.name()));
+                Outcome::not_done(scenario.name(), cli.short)
+            }
+            other => other?,
+        };
+        outcome.made = Some(made.clone());
+        let place = (scenarios.len() > 1).then_some((nth == 0, left.is_empty()));
+        output::print(&written(&outcome, cli.format, place)?)?;
+        bars.append(&mut outcome.bars);
+    }
+    Ok(bars)
+}
+
+/// How an outcome is written. Of several, which are a list in JSON, it says whether it is the first and whether it is
+/// the last; of a run that is cut short, all is there but the list's end.
+fn written(outcome: &Outcome, format: Format, place: Option<(bool, bool)>) -> anyhow::Result<String> {
+    if format == Format::Text {
+        return Ok(outcome.text());
+    }
+    let (before, after) = match place {
+        None => ("", ""),
+        Some((first, last)) => (if first { "[" } else { "," }, if last { "]" } else { "" }),
+    };
+    Ok(format!("{before}{:#}{after}", serde_json::to_value(outcome)?))
 }
 
 /// Writes a line to standard error.
 #[expect(clippy::print_stderr, reason = "what is no figure goes to standard error")]
 fn tell(text: &str) {
     eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_outcomes_are_a_list_that_is_written_piece_by_piece() {
+        let outcome = Outcome::not_done("start", false);
+        let all = [(true, false), (false, false), (false, true)];
+        let all = all.map(|place| written(&outcome, Format::Json, Some(place)).expect("JSON")).concat();
+        assert_eq!(serde_json::from_str::<Vec<Outcome>>(&all).expect("a list"), vec![outcome.clone(); 3]);
+        let one = written(&outcome, Format::Json, None).expect("JSON");
+        assert_eq!(serde_json::from_str::<Outcome>(&one).expect("one"), outcome);
+    }
 }

@@ -4,8 +4,10 @@ use std::{fmt, path::Path};
 
 use anyhow::Context;
 use fleet::output::table;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use crate::made::Made;
 
 /// What came of a scenario.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +22,9 @@ pub(crate) struct Outcome {
     pub(crate) bars: Vec<Bar>,
     /// What must be known to read the figures.
     pub(crate) notes: Vec<String>,
+    /// On what they were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) made: Option<Made>,
 }
 
 /// A case: its name and its figures, in the order in which they are shown.
@@ -35,12 +40,29 @@ macro_rules! case {
 }
 pub(crate) use case;
 
+/// A case's name.
+pub(crate) fn name(case: &Case) -> &str {
+    case.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A case's figure of a name; not a number where it has none.
+pub(crate) fn figure(case: &Case, name: &str) -> f64 {
+    case.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
 /// A figure that is held to a limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bar {
+    /// The case that it is of, where it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) case: Option<String>,
     /// What is measured.
     pub(crate) what: String,
-    /// What came out.
+    /// What it comes of, such as both sides of a ratio.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) detail: String,
+    /// What came out; not a number, and `null` in JSON, where nothing did.
+    #[serde(deserialize_with = "nan_where_null")]
     pub(crate) figure: f64,
     /// How it must stand to the limit.
     pub(crate) must: Must,
@@ -64,19 +86,63 @@ pub(crate) enum Must {
 impl Bar {
     /// A figure that must not be above a limit.
     pub(crate) fn at_most(what: impl Into<String>, figure: f64, limit: f64) -> Self {
-        Self { what: what.into(), figure, must: Must::BeAtMost, limit, met: figure <= limit }
+        Self::new(what, figure, Must::BeAtMost, limit, figure <= limit)
     }
 
     /// A figure that must not be below a limit.
     pub(crate) fn at_least(what: impl Into<String>, figure: f64, limit: f64) -> Self {
-        Self { what: what.into(), figure, must: Must::BeAtLeast, limit, met: figure >= limit }
+        Self::new(what, figure, Must::BeAtLeast, limit, figure >= limit)
     }
+
+    /// The bar of what could not be measured at all.
+    pub(crate) fn not_done() -> Self {
+        Self::at_least("done", 0.0, 1.0)
+    }
+
+    /// The same, of a case.
+    pub(crate) fn of(self, case: impl Into<String>) -> Self {
+        Self { case: Some(case.into()), ..self }
+    }
+
+    /// The same, with what it comes of.
+    pub(crate) fn with(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
+    /// The limit with its sign.
+    pub(crate) fn limit(&self) -> String {
+        let limit = number(self.limit);
+        let limit = if limit.contains('.') { limit.trim_end_matches('0') } else { &limit };
+        format!("{} {limit}", self.must.sign())
+    }
+
+    fn new(what: impl Into<String>, figure: f64, must: Must, limit: f64, met: bool) -> Self {
+        Self { case: None, what: what.into(), detail: String::new(), figure, must, limit, met }
+    }
+
+    /// What is measured, and of which case.
+    fn full_name(&self) -> String {
+        self.case.iter().chain([&self.what]).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+}
+
+fn nan_where_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl fmt::Display for Bar {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, figure, limit, .. } = self;
-        write!(formatter, "{what}: {} {} {}", number(*figure), self.must, number(*limit))
+        let (figure, limit) = (number(self.figure), number(self.limit));
+        write!(formatter, "{}: {figure} {} {limit}", self.full_name(), self.must)
+    }
+}
+
+impl Must {
+    fn sign(self) -> char {
+        match self {
+            Self::BeAtMost => '≤',
+            Self::BeAtLeast => '≥',
+        }
     }
 }
 
@@ -101,9 +167,9 @@ impl Outcome {
         outcomes.with_context(|| format!("{} has no figures of this program", file.display()))
     }
 
-    /// The bars that are missed.
-    pub(crate) fn missed(&self) -> impl Iterator<Item = &Bar> {
-        self.bars.iter().filter(|bar| !bar.met)
+    /// The outcome of a scenario that could not be measured at all.
+    pub(crate) fn not_done(scenario: &str, short: bool) -> Self {
+        Self { scenario: scenario.to_owned(), short, bars: vec![Bar::not_done()], ..Self::default() }
     }
 
     /// All of it as a person reads it.
@@ -120,16 +186,18 @@ impl Outcome {
         let numbers: Vec<usize> = (1..names.len()).collect();
         text += &table(&names, &numbers, rows);
         if !self.bars.is_empty() {
-            let sign = |bar: &Bar| if bar.must == Must::BeAtMost { "≤" } else { "≥" }.to_owned();
             let rows = self.bars.iter().map(|bar| {
                 let met = if bar.met { "met" } else { "MISSED" }.to_owned();
-                vec![bar.what.clone(), number(bar.figure), sign(bar), number(bar.limit), met]
+                vec![bar.full_name(), number(bar.figure), bar.limit(), met, bar.detail.clone()]
             });
             text += "\n\n";
-            text += &table(&["bar", "figure", "", "limit", ""], &[1, 3], rows);
+            text += &table(&["bar", "figure", "limit", "", ""], &[1], rows);
         }
         for note in &self.notes {
             text += &format!("\n\n{note}");
+        }
+        if let Some(made) = &self.made {
+            text += &format!("\n\n{made}");
         }
         text + "\n"
     }
@@ -139,20 +207,33 @@ fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        Value::Number(it) if !it.is_f64() => it.to_string(),
         other => other.as_f64().map_or_else(|| other.to_string(), number),
     }
 }
 
-/// A number with as many digits as say something.
-fn number(value: f64) -> String {
+/// A number with as many digits as say something, and its thousands apart.
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 99.95 => thousands(&format!("{value:.0}")),
+        _ if value.fract() == 0.0 => format!("{value:.0}"),
+        size if size >= 9.995 => format!("{value:.1}"),
         size if size >= 0.1 => format!("{value:.2}"),
+        size if size >= 0.01 => format!("{value:.3}"),
+        _ if value.is_nan() => "nothing".to_owned(),
         _ => format!("{value:.4}"),
     }
+}
+
+fn thousands(digits: &str) -> String {
+    let mut apart = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) && !apart.ends_with('-') {
+            apart.push(',');
+        }
+        apart.push(digit);
+    }
+    apart
 }
 
 #[cfg(test)]
@@ -179,10 +260,47 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_that_is_not_there_is_written_and_read_too() {
+        let bar = Bar::at_most("seconds", f64::NAN, 1.0).of("small");
+        let json = serde_json::to_string(&bar).expect("JSON");
+        assert_eq!(
+            json,
+            r#"{"case":"small","what":"seconds","figure":null,"must":"<=","limit":1.0,"met":false}"#
+        );
+        let read: Bar = serde_json::from_str(&json).expect("a bar");
+        assert_eq!(read.to_string(), "small: seconds: nothing must be at most 1");
+    }
+
+    #[test]
+    fn a_number_has_as_many_digits_as_say_something() {
+        let values =
+            [0.0, 0.004_21, 0.0421, 0.421, 4.21, 9.999, 42.1, 99.96, 421.4, 12_345.6, 1e6, -1234.0, 64.0];
+        let texts = values.map(number);
+        let expected = [
+            "0",
+            "0.0042",
+            "0.042",
+            "0.42",
+            "4.21",
+            "10.0",
+            "42.1",
+            "100",
+            "421",
+            "12,346",
+            "1,000,000",
+            "-1,234",
+            "64",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
     fn a_missed_bar_is_told() {
-        let missed: Vec<String> = outcome().missed().map(ToString::to_string).collect();
+        let outcome = outcome();
+        let missed: Vec<String> =
+            outcome.bars.iter().filter(|bar| !bar.met).map(ToString::to_string).collect();
         assert_eq!(missed, ["calls against the floor: 1.50 must be at most 1.02"]);
-        let text = outcome().text();
+        let text = outcome.text();
         assert!(text.contains("MISSED") && text.contains("small    1.25         12"), "{text}");
     }
 }

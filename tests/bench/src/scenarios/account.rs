@@ -1,11 +1,13 @@
 //! One account, by `worker collect`: seconds, calls, memory and CPU of the whole process, start and end included.
 
 use anyhow::{Context, ensure};
-use serde_json::Value;
 
+use fleet::output::count;
+
+use super::add;
 use crate::{
     floor::{Age, Floor},
-    outcome::{Bar, Case, Outcome, case},
+    outcome::{Bar, Case, Outcome, case, figure, name},
     program::Shell,
     tell,
     truth::Truth,
@@ -14,10 +16,16 @@ use crate::{
 
 const ACCOUNT: &str = "data";
 
-const NOTES: [&str; 2] = [
-    "CloudWatch lets a second's worth of calls through at once: an account may take up to a second less than its floor.",
-    "floor_in_turn_s: the floor in seconds where a region's listing is over before its first metric is asked for.",
-];
+/// How many times its floor an account may take, and how many seconds more: those of the process itself.
+const TIMES_THE_FLOOR: f64 = 1.15;
+const SECONDS_MORE: f64 = 0.15;
+
+/// How many times the floor's calls.
+const TIMES_THE_CALLS: f64 = 1.02;
+
+/// The most memory of 10,000 buckets, and of each bucket more.
+const MOST_MIB: f64 = 64.0;
+const MOST_KIB_A_BUCKET: f64 = 1.0;
 
 /// What a case is made of.
 #[derive(Debug, Clone, Copy)]
@@ -43,21 +51,28 @@ pub(super) async fn measure(shell: &Shell, short: bool, only: &str) -> anyhow::R
                 let shape = Shape { buckets, regions, age };
                 if shape.name().contains(only) {
                     tell(&format!("account: {}", shape.name()));
-                    match measure_one(shell, shape).await {
-                        Ok(case) => outcome.cases.push(case),
-                        Err(error) => {
-                            tell(&format!("{error:#}"));
-                            outcome.bars.push(Bar::at_least(format!("{}: done", shape.name()), 0.0, 1.0));
-                        }
-                    }
+                    add(&mut outcome, &shape.name(), measure_one(shell, shape).await);
                 }
             }
         }
     }
     outcome.bars.extend(outcome.cases.iter().flat_map(|case| bars_of(case, short)));
     outcome.bars.extend(memory_bars(&outcome.cases));
-    outcome.notes = NOTES.map(str::to_owned).to_vec();
+    outcome.notes = notes(short);
     Ok(outcome)
+}
+
+fn notes(short: bool) -> Vec<String> {
+    let burst = format!(
+        "An account may use all of its quota, and a call takes {} ms. CloudWatch lets a second's worth of calls through at \
+         once, which the floor does not count: an account may take up to a second less.",
+        LATENCY.as_millis()
+    );
+    let bar = format!(
+        "An account must take at most {TIMES_THE_FLOOR} times its floor and {SECONDS_MORE} s, {TIMES_THE_CALLS} times the \
+         floor's calls, and have every value right."
+    );
+    if short { vec![burst] } else { vec![burst, bar] }
 }
 
 async fn measure_one(shell: &Shell, shape: Shape) -> anyhow::Result<Case> {
@@ -96,44 +111,62 @@ async fn measure_one(shell: &Shell, shape: Shape) -> anyhow::Result<Case> {
 }
 
 fn bars_of(case: &Case, short: bool) -> Vec<Bar> {
-    let (name, wall, floor) = (name(case), figure(case, "wall_s"), figure(case, "floor_s"));
+    let (wall, floor) = (figure(case, "wall_s"), figure(case, "floor_s"));
     let in_floors = |calls: f64| calls / figure(case, "floor_api_calls");
     let calls = figure(case, "api_calls");
-    let calls_bar = |most| Bar::at_most(format!("{name}: calls, in floors"), in_floors(calls), most);
-    let seconds_bar = |most| Bar::at_most(format!("{name}: seconds"), wall, most);
+    let calls_bar = |most| Bar::at_most("calls, in floors", in_floors(calls), most).of(name(case));
+    let seconds_bar = |most| Bar::at_most("seconds", wall, most).of(name(case));
     if !short {
-        return vec![calls_bar(1.02), seconds_bar(1.15 * floor + 0.15)];
+        return vec![calls_bar(TIMES_THE_CALLS), seconds_bar(TIMES_THE_FLOOR * floor + SECONDS_MORE)];
     }
     // Whether a call is throttled is up to the clock; how many are answered is not.
     let answered = in_floors(calls - figure(case, "throttled"));
-    vec![
-        Bar::at_most(format!("{name}: calls answered, in floors"), answered, 1.0),
-        Bar::at_least(format!("{name}: calls answered, in floors"), answered, 1.0),
-        calls_bar(1.1),
-        seconds_bar(1.5 * floor + 0.5),
-    ]
+    let answered_bars =
+        [Bar::at_most, Bar::at_least].map(|bar| bar("calls answered, in floors", answered, 1.0));
+    let memory_bar = Bar::at_most("peak MiB", figure(case, "peak_rss_mib"), MOST_MIB);
+    answered_bars
+        .into_iter()
+        .chain([memory_bar])
+        .map(|bar| bar.of(name(case)))
+        .chain([calls_bar(1.1), seconds_bar(TIMES_THE_FLOOR * floor + 0.5)])
+        .collect()
 }
 
-/// The memory of 10,000 buckets, and what each bucket more takes up to 100,000.
+/// The memory of 10,000 buckets, and what each bucket more takes up to 100,000: the most of all kinds of accounts.
 fn memory_bars(cases: &[Case]) -> Vec<Bar> {
     let of = |buckets: u64| cases.iter().filter(move |case| case["buckets"] == buckets);
-    let mut bars: Vec<Bar> = of(10_000)
-        .map(|case| Bar::at_most(format!("{}: peak MiB", name(case)), figure(case, "peak_rss_mib"), 64.0))
-        .collect();
     let kind = |case: &Case| name(case).split_once('-').map(|(_, kind)| kind.to_owned());
-    for large in of(100_000) {
-        let Some(small) = of(10_000).find(|small| kind(small) == kind(large)) else { continue };
-        let more = figure(large, "peak_rss_mib") - figure(small, "peak_rss_mib");
-        let name = format!("{}: KiB more for each bucket above 10,000", name(large));
-        bars.push(Bar::at_most(name, more * 1024.0 / 90_000.0, 1.0));
+    let memory = |case: &Case| figure(case, "peak_rss_mib");
+    let more = of(100_000).filter_map(|large| {
+        let small = of(10_000).find(|small| kind(small) == kind(large))?;
+        Some((memory(large) - memory(small)) * 1024.0 / 90_000.0)
+    });
+    let bar = |what: &str, figures: Vec<f64>, limit| {
+        let most = figures.iter().copied().max_by(f64::total_cmp)?;
+        Some(Bar::at_most(what, most, limit).with(format!("the most of {}", count(figures.len(), "account"))))
+    };
+    let small = bar("peak MiB, 10,000 buckets", of(10_000).map(memory).collect(), MOST_MIB);
+    let large = bar("KiB more for each bucket, 10,000 to 100,000", more.collect(), MOST_KIB_A_BUCKET);
+    small.into_iter().chain(large).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_held_by_its_worst_case() {
+        let case = |buckets: usize, kind: &str, mib: f64| case! { "name": format!("{buckets}-{kind}"), "buckets": buckets, "peak_rss_mib": mib };
+        let cases = [
+            case(10_000, "old", 30.0),
+            case(10_000, "recent", 40.0),
+            case(100_000, "old", 207.9),
+            case(100_000, "recent", 41.0),
+        ];
+        let bars = memory_bars(&cases);
+        let told: Vec<_> =
+            bars.iter().map(|bar| (bar.figure.round(), bar.met, bar.detail.as_str())).collect();
+        assert_eq!(told, [(40.0, true, "the most of 2 accounts"), (2.0, false, "the most of 2 accounts")]);
+        assert!(memory_bars(&cases[..1]).len() == 1 && memory_bars(&[]).is_empty());
     }
-    bars
-}
-
-fn name(case: &Case) -> &str {
-    case["name"].as_str().unwrap_or_default()
-}
-
-fn figure(case: &Case, name: &str) -> f64 {
-    case.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
 }

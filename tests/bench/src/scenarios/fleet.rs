@@ -11,10 +11,10 @@ use chrono::{DateTime, Utc};
 use fleet::output::count;
 use local_aws::{CallRecord, Synthetic};
 
-use super::Crew;
+use super::{Crew, add};
 use crate::{
     floor::Age,
-    outcome::{Bar, Case, Outcome, case},
+    outcome::{Bar, Case, Outcome, case, figure, number},
     program::Shell,
     statistics::{percentile, steady_rate},
     tell,
@@ -31,30 +31,34 @@ const PATIENCE: Duration = Duration::from_hours(1);
 
 pub(super) async fn measure(shell: &Shell, short: bool, accounts: u16) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome { scenario: "fleet".to_owned(), short, ..Outcome::default() };
-    let (workers, each) = if short { (&WORKERS[..2], 5) } else { (&WORKERS[..], usize::from(accounts) / 8) };
-    let mut alone = None;
-    for workers in workers.iter().copied() {
-        tell(&format!("fleet: {}", count(workers, "worker")));
-        let mut case = measure_one(shell, workers, workers * each).await?;
-        let rate = case["accounts_per_s"].as_f64().context("too few accounts for a rate")?;
-        #[expect(clippy::cast_precision_loss, reason = "a count of workers")]
-        let efficiency = rate / (*alone.get_or_insert(rate) * workers as f64);
-        case.insert("efficiency".to_owned(), efficiency.into());
-        outcome.bars.push(Bar::at_most(
-            format!("{}: jobs received twice", count(workers, "worker")),
-            case["received_twice"].as_f64().unwrap_or(f64::NAN),
-            0.0,
-        ));
-        if workers == if short { 2 } else { 8 } {
-            let bar = format!("{workers} workers against as many times one");
-            outcome.bars.push(Bar::at_least(bar, efficiency, if short { 0.7 } else { 0.9 }));
+    let (crews, each) = if short { (&WORKERS[..2], 5) } else { (&WORKERS[..], usize::from(accounts) / 8) };
+    let mut alone = f64::NAN;
+    for workers in crews.iter().copied() {
+        let (name, accounts) = (count(workers, "worker").replace(' ', "-"), workers * each);
+        tell(&format!("fleet: {name}, {accounts} accounts"));
+        let mut case = measure_one(shell, workers, accounts).await;
+        if let Ok(case) = &mut case {
+            if workers == 1 {
+                alone = figure(case, "accounts_per_s");
+            }
+            compare(case, workers, accounts, alone);
+            let twice = figure(case, "received_twice");
+            outcome.bars.push(Bar::at_most("jobs received twice", twice, 0.0).of(&name));
         }
-        outcome.cases.push(case);
+        add(&mut outcome, &name, case);
+    }
+    let (most, limit) = if short { (2, 0.7) } else { (8, 0.9) };
+    if let Some(many) = outcome.cases.iter().find(|case| case["workers"] == most) {
+        let bar = format!("accounts a second of {most} workers, in {most} times those of one");
+        let rate = number(figure(many, "accounts_per_s"));
+        let detail = format!("{rate} beside {} of one", number(alone));
+        outcome.bars.push(Bar::at_least(bar, figure(many, "efficiency"), limit).with(detail));
     }
     outcome.notes.push(format!(
-        "Accounts of {BUCKETS} buckets, entered by a role; {} ms of latency, one job at a time; with fewer workers, fewer \
-         accounts in proportion. The rate is that between a tenth and nine tenths of the jobs. Waiting begins with the \
-         first receive.",
+        "The fleet's accounts have {BUCKETS} buckets in {REGIONS} regions and are entered by a role; a call takes {} ms, and \
+         a worker has one job at a time. Fewer workers have fewer accounts in proportion. The rate is that between a tenth \
+         and nine tenths of the jobs; a job waits from the first receive of all to its own. The floor is so many times \
+         one worker, and each job in its turn.",
         LATENCY.as_millis()
     ));
     Ok(outcome)
@@ -80,9 +84,9 @@ async fn measure_one(shell: &Shell, workers: usize, accounts: usize) -> anyhow::
     let percent = |percent| percentile(&waits, percent);
     Ok(case! {
         "name": count(workers, "worker").replace(' ', "-"),
+        "workers": workers,
         "accounts": accounts.len(),
         "accounts_per_s": steady_rate(&done),
-        "efficiency": Option::<f64>::None,
         "wait_p50_s": percent(50.0),
         "wait_p95_s": percent(95.0),
         "wait_max_s": percent(100.0),
@@ -91,6 +95,28 @@ async fn measure_one(shell: &Shell, workers: usize, accounts: usize) -> anyhow::
         "reports": reports,
         "api_calls": world.aws.calls().count(),
     })
+}
+
+/// Puts a case beside one worker alone, as often as the case has workers, of which each takes up its next job as it
+/// ends the last.
+fn compare(case: &mut Case, workers: usize, accounts: usize, alone: f64) {
+    #[expect(clippy::cast_precision_loss, reason = "a count of workers")]
+    let rate = alone * workers as f64;
+    let efficiency = figure(case, "accounts_per_s") / rate;
+    let turn = |percent| turn(percent, workers, accounts) / alone;
+    case.append(&mut case! {
+        "efficiency": efficiency,
+        "floor_accounts_per_s": rate,
+        "floor_wait_p50_s": turn(50),
+        "floor_wait_p95_s": turn(95),
+        "floor_wait_max_s": turn(100),
+    });
+}
+
+/// How many jobs its worker has done before, of the job that so much of all are not behind.
+#[expect(clippy::cast_precision_loss, reason = "a count of jobs")]
+fn turn(percent: usize, workers: usize, accounts: usize) -> f64 {
+    ((accounts * percent).div_ceil(100).saturating_sub(1) / workers) as f64
 }
 
 /// How long each job waited until it was first received, and how many were received more than once.
@@ -107,4 +133,21 @@ fn waits(received: &[CallRecord], begun: DateTime<Utc>) -> (Vec<f64>, usize) {
         }
     }
     (first.into_values().collect(), twice.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_is_held_against_so_many_times_one_worker() {
+        let mut case = case! { "accounts_per_s": 1.8 };
+        compare(&mut case, 4, 40, 0.5);
+        let of = |name| figure(&case, name);
+        assert!((of("efficiency") - 0.9).abs() < 1e-9 && (of("floor_accounts_per_s") - 2.0).abs() < 1e-9);
+        // The 40th job is the tenth of its worker: nine stand before it, two seconds each.
+        let waits =
+            ["p50", "p95", "max"].map(|which| number(figure(&case, &format!("floor_wait_{which}_s"))));
+        assert_eq!(waits, ["8", "18", "18"]);
+    }
 }

@@ -10,7 +10,7 @@ use local_aws::Synthetic;
 use super::Crew;
 use crate::{
     floor::Age,
-    outcome::{Bar, Case, Outcome, case},
+    outcome::{Bar, Case, Outcome, case, figure, number},
     program::Shell,
     statistics::percentile,
     tell,
@@ -32,14 +32,18 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
         tell(&format!("mixed: {small} small accounts, {name}"));
         cases.push(measure_one(shell, name, small, huge).await?);
     }
-    let p95 = |case: &Case| case["small_p95_s"].as_f64().unwrap_or(f64::NAN);
-    let bar = "small accounts beside the huge one, p95 against alone";
-    let bar = Bar::at_most(bar, p95(&cases[1]) / p95(&cases[0]), if short { 1.5 } else { 1.1 });
+    let p95 = |case: &Case| figure(case, "small_p95_s");
+    let (alone, beside) = (p95(&cases[0]), p95(&cases[1]));
+    let buckets = number(figure(&cases[1], "huge_buckets"));
+    let bar =
+        format!("a small account's seconds at p95 beside one of {buckets} buckets, in those without it");
+    let detail = format!("{} s beside {} s", number(beside), number(alone));
+    let bar = Bar::at_most(bar, beside / alone, if short { 1.5 } else { 1.1 }).with(detail);
     let note = format!(
-        "{SMALL_AT_ONCE} small accounts of {SMALL_BUCKETS} buckets are in hand at once, with the huge one as one more; each may \
-         use half of its own quota."
+        "Beside a huge account, {SMALL_AT_ONCE} of {SMALL_BUCKETS} buckets are in hand at once in one worker, the huge one \
+         as one more; each may use half of its own quota."
     );
-    Ok(Outcome { scenario: "mixed".to_owned(), short, cases, bars: vec![bar], notes: vec![note] })
+    Ok(Outcome { scenario: "mixed".to_owned(), short, cases, bars: vec![bar], notes: vec![note], made: None })
 }
 
 async fn measure_one(shell: &Shell, name: String, small: usize, huge: Option<usize>) -> anyhow::Result<Case> {

@@ -4,7 +4,7 @@ mod account;
 mod ceiling;
 mod fleet;
 mod mixed;
-mod peers;
+pub(crate) mod peers;
 mod start;
 
 use std::{
@@ -17,38 +17,52 @@ use tokio::{process::Child, time::sleep};
 
 use crate::{
     cli::Command,
-    outcome::Outcome,
+    outcome::{Bar, Case, Outcome},
     program::{Shell, Variables, tail},
+    tell,
     world::World,
 };
 
 /// How many accounts 8 workers have where all scenarios are run.
 const ALL_ACCOUNTS: u16 = 3000;
 
-/// Measures a scenario, or all of them.
-pub(crate) async fn run(command: &Command, shell: &Shell, short: bool) -> anyhow::Result<Vec<Outcome>> {
-    Ok(match command {
-        Command::Ceiling => vec![ceiling::measure(shell, short).await?],
-        Command::Account { only } => vec![account::measure(shell, short, only).await?],
-        Command::Fleet { accounts } => vec![fleet::measure(shell, short, *accounts).await?],
-        Command::Mixed => vec![mixed::measure(shell, short).await?],
-        Command::Peers => vec![peers::measure(shell, short).await?],
-        Command::Start => vec![start::measure(shell, short).await?],
-        Command::All { without_peers } => {
-            let mut outcomes = vec![
-                ceiling::measure(shell, short).await?,
-                start::measure(shell, short).await?,
-                account::measure(shell, short, "").await?,
-                mixed::measure(shell, short).await?,
-                fleet::measure(shell, short, ALL_ACCOUNTS).await?,
-            ];
-            if !without_peers {
-                outcomes.push(peers::measure(shell, short).await?);
-            }
-            outcomes
+/// The scenarios that a command asks for, in the order in which they are run: of all, the fleet is last, since it is
+/// idle for most of an hour.
+pub(crate) fn of(command: &Command) -> Vec<Command> {
+    let Command::All { without_peers } = command else {
+        return vec![command.clone()];
+    };
+    let mut all =
+        vec![Command::Ceiling, Command::Start, Command::Account { only: String::new() }, Command::Mixed];
+    if !without_peers {
+        all.push(Command::Peers);
+    }
+    all.push(Command::Fleet { accounts: ALL_ACCOUNTS });
+    all
+}
+
+/// Measures one scenario.
+pub(crate) async fn measure(scenario: &Command, shell: &Shell, short: bool) -> anyhow::Result<Outcome> {
+    match scenario {
+        Command::Ceiling => ceiling::measure(shell, short).await,
+        Command::Account { only } => account::measure(shell, short, only).await,
+        Command::Fleet { accounts } => fleet::measure(shell, short, *accounts).await,
+        Command::Mixed => mixed::measure(shell, short).await,
+        Command::Peers => peers::measure(shell, short).await,
+        Command::Start => start::measure(shell, short).await,
+        other => bail!("{} is no scenario", other.name()),
+    }
+}
+
+/// Adds a case, or the bar of one that could not be measured: what the others gave is not lost with it.
+fn add(outcome: &mut Outcome, name: &str, case: anyhow::Result<Case>) {
+    match case {
+        Ok(case) => outcome.cases.push(case),
+        Err(error) => {
+            tell(&format!("{name}: {error:#}"));
+            outcome.bars.push(Bar::not_done().of(name));
         }
-        Command::Plot { .. } => Vec::new(),
-    })
+    }
 }
 
 /// Workers on the queue of a world.
@@ -93,5 +107,19 @@ impl Crew {
             worker.kill().await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_all_scenarios_the_longest_is_the_last() {
+        let names =
+            |without_peers| of(&Command::All { without_peers }).iter().map(Command::name).collect::<Vec<_>>();
+        assert_eq!(names(false), ["ceiling", "start", "account", "mixed", "peers", "fleet"]);
+        assert_eq!(names(true), ["ceiling", "start", "account", "mixed", "fleet"]);
+        assert_eq!(of(&Command::Start).iter().map(Command::name).collect::<Vec<_>>(), ["start"]);
     }
 }

@@ -8,7 +8,7 @@ use chrono::Utc;
 use super::Crew;
 use crate::{
     floor::Age,
-    outcome::{Bar, Outcome, case},
+    outcome::{Bar, Outcome, case, number},
     program::Shell,
     statistics::percentile,
     world::{World, answered_at, came_in_at, date},
@@ -50,13 +50,19 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
             "starts": values.len(),
         }
     };
-    let first_receive = percentile(&until_receive, 50.0).unwrap_or(f64::NAN);
-    let bar = "start to the first receive, in ms, p50";
+    let p50 = |values: &[f64]| percentile(values, 50.0).unwrap_or(f64::NAN);
+    let (first_receive, first_report) = (p50(&until_receive), p50(&until_report));
+    let detail = format!("the first report after {} ms", number(first_report));
+    let limit = if short { 100.0 } else { 50.0 };
+    let bar = Bar::at_most("from a worker's start to its first receive, ms at p50", first_receive, limit);
     Ok(Outcome {
         scenario: "start".to_owned(),
         short,
         cases: vec![figures("first-receive", &until_receive), figures("first-report", &until_report)],
-        bars: vec![Bar::at_most(bar, first_receive, if short { 250.0 } else { 50.0 })],
-        notes: vec![format!("{calls} calls stand before the first receive.")],
+        bars: vec![bar.with(detail)],
+        notes: vec![format!(
+            "The start is without latency, and {calls} calls stand before the first receive."
+        )],
+        made: None,
     })
 }
