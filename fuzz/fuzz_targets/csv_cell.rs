@@ -33,7 +33,7 @@ fn row(text: &str) -> Row {
     });
     let values = number.into_iter().flat_map(|number| [(3, number), (4, number / 2), (31, number % 2)]);
     Row {
-        resource: Resource { name, region, creation_date, listing: Listing::Listed },
+        resource: Resource { name: name.into(), region, creation_date, listing: Listing::Listed },
         datapoint_date: None,
         values: values.collect(),
         status,

@@ -1,8 +1,8 @@
-//! What the worker computes itself, for each metric that it asks: the plan of the calls, the rows that answers make,
-//! and the table. Everything else of an account is AWS's quotas and the SDK.
+//! What the worker computes itself, for each metric that it asks: the plan of the calls, the rows that
+//! answers make, and the table. Everything else of an account is AWS's quotas and the SDK.
 //!
-//! `just bench-pure`. An element is one metric asked; none may take above a microsecond: at AWS's quota of 25,000 metrics a
-//! second and region that is a fortieth of one core.
+//! `just bench-pure`. An element is one metric asked; none may take above a microsecond: at AWS's quota of
+//! 25,000 metrics a second and region that is a fortieth of one core.
 
 use std::{collections::HashMap, hint::black_box, sync::Arc};
 

@@ -85,7 +85,7 @@ pub enum OwnFault {
     ReportBucket(#[source] AwsError),
     /// No account lets its role in.
     #[error(
-        "{accounts} accounts did not let this worker's role in, and none did; allow it sts:AssumeRole on their roles"
+        "of {accounts} accounts that were asked, none let this worker's role in; allow it sts:AssumeRole on their roles"
     )]
     EveryRole {
         /// How many accounts refused.

@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_cloudwatch::config::retry::{RetryConfig, RetryPartition, TokenBucket};
+use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, aws,
     credentials::{BaseSource, CredentialSource},
@@ -17,12 +17,14 @@ mod renewable;
 
 pub(crate) use renewable::Renewable;
 
-/// How many retries an account may spend at once of a service in a region, in the SDK's tokens;
-/// one retry costs five.
-const RETRY_CAPACITY: usize = 500;
+/// How many retries an account may spend at once of a service in a region, in the SDK's tokens: one that was
+/// throttled costs five, another ten. It is enough for each of the calls that wait for an answer at once in a
+/// region.
+const RETRY_CAPACITY: usize = 1000;
 
-/// How often a CloudWatch call is tried. Where others spend the account's quota it takes some seconds until the own rate
-/// has fallen; these tries last about fifteen.
+/// How often a CloudWatch call is tried. Where others spend the account's quota it takes some seconds until
+/// the own rate has fallen; the pauses between these tries are a quarter of a minute together, and at most
+/// twice that.
 const CLOUDWATCH_TRIES: u32 = 7;
 
 /// The call by which a role is assumed.
@@ -176,7 +178,7 @@ impl Session {
     /// CloudWatch, in a region.
     #[must_use]
     pub fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
-        let retries = self.config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        let retries = self.config.retry_config().cloned().expect("cannot fail: the base sets it");
         let config = aws_sdk_cloudwatch::config::Builder::from(&aws::with_region(&self.config, region))
             .retry_config(retries.with_max_attempts(CLOUDWATCH_TRIES))
             .retry_partition(self.retry_partition("cloudwatch", region))
@@ -189,7 +191,7 @@ impl Session {
     /// neighbours need.
     fn retry_partition(&self, service: &str, region: &str) -> RetryPartition {
         RetryPartition::custom(format!("{service}-{}-{region}", self.account.name))
-            .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(1.0).build())
+            .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(10.0).build())
             .build()
     }
 }

@@ -7,8 +7,8 @@ use fleet::output::Format;
 
 /// Measures the fleet: speed, calls, memory, CPU and fairness, each beside its floor.
 ///
-/// The real worker runs as a process of its own on a make-believe AWS on 127.0.0.1, which has CloudWatch's quotas and
-/// answers every call after 50 ms. Ends with 1 where a bar is missed, and says which.
+/// The real worker runs as a process of its own on a make-believe AWS on 127.0.0.1, which has CloudWatch's
+/// quotas and answers every call after 50 ms. Ends with 1 where a bar is missed, and says which.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {

@@ -1,5 +1,5 @@
-//! A client that asks as fast as it can: requests that were written beforehand, on a few connections, so that its own
-//! part is small.
+//! A client that asks as fast as it can: requests that were written beforehand, on a few connections, so that
+//! its own part is small.
 
 use std::{
     fs,
@@ -24,8 +24,8 @@ pub(crate) struct Load {
     pub(crate) seconds: f64,
 }
 
-/// Sends the requests in a folder over and over. The arguments are the address, the folder, how many connections and
-/// how many seconds.
+/// Sends the requests in a folder over and over. The arguments are the address, the folder, how many
+/// connections and how many seconds.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = arguments.collect();
     let [address, folder, connections, seconds] = arguments.as_slice() else {

@@ -1,11 +1,11 @@
-//! How fast, how lean and how fair the fleet is: the real worker on an AWS on 127.0.0.1 that has the quotas and the
-//! latency of the real one, each figure beside the least that AWS's rules allow.
+//! How fast, how lean and how fair the fleet is: the real worker on an AWS on 127.0.0.1 that has the quotas
+//! and the latency of the real one, each figure beside the least that AWS's rules allow.
 //!
-//! [`scenarios`] has a file for each scenario. [`world`] is the AWS and its accounts, [`truth`] what is in them,
-//! [`floor`] the least calls and seconds. [`program`] starts the worker and the peers as processes of their own,
-//! which [`stopwatch`] times; [`load`] is the client that finds local-aws' own ceiling. [`outcome`] is what came of it:
-//! cases, bars that are met or missed, and on what it was [`made`]. [`table`] and [`plot`] show it, [`readme`] puts both
-//! into the README.
+//! [`scenarios`] has a file for each scenario. [`world`] is the AWS and its accounts, [`truth`] what is in
+//! them, [`floor`] the least calls and seconds. [`program`] starts the worker and the peers as processes of
+//! their own, which [`stopwatch`] times; [`load`] is the client that finds local-aws' own ceiling.
+//! [`outcome`] is what came of it: cases, bars that are met or missed, and on what it was [`made`]. [`table`]
+//! and [`plot`] show it, [`readme`] puts both into the README.
 //!
 //! `floor`, `statistics`, `outcome`, `table` and `plot` are plain functions over values.
 
@@ -76,8 +76,8 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Outcome>> {
     Ok(outcomes.concat())
 }
 
-/// Measures, writes what comes of each scenario as soon as it is there, and gives the bars of all. Of several, one that
-/// fails does not keep the others from being measured.
+/// Measures, writes what comes of each scenario as soon as it is there, and gives the bars of all. Of
+/// several, one that fails does not keep the others from being measured.
 #[tokio::main]
 async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
     let (scenarios, made) = (scenarios::of(&cli.command), Made::here());
@@ -104,8 +104,8 @@ async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
     Ok(bars)
 }
 
-/// How an outcome is written. Of several, which are a list in JSON, it says whether it is the first and whether it is
-/// the last; of a run that is cut short, all is there but the list's end.
+/// How an outcome is written. Of several, which are a list in JSON, it says whether it is the first and
+/// whether it is the last; of a run that is cut short, all is there but the list's end.
 fn written(outcome: &Outcome, format: Format, place: Option<(bool, bool)>) -> anyhow::Result<String> {
     if format == Format::Text {
         return Ok(outcome.text());

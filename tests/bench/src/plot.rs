@@ -1,5 +1,5 @@
-//! Draws all figures as one SVG: what each scenario has to say, bar by bar, each with its floor where it has one. Plain
-//! functions over values; [`panels`] says what is drawn, this how.
+//! Draws all figures as one SVG: what each scenario has to say, bar by bar, each with its floor where it has
+//! one. Plain functions over values; [`panels`] says what is drawn, this how.
 
 mod panels;
 mod style;

@@ -1,6 +1,7 @@
 //! The worker and the peers as processes of their own.
 //!
-//! So that no other binary is needed than this one, it starts itself again, and a variable says which part to play.
+//! So that no other binary is needed than this one, it starts itself again, and a variable says which part to
+//! play.
 
 use std::{
     env,

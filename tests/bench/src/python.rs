@@ -19,8 +19,8 @@ pub(crate) fn peer(name: &str) -> PathBuf {
     Path::new(PEERS).join(name)
 }
 
-/// The interpreter that has what the peers need. The environment lies in the build's folder and is made where it is
-/// not there.
+/// The interpreter that has what the peers need. The environment lies in the build's folder and is made where
+/// it is not there.
 pub(crate) async fn interpreter() -> anyhow::Result<PathBuf> {
     let own = env::current_exe().context("could not find the program's own binary")?;
     let target = own.ancestors().find(|folder| folder.ends_with("target"));

@@ -1,5 +1,5 @@
-//! The figures in the README: a section between two marks, and a drawing, both made of the JSON that is kept beside
-//! this crate. A test holds them together.
+//! The figures in the README: a section between two marks, and a drawing, both made of the JSON that is kept
+//! beside this crate. A test holds them together.
 
 use std::{fs, path::Path};
 

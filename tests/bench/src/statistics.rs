@@ -14,8 +14,8 @@ pub(crate) fn percentile(values: &[f64], percent: f64) -> Option<f64> {
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// How many a second are done between the moments at which a tenth and nine tenths of them are, so that neither the
-/// start nor the last ones count; none where they are too few.
+/// How many a second are done between the moments at which a tenth and nine tenths of them are, so that
+/// neither the start nor the last ones count; none where they are too few.
 #[expect(clippy::cast_precision_loss, reason = "a count of jobs")]
 pub(crate) fn steady_rate(done_at: &[f64]) -> Option<f64> {
     let mut sorted = done_at.to_vec();

@@ -1,5 +1,5 @@
-//! A process that runs another one and says what it took. The kernel counts a process's memory from that of the one
-//! that started it: this one is small, where the benchmark itself holds a whole AWS.
+//! A process that runs another one and says what it took. The kernel counts a process's memory from that of
+//! the one that started it: this one is small, where the benchmark itself holds a whole AWS.
 
 use std::{
     env,
@@ -28,8 +28,8 @@ pub(crate) struct Measured {
     pub(crate) code: Option<i32>,
 }
 
-/// Runs the program of the command line and prints what it took. `part` is the variable, and what to set it to, for a
-/// program that is this one again.
+/// Runs the program of the command line and prints what it took. `part` is the variable, and what to set it
+/// to, for a program that is this one again.
 pub(crate) fn time(part: (&str, &str)) -> anyhow::Result<ExitCode> {
     let mut arguments = env::args_os().skip(1);
     let program = arguments.next().context("no program to time")?;

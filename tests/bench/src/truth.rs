@@ -48,7 +48,8 @@ impl Truth {
         self.regions.values().copied().collect()
     }
 
-    /// The share of all values that a table has right. A bucket, a region or a storage type that is not in it is not.
+    /// The share of all values that a table has right. A bucket, a region or a storage type that is not in it
+    /// is not.
     #[expect(clippy::cast_precision_loss, reason = "a count of values")]
     pub(crate) fn share_right(&self, table: &Path) -> anyhow::Result<f64> {
         let mut reader =

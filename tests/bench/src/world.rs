@@ -74,8 +74,8 @@ impl World {
         .to_vec()
     }
 
-    /// The same, with the access keys of an account under a name, and an accounts file that lets all of its quota be
-    /// used.
+    /// The same, with the access keys of an account under a name, and an accounts file that lets all of its
+    /// quota be used.
     pub(crate) fn variables_of(&self, name: &str, id: &str) -> anyhow::Result<Variables> {
         let mut variables = self.variables();
         let file = format!("[[account]]\nname = \"{name}\"\ncredentials = \"keys\"\nquota_share = 1.0\n");
@@ -135,7 +135,8 @@ impl World {
     }
 }
 
-/// The day to report: one that `ListMetrics` still knows with all of its lookback, or one that it has forgotten.
+/// The day to report: one that `ListMetrics` still knows with all of its lookback, or one that it has
+/// forgotten.
 pub(crate) fn date(age: Age) -> NaiveDate {
     e2e::days_ago(match age {
         Age::Recent => 4,

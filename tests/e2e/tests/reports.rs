@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, NaiveDate, Utc};
 use e2e::{
-    Fleet, HOME_REGION, days_ago,
+    Fleet, HOME_REGION, days_ago, end,
     expected::{STORAGE_TYPES, cells, table},
-    finish, zoo,
+    finish, until, zoo,
 };
 use local_aws::{Account, Fault, ResultStatus, Service, Synthetic};
 
@@ -267,6 +267,50 @@ async fn one_region_that_may_not_be_asked_costs_its_own_rows_only() -> Result<()
         let status = finish(fleet.producer(&["status"])).await?.status(3);
         assert!(status.stdout.contains("partial"), "{}", status.stdout);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_region_that_is_not_listed_to_its_end_has_no_row_of_what_is_gone_and_no_number() -> Result<()> {
+    const FAR: &str = "me-south-1";
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", HOME_REGION).size("StandardStorage", recent(), 7.0);
+    account.bucket("a", FAR).size("StandardStorage", recent(), 7.0);
+    for nth in 0..600 {
+        account.datapoint(FAR, &format!("gone-{nth:03}"), "StandardStorage", recent(), 7.0);
+    }
+    // The second page of the one metric waits until what the first one named is answered, and is refused then.
+    let held = fleet.aws.fault(Fault::hold().on("ListMetrics").region(FAR).after(2));
+    let day = recent().to_string();
+    let worker = fleet.worker(&["collect", "--account-name", "data", "--date", &day]).spawn()?;
+    let asked = || fleet.aws.calls().operation("GetMetricData").region(FAR).ok().count();
+    until("the first page is asked for", || held.fired() == 1 && asked() == 1).await?;
+    account.deny_in("cloudwatch:ListMetrics", FAR);
+    held.release();
+    let ended = end(worker).await?.status(1);
+    let rows = cells(&ended.stdout);
+    let told: Vec<_> = rows.iter().map(|row| (&*row["bucket_name"], &*row["status"])).collect();
+    assert_eq!(told, [("a", "denied"), ("b", "ok")]);
+    assert_eq!((&*rows[0]["size_standard"], &*rows[0]["datapoint_date"]), ("", ""));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_one_call_of_a_region_is_refused_no_other_asks() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", HOME_REGION).size("StandardStorage", old(), 7.0);
+    for nth in 0..1000 {
+        account.bucket(&format!("far-{nth:03}"), "me-south-1");
+    }
+    account.deny_in("cloudwatch:GetMetricData", "me-south-1");
+    let day = old().to_string();
+    let ended = finish(fleet.worker(&["collect", "--account-name", "data", "--date", &day])).await?.status(1);
+    assert_eq!(ended.stdout.matches(",denied\n").count(), 1000);
+    assert_eq!(ended.stdout.matches(",ok\n").count(), 1);
+    let refused = fleet.aws.calls().operation("GetMetricData").failed().count();
+    assert!((1..=12).contains(&refused), "of 58 calls, those that were under way at once: {refused}");
     Ok(())
 }
 

@@ -11,19 +11,6 @@ use aws_sdk_cloudwatch::{
         StatusCode,
     },
 };
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::{
-        interceptors::{
-            Intercept,
-            context::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
-            dyn_dispatch_hint,
-        },
-        retries::RequestAttempts,
-        runtime_components::RuntimeComponents,
-    },
-};
-use aws_smithy_types::config_bag::ConfigBag;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
 use fleet::{AwsError, Dataset, ErrorKind, datasets::Metric};
@@ -33,7 +20,7 @@ use super::{
     limits::RegionLimits,
     plan::{ListedSeries, Series, Window},
     rows::{Answer, Datapoint, Problem},
-    turns::Turns,
+    tries::Tries,
 };
 use crate::{
     session::{Renewable, Session},
@@ -89,7 +76,7 @@ impl CloudWatch {
                 Next::Of(token) => Some(token),
                 Next::None => return Ok(None),
             };
-            self.limits.list_metrics.wait().await;
+            self.limits.list_metrics.wait(1).await;
             self.usage.add_list_metrics();
             let call = self
                 .client
@@ -128,7 +115,6 @@ impl CloudWatch {
         let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
         loop {
             let asked: Vec<&Series> = pending.iter().map(|at| &batch[*at]).collect();
-            self.usage.add_metrics(asked.len());
             let results = self.get_every_page(query, &asked).await?;
             let mut again = Vec::new();
             for (at, result) in pending.into_iter().zip(results) {
@@ -160,6 +146,10 @@ impl CloudWatch {
         let mut token: Option<String> = None;
         loop {
             self.limits.get_metric_data(datapoints, query.window.start()).await;
+            // Pages are not paid for.
+            if token.is_none() {
+                self.usage.add_metrics(asked.len());
+            }
             let token_now = &token;
             let ask = || async move {
                 let queries =
@@ -196,41 +186,6 @@ impl CloudWatch {
                 next => token = next,
             }
         }
-    }
-}
-
-/// Tells an operation's turns what became of the tries that the SDK makes by itself.
-#[derive(Debug)]
-struct Tries(Arc<Turns>);
-
-#[dyn_dispatch_hint]
-impl Intercept for Tries {
-    fn name(&self) -> &'static str {
-        "Tries"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
-            self.0.repeated();
-        }
-        Ok(())
-    }
-
-    fn read_after_attempt(
-        &self,
-        context: &FinalizerInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if context.output_or_error().is_some_and(|came| came.is_err()) {
-            self.0.failed();
-        }
-        Ok(())
     }
 }
 

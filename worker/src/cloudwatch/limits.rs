@@ -10,9 +10,8 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet::AccountId;
-use governor::DefaultDirectRateLimiter;
 
-use super::turns::{self, Turns};
+use super::turns::Turns;
 
 /// `GetMetricData` calls a second, by account and region.
 /// Source, of this and those below:
@@ -44,8 +43,8 @@ pub struct RegionLimits {
     pub list_metrics: Arc<Turns>,
     /// `GetMetricData` calls.
     pub get_metric_data: Arc<Turns>,
-    recent_datapoints: DefaultDirectRateLimiter,
-    older_datapoints: DefaultDirectRateLimiter,
+    recent_datapoints: Turns,
+    older_datapoints: Turns,
 }
 
 impl Limits {
@@ -66,8 +65,8 @@ impl RegionLimits {
         Self {
             list_metrics: Arc::new(Turns::new(LIST_METRICS_CALLS * share)),
             get_metric_data: Arc::new(Turns::new(GET_METRIC_DATA_CALLS * share)),
-            recent_datapoints: turns::limiter(RECENT_DATAPOINTS * share, 1),
-            older_datapoints: turns::limiter(OLDER_DATAPOINTS * share, 1),
+            recent_datapoints: Turns::new(RECENT_DATAPOINTS * share),
+            older_datapoints: Turns::new(OLDER_DATAPOINTS * share),
         }
     }
 
@@ -75,16 +74,14 @@ impl RegionLimits {
     /// `start` on.
     pub async fn get_metric_data(&self, datapoints: u32, start: DateTime<Utc>) {
         let recent = Utc::now() - start <= TimeDelta::hours(3);
-        let limiter = if recent { &self.recent_datapoints } else { &self.older_datapoints };
-        turns::take(limiter, datapoints).await;
-        self.get_metric_data.wait().await;
+        let of_datapoints = if recent { &self.recent_datapoints } else { &self.older_datapoints };
+        of_datapoints.wait(datapoints).await;
+        self.get_metric_data.wait(1).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
 
     #[test]
@@ -98,18 +95,16 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &limits.of(&ids[1], &regions[0], 0.5)));
     }
 
-    #[tokio::test]
-    async fn a_call_above_the_burst_is_let_through_piece_by_piece() {
-        let limits = RegionLimits::new(0.001);
-        let start = Utc::now() - TimeDelta::days(1);
-        // 316 at once, and 396 a second: 500 take about half a second.
-        limits.get_metric_data(500, start).await;
-        assert!(
-            limits
-                .older_datapoints
-                .check_n(NonZeroU32::new(100).expect("not 0"))
-                .expect("in the burst")
-                .is_err()
-        );
+    #[tokio::test(start_paused = true)]
+    async fn datapoints_are_limited_as_calls_are_and_by_the_age_of_the_first() {
+        for (hours, milliseconds) in [(1, 9756), (4, 3998)] {
+            let limits = RegionLimits::new(1.0);
+            let (begun, start) = (tokio::time::Instant::now(), Utc::now() - TimeDelta::hours(hours));
+            for _ in 0..19 {
+                limits.get_metric_data(100_000, start).await;
+            }
+            // 1,900,000 at 180,000 or 396,000 a second, less what is let through at once.
+            assert!(begun.elapsed().as_millis().abs_diff(milliseconds) <= 20, "{:?}", begun.elapsed());
+        }
     }
 }

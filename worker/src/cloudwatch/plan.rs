@@ -1,6 +1,11 @@
 //! Which series to ask for, in the fewest calls. Plain functions over values.
 
-use std::{borrow::Cow, collections::HashSet, iter, mem, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+    iter, mem, ptr,
+    sync::Arc,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fleet::{
@@ -114,17 +119,20 @@ pub struct Planner {
     asked: HashSet<(u32, u16)>,
     /// What fills no call yet.
     waiting: Vec<Series>,
+    /// What no column is for: metrics with a value that is not known by name.
+    left_out: BTreeSet<(&'static str, String)>,
 }
 
 impl Planner {
     /// A plan with no series yet.
     #[must_use]
     pub fn new(dataset: &'static Dataset) -> Self {
-        Self { dataset, kinds: known_kinds(dataset), asked: HashSet::new(), waiting: Vec::new() }
+        let (asked, waiting, left_out) = Default::default();
+        Self { dataset, kinds: known_kinds(dataset), asked, waiting, left_out }
     }
 
-    /// Takes in a series of the resource at a place; gives the series of a call where that makes one full. A series that
-    /// two pages name is asked for once.
+    /// Takes in a series of the resource at a place; gives the series of a call where that makes one full. A
+    /// series that two pages name is asked for once.
     pub fn add(
         &mut self,
         metric: &'static Metric,
@@ -132,11 +140,15 @@ impl Planner {
         resource: u32,
         name: &Arc<str>,
     ) -> Option<Vec<Series>> {
-        let is_it = |kind: &SeriesKind| kind.metric.name == metric.name && kind.value == value;
+        let is_it = |kind: &SeriesKind| ptr::eq(kind.metric, metric) && kind.value == value;
         let at = match self.kinds.iter().position(is_it) {
             Some(at) => at,
             None => {
-                let column = column_place(self.dataset, metric.other?);
+                let Some(column) = metric.other else {
+                    self.left_out.insert((metric.name, value));
+                    return None;
+                };
+                let column = column_place(self.dataset, column);
                 self.kinds.push(SeriesKind { metric, value: value.into(), column });
                 self.kinds.len() - 1
             }
@@ -159,6 +171,11 @@ impl Planner {
         self.asked.is_empty()
     }
 
+    /// What is not asked for since no column is for it: metrics, each with a value that is not known by name.
+    pub fn left_out(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.left_out.iter().map(|(metric, value)| (*metric, value.as_str()))
+    }
+
     /// The kinds that the dataset does not know by name.
     #[must_use]
     pub fn unknown_kinds(&self) -> &[SeriesKind] {
@@ -167,8 +184,8 @@ impl Planner {
 }
 
 /// The calls that ask for every known series of each of the resources of these names, in their order: what is
-/// asked where `ListMetrics` no longer tells which exist. They are made as they are taken: an account may have
-/// millions of series.
+/// asked where `ListMetrics` no longer tells which exist. They are made as they are taken: an account may
+/// have millions of series.
 pub fn everything(
     dataset: &'static Dataset,
     names: impl IntoIterator<Item = Arc<str>>,
@@ -271,6 +288,7 @@ mod tests {
         }
         let unknown: Vec<_> = planner.unknown_kinds().iter().map(|kind| &*kind.value).collect();
         assert_eq!(unknown, ["FutureStorage"]);
+        assert_eq!(planner.left_out().collect::<Vec<_>>(), [("NumberOfObjects", "SomeStorageTypes")]);
         let rest = planner.rest().expect("three series");
         let asked: Vec<_> = rest
             .iter()

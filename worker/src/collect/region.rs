@@ -1,8 +1,8 @@
 //! One region of an account: asking for what is there, and taking in the answers as they come.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, OnceLock},
 };
 
 use fleet::{AwsError, Dataset, ErrorKind, datasets::Discovery};
@@ -22,8 +22,9 @@ use crate::{
     session,
 };
 
-/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all of
-/// it is kept up with while an answer takes up to a quarter of a second; this bounds memory where answers are slow.
+/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all
+/// of it is kept up with while an answer takes up to a quarter of a second; this bounds memory where answers
+/// are slow.
 const CALLS_AT_ONCE: usize = 12;
 
 /// A region's resources and what is known of them.
@@ -47,7 +48,8 @@ impl Region {
         Self { name, errors: Vec::new(), answered: false, resources, readings }
     }
 
-    /// Asks for what `ListMetrics` names, while it is being listed, save for the resources of the `lost` names.
+    /// Asks for what `ListMetrics` names, while it is being listed; not for the resources of the `lost`
+    /// names, of which it is told already that they could not be found.
     ///
     /// # Errors
     /// [`Failure::Aws`] where a later try may give more.
@@ -57,7 +59,7 @@ impl Region {
         subject: &Subject<'_>,
         lost: &HashSet<&str>,
     ) -> Result<(), Failure> {
-        let Subject { dataset, window, .. } = *subject;
+        let dataset = subject.dataset;
         let discovered = self.resources.len();
         let names = self.resources.iter().map(|resource| resource.name.clone());
         let mut places: HashMap<Arc<str>, u32> = names.zip(0..).collect();
@@ -66,34 +68,32 @@ impl Region {
             dataset.metrics.iter().map(|metric| Box::pin(cloudwatch.list_metrics(dataset, metric)));
         let mut pages = stream::select_all(listings);
         let mut is_listed = false;
-        let mut calls = FuturesUnordered::new();
-        let call = |series: Vec<Series>| async move {
-            let answers = cloudwatch.get_metric_data(Query { dataset, window }, &series).await;
-            (series, answers)
-        };
+        let caller = Caller::new(cloudwatch, subject);
+        let (mut ready, mut calls) = (VecDeque::new(), FuturesUnordered::new());
         loop {
+            while calls.len() < CALLS_AT_ONCE
+                && let Some(series) = ready.pop_front()
+            {
+                calls.push(caller.call(series));
+            }
             tokio::select! {
-                page = pages.next(), if !is_listed && calls.len() < CALLS_AT_ONCE => match page {
+                page = pages.next(), if !is_listed => match page {
                     Some(Ok(page)) => {
-                        for ListedSeries { metric, resource, value } in page {
-                            // Of the lost it is told already that they could not be found.
-                            if lost.contains(resource.as_str()) {
-                                continue;
-                            }
+                        let found = page.into_iter().filter(|series| !lost.contains(series.resource.as_str()));
+                        for ListedSeries { metric, resource, value } in found {
                             let (name, place) = self.place(&mut places, dataset, resource);
-                            calls.extend(planner.add(metric, value, place, &name).map(call));
+                            ready.extend(planner.add(metric, value, place, &name));
                         }
                     }
                     // What is not all listed is not known, however much of it is answered.
                     Some(Err(error)) => {
-                        self.resources.truncate(discovered);
-                        self.readings.truncate(discovered);
-                        self.answered = false;
+                        let found = self.resources.drain(..discovered).collect();
+                        *self = Self::new(self.name.clone(), found);
                         return self.fail(0..discovered, error, subject.is_last);
                     }
                     None => {
                         is_listed = true;
-                        calls.extend(planner.rest().map(call));
+                        ready.extend(planner.rest());
                         // Where there is nothing to ask, the list was the answer.
                         self.answered |= planner.is_empty();
                     }
@@ -115,12 +115,9 @@ impl Region {
         cloudwatch: &CloudWatch,
         subject: &Subject<'_>,
     ) -> Result<(), Failure> {
-        let Subject { dataset, window, .. } = *subject;
         let names: Vec<Arc<str>> = self.resources.iter().map(|resource| resource.name.clone()).collect();
-        let calls = plan::everything(dataset, names).map(|series| async move {
-            let answers = cloudwatch.get_metric_data(Query { dataset, window }, &series).await;
-            (series, answers)
-        });
+        let caller = Caller::new(cloudwatch, subject);
+        let calls = plan::everything(subject.dataset, names).map(|series| caller.call(series));
         let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
         while let Some((series, answers)) = calls.next().await {
             self.take(&series, answers, subject)?;
@@ -135,7 +132,8 @@ impl Region {
         known.filter_map(move |(resource, reading)| reading.into_row(resource, window))
     }
 
-    /// The place of the resource of a name, and the name as others share it. One that was not discovered is added.
+    /// The place of the resource of a name, and the name as others share it. One that was not discovered is
+    /// added.
     fn place(
         &mut self,
         places: &mut HashMap<Arc<str>, u32>,
@@ -192,12 +190,14 @@ impl Region {
             ErrorKind::Denied => Problem::Denied,
             _ => Problem::Error(error.code.clone()),
         };
-        let places: HashSet<usize> = places.into_iter().collect();
-        tracing::warn!(region = &*self.name, error = %error, resources = places.len(), "the region could not be asked");
         for place in places {
             self.readings[place].fail(problem.clone());
         }
-        self.errors.push(error);
+        // Told once, however many calls it meets.
+        if !self.errors.iter().any(|told| told.code == error.code) {
+            tracing::warn!(region = &*self.name, error = %error, "the region could not be asked");
+            self.errors.push(error);
+        }
         Ok(())
     }
 
@@ -212,5 +212,42 @@ impl Region {
                 kind.value
             );
         }
+        for (metric, value) in planner.left_out() {
+            tracing::warn!(
+                region = &*self.name,
+                metric,
+                "{value:?} is not known by name and has no column; left out"
+            );
+        }
+    }
+}
+
+/// What makes a region's calls of `GetMetricData`.
+struct Caller<'a> {
+    cloudwatch: &'a CloudWatch,
+    query: Query,
+    /// That none of them is allowed: it is by the region, and not by the resource.
+    refused: OnceLock<AwsError>,
+}
+
+impl<'a> Caller<'a> {
+    fn new(cloudwatch: &'a CloudWatch, subject: &Subject<'_>) -> Self {
+        let Subject { dataset, window, .. } = *subject;
+        Self { cloudwatch, query: Query { dataset, window }, refused: OnceLock::new() }
+    }
+
+    /// Asks for the series of one call, and gives them with their answers. Where one was refused the others
+    /// are too, and are not made.
+    async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Result<Vec<Answer>, AwsError>) {
+        if let Some(error) = self.refused.get() {
+            return (series, Err(error.clone()));
+        }
+        let answers = self.cloudwatch.get_metric_data(self.query, &series).await;
+        if let Err(error) = &answers
+            && matches!(error.kind, ErrorKind::Denied | ErrorKind::Identity)
+        {
+            let _ = self.refused.set(error.clone());
+        }
+        (series, answers)
     }
 }

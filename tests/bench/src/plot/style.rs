@@ -1,7 +1,7 @@
 //! How it looks.
 
-/// The drawing has a ground of its own, since GitHub's theme and the system's need not be the same. Lettering and
-/// colours turn with it where the system is dark.
+/// The drawing has a ground of its own, since GitHub's theme and the system's need not be the same. Lettering
+/// and colours turn with it where the system is dark.
 pub(super) const STYLE: &str = "text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}\
     .title{font-size:15px;font-weight:600}.head,.small,.more{fill:#59636e}.group{font-weight:600}\
     .figure{font-weight:600}.more{font-weight:400}.tiny{font-size:10px;fill:#818b98}\

@@ -1,4 +1,5 @@
-//! One account, by `worker collect`: seconds, calls, memory and CPU of the whole process, start and end included.
+//! One account, by `worker collect`: seconds, calls, memory and CPU of the whole process, start and end
+//! included.
 
 use anyhow::{Context, ensure};
 
@@ -132,7 +133,8 @@ fn bars_of(case: &Case, short: bool) -> Vec<Bar> {
         .collect()
 }
 
-/// The memory of 10,000 buckets, and what each bucket more takes up to 100,000: the most of all kinds of accounts.
+/// The memory of 10,000 buckets, and what each bucket more takes up to 100,000: the most of all kinds of
+/// accounts.
 fn memory_bars(cases: &[Case]) -> Vec<Bar> {
     let of = |buckets: u64| cases.iter().filter(move |case| case["buckets"] == buckets);
     let kind = |case: &Case| name(case).split_once('-').map(|(_, kind)| kind.to_owned());

@@ -1,4 +1,5 @@
-//! How much the AWS on 127.0.0.1 can answer, with no quota and no latency, so that it is known not to be the bottleneck.
+//! How much the AWS on 127.0.0.1 can answer, with no quota and no latency, so that it is known not to be the
+//! bottleneck.
 
 use std::{fs, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Many small accounts on 1, 2, 4 and 8 workers, each with one job in hand and far from AWS, so that what is measured is
-//! how they share a queue and not this machine's processors.
+//! Many small accounts on 1, 2, 4 and 8 workers, each with one job in hand and far from AWS, so that what is
+//! measured is how they share a queue and not this machine's processors.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -97,8 +97,8 @@ async fn measure_one(shell: &Shell, workers: usize, accounts: usize) -> anyhow::
     })
 }
 
-/// Puts a case beside one worker alone, as often as the case has workers, of which each takes up its next job as it
-/// ends the last.
+/// Puts a case beside one worker alone, as often as the case has workers, of which each takes up its next job
+/// as it ends the last.
 fn compare(case: &mut Case, workers: usize, accounts: usize, alone: f64) {
     #[expect(clippy::cast_precision_loss, reason = "a count of workers")]
     let rate = alone * workers as f64;

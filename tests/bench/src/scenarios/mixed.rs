@@ -1,5 +1,5 @@
-//! Small accounts beside a huge one, in one worker: what a small one takes, from being received to being done, with the
-//! huge one beside it and without.
+//! Small accounts beside a huge one, in one worker: what a small one takes, from being received to being
+//! done, with the huge one beside it and without.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -26,8 +26,8 @@ use crate::{
 /// How many accounts 8 workers have where all scenarios are run.
 const ALL_ACCOUNTS: u16 = 3000;
 
-/// The scenarios that a command asks for, in the order in which they are run: of all, the fleet is last, since it is
-/// idle for most of an hour.
+/// The scenarios that a command asks for, in the order in which they are run: of all, the fleet is last,
+/// since it is idle for most of an hour.
 pub(crate) fn of(command: &Command) -> Vec<Command> {
     let Command::All { without_peers } = command else {
         return vec![command.clone()];
