@@ -35,9 +35,10 @@ chaos kills="300" seed="1":
 bench *arguments:
     cargo run --release --locked --bin bench -- {{arguments}}
 
-# Measures everything again, in about an hour, and writes the figures into the README; a missed bar is shown there, and ends with 1.
+# Measures everything again, in about an hour, and writes it into the README; a missed bar is shown there, and ends with 1.
 figures:
-    just bench all --format json > tests/bench/figures.json || true
+    cargo build --release --locked -p worker
+    just bench all --worker target/release/worker --format json > tests/bench/figures.json || true
     just bench readme
 
 # What a metric costs in the plan, the rows and the table, which are plain functions.

@@ -13,7 +13,18 @@ const LIST_METRICS_A_SECOND: f64 = 25.0;
 const GET_METRIC_DATA_A_SECOND: f64 = 50.0;
 
 /// The series that a bucket may have, which an old day asks for one and all.
-const KNOWN_SERIES: u64 = 29;
+pub(crate) const KNOWN_SERIES: u64 = 29;
+
+/// What a reader must know of floors and days.
+pub(crate) fn definition() -> String {
+    format!(
+        "The *floor* of an account is arithmetic: the seconds and calls that CloudWatch's lasting rates allow \
+         ({GET_METRIC_DATA_A_SECOND} GetMetricData and {LIST_METRICS_A_SECOND} ListMetrics a second in each region, \
+         {SERIES_A_CALL} metrics a call), with three latencies on top. CloudWatch also lets about one second's worth through \
+         at once, which the floor leaves out, so that small accounts are faster than it. A recent day is one of the last \
+         eleven, an old one any before."
+    )
+}
 
 /// How old a day is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

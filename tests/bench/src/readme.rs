@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, ensure};
 
 use crate::{
+    floor,
     outcome::{Bar, Outcome},
     plot, table,
 };
@@ -20,6 +21,9 @@ const END: &str = "<!-- end of figures -->\n";
 
 const IMAGE: &str = "![Bars: seconds, CPU and memory beside two Python programs; one account's seconds beside their floor; \
     accounts a second of 1 to 8 workers; memory by size](tests/bench/figures.svg)";
+
+/// How many letters a line of prose has at most, where its words allow.
+const WIDTH: usize = 115;
 
 /// Writes both, and gives the bars of the figures.
 pub(crate) fn write() -> anyhow::Result<Vec<Bar>> {
@@ -44,9 +48,26 @@ fn figures() -> anyhow::Result<Vec<Outcome>> {
 }
 
 fn section(outcomes: &[Outcome]) -> String {
-    let lead = table::lead(outcomes).map(|lead| format!("{lead}\n\n")).unwrap_or_default();
-    let (table, notes) = (table::markdown(outcomes), table::notes(outcomes).join("\n- "));
-    format!("\n{lead}{IMAGE}\n\n{table}\n- {notes}\n\n")
+    let lead = table::lead(outcomes).map(|lead| format!("{}\n\n", wrapped("", &lead))).unwrap_or_default();
+    let (floor, table) = (wrapped("", &floor::definition()), table::markdown(outcomes));
+    let notes: String = table::notes(outcomes).iter().map(|note| wrapped("- ", note) + "\n").collect();
+    format!("\n{lead}{floor}\n\n{IMAGE}\n\n{table}\n{notes}\n")
+}
+
+/// Prose in lines, the first of which begins with a mark, and the others below what comes after it.
+fn wrapped(mark: &str, prose: &str) -> String {
+    let width = |text: &str| text.chars().count();
+    let mut lines: Vec<String> = Vec::new();
+    for word in prose.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(mark) + width(line) + 1 + width(word) <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    format!("{mark}{}", lines.join(&format!("\n{}", " ".repeat(width(mark)))))
 }
 
 /// A README with another section between the marks; none where it has not both.
@@ -67,6 +88,13 @@ mod tests {
         let drawing = fs::read_to_string(DRAWING).expect("a drawing");
         let is_same = with(&readme, &section(&outcomes)).expect("both marks") == readme;
         assert!(is_same && plot::svg(&outcomes) == drawing, "`just bench readme` writes them anew");
+    }
+
+    #[test]
+    fn prose_is_wrapped_below_its_mark() {
+        let word = "×".repeat(WIDTH - 6);
+        assert_eq!(wrapped("- ", &format!("{word} two three")), format!("- {word} two\n  three"));
+        assert_eq!(wrapped("", &format!("two {word} three")), format!("two {word}\nthree"));
     }
 
     #[test]

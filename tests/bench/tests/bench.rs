@@ -36,7 +36,7 @@ fn a_short_run_takes_the_least_calls_and_draws_them() {
     assert!(svg.starts_with("<svg ") && svg.contains("4 regions") && svg.contains("an old day"), "{svg}");
     let (code, table, stderr) = bench(&["table", &file.path().display().to_string()]);
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(table.contains("| 1,000 buckets, 4 regions, old day |"), "{table}");
+    assert!(table.contains("| 1,000 buckets, 4 regions, old day"), "{table}");
 }
 
 #[test]

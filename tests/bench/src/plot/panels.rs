@@ -88,13 +88,13 @@ pub(super) fn strips(outcomes: &[Outcome]) -> Vec<Strip> {
             panels: beside_peers(&peers),
         },
         Strip {
-            title: "Seconds for one account, beside the floor that AWS's quotas set",
-            legend: vec![(None, "floor")],
+            title: "Seconds for one account (log scale), beside the floor",
+            legend: vec![(None, "floor, without the burst of the first second")],
             panels: beside_floors(&account),
         },
         Strip {
             title: "Many accounts, and large ones",
-            legend: if fleet.is_empty() { Vec::new() } else { vec![(None, "so many times one worker")] },
+            legend: if fleet.is_empty() { Vec::new() } else { vec![(None, "one worker × their number")] },
             panels: [crews(&fleet), memory(&account)].into_iter().flatten().collect(),
         },
     ];
@@ -129,9 +129,9 @@ fn beside_peers(cases: &[&Case]) -> Vec<Panel> {
         return Vec::new();
     }
     vec![
-        panel("seconds, and times ours", "wall_s", "s", 124.0, true),
-        panel("CPU, and times ours", "cpu_s", "s", 0.0, true),
-        panel("memory, and times ours", "peak_rss_mib", "MiB", 0.0, false),
+        panel("seconds (log scale), × ours", "wall_s", "s", 124.0, true),
+        panel("CPU seconds (log scale), × ours", "cpu_s", "s", 0.0, true),
+        panel("memory in MiB, × ours", "peak_rss_mib", "MiB", 0.0, false),
     ]
 }
 
@@ -175,7 +175,7 @@ fn beside_floors(cases: &[&Case]) -> Vec<Panel> {
     };
     let panels = [
         panel("a recent day: what ListMetrics names", "recent"),
-        panel("an old day: every type of every bucket", "old"),
+        panel("an old day: 29 metrics of every bucket", "old"),
     ];
     panels.into_iter().filter(|panel| !panel.lines.is_empty()).collect()
 }

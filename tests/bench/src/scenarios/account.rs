@@ -3,7 +3,7 @@
 
 use anyhow::{Context, ensure};
 
-use fleet::output::count;
+use fleet::{accounts::DEFAULT_QUOTA_SHARE, output::count};
 
 use super::add;
 use crate::{
@@ -47,7 +47,7 @@ pub(super) async fn measure(shell: &Shell, short: bool, only: &str) -> anyhow::R
     let sizes: &[usize] = if short { &[1_000] } else { &[1_000, 10_000, 100_000] };
     let mut outcome = Outcome { scenario: "account".to_owned(), short, ..Outcome::default() };
     for age in [Age::Recent, Age::Old] {
-        for regions in [1, 4] {
+        for regions in [4, 1] {
             for buckets in sizes.iter().copied() {
                 let shape = Shape { buckets, regions, age };
                 if shape.name().contains(only) {
@@ -64,16 +64,17 @@ pub(super) async fn measure(shell: &Shell, short: bool, only: &str) -> anyhow::R
 }
 
 fn notes(short: bool) -> Vec<String> {
-    let burst = format!(
-        "An account may use all of its quota, and a call takes {} ms. CloudWatch lets a second's worth of calls through at \
-         once, which the floor does not count: an account may take up to a second less.",
+    let quota = format!(
+        "One account, beside the peers too, is measured with `quota_share = 1`, and a call takes {} ms. With the default of \
+         {DEFAULT_QUOTA_SHARE}, an account that is bound by its quota takes about twice as long.",
         LATENCY.as_millis()
     );
+    let same = "Calls and metrics that stand beside an account's size are the floor's too.".to_owned();
     let bar = format!(
-        "An account must take at most {TIMES_THE_FLOOR} times its floor and {SECONDS_MORE} s, {TIMES_THE_CALLS} times the \
-         floor's calls, and have every value right."
+        "An account must take at most {TIMES_THE_FLOOR} times its floor and {SECONDS_MORE} s more, at most {TIMES_THE_CALLS} \
+         times the floor's calls, and have every value right."
     );
-    if short { vec![burst] } else { vec![burst, bar] }
+    if short { vec![quota, same] } else { vec![quota, same, bar] }
 }
 
 async fn measure_one(shell: &Shell, shape: Shape) -> anyhow::Result<Case> {
@@ -115,7 +116,7 @@ fn bars_of(case: &Case, short: bool) -> Vec<Bar> {
     let (wall, floor) = (figure(case, "wall_s"), figure(case, "floor_s"));
     let in_floors = |calls: f64| calls / figure(case, "floor_api_calls");
     let calls = figure(case, "api_calls");
-    let calls_bar = |most| Bar::at_most("calls, in floors", in_floors(calls), most).of(name(case));
+    let calls_bar = |most| Bar::at_most("times the floor's calls", in_floors(calls), most).of(name(case));
     let seconds_bar = |most| Bar::at_most("seconds", wall, most).of(name(case));
     if !short {
         return vec![calls_bar(TIMES_THE_CALLS), seconds_bar(TIMES_THE_FLOOR * floor + SECONDS_MORE)];
@@ -123,7 +124,7 @@ fn bars_of(case: &Case, short: bool) -> Vec<Bar> {
     // Whether a call is throttled is up to the clock; how many are answered is not.
     let answered = in_floors(calls - figure(case, "throttled"));
     let answered_bars =
-        [Bar::at_most, Bar::at_least].map(|bar| bar("calls answered, in floors", answered, 1.0));
+        [Bar::at_most, Bar::at_least].map(|bar| bar("times the floor's calls, answered", answered, 1.0));
     let memory_bar = Bar::at_most("peak MiB", figure(case, "peak_rss_mib"), MOST_MIB);
     answered_bars
         .into_iter()

@@ -57,7 +57,7 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
     };
     let limit = if short { 1.0 } else { 5.0 };
     let detail = format!("{} a second, {} µs of CPU each", number(calls_per_s), number(cpu_s / calls * 1e6));
-    let bar = "calls that local-aws answers, in those that the quotas of four regions let through";
+    let bar = "calls that local-aws answers, as a multiple of what the quotas of four regions let through";
     let bar = Bar::at_least(bar, calls_per_s / OF_FOUR_REGIONS, limit).with(detail);
     let notes = vec![format!(
         "local-aws is asked for {} metrics, {QUERIES} a GetMetricData, by a client that has a part of the same processors.",

@@ -35,13 +35,14 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
     let p95 = |case: &Case| figure(case, "small_p95_s");
     let (alone, beside) = (p95(&cases[0]), p95(&cases[1]));
     let buckets = number(figure(&cases[1], "huge_buckets"));
-    let bar =
-        format!("a small account's seconds at p95 beside one of {buckets} buckets, in those without it");
+    let bar = format!(
+        "a small account's seconds at p95 beside one of {buckets} buckets, as a multiple of those alone"
+    );
     let detail = format!("{} s beside {} s", number(beside), number(alone));
     let bar = Bar::at_most(bar, beside / alone, if short { 1.5 } else { 1.1 }).with(detail);
     let note = format!(
-        "Beside a huge account, {SMALL_AT_ONCE} of {SMALL_BUCKETS} buckets are in hand at once in one worker, the huge one \
-         as one more; each may use half of its own quota."
+        "One worker has {SMALL_AT_ONCE} accounts of {SMALL_BUCKETS} buckets in hand at once, and the huge one as one more; \
+         each may use half of its own quota."
     );
     Ok(Outcome { scenario: "mixed".to_owned(), short, cases, bars: vec![bar], notes: vec![note], made: None })
 }

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::add;
 use crate::{
-    floor::Age,
+    floor::{Age, KNOWN_SERIES},
     outcome::{Bar, Case, Outcome, case, figure, name, number},
     program::{Shell, Variables},
     python,
@@ -90,17 +90,17 @@ const VERSUS: [Versus; 6] = [
     Versus {
         peer: "batched",
         case: "10000-buckets-old",
-        figure: "cpu_us_per_metric",
-        unit: "µs",
-        told: "times less CPU for a metric than batched Python, 10,000 buckets, old day, each for what it asks",
+        figure: "cpu_s",
+        unit: "s",
+        told: "times less CPU than batched Python, 10,000 buckets, old day, asking 29 metrics a bucket where Python asks 7",
         least: 5.0,
     },
     Versus {
         peer: "batched",
         case: "10000-buckets-old",
-        figure: "cpu_us_per_shared_metric",
+        figure: "cpu_us_per_metric",
         unit: "µs",
-        told: "times less CPU for a metric that both ask, with all else that the worker asks counted in",
+        told: "times less CPU than batched Python for each metric asked, 10,000 buckets, old day",
         least: 5.0,
     },
 ];
@@ -148,7 +148,7 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
     let bars: Vec<_> = versus.iter().map(|it| it.bar(cases)).chain([right_bar(cases)]).collect();
     outcome.bars.extend(bars);
     outcome.notes.push(format!(
-        "Beside the peers, an account has {REGIONS} regions. Batched Python has its 16 threads; of the Lambdas' way, one \
+        "Beside the peers, an account has {REGIONS} regions. Batched Python has 16 threads; of the Lambdas' way, one \
          GetMetricStatistics after the other in one region, only 1,000 buckets are measured."
     ));
     if let Some(lambdas) = of(&outcome.cases, "sequential", "1000-buckets-recent") {
@@ -252,15 +252,19 @@ impl Versus {
     }
 }
 
-/// The worker must have all values right; of the peers it is told how many they have.
+/// The worker must have all values right; of the peers it is told how many they have, and why.
 fn right_bar(cases: &[Case]) -> Bar {
     let least = |side: &str| {
         let cases = cases.iter().filter(|case| name(case).starts_with(side));
         cases.map(|case| figure(case, "values_right")).min_by(f64::total_cmp).unwrap_or(f64::NAN)
     };
     let percent = |side: &str| number((100.0 * least(side)).round());
-    let detail =
-        format!("batched Python has {} %, the Lambdas' way {} %", percent("batched"), percent("sequential"));
+    let detail = format!(
+        "batched Python {} %, the Lambdas' way {} %: they ask for {SHARED_METRICS} of {KNOWN_SERIES} metrics, the latter in \
+         one region",
+        percent("batched"),
+        percent("sequential")
+    );
     Bar::at_least("values right, in %", 100.0 * least("ours"), 100.0).with(detail)
 }
 
@@ -285,6 +289,6 @@ mod tests {
         assert_eq!((bar.figure, bar.met, bar.detail.as_str()), (20.0, true, "0.50 s beside 10 s"));
         assert!(!SHORT_VERSUS[1].bar(&cases).met, "what is not measured is not met");
         let right = right_bar(&cases);
-        assert!(right.met && right.detail.ends_with("the Lambdas' way 25 %"), "{right:?}");
+        assert!(right.met && right.detail.contains("the Lambdas' way 25 %: "), "{right:?}");
     }
 }
