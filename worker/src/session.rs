@@ -17,10 +17,12 @@ mod renewable;
 
 pub(crate) use renewable::Renewable;
 
-/// How many retries an account may spend at once of a service in a region, in the SDK's tokens: one that was
-/// throttled costs five, another ten. It is enough for each of the calls that wait for an answer at once in a
-/// region.
+/// How many retries a job may spend at once of a service in a region, in the SDK's tokens: one that was
+/// throttled costs five, another ten. It is enough for all tries of the calls that wait for an answer at once.
 const RETRY_CAPACITY: usize = 1000;
+
+/// How many of these tokens come back in a second: those of two retries that were throttled.
+const RETRY_REFILL: f32 = 10.0;
 
 /// How often a CloudWatch call is tried. Where others spend the account's quota it takes some seconds until
 /// the own rate has fallen; the pauses between these tries are a quarter of a minute together, and at most
@@ -191,7 +193,7 @@ impl Session {
     /// neighbours need.
     fn retry_partition(&self, service: &str, region: &str) -> RetryPartition {
         RetryPartition::custom(format!("{service}-{}-{region}", self.account.name))
-            .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(10.0).build())
+            .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(RETRY_REFILL).build())
             .build()
     }
 }

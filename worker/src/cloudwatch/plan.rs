@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashSet},
-    iter, mem, ptr,
+    iter, mem,
     sync::Arc,
 };
 
@@ -140,7 +140,7 @@ impl Planner {
         resource: u32,
         name: &Arc<str>,
     ) -> Option<Vec<Series>> {
-        let is_it = |kind: &SeriesKind| ptr::eq(kind.metric, metric) && kind.value == value;
+        let is_it = |kind: &SeriesKind| kind.metric.name == metric.name && kind.value == value;
         let at = match self.kinds.iter().position(is_it) {
             Some(at) => at,
             None => {

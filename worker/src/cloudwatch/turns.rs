@@ -19,12 +19,11 @@ const BURST: Duration = Duration::from_millis(800);
 /// restraint.
 const SLOWEST: f64 = 4.0;
 
-/// How long a fall of the rate is left to show its effect: calls that were under way before it may still be
-/// throttled.
+/// How long after the last turn that was given before a fall of the rate its effect shows.
 const EFFECT: Duration = Duration::from_millis(500);
 
-/// How much faster the rate gets in a second: from half of it, it is whole again after ten.
-const RISE: f64 = 0.1;
+/// How much less slow the rate gets in a second: from half of it, it is whole again after ten.
+const RECOVERY: f64 = 0.1;
 
 /// The turns of one operation, or of whatever else has a rate.
 #[derive(Debug)]
@@ -39,8 +38,18 @@ pub struct Turns {
 struct Pace {
     /// When all that was let through has had its time.
     busy_until: Option<Instant>,
-    /// When the rate fell, and how many times slower it was then.
-    fell: Option<(Instant, f64)>,
+    fall: Option<Fall>,
+}
+
+/// A fall of the rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Fall {
+    /// When it was.
+    at: Instant,
+    /// How many times slower the rate was then.
+    slowness: f64,
+    /// When what was given its turn before it is answered: what is throttled until then says nothing of it.
+    shows_from: Instant,
 }
 
 impl Turns {
@@ -63,7 +72,7 @@ impl Turns {
 
     /// Takes in that one was throttled: those to come are let through more slowly.
     pub fn throttled(&self) {
-        self.pace().fall(Instant::now());
+        self.pace().fall(self.each, Instant::now());
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -77,18 +86,26 @@ impl Pace {
         let taken = (each * count).mul_f64(self.slowness(now));
         let busy_until = self.busy_until.map_or(now, |until| until.max(now)) + taken;
         self.busy_until = Some(busy_until);
-        busy_until.checked_sub(BURST.max(each)).map_or(now, |at| at.max(now))
+        self.last_turn(each, now)
+    }
+
+    /// When the last turn is that was given; not before `now`.
+    fn last_turn(&self, each: Duration, now: Instant) -> Instant {
+        let at = self.busy_until.and_then(|until| until.checked_sub(BURST.max(each)));
+        at.map_or(now, |at| at.max(now))
     }
 
     /// How many times slower the rate is.
     fn slowness(&self, now: Instant) -> f64 {
-        let Some((at, slowness)) = self.fell else { return 1.0 };
-        (slowness - RISE * now.saturating_duration_since(at).as_secs_f64()).max(1.0)
+        let Some(Fall { at, slowness, .. }) = self.fall else { return 1.0 };
+        (slowness - RECOVERY * now.saturating_duration_since(at).as_secs_f64()).max(1.0)
     }
 
-    fn fall(&mut self, now: Instant) {
-        if self.fell.is_none_or(|(at, _)| now.saturating_duration_since(at) >= EFFECT) {
-            self.fell = Some((now, (2.0 * self.slowness(now)).min(SLOWEST)));
+    fn fall(&mut self, each: Duration, now: Instant) {
+        if self.fall.is_none_or(|fall| fall.shows_from <= now) {
+            let slowness = (2.0 * self.slowness(now)).min(SLOWEST);
+            let shows_from = self.last_turn(each, now) + EFFECT;
+            self.fall = Some(Fall { at: now, slowness, shows_from });
         }
     }
 }
@@ -174,8 +191,22 @@ mod tests {
             [(0, 2.0), (400, 1.96), (500, 3.9), (900, 3.86), (1000, 4.0), (1500, 4.0)]
         {
             let then = now + Duration::from_millis(milliseconds);
-            pace.fall(then);
-            pace.fall(then);
+            pace.fall(Duration::ZERO, then);
+            pace.fall(Duration::ZERO, then);
+            assert!((pace.slowness(then) - slowness).abs() < 1e-9, "after {milliseconds} ms: {pace:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_let_through_before_a_fall_does_not_make_another() {
+        let (now, each) = (Instant::now(), Duration::from_millis(200));
+        let mut pace = Pace::default();
+        let last = (0..16).map(|_| pace.next(each, 1, now)).last().expect("sixteen");
+        assert_eq!(last - now, Duration::from_millis(2400), "four did not wait");
+        pace.fall(each, now);
+        for (milliseconds, slowness) in [(0, 2.0), (2400, 1.76), (2899, 1.7101), (2900, 2.0 * 1.71)] {
+            let then = now + Duration::from_millis(milliseconds);
+            pace.fall(each, then);
             assert!((pace.slowness(then) - slowness).abs() < 1e-9, "after {milliseconds} ms: {pace:?}");
         }
     }
@@ -184,7 +215,7 @@ mod tests {
     fn the_rate_rises_again_to_what_it_was_and_no_higher() {
         let now = Instant::now();
         let mut pace = Pace::default();
-        pace.fall(now);
+        pace.fall(Duration::ZERO, now);
         for (seconds, slowness) in [(0, 2.0), (1, 1.9), (5, 1.5), (10, 1.0), (60, 1.0)] {
             let then = now + Duration::from_secs(seconds);
             assert!((pace.slowness(then) - slowness).abs() < 1e-9, "after {seconds} s: {pace:?}");

@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all
-/// of it is kept up with while an answer takes up to a quarter of a second; this bounds memory where answers
-/// are slow.
+/// of it is kept up with while an answer takes up to a quarter of a second; this bounds what is held of
+/// requests and answers where those are slow.
 const CALLS_AT_ONCE: usize = 12;
 
 /// A region's resources and what is known of them.
@@ -237,7 +237,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Asks for the series of one call, and gives them with their answers. Where one was refused the others
-    /// are too, and are not made.
+    /// are too, and those that are not begun are not made.
     async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Result<Vec<Answer>, AwsError>) {
         if let Some(error) = self.refused.get() {
             return (series, Err(error.clone()));

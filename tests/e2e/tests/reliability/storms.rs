@@ -101,11 +101,13 @@ async fn others_that_spend_an_account_s_quota_slow_its_report_and_do_not_fail_it
     }
     fleet.variable("FLEET_LOOKBACK_DAYS", "0");
     fleet.aws.quotas(true);
-    // Half of the quota each: what they let through at once is three times what AWS does, and they go on at four
-    // times the quota.
+    // Half of the quota each. What they begin with comes at once, and is twice what AWS lets through.
+    let held = fleet.aws.fault(Fault::hold().on("GetMetricData"));
     let date = old.to_string();
     let arguments = ["collect", "--account-name", "data", "--date", &date];
     let collects = (0..8).map(|_| fleet.worker(&arguments).spawn()).collect::<std::io::Result<Vec<_>>>()?;
+    until("each has as many calls under way as it may", || held.fired() == 8 * 12).await?;
+    held.stop();
     for collect in collects {
         let table = end(collect).await?.status(0).stdout;
         assert_eq!(table.matches(",ok\n").count(), 1000);
