@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chrono::NaiveDate;
 use e2e::{Ended, Fleet, HOME_REGION, JOBS, days_ago, end, until};
 use local_aws::Fault;
 
@@ -71,8 +72,8 @@ async fn one_account_that_throttles_all_does_not_slow_another() -> Result<()> {
     panic!("{told}")
 }
 
-#[tokio::test]
-async fn throttling_costs_few_calls_more_than_are_needed() -> Result<()> {
+/// An account of 1,000 buckets, and an old day, which takes 58 calls.
+async fn a_thousand_buckets() -> Result<(Fleet, NaiveDate)> {
     let mut fleet = Fleet::start().await?;
     let account = fleet.account("data", "111111111111");
     let old = days_ago(100);
@@ -80,6 +81,12 @@ async fn throttling_costs_few_calls_more_than_are_needed() -> Result<()> {
         account.bucket(&format!("bucket-{nth:04}"), HOME_REGION).size("StandardStorage", old, 7.0);
     }
     fleet.variable("FLEET_LOOKBACK_DAYS", "0");
+    Ok((fleet, old))
+}
+
+#[tokio::test]
+async fn throttling_costs_few_calls_more_than_are_needed() -> Result<()> {
+    let (fleet, old) = a_thousand_buckets().await?;
     let throttle = fleet.aws.fault(Fault::throttle().on("GetMetricData").probability(0.2, 7));
     fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","date":"{old}"}}"#));
     fleet.work(&[]).await?;
@@ -93,13 +100,7 @@ async fn throttling_costs_few_calls_more_than_are_needed() -> Result<()> {
 
 #[tokio::test]
 async fn others_that_spend_an_account_s_quota_slow_its_report_and_do_not_fail_it() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
-    let account = fleet.account("data", "111111111111");
-    let old = days_ago(100);
-    for nth in 0..1000 {
-        account.bucket(&format!("bucket-{nth:04}"), HOME_REGION).size("StandardStorage", old, 7.0);
-    }
-    fleet.variable("FLEET_LOOKBACK_DAYS", "0");
+    let (fleet, old) = a_thousand_buckets().await?;
     fleet.aws.quotas(true);
     // Half of the quota each. What they begin with comes at once, and is twice what AWS lets through.
     let held = fleet.aws.fault(Fault::hold().on("GetMetricData"));
