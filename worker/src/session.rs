@@ -188,9 +188,8 @@ impl Session {
         aws_sdk_cloudwatch::Client::from_conf(config.build())
     }
 
-    /// Retries are rationed by account, service and region. By default the SDK rations them for
-    /// the whole process by service and region, so that one throttled account would spend what its
-    /// neighbours need.
+    /// Retries are rationed by session, service and region. By default the SDK rations them for the whole process
+    /// by service and region, so that one throttled account would spend what its neighbours need.
     fn retry_partition(&self, service: &str, region: &str) -> RetryPartition {
         RetryPartition::custom(format!("{service}-{}-{region}", self.account.name))
             .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(RETRY_REFILL).build())
