@@ -13,7 +13,8 @@ use fleet::output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "chaos", version, after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {
-    /// How many workers are killed. The steps take turns: from 600 on, each has at least 50.
+    /// How many workers are killed. The steps take turns: from 600 on, each has at least 50. A worker that is
+    /// not met at its step counts as killed at a random moment, and one more may be killed for it.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) kills: u32,
 

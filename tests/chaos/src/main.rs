@@ -118,11 +118,11 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
         toll: Mutex::new(Toll::default()),
         sayings: Arc::default(),
     });
-    let (kills, workers) = (cli.kills as usize, usize::from(cli.workers));
+    let workers = usize::from(cli.workers);
     let findings = Findings::into(differs);
-    let rounds = Rounds::new(world.clone(), shell, workforce.clone(), findings, (kills, workers));
+    let rounds = Rounds::new(world.clone(), shell, workforce.clone(), findings, workers);
     let mix = Mix::begin(&world.aws, &cast.members[2].id, cli.seed, cli.plant);
-    let progress = Progress::begin(kills);
+    let progress = Progress::begin();
     let over = CancellationToken::new();
     let places = try_join_all((0..workers).map(|_| workforce.fill_place(&over)));
     let work = async {

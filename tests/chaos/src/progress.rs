@@ -14,28 +14,28 @@ const PAUSE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    kills: usize,
     begun: Instant,
     told_at: Cell<Instant>,
 }
 
 impl Progress {
-    pub(crate) fn begin(kills: usize) -> Self {
+    pub(crate) fn begin() -> Self {
         let style = ProgressStyle::with_template("kills [{bar:30}] {pos}/{len}  {elapsed}  {msg}")
             .expect("cannot fail: the template is a constant");
-        let bar = ProgressBar::new(kills as u64).with_style(style.progress_chars("=> "));
+        let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
         let now = Instant::now();
-        Self { bar, kills, begun: now, told_at: Cell::new(now) }
+        Self { bar, begun: now, told_at: Cell::new(now) }
     }
 
-    /// Shows how many were killed, and how many rounds were sent.
-    pub(crate) fn show(&self, kills: usize, rounds: usize) {
+    /// Shows how many were killed, of how many, and how many rounds were sent.
+    pub(crate) fn show(&self, kills: usize, due: usize, rounds: usize) {
+        self.bar.set_length(due as u64);
         self.bar.set_position(kills as u64);
         self.bar.set_message(format!("{rounds} rounds"));
         if self.bar.is_hidden() && self.told_at.get().elapsed() > PAUSE {
             self.told_at.set(Instant::now());
             let elapsed = self.begun.elapsed().as_secs();
-            tell(&format!("{kills} of {} kills, {rounds} rounds, {elapsed} s", self.kills));
+            tell(&format!("{kills} of {due} kills, {rounds} rounds, {elapsed} s"));
         }
     }
 }

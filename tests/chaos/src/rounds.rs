@@ -69,8 +69,7 @@ pub(crate) struct Rounds {
     pub(crate) cast: Arc<Cast>,
     pub(crate) workforce: Arc<Workforce>,
     pub(crate) findings: Mutex<Findings>,
-    /// How many workers are to be killed, and how many there are at a time.
-    pub(crate) kills: usize,
+    /// How many workers there are at a time.
     pub(crate) workers: usize,
     open: Mutex<Vec<Round>>,
     /// All of them, the open ones included.
@@ -85,7 +84,7 @@ impl Rounds {
         shell: Arc<Shell>,
         workforce: Arc<Workforce>,
         findings: Findings,
-        (kills, workers): (usize, usize),
+        workers: usize,
     ) -> Self {
         let cast = workforce.cast.clone();
         Self {
@@ -94,7 +93,6 @@ impl Rounds {
             cast,
             workforce,
             findings: Mutex::new(findings),
-            kills,
             workers,
             open: Mutex::default(),
             sent: Mutex::default(),
@@ -124,7 +122,7 @@ impl Rounds {
     }
 
     async fn send_all(&self, mix: &Mix) -> anyhow::Result<()> {
-        while self.workforce.kills() < self.kills {
+        while self.workforce.kills() < self.workforce.kills_due() {
             let is_short = self.world.home.counts(JOBS).visible < self.workers;
             if is_short && lock(&self.open).len() < MOST_OPEN {
                 self.send().await?;
@@ -168,7 +166,7 @@ impl Rounds {
             // What is sent before it is looked at is on the queue, or done with.
             let open = lock(&self.open).clone();
             let jobs = self.world.home.messages(JOBS);
-            progress.show(self.workforce.kills(), lock(&self.sent).len());
+            progress.show(self.workforce.kills(), self.workforce.kills_due(), lock(&self.sent).len());
             let left: HashSet<&str> =
                 jobs.iter().filter_map(|job| job.attributes.get("run_id").map(String::as_str)).collect();
             for round in open.iter().filter(|round| !left.contains(round.run_id.as_str())) {
@@ -194,7 +192,7 @@ impl Rounds {
     /// Asks the producer how some of the rounds stand: of each kind, from the first to the last. It reads the
     /// dead-letter queue until nothing more comes, hence not before all is quiet.
     async fn ask_for_status(&self, sent: &[Round]) -> anyhow::Result<()> {
-        let many = (self.kills / KILLS_A_STATUS).clamp(2, MOST_STATUSES);
+        let many = (self.workforce.kills() / KILLS_A_STATUS).clamp(2, MOST_STATUSES);
         for nth in 0..many {
             let from = &sent[nth * sent.len() / many..];
             let kind = [0, 3, 1][nth % 3];

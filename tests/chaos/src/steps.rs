@@ -87,6 +87,10 @@ pub(crate) struct Card {
 #[derive(Debug)]
 pub(crate) struct Deck {
     cards: VecDeque<Card>,
+    /// How many workers it kills in all.
+    kills: usize,
+    /// How many cards may still be added for steps that were missed.
+    spare: usize,
 }
 
 impl Deck {
@@ -103,7 +107,12 @@ impl Deck {
         let last = cards.len() - Step::ALL.len();
         cards.make_contiguous()[last..].sort_by_key(|card| card.step == Step::Random);
         cards.truncate(kills as usize);
-        Self { cards }
+        Self { kills: cards.len(), spare: cards.len().div_ceil(4), cards }
+    }
+
+    /// How many workers it kills in all: as many as were asked for, and one more for each card that was added.
+    pub(crate) fn kills(&self) -> usize {
+        self.kills
     }
 
     /// The next one.
@@ -117,10 +126,14 @@ impl Deck {
     }
 
     /// A worker was not where its card said, and counts as killed at a random moment. Another one gets
-    /// its step, in place of the next random moment where one is left.
+    /// its step: in place of the next random moment where one is left, else besides all others.
     pub(crate) fn missed(&mut self, card: Card) {
         if let Some(other) = self.cards.iter_mut().find(|other| other.step == Step::Random) {
             *other = card;
+        } else if let Some(spare) = self.spare.checked_sub(1) {
+            self.spare = spare;
+            self.kills += 1;
+            self.cards.push_back(card);
         }
     }
 }
@@ -175,5 +188,15 @@ mod tests {
         deck.missed(render);
         let after = counts(&deck);
         assert_eq!((after[3], after[11], deck.cards.len()), (before[3] + 1, before[11] - 1, left));
+        assert_eq!(deck.kills(), 24);
+    }
+
+    #[test]
+    fn where_no_random_moment_is_left_a_missed_step_comes_once_more_and_not_for_ever() {
+        let mut deck = Deck::shuffled(11, 1);
+        let render =
+            deck.cards.iter().copied().find(|card| card.step == Step::Render).expect("one of eleven");
+        (0..100).for_each(|_| deck.missed(render));
+        assert_eq!((counts(&deck)[3], deck.cards.len(), deck.kills()), (4, 14, 14));
     }
 }

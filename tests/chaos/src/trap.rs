@@ -75,18 +75,31 @@ impl Trap {
     }
 
     /// Waits until the worker is at the step.
-    pub(crate) async fn sprung(&self) {
+    pub(crate) async fn sprung(&self, aws: &LocalAws) {
         while self.fired() == 0 {
             tokio::time::sleep(GLANCE).await;
         }
         if self.step == Step::Render {
-            // Every region asks for itself; all are to be answered at once.
-            let mut asked = 0;
-            while self.fired() > asked {
-                asked = self.fired();
-                tokio::time::sleep(ALL_HAVE_ASKED).await;
-            }
-            self.faults.iter().for_each(|(_, fault)| fault.release());
+            self.all_answered(aws).await;
+        }
+    }
+
+    /// Lets CloudWatch answer, and waits until it has. Every region asks for itself; all are to be answered at once.
+    async fn all_answered(&self, aws: &LocalAws) {
+        let answered = || {
+            let calls = |key: &str| aws.calls().operation("GetMetricData").access_key(key).count();
+            self.struck().map(calls).sum::<u64>()
+        };
+        let mut asked = 0;
+        while self.fired() > asked {
+            asked = self.fired();
+            tokio::time::sleep(ALL_HAVE_ASKED).await;
+        }
+        let due = answered() + self.fired();
+        self.faults.iter().for_each(|(_, fault)| fault.release());
+        // On a busy machine an answer takes longer than a worker is to live after it.
+        while answered() < due {
+            tokio::time::sleep(GLANCE).await;
         }
     }
 }

@@ -120,6 +120,11 @@ impl Workforce {
         lock(&self.toll).kills.len()
     }
 
+    /// How many are to be killed. It grows before a kill counts that missed its step.
+    pub(crate) fn kills_due(&self) -> usize {
+        lock(&self.deck).kills()
+    }
+
     fn left(&self, worker: &Worker, status: ExitStatus) -> anyhow::Result<()> {
         let mut toll = lock(&self.toll);
         toll.left.push(format!("{}: {status}", worker.keys.own));
@@ -170,7 +175,7 @@ impl Workforce {
             let _ = tokio::time::timeout(START, &mut worker.ready).await;
             sleep(card.peace).await;
             let (set_at, trap) = (Utc::now(), Trap::set(&self.world.aws, card.step, &worker.keys));
-            let sprung = tokio::time::timeout(COMING, trap.sprung()).await.is_ok();
+            let sprung = tokio::time::timeout(COMING, trap.sprung(&self.world.aws)).await.is_ok();
             sleep(card.respite).await;
             Some((trap, set_at, sprung))
         };

@@ -39,7 +39,7 @@ fn workers_that_are_killed_at_every_step_lose_nothing() {
     let (code, figures, said) = chaos(&["--kills", "25", "--seed", "7", "--workers", "6"]);
     let all = format!("{figures:#}\n{said}");
     assert_eq!(code, Some(0), "{all}");
-    assert_eq!(figures["kills"], 25, "{all}");
+    assert!(figures["kills"].as_u64() >= Some(25), "{all}");
     for step in STEPS {
         assert!(figures["steps"][step].as_u64() > Some(0), "{step}: {all}");
         let is_caught = step != "random moment";
