@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep_until};
 /// clock: calls that were sent a little apart may come together.
 const BURST: Duration = Duration::from_millis(800);
 
+/// How many of those that are let through at once whoever gives way leaves to the others.
+const ROOM: u32 = 4;
+
 /// How many times slower the rate is at the slowest. Any less would give way to whoever asks without
 /// restraint.
 const SLOWEST: f64 = 4.0;
@@ -65,6 +68,17 @@ impl Turns {
         sleep_until(at).await;
     }
 
+    /// Waits for the turn of one that gives way: it leaves room for a few others, which then need not wait.
+    pub async fn wait_behind(&self) {
+        let now = Instant::now();
+        let at = {
+            let mut pace = self.pace();
+            pace.next(self.each, 1, now);
+            pace.last_turn(BURST.saturating_sub(self.each * ROOM).max(self.each), now)
+        };
+        sleep_until(at).await;
+    }
+
     /// Counts one that did not wait for its turn, as the SDK's own tries do not: the next waits the longer.
     pub fn repeated(&self) {
         self.pace().next(self.each, 1, Instant::now());
@@ -86,12 +100,13 @@ impl Pace {
         let taken = (each * count).mul_f64(self.slowness(now));
         let busy_until = self.busy_until.map_or(now, |until| until.max(now)) + taken;
         self.busy_until = Some(busy_until);
-        self.last_turn(each, now)
+        self.last_turn(BURST.max(each), now)
     }
 
-    /// When the last turn is that was given; not before `now`.
-    fn last_turn(&self, each: Duration, now: Instant) -> Instant {
-        let at = self.busy_until.and_then(|until| until.checked_sub(BURST.max(each)));
+    /// When the last turn is that was given, where so much of the time it takes lies behind it; not before
+    /// `now`.
+    fn last_turn(&self, burst: Duration, now: Instant) -> Instant {
+        let at = self.busy_until.and_then(|until| until.checked_sub(burst));
         at.map_or(now, |at| at.max(now))
     }
 
@@ -104,7 +119,7 @@ impl Pace {
     fn fall(&mut self, each: Duration, now: Instant) {
         if self.fall.is_none_or(|fall| fall.shows_from <= now) {
             let slowness = (2.0 * self.slowness(now)).min(SLOWEST);
-            let shows_from = self.last_turn(each, now) + EFFECT;
+            let shows_from = self.last_turn(BURST.max(each), now) + EFFECT;
             self.fall = Some(Fall { at: now, slowness, shows_from });
         }
     }
@@ -112,6 +127,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::{StreamExt, stream::FuturesUnordered};
 
     use super::*;
@@ -156,6 +173,62 @@ mod tests {
         }
         let moments = moments(&turns, 2).await;
         assert!(moments[0].abs_diff(240) <= 1 && moments[1].abs_diff(280) <= 1, "{moments:?}");
+    }
+
+    /// How many turns a chain has had, each asked for once the one before is answered, when another chain has
+    /// had `until`; and whether that took the whole rate.
+    async fn pages_of_two(turns: &Turns, until: usize, is_behind: bool) -> (usize, f64) {
+        const ANSWER: Duration = Duration::from_millis(55);
+        let (begun, pages) = (Instant::now(), AtomicUsize::new(0));
+        let longer = async {
+            for _ in 0..until {
+                turns.wait(1).await;
+                tokio::time::sleep(ANSWER).await;
+            }
+        };
+        let shorter = async {
+            loop {
+                if is_behind {
+                    turns.wait_behind().await;
+                } else {
+                    turns.wait(1).await;
+                }
+                pages.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(ANSWER).await;
+            }
+        };
+        tokio::select! {
+            () = longer => {}
+            () = shorter => unreachable!("it never ends"),
+        }
+        let pages = pages.into_inner();
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+        let rate = (pages + until) as f64 / begun.elapsed().as_secs_f64();
+        (pages, rate)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chain_that_gives_way_takes_what_another_leaves_and_no_less() {
+        let (pages, rate) = pages_of_two(&Turns::new(25.0), 400, false).await;
+        assert!((380..=401).contains(&pages), "side by side: {pages}");
+        assert!((24.5..25.8).contains(&rate), "{rate}");
+        // The other goes as fast as it is answered, at 18 a second.
+        let (pages, rate) = pages_of_two(&Turns::new(25.0), 400, true).await;
+        assert!((150..=180).contains(&pages), "behind: {pages}");
+        assert!((24.5..25.8).contains(&rate), "{rate}");
+        // Where one alone would take the whole rate, the other still gets on.
+        let (pages, rate) = pages_of_two(&Turns::new(12.5), 400, true).await;
+        assert!((60..=200).contains(&pages), "of half the rate: {pages}");
+        assert!((12.2..13.0).contains(&rate), "{rate}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_way_does_not_wait_where_nobody_else_comes() {
+        for rate in [0.05, 3.0, 25.0] {
+            let (turns, begun) = (Turns::new(rate), Instant::now());
+            turns.wait_behind().await;
+            assert_eq!(begun.elapsed(), Duration::ZERO, "at {rate} a second");
+        }
     }
 
     #[tokio::test(start_paused = true)]

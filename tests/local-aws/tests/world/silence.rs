@@ -109,7 +109,7 @@ async fn an_upload_that_hangs_is_read_by_half_and_never_stored() {
     let (aws, account) = reports().await;
     let handle = aws.fault(Fault::hang_upload().on("PutObject").key_prefix("k").times(2));
     let s3 = s3(&aws, REGION, keys(ACCOUNT));
-    for bytes in [40_000_000, 5] {
+    for bytes in [10_000_000, 5] {
         let put = s3.put_object().bucket("reports").key("k").body(ByteStream::from(vec![7; bytes]));
         assert!(put.send().await.is_err_and(|error| error.raw_response().is_none()));
     }
