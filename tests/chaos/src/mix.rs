@@ -9,7 +9,11 @@ use crate::cli::Plant;
 use crate::world::{DEAD, JOBS, REPORT_PREFIX};
 
 /// The faults that are mixed in, each with what it does.
-pub(crate) struct Mix(Vec<(&'static str, FaultHandle)>);
+pub(crate) struct Mix {
+    passing: Vec<(&'static str, FaultHandle)>,
+    /// What CloudWatch lies about to the end.
+    planted: Option<(&'static str, FaultHandle)>,
+}
 
 impl Mix {
     /// Begins to break things. The seed says which calls, by their number. One account is `unwell`: often not even
@@ -17,7 +21,7 @@ impl Mix {
     pub(crate) fn begin(aws: &LocalAws, unwell: &str, seed: u64, plant: Option<Plant>) -> Self {
         let report = |fault: Fault| fault.key_prefix(REPORT_PREFIX);
         let late = || Fault::slow(Duration::from_secs(2));
-        let mut faults = vec![
+        let faults = [
             ("GetMetricData is throttled", 0.03, Fault::throttle().on("GetMetricData")),
             ("GetMetricData is reset", 0.01, Fault::reset().on("GetMetricData")),
             ("GetMetricData takes two seconds", 0.01, late().on("GetMetricData")),
@@ -55,30 +59,27 @@ impl Mix {
                 Fault::reset_answer().on("SendMessage").queue(DEAD),
             ),
         ];
-        match plant {
-            None => {}
-            Some(Plant::OffByOne) => {
-                faults.push(("planted: a value is one too high", 0.005, Fault::off_by_one()));
+        let planted = plant.map(|plant| match plant {
+            Plant::OffByOne => ("planted: a value is one too high", 0.005, Fault::off_by_one()),
+            Plant::DroppedPage => {
+                ("planted: a page is dropped", 1.0, Fault::dropped_page().on("ListMetrics"))
             }
-            Some(Plant::DroppedPage) => {
-                faults.push(("planted: a page is dropped", 1.0, Fault::dropped_page().on("ListMetrics")));
-            }
+        });
+        let set = |((what, share, fault), seed)| (what, aws.fault(Fault::probability(fault, share, seed)));
+        let seed_of_planted = seed.wrapping_add(faults.len() as u64);
+        Self {
+            passing: faults.into_iter().zip(seed..).map(set).collect(),
+            planted: planted.map(|planted| set((planted, seed_of_planted))),
         }
-        let faults = (seed..).zip(faults);
-        Self(
-            faults
-                .map(|(seed, (what, share, fault))| (what, aws.fault(fault.probability(share, seed))))
-                .collect(),
-        )
     }
 
     /// Lets the rest of the work be done in peace.
     pub(crate) fn end(&self) {
-        self.0.iter().for_each(|(_, fault)| fault.stop());
+        self.passing.iter().for_each(|(_, fault)| fault.stop());
     }
 
     /// How often each struck.
     pub(crate) fn fired(&self) -> Vec<(&'static str, u64)> {
-        self.0.iter().map(|(what, fault)| (*what, fault.fired())).collect()
+        self.passing.iter().chain(&self.planted).map(|(what, fault)| (*what, fault.fired())).collect()
     }
 }
