@@ -17,7 +17,7 @@ use fleet::{AwsError, Dataset, ErrorKind, datasets::Metric};
 use futures::{Stream, stream};
 
 use super::{
-    limits::RegionLimits,
+    limits::{self, RegionLimits},
     plan::{ListedSeries, Series, Window},
     rows::{Answer, Datapoint, Problem},
     tries::Tries,
@@ -79,7 +79,7 @@ impl CloudWatch {
             if gives_way(dataset, metric) {
                 self.limits.list_metrics.wait_behind().await;
             } else {
-                self.limits.list_metrics.wait(1).await;
+                self.limits.list_metrics.wait(1.0).await;
             }
             self.usage.add_list_metrics();
             let call = self
@@ -92,7 +92,7 @@ impl CloudWatch {
                 .set_next_token(token.clone());
             let call = &call;
             let ask = || async move {
-                let tries = Tries(self.limits.list_metrics.clone());
+                let tries = Tries { turns: self.limits.list_metrics.clone(), cost: 1.0 };
                 let page = call.clone().customize().interceptor(tries).send().await;
                 page.map_err(|error| AwsError::new(OPERATION, error))
             };
@@ -146,10 +146,11 @@ impl CloudWatch {
         const OPERATION: &str = "cloudwatch:GetMetricData";
         let datapoints = query.window.datapoints(query.dataset.period_seconds);
         let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
+        let cost = limits::cost(datapoints);
         let mut results = vec![SeriesResult::default(); asked.len()];
         let mut token: Option<String> = None;
         loop {
-            self.limits.get_metric_data(datapoints, query.window.start()).await;
+            self.limits.get_metric_data.wait(cost).await;
             // Pages are not paid for.
             if token.is_none() {
                 self.usage.add_metrics(asked.len());
@@ -166,7 +167,7 @@ impl CloudWatch {
                     .end_time(DateTime::from_secs(query.window.end().timestamp()))
                     .set_next_token(token_now.clone())
                     .customize()
-                    .interceptor(Tries(self.limits.get_metric_data.clone()))
+                    .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
                     .send();
                 page.await.map_err(|error| AwsError::new(OPERATION, error))
             };

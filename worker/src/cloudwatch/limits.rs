@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
 use fleet::AccountId;
 
 use super::turns::Turns;
@@ -18,11 +17,9 @@ use super::turns::Turns;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
 const GET_METRIC_DATA_CALLS: f64 = 50.0;
 
-/// Datapoints a second where the window begins at most three hours ago; counted on the estimate.
-const RECENT_DATAPOINTS: f64 = 180_000.0;
-
-/// Datapoints a second where it begins earlier.
-const OLDER_DATAPOINTS: f64 = 396_000.0;
+/// Datapoints a second where the window begins more than three hours ago, as that of a day that is over does;
+/// counted on the estimate.
+const GET_METRIC_DATA_DATAPOINTS: f64 = 396_000.0;
 
 /// `ListMetrics` calls a second, by account and region.
 const LIST_METRICS_CALLS: f64 = 25.0;
@@ -41,10 +38,15 @@ type Place = (AccountId, Arc<str>);
 pub struct RegionLimits {
     /// `ListMetrics` calls.
     pub list_metrics: Arc<Turns>,
-    /// `GetMetricData` calls.
+    /// `GetMetricData` calls, each at the cost of its datapoints.
     pub get_metric_data: Arc<Turns>,
-    recent_datapoints: Turns,
-    older_datapoints: Turns,
+}
+
+/// How many turns a `GetMetricData` call costs that may give so many datapoints: one, or more where the quota
+/// of datapoints lets fewer such calls through than that of calls.
+#[must_use]
+pub fn cost(datapoints: u32) -> f64 {
+    (f64::from(datapoints) * GET_METRIC_DATA_CALLS / GET_METRIC_DATA_DATAPOINTS).max(1.0)
 }
 
 impl Limits {
@@ -65,18 +67,7 @@ impl RegionLimits {
         Self {
             list_metrics: Arc::new(Turns::new(LIST_METRICS_CALLS * share)),
             get_metric_data: Arc::new(Turns::new(GET_METRIC_DATA_CALLS * share)),
-            recent_datapoints: Turns::new(RECENT_DATAPOINTS * share),
-            older_datapoints: Turns::new(OLDER_DATAPOINTS * share),
         }
-    }
-
-    /// Waits for the turn of a `GetMetricData` call that may give `datapoints` datapoints from
-    /// `start` on.
-    pub async fn get_metric_data(&self, datapoints: u32, start: DateTime<Utc>) {
-        let recent = Utc::now() - start <= TimeDelta::hours(3);
-        let of_datapoints = if recent { &self.recent_datapoints } else { &self.older_datapoints };
-        of_datapoints.wait(datapoints).await;
-        self.get_metric_data.wait(1).await;
     }
 }
 
@@ -96,15 +87,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn datapoints_are_limited_as_calls_are_and_by_the_age_of_the_first() {
-        for (hours, milliseconds) in [(1, 9756), (4, 3998)] {
-            let limits = RegionLimits::new(1.0);
-            let (begun, start) = (tokio::time::Instant::now(), Utc::now() - TimeDelta::hours(hours));
-            for _ in 0..19 {
-                limits.get_metric_data(100_000, start).await;
+    async fn a_call_waits_for_its_datapoints_where_they_take_longer_than_the_call() {
+        for (calls, datapoints, milliseconds) in [(90, 500 * 3, 1000), (19, 100_000, 3998)] {
+            let (limits, begun) = (RegionLimits::new(1.0), tokio::time::Instant::now());
+            for _ in 0..calls {
+                limits.get_metric_data.wait(cost(datapoints)).await;
             }
-            // 1,900,000 at 180,000 or 396,000 a second, less what is let through at once.
-            assert!(begun.elapsed().as_millis().abs_diff(milliseconds) <= 20, "{:?}", begun.elapsed());
+            // 90 calls at 50 a second, or 1,900,000 datapoints at 396,000, less what is let through at once.
+            let elapsed = begun.elapsed();
+            assert!(elapsed.as_millis().abs_diff(milliseconds) <= 20, "{datapoints}: {elapsed:?}");
         }
     }
 }

@@ -23,7 +23,11 @@ use super::turns::Turns;
 /// Tells an operation's turns of each try but a call's first, which alone waits for one, and of each that was
 /// throttled.
 #[derive(Debug)]
-pub(super) struct Tries(pub(super) Arc<Turns>);
+pub(super) struct Tries {
+    pub(super) turns: Arc<Turns>,
+    /// What each try costs, in turns.
+    pub(super) cost: f64,
+}
 
 #[dyn_dispatch_hint]
 impl Intercept for Tries {
@@ -38,7 +42,7 @@ impl Intercept for Tries {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
-            self.0.repeated();
+            self.turns.repeated(self.cost);
         }
         Ok(())
     }
@@ -52,7 +56,7 @@ impl Intercept for Tries {
         let error =
             context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
         if error.and_then(code).is_some_and(|code| THROTTLING_ERRORS.contains(&code)) {
-            self.0.throttled();
+            self.turns.throttled();
         }
         Ok(())
     }
@@ -86,12 +90,12 @@ mod tests {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule], |config| {
             config.retry_config(RetryConfig::disabled())
         });
-        assert!(!call(&client, Tries(turns.clone())).await, "it is refused");
+        assert!(!call(&client, Tries { turns: turns.clone(), cost: 1.0 }).await, "it is refused");
         // What is let through at once, and then one.
-        turns.wait(4).await;
-        turns.wait(4).await;
+        turns.wait(4.0).await;
+        turns.wait(4.0).await;
         let begun = Instant::now();
-        turns.wait(1).await;
+        turns.wait(1.0).await;
         begun.elapsed().as_secs_f64() * 10.0
     }
 

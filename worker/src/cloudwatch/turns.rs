@@ -41,6 +41,8 @@ pub struct Turns {
 struct Pace {
     /// When all that was let through has had its time.
     busy_until: Option<Instant>,
+    /// When the last turn is that was given.
+    last: Option<Instant>,
     fall: Option<Fall>,
 }
 
@@ -62,31 +64,26 @@ impl Turns {
         Self { each: Duration::from_secs_f64(1.0 / rate), pace: Mutex::default() }
     }
 
-    /// Waits for the turn of so many at once.
-    pub async fn wait(&self, count: u32) {
-        let at = self.pace().next(self.each, count, Instant::now());
+    /// Waits for a turn that takes as long as `cost` of them.
+    pub async fn wait(&self, cost: f64) {
+        let at = self.pace().next(self.each, cost, 0, Instant::now());
         sleep_until(at).await;
     }
 
     /// Waits for the turn of one that gives way: it leaves room for a few others, which then need not wait.
     pub async fn wait_behind(&self) {
-        let now = Instant::now();
-        let at = {
-            let mut pace = self.pace();
-            pace.next(self.each, 1, now);
-            pace.last_turn(BURST.saturating_sub(self.each * ROOM).max(self.each), now)
-        };
+        let at = self.pace().next(self.each, 1.0, ROOM, Instant::now());
         sleep_until(at).await;
     }
 
     /// Counts one that did not wait for its turn, as the SDK's own tries do not: the next waits the longer.
-    pub fn repeated(&self) {
-        self.pace().next(self.each, 1, Instant::now());
+    pub fn repeated(&self, cost: f64) {
+        self.pace().take(self.each, cost, Instant::now());
     }
 
     /// Takes in that one was throttled: those to come are let through more slowly.
     pub fn throttled(&self) {
-        self.pace().fall(self.each, Instant::now());
+        self.pace().fall(Instant::now());
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -95,19 +92,22 @@ impl Turns {
 }
 
 impl Pace {
-    /// When so many have their turn, each of which takes `each` at the full rate.
-    fn next(&mut self, each: Duration, count: u32, now: Instant) -> Instant {
-        let taken = (each * count).mul_f64(self.slowness(now));
-        let busy_until = self.busy_until.map_or(now, |until| until.max(now)) + taken;
-        self.busy_until = Some(busy_until);
-        self.last_turn(BURST.max(each), now)
+    /// When a turn of this cost is that leaves room for so many others, where each takes `each` at the full rate.
+    fn next(&mut self, each: Duration, cost: f64, room: u32, now: Instant) -> Instant {
+        let busy_until = self.take(each, cost, now);
+        let room = (each * room).mul_f64(self.slowness(now));
+        let at = busy_until.checked_sub(BURST.saturating_sub(room).max(each));
+        let at = at.map_or(now, |at| at.max(now));
+        self.last = self.last.max(Some(at));
+        at
     }
 
-    /// When the last turn is that was given, where so much of the time it takes lies behind it; not before
-    /// `now`.
-    fn last_turn(&self, burst: Duration, now: Instant) -> Instant {
-        let at = self.busy_until.and_then(|until| until.checked_sub(burst));
-        at.map_or(now, |at| at.max(now))
+    /// Counts what one of this cost takes; gives when all that was let through has had its time.
+    fn take(&mut self, each: Duration, cost: f64, now: Instant) -> Instant {
+        let taken = each.mul_f64(cost * self.slowness(now));
+        let busy_until = self.busy_until.map_or(now, |until| until.max(now)) + taken;
+        self.busy_until = Some(busy_until);
+        busy_until
     }
 
     /// How many times slower the rate is.
@@ -116,10 +116,10 @@ impl Pace {
         (slowness - RECOVERY * now.saturating_duration_since(at).as_secs_f64()).max(1.0)
     }
 
-    fn fall(&mut self, each: Duration, now: Instant) {
+    fn fall(&mut self, now: Instant) {
         if self.fall.is_none_or(|fall| fall.shows_from <= now) {
             let slowness = (2.0 * self.slowness(now)).min(SLOWEST);
-            let shows_from = self.last_turn(BURST.max(each), now) + EFFECT;
+            let shows_from = self.last.map_or(now, |last| last.max(now)) + EFFECT;
             self.fall = Some(Fall { at: now, slowness, shows_from });
         }
     }
@@ -137,7 +137,7 @@ mod tests {
     async fn moments(turns: &Turns, calls: usize) -> Vec<u128> {
         let begun = Instant::now();
         let wait = || async {
-            turns.wait(1).await;
+            turns.wait(1.0).await;
             begun.elapsed().as_millis()
         };
         (0..calls).map(|_| wait()).collect::<FuturesUnordered<_>>().collect().await
@@ -159,7 +159,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_at_once_wait_for_what_is_above_the_burst() {
         let (turns, begun) = (Turns::new(396.0), Instant::now());
-        turns.wait(500).await;
+        turns.wait(500.0).await;
         // 316.8 are let through at once.
         assert!(begun.elapsed().as_millis().abs_diff(463) <= 1, "{:?}", begun.elapsed());
     }
@@ -169,7 +169,7 @@ mod tests {
         let turns = Turns::new(25.0);
         assert_eq!(moments(&turns, 20).await[19], 0);
         for _ in 0..5 {
-            turns.repeated();
+            turns.repeated(1.0);
         }
         let moments = moments(&turns, 2).await;
         assert!(moments[0].abs_diff(240) <= 1 && moments[1].abs_diff(280) <= 1, "{moments:?}");
@@ -182,7 +182,7 @@ mod tests {
         let (begun, pages) = (Instant::now(), AtomicUsize::new(0));
         let longer = async {
             for _ in 0..until {
-                turns.wait(1).await;
+                turns.wait(1.0).await;
                 tokio::time::sleep(ANSWER).await;
             }
         };
@@ -191,7 +191,7 @@ mod tests {
                 if is_behind {
                     turns.wait_behind().await;
                 } else {
-                    turns.wait(1).await;
+                    turns.wait(1.0).await;
                 }
                 pages.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(ANSWER).await;
@@ -236,7 +236,7 @@ mod tests {
         let turns = Turns::new(25.0);
         let others = (0..11).map(|_| async {
             loop {
-                turns.wait(1).await;
+                turns.wait(1.0).await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
@@ -244,9 +244,9 @@ mod tests {
         let one = async {
             tokio::time::sleep(Duration::from_secs(10)).await;
             turns.throttled();
-            turns.repeated();
+            turns.repeated(1.0);
             let begun = Instant::now();
-            turns.wait(2).await;
+            turns.wait(2.0).await;
             begun.elapsed()
         };
         let waited = tokio::select! {
@@ -264,8 +264,8 @@ mod tests {
             [(0, 2.0), (400, 1.96), (500, 3.9), (900, 3.86), (1000, 4.0), (1500, 4.0)]
         {
             let then = now + Duration::from_millis(milliseconds);
-            pace.fall(Duration::ZERO, then);
-            pace.fall(Duration::ZERO, then);
+            pace.fall(then);
+            pace.fall(then);
             assert!((pace.slowness(then) - slowness).abs() < 1e-9, "after {milliseconds} ms: {pace:?}");
         }
     }
@@ -274,21 +274,35 @@ mod tests {
     fn what_was_let_through_before_a_fall_does_not_make_another() {
         let (now, each) = (Instant::now(), Duration::from_millis(200));
         let mut pace = Pace::default();
-        let last = (0..16).map(|_| pace.next(each, 1, now)).last().expect("sixteen");
+        let last = (0..16).map(|_| pace.next(each, 1.0, 0, now)).last().expect("sixteen");
         assert_eq!(last - now, Duration::from_millis(2400), "four did not wait");
-        pace.fall(each, now);
+        pace.fall(now);
         for (milliseconds, slowness) in [(0, 2.0), (2400, 1.76), (2899, 1.7101), (2900, 2.0 * 1.71)] {
             let then = now + Duration::from_millis(milliseconds);
-            pace.fall(each, then);
+            pace.fall(then);
             assert!((pace.slowness(then) - slowness).abs() < 1e-9, "after {milliseconds} ms: {pace:?}");
         }
+    }
+
+    #[test]
+    fn what_gave_way_before_a_fall_does_not_make_another_either() {
+        let (now, each) = (Instant::now(), Duration::from_millis(200));
+        let mut pace = Pace::default();
+        for _ in 0..4 {
+            assert_eq!(pace.next(each, 1.0, 0, now), now);
+        }
+        let last = pace.next(each, 1.0, ROOM, now);
+        assert_eq!(last - now, Duration::from_millis(800), "the others would wait for 200 ms");
+        pace.fall(now);
+        pace.fall(last + EFFECT - Duration::from_millis(1));
+        assert!(pace.slowness(last) < 2.0, "{pace:?}");
     }
 
     #[test]
     fn the_rate_rises_again_to_what_it_was_and_no_higher() {
         let now = Instant::now();
         let mut pace = Pace::default();
-        pace.fall(Duration::ZERO, now);
+        pace.fall(now);
         for (seconds, slowness) in [(0, 2.0), (1, 1.9), (5, 1.5), (10, 1.0), (60, 1.0)] {
             let then = now + Duration::from_secs(seconds);
             assert!((pace.slowness(then) - slowness).abs() < 1e-9, "after {seconds} s: {pace:?}");
