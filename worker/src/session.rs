@@ -32,9 +32,13 @@ const CLOUDWATCH_TRIES: u32 = 7;
 /// The call by which a role is assumed.
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 
+/// The call by which a process becomes itself whose credentials are a web identity's token.
+const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+
 /// Whether an error says that the account's credentials are over: no part of the account is then to be asked.
 pub(crate) fn is_over(error: &AwsError) -> bool {
-    matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials) || error.operation == ASSUME_ROLE
+    matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials)
+        || [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY].contains(&error.operation)
 }
 
 /// An account as it is acted in.
@@ -148,8 +152,14 @@ impl Session {
         let is_own = matches!(base, BaseSource::Default);
         let is_role = matches!(source, CredentialSource::Role { .. });
         let Failure::Aws(error) = failure else { return failure };
+        if !is_own {
+            return Failure::Aws(error);
+        }
+        if error.operation == ASSUME_ROLE_WITH_WEB_IDENTITY && error.kind != ErrorKind::Transient {
+            return OwnFault::Credentials(error).into();
+        }
         // With a role, whatever comes after it was assumed is the account's.
-        if !is_own || is_role && error.operation != ASSUME_ROLE {
+        if is_role && error.operation != ASSUME_ROLE {
             return Failure::Aws(error);
         }
         match error.kind {
@@ -215,6 +225,27 @@ mod tests {
             session.cloudwatch("eu-west-1").config().retry_partition().cloned(),
             session.cloudwatch("us-east-1").config().retry_partition().cloned(),
         ]
+    }
+
+    #[tokio::test]
+    async fn the_account_is_to_blame_for_nothing_that_its_worker_may_not_become_itself() {
+        let text = "[[account]]\nname = 'data'\nid = '111111111111'\nrole_name = 'reader'";
+        let accounts = Accounts::parse(text).expect("accounts");
+        let account = accounts.iter().next().expect("one").clone();
+        let session = Session::open(account, &aws::base().await, Usage::default()).await.expect("a session");
+        let blamed = |operation, kind| {
+            let error = AwsError { operation, code: "AccessDenied".into(), message: String::new(), kind };
+            assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");
+            session.blame(error.into())
+        };
+        let own = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Denied);
+        assert!(matches!(own, Failure::Own(OwnFault::Credentials(_))), "{own:?}");
+        let passing = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Transient);
+        assert!(matches!(passing, Failure::Aws(_)), "{passing:?}");
+        let refused = blamed(ASSUME_ROLE, ErrorKind::Denied);
+        assert!(matches!(refused, Failure::RoleRefused(_)), "{refused:?}");
+        let denied = blamed("s3:ListAllMyBuckets", ErrorKind::Denied);
+        assert!(matches!(denied, Failure::Aws(_)), "{denied:?}");
     }
 
     #[tokio::test]
