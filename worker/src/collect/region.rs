@@ -89,6 +89,10 @@ impl Region {
                     Some(Err(error)) => {
                         let found = self.resources.drain(..discovered).collect();
                         *self = Self::new(self.name.clone(), found);
+                        if discovered == 0 && is_not_enabled(&error) {
+                            tracing::warn!(region = &*self.name, error = %error, "the account has not enabled the region");
+                            return Ok(());
+                        }
                         return self.fail(0..discovered, error, subject.is_last);
                     }
                     None => {
@@ -220,6 +224,12 @@ impl Region {
             );
         }
     }
+}
+
+/// Whether an error says that the account has not enabled the region: credentials that STS took are refused. What
+/// was never enabled holds nothing.
+fn is_not_enabled(error: &AwsError) -> bool {
+    error.kind == ErrorKind::Identity && !session::is_over(error)
 }
 
 /// What makes a region's calls of `GetMetricData`.
