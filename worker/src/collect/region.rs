@@ -14,9 +14,9 @@ use futures::{
 use super::{Subject, buckets};
 use crate::{
     cloudwatch::{
-        calls::{CloudWatch, Query},
+        calls::{Answers, CloudWatch, Query},
         plan::{self, ListedSeries, Planner, Series},
-        rows::{Answer, Problem, Reading, Resource, Row},
+        rows::{Problem, Reading, Resource, Row},
     },
     failure::Failure,
     session,
@@ -161,24 +161,19 @@ impl Region {
     }
 
     /// Takes in what came of a call.
-    fn take(
-        &mut self,
-        series: &[Series],
-        answers: Result<Vec<Answer>, AwsError>,
-        subject: &Subject<'_>,
-    ) -> Result<(), Failure> {
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(error) => {
-                let resources = series.iter().map(|series| series.resource as usize);
-                return self.fail(resources, error, subject.is_last);
+    fn take(&mut self, series: &[Series], answers: Answers, subject: &Subject<'_>) -> Result<(), Failure> {
+        let mut open = Vec::new();
+        for (series, answer) in series.iter().zip(answers.each) {
+            let place = series.resource as usize;
+            match answer {
+                Some(answer) => {
+                    self.answered = true;
+                    self.readings[place].add(series.kind.column, answer, subject.window);
+                }
+                None => open.push(place),
             }
-        };
-        self.answered = true;
-        for (series, answer) in series.iter().zip(answers) {
-            self.readings[series.resource as usize].add(series.kind.column, answer, subject.window);
         }
-        Ok(())
+        answers.error.map_or(Ok(()), |error| self.fail(open, error, subject.is_last))
     }
 
     /// Marks the resources at some places, which a failed call was about, unless a later try may do better.
@@ -248,12 +243,13 @@ impl<'a> Caller<'a> {
 
     /// Asks for the series of one call, and gives them with their answers. Where one was refused the others
     /// are too, and those that are not begun are not made.
-    async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Result<Vec<Answer>, AwsError>) {
+    async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Answers) {
         if let Some(error) = self.refused.get() {
-            return (series, Err(error.clone()));
+            let answers = Answers { each: vec![None; series.len()], error: Some(error.clone()) };
+            return (series, answers);
         }
         let answers = self.cloudwatch.get_metric_data(self.query, &series).await;
-        if let Err(error) = &answers
+        if let Some(error) = &answers.error
             && matches!(error.kind, ErrorKind::Denied | ErrorKind::Identity)
         {
             let _ = self.refused.set(error.clone());

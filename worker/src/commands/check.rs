@@ -147,7 +147,7 @@ async fn permissions(
     vec![
         ("s3:ListAllMyBuckets", buckets),
         ("cloudwatch:ListMetrics", listed.and_then(Result::err)),
-        ("cloudwatch:GetMetricData", values.err()),
+        ("cloudwatch:GetMetricData", values.error),
     ]
 }
 

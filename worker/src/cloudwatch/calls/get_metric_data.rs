@@ -1,0 +1,344 @@
+//! `GetMetricData`: what CloudWatch has for some series, and the status of every result.
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::{
+    primitives::DateTime,
+    types::{Dimension, Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode},
+};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use chrono::Utc;
+use fleet::{AwsError, Dataset};
+
+use super::{CloudWatch, same_page};
+use crate::cloudwatch::{
+    limits,
+    plan::{Series, Window},
+    rows::{Answer, Datapoint, Problem},
+    tries::Tries,
+};
+
+/// How often a series is asked for again that CloudWatch answered only in part.
+const ASK_AGAIN: usize = 3;
+
+/// What every `GetMetricData` of a report has in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Query {
+    /// The dataset.
+    pub dataset: &'static Dataset,
+    /// The days to ask for.
+    pub window: Window,
+}
+
+/// What came of asking for some series.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// That of each, in their order; none where `error` left it open.
+    pub each: Vec<Option<Answer>>,
+    /// What the call failed with, or asking again for what it had answered only in part.
+    pub error: Option<AwsError>,
+}
+
+impl CloudWatch {
+    /// What CloudWatch has for each of at most 500 series, in their order. A series that it answers
+    /// only in part is asked for again; what is still not whole then is a [`Problem`] in its place.
+    pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Answers {
+        let mut each: Vec<Option<Answer>> = vec![None; batch.len()];
+        let mut pending: Vec<usize> = (0..batch.len()).collect();
+        let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_jitter();
+        let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
+        loop {
+            let asked: Vec<&Series> = pending.iter().map(|at| &batch[*at]).collect();
+            let results = match self.get_every_page(query, &asked).await {
+                Ok(results) => results,
+                Err(error) => {
+                    // What came in part counts for nothing.
+                    for at in pending {
+                        each[at] = None;
+                    }
+                    return Answers { each, error: Some(error) };
+                }
+            };
+            let mut again = Vec::new();
+            for (at, result) in pending.into_iter().zip(results) {
+                if result.is_passing() {
+                    again.push(at);
+                }
+                each[at] = Some(result.into_answer());
+            }
+            pending = again;
+            if pending.is_empty() {
+                break;
+            }
+            let Some(pause) = pauses.next() else { break };
+            tracing::warn!(
+                series = pending.len(),
+                "CloudWatch answered series in part; asking for them again"
+            );
+            tokio::time::sleep(pause).await;
+        }
+        Answers { each, error: None }
+    }
+
+    /// One `GetMetricData` and all its pages.
+    async fn get_every_page(&self, query: Query, asked: &[&Series]) -> Result<Vec<SeriesResult>, AwsError> {
+        const OPERATION: &str = "cloudwatch:GetMetricData";
+        let datapoints = query.window.datapoints(query.dataset.period_seconds);
+        let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
+        let cost = limits::cost(datapoints);
+        let mut results = vec![SeriesResult::default(); asked.len()];
+        let mut token: Option<String> = None;
+        loop {
+            self.limits.get_metric_data.wait(cost).await;
+            // Pages are not paid for.
+            if token.is_none() {
+                self.usage.add_metrics(asked.len());
+            }
+            let token_now = &token;
+            let ask = || async move {
+                let queries =
+                    asked.iter().enumerate().map(|(at, series)| metric_query(query.dataset, at, series));
+                let page = self
+                    .client
+                    .get_metric_data()
+                    .set_metric_data_queries(Some(queries.collect()))
+                    .start_time(DateTime::from_secs(query.window.start().timestamp()))
+                    .end_time(DateTime::from_secs(query.window.end().timestamp()))
+                    .set_next_token(token_now.clone())
+                    .customize()
+                    .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
+                    .send();
+                page.await.map_err(|error| AwsError::new(OPERATION, error))
+            };
+            let page = self.credentials.ask(ask).await?;
+            for message in page.messages() {
+                tracing::warn!(
+                    code = message.code(),
+                    "CloudWatch says: {}",
+                    message.value().unwrap_or_default()
+                );
+            }
+            for result in page.metric_data_results() {
+                match place(result).and_then(|at| results.get_mut(at)) {
+                    Some(series) => series.take(result),
+                    None => tracing::warn!(id = result.id(), "CloudWatch answered what was not asked"),
+                }
+            }
+            match page.next_token.filter(|next| !next.is_empty()) {
+                None => return Ok(results),
+                next if next == token => return Err(same_page(OPERATION)),
+                next => token = next,
+            }
+        }
+    }
+}
+
+/// What the pages of one call said of one series.
+#[derive(Debug, Clone, Default)]
+struct SeriesResult {
+    datapoints: Vec<Datapoint>,
+    /// The status on the newest page that had the series; none where no page had it.
+    status: Option<StatusCode>,
+    malformed: bool,
+}
+
+impl SeriesResult {
+    fn take(&mut self, result: &MetricDataResult) {
+        for message in result.messages() {
+            tracing::warn!(
+                code = message.code(),
+                label = result.label(),
+                "CloudWatch says of a series: {}",
+                message.value().unwrap_or_default()
+            );
+        }
+        let (timestamps, values) = (result.timestamps(), result.values());
+        self.malformed |= timestamps.len() != values.len();
+        for (timestamp, value) in timestamps.iter().zip(values) {
+            match chrono::DateTime::<Utc>::from_timestamp(timestamp.secs(), 0) {
+                Some(moment) => self.datapoints.push(Datapoint { day: moment.date_naive(), value: *value }),
+                None => self.malformed = true,
+            }
+        }
+        // A series that says nothing of itself is taken as one that is not whole.
+        self.status = Some(result.status_code().cloned().unwrap_or_else(|| StatusCode::from("NoStatusCode")));
+    }
+
+    /// Whether asking again may give more.
+    fn is_passing(&self) -> bool {
+        self.malformed || !matches!(self.status, Some(StatusCode::Complete | StatusCode::Forbidden))
+    }
+
+    fn into_answer(self) -> Answer {
+        match self.status {
+            _ if self.malformed => Err(Problem::Error("MalformedResult".into())),
+            Some(StatusCode::Complete) => Ok(self.datapoints),
+            Some(StatusCode::Forbidden) => Err(Problem::Denied),
+            Some(other) => Err(Problem::Error(other.as_str().to_owned())),
+            None => Err(Problem::Error("NoResult".into())),
+        }
+    }
+}
+
+fn metric_query(dataset: &Dataset, at: usize, Series { name, kind, .. }: &Series) -> MetricDataQuery {
+    let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+    let metric = SdkMetric::builder()
+        .namespace(dataset.namespace)
+        .metric_name(kind.metric.name)
+        .dimensions(dimension(dataset.resource_dimension, name))
+        .dimensions(dimension(kind.metric.dimension, &kind.value))
+        .build();
+    let period = i32::try_from(dataset.period_seconds).expect("cannot fail: a period is at most some days");
+    let stat = MetricStat::builder().metric(metric).period(period).stat(kind.metric.statistic).build();
+    MetricDataQuery::builder().id(format!("q{at}")).metric_stat(stat).return_data(true).build()
+}
+
+/// The place in the batch of the series that a result is of.
+fn place(result: &MetricDataResult) -> Option<usize> {
+    result.id()?.strip_prefix('q')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudwatch::{
+        Client,
+        operation::get_metric_data::{GetMetricDataError, GetMetricDataOutput},
+        types::builders::MetricDataResultBuilder,
+    };
+    use aws_smithy_mocks::mock;
+    use aws_smithy_types::error::ErrorMetadata;
+    use fleet::datasets::DEFAULT as S3;
+
+    use super::{super::tests::cloudwatch, *};
+    use crate::cloudwatch::plan;
+
+    fn result(id: &str, status: StatusCode, values: &[(i64, f64)]) -> MetricDataResult {
+        let result = MetricDataResult::builder().id(id).status_code(status);
+        let add = |result: MetricDataResultBuilder, (day, value): &(i64, f64)| {
+            result.timestamps(DateTime::from_secs(day * 86_400)).values(*value)
+        };
+        values.iter().fold(result, add).build()
+    }
+
+    fn page(token: Option<&str>, results: Vec<MetricDataResult>) -> GetMetricDataOutput {
+        let page = GetMetricDataOutput::builder().set_metric_data_results(Some(results));
+        page.set_next_token(token.map(str::to_owned)).build()
+    }
+
+    async fn ask(cloudwatch: &CloudWatch, series: usize) -> Vec<Answer> {
+        let answers = get(cloudwatch, series).await;
+        assert_eq!(answers.error, None);
+        answers.each.into_iter().map(|answer| answer.expect("each is answered")).collect()
+    }
+
+    async fn get(cloudwatch: &CloudWatch, series: usize) -> Answers {
+        let query = Query { dataset: S3, window: Window::new("2026-11-03".parse().expect("a date"), 2) };
+        let call = plan::everything(S3, ["bucket".into()]).next().expect("a call");
+        cloudwatch.get_metric_data(query, &call[..series]).await
+    }
+
+    fn values(answer: &Answer) -> Vec<f64> {
+        answer.as_ref().expect("values").iter().map(|point| point.value).collect()
+    }
+
+    const DAY: i64 = 20_760;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_query_says_what_the_dataset_says() {
+        let rule = mock!(Client::get_metric_data)
+            .match_requests(|request| {
+                let query = &request.metric_data_queries()[0];
+                let stat = query.metric_stat().expect("a statistic");
+                let metric = stat.metric().expect("a metric");
+                let dimensions: Vec<_> = metric.dimensions().iter().map(|d| (d.name(), d.value())).collect();
+                request.start_time() == Some(&DateTime::from_secs(1_793_491_200)) // 2026-11-01
+                    && request.end_time() == Some(&DateTime::from_secs(1_793_750_400)) // 2026-11-04
+                    && stat.stat() == Some("Average")
+                    && stat.period() == Some(86_400)
+                    && metric.namespace() == Some("AWS/S3")
+                    && metric.metric_name() == Some("BucketSizeBytes")
+                    && dimensions == [
+                        (Some("BucketName"), Some("bucket")),
+                        (Some("StorageType"), Some("StandardStorage")),
+                    ]
+            })
+            .then_output(|| page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 7.0)])]));
+        let cloudwatch = cloudwatch(&[&rule]);
+        let answers = ask(&cloudwatch, 1).await;
+        assert_eq!(values(&answers[0]), [7.0]);
+        assert_eq!(cloudwatch.usage.metrics(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_page_is_read_and_results_find_their_series_in_any_order() {
+        let first = mock!(Client::get_metric_data).then_output(|| {
+            let partial = result("q1", StatusCode::PartialData, &[(DAY, 1.0)]);
+            page(Some("2"), vec![partial, result("q0", StatusCode::Complete, &[(DAY, 5.0)])])
+        });
+        let second = mock!(Client::get_metric_data)
+            .match_requests(|request| request.next_token() == Some("2"))
+            .then_output(|| page(None, vec![result("q1", StatusCode::Complete, &[(DAY - 1, 2.0)])]));
+        let cloudwatch = cloudwatch(&[&first, &second]);
+        let answers = ask(&cloudwatch, 2).await;
+        assert_eq!(values(&answers[0]), [5.0]);
+        assert_eq!(values(&answers[1]), [1.0, 2.0]);
+        assert_eq!(cloudwatch.usage.metrics(), 2, "pages are not paid for");
+        assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_answered_in_part_is_asked_for_again_alone() {
+        let broken = mock!(Client::get_metric_data).then_output(|| {
+            let partial = result("q1", StatusCode::PartialData, &[(DAY, 1.0)]);
+            page(None, vec![result("q0", StatusCode::Complete, &[]), partial])
+        });
+        let whole = mock!(Client::get_metric_data)
+            .match_requests(|request| request.metric_data_queries().len() == 1)
+            .then_output(|| page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 3.0)])]));
+        let cloudwatch = cloudwatch(&[&broken, &whole]);
+        let answers = ask(&cloudwatch, 2).await;
+        assert_eq!(values(&answers[0]), [0.0; 0]);
+        assert_eq!(values(&answers[1]), [3.0], "what came in part is not counted twice");
+        assert_eq!(cloudwatch.usage.metrics(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_when_it_is_asked_for_again_costs_nothing_that_was_whole() {
+        let broken = mock!(Client::get_metric_data).then_output(|| {
+            let partial = result("q1", StatusCode::PartialData, &[(DAY, 1.0)]);
+            page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 5.0)]), partial])
+        });
+        let refused = mock!(Client::get_metric_data).then_error(|| {
+            let error = ErrorMetadata::builder().code("AccessDenied").build();
+            GetMetricDataError::generic(error)
+        });
+        let answers = get(&cloudwatch(&[&broken, &refused]), 2).await;
+        let [Some(whole), None] = &answers.each[..] else { panic!("{answers:?}") };
+        assert_eq!(values(whole), [5.0]);
+        assert_eq!(answers.error.expect("why").code, "AccessDenied");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stays_in_part_is_a_problem_by_its_own_name() {
+        let cases: [(Option<StatusCode>, Problem, usize); 4] = [
+            (Some(StatusCode::PartialData), Problem::Error("PartialData".into()), 4),
+            (Some(StatusCode::InternalError), Problem::Error("InternalError".into()), 4),
+            (Some(StatusCode::Forbidden), Problem::Denied, 1),
+            (None, Problem::Error("NoResult".into()), 4),
+        ];
+        for (status, expected, calls) in cases {
+            let rule = mock!(Client::get_metric_data)
+                .sequence()
+                .output(move || {
+                    let results = status.clone().map(|status| result("q0", status, &[(DAY, 1.0)]));
+                    page(None, results.into_iter().collect())
+                })
+                .repeatedly()
+                .build();
+            let cloudwatch = cloudwatch(&[&rule]);
+            let answers = ask(&cloudwatch, 1).await;
+            assert_eq!(answers, [Err(expected.clone())]);
+            assert_eq!(rule.num_calls(), calls, "{expected:?}");
+        }
+    }
+}

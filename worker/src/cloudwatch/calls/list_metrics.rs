@@ -1,0 +1,138 @@
+//! `ListMetrics`: which series there are, page by page.
+
+use aws_sdk_cloudwatch::types::{Dimension, DimensionFilter, Metric as SdkMetric};
+use fleet::{AwsError, Dataset, datasets::Metric};
+use futures::{Stream, stream};
+
+use super::{CloudWatch, same_page};
+use crate::cloudwatch::{plan::ListedSeries, tries::Tries};
+
+impl CloudWatch {
+    /// Every series of a metric that has had a datapoint in the last two weeks, page by page. The first error
+    /// is the last item.
+    pub fn list_metrics(
+        &self,
+        dataset: &'static Dataset,
+        metric: &'static Metric,
+    ) -> impl Stream<Item = Result<Vec<ListedSeries>, AwsError>> + '_ {
+        const OPERATION: &str = "cloudwatch:ListMetrics";
+        /// Which page is the next.
+        enum Next {
+            First,
+            Of(String),
+            None,
+        }
+        stream::try_unfold(Next::First, move |next| async move {
+            let token = match next {
+                Next::First => None,
+                Next::Of(token) => Some(token),
+                Next::None => return Ok(None),
+            };
+            if gives_way(dataset, metric) {
+                self.limits.list_metrics.wait_behind().await;
+            } else {
+                self.limits.list_metrics.wait(1.0).await;
+            }
+            self.usage.add_list_metrics();
+            let call = self
+                .client
+                .list_metrics()
+                .namespace(dataset.namespace)
+                .metric_name(metric.name)
+                .dimensions(DimensionFilter::builder().name(dataset.resource_dimension).build())
+                .dimensions(DimensionFilter::builder().name(metric.dimension).build())
+                .set_next_token(token.clone());
+            let call = &call;
+            let ask = || async move {
+                let tries = Tries { turns: self.limits.list_metrics.clone(), cost: 1.0 };
+                let page = call.clone().customize().interceptor(tries).send().await;
+                page.map_err(|error| AwsError::new(OPERATION, error))
+            };
+            let page = self.credentials.ask(ask).await?;
+            let found = page.metrics.unwrap_or_default().into_iter();
+            let listed = found.filter_map(|found| series(dataset, metric, found)).collect();
+            match page.next_token.filter(|next| !next.is_empty()) {
+                None => Ok(Some((listed, Next::None))),
+                next if next == token => Err(same_page(OPERATION)),
+                Some(next) => Ok(Some((listed, Next::Of(next)))),
+            }
+        })
+    }
+}
+
+/// Whether the listing of a metric gives way to that of another, which most likely is longer: pages come one
+/// after the other, and what the longest listing waits is made up for by nothing.
+fn gives_way(dataset: &Dataset, metric: &Metric) -> bool {
+    dataset.metrics.iter().any(|other| other.series.len() > metric.series.len())
+}
+
+fn series(dataset: &Dataset, metric: &'static Metric, found: SdkMetric) -> Option<ListedSeries> {
+    let dimensions = found.dimensions.unwrap_or_default();
+    // A series of the same metric with a dimension more is another one.
+    if dimensions.len() != 2 {
+        return None;
+    }
+    let (mut resource, mut value) = (None, None);
+    for Dimension { name, value: of_it, .. } in dimensions {
+        match name {
+            Some(name) if name == dataset.resource_dimension => resource = of_it,
+            Some(name) if name == metric.dimension => value = of_it,
+            _ => {}
+        }
+    }
+    Some(ListedSeries { metric, resource: resource?, value: value? })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudwatch::{Client, operation::list_metrics::ListMetricsOutput};
+    use aws_smithy_mocks::mock;
+    use fleet::datasets::DEFAULT as S3;
+    use futures::TryStreamExt;
+
+    use super::{super::tests::cloudwatch, *};
+
+    /// Every series that is listed of a metric.
+    async fn list(cloudwatch: &CloudWatch) -> Result<Vec<ListedSeries>, AwsError> {
+        cloudwatch.list_metrics(S3, &S3.metrics[0]).try_concat().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_names_itself_as_the_next_ends_in_an_error() {
+        let listing = mock!(Client::list_metrics)
+            .sequence()
+            .output(|| ListMetricsOutput::builder().next_token("same").build())
+            .repeatedly()
+            .build();
+        let error = list(&cloudwatch(&[&listing])).await.expect_err("no end");
+        assert_eq!((error.code.as_str(), listing.num_calls()), ("RepeatedNextToken", 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_page_of_list_metrics_is_read_and_other_dimensions_are_left_out() {
+        fn metric(dimensions: &[(&str, &str)]) -> SdkMetric {
+            let add = |metric: aws_sdk_cloudwatch::types::builders::MetricBuilder,
+                       (name, value): &(&str, &str)| {
+                metric.dimensions(Dimension::builder().name(*name).value(*value).build())
+            };
+            dimensions.iter().fold(SdkMetric::builder(), add).build()
+        }
+        let first = mock!(Client::list_metrics).then_output(|| {
+            let listed = metric(&[("StorageType", "StandardStorage"), ("BucketName", "a")]);
+            ListMetricsOutput::builder().metrics(listed).next_token("2").build()
+        });
+        let second = mock!(Client::list_metrics)
+            .match_requests(|request| request.next_token() == Some("2"))
+            .then_output(|| {
+                let more =
+                    metric(&[("BucketName", "b"), ("StorageType", "StandardStorage"), ("FilterId", "all")]);
+                let listed = metric(&[("BucketName", "c"), ("StorageType", "GlacierStorage")]);
+                ListMetricsOutput::builder().metrics(more).metrics(listed).build()
+            });
+        let cloudwatch = cloudwatch(&[&first, &second]);
+        let listed = list(&cloudwatch).await.expect("pages");
+        let named: Vec<_> = listed.iter().map(|s| (s.resource.as_str(), s.value.as_str())).collect();
+        assert_eq!(named, [("a", "StandardStorage"), ("c", "GlacierStorage")]);
+        assert!((cloudwatch.usage.dollars() - 0.000_02).abs() < 1e-9, "two calls are paid for");
+    }
+}
