@@ -127,8 +127,9 @@ impl LocalAws {
 impl Drop for LocalAws {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // On a thread of its own: a runtime must not be waited for inside another one.
-            let stop = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(1)));
+            // On a thread of its own: a runtime must not be waited for inside another one. The port is free only when
+            // the runtime is down, and on a machine that stalls that may take seconds.
+            let stop = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(10)));
             let _ = stop.join();
         }
     }

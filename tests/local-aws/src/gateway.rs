@@ -280,6 +280,9 @@ async fn serve(
     }
     if let Some(meter) = Meter::calls(&call.operation) {
         world.quotas.take(meter, call.account(), &call.region, 1)?;
+        // Calls that are released together all take theirs before the first of them computes its answer, during which
+        // the quota would fill up again.
+        tokio::task::yield_now().await;
     }
     match call.service {
         Service::Sqs => sqs::serve(world, call, &body).await,

@@ -122,10 +122,16 @@ impl Line {
     /// Reads nothing more from the connection, and returns when the client is gone.
     pub(crate) async fn stall(&self, body: &mut Incoming) {
         self.stalled.store(true, Ordering::Relaxed);
+        let mut whole = false;
         loop {
             tokio::select! {
-                // What was read before the stall is still given.
-                frame = body.frame() => if !matches!(frame, Some(Ok(_))) { return },
+                frame = body.frame(), if !whole => match frame {
+                    // What was read before the stall is still given.
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => return,
+                    // Nothing is left to be withheld, and still it is not answered.
+                    None => whole = true,
+                },
                 // With bytes in its buffer a socket does not wake anybody for its end.
                 () = tokio::time::sleep(Duration::from_millis(50)) => {}
             }

@@ -291,8 +291,8 @@ async fn metrics_are_listed_by_name_and_dimension() {
 async fn a_metric_silent_for_two_weeks_is_not_listed_but_still_there() {
     contract(|aws| async move {
         let (cloudwatch, namespace) = (aws.cloudwatch("eu-west-1"), aws.unique("space"));
-        // Two weeks old in four seconds; only a resolution of one second keeps a time so exactly.
-        let old = (Utc::now() - TimeDelta::days(14)).timestamp() + 4;
+        // Two weeks old in ten seconds; only a resolution of one second keeps a time so exactly.
+        let old = (Utc::now() - TimeDelta::days(14)).timestamp() + 10;
         let mut datum = datum("m", old, 1.0);
         datum.storage_resolution = Some(1);
         put(&cloudwatch, &namespace, vec![datum]).await;
@@ -301,7 +301,7 @@ async fn a_metric_silent_for_two_weeks_is_not_listed_but_still_there() {
             answer.metrics().len()
         };
         assert_eq!(listed().await, 1);
-        tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+        tokio::time::sleep(std::time::Duration::from_secs(12)).await;
         assert_eq!(listed().await, 0);
         let query = query("q", &namespace, "m", "Average", &[]);
         let hour = old - old % HOUR;

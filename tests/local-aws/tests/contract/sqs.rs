@@ -69,10 +69,10 @@ async fn a_message_is_received_as_it_was_sent_and_deleted_for_good() {
         let attributes = message.message_attributes().expect("attributes");
         assert_eq!(attributes["account_name"].string_value(), Some("data"));
         assert_eq!(system(message, &MessageSystemAttributeName::ApproximateReceiveCount), 1);
-        assert!((now - system(message, &MessageSystemAttributeName::SentTimestamp)).abs() < 5000);
+        assert!((now - system(message, &MessageSystemAttributeName::SentTimestamp)).abs() < 60_000);
         assert!(
             (now - system(message, &MessageSystemAttributeName::ApproximateFirstReceiveTimestamp)).abs()
-                < 5000
+                < 60_000
         );
         sqs.delete_message().queue_url(&url).receipt_handle(handle(message)).send().await.expect("deleted");
         assert!(receive(&sqs, &url).await.is_empty());
@@ -97,11 +97,11 @@ async fn attributes_are_given_only_where_they_are_asked_for() {
 #[tokio::test]
 async fn a_message_comes_back_after_its_visibility_timeout() {
     contract(|aws| async move {
-        let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+        let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "5")]).await;
         send(&sqs, &url, "x").await;
         assert_eq!(receive(&sqs, &url).await.len(), 1);
         assert!(receive(&sqs, &url).await.is_empty(), "hidden");
-        tokio::time::sleep(Duration::from_millis(1200)).await;
+        tokio::time::sleep(Duration::from_millis(5200)).await;
         let again = receive(&sqs, &url).await;
         assert_eq!(system(&again[0], &MessageSystemAttributeName::ApproximateReceiveCount), 2);
     })
@@ -124,7 +124,7 @@ async fn the_receive_may_set_its_own_visibility_timeout() {
 #[tokio::test]
 async fn visibility_can_be_extended_and_given_back() {
     contract(|aws| async move {
-        let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+        let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "5")]).await;
         send(&sqs, &url, "x").await;
         let first = receive(&sqs, &url).await;
         let change = |seconds| {
@@ -132,7 +132,7 @@ async fn visibility_can_be_extended_and_given_back() {
             request.receipt_handle(handle(&first[0])).send()
         };
         change(30).await.expect("extended");
-        tokio::time::sleep(Duration::from_millis(1300)).await;
+        tokio::time::sleep(Duration::from_millis(5300)).await;
         assert!(receive(&sqs, &url).await.is_empty(), "still hidden");
         change(0).await.expect("given back");
         assert_eq!(receive(&sqs, &url).await.len(), 1);
@@ -203,14 +203,14 @@ async fn a_long_poll_wakes_when_a_message_arrives() {
     contract(|aws| async move {
         let (sqs, url) = queue(&aws, &[]).await;
         let start = Instant::now();
-        let poll = sqs.receive_message().queue_url(&url).wait_time_seconds(10).send();
+        let poll = sqs.receive_message().queue_url(&url).wait_time_seconds(20).send();
         let arrival = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             send(&sqs, &url, "x").await;
         };
         let (received, ()) = tokio::join!(poll, arrival);
         assert_eq!(received.expect("received").messages().len(), 1);
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
     })
     .await;
 }
@@ -218,14 +218,15 @@ async fn a_long_poll_wakes_when_a_message_arrives() {
 #[tokio::test]
 async fn a_long_poll_wakes_when_a_message_falls_due() {
     contract(|aws| async move {
-        let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+        let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "3")]).await;
         send(&sqs, &url, "x").await;
-        assert_eq!(receive(&sqs, &url).await.len(), 1);
+        // Before the receive that hides it: however late the poll begins, it can't fall due sooner.
         let start = Instant::now();
-        let request = sqs.receive_message().queue_url(&url).wait_time_seconds(10);
+        assert_eq!(receive(&sqs, &url).await.len(), 1);
+        let request = sqs.receive_message().queue_url(&url).wait_time_seconds(20);
         assert_eq!(request.send().await.expect("received").messages().len(), 1);
-        assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() > Duration::from_millis(2900), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     })
     .await;
 }
@@ -246,7 +247,7 @@ async fn an_empty_long_poll_lasts_as_long_as_it_was_asked_to() {
 async fn a_delayed_message_shows_up_later() {
     contract(|aws| async move {
         let (sqs, url) = queue(&aws, &[]).await;
-        let request = sqs.send_message().queue_url(&url).message_body("x").delay_seconds(1);
+        let request = sqs.send_message().queue_url(&url).message_body("x").delay_seconds(5);
         request.send().await.expect("sent");
         assert!(receive(&sqs, &url).await.is_empty());
         let delayed = attribute(&sqs, &url, QueueAttributeName::ApproximateNumberOfMessagesDelayed).await;

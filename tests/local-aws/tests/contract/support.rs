@@ -177,14 +177,14 @@ pub(crate) fn code<T: std::fmt::Debug, E: ProvideErrorMetadata>(result: Result<T
     error.code().unwrap_or("no code").to_owned()
 }
 
-/// Asks until the answer is there, five seconds long: some of what AWS shows is approximate or late.
+/// Asks until the answer is there, half a minute long: some of what AWS shows is approximate or late.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < Duration::from_secs(5), "it did not come within five seconds");
+        assert!(start.elapsed() < Duration::from_secs(30), "it did not come within half a minute");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use local_aws::{Options, Place, QueueOptions, Service, Synthetic, Trust};
+use local_aws::{Fault, Options, Place, QueueOptions, Service, Synthetic, Trust};
 
-use crate::support::{ACCOUNT, REGION, cloudwatch, day, error, get, keys, s3, sqs, start, sts};
+use crate::support::{ACCOUNT, REGION, cloudwatch, day, error, get, keys, s3, sqs, start, sts, until};
 
 #[tokio::test]
 async fn buckets_and_datapoints_are_there_as_they_were_built() {
@@ -171,6 +171,8 @@ async fn calls_are_counted_and_logged_by_what_they_were() {
 async fn quotas_throttle_by_account_and_region() {
     let aws = start().await;
     aws.quotas(true);
+    // The calls arrive one by one, and are let go together: apart, the quota would fill up between them.
+    let gate = aws.fault(Fault::hold().on("ListMetrics"));
     let ask = |account: &'static str, region: &'static str| {
         let cloudwatch = cloudwatch(&aws, region, keys(account));
         async move {
@@ -183,25 +185,36 @@ async fn quotas_throttle_by_account_and_region() {
                 .collect::<Vec<_>>()
         }
     };
-    let throttled = ask(ACCOUNT, REGION).await;
-    assert!((5..=15).contains(&throttled.len()), "{} of 40 above a burst of 25", throttled.len());
-    assert_eq!(throttled[0], (400, "Throttling".to_owned()));
-    assert!(ask(ACCOUNT, "us-west-2").await.len() <= 15);
-    let cloudwatch = cloudwatch(&aws, REGION, keys("222222222222"));
-    cloudwatch.list_metrics().send().await.expect("another account is not throttled");
+    let release = async {
+        until("all are held", || gate.fired() == 120).await;
+        gate.stop();
+    };
+    let (here, elsewhere, another, ()) =
+        tokio::join!(ask(ACCOUNT, REGION), ask(ACCOUNT, "us-west-2"), ask("222222222222", REGION), release);
+    for (throttled, whose) in [(here, "here"), (elsewhere, "another region"), (another, "another account")] {
+        let count = throttled.len();
+        assert!((5..=15).contains(&count), "{whose}: {count} of 40 above a burst of 25");
+        assert!(throttled.iter().all(|error| *error == (400, "Throttling".to_owned())), "{throttled:?}");
+    }
 }
 
 #[tokio::test]
 async fn latency_is_added_to_every_call() {
     let latency = Duration::from_millis(120);
     let aws = local_aws::LocalAws::start(Options { latency, ..Options::default() }).await.expect("started");
-    let start = Instant::now();
-    s3(&aws, REGION, keys(ACCOUNT)).list_buckets().send().await.expect("listed");
-    assert!(start.elapsed() >= latency);
+    let s3 = s3(&aws, REGION, keys(ACCOUNT));
+    let list = || async {
+        let start = Instant::now();
+        s3.list_buckets().send().await.expect("listed");
+        start.elapsed()
+    };
+    assert!(list().await >= latency);
+    aws.latency(2 * latency);
+    assert!(list().await >= 2 * latency);
+    // No client waits for that long: what is set later holds, and none is none.
+    aws.latency(Duration::from_hours(1));
     aws.latency(Duration::ZERO);
-    let start = Instant::now();
-    s3(&aws, REGION, keys(ACCOUNT)).list_buckets().send().await.expect("listed");
-    assert!(start.elapsed() < latency);
+    list().await;
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use local_aws::{Account, Fault, FaultHandle, LocalAws, QueueOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{ACCOUNT, REGION, begin, end, error, keys, s3, sqs, start, until};
+use crate::support::{
+    ACCOUNT, IMPATIENCE, PATIENCE, REGION, begin, end, error, impatient, keys, s3, sqs, start, until,
+};
 
 const SILENT: Duration = Duration::from_millis(200);
 
@@ -65,12 +67,14 @@ async fn a_client_waits_for_a_lost_answer_until_it_gives_up() {
     let url = account.queue("jobs", QueueOptions::default());
     let handle = aws.fault(Fault::lost_answer().on("SendMessage").queue("jobs").times(1));
     let sqs = sqs(&aws, "us-east-1", keys(ACCOUNT));
-    let send = || sqs.send_message().queue_url(&url).message_body("x").send();
+    let send = || sqs.send_message().queue_url(&url).message_body("x");
+    let lost = send().customize();
+    let lost = lost.config_override(aws_sdk_sqs::Config::builder().timeout_config(impatient()));
     let start = Instant::now();
-    assert_eq!(error(send().await).0, 0);
-    assert!(start.elapsed() >= Duration::from_secs(2));
+    assert_eq!(error(lost.send().await).0, 0);
+    assert!(start.elapsed() >= IMPATIENCE);
     assert_eq!((handle.fired(), account.counts("jobs").visible), (1, 1));
-    send().await.expect("once only");
+    send().send().await.expect("once only");
     assert_eq!(account.counts("jobs").visible, 2);
 }
 
@@ -109,13 +113,19 @@ async fn an_upload_that_hangs_is_read_by_half_and_never_stored() {
     let (aws, account) = reports().await;
     let handle = aws.fault(Fault::hang_upload().on("PutObject").key_prefix("k").times(2));
     let s3 = s3(&aws, REGION, keys(ACCOUNT));
-    for bytes in [10_000_000, 5] {
-        let put = s3.put_object().bucket("reports").key("k").body(ByteStream::from(vec![7; bytes]));
-        assert!(put.send().await.is_err_and(|error| error.raw_response().is_none()));
+    let put = |key: &'static str, bytes| {
+        s3.put_object().bucket("reports").key(key).body(ByteStream::from(vec![7; bytes])).send()
+    };
+    let hanging = [10_000_000, 5].map(|bytes| tokio::spawn(put("k", bytes)));
+    fired(&handle, 2).await;
+    put("k-later", 5).await.expect("twice only");
+    assert!(hanging.iter().all(|put| !put.is_finished()));
+    handle.stop();
+    for put in hanging {
+        assert!(put.await.expect("no panic").is_err_and(|error| error.raw_response().is_none()));
     }
     assert_eq!(handle.fired(), 2);
-    assert!(account.object("reports", "k").is_none());
-    s3.put_object().bucket("reports").key("k").send().await.expect("twice only");
+    assert_eq!(account.keys("reports", ""), ["k-later"]);
 }
 
 #[tokio::test]
@@ -127,7 +137,13 @@ async fn nothing_more_of_a_hanging_upload_is_read() {
     fired(&handle, 1).await;
     let piece = vec![7; 1_000_000];
     let mut taken = 0;
-    while tokio::time::timeout(SILENT, connection.write_all(&piece)).await.is_ok_and(|sent| sent.is_ok()) {
+    loop {
+        // Only beyond the half is a pause its end: a machine that stalls makes one before.
+        let pause = if taken < 100 { PATIENCE } else { Duration::from_secs(1) };
+        let sent = tokio::time::timeout(pause, connection.write_all(&piece)).await;
+        if !sent.is_ok_and(|sent| sent.is_ok()) {
+            break;
+        }
         taken += 1;
     }
     assert!((100..150).contains(&taken), "half, and what the sockets hold: {taken} MB");
@@ -174,8 +190,10 @@ async fn silence_ends_when_the_faults_are_cleared() {
 #[tokio::test]
 async fn silence_ends_when_the_client_goes_away() {
     let (aws, account) = reports().await;
-    for (number, fault) in [Fault::hang(), Fault::hold(), Fault::hang_upload()].into_iter().enumerate() {
+    let faults = [Fault::hang(), Fault::hold(), Fault::hang_upload(), Fault::hang_upload()];
+    for (number, fault) in faults.into_iter().enumerate() {
         let handle = aws.fault(fault.times(1));
+        // The last upload is read as a whole.
         let connection = if number == 2 { begin_upload(&aws).await } else { put(&aws, "k").await };
         fired(&handle, 1).await;
         assert_eq!(abandoned(&aws), number as u64);

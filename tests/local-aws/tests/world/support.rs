@@ -1,6 +1,7 @@
 //! Clients for an account of an AWS, and the error that a call ended in.
 
 use std::io::ErrorKind;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use aws_config::BehaviorVersion;
@@ -18,6 +19,14 @@ use tokio::net::TcpStream;
 pub(crate) const ACCOUNT: &str = "111111111111";
 pub(crate) const REGION: &str = "eu-west-1";
 
+/// How long something may take that is to come: far longer than it needs, for machines that stall.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an impatient client waits: long enough to get its request across, even so.
+pub(crate) const IMPATIENCE: Duration = Duration::from_secs(5);
+
+/// Read once, so that a test that runs over midnight stays on one day.
+static TODAY: LazyLock<NaiveDate> = LazyLock::new(|| Utc::now().date_naive());
+
 pub(crate) async fn start() -> LocalAws {
     LocalAws::start(Options::default()).await.expect("local-aws starts")
 }
@@ -28,9 +37,9 @@ pub(crate) fn keys(access_key: &str) -> Credentials {
 
 macro_rules! client {
     ($name:ident, $sdk:ident $(, $more:ident($value:expr))?) => {
-        /// A client without retries that gives up after two seconds.
+        /// A client without retries that is patient.
         pub(crate) fn $name(aws: &LocalAws, region: &str, keys: Credentials) -> $sdk::Client {
-            let timeout = TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build();
+            let timeout = TimeoutConfig::builder().connect_timeout(PATIENCE).operation_timeout(PATIENCE).build();
             let config = $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(aws.endpoint())
@@ -49,6 +58,11 @@ client!(s3, aws_sdk_s3, force_path_style(true));
 client!(sqs, aws_sdk_sqs);
 client!(sts, aws_sdk_sts);
 
+/// For a call that is to end in silence.
+pub(crate) fn impatient() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(IMPATIENCE).build()
+}
+
 /// Status (0 where there was no answer) and code of a call's error.
 pub(crate) fn error<T: std::fmt::Debug, E: ProvideErrorMetadata>(
     result: Result<T, SdkError<E>>,
@@ -60,7 +74,7 @@ pub(crate) fn error<T: std::fmt::Debug, E: ProvideErrorMetadata>(
 
 /// A day in the recent past.
 pub(crate) fn day(ago: u64) -> NaiveDate {
-    Utc::now().date_naive() - Days::new(ago)
+    *TODAY - Days::new(ago)
 }
 
 fn at(day: NaiveDate) -> DateTime {
@@ -97,11 +111,11 @@ pub(crate) async fn get(
     Ok(request.send().await?.metric_data_results.unwrap_or_default())
 }
 
-/// Waits until something holds, five seconds long.
+/// Waits until something holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(5), "not within five seconds: {what}");
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -119,7 +133,7 @@ pub(crate) async fn begin(aws: &LocalAws, head: &str, body: &[u8]) -> TcpStream 
 /// How the other side ended a connection, with what it said before.
 pub(crate) async fn end(mut connection: TcpStream) -> (Vec<u8>, Option<ErrorKind>) {
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(5), connection.read_to_end(&mut answer)).await;
-    let error = read.expect("an end within five seconds").err().map(|error| error.kind());
+    let read = tokio::time::timeout(PATIENCE, connection.read_to_end(&mut answer)).await;
+    let error = read.expect("an end").err().map(|error| error.kind());
     (answer, error)
 }
