@@ -7,6 +7,7 @@ pub mod zoo;
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -14,7 +15,11 @@ use anyhow::Context;
 use chrono::{Days, NaiveDate, Utc};
 use local_aws::{Account, LocalAws, Message, Object, Options, QueueOptions};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, Command},
+    time::timeout,
+};
 
 /// The fleet's own account: its queue and its report bucket.
 pub const HOME: &str = "999999999999";
@@ -32,6 +37,9 @@ pub const DEAD: &str = "jobs-dead";
 
 /// How long a process of a test may run.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The UTC day on which a test began: it means one day throughout, though midnight passes meanwhile.
+static TODAY: LazyLock<NaiveDate> = LazyLock::new(|| Utc::now().date_naive());
 
 /// A fleet on an AWS of its own.
 pub struct Fleet {
@@ -226,7 +234,7 @@ pub async fn finish(mut command: Command) -> anyhow::Result<Ended> {
 /// # Errors
 /// Where it takes more than a minute and a half.
 pub async fn end(child: Child) -> anyhow::Result<Ended> {
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let output = timeout(PATIENCE, child.wait_with_output()).await;
     let output = output.context("the process does not end")??;
     Ok(Ended {
         code: output.status.code(),
@@ -241,6 +249,27 @@ pub fn terminate(process: &Child) -> anyhow::Result<()> {
     let told = std::process::Command::new("kill").args(["-TERM", &id]).status()?;
     anyhow::ensure!(told.success(), "kill: {told}");
     Ok(())
+}
+
+/// Waits until a process has said something on its standard error. What it says in later lines is for [`end`].
+///
+/// # Errors
+/// Where it has not said so in half a minute, or at its end.
+pub async fn says(process: &mut Child, what: &str) -> anyhow::Result<()> {
+    let stderr = process.stderr.as_mut().context("its standard error is read already")?;
+    let (mut said, mut line) = (String::new(), Vec::new());
+    let reading = async {
+        while !said.contains(what) {
+            // Byte by byte: a buffer would take along what is for others.
+            line.push(stderr.read_u8().await.context("it has ended")?);
+            if line.ends_with(b"\n") {
+                said += &String::from_utf8(std::mem::take(&mut line))?;
+            }
+        }
+        Ok(())
+    };
+    let read = timeout(Duration::from_secs(30), reading).await.context("not in half a minute");
+    read.and_then(|read| read).with_context(|| format!("{what:?} is not in what it says: {said}"))
 }
 
 /// Waits until something holds.
@@ -266,7 +295,7 @@ pub fn report_key(account: &str, date: NaiveDate) -> String {
 /// The UTC day so many days ago.
 #[must_use]
 pub fn days_ago(days: u64) -> NaiveDate {
-    Utc::now().date_naive() - Days::new(days)
+    *TODAY - Days::new(days)
 }
 
 /// The path of one of the product's binaries. They lie beside the folder of the tests' own, and

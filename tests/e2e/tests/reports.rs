@@ -194,14 +194,15 @@ async fn what_is_listed_is_asked_for_before_the_rest_is_listed() -> Result<()> {
     for nth in 0..1001 {
         account.bucket(&format!("bucket-{nth:04}"), HOME_REGION).size("StandardStorage", recent(), 7.0);
     }
-    let slow = fleet.aws.fault(Fault::slow(Duration::from_millis(300)).on("ListMetrics"));
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(1)).on("ListMetrics"));
     assert_eq!(cells(&collect(&fleet, "data", recent()).await?).len(), 1001);
     assert!(slow.fired() >= 3, "three pages of one metric");
     let calls = fleet.aws.calls().service(Service::CloudWatch).records();
-    let made: Vec<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
-    let asked = made.iter().position(|call| *call == "GetMetricData").expect("asked");
-    assert!(made[asked..].contains(&"ListMetrics"), "{made:?}");
-    assert_eq!(made.iter().filter(|call| **call == "GetMetricData").count(), 3, "and in the fewest calls");
+    let of = |operation: &'static str| calls.iter().filter(move |call| call.operation == operation);
+    let asked = of("GetMetricData").map(|call| call.time).min().expect("asked");
+    let listed = of("ListMetrics").map(|call| call.time + call.duration).max().expect("listed");
+    assert!(asked < listed, "asked at {asked}, listed until {listed}");
+    assert_eq!(of("GetMetricData").count(), 3, "and in the fewest calls");
     Ok(())
 }
 
@@ -267,6 +268,23 @@ async fn one_region_that_may_not_be_asked_costs_its_own_rows_only() -> Result<()
         let status = finish(fleet.producer(&["status"])).await?.status(3);
         assert!(status.stdout.contains("partial"), "{}", status.stdout);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_region_to_ask_that_an_account_has_not_enabled_leaves_its_report_complete() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.variable("FLEET_REGIONS", "me-south-1");
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", HOME_REGION).size("StandardStorage", recent(), 7.0);
+    account.disable_region("me-south-1");
+    let day = recent().to_string();
+    let ended = fleet.run(&["--account-name", "data", "--date", &day], &[]).await?;
+    assert!(ended.stderr.contains("has not enabled the region"), "{}", ended.stderr);
+    assert!(fleet.aws.calls().operation("ListMetrics").region("me-south-1").failed().count() > 0);
+    let rows = cells(&fleet.table("data", recent())?);
+    assert_eq!((rows.len(), &*rows[0]["status"], &*rows[0]["size_total"]), (1, "ok", "7"));
+    assert_eq!(fleet.metadata("data", recent(), "status")?, "complete");
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! A run from its request to its reports, and what happens when a part of it is killed.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use chrono::Datelike;
+use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
 use e2e::{Fleet, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until};
 use futures::future::try_join_all;
 use local_aws::Fault;
@@ -135,8 +137,12 @@ async fn two_workers_share_the_accounts_of_a_run() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let arguments = fleet.small_accounts(30, days_ago(4));
     finish(fleet.producer(&[&["run"][..], &borrowed(&arguments)].concat())).await?.status(0);
+    // Else one might be done with all of them before the other has begun.
+    let held = fleet.aws.fault(Fault::hold().on("GetMetricData"));
     let worker = || fleet.worker(&["run", "--exit-when-empty", "--concurrency", "3"]).spawn();
     let (one, two) = (worker()?, worker()?);
+    until("both have their hands full", || held.fired() == 2 * 3).await?;
+    held.stop();
     let (one, two) = tokio::try_join!(end(one), end(two))?;
     let stored = |ended: e2e::Ended| ended.status(0).stderr.matches("the report is stored").count();
     let (one, two) = (stored(one), stored(two));
@@ -267,15 +273,24 @@ async fn the_report_bucket_and_the_accounts_file_may_lie_in_other_regions() -> R
     Ok(())
 }
 
+/// The UTC day that it is, and that it is still in a minute: what begins in one month ends in it.
+async fn today() -> NaiveDate {
+    while (Utc::now() + TimeDelta::minutes(1)).date_naive() != Utc::now().date_naive() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Utc::now().date_naive()
+}
+
 #[tokio::test]
 async fn a_month_that_was_never_run_is_not_complete_whatever_else_was() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("data", "111111111111");
     let past = days_ago(40).to_string();
     finish(fleet.producer(&["run", "--account-name", "data", "--date", &past])).await?.status(0);
-    let first = days_ago(0).with_day(1).expect("every month has a first day");
+    let today = today().await;
+    let first = today.with_day(1).expect("every month has a first day");
     let asked = finish(fleet.producer(&["status", "--this-month"])).await?;
-    if first == days_ago(0) {
+    if first == today {
         asked.status(2);
         return Ok(());
     }

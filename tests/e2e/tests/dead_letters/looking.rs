@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, until};
+use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, says, until};
 use local_aws::{Fault, QueueOptions};
 use serde_json::json;
 
 use crate::{
     after_receives, all_visible, body, bury, failed, give_up, jobs, letters, name, producer, signal, with,
 };
+
+/// What is said as soon as a look is interrupted.
+const STOPPING: &str = "stopping; giving back what is in hand; Ctrl-C again leaves it hidden for a minute";
 
 #[tokio::test]
 async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
@@ -67,8 +70,7 @@ async fn a_look_that_is_interrupted_gives_everything_back() -> Result<()> {
         signal(&looking, signal_name)?;
         let ended = end(looking).await?.status(1);
         assert!(ended.stderr.contains("interrupted"), "{command:?}: {}", ended.stderr);
-        let at_once = "stopping; giving back what is in hand; Ctrl-C again leaves it hidden for a minute";
-        assert!(ended.stderr.contains(at_once), "{command:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(STOPPING), "{command:?}: {}", ended.stderr);
         all_visible(&fleet, 25);
         assert!(jobs(&fleet).is_empty());
         hang.stop();
@@ -102,10 +104,12 @@ async fn a_status_that_is_interrupted_gives_everything_back() -> Result<()> {
 #[tokio::test]
 async fn a_receive_that_brings_something_after_the_interruption_is_given_back_too() -> Result<()> {
     let fleet = with(25).await?;
-    let slow = after_receives(&fleet, Fault::slow(Duration::from_secs(1)), 1);
-    let looking = fleet.producer(&["failed"]).spawn()?;
-    until("the second receive is under way", || slow.fired() > 0).await?;
+    let held = after_receives(&fleet, Fault::hold(), 1);
+    let mut looking = fleet.producer(&["failed"]).spawn()?;
+    until("the second receive is under way", || held.fired() > 0).await?;
     signal(&looking, "-INT")?;
+    says(&mut looking, STOPPING).await?;
+    held.release();
     end(looking).await?.status(1);
     all_visible(&fleet, 25);
     let received: u32 = fleet.home.messages(DEAD).iter().map(|message| message.receive_count).sum();
@@ -117,15 +121,14 @@ async fn a_receive_that_brings_something_after_the_interruption_is_given_back_to
 async fn a_second_interruption_does_not_wait_for_aws() -> Result<()> {
     let fleet = with(1).await?;
     let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibilityBatch").queue(DEAD));
-    let looking = fleet.producer(&["failed"]).spawn()?;
+    let mut looking = fleet.producer(&["failed"]).spawn()?;
     until("giving back hangs", || hang.fired() > 0).await?;
     let begun = std::time::Instant::now();
     signal(&looking, "-INT")?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    // The first may have found nobody who listens any more.
+    says(&mut looking, STOPPING).await?;
     signal(&looking, "-INT")?;
     end(looking).await?.status(1);
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(20), "giving back may take half a minute");
     Ok(())
 }
 

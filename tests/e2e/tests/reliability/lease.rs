@@ -3,25 +3,28 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Fleet, JOBS, days_ago, end, finish, report_key, terminate, until};
+use e2e::{Fleet, JOBS, days_ago, end, finish, report_key, says, terminate, until};
 use futures::future::try_join_all;
 use local_aws::Fault;
+use tokio::try_join;
 
 use crate::{day, job, reports_of_the_day};
 
 #[tokio::test]
 async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(6)).await?;
     let account = fleet.account("slow", "111111111111");
     account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
-    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(10)).on("GetMetricData"));
+    // No longer, since a call is made again after 15 s.
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(11)).on("GetMetricData"));
     fleet.home.send(JOBS, &job("slow"));
     let worker = || fleet.worker(&["run", "--exit-when-empty"]).spawn();
     let (one, two) = (worker()?, worker()?);
-    let (one, two) = tokio::try_join!(end(one), end(two))?;
+    let (one, two) = try_join!(end(one), end(two))?;
     let (one, two) = (one.status(0).stderr, two.status(0).stderr);
     assert_eq!(slow.fired(), 1, "one worker, once");
-    assert!(fleet.aws.calls().operation("ChangeMessageVisibility").count() >= 7);
+    // Every two seconds; with fewer than two it would be visible again meanwhile.
+    assert!(fleet.aws.calls().operation("ChangeMessageVisibility").count() >= 2);
     assert_eq!((one + &two).matches("the report is stored").count(), 1);
     Ok(())
 }
@@ -29,11 +32,12 @@ async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {
 /// A long poll may bring its message at its very end; the lease begins then, and not with the poll.
 #[tokio::test]
 async fn a_job_that_comes_late_in_a_long_poll_is_done_at_its_first_receipt() -> Result<()> {
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(6)).await?;
     let _ = fleet.account("data", "111111111111");
-    let worker = fleet.worker(&["run"]).spawn()?;
-    until("it is ready", || fleet.aws.calls().operation("GetQueueAttributes").count() > 0).await?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut worker = fleet.worker(&["run"]).spawn()?;
+    says(&mut worker, "the worker is ready").await?;
+    // Longer than the lease, and far shorter than the poll.
+    tokio::time::sleep(Duration::from_secs(8)).await;
     fleet.home.send(JOBS, &job("data"));
     until("the report is there", || fleet.object(&report_key("data", days_ago(4))).is_some()).await?;
     until("the job is deleted", || fleet.home.messages(JOBS).is_empty()).await?;
@@ -63,11 +67,12 @@ async fn a_job_whose_lease_can_not_be_renewed_is_dropped_before_it_uploads_or_de
 
 async fn a_job_that_is_not_renewed(fault: Fault) -> Result<()> {
     let told = format!("{fault:?}");
-    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    // The first renewal is due after 3 s: each try has that long to begin, and the second to end.
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(9)).await?;
     let account = fleet.account("slow", "111111111111");
     account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
     // The first try would take longer than its lease; the second does not.
-    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(6)).on("GetMetricData").times(1));
+    let slow = fleet.aws.fault(Fault::slow(Duration::from_secs(14)).on("GetMetricData").times(1));
     let unrenewed = fleet.aws.fault(fault.on("ChangeMessageVisibility"));
     fleet.home.send(JOBS, &job("slow"));
     let worker = fleet.work(&[]).await?;
@@ -85,32 +90,41 @@ async fn a_job_that_is_not_renewed(fault: Fault) -> Result<()> {
 
 #[tokio::test]
 async fn a_renewal_under_way_is_over_before_the_job_is_deleted_or_put_off() -> Result<()> {
-    for fails in [false, true] {
-        let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(12)).await?;
-        let account = fleet.account("slow", "111111111111");
-        account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
-        // A renewal is due at 4 s and takes until 5.5 s; the work ends between the two.
-        let work = fleet.aws.fault(Fault::slow(Duration::from_millis(4500)).on("ListBuckets"));
-        let renewal =
-            fleet.aws.fault(Fault::slow(Duration::from_millis(1500)).on("ChangeMessageVisibility").times(1));
-        if fails {
-            account.deny("s3:ListAllMyBuckets");
-        }
-        fleet.home.send(JOBS, &job("slow"));
-        let worker = fleet.worker(&["run"]).spawn()?;
-        let settled = |operation: &str, nth: usize| {
-            fleet.aws.calls().operation(operation).ok().records().get(nth).cloned()
-        };
-        let (operation, nth) = if fails { ("ChangeMessageVisibility", 1) } else { ("DeleteMessage", 0) };
-        until("the job is settled", || settled(operation, nth).is_some()).await?;
-        terminate(&worker)?;
-        end(worker).await?.status(0);
-        assert_eq!((work.fired(), renewal.fired()), (1, 1));
-        let renewed = settled("ChangeMessageVisibility", 0).expect("a renewal");
-        let settled = settled(operation, nth).expect("it is settled");
-        assert_eq!(renewed.visibility, Some(12));
-        assert!(settled.time >= renewed.time + renewed.duration, "{renewed:?} {settled:?}");
+    try_join!(a_job_that_ends_during_a_renewal(false), a_job_that_ends_during_a_renewal(true))?;
+    Ok(())
+}
+
+async fn a_job_that_ends_during_a_renewal(fails: bool) -> Result<()> {
+    // A renewal is due at 8 s, and may take 4 s.
+    let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(24)).await?;
+    let account = fleet.account("slow", "111111111111");
+    account.bucket("b", "eu-west-1").size("StandardStorage", day(), 7.0);
+    let work = fleet.aws.fault(Fault::hold().on("ListBuckets"));
+    let renewal = fleet.aws.fault(Fault::hold().on("ChangeMessageVisibility").times(1));
+    if fails {
+        account.deny("s3:ListAllMyBuckets");
     }
+    fleet.home.send(JOBS, &job("slow"));
+    let worker = fleet.worker(&["run"]).spawn()?;
+    until("a renewal is under way", || renewal.fired() == 1).await?;
+    work.stop();
+    let refused = || fleet.aws.calls().operation("ListBuckets").failed().count() > 0;
+    let stored = || fleet.object(&report_key("slow", day())).is_some();
+    until("the work is done", || if fails { refused() } else { stored() }).await?;
+    // Long enough to settle the job.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    renewal.stop();
+    let call =
+        |operation: &str, nth: usize| fleet.aws.calls().operation(operation).ok().records().get(nth).cloned();
+    let (operation, nth) = if fails { ("ChangeMessageVisibility", 1) } else { ("DeleteMessage", 0) };
+    until("the job is settled", || call(operation, nth).is_some()).await?;
+    terminate(&worker)?;
+    end(worker).await?.status(0);
+    assert_eq!(work.fired(), 1);
+    let renewed = call("ChangeMessageVisibility", 0).expect("a renewal");
+    let settled = call(operation, nth).expect("it is settled");
+    assert_eq!(renewed.visibility, Some(24));
+    assert!(settled.time >= renewed.time + renewed.duration, "{renewed:?} {settled:?}");
     Ok(())
 }
 
@@ -126,7 +140,7 @@ async fn two_deliveries_of_one_job_at_once_end_in_one_report() -> Result<()> {
     let (one, two) = (worker()?, worker()?);
     until("both are about to write", || held.fired() == 2).await?;
     held.release();
-    let (one, two) = tokio::try_join!(end(one), end(two))?;
+    let (one, two) = try_join!(end(one), end(two))?;
     let said = one.status(0).stderr + &two.status(0).stderr;
     assert_eq!(said.matches("the report is stored").count(), 1, "{said}");
     assert_eq!(said.matches("the report stands already").count(), 1, "{said}");

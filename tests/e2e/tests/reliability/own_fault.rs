@@ -6,11 +6,11 @@ use anyhow::Result;
 use e2e::{Fleet, HOME, HOME_REGION, JOBS, end, finish, report_key, until};
 use local_aws::{Fault, Trust};
 
-use crate::{day, job, put_off, reports_of_the_day};
+use crate::{LONG_LEASE, day, job, put_off, reports_of_the_day};
 
 /// Accounts that are entered by a role, and their jobs. Some have no such role.
 async fn with_roles(count: usize, has_role: impl Fn(usize) -> bool) -> Result<Fleet> {
-    let mut fleet = Fleet::start().await?;
+    let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     let mut accounts = "[defaults]\nrole_name = 'reader'\n".to_owned();
     for nth in 0..count {
         let id = format!("{:012}", 100_000_000_000u64 + nth as u64);
@@ -47,10 +47,15 @@ async fn a_worker_that_may_not_write_reports_takes_no_job_however_often_it_is_st
 async fn a_worker_that_may_no_longer_write_reports_gives_back_what_it_has_and_leaves() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(12).await?;
-    // Its proof and three reports.
-    let denied = fleet.aws.fault(Fault::deny().on("PutObject").account(HOME).after(1 + 3 + 1));
-    let worker = finish(fleet.worker(&["run", "--concurrency", "4"])).await?.status(1);
-    assert!(denied.fired() > 0);
+    // Its proof and four reports pass. With its hands full it has no poll under way, which might be answered
+    // when nobody listens any more.
+    let held = fleet.aws.fault(Fault::hold().on("PutObject").account(HOME).after(1 + 4));
+    let worker = fleet.worker(&["run", "--concurrency", "4"]).spawn()?;
+    until("four more are about to be stored", || held.fired() == 4).await?;
+    fleet.home.deny("s3:PutObject");
+    held.stop();
+    let worker = end(worker).await?.status(1);
+    assert!(fleet.aws.calls().operation("PutObject").outcome("AccessDenied").count() > 0);
     assert!(worker.stderr.contains("this worker can't do any job, and leaves"), "{}", worker.stderr);
     let counts = fleet.home.counts(JOBS);
     assert_eq!((counts.visible, counts.in_flight), (8, 0), "{}", worker.stderr);
@@ -59,7 +64,7 @@ async fn a_worker_that_may_no_longer_write_reports_gives_back_what_it_has_and_le
         finish(fleet.worker(&["run"])).await?.status(1);
     }
     assert_eq!((fleet.home.counts(JOBS).visible, fleet.dead_letters().len()), (8, 0));
-    denied.stop();
+    fleet.home.allow("s3:PutObject");
     fleet.work(&[]).await?;
     finish(fleet.producer(&["status"])).await?.status(0);
     Ok(())
@@ -81,7 +86,7 @@ async fn a_worker_that_may_write_but_not_with_the_buckets_key_blames_itself() ->
 
 #[tokio::test]
 async fn a_report_that_is_refused_alone_is_a_dead_letter_and_stops_nobody() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
+    let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     for (nth, name) in ["one", "two", "three"].into_iter().enumerate() {
         let _ = fleet.account(name, &format!("{:012}", 100_000_000_000u64 + nth as u64));
         fleet.home.send(JOBS, &job(name));

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
-use e2e::{DEAD, Fleet, JOBS, end, report_key, until};
+use e2e::{DEAD, Fleet, JOBS, end, report_key};
 use futures::future::try_join_all;
 use local_aws::{Fault, Message};
 
-use crate::{day, job, put_off};
+use crate::{LONG_LEASE, day, job, put_off};
 
 fn reason(letter: &Message) -> &str {
     &letter.attributes["failure_reason"]
@@ -118,13 +118,13 @@ async fn an_account_that_is_not_known_or_not_had_or_another_is_a_dead_letter_at_
 
 #[tokio::test]
 async fn an_account_that_denies_has_a_second_try_after_a_while() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
+    let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     let account = fleet.account("data", "111111111111");
     account.deny("s3:ListAllMyBuckets");
     fleet.home.send(JOBS, &job("data"));
     let worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
     let pause = put_off(&fleet, 1).await?;
-    assert!(pause > Duration::from_secs(25) && pause <= Duration::from_secs(30), "{pause:?}");
+    assert_eq!(pause, Duration::from_secs(30));
     assert!(fleet.dead_letters().is_empty());
     fleet.home.pass_time(JOBS, pause);
     end(worker).await?.status(0);
@@ -138,7 +138,7 @@ async fn an_account_that_denies_has_a_second_try_after_a_while() -> Result<()> {
 
 #[tokio::test]
 async fn an_account_that_allows_meanwhile_is_collected_at_its_second_try() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
+    let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     let account = fleet.account("data", "111111111111");
     account.deny("s3:ListAllMyBuckets");
     fleet.home.send(JOBS, &job("data"));
@@ -153,22 +153,15 @@ async fn an_account_that_allows_meanwhile_is_collected_at_its_second_try() -> Re
 
 #[tokio::test]
 async fn an_account_that_throttles_for_good_is_put_off_longer_each_time_and_then_given_up() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
+    let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     let _ = fleet.account("data", "111111111111");
     let throttle = fleet.aws.fault(Fault::throttle().on("ListBuckets").account("111111111111"));
     fleet.home.send(JOBS, &job("data"));
     let worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
-    for receive in 1..=2 {
-        let pauses = || {
-            let calls = fleet.aws.calls().operation("ChangeMessageVisibility").ok().records();
-            // The queue's timeout is 30 s, and no try here lives until its renewal at 10 s.
-            calls.iter().filter_map(|call| call.visibility).collect::<Vec<_>>()
-        };
-        until("it is put off", || pauses().len() == receive).await?;
-        let most = 30 << (receive - 1);
-        let pause = pauses()[receive - 1];
-        assert!((0..=most).contains(&pause), "{pause} s after {receive} receives");
-        fleet.home.pass_time(JOBS, Duration::from_mins(1));
+    for (receive, most) in [(1, 30), (2, 60)] {
+        let pause = put_off(&fleet, receive).await?;
+        assert!(pause <= Duration::from_secs(most), "{pause:?} after {receive} receives");
+        fleet.home.pass_time(JOBS, pause);
     }
     end(worker).await?.status(0);
     assert_eq!(throttle.fired(), 3 * 5, "five tries of a request, three of the job");
@@ -185,11 +178,12 @@ async fn a_job_whose_dead_letter_can_not_be_sent_is_kept() -> Result<()> {
 }
 
 async fn a_job_that_can_not_be_given_up(fault: Fault) -> Result<()> {
-    let fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
+    let fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     let unsent = fleet.aws.fault(fault.on("SendMessage").queue(DEAD));
     fleet.home.send(JOBS, "not a job");
     let worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
     let pause = put_off(&fleet, 1).await?;
+    assert_eq!(pause, Duration::from_secs(30));
     assert!(unsent.fired() > 0);
     assert_eq!(fleet.aws.calls().operation("DeleteMessage").count(), 0);
     assert!(fleet.dead_letters().is_empty());
