@@ -1,5 +1,5 @@
 //! Turns: how long something waits so that no more than so much of it happens in a second. Whoever comes
-//! first goes first.
+//! first goes first, but for those who give way.
 //!
 //! The rate is that of the quota's share. Where the account's owners spend more than what is left to them,
 //! AWS throttles both; then the rate falls until it does no more, and rises again slowly.
