@@ -41,38 +41,57 @@ async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Resul
     Ok(())
 }
 
-#[tokio::test]
-async fn what_does_not_end_in_time_is_given_back() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
-    let worker = busy(&mut fleet, &["--drain-timeout", "2"]).await?;
+/// How long it takes to give back what is in hand.
+const GIVING_BACK: Duration = Duration::from_secs(2);
+
+/// Has something done that must take less than `most`, and once more where it took longer: the machine may be busy
+/// with something else at any one time, and not at three.
+async fn takes_less_than(most: Duration, work: impl AsyncFn() -> Result<Duration>) -> Result<()> {
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        took.push(work().await?);
+        if took.last() < Some(&most) {
+            return Ok(());
+        }
+    }
+    panic!("not within {most:?}: {took:?}")
+}
+
+/// Sees a worker to its end that was told to stop, which gives back both jobs that it has in hand.
+async fn gives_back(worker: Child, fleet: &Fleet) -> Result<Duration> {
     let told = Instant::now();
     terminate(&worker)?;
     let ended = end(worker).await?.status(0);
     let took = told.elapsed();
-    assert!(
-        took > Duration::from_secs(2) && took < Duration::from_secs(20),
-        "{took:?}: 110 s are the default"
-    );
     assert!(ended.stderr.contains("\"given_back\":2"), "{}", ended.stderr);
     let counts = fleet.home.counts(JOBS);
     assert_eq!((counts.visible, counts.in_flight), (6, 0));
-    Ok(())
+    Ok(took)
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_given_back() -> Result<()> {
+    let drain = Duration::from_secs(2);
+    takes_less_than(drain + GIVING_BACK, async || {
+        let mut fleet = Fleet::start().await?;
+        let worker = busy(&mut fleet, &["--drain-timeout", "2"]).await?;
+        let took = gives_back(worker, &fleet).await?;
+        assert!(took > drain, "{took:?}");
+        Ok(took)
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_worker_told_to_stop_twice_gives_back_at_once() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
-    let mut worker = busy(&mut fleet, &[]).await?;
-    terminate(&worker)?;
-    says(&mut worker, TOLD).await?;
-    let told = Instant::now();
-    terminate(&worker)?;
-    let ended = end(worker).await?.status(0);
-    assert!(told.elapsed() < Duration::from_secs(30), "{:?}: once is told for 110 s", told.elapsed());
-    assert!(ended.stderr.contains("\"given_back\":2"), "{}", ended.stderr);
-    let counts = fleet.home.counts(JOBS);
-    assert_eq!((counts.visible, counts.in_flight), (6, 0));
-    Ok(())
+    takes_less_than(GIVING_BACK, async || {
+        let mut fleet = Fleet::start().await?;
+        let mut worker = busy(&mut fleet, &[]).await?;
+        terminate(&worker)?;
+        says(&mut worker, TOLD).await?;
+        gives_back(worker, &fleet).await
+    })
+    .await
 }
 
 /// The worker's own poll must not be given what the worker has just given back.
@@ -95,16 +114,19 @@ async fn a_stop_costs_a_job_one_receive() -> Result<()> {
 
 #[tokio::test]
 async fn a_worker_that_can_not_give_back_leaves_in_time_all_the_same() -> Result<()> {
-    let mut fleet = Fleet::start().await?;
-    let worker = busy(&mut fleet, &["--drain-timeout", "0"]).await?;
-    let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibility"));
-    let told = Instant::now();
-    terminate(&worker)?;
-    let ended = end(worker).await?.status(0);
-    assert!(told.elapsed() < Duration::from_secs(30), "{:?}: a call may take 90 s", told.elapsed());
-    assert_eq!(hang.fired(), 2);
-    assert!(ended.stderr.contains("\"left\":2"), "{}", ended.stderr);
-    Ok(())
+    takes_less_than(Duration::from_secs(7), async || {
+        let mut fleet = Fleet::start().await?;
+        let worker = busy(&mut fleet, &["--drain-timeout", "0"]).await?;
+        let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibility"));
+        let told = Instant::now();
+        terminate(&worker)?;
+        let ended = end(worker).await?.status(0);
+        let took = told.elapsed();
+        assert_eq!(hang.fired(), 2);
+        assert!(ended.stderr.contains("\"left\":2"), "{}", ended.stderr);
+        Ok(took)
+    })
+    .await
 }
 
 #[tokio::test]
