@@ -69,10 +69,10 @@ async fn a_message_is_received_as_it_was_sent_and_deleted_for_good() {
         let attributes = message.message_attributes().expect("attributes");
         assert_eq!(attributes["account_name"].string_value(), Some("data"));
         assert_eq!(system(message, &MessageSystemAttributeName::ApproximateReceiveCount), 1);
-        assert!((now - system(message, &MessageSystemAttributeName::SentTimestamp)).abs() < 60_000);
+        assert!((now - system(message, &MessageSystemAttributeName::SentTimestamp)).abs() < 5000);
         assert!(
             (now - system(message, &MessageSystemAttributeName::ApproximateFirstReceiveTimestamp)).abs()
-                < 60_000
+                < 5000
         );
         sqs.delete_message().queue_url(&url).receipt_handle(handle(message)).send().await.expect("deleted");
         assert!(receive(&sqs, &url).await.is_empty());
@@ -210,7 +210,7 @@ async fn a_long_poll_wakes_when_a_message_arrives() {
         };
         let (received, ()) = tokio::join!(poll, arrival);
         assert_eq!(received.expect("received").messages().len(), 1);
-        assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     })
     .await;
 }
@@ -226,7 +226,7 @@ async fn a_long_poll_wakes_when_a_message_falls_due() {
         let request = sqs.receive_message().queue_url(&url).wait_time_seconds(20);
         assert_eq!(request.send().await.expect("received").messages().len(), 1);
         assert!(start.elapsed() > Duration::from_millis(2900), "{:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     })
     .await;
 }

@@ -132,7 +132,7 @@ async fn a_wrong_clock_refuses_until_the_client_follows_it() {
     let refused = s3.list_buckets().send().await.expect_err("refused");
     let date = refused.raw_response().expect("an answer").headers().get("date").expect("a date").to_owned();
     let date = chrono::DateTime::parse_from_rfc2822(&date).expect("a date");
-    assert!((date.to_utc() - chrono::Utc::now() - TimeDelta::hours(1)).abs() < TimeDelta::minutes(1));
+    assert!((date.to_utc() - chrono::Utc::now() - TimeDelta::hours(1)).abs() < TimeDelta::seconds(5));
     assert_eq!(error(Err::<(), _>(refused)), (403, "RequestTimeTooSkewed".to_owned()));
     assert_eq!(handle.fired(), 1);
 }

@@ -42,7 +42,7 @@ async fn time_passes_for_a_queue_and_its_polls_wake() {
     let receive = || sqs.receive_message().queue_url(&url).visibility_timeout(600).send();
     assert_eq!(receive().await.expect("received").messages().len(), 1);
     let left = account.messages("jobs")[0].visible_in.expect("hidden");
-    assert!(left > Duration::from_mins(9) && left <= Duration::from_mins(10), "{left:?}");
+    assert!(left > Duration::from_secs(590) && left <= Duration::from_mins(10), "{left:?}");
 
     account.pass_time("jobs", Duration::from_secs(500));
     assert_eq!(account.messages("jobs")[0].place, Place::InFlight);
@@ -51,7 +51,7 @@ async fn time_passes_for_a_queue_and_its_polls_wake() {
     let start = Instant::now();
     account.pass_time("jobs", Duration::from_secs(100));
     let received = poll.await.expect("no panic").expect("received");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let system = received.messages()[0].attributes().expect("system attributes");
     assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "2");
     let told = sent.timestamp_millis().to_string();
@@ -65,7 +65,7 @@ async fn time_passes_for_a_queue_and_its_polls_wake() {
     let fresh = account.send_with("jobs", "y", &[]).expect("sent");
     let seen = &account.messages("jobs")[0];
     assert!(
-        (chrono::Utc::now() - seen.sent).num_seconds() < 60,
+        (chrono::Utc::now() - seen.sent).num_seconds() < 5,
         "sent now, not in what the queue takes for now"
     );
     assert_eq!((&seen.id, seen.visible_in), (&fresh, None));
@@ -134,7 +134,7 @@ async fn a_dead_letter_wakes_the_polls_of_its_queue_and_is_as_it_was() {
     let start = Instant::now();
     assert!(receive().await.expect("received").messages().is_empty(), "received too often");
     let received = poll.await.expect("no panic").expect("received");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let message = &received.messages()[0];
     assert_eq!((message.message_id(), message.body()), (Some(id.as_str()), Some("body")));
     assert_eq!(message.message_attributes().expect("attributes")["name"].string_value(), Some("value"));
@@ -149,7 +149,7 @@ async fn a_poll_of_a_queue_that_is_deleted_ends_with_an_error() {
     let start = Instant::now();
     account.delete_queue("jobs");
     let failure = poll.await.expect("no panic").expect_err("the queue is gone");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(
         failure.as_service_error().is_some_and(ReceiveMessageError::is_queue_does_not_exist),
         "{failure:?}"
@@ -167,6 +167,6 @@ async fn a_poll_goes_on_at_the_queue_that_replaces_its_own() {
     assert_eq!(account.queue("jobs", QueueOptions::default()), url);
     let id = account.send_with("jobs", "x", &[]).expect("sent");
     let received = poll.await.expect("no panic").expect("received");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(received.messages()[0].message_id(), Some(id.as_str()));
 }
