@@ -9,7 +9,7 @@ use anyhow::Context;
 use aws_config::SdkConfig;
 use serde::Deserialize;
 
-use crate::{AccountId, AccountName, aws, credentials::CredentialKind, exit::CommandError};
+use crate::{AccountId, AccountName, aws, clock::Clock, credentials::CredentialKind, exit::CommandError};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
@@ -112,7 +112,7 @@ impl Accounts {
                     .with_context(|| {
                         format!("accounts file {location:?} is not of the form s3://bucket/key")
                     })?;
-                let (client, _) = aws::s3_of_bucket(config, bucket).await;
+                let (client, _) = aws::s3_of_bucket(config, bucket, &Clock::default()).await;
                 let bytes = aws::read_object(&client, bucket, key)
                     .await
                     .with_context(|| format!("could not read the accounts file {location}"))?;

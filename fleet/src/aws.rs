@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::{
 use aws_types::{origin::Origin, region::Region};
 use tokio::time::timeout;
 
-use crate::{AwsError, ErrorKind, kept_credentials::KeptCredentials};
+use crate::{AwsError, ErrorKind, clock::Clock, kept_credentials::KeptCredentials};
 
 /// The longest that `ReceiveMessage` waits, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
@@ -99,10 +99,12 @@ pub fn region(config: &SdkConfig) -> &str {
 /// has no host name for each bucket.
 #[must_use]
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::from_conf(s3_config(config).build())
+}
+
+fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
     let own_endpoint = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-    aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build(),
-    )
+    aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint)
 }
 
 /// The region that a bucket lies in, off whatever `HeadBucket` answers: a redirect and a refusal name it
@@ -118,13 +120,21 @@ pub fn region_of_bucket(answer: &HeadBucketAnswer) -> Option<&str> {
 /// What `HeadBucket` answers.
 pub type HeadBucketAnswer = Result<HeadBucketOutput, SdkError<HeadBucketError, HttpResponse>>;
 
-/// An S3 client of the region that a bucket lies in, with what `HeadBucket` answers there.
-pub async fn s3_of_bucket(config: &SdkConfig, bucket: &str) -> (aws_sdk_s3::Client, HeadBucketAnswer) {
-    let client = s3(config);
+/// An S3 client of the region that a bucket lies in, with what `HeadBucket` answers there. `clock` follows the
+/// client's answers.
+pub async fn s3_of_bucket(
+    config: &SdkConfig,
+    bucket: &str,
+    clock: &Clock,
+) -> (aws_sdk_s3::Client, HeadBucketAnswer) {
+    let client_of = |config: &SdkConfig| {
+        aws_sdk_s3::Client::from_conf(s3_config(config).interceptor(clock.clone()).build())
+    };
+    let client = client_of(config);
     let answer = client.head_bucket().bucket(bucket).send().await;
     match region_of_bucket(&answer) {
         Some(elsewhere) if elsewhere != region(config) => {
-            let client = s3(&with_region(config, elsewhere));
+            let client = client_of(&with_region(config, elsewhere));
             let answer = client.head_bucket().bucket(bucket).send().await;
             (client, answer)
         }

@@ -11,6 +11,12 @@ use crate::account::shorten;
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#metrics-retention>
 pub const RETENTION_DAYS: u64 = 455;
 
+/// The oldest day, counted back from today, whose series `ListMetrics` is relied on to name. It names a series for two
+/// weeks after its last datapoint; two days of these are left for datapoints that are published late, and one for
+/// the day that is not over.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html>
+pub const LISTED_DAYS: i64 = 11;
+
 /// A UTC calendar day, written `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -78,6 +84,13 @@ impl ReportDate {
         } else {
             Ok(self)
         }
+    }
+
+    /// Whether `ListMetrics` still names, at `now`, every series that has a datapoint of this day. Otherwise a
+    /// collection has to ask for all that may exist, and cannot see what was deleted.
+    #[must_use]
+    pub fn is_listed_at(self, now: DateTime<Utc>) -> bool {
+        (now.date_naive() - self.0).num_days() <= LISTED_DAYS
     }
 
     /// The calendar day.
@@ -180,6 +193,13 @@ mod tests {
         assert_eq!(ReportDate::default_at(at("2026-11-02T00:00:00Z")), Ok(date("2026-11-01")));
         assert_eq!(ReportDate::default_at(at("2026-11-30T23:59:59Z")), Ok(date("2026-11-01")));
         assert_eq!(ReportDate::default_at(at("2026-11-01T23:59:59Z")), Err(DateError::FirstOfMonthNotOver));
+    }
+
+    #[test]
+    fn series_of_a_day_are_listed_for_eleven_days() {
+        let day = date("2026-11-03");
+        assert!(day.is_listed_at(at("2026-11-14T23:59:59Z")));
+        assert!(!day.is_listed_at(at("2026-11-15T00:00:00Z")));
     }
 
     #[test]

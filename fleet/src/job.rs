@@ -15,7 +15,9 @@ use crate::{
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// The keys of a job that a passthrough attribute can't take.
-pub const RESERVED_KEYS: [&str; 4] = ["account_name", "date", "dataset", "run_id"];
+pub const RESERVED_KEYS: [&str; 5] = ["account_name", "date", "dataset", "run_id", "only_incomplete"];
+
+const ONLY_INCOMPLETE: &str = "only_incomplete";
 
 /// One account's part of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Job {
     pub dataset: &'static Dataset,
     /// The run that the job belongs to.
     pub run_id: RunId,
+    /// Whether the job was sent only to complete what is incomplete: a worker that finds nothing left to do is done.
+    pub only_incomplete: bool,
     /// Whatever else the request said, unchanged.
     pub attributes: Map<String, Value>,
 }
@@ -62,6 +66,14 @@ pub enum JobError {
         /// The key.
         key: &'static str,
         /// What kind of JSON stands there.
+        found: &'static str,
+    },
+    /// A key of ours with a value that is no boolean.
+    #[error("the job's {key} is {found}, not true or false")]
+    NotABoolean {
+        /// The key.
+        key: &'static str,
+        /// What kind of JSON it is.
         found: &'static str,
     },
     /// A name that could reach a key or a variable.
@@ -105,7 +117,12 @@ impl Job {
             Some(text) => text.parse()?,
             None => RunId::manual(envelope.message_id),
         };
-        Ok(Self { account_name, date, dataset, run_id, attributes: object })
+        let only_incomplete = match object.shift_remove(ONLY_INCOMPLETE) {
+            None => false,
+            Some(Value::Bool(is_so)) => is_so,
+            Some(other) => return Err(JobError::NotABoolean { key: ONLY_INCOMPLETE, found: kind(&other) }),
+        };
+        Ok(Self { account_name, date, dataset, run_id, only_incomplete, attributes: object })
     }
 
     /// The body of the message: our keys first, then the attributes as they came.
@@ -116,6 +133,9 @@ impl Job {
         object.insert("date".into(), self.date.to_string().into());
         object.insert("dataset".into(), self.dataset.name.into());
         object.insert("run_id".into(), self.run_id.as_str().into());
+        if self.only_incomplete {
+            object.insert(ONLY_INCOMPLETE.into(), true.into());
+        }
         object.extend(self.attributes.clone());
         // SQS refuses two characters that JSON allows; they can stand in a string only, escaped.
         // Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
@@ -161,6 +181,10 @@ mod tests {
     fn reads_what_it_writes() {
         let body = r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-1","ticket":"OPS-7","deep":{"b":1,"a":[null,1.5]}}"#;
         assert_eq!(parse(body).expect("a job").body(), body);
+        let completing = body.replace("\"ticket\"", "\"only_incomplete\":true,\"ticket\"");
+        let job = parse(&completing).expect("a job");
+        assert!(job.only_incomplete);
+        assert_eq!(job.body(), completing);
     }
 
     #[test]
@@ -189,6 +213,10 @@ mod tests {
             (r#"{"account_name":"data","date":"2026-02-30"}"#, "not a calendar day"),
             (r#"{"account_name":"data","dataset":"ec2"}"#, "this version has s3_daily_storage"),
             (r#"{"account_name":"data","run_id":"a/b"}"#, "run id"),
+            (
+                r#"{"account_name":"data","only_incomplete":"yes"}"#,
+                "only_incomplete is a string, not true or",
+            ),
         ];
         for (body, expected) in cases {
             let error = parse(body).expect_err(body).to_string();

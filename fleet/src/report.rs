@@ -5,23 +5,34 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountId, AccountName, ReportDate, RunId};
+use crate::{AccountId, AccountName, Dataset, Job, ReportDate, RunId};
 
 /// The content type of a report.
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
+
+/// The version of the metadata and the table that this program writes. A reader takes keys that it does not know and
+/// defaults for those that are missing, so that reports of other versions stay readable.
+const FORMAT: u32 = 2;
 
 /// The most user metadata that S3 takes, in bytes of keys and values.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// What S3 puts before each key; whether it counts is not said, so that it is counted.
+/// What S3 puts before each key. AWS does not say whether it counts, so it is counted.
 const KEY_PREFIX: &str = "x-amz-meta-";
 
-/// The longest `first-error`, in characters: what it names must be found, not told.
+/// The longest `first-error`, in characters: enough to find what it names.
 const MAX_FIRST_ERROR: usize = 300;
+
+/// The longest list of regions under one key, in characters.
+const MAX_REGIONS: usize = 150;
+
+/// All regions, as `regions-pending` has it.
+const EVERY_REGION: &str = "*";
 
 /// Whether everything that was asked is in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,66 +49,139 @@ pub enum ReportStatus {
 pub struct ReportMetadata {
     /// The run that it was written for.
     pub run_id: RunId,
-    /// Whose buckets it is about.
+    /// The account that it is about.
     pub account_name: AccountName,
     /// The id of that account.
     pub account_id: AccountId,
-    /// Which dataset.
+    /// The name of the dataset.
     pub dataset: String,
     /// The day asked for.
     pub report_date: ReportDate,
     /// Whether all of it is there.
     pub status: ReportStatus,
+    /// Whether its job is not finished: a partial report that the next try takes further.
+    pub is_unfinished: bool,
+    /// When the collection of its oldest part began, by the report bucket's clock.
+    pub collected_at: DateTime<Utc>,
+    /// How long after the end of the day its values are final.
+    pub settle_time: TimeDelta,
+    /// Whether the series were found by `ListMetrics`, which names deleted resources and types that have no name here.
+    pub is_listed: bool,
+    /// Whether directory buckets could not be listed, so that those without a recent datapoint are missing.
+    pub lacks_directory_buckets: bool,
     /// Rows, the header left out.
     pub rows: u64,
-    /// Rows whose values are of a day before the one asked for.
+    /// Rows whose values are of a day before the one asked for, or may still change.
     pub rows_late: u64,
     /// Rows that could not be asked for.
     pub rows_denied: u64,
     /// Rows of which a value is missing that CloudWatch may have.
     pub rows_error: u64,
-    /// What went wrong first, where something did.
+    /// Rows taken over from an earlier report, which this collection could not see.
+    pub rows_carried: u64,
+    /// The sum of the column `size_total`; `None` in reports of earlier versions.
+    pub bytes: Option<u128>,
+    /// The sum of the column `total_objects`; `None` in reports of earlier versions.
+    pub objects: Option<u128>,
+    /// Regions that a policy denies and in which nothing is known to exist.
+    pub regions_denied: Vec<String>,
+    /// Regions that were not listed to the end: which rows they have is not known.
+    pub regions_pending: Vec<String>,
+    /// What went wrong first, if anything did.
     pub first_error: Option<String>,
     /// The SHA-256 of the body, in hexadecimal.
     pub sha256: String,
-    /// Calls made of AWS for it, retries included.
+    /// Calls made of AWS for it by all tries, retries included.
     pub api_calls: u64,
-    /// Metrics asked of `GetMetricData`, which is what is paid for.
+    /// Metrics asked of `GetMetricData` by all tries, which is what is paid for.
     pub metrics_requested: u64,
-    /// What the calls cost, by AWS's list price.
+    /// What the calls of all tries cost, by AWS's list price.
     pub estimated_cost_usd: f64,
-    /// The job's passthrough attributes; none where they did not fit.
+    /// The job's passthrough attributes; `None` if they did not fit.
     pub attributes: Option<Map<String, Value>>,
 }
 
+/// What `--only-incomplete` still has to do about a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remaining {
+    /// It is complete and settled.
+    Nothing,
+    /// It is complete, and its values may still change until then.
+    UntilSettled(DateTime<Utc>),
+    /// It has to be collected.
+    Collection,
+}
+
 impl ReportMetadata {
+    /// The metadata of a complete report of a job, with no row yet, whose collection began at `collected_at`.
+    #[must_use]
+    pub fn new(job: &Job, account_id: AccountId, collected_at: DateTime<Utc>) -> Self {
+        Self {
+            run_id: job.run_id.clone(),
+            account_name: job.account_name.clone(),
+            account_id,
+            dataset: job.dataset.name.to_owned(),
+            report_date: job.date,
+            status: ReportStatus::Complete,
+            is_unfinished: false,
+            collected_at,
+            settle_time: job.dataset.settle_time(),
+            is_listed: job.date.is_listed_at(collected_at),
+            lacks_directory_buckets: false,
+            rows: 0,
+            rows_late: 0,
+            rows_denied: 0,
+            rows_error: 0,
+            rows_carried: 0,
+            bytes: None,
+            objects: None,
+            regions_denied: Vec::new(),
+            regions_pending: Vec::new(),
+            first_error: None,
+            sha256: String::new(),
+            api_calls: 0,
+            metrics_requested: 0,
+            estimated_cost_usd: 0.0,
+            attributes: Some(job.attributes.clone()),
+        }
+    }
+
     /// The metadata as S3 takes it: ASCII, and at most 2,048 bytes in all. Attributes that do not
     /// fit are left out, and `attributes-omitted` says so.
     #[must_use]
     pub fn to_headers(&self) -> HashMap<String, String> {
-        let mut headers: HashMap<String, String> = [
-            ("run-id", self.run_id.to_string()),
-            ("account-name", self.account_name.to_string()),
-            ("account-id", self.account_id.to_string()),
-            ("dataset", self.dataset.clone()),
-            ("report-date", self.report_date.to_string()),
-            ("status", self.status.as_str().to_owned()),
-            ("rows", self.rows.to_string()),
-            ("rows-late", self.rows_late.to_string()),
-            ("rows-denied", self.rows_denied.to_string()),
-            ("rows-error", self.rows_error.to_string()),
-            ("sha256", self.sha256.clone()),
-            ("api-calls", self.api_calls.to_string()),
-            ("metrics-requested", self.metrics_requested.to_string()),
-            ("estimated-cost-usd", format!("{:.6}", self.estimated_cost_usd)),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into();
-        if let Some(error) = &self.first_error {
-            let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-            headers
-                .insert("first-error".into(), error.chars().take(MAX_FIRST_ERROR).map(printable).collect());
-        }
+        let yes = |is_so: bool| is_so.then(|| "true".to_owned());
+        let keys = [
+            ("format", Some(FORMAT.to_string())),
+            ("run-id", Some(self.run_id.to_string())),
+            ("account-name", Some(self.account_name.to_string())),
+            ("account-id", Some(self.account_id.to_string())),
+            ("dataset", Some(self.dataset.clone())),
+            ("report-date", Some(self.report_date.to_string())),
+            ("status", Some(self.status.as_str().to_owned())),
+            ("unfinished", yes(self.is_unfinished)),
+            ("collected-at", Some(self.collected_at.to_rfc3339_opts(SecondsFormat::Secs, true))),
+            ("settle-seconds", Some(self.settle_time.num_seconds().to_string())),
+            ("settled", Some(self.is_settled().to_string())),
+            ("listed", Some(self.is_listed.to_string())),
+            ("directory-buckets", self.lacks_directory_buckets.then(|| "not listed".to_owned())),
+            ("rows", Some(self.rows.to_string())),
+            ("rows-late", Some(self.rows_late.to_string())),
+            ("rows-denied", Some(self.rows_denied.to_string())),
+            ("rows-error", Some(self.rows_error.to_string())),
+            ("rows-carried", Some(self.rows_carried).filter(|rows| *rows > 0).map(|rows| rows.to_string())),
+            ("bytes", self.bytes.map(|bytes| bytes.to_string())),
+            ("objects", self.objects.map(|objects| objects.to_string())),
+            ("regions-denied", listed(&self.regions_denied)),
+            ("regions-pending", pending(&self.regions_pending)),
+            ("first-error", self.first_error.as_deref().map(printable)),
+            ("sha256", Some(self.sha256.clone())),
+            ("api-calls", Some(self.api_calls.to_string())),
+            ("metrics-requested", Some(self.metrics_requested.to_string())),
+            ("estimated-cost-usd", Some(format!("{:.6}", self.estimated_cost_usd))),
+        ];
+        let keys = keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let mut headers: HashMap<String, String> = keys.collect();
         let attributes = self.attributes.as_ref().map(ascii_json);
         let fits = |text: &String| {
             size(&headers) + KEY_PREFIX.len() + "attributes".len() + text.len() <= MAX_METADATA_BYTES
@@ -115,42 +199,129 @@ impl ReportMetadata {
         Self { run_id: run_id.clone(), ..self.clone() }
     }
 
-    /// Reads the metadata of an object; none where the object is no report of ours.
+    /// Reads the metadata of an object that was written at `written_at`. `None` if the object is no report: one names
+    /// at least its run, account, dataset, day and status. All other keys have defaults, for reports of other versions.
     #[must_use]
-    pub fn from_headers(headers: &HashMap<String, String>) -> Option<Self> {
+    pub fn from_headers(headers: &HashMap<String, String>, written_at: DateTime<Utc>) -> Option<Self> {
         let text = |key: &str| headers.get(key);
-        let number = |key: &str| text(key)?.parse().ok();
+        let number = |key: &str| text(key).and_then(|text| text.parse().ok());
+        let is = |key: &str| text(key).map(|text| text == "true");
+        let total = |key: &str| text(key).and_then(|text| text.parse().ok());
+        let regions = |key: &str| text(key).map_or_else(Vec::new, |text| unlisted(text));
+        let dataset = text("dataset")?.clone();
+        let report_date: ReportDate = text("report-date")?.parse().ok()?;
+        let collected_at = text("collected-at").and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let collected_at = collected_at.map_or(written_at, |time| time.to_utc());
+        // Ten years at most: what is longer is no settle time, and could overflow a date.
+        let settle_time = text("settle-seconds")
+            .and_then(|text| text.parse().ok())
+            .filter(|s| (0..=315_360_000).contains(s));
+        let settle_time = settle_time.map(TimeDelta::seconds);
+        let settle_time = settle_time.or_else(|| Some(Dataset::find(&dataset)?.settle_time()));
         Some(Self {
             run_id: text("run-id")?.parse().ok()?,
             account_name: text("account-name")?.parse().ok()?,
             account_id: text("account-id")?.parse().ok()?,
-            dataset: text("dataset")?.clone(),
-            report_date: text("report-date")?.parse().ok()?,
+            dataset,
+            report_date,
             status: ReportStatus::parse(text("status")?)?,
-            rows: number("rows")?,
-            rows_late: number("rows-late")?,
-            rows_denied: number("rows-denied")?,
-            rows_error: number("rows-error")?,
+            is_unfinished: is("unfinished").unwrap_or_default(),
+            collected_at,
+            settle_time: settle_time.unwrap_or_default(),
+            is_listed: is("listed").unwrap_or_else(|| report_date.is_listed_at(collected_at)),
+            lacks_directory_buckets: text("directory-buckets").is_some(),
+            rows: number("rows").unwrap_or_default(),
+            rows_late: number("rows-late").unwrap_or_default(),
+            rows_denied: number("rows-denied").unwrap_or_default(),
+            rows_error: number("rows-error").unwrap_or_default(),
+            rows_carried: number("rows-carried").unwrap_or_default(),
+            bytes: total("bytes"),
+            objects: total("objects"),
+            regions_denied: regions("regions-denied"),
+            regions_pending: regions("regions-pending"),
             first_error: text("first-error").cloned(),
-            sha256: text("sha256")?.clone(),
-            api_calls: number("api-calls")?,
-            metrics_requested: number("metrics-requested")?,
-            estimated_cost_usd: text("estimated-cost-usd")?.parse().ok()?,
+            sha256: text("sha256").cloned().unwrap_or_default(),
+            api_calls: number("api-calls").unwrap_or_default(),
+            metrics_requested: number("metrics-requested").unwrap_or_default(),
+            estimated_cost_usd: text("estimated-cost-usd")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default(),
             attributes: text("attributes").and_then(|text| serde_json::from_str(text).ok()),
         })
     }
 
-    /// Whether this report is what run `run_id` wanted for `date`: complete, of that day, and of
-    /// that run or a later one.
+    /// Whether a region was not listed to the end, so that which rows it has is not known.
     #[must_use]
-    pub fn counts_for(&self, run_id: &RunId, date: ReportDate) -> bool {
-        self.is_complete_for(date) && self.run_id.is_or_follows(run_id)
+    pub fn is_pending(&self, region: &str) -> bool {
+        self.regions_pending.iter().any(|pending| pending == region || pending == EVERY_REGION)
     }
 
-    /// Whether this is a complete report of `date`.
+    /// The moment from which a collection of its day is final.
     #[must_use]
-    pub fn is_complete_for(&self, date: ReportDate) -> bool {
-        self.status == ReportStatus::Complete && self.report_date == date
+    pub fn settles_at(&self) -> DateTime<Utc> {
+        self.report_date.end() + self.settle_time
+    }
+
+    /// Whether its values are final: all of it was collected after the settle time. A complete report that is not
+    /// settled is provisional.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.collected_at >= self.settles_at()
+    }
+
+    /// Whether this is a report of that day and account. An account whose id is not known is not compared.
+    #[must_use]
+    pub fn is_of(&self, date: ReportDate, account_id: Option<&AccountId>) -> bool {
+        self.report_date == date && account_id.is_none_or(|id| *id == self.account_id)
+    }
+
+    /// Whether this is a complete report of that day and account.
+    #[must_use]
+    pub fn is_complete_of(&self, date: ReportDate, account_id: Option<&AccountId>) -> bool {
+        self.status == ReportStatus::Complete && self.is_of(date, account_id)
+    }
+
+    /// Whether no later collection can replace this report, since it would see less: this one is settled and was made
+    /// from a listing, which `now` no longer names all series of the day.
+    #[must_use]
+    pub fn outlasts_collections_at(&self, now: DateTime<Utc>) -> bool {
+        self.status == ReportStatus::Complete
+            && self.is_settled()
+            && self.is_listed
+            && !self.report_date.is_listed_at(now)
+    }
+
+    /// Whether this report is what run `run_id` wanted of that day and account: complete, and of that run or a
+    /// later one, or one that no later collection can replace.
+    #[must_use]
+    pub fn counts_for(
+        &self,
+        run_id: &RunId,
+        date: ReportDate,
+        account_id: Option<&AccountId>,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.is_complete_of(date, account_id)
+            && (self.run_id.is_or_follows(run_id) || self.outlasts_collections_at(now))
+    }
+
+    /// What `--only-incomplete` still has to do about that day of the account if this report exists.
+    #[must_use]
+    pub fn remaining(
+        &self,
+        date: ReportDate,
+        account_id: Option<&AccountId>,
+        now: DateTime<Utc>,
+    ) -> Remaining {
+        if !self.is_complete_of(date, account_id) {
+            Remaining::Collection
+        } else if self.is_settled() {
+            Remaining::Nothing
+        } else if now < self.settles_at() {
+            Remaining::UntilSettled(self.settles_at())
+        } else {
+            Remaining::Collection
+        }
     }
 }
 
@@ -167,6 +338,40 @@ impl ReportStatus {
     fn parse(text: &str) -> Option<Self> {
         [Self::Complete, Self::Partial].into_iter().find(|status| status.as_str() == text)
     }
+}
+
+/// Regions with commas between them, as many as fit; `None` if there are none.
+fn listed(regions: &[String]) -> Option<String> {
+    let mut text = String::new();
+    for (at, region) in regions.iter().enumerate() {
+        if text.len() + region.len() > MAX_REGIONS {
+            text.push_str(&format!(",+{}", regions.len() - at));
+            break;
+        }
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(region);
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// Regions with commas between them, or [`EVERY_REGION`] if that is too long; `None` if there are none. Not shortened: a
+/// region that is left out would count as listed.
+fn pending(regions: &[String]) -> Option<String> {
+    let text = regions.join(",");
+    let text = if text.len() > 2 * MAX_REGIONS { EVERY_REGION.to_owned() } else { text };
+    (!text.is_empty()).then_some(text)
+}
+
+fn unlisted(text: &str) -> Vec<String> {
+    text.split(',').map(str::to_owned).collect()
+}
+
+/// The text shortened, with everything beyond printable ASCII replaced, as a header needs it.
+fn printable(text: &str) -> String {
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.chars().take(MAX_FIRST_ERROR).map(printable).collect()
 }
 
 fn size(headers: &HashMap<String, String>) -> usize {
@@ -196,26 +401,44 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::datasets;
 
     fn metadata(attributes: &Value) -> ReportMetadata {
-        ReportMetadata {
-            run_id: RunId::generate(),
+        let job = Job {
             account_name: "data".parse().expect("a name"),
-            account_id: "111111111111".parse().expect("an id"),
-            dataset: "s3_daily_storage".into(),
-            report_date: "2026-11-01".parse().expect("a date"),
+            date: "2026-11-01".parse().expect("a date"),
+            dataset: datasets::DEFAULT,
+            run_id: RunId::generate(),
+            only_incomplete: false,
+            attributes: attributes.as_object().cloned().unwrap_or_default(),
+        };
+        ReportMetadata {
             status: ReportStatus::Partial,
+            is_unfinished: true,
+            lacks_directory_buckets: true,
             rows: 4,
             rows_late: 1,
             rows_denied: 1,
-            rows_error: 0,
+            rows_carried: 2,
+            bytes: Some(1 << 70),
+            objects: Some(7),
+            regions_denied: vec!["eu-west-1".into(), "eu-west-2".into()],
+            regions_pending: vec!["us-east-1".into()],
             first_error: Some("bucket b: AccessDenied\n✗".into()),
             sha256: "0".repeat(64),
             api_calls: 9,
             metrics_requested: 29,
             estimated_cost_usd: 0.00029,
-            attributes: attributes.as_object().cloned(),
+            ..ReportMetadata::new(&job, "111111111111".parse().expect("an id"), at("2026-11-02T18:00:00Z"))
         }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a moment")
+    }
+
+    fn read(headers: &HashMap<String, String>) -> Option<ReportMetadata> {
+        ReportMetadata::from_headers(headers, at("2026-11-02T18:05:00Z"))
     }
 
     #[test]
@@ -224,7 +447,7 @@ mod tests {
         let headers = written.to_headers();
         assert!(headers["attributes"].contains("\\ud83c\\udf89"), "{}", headers["attributes"]);
         assert_eq!(headers["first-error"], "bucket b: AccessDenied??");
-        let mut read = ReportMetadata::from_headers(&headers).expect("a report");
+        let mut read = read(&headers).expect("a report");
         read.first_error.clone_from(&written.first_error);
         assert_eq!(read, written);
     }
@@ -238,29 +461,134 @@ mod tests {
 
     #[test]
     fn what_another_program_wrote_is_no_report() {
-        assert_eq!(ReportMetadata::from_headers(&HashMap::new()), None);
+        assert_eq!(read(&HashMap::new()), None);
         let mut headers = metadata(&json!({})).to_headers();
         headers.insert("status".into(), "done".into());
-        assert_eq!(ReportMetadata::from_headers(&headers), None);
+        assert_eq!(read(&headers), None);
+    }
+
+    #[test]
+    fn a_report_of_the_first_version_stays_readable() {
+        let headers: HashMap<String, String> = [
+            ("run-id", "019a6b0c-1111-7222-8333-444455556666"),
+            ("account-name", "data"),
+            ("account-id", "111111111111"),
+            ("dataset", "s3_daily_storage"),
+            ("report-date", "2026-11-01"),
+            ("status", "complete"),
+            ("rows", "4"),
+            ("rows-late", "1"),
+            ("rows-denied", "0"),
+            ("rows-error", "0"),
+            ("sha256", "00"),
+            ("api-calls", "9"),
+            ("metrics-requested", "12"),
+            ("estimated-cost-usd", "0.000120"),
+            ("attributes", "{}"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        let on_day_2 = read(&headers).expect("a report");
+        assert_eq!(
+            (on_day_2.rows, on_day_2.bytes, on_day_2.collected_at),
+            (4, None, at("2026-11-02T18:05:00Z"))
+        );
+        assert!(on_day_2.is_listed && !on_day_2.is_settled() && !on_day_2.is_unfinished);
+        let months_later =
+            ReportMetadata::from_headers(&headers, at("2027-02-01T00:00:00Z")).expect("a report");
+        assert!(!months_later.is_listed && months_later.is_settled(), "by the time it was written");
+    }
+
+    #[test]
+    fn keys_of_a_later_version_are_passed_over() {
+        let mut headers = metadata(&json!({})).to_headers();
+        let known = read(&headers);
+        headers.insert("format".into(), "9".into());
+        headers.insert("colour".into(), "green".into());
+        assert_eq!(read(&headers), known);
+    }
+
+    #[test]
+    fn long_lists_of_regions_are_shortened() {
+        let regions: Vec<String> = (10..50).map(|nth| format!("eu-west-{nth}")).collect();
+        let headers = ReportMetadata { regions_denied: regions, ..metadata(&json!({})) }.to_headers();
+        assert!(headers["regions-denied"].len() < 170, "{headers:?}");
+        assert!(headers["regions-denied"].ends_with(",+27"), "{headers:?}");
+    }
+
+    #[test]
+    fn no_region_counts_as_listed_since_there_are_too_many_to_name() {
+        for count in [1, 3, 100] {
+            let regions: Vec<String> = (0..count).map(|nth| format!("eu-west-{nth}")).collect();
+            let report = ReportMetadata { regions_pending: regions.clone(), ..metadata(&json!({})) };
+            let read = read(&report.to_headers()).expect("a report");
+            assert!(regions.iter().all(|region| read.is_pending(region)), "{count}");
+        }
     }
 
     #[test]
     fn counts_for_its_own_and_earlier_runs_of_its_day_once_complete() {
+        let now = at("2026-11-10T00:00:00Z");
         let earlier = RunId::generate();
         let mut report = metadata(&json!({}));
         let later = RunId::generate();
-        assert!(!report.counts_for(&report.run_id, report.report_date), "partial");
+        let counts = |report: &ReportMetadata, run_id: &RunId, date: ReportDate| {
+            report.counts_for(run_id, date, Some(&report.account_id), now)
+        };
+        assert!(!counts(&report, &report.run_id, report.report_date), "partial");
         report.status = ReportStatus::Complete;
-        assert!(report.counts_for(&report.run_id, report.report_date));
-        assert!(report.counts_for(&earlier, report.report_date));
-        assert!(!report.counts_for(&later, report.report_date), "an older report");
-        assert!(!report.counts_for(&earlier, report.report_date.days_before(1)), "another day");
+        assert!(counts(&report, &report.run_id, report.report_date));
+        assert!(counts(&report, &earlier, report.report_date));
+        assert!(!counts(&report, &later, report.report_date), "an older report");
+        assert!(!counts(&report, &earlier, report.report_date.days_before(1)), "another day");
+        let other = "222222222222".parse().expect("an id");
+        assert!(!report.counts_for(&report.run_id, report.report_date, Some(&other), now), "another account");
+        assert!(report.counts_for(&report.run_id, report.report_date, None, now), "an id that is not known");
+    }
+
+    #[test]
+    fn a_settled_and_listed_report_counts_for_later_runs_once_its_series_are_no_longer_listed() {
+        let mut report = metadata(&json!({}));
+        report.status = ReportStatus::Complete;
+        report.collected_at = report.settles_at();
+        let later = RunId::generate();
+        let counts =
+            |report: &ReportMetadata, now| report.counts_for(&later, report.report_date, None, at(now));
+        assert!(!counts(&report, "2026-11-12T23:00:00Z"), "a new collection sees as much");
+        assert!(counts(&report, "2026-11-13T00:00:00Z"));
+        let unlisted = ReportMetadata { is_listed: false, ..report.clone() };
+        let provisional = ReportMetadata { collected_at: at("2026-11-04T11:59:59Z"), ..report.clone() };
+        let partial = ReportMetadata { status: ReportStatus::Partial, ..report };
+        for replaceable in [unlisted, provisional, partial] {
+            assert!(!counts(&replaceable, "2026-11-13T00:00:00Z"), "{replaceable:?}");
+        }
+    }
+
+    #[test]
+    fn what_remains_is_decided_by_time_and_not_by_rows() {
+        let (before, settled) = (at("2026-11-04T11:59:59Z"), at("2026-11-04T12:00:00Z"));
+        let mut report = metadata(&json!({}));
+        let date = report.report_date;
+        assert_eq!(report.remaining(date, None, before), Remaining::Collection, "partial");
+        report.status = ReportStatus::Complete;
+        for rows_late in [0, 3] {
+            let provisional = ReportMetadata { rows_late, ..report.clone() };
+            assert_eq!(provisional.remaining(date, None, before), Remaining::UntilSettled(settled));
+            assert_eq!(provisional.remaining(date, None, settled), Remaining::Collection);
+            let settled_report = ReportMetadata { collected_at: settled, ..provisional };
+            assert_eq!(settled_report.remaining(date, None, settled), Remaining::Nothing);
+        }
+        let other = "222222222222".parse().expect("an id");
+        assert_eq!(report.remaining(date, Some(&other), before), Remaining::Collection);
+        assert_eq!(report.remaining(date.days_before(1), None, before), Remaining::Collection);
     }
 
     proptest! {
         #[test]
-        fn always_fits_and_is_ascii(note in ".{0,900}", error in ".{0,2000}") {
+        fn always_fits_and_is_ascii(note in ".{0,900}", error in ".{0,2000}", regions in 0usize..100) {
             let mut written = metadata(&json!({"note": note}));
+            written.regions_denied = vec!["ap-southeast-99".to_owned(); regions];
+            written.regions_pending = written.regions_denied.clone();
             written.first_error = Some(error);
             let headers = written.to_headers();
             prop_assert!(size(&headers) <= MAX_METADATA_BYTES);

@@ -3,8 +3,9 @@
 use anyhow::{Context, bail};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use chrono::{DateTime, Utc};
 
-use crate::{AwsError, ErrorKind, aws};
+use crate::{AwsError, ErrorKind, aws, clock::Clock};
 
 /// The report bucket, with a client of the region that it lies in.
 #[derive(Debug, Clone)]
@@ -13,20 +14,29 @@ pub struct ReportBucket {
     pub client: Client,
     /// The bucket's name.
     pub name: String,
+    clock: Clock,
 }
 
 impl ReportBucket {
+    /// A bucket that is reached by this client.
+    #[must_use]
+    pub fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.to_owned(), clock: Clock::default() }
+    }
+
     /// Finds the bucket, in whichever region it lies, and shows that it may be listed.
     pub async fn open(config: &SdkConfig, name: &str) -> anyhow::Result<Self> {
-        let (client, answer) = aws::s3_of_bucket(config, name).await;
+        let clock = Clock::default();
+        let (client, answer) = aws::s3_of_bucket(config, name, &clock).await;
+        let bucket = Self { clock, ..Self::new(client, name) };
         match answer {
-            Ok(_) => Ok(Self { client, name: name.to_owned() }),
+            Ok(_) => Ok(bucket),
             Err(error) => {
                 let error = AwsError::new("s3:ListBucket", error);
                 // A HEAD is answered without a body, and so a wrong key looks like a missing permission.
                 if error.kind == ErrorKind::Denied && error.code == "Forbidden" {
-                    match why_forbidden(&client, name).await {
-                        None => Ok(Self { client, name: name.to_owned() }),
+                    match why_forbidden(&bucket.client, name).await {
+                        None => Ok(bucket),
                         Some(error) => Err(refused(name, error)),
                     }
                 } else {
@@ -34,6 +44,12 @@ impl ReportBucket {
                 }
             }
         }
+    }
+
+    /// The time by the bucket's clock, which all processes of a fleet share.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Reads an object whole; none where there is no such key.

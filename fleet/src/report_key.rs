@@ -294,6 +294,7 @@ mod tests {
             date: "2026-11-01".parse().expect("a date"),
             dataset: datasets::DEFAULT,
             run_id: "r1".parse::<RunId>().expect("a run id"),
+            only_incomplete: false,
             attributes: serde_json::Map::new(),
         }
     }

@@ -40,6 +40,7 @@ fn job(account_name: &AccountName, date: &str, run_id: &RunId) -> Job {
         date: date.parse::<ReportDate>().expect("a date"),
         dataset: datasets::DEFAULT,
         run_id: run_id.clone(),
+        only_incomplete: false,
         attributes: serde_json::Map::new(),
     }
 }

@@ -99,6 +99,7 @@ pub(crate) mod tests {
                 date: date.parse().expect("a date"),
                 dataset: datasets::DEFAULT,
                 run_id: RunId::generate(),
+                only_incomplete: false,
                 attributes: Map::new(),
             },
             report_key: format!("{date}/{account}.csv"),

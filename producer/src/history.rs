@@ -147,14 +147,10 @@ mod tests {
             (head("october/a.csv", 1), head("november/a.csv", 2), head("october/b.csv", 3));
         let absent =
             mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).repeatedly().build();
-        let bucket = ReportBucket {
-            client: mock_client!(
-                aws_sdk_s3,
-                RuleMode::MatchAny,
-                [&list, &get, &first, &second, &third, &absent]
-            ),
-            name: "reports".into(),
-        };
+        let bucket = ReportBucket::new(
+            mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&list, &get, &first, &second, &third, &absent]),
+            "reports",
+        );
         let jobs = ["a", "b", "c"].map(|account| planned(account, "2026-12-01"));
         let found = newest_reports(&bucket, &jobs).await.expect("looked");
         let rows: Vec<_> =

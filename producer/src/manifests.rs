@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn bucket(rules: &[&Rule]) -> ReportBucket {
-        ReportBucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), name: "reports".into() }
+        ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), "reports")
     }
 
     fn manifest() -> Manifest {

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use fleet::{AwsError, ErrorKind, ReportDate, report::ReportMetadata, report_bucket::ReportBucket};
+use fleet::{ReportDate, existing::Existing, report::ReportMetadata, report_bucket::ReportBucket};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// How many reports are looked at beside each other.
@@ -42,8 +42,9 @@ impl Standing {
     /// Whether nothing is left to collect of that day: the report is complete, and no row of it is
     /// of an earlier day.
     pub(crate) fn is_final_for(&self, date: ReportDate) -> bool {
-        self.report()
-            .is_some_and(|report| report.metadata.is_complete_for(date) && report.metadata.rows_late == 0)
+        self.report().is_some_and(|report| {
+            report.metadata.is_complete_of(date, None) && report.metadata.rows_late == 0
+        })
     }
 }
 
@@ -53,19 +54,15 @@ pub(crate) async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result
 }
 
 async fn look_at(bucket: &ReportBucket, key: &str) -> anyhow::Result<Standing> {
-    let head = bucket.client.head_object().bucket(&bucket.name).key(key).send().await;
-    let head = match head.map_err(|error| AwsError::new("s3:GetObject", error)) {
-        Ok(head) => head,
-        Err(error) if error.kind == ErrorKind::NotFound => return Ok(Standing::Absent),
-        Err(error) => {
-            return Err(error).with_context(|| format!("could not look at s3://{}/{key}", bucket.name));
-        }
-    };
-    let metadata = head.metadata().and_then(ReportMetadata::from_headers);
-    let written_at = head.last_modified().and_then(|time| DateTime::from_timestamp(time.secs(), 0));
-    Ok(match metadata {
-        Some(metadata) => Standing::Report(Box::new(Report { metadata, written_at })),
-        None => Standing::Foreign,
+    let existing = bucket.look(key).await;
+    let existing = existing.with_context(|| format!("could not look at s3://{}/{key}", bucket.name))?;
+    Ok(match existing {
+        Existing::Nothing => Standing::Absent,
+        Existing::Foreign { .. } => Standing::Foreign,
+        Existing::Report(report) => Standing::Report(Box::new(Report {
+            metadata: report.metadata,
+            written_at: Some(report.written_at),
+        })),
     })
 }
 
@@ -99,10 +96,10 @@ mod tests {
             .match_requests(|input: &HeadObjectInput| input.key() == Some("foreign"))
             .then_output(move || head(HashMap::new()));
         let absent = mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).build();
-        let bucket = ReportBucket {
-            client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&ours, &foreign, &absent]),
-            name: "reports".into(),
-        };
+        let bucket = ReportBucket::new(
+            mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&ours, &foreign, &absent]),
+            "reports",
+        );
         let standings = look(&bucket, &["foreign", "ours", "absent"]).await.expect("looked");
         assert_eq!(standings[0], Standing::Foreign);
         let report = standings[1].report().expect("a report");
@@ -127,10 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_no_absence() {
         let denied = mock!(aws_sdk_s3::Client::head_object).sequence().http_status(403, None).build();
-        let bucket = ReportBucket {
-            client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&denied]),
-            name: "reports".into(),
-        };
+        let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&denied]), "reports");
         let error = look(&bucket, &["k"]).await.expect_err("denied");
         assert!(
             format!("{error:#}").starts_with("could not look at s3://reports/k: s3:GetObject: Forbidden"),

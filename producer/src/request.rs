@@ -109,6 +109,7 @@ impl Request {
                 date: self.date,
                 dataset,
                 run_id: run_id.clone(),
+                only_incomplete: false,
                 attributes: self.attributes.clone(),
             })
         })

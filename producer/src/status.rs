@@ -329,7 +329,7 @@ impl ReportFigures {
 /// Whether a report, complete or not, is the one that the run is waiting for.
 fn is_of_run(report: &ReportMetadata, manifest: &Manifest, already_complete: bool) -> bool {
     if already_complete {
-        return report.is_complete_for(manifest.date);
+        return report.is_complete_of(manifest.date, None);
     }
     report.report_date == manifest.date && report.run_id.is_or_follows(&manifest.run_id)
 }

@@ -104,6 +104,7 @@ fn key(template: &KeyTemplate) -> String {
         date: ReportDate::today(Utc::now()),
         dataset: datasets::DEFAULT,
         run_id: RunId::manual(NOBODY),
+        only_incomplete: false,
         attributes: serde_json::Map::new(),
     };
     let id = "000000000000".parse().expect("cannot fail: it is an account's id");
@@ -149,7 +150,7 @@ mod tests {
             })
             .then_http_response(move || answer(status, code));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        show_writing(&ReportBucket { client, name: "reports".into() }, &KeyTemplate::default()).await
+        show_writing(&ReportBucket::new(client, "reports"), &KeyTemplate::default()).await
     }
 
     #[tokio::test]
@@ -171,8 +172,7 @@ mod tests {
     async fn an_s3_that_ignores_conditions_is_refused() {
         let put = mock!(Client::put_object).then_output(|| PutObjectOutput::builder().build());
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        let shown =
-            show_writing(&ReportBucket { client, name: "reports".into() }, &KeyTemplate::default()).await;
+        let shown = show_writing(&ReportBucket::new(client, "reports"), &KeyTemplate::default()).await;
         assert_eq!(shown.map_err(|error| error.code), Err("ConditionIgnored".into()));
     }
 }

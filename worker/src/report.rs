@@ -197,7 +197,7 @@ impl Reporter {
         attempt.enter(Step::Look);
         let account = self.collector.account(job)?;
         let key = self.template.key(job, account.id.as_ref())?;
-        let before = s3::standing(&self.bucket, &key).await?;
+        let before = s3::existing(&self.bucket, &key).await?;
         match s3::decide(&before, Candidate::of(job)) {
             Decision::Duplicate => return Ok(Done::Duplicate { key }),
             Decision::Superseded => return Err(Failure::Superseded(key)),
@@ -247,11 +247,6 @@ fn describe(
         &rows,
     );
     let metadata = ReportMetadata {
-        run_id: job.run_id.clone(),
-        account_name: job.account_name.clone(),
-        account_id: identity.account_id.clone(),
-        dataset: job.dataset.name.to_owned(),
-        report_date: job.date,
         status: if first_error.is_none() { ReportStatus::Complete } else { ReportStatus::Partial },
         rows: rows.len() as u64,
         rows_late: rows.iter().filter(|row| row.is_late(subject.window)).count() as u64,
@@ -262,7 +257,7 @@ fn describe(
         api_calls: usage.calls(),
         metrics_requested: usage.metrics(),
         estimated_cost_usd: usage.dollars(),
-        attributes: Some(job.attributes.clone()),
+        ..ReportMetadata::new(job, identity.account_id.clone(), Utc::now())
     };
     Report { metadata, body }
 }

@@ -5,6 +5,8 @@
 
 mod s3_daily_storage;
 
+use chrono::TimeDelta;
+
 /// Every dataset, in the order in which they are shown.
 pub const DATASETS: &[&Dataset] = &[&s3_daily_storage::DATASET];
 
@@ -36,6 +38,9 @@ pub struct Dataset {
     pub metrics: &'static [Metric],
     /// The period of every query, in seconds; a divisor or multiple of a day.
     pub period_seconds: u32,
+    /// How many hours after the end of a day its values are final: CloudWatch may publish, or correct, values of the
+    /// day until then.
+    pub settle_hours: u32,
     /// The columns of the table, in order.
     pub columns: &'static [Column],
 }
@@ -101,6 +106,12 @@ impl Dataset {
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         DATASETS.iter().copied().find(|dataset| dataset.name == name)
+    }
+
+    /// How long after the end of a day its values are final.
+    #[must_use]
+    pub fn settle_time(&self) -> TimeDelta {
+        TimeDelta::hours(self.settle_hours.into())
     }
 
     /// How many metrics are paid for each resource where it is not known which of them exist.

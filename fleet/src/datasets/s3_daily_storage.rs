@@ -28,6 +28,7 @@ pub(super) const DATASET: Dataset = Dataset {
         },
     ],
     period_seconds: 86_400,
+    settle_hours: 60,
     columns: COLUMNS,
 };
 

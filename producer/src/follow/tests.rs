@@ -78,8 +78,7 @@ fn bucket(
         );
     }
     rules.push(mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).repeatedly().build());
-    let bucket =
-        ReportBucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules), name: "reports".into() };
+    let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules), "reports");
     (bucket, rules, looks)
 }
 
@@ -188,10 +187,7 @@ async fn what_nobody_has_looked_at_is_neither_missing_nor_decided() {
         .output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build())
         .build();
     let once = |conf: aws_sdk_s3::config::Builder| conf.retry_config(RetryConfig::disabled());
-    let bucket = ReportBucket {
-        client: mock_client!(aws_sdk_s3, RuleMode::Sequential, [&head], once),
-        name: "reports".into(),
-    };
+    let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::Sequential, [&head], once), "reports");
     let (queue, _) = queue(|_| 0);
     let mut follower = Follower::new(&manifest, &bucket, &queue, None, Instant::now());
     let progress = Progress::begin("waiting", 1);
@@ -223,10 +219,7 @@ async fn a_partial_report_is_looked_at_again() {
         };
         HeadObjectOutput::builder().set_metadata(Some(headers)).build()
     });
-    let bucket = ReportBucket {
-        client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&head]),
-        name: "reports".into(),
-    };
+    let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&head]), "reports");
     let (queue, _) = queue(|_| 1);
     let mut follower = Follower::new(&manifest, &bucket, &queue, None, Instant::now());
     let progress = Progress::begin("waiting", 2);

@@ -27,6 +27,7 @@ fn jobs(count: usize) -> Vec<Job> {
         date: "2026-11-01".parse().expect("a date"),
         dataset: datasets::DEFAULT,
         run_id: run_id.clone(),
+        only_incomplete: false,
         attributes: Map::new(),
     };
     (0..count).map(job).collect()

@@ -1,4 +1,4 @@
-use fleet::report::ReportMetadata;
+use fleet::{Job, datasets, report::ReportMetadata};
 use serde_json::{Map, json};
 
 use super::*;
@@ -8,23 +8,24 @@ const DATE: &str = "2026-11-01";
 
 /// The metadata of a complete report of that account, written for that run.
 pub(crate) fn complete(account: &str, run_id: &RunId) -> ReportMetadata {
-    ReportMetadata {
-        run_id: run_id.clone(),
+    let job = Job {
         account_name: account.parse().expect("a name"),
-        account_id: "111111111111".parse().expect("an id"),
-        dataset: "s3_daily_storage".into(),
-        report_date: DATE.parse().expect("a date"),
-        status: ReportStatus::Complete,
+        date: DATE.parse().expect("a date"),
+        dataset: datasets::DEFAULT,
+        run_id: run_id.clone(),
+        only_incomplete: false,
+        attributes: Map::new(),
+    };
+    ReportMetadata {
         rows: 200,
-        rows_late: 0,
-        rows_denied: 0,
-        rows_error: 0,
-        first_error: None,
-        sha256: "0".repeat(64),
         api_calls: 14,
         metrics_requested: 5_800,
         estimated_cost_usd: 0.058,
-        attributes: None,
+        ..ReportMetadata::new(
+            &job,
+            "111111111111".parse().expect("an id"),
+            "2026-11-21T10:00:30Z".parse().expect("a moment"),
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use chrono::Utc;
 use fleet::report::ReportMetadata;
 
 use crate::{
@@ -52,7 +53,7 @@ fn fetch(world: &World, folder: &Path, stored: &Stored) -> anyhow::Result<Fetche
     write().with_context(|| format!("could not write {}", path.display()))?;
     let rows = csv_report::rows(&object.body).with_context(|| format!("{key} is not a table"))?;
     let headers: HashMap<String, String> = object.metadata.into_iter().collect();
-    let metadata = ReportMetadata::from_headers(&headers)
+    let metadata = ReportMetadata::from_headers(&headers, Utc::now())
         .with_context(|| format!("{key} does not say what it is: {headers:?}"))?;
     Ok(Fetched {
         path,

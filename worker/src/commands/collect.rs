@@ -53,6 +53,7 @@ impl Collect {
             date: date.map_err(CommandError::usage)?,
             dataset: self.dataset,
             run_id: RunId::generate(),
+            only_incomplete: false,
             attributes: serde_json::Map::new(),
         };
         let collector = self.collecting.collector(aws::base().await).await?;

@@ -1,4 +1,4 @@
-use fleet::{AccountName, AwsError, ErrorKind, Labels, datasets, report::ReportMetadata};
+use fleet::{AccountName, AwsError, ErrorKind, Job, Labels, datasets, report::ReportMetadata};
 use proptest::{prelude::any, prop_assert, proptest};
 
 use super::*;
@@ -11,23 +11,22 @@ fn namespace() -> Namespace {
 }
 
 fn stored(status: ReportStatus) -> Ended {
-    let metadata = ReportMetadata {
-        run_id: "r-1".parse().expect("a run id"),
+    let job = Job {
         account_name: "data".parse().expect("a name"),
-        account_id: "111111111111".parse().expect("an id"),
-        dataset: datasets::DEFAULT.name.to_owned(),
-        report_date: "2026-11-01".parse().expect("a day"),
+        date: "2026-11-01".parse().expect("a day"),
+        dataset: datasets::DEFAULT,
+        run_id: "r-1".parse().expect("a run id"),
+        only_incomplete: false,
+        attributes: serde_json::Map::new(),
+    };
+    let metadata = ReportMetadata {
         status,
         rows: 3,
-        rows_late: 0,
-        rows_denied: 0,
-        rows_error: 0,
         first_error: (status == ReportStatus::Partial).then(|| "what an error says".to_owned()),
-        sha256: String::new(),
         api_calls: 5,
         metrics_requested: 6,
         estimated_cost_usd: 0.000_08,
-        attributes: None,
+        ..ReportMetadata::new(&job, "111111111111".parse().expect("an id"), Utc::now())
     };
     Ended::Done(Done::Stored { key: "k".into(), metadata: Box::new(metadata) })
 }

@@ -11,6 +11,7 @@ use aws_sdk_s3::{config::Builder, primitives::ByteStream};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use fleet::{
     AwsError, ErrorKind, Job, ReportDate, RunId, aws,
+    existing::Existing,
     report::{CONTENT_TYPE, ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
@@ -19,25 +20,6 @@ use crate::failure::Failure;
 
 /// How often a write is decided again because somebody else wrote in between.
 const DECISIONS: usize = 6;
-
-/// What stands under a key.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
-    /// Nothing.
-    Nothing,
-    /// An object that is no report of ours.
-    Foreign {
-        /// Its version, for a conditional write.
-        etag: String,
-    },
-    /// A report.
-    Report {
-        /// Its version, for a conditional write.
-        etag: String,
-        /// What it says of itself.
-        metadata: Box<ReportMetadata>,
-    },
-}
 
 /// What to do with a report, given what stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,12 +57,13 @@ impl<'a> Candidate<'a> {
 
 /// Decides whether a report may be written over what stands.
 #[must_use]
-pub fn decide(standing: &Standing, candidate: Candidate<'_>) -> Decision {
-    let (etag, stands) = match standing {
-        Standing::Nothing => return Decision::Create,
-        Standing::Foreign { etag } => return Decision::Replace(etag.clone()),
-        Standing::Report { etag, metadata } => (etag, metadata),
+pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
+    let stands = match existing {
+        Existing::Nothing => return Decision::Create,
+        Existing::Foreign { etag } => return Decision::Replace(etag.clone()),
+        Existing::Report(report) => report,
     };
+    let (etag, stands) = (&stands.etag, &stands.metadata);
     let replace = Decision::Replace(etag.clone());
     let stands_later = stands.run_id.follows(candidate.run_id);
     if stands.report_date != candidate.date {
@@ -97,11 +80,10 @@ pub fn decide(standing: &Standing, candidate: Candidate<'_>) -> Decision {
 /// The run that a report is written for: its own, unless it takes the place of a report of its day
 /// by a run that began later, or that has a place in time where its own has none. What the other run
 /// asked for is in it, and `status` of that run must find it.
-fn heir<'a>(standing: &'a Standing, metadata: &'a ReportMetadata) -> &'a RunId {
-    match standing {
-        Standing::Report { metadata: stands, .. }
-            if metadata.status == ReportStatus::Complete
-                && stands.report_date == metadata.report_date
+fn heir<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -> &'a RunId {
+    match existing.report().map(|report| &report.metadata) {
+        Some(stands)
+            if stands.is_complete_of(metadata.report_date, None)
                 && stands.run_id.is_generated()
                 && !metadata.run_id.follows(&stands.run_id) =>
         {
@@ -111,19 +93,9 @@ fn heir<'a>(standing: &'a Standing, metadata: &'a ReportMetadata) -> &'a RunId {
     }
 }
 
-/// Reads what stands under a key.
-pub async fn standing(bucket: &ReportBucket, key: &str) -> Result<Standing, Failure> {
-    let answer = bucket.client.head_object().bucket(&bucket.name).key(key).send().await;
-    let head = match answer.map_err(|error| AwsError::new("s3:GetObject", error)) {
-        Ok(head) => head,
-        Err(error) if error.kind == ErrorKind::NotFound => return Ok(Standing::Nothing),
-        Err(error) => return Err(Failure::ReportBucket(error)),
-    };
-    let etag = head.e_tag.unwrap_or_default();
-    Ok(match head.metadata.as_ref().and_then(ReportMetadata::from_headers) {
-        Some(metadata) => Standing::Report { etag, metadata: Box::new(metadata) },
-        None => Standing::Foreign { etag },
-    })
+/// Looks at what exists under a key.
+pub async fn existing(bucket: &ReportBucket, key: &str) -> Result<Existing, Failure> {
+    bucket.look(key).await.map_err(Failure::ReportBucket)
 }
 
 /// Writes a report, if it may stand. `before` is what stood when the job began. `false` where the
@@ -131,7 +103,7 @@ pub async fn standing(bucket: &ReportBucket, key: &str) -> Result<Standing, Fail
 pub async fn store(
     bucket: &ReportBucket,
     key: &str,
-    before: Standing,
+    before: Existing,
     metadata: &ReportMetadata,
     body: Vec<u8>,
 ) -> Result<bool, Failure> {
@@ -180,7 +152,7 @@ pub async fn store(
                 };
                 tracing::info!(key, "somebody else wrote this report in between; looking again");
                 tokio::time::sleep(pause).await;
-                standing_now = standing(bucket, key).await?;
+                standing_now = existing(bucket, key).await?;
             }
             Err(error) => return Err(Failure::ReportBucket(error)),
         }
@@ -189,31 +161,27 @@ pub async fn store(
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+    use fleet::{datasets, existing::ExistingReport};
+
     use super::*;
 
     const COMPLETE: ReportStatus = ReportStatus::Complete;
     const PARTIAL: ReportStatus = ReportStatus::Partial;
 
-    fn report(run_id: &RunId, date: &str, status: ReportStatus) -> Standing {
-        let metadata = ReportMetadata {
-            run_id: run_id.clone(),
+    fn report(run_id: &RunId, date: &str, status: ReportStatus) -> Existing {
+        let job = Job {
             account_name: "data".parse().expect("a name"),
-            account_id: "111111111111".parse().expect("an id"),
-            dataset: "s3_daily_storage".into(),
-            report_date: date.parse().expect("a date"),
-            status,
-            rows: 0,
-            rows_late: 0,
-            rows_denied: 0,
-            rows_error: 0,
-            first_error: None,
-            sha256: String::new(),
-            api_calls: 0,
-            metrics_requested: 0,
-            estimated_cost_usd: 0.0,
-            attributes: None,
+            date: date.parse().expect("a date"),
+            dataset: datasets::DEFAULT,
+            run_id: run_id.clone(),
+            only_incomplete: false,
+            attributes: serde_json::Map::new(),
         };
-        Standing::Report { etag: "e".into(), metadata: Box::new(metadata) }
+        let written_at = Utc::now();
+        let id = "111111111111".parse().expect("an id");
+        let metadata = ReportMetadata { status, ..ReportMetadata::new(&job, id, written_at) };
+        Existing::Report(Box::new(ExistingReport { etag: "e".into(), written_at, metadata }))
     }
 
     #[test]
@@ -222,12 +190,12 @@ mod tests {
         let manual = RunId::manual("12345678");
         let (day, other) = ("2026-11-03", "2026-10-03");
         let of = |run_id: &RunId, status| match report(run_id, day, status) {
-            Standing::Report { metadata, .. } => *metadata,
+            Existing::Report(report) => report.metadata,
             _ => unreachable!("it is one"),
         };
         let cases = [
             // What stands, the run and status of the report, and the run that it is written for.
-            (Standing::Nothing, of(&run, COMPLETE), &run),
+            (Existing::Nothing, of(&run, COMPLETE), &run),
             (report(&earlier, day, COMPLETE), of(&run, COMPLETE), &run),
             (report(&later, day, PARTIAL), of(&run, COMPLETE), &later),
             (report(&run, day, COMPLETE), of(&manual, COMPLETE), &run),
@@ -248,9 +216,9 @@ mod tests {
         let replace = Decision::Replace("e".into());
         let cases = [
             // What stands, the candidate's status, what becomes of it.
-            (Standing::Nothing, COMPLETE, Decision::Create),
-            (Standing::Nothing, PARTIAL, Decision::Create),
-            (Standing::Foreign { etag: "e".into() }, PARTIAL, replace.clone()),
+            (Existing::Nothing, COMPLETE, Decision::Create),
+            (Existing::Nothing, PARTIAL, Decision::Create),
+            (Existing::Foreign { etag: "e".into() }, PARTIAL, replace.clone()),
             (report(&run, day, COMPLETE), COMPLETE, Decision::Duplicate),
             (report(&run, day, COMPLETE), PARTIAL, Decision::Duplicate),
             (report(&later, day, COMPLETE), COMPLETE, Decision::Duplicate),
