@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use tokio::runtime::Runtime;
 
 use crate::account::Account;
@@ -101,6 +102,21 @@ impl LocalAws {
     /// Forgets the calls answered so far.
     pub fn reset_calls(&self) {
         self.world.calls.reset();
+    }
+
+    /// Sets AWS's clock, which runs on from there: this machine's clock is wrong by the difference.
+    ///
+    /// `Date` headers, times of objects and messages, what is hidden or kept and for how long, and the age of metrics
+    /// follow it. Requests signed by another clock are served all the same: to refuse them is
+    /// [`Fault::wrong_clock`]'s. Calls in the log keep this machine's time.
+    pub fn set_clock(&self, now: DateTime<Utc>) {
+        self.world.set_clock(now);
+    }
+
+    /// What AWS's clock says: this machine's time unless [`LocalAws::set_clock`] set another.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.world.now()
     }
 
     /// Turns CloudWatch's quotas on or off.

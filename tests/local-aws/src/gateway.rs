@@ -88,7 +88,7 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>, line:
     let (parts, body) = request.into_parts();
     let signature = Signature::of(&parts.headers);
     let (service, protocol) = route(&parts, signature.as_ref());
-    let caller = world.identities.resolve(signature.as_ref(), service, time);
+    let caller = world.identities.resolve(signature.as_ref(), service, world.now());
     let mut call = Call {
         service,
         protocol,
@@ -249,6 +249,9 @@ fn finish(world: &World, call: &Call, result: Result<Reply, ServiceError>) -> Ou
         let name = if call.service == Service::S3 { "x-amz-request-id" } else { "x-amzn-requestid" };
         reply.headers_mut().entry(name).or_insert(id);
     }
+    if let Some(date) = http_date(world.now()) {
+        reply.headers_mut().insert(DATE, date);
+    }
     let struck = |stage| world.faults.strike(stage, &call.target());
     if outcome == "ok"
         && let Some(fault) = struck(Stage::Loss)
@@ -351,7 +354,7 @@ fn clock_fault(world: &World, call: &Call, parts: &Parts) -> ClockFault {
         return ClockFault::default();
     };
     let now = Utc::now() + ahead;
-    let date = HeaderValue::from_str(&now.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok();
+    let date = http_date(world.now() + ahead);
     let signed = parts
         .headers
         .get("x-amz-date")
@@ -360,6 +363,11 @@ fn clock_fault(world: &World, call: &Call, parts: &Parts) -> ClockFault {
     let off = signed.is_some_and(|signed| (signed - now).abs() > MAX_SKEW);
     let error = (off && fault.strikes()).then(|| skewed(call.service));
     ClockFault { error, date }
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc9110#name-date-time-formats>
+fn http_date(time: DateTime<Utc>) -> Option<HeaderValue> {
+    HeaderValue::from_str(&time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
 }
 
 fn skewed(service: Service) -> ServiceError {

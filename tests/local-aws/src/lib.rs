@@ -31,6 +31,16 @@
 //! | while the answer goes out | [`Fault::truncated`], [`Fault::trickle`] | **is** carried out |
 //! | inside an answer | [`Fault::result`], [`Fault::off_by_one`], [`Fault::dropped_page`], [`Fault::failed_entries`] | is carried out, but for what it says |
 //!
+//! Each is narrowed to a service, operation, account, region, bucket and so on, fires for some calls
+//! ([`Fault::after`], [`Fault::times`]) or until [`FaultHandle::stop`], and counts how often it did. A region that is
+//! down for a while: `Fault::unavailable().service(Service::CloudWatch).region("me-central-1").times(5)`. One series that
+//! fails inside an answer: `Fault::result(ResultStatus::InternalError).bucket("b").storage_type("GlacierStorage").times(8)`.
+//!
+//! Time: [`LocalAws::set_clock`] sets AWS's own clock, which `Date` headers and all that ages go by: the machine that runs
+//! the program under test is wrong by the difference, and days go by in no time. Datapoints may be published by
+//! [`Account::datapoint`], [`Bucket::size`] and [`Bucket::objects`] at any moment and in any order, those of one bucket
+//! apart in time and those of a deleted one late (`tests/world/publishing.rs`).
+//!
 //! Of an answer that is lost or reset [`FaultHandle::fired`] counts once the effect stands: a test that has seen it may
 //! kill the client. A queue's hours go by in no time with [`Account::pass_time`].
 //!

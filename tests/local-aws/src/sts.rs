@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta};
 use hyper::StatusCode;
 
 use crate::gateway::Call;
@@ -128,7 +128,7 @@ fn assume_role(world: &World, call: &Call, form: &HashMap<String, String>) -> Re
         .ok_or_else(denied)?;
     let seconds = duration(call, form, &trust)?;
 
-    let now = Utc::now();
+    let now = world.now();
     let expires = now + TimeDelta::seconds(seconds);
     let real_expiry =
         trust.expires_after.and_then(|after| TimeDelta::from_std(after).ok()).map_or(expires, |it| now + it);

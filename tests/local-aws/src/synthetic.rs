@@ -114,7 +114,7 @@ impl Synthetic {
     }
 
     fn build_account(&self, world: &Arc<World>, account: &str) -> SyntheticAccount {
-        let today = self.today.unwrap_or_else(|| Utc::now().date_naive());
+        let today = self.today.unwrap_or_else(|| world.now().date_naive());
         let regions = &REGIONS[..self.regions.clamp(1, REGIONS.len())];
         let mut made: Vec<Region> = regions.iter().map(|_| Region::default()).collect();
         let mut names = Vec::with_capacity(self.buckets + self.deleted);

@@ -1,8 +1,10 @@
 //! Everything there is, shared by every connection and by the handles that build worlds.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::CallLog;
 use crate::cloudwatch::CloudWatch;
@@ -28,6 +30,8 @@ pub(crate) struct World {
     pub(crate) calls: CallLog,
     endpoint: OnceLock<String>,
     latency_micros: AtomicU64,
+    /// How far its clock is ahead of this machine's.
+    ahead_millis: AtomicI64,
 }
 
 impl World {
@@ -42,6 +46,16 @@ impl World {
     /// `http://127.0.0.1:PORT`, without a trailing slash.
     pub(crate) fn endpoint(&self) -> &str {
         self.endpoint.get().map_or("", String::as_str)
+    }
+
+    /// What its clock says: every time that it gives out or compares is this one's.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::milliseconds(self.ahead_millis.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_clock(&self, now: DateTime<Utc>) {
+        self.ahead_millis.store((now - Utc::now()).num_milliseconds(), Ordering::Relaxed);
+        self.queues.ring_all();
     }
 
     /// How long every call waits before it is answered.

@@ -64,7 +64,7 @@ impl Account {
 
     /// Makes all keys that `AssumeRole` gave out for this account expire now.
     pub fn expire_sessions(&self) {
-        self.world.identities.expire_sessions(&self.id, Utc::now());
+        self.world.identities.expire_sessions(&self.id, self.world.now());
     }
 
     /// Denies an IAM action, such as `s3:ListAllMyBuckets`, to the account's identities everywhere.
@@ -141,7 +141,12 @@ impl Account {
     pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Bytes>, metadata: &[(&str, &str)]) {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let metadata: BTreeMap<String, String> = metadata.iter().map(owned).collect();
-        let _ = self.world.buckets.put(bucket, key, Object::new(body.into(), metadata, None), None);
+        let _ = self.world.buckets.put(
+            bucket,
+            key,
+            Object::new(body.into(), metadata, None, self.world.now()),
+            None,
+        );
     }
 
     /// Deletes an object.

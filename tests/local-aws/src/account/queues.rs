@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::Utc;
 
 use super::Account;
 use crate::sqs::{
@@ -42,12 +41,13 @@ impl Account {
     pub fn queue(&self, name: &str, options: QueueOptions) -> String {
         let id = self.queue_id(name, &options.region);
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let now = self.world.now().timestamp_millis();
         let redrive = options.redrive.map(|(target, max_receive_count)| {
             let target = self.queue_id(&target, &options.region);
             if self.world.queues.get(&target).is_none() {
                 // Fourteen days: the clock of a dead letter began with its first send.
                 let settings = Settings { retention_seconds: 1_209_600, ..Settings::default() };
-                self.world.queues.create(target.clone(), settings);
+                self.world.queues.create(target.clone(), settings, now);
             }
             Redrive { target, max_receive_count }
         });
@@ -57,7 +57,7 @@ impl Account {
             redrive,
             ..Settings::default()
         };
-        self.world.queues.create(id.clone(), settings);
+        self.world.queues.create(id.clone(), settings, now);
         sqs::url(&self.world, &id)
     }
 
@@ -77,7 +77,7 @@ impl Account {
     /// How many messages a queue has; zeros where there is no such queue.
     #[must_use]
     pub fn counts(&self, queue: &str) -> QueueCounts {
-        let now = Utc::now().timestamp_millis();
+        let now = self.world.now().timestamp_millis();
         let counts = self.world.queues.named(&self.id, queue).map(|shared| shared.lock().counts(now));
         let (visible, in_flight, delayed) = counts.unwrap_or_default();
         QueueCounts { visible, in_flight, delayed }
@@ -86,7 +86,7 @@ impl Account {
     /// Every message of a queue, hidden ones too, oldest first, without receiving any.
     #[must_use]
     pub fn messages(&self, queue: &str) -> Vec<Message> {
-        let now = Utc::now().timestamp_millis();
+        let now = self.world.now().timestamp_millis();
         let Some(shared) = self.world.queues.named(&self.id, queue) else {
             return Vec::new();
         };
@@ -113,7 +113,7 @@ impl Account {
     }
 
     fn put(&self, shared: &SharedQueue, body: &str, attributes: BTreeMap<String, AttributeValue>) -> String {
-        let now = Utc::now().timestamp_millis();
+        let now = self.world.now().timestamp_millis();
         let message = Stored::new(body.to_owned(), attributes, self.id.clone(), now);
         let id = message.id.clone();
         shared.lock().add(message, 0, now);

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Dimension, invalid_token, pairs, validation};
@@ -127,7 +126,7 @@ impl Place {
 pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply, ServiceError> {
     let input: Input<'_> = decode(call.protocol, body)?;
     call.items = input.metric_data_queries.len();
-    let now = Utc::now().timestamp();
+    let now = world.now().timestamp();
     let plans = plan(&input, now)?;
     let place = match &input.next_token {
         None => Place::default(),
@@ -238,7 +237,7 @@ impl<'a> Page<'a> {
                 name: &plan.metric.metric_name,
                 dimensions: &dimensions,
             };
-            let struck = strike(faults, metric.dimension("BucketName"));
+            let struck = strike(faults, &metric);
             if let Some(status) = struck.status {
                 self.results.extend(faulty(plan, status));
                 continue;
@@ -279,9 +278,13 @@ struct Struck {
 }
 
 /// What the faults do to one series.
-fn strike(faults: &[Arc<Armed>], bucket: Option<&str>) -> Struck {
+fn strike(faults: &[Arc<Armed>], metric: &MetricRef<'_>) -> Struck {
     let mut struck = Struck::default();
-    for fault in faults.iter().filter(|fault| fault.is_for_resource(bucket)) {
+    let is_for_it = |fault: &&Arc<Armed>| {
+        fault.is_for_resource(metric.dimension("BucketName"))
+            && fault.is_for_storage_type(metric.dimension("StorageType"))
+    };
+    for fault in faults.iter().filter(is_for_it) {
         match fault.effect() {
             Effect::Result(status) if struck.status.is_none() && fault.strikes() => {
                 struck.status = Some(*status);

@@ -4,7 +4,6 @@
 
 use std::sync::PoisonError;
 
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Dimension, invalid_combination, invalid_value, missing, pairs};
@@ -74,7 +73,7 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
     if statistics.is_empty() {
         return Err(missing("Statistics"));
     }
-    let window = Window::new(input.start_time.0, input.end_time.0, input.period, Utc::now().timestamp());
+    let window = Window::new(input.start_time.0, input.end_time.0, input.period, world.now().timestamp());
     if window.estimate() > MAX_DATAPOINTS {
         let asked = window.estimate();
         return Err(invalid_combination(format!(

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::sync::PoisonError;
 
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::get_metric_data::drops_token;
@@ -107,7 +106,7 @@ impl Filter {
 
 pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply, ServiceError> {
     let input: Input = decode(call.protocol, body)?;
-    let now = Utc::now().timestamp();
+    let now = world.now().timestamp();
     let since = match input.recently_active.as_deref() {
         None => now - 14 * DAY,
         Some("PT3H") => now - 3 * 3600,

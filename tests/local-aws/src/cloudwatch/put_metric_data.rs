@@ -4,7 +4,6 @@
 
 use std::sync::PoisonError;
 
-use chrono::Utc;
 use hyper::StatusCode;
 use serde::Deserialize;
 
@@ -74,7 +73,7 @@ pub(crate) fn serve(
     if input.metric_data.len() > MAX_METRICS {
         return Err(invalid_value("The collection MetricData must not have a size greater than 1000."));
     }
-    let now = Utc::now().timestamp();
+    let now = world.now().timestamp();
     let checked: Vec<_> =
         input.metric_data.iter().map(|datum| check(datum, now)).collect::<Result<_, ServiceError>>()?;
     let metrics = world.cloudwatch.region(call.account(), &call.region);

@@ -64,6 +64,10 @@ impl Armed {
         self.fault.resource.as_deref().is_none_or(|wanted| Some(wanted) == resource)
     }
 
+    pub(crate) fn is_for_storage_type(&self, storage_type: Option<&str>) -> bool {
+        self.fault.storage_type.as_deref().is_none_or(|wanted| Some(wanted) == storage_type)
+    }
+
     /// Counts one more match and says whether the fault strikes it.
     pub(crate) fn strikes(&self) -> bool {
         let number = self.matched.fetch_add(1, Ordering::Relaxed);

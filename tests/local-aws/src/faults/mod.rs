@@ -28,6 +28,7 @@ pub struct Fault {
     account: Option<String>,
     region: Option<String>,
     resource: Option<String>,
+    storage_type: Option<String>,
     key_prefix: Option<String>,
     access_key: Option<String>,
     after: u64,
@@ -44,6 +45,7 @@ impl Fault {
             account: None,
             region: None,
             resource: None,
+            storage_type: None,
             key_prefix: None,
             access_key: None,
             after: 0,
@@ -169,7 +171,8 @@ impl Fault {
         Self::new(Effect::Clock(ahead))
     }
 
-    /// `GetMetricData` results have this status and no datapoints; narrow it with [`Fault::bucket`].
+    /// `GetMetricData` results have this status and no datapoints; narrow it with [`Fault::bucket`] and
+    /// [`Fault::storage_type`]. Each result counts for [`Fault::times`], not each call.
     #[must_use]
     pub fn result(status: ResultStatus) -> Self {
         Self::new(Effect::Result(status)).on("GetMetricData")
@@ -225,6 +228,13 @@ impl Fault {
     #[must_use]
     pub fn bucket(mut self, bucket: &str) -> Self {
         self.resource = Some(bucket.to_owned());
+        self
+    }
+
+    /// Only the series with this `StorageType`, of faults inside `GetMetricData`'s answer.
+    #[must_use]
+    pub fn storage_type(mut self, storage_type: &str) -> Self {
+        self.storage_type = Some(storage_type.to_owned());
         self
     }
 

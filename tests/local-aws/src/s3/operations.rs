@@ -152,7 +152,7 @@ impl S3 for Operations {
                 account: &self.account,
                 name: &input.bucket,
                 region: &region,
-                created: Utc::now(),
+                created: self.world.now(),
             }),
         }
         let location = Some(format!("/{}", input.bucket));
@@ -202,7 +202,7 @@ impl S3 for Operations {
             None => Bytes::new(),
         };
         let metadata = input.metadata.unwrap_or_default().into_iter().collect();
-        let object = Object::new(body, metadata, input.content_type);
+        let object = Object::new(body, metadata, input.content_type, self.world.now());
         let e_tag = Some(etag(&object));
         self.world.buckets.put(&input.bucket, &input.key, object, condition.as_ref()).map_err(|refusal| {
             match refusal {

@@ -26,9 +26,14 @@ pub struct Object {
 }
 
 impl Object {
-    pub(crate) fn new(body: Bytes, metadata: BTreeMap<String, String>, content_type: Option<String>) -> Self {
+    pub(crate) fn new(
+        body: Bytes,
+        metadata: BTreeMap<String, String>,
+        content_type: Option<String>,
+        modified: DateTime<Utc>,
+    ) -> Self {
         let etag = hex(&Md5::digest(&body));
-        Self { body, metadata, content_type, etag, modified: Utc::now() }
+        Self { body, metadata, content_type, etag, modified }
     }
 
     /// The body as text.
@@ -193,7 +198,7 @@ mod tests {
     use super::*;
 
     fn object(body: &'static str) -> Object {
-        Object::new(Bytes::from_static(body.as_bytes()), BTreeMap::new(), None)
+        Object::new(Bytes::from_static(body.as_bytes()), BTreeMap::new(), None, Utc::now())
     }
 
     #[test]

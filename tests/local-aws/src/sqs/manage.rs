@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -38,7 +37,7 @@ pub(crate) fn create_queue(world: &World, call: &Call, input: &CreateQueue) -> R
             return Err(errors::queue_exists());
         }
     } else {
-        world.queues.create(id.clone(), settings);
+        world.queues.create(id.clone(), settings, world.now().timestamp_millis());
     }
     Ok(reply::json(&json!({ "QueueUrl": url(world, &id) })))
 }
@@ -58,7 +57,7 @@ pub(crate) fn delete_queue(world: &World, call: &Call, input: &OfQueue) -> Resul
 
 pub(crate) fn purge_queue(world: &World, call: &Call, input: &OfQueue) -> Result<Reply, ServiceError> {
     let shared = queue_of(world, call, &input.queue_url)?;
-    let now = Utc::now().timestamp_millis();
+    let now = world.now().timestamp_millis();
     let mut queue = shared.lock();
     if queue.purged.is_some_and(|purged| now - purged < 60_000) {
         return Err(errors::purge_in_progress());
@@ -127,7 +126,7 @@ pub(crate) fn get_queue_attributes(
 ) -> Result<Reply, ServiceError> {
     let shared = queue_of(world, call, &input.queue_url)?;
     let mut queue = shared.lock();
-    let (visible, in_flight, delayed) = queue.counts(Utc::now().timestamp_millis());
+    let (visible, in_flight, delayed) = queue.counts(world.now().timestamp_millis());
     let mut all = attributes_of(&queue.settings);
     let created = (queue.created / 1000).to_string();
     for (name, value) in [

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,11 +41,16 @@ struct SendEntry {
 
 pub(crate) fn send_message(world: &World, call: &mut Call, input: Send) -> Result<Reply, ServiceError> {
     let shared = queue_of(world, call, &input.queue_url)?;
-    send(&shared, call, input.entry).map(|sent| reply::json(&sent))
+    send(world, &shared, call, input.entry).map(|sent| reply::json(&sent))
 }
 
-fn send(shared: &SharedQueue, call: &mut Call, entry: SendEntry) -> Result<Value, ServiceError> {
-    let now = Utc::now().timestamp_millis();
+fn send(
+    world: &World,
+    shared: &SharedQueue,
+    call: &mut Call,
+    entry: SendEntry,
+) -> Result<Value, ServiceError> {
+    let now = world.now().timestamp_millis();
     let mut queue = shared.lock();
     check_message(&entry.message_body, &entry.message_attributes, queue.settings.max_message_bytes)?;
     let delay = entry.delay_seconds.unwrap_or(queue.settings.delay_seconds);
@@ -88,7 +92,7 @@ pub(crate) fn send_message_batch(
         return Err(errors::batch_too_long());
     }
     let id = |entry: &SendEntry| entry.id.clone();
-    Ok(run_batch(world, call, input.entries, id, |entry, call| send(&shared, call, entry)))
+    Ok(run_batch(world, call, input.entries, id, |entry, call| send(world, &shared, call, entry)))
 }
 
 #[derive(Deserialize)]
@@ -112,14 +116,19 @@ struct ReceiptEntry {
 
 pub(crate) fn delete_message(world: &World, call: &mut Call, input: &Delete) -> Result<Reply, ServiceError> {
     let shared = queue_of(world, call, &input.queue_url)?;
-    delete(&shared, call, &input.entry).map(|_| empty())
+    delete(world, &shared, call, &input.entry).map(|_| empty())
 }
 
-fn delete(shared: &SharedQueue, call: &mut Call, entry: &ReceiptEntry) -> Result<Value, ServiceError> {
+fn delete(
+    world: &World,
+    shared: &SharedQueue,
+    call: &mut Call,
+    entry: &ReceiptEntry,
+) -> Result<Value, ServiceError> {
     let receipt = decode(shared, &entry.receipt_handle)?;
     let mut queue = shared.lock();
     call.message_ids.extend(queue.id_of(receipt));
-    queue.delete(receipt, Utc::now().timestamp_millis());
+    queue.delete(receipt, world.now().timestamp_millis());
     Ok(json!({}))
 }
 
@@ -130,10 +139,11 @@ pub(crate) fn change_message_visibility(
 ) -> Result<Reply, ServiceError> {
     let shared = queue_of(world, call, &input.queue_url)?;
     call.visibility = input.entry.visibility_timeout;
-    change_visibility(&shared, call, &input.entry).map(|_| empty())
+    change_visibility(world, &shared, call, &input.entry).map(|_| empty())
 }
 
 fn change_visibility(
+    world: &World,
     shared: &SharedQueue,
     call: &mut Call,
     entry: &ReceiptEntry,
@@ -148,7 +158,7 @@ fn change_visibility(
     let changed = {
         let mut queue = shared.lock();
         call.message_ids.extend(queue.id_of(receipt));
-        queue.change_visibility(receipt, seconds, Utc::now().timestamp_millis())
+        queue.change_visibility(receipt, seconds, world.now().timestamp_millis())
     };
     changed.map_err(|refusal| match refusal {
         NotChanged::NotInFlight => errors::message_not_in_flight(),
@@ -194,12 +204,14 @@ fn receipt_batch(
     world: &World,
     call: &mut Call,
     input: &ReceiptBatch,
-    carry_out: fn(&SharedQueue, &mut Call, &ReceiptEntry) -> Result<Value, ServiceError>,
+    carry_out: fn(&World, &SharedQueue, &mut Call, &ReceiptEntry) -> Result<Value, ServiceError>,
 ) -> Result<Reply, ServiceError> {
     let shared = queue_of(world, call, &input.queue_url)?;
     check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
     let id = |entry: &ReceiptEntry| entry.id.clone();
-    Ok(run_batch(world, call, input.entries.clone(), id, |entry, call| carry_out(&shared, call, &entry)))
+    Ok(run_batch(world, call, input.entries.clone(), id, |entry, call| {
+        carry_out(world, &shared, call, &entry)
+    }))
 }
 
 fn check_batch<'a>(ids: impl Iterator<Item = &'a str> + Clone) -> Result<(), ServiceError> {

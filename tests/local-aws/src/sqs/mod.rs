@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use chrono::Utc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -122,8 +121,8 @@ impl Queues {
         all.values().find(|shared| shared.id.account == account && shared.id.name == name).cloned()
     }
 
-    pub(crate) fn create(&self, id: QueueId, settings: Settings) -> Arc<SharedQueue> {
-        let queue = Queue::new(settings, Utc::now().timestamp_millis());
+    pub(crate) fn create(&self, id: QueueId, settings: Settings, now: i64) -> Arc<SharedQueue> {
+        let queue = Queue::new(settings, now);
         let shared =
             Arc::new(SharedQueue { id: id.clone(), state: Mutex::new(queue), arrivals: Notify::new() });
         let replaced = self.all.write().unwrap_or_else(PoisonError::into_inner).insert(id, shared.clone());
@@ -132,6 +131,11 @@ impl Queues {
             replaced.ring();
         }
         shared
+    }
+
+    /// Wakes every long poll: what is due by the clock may have changed.
+    pub(crate) fn ring_all(&self) {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|shared| shared.ring());
     }
 
     pub(crate) fn delete(&self, id: &QueueId) -> bool {

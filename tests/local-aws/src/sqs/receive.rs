@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -79,7 +78,8 @@ async fn poll(
     visibility: i64,
     wait: i64,
 ) -> Result<(Arc<SharedQueue>, Vec<(Receipt, Stored)>), ServiceError> {
-    let deadline = Utc::now().timestamp_millis() + wait;
+    // Of this machine's clock: AWS's may be set in the meantime.
+    let deadline = Instant::now() + Duration::from_millis(u64::try_from(wait).unwrap_or(0));
     loop {
         let shared = world.queues.get(id).ok_or_else(errors::queue_does_not_exist)?;
         // Registered before looking, so that an arrival in between is not missed.
@@ -88,7 +88,7 @@ async fn poll(
         if !world.queues.get(id).is_some_and(|current| Arc::ptr_eq(&current, &shared)) {
             continue;
         }
-        let now = Utc::now().timestamp_millis();
+        let now = world.now().timestamp_millis();
         let redrive = shared.lock().settings.redrive.clone();
         // Without its dead-letter queue a message stays where it is: it must not be lost.
         let dead_letters = redrive.as_ref().and_then(|redrive| world.queues.get(&redrive.target));
@@ -104,11 +104,12 @@ async fn poll(
         if received.over_limit {
             return Err(errors::over_limit());
         }
-        if !received.messages.is_empty() || now >= deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !received.messages.is_empty() || left.is_zero() {
             return Ok((shared.clone(), received.messages));
         }
-        let until = due.map_or(deadline, |due| due.min(deadline));
-        let pause = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(1));
+        let until_due = due.map(|due| Duration::from_millis(u64::try_from(due - now).unwrap_or(0).max(1)));
+        let pause = until_due.map_or(left, |until_due| until_due.min(left));
         let _ = tokio::time::timeout(pause, arrival).await;
     }
 }

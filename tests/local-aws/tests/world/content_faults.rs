@@ -38,6 +38,35 @@ async fn the_results_of_one_bucket_can_be_other_than_complete() {
 }
 
 #[tokio::test]
+async fn the_first_results_of_one_series_can_fail() {
+    let aws = start().await;
+    let bucket = aws.account(ACCOUNT).bucket("b", REGION);
+    bucket.size("StandardStorage", day(1), 5.0).size("GlacierStorage", day(1), 6.0);
+    let fault =
+        Fault::result(ResultStatus::InternalError).bucket("b").storage_type("GlacierStorage").times(2);
+    let handle = aws.fault(fault);
+    let cloudwatch = cloudwatch(&aws, REGION, keys(ACCOUNT));
+    let series = [("b", "StandardStorage"), ("b", "GlacierStorage"), ("b", "AllStorageTypes")];
+    for failures in [1, 2, 2] {
+        let before = handle.fired();
+        let results = get(&cloudwatch, &series, day(1)).await.expect("got");
+        assert_eq!(handle.fired(), failures);
+        let glacier = if before < failures {
+            (&StatusCode::InternalError, None)
+        } else {
+            (&StatusCode::Complete, Some(6.0))
+        };
+        let seen = |place: usize| {
+            (results[place].status_code().expect("a status"), results[place].values().first().copied())
+        };
+        assert_eq!(
+            [seen(0), seen(1), seen(2)],
+            [(&StatusCode::Complete, Some(5.0)), glacier, (&StatusCode::Complete, None)]
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_page_can_be_dropped() {
     let aws = start().await;
     aws.synthetic(&Synthetic { buckets: 400, regions: 1, ..Synthetic::default() });

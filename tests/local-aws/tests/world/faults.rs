@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
 use chrono::TimeDelta;
-use local_aws::{Fault, LocalAws, QueueOptions};
+use local_aws::{Fault, LocalAws, QueueOptions, Service};
 
 use crate::support::{ACCOUNT, IMPATIENCE, REGION, cloudwatch, error, impatient, keys, s3, sqs, start, sts};
 
@@ -28,6 +28,37 @@ async fn errors_are_answered_as_the_service_would() {
         assert_eq!(handle.fired(), 1);
         assert_eq!(aws.calls().outcome(code).count(), 1);
         cloudwatch(&aws, REGION, keys(ACCOUNT)).list_metrics().send().await.expect("once only");
+    }
+}
+
+/// One service in one region of one account, for some calls or until the test ends it.
+#[tokio::test]
+async fn one_region_is_down_while_the_others_answer() {
+    let aws = start().await;
+    let ask = |region, account| {
+        let cloudwatch = cloudwatch(&aws, region, keys(account));
+        async move { cloudwatch.list_metrics().send().await.map(drop) }
+    };
+    for fault in [Fault::unavailable(), Fault::throttle()] {
+        let fault = fault.service(Service::CloudWatch).region("me-central-1").account(ACCOUNT);
+        let handle = aws.fault(fault.clone().times(3));
+        for fired in 1..=3 {
+            assert!(ask("me-central-1", ACCOUNT).await.is_err());
+            assert_eq!(handle.fired(), fired);
+        }
+        ask("me-central-1", ACCOUNT).await.expect("three times only");
+
+        let handle = aws.fault(fault);
+        for fired in 1..=5 {
+            assert!(ask("me-central-1", ACCOUNT).await.is_err());
+            assert_eq!(handle.fired(), fired);
+        }
+        ask("us-east-1", ACCOUNT).await.expect("another region");
+        ask("me-central-1", "222222222222").await.expect("another account");
+        s3(&aws, "me-central-1", keys(ACCOUNT)).list_buckets().send().await.expect("another service");
+        handle.stop();
+        ask("me-central-1", ACCOUNT).await.expect("until it is stopped");
+        assert_eq!(handle.fired(), 5);
     }
 }
 

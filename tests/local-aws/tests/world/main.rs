@@ -2,10 +2,12 @@
 //! seen through the AWS SDK for Rust.
 
 mod build;
+mod clock;
 mod content_faults;
 mod denials;
 mod faults;
 mod followed;
+mod publishing;
 mod queues;
 mod silence;
 mod support;
