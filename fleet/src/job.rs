@@ -8,6 +8,7 @@ use crate::{
     account::{InvalidAccountName, shorten},
     datasets,
     date::DateError,
+    json::{self, JsonError, kind, lossy_number},
     run_id::InvalidRunId,
 };
 
@@ -51,9 +52,9 @@ pub enum JobError {
     /// Over 64 KiB.
     #[error("the job has {0} bytes; at most {MAX_BYTES} are taken")]
     TooLarge(usize),
-    /// Not JSON, or nested too deep.
-    #[error("the job is not JSON: {0}")]
-    NotJson(String),
+    /// Not JSON, nested too deep, or with a key twice.
+    #[error("the job {0}")]
+    NotJson(#[from] JsonError),
     /// JSON, and not an object.
     #[error("the job is {0}, not a JSON object such as {{\"account_name\":\"data\"}}")]
     NotAnObject(&'static str),
@@ -75,6 +76,14 @@ pub enum JobError {
         key: &'static str,
         /// What kind of JSON it is.
         found: &'static str,
+    },
+    /// An attribute that could not be carried unchanged.
+    #[error("attribute {name:?}: {number} has more digits than a number keeps; write it as a string")]
+    LossyNumber {
+        /// The attribute, cut short if its name is long.
+        name: String,
+        /// The number, as it would be kept.
+        number: String,
     },
     /// A name that could reach a key or a variable.
     #[error(transparent)]
@@ -99,10 +108,9 @@ impl Job {
         if body.len() > MAX_BYTES {
             return Err(JobError::TooLarge(body.len()));
         }
-        let mut object = match serde_json::from_str(body) {
-            Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(JobError::NotAnObject(kind(&other))),
-            Err(error) => return Err(JobError::NotJson(error.to_string())),
+        let mut object = match json::read(body)? {
+            Value::Object(object) => object,
+            other => return Err(JobError::NotAnObject(kind(&other))),
         };
         let account_name = take(&mut object, "account_name")?.ok_or(JobError::NoAccountName)?.parse()?;
         let date = match take(&mut object, "date")? {
@@ -122,6 +130,11 @@ impl Job {
             Some(Value::Bool(is_so)) => is_so,
             Some(other) => return Err(JobError::NotABoolean { key: ONLY_INCOMPLETE, found: kind(&other) }),
         };
+        for (name, value) in &object {
+            if let Some(number) = lossy_number(value) {
+                return Err(JobError::LossyNumber { name: shorten(name), number });
+            }
+        }
         Ok(Self { account_name, date, dataset, run_id, only_incomplete, attributes: object })
     }
 
@@ -149,19 +162,6 @@ fn take(object: &mut Map<String, Value>, key: &'static str) -> Result<Option<Str
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => Err(JobError::NotAString { key, found: kind(&other) }),
-    }
-}
-
-/// What kind of JSON a value is, for messages.
-#[must_use]
-pub fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 
@@ -203,10 +203,27 @@ mod tests {
         let cases = [
             ("", "not JSON"),
             ("{", "not JSON"),
-            (&deep, "recursion limit"),
+            (&deep, "the job is nested more than 127 deep"),
             (&large, "at most 65536"),
             ("[]", "a list, not a JSON object"),
+            ("null", "null, not a JSON object"),
+            ("7", "a number, not a JSON object"),
+            (r#""{\"account_name\":\"data\"}""#, "a string, not a JSON object"),
+            (r#"[{"account_name":"data"}]"#, "a list, not a JSON object"),
+            (r#"{"account_name":"data"} {"account_name":"two"}"#, "not JSON: trailing characters"),
+            (r#"{"account_name":"data","account_name":"two"}"#, "has the key \"account_name\" twice"),
+            (r#"{"account_name":"data","account_name":"data"}"#, "has the key \"account_name\" twice"),
+            (r#"{"account_name":"data","owner":{"team":1,"team":2}}"#, "has the key \"team\" twice"),
+            (
+                r#"{"account_name":"data","id":123456789012345678901}"#,
+                "attribute \"id\": 1.2345678901234568e+20",
+            ),
+            (r#"{"account_name":"data","x":"\ud800"}"#, "not JSON: "),
             ("{}", "no account_name"),
+            (r#"{"Account_Name":"data"}"#, "no account_name"),
+            (r#"{"account_name":["data"]}"#, "account_name is a list, not a string"),
+            (r#"{"account_name":"da\u0000ta"}"#, "account name \"da\\0ta\" is not well-formed"),
+            (r#"{"account_name":"\u202eatad"}"#, "account name \"\\u{202e}atad\" is not well-formed"),
             (r#"{"account_name":7}"#, "account_name is a number, not a string"),
             (r#"{"account_name":null}"#, "account_name is null"),
             (r#"{"account_name":"../x"}"#, "not well-formed"),
@@ -222,6 +239,15 @@ mod tests {
             let error = parse(body).expect_err(body).to_string();
             assert!(error.contains(expected), "{error:?} should say {expected:?}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_keys_of_another_case_do_no_harm() {
+        let job = parse("\u{feff}{\"account_name\":\"data\",\"Date\":\"\u{202e}soon\",\"nul\":\"\\u0000\"}")
+            .expect("a job");
+        assert_eq!((job.account_name.as_str(), job.date.to_string().as_str()), ("data", "2026-11-01"));
+        assert_eq!(json!(job.attributes), json!({"Date": "\u{202e}soon", "nul": "\0"}), "as they came");
+        assert_eq!(parse(&job.body()).expect("its own body"), job);
     }
 
     #[test]

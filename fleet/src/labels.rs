@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use serde_json::Value;
 
-use crate::{AccountName, Dataset, Job, RunId, job};
+use crate::{AccountName, Dataset, Job, RunId, job, json};
 
 const ACCOUNT_NAME: &str = "account_name";
 const DATASET: &str = "dataset";
@@ -38,7 +38,7 @@ impl Labels {
     #[must_use]
     pub fn of_message(message: &Message) -> Self {
         let body = message.body().filter(|body| body.len() <= job::MAX_BYTES);
-        let body: Value = body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        let body: Value = body.and_then(|body| json::read(body).ok()).unwrap_or_default();
         let said = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| attribute(message, name));
         Self {
             account_name: said(ACCOUNT_NAME).and_then(|name| name.parse().ok()),

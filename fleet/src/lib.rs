@@ -17,6 +17,7 @@ pub mod deployment;
 pub mod existing;
 pub mod exit;
 pub mod job;
+pub mod json;
 pub mod kept_credentials;
 pub mod labels;
 pub mod manifest;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use fleet::{
     AccountName, Accounts, RunId,
     job::{Envelope, Job, MAX_BYTES},
+    json,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
@@ -65,7 +66,7 @@ fn faults(object: &Map<String, Value>) -> Vec<String> {
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
-    let object = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+    let object = match json::read(&text) {
         Ok(Value::Object(object)) => Some(object),
         _ => None,
     };

@@ -3,7 +3,7 @@
 //! They are carried unchanged, type and all. What looks like a misspelt key is refused, since a
 //! request whose `acount_name` were taken for an attribute would run every account.
 
-use fleet::job::kind;
+use fleet::json::{self, JsonError, kind, lossy_number};
 use serde_json::{Map, Value};
 
 /// The keys that a request is made of, each with the flag that sets it.
@@ -80,13 +80,14 @@ fn parse(flag: &str) -> Result<(String, Value), String> {
     })?;
     let (name, value) = match name.strip_suffix(':') {
         None => (name, Value::from(text)),
-        Some(name) => match serde_json::from_str(text) {
+        Some(name) => match json::read(text) {
             Ok(value) => (name, value),
-            Err(error) => {
+            Err(JsonError::Syntax(error)) => {
                 return Err(format!(
                     "--attribute {flag:?}: what follows ':=' is not JSON ({error}); for a string write {name}={text}"
                 ));
             }
+            Err(error) => return Err(format!("--attribute {flag:?}: what follows ':=' {error}")),
         },
     };
     if name.is_empty() {
@@ -154,21 +155,6 @@ fn depth(value: &Value) -> usize {
         Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-    }
-}
-
-/// A whole number beyond 64 bits in a value: it is kept as the nearest floating-point number, hence
-/// not unchanged.
-fn lossy_number(value: &Value) -> Option<String> {
-    const BITS_64: f64 = 18_446_744_073_709_551_616.0;
-    match value {
-        Value::Number(number) => {
-            let float = number.as_f64().filter(|_| number.is_f64())?;
-            (float.fract() == 0.0 && (float.abs() >= BITS_64)).then(|| number.to_string())
-        }
-        Value::Array(values) => values.iter().find_map(lossy_number),
-        Value::Object(members) => members.values().find_map(lossy_number),
-        Value::Null | Value::Bool(_) | Value::String(_) => None,
     }
 }
 
@@ -250,6 +236,7 @@ mod tests {
             ("=x", "has no name"),
             (":=1", "has no name"),
             ("n:=one", "for a string write n=one"),
+            (r#"n:=[{"a":1,"a":2}]"#, "what follows ':=' has the key \"a\" twice"),
             ("date=2026-01-01", "date is not an attribute; set it with --date"),
             ("account_names=x", "set it with --account-name"),
         ] {

@@ -19,7 +19,7 @@ use fleet::{
     dead_letter::DeadLetter,
     deployment::Queue,
     exit::CommandError,
-    job,
+    job, json,
     queue::{QueueAttributes, QueueCounts, sent_at},
     redact,
 };
@@ -116,8 +116,7 @@ fn date_of(body: &str) -> Option<ReportDate> {
     if body.len() > job::MAX_BYTES {
         return None;
     }
-    let body: serde_json::Value = serde_json::from_str(body).ok()?;
-    body.get("date")?.as_str()?.parse().ok()
+    json::read(body).ok()?.get("date")?.as_str()?.parse().ok()
 }
 
 /// The queue that a work queue's dead letters go to; one without is a wrong configuration.

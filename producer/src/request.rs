@@ -2,17 +2,17 @@
 //!
 //! Reading it is pure and tells every fault at once, before anything is sent.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use fleet::{
     AccountName, Accounts, Dataset, Job, ReportDate, RunId,
     accounts::colliding_variables,
     datasets,
-    job::{MAX_BYTES, kind},
+    job::MAX_BYTES,
+    json::{self, JsonError, kind},
     output::count,
 };
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::attributes;
@@ -37,13 +37,6 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// What stands there.
     pub(crate) text: String,
-}
-
-impl Source {
-    /// The text without the byte order mark that editors on Windows put first.
-    fn json(&self) -> &str {
-        self.text.trim_start_matches('\u{feff}')
-    }
 }
 
 /// What the command line says of a request; each overrides the request's text.
@@ -86,7 +79,7 @@ impl Request {
             Ok(object) => object.unwrap_or_default(),
             Err(fault) => return Err(InvalidRequest(vec![fault])),
         };
-        let mut faults: Vec<String> = source.and_then(repeated_key).into_iter().collect();
+        let mut faults = Vec::new();
         let accounts = accounts(&mut object, &flags.account_names, around, &mut faults);
         let date = date(&mut object, flags.date.as_deref(), around.now, &mut faults);
         let datasets = datasets(&mut object, &flags.datasets, &mut faults);
@@ -156,46 +149,17 @@ pub(crate) fn attributes_of(request: &Map<String, Value>) -> Map<String, Value> 
 /// The object that a request's text is.
 fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
     let name = &source.name;
-    match serde_json::from_str(source.json()) {
+    match json::read(&source.text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(format!(
             "{name} is {}, not a JSON object such as {{\"account_name\":\"data\"}}",
             kind(&other)
         )),
-        Err(error) if error.to_string().starts_with("recursion limit") => Err(format!(
-            "{name} is nested more than 127 deep, at line {} column {}; make it flatter",
-            error.line(),
-            error.column()
-        )),
-        Err(error) => {
-            Err(format!("{name} is not JSON: {error}; write an object such as {{\"account_name\":\"data\"}}"))
+        Err(error @ JsonError::Syntax(_)) => {
+            Err(format!("{name} {error}; write an object such as {{\"account_name\":\"data\"}}"))
         }
+        Err(error) => Err(format!("{name} {error}")),
     }
-}
-
-/// The fault of an object in which a key stands twice: of two, a reader of JSON silently keeps the
-/// last, and the accounts of the first would go missing unseen.
-fn repeated_key(source: &Source) -> Option<String> {
-    struct Repeated;
-    impl<'de> Visitor<'de> for Repeated {
-        type Value = Option<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-            let (mut seen, mut repeated) = (HashSet::new(), None);
-            while let Some((key, IgnoredAny)) = members.next_entry::<String, _>()? {
-                if !seen.insert(key.clone()) {
-                    repeated.get_or_insert(key);
-                }
-            }
-            Ok(repeated)
-        }
-    }
-    let key = serde_json::Deserializer::from_str(source.json()).deserialize_map(Repeated).ok()??;
-    Some(format!("{} has the key {key:?} twice; leave one out", source.name))
 }
 
 fn accounts(

@@ -101,8 +101,9 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
         (&large, "account data: its job has 65668 bytes, and at most 65536 are taken"),
         (
             r#"{"account_name":"a","date":"2026-11-02","account_name":"b"}"#,
-            "request.json has the key \"account_name\" twice; leave one out",
+            "request.json has the key \"account_name\" twice, at line 1 column 54; leave one out",
         ),
+        (r#"{"owner":{"team":"a","team":"a"}}"#, "request.json has the key \"team\" twice"),
         (r#"{"date":"2026-11-31"}"#, "date \"2026-11-31\" is not a calendar day; write it as YYYY-MM-DD"),
         (r#"{"date":"2027-01-01"}"#, "date 2027-01-01 is not over yet in UTC"),
         (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
