@@ -14,6 +14,7 @@ pub mod datasets;
 pub mod date;
 pub mod dead_letter;
 pub mod deployment;
+pub mod destination;
 pub mod existing;
 pub mod exit;
 pub mod job;

@@ -54,7 +54,12 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     fleet::telemetry::init(cli.log_format);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
-        Ok(runtime) => runtime.block_on(cli.command.execute()),
+        Ok(runtime) => {
+            let ended = runtime.block_on(cli.command.execute());
+            // What was interrupted may still wait for a name server, which can't be stopped.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => Err(error.into()),
     };
     exit::status(ended)

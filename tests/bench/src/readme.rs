@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, ensure};
+use fleet::destination::Destination;
 
 use crate::{
     floor,
@@ -30,8 +31,10 @@ pub(crate) fn write() -> anyhow::Result<Vec<Bar>> {
     let outcomes = figures()?;
     let old = fs::read_to_string(README).with_context(|| format!("could not read {README}"))?;
     let readme = with(&old, &section(&outcomes)).with_context(|| format!("{README} has not both marks"))?;
-    fs::write(README, readme).with_context(|| format!("could not write {README}"))?;
-    fs::write(DRAWING, plot::svg(&outcomes)).with_context(|| format!("could not write {DRAWING}"))?;
+    let [to_readme, to_drawing] = [README, DRAWING].map(|path| Destination::open(Path::new(path)));
+    let (to_readme, to_drawing) = (to_readme?, to_drawing?);
+    to_readme.write(readme.as_bytes())?;
+    to_drawing.write(plot::svg(&outcomes).as_bytes())?;
     Ok(outcomes.into_iter().flat_map(|outcome| outcome.bars).collect())
 }
 

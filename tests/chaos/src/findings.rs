@@ -1,7 +1,8 @@
 //! What was found wrong with the accounts' ends, and how many were looked at.
 
-use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
+use fleet::destination::Destination;
 use local_aws::Message;
 use serde_json::Value;
 
@@ -115,9 +116,15 @@ impl Findings {
         if let Err((ill, what)) = judge(&object, &expected, facts) {
             let stem = self.folder.join(format!("{}-{}", round.run_id, member.name));
             // The run does not depend on it.
-            let _ = fs::write(stem.with_extension("actual.csv"), &object.body);
-            let _ = fs::write(stem.with_extension("expected.csv"), &expected);
-            self.add(ill, round, member, &format!("{key}: {what}"));
+            let mut what = format!("{key}: {what}");
+            for (extension, body) in [("actual.csv", &*object.body), ("expected.csv", expected.as_bytes())] {
+                let written =
+                    Destination::open(&stem.with_extension(extension)).and_then(|file| file.write(body));
+                if let Err(error) = written {
+                    what += &format!("; {error:#}");
+                }
+            }
+            self.add(ill, round, member, &what);
         }
         true
     }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use chrono::Utc;
-use fleet::report::ReportMetadata;
+use fleet::{destination::Destination, report::ReportMetadata};
 
 use crate::{
     cast::CAST,
@@ -46,11 +46,9 @@ fn fetch(world: &World, folder: &Path, stored: &Stored) -> anyhow::Result<Fetche
     let key = &stored.key;
     let object = world.object(key).with_context(|| format!("no object {key}"))?;
     let path = folder.join(key);
-    let write = || {
-        fs::create_dir_all(path.parent().unwrap_or(folder))?;
-        fs::write(&path, &object.body)
-    };
-    write().with_context(|| format!("could not write {}", path.display()))?;
+    let within = path.parent().unwrap_or(folder);
+    fs::create_dir_all(within).with_context(|| format!("could not make the folder {}", within.display()))?;
+    Destination::open(&path)?.write(&object.body)?;
     let rows = csv_report::rows(&object.body).with_context(|| format!("{key} is not a table"))?;
     let headers: HashMap<String, String> = object.metadata.into_iter().collect();
     let metadata = ReportMetadata::from_headers(&headers, Utc::now())

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use fleet::destination::Destination;
 
 use crate::{
     cast::{CAST, FORGOTTEN},
@@ -26,6 +27,8 @@ pub(crate) async fn tell(cli: &Cli) -> anyhow::Result<()> {
     let begun = Instant::now();
     let folder = &cli.output;
     fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
+    // All that is shown until then would be for nothing.
+    drop(Destination::open(&folder.join("report.csv"))?);
     let mut screen = Screen::new();
     let world = World::start(cli.buckets).await?;
     let mut shell = Shell::new(world.environment().concat())?;

@@ -1,18 +1,18 @@
 //! `worker collect`: one account, now, with no queue and no bucket.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use chrono::Utc;
 use clap::Args;
 use fleet::{
     AccountName, Dataset, Job, ReportDate, RunId, aws, datasets,
+    destination::Destination,
     exit::{CommandError, Outcome},
-    output,
     report::ReportStatus,
 };
 
-use super::Collecting;
+use super::{Collecting, signals::Signals};
 use crate::{attempt::Attempt, failure::Failure, session::Session};
 
 /// Collects one account now, with no queue, to a file or standard output.
@@ -33,7 +33,7 @@ pub(crate) struct Collect {
     #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = dataset)]
     dataset: &'static Dataset,
 
-    /// Where to write the table; - is standard output.
+    /// Where to write the table; - is standard output. A file is replaced at the end, or stays as it is.
     #[arg(long, short, env = "FLEET_OUTPUT", value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
@@ -56,48 +56,55 @@ impl Collect {
             only_incomplete: false,
             attributes: serde_json::Map::new(),
         };
-        let collector = self.collecting.collector(aws::base().await).await?;
-        let account = collector.account(&job).map_err(CommandError::usage)?;
-        let collected = async {
-            let attempt = Attempt::default();
-            let session = Session::open(account, &collector.base, attempt.usage().clone()).await?;
-            Box::pin(collector.report(&job, &session, &attempt)).await
-        };
-        let report = match collected.await {
-            Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::usage(failure)),
-            collected => {
-                collected.with_context(|| format!("account {} could not be collected", job.account_name))?
-            }
-        };
-        write(&self.output, &report.body).await?;
-        let metadata = &report.metadata;
-        tracing::info!(
-            account_name = %job.account_name,
-            date = %job.date,
-            rows = metadata.rows,
-            rows_late = metadata.rows_late,
-            api_calls = metadata.api_calls,
-            metrics_requested = metadata.metrics_requested,
-            estimated_cost_usd = metadata.estimated_cost_usd,
-            "collected"
-        );
-        if metadata.status == ReportStatus::Partial {
-            return Err(CommandError::Failed(anyhow!(
-                "the report is partial: {} rows denied, {} in error; the first: {}",
-                metadata.rows_denied,
-                metadata.rows_error,
-                metadata.first_error.as_deref().unwrap_or_default()
-            )));
+        // Before anything is asked and paid for.
+        let destination = Destination::open(&self.output).map_err(CommandError::Usage)?;
+        let mut signals = Signals::install()?;
+        tokio::select! {
+            ended = collect(&self.collecting, &job, destination) => ended,
+            () = signals.next() => Err(CommandError::Failed(anyhow!("interrupted; nothing is written"))),
         }
-        Ok(Outcome::Done)
     }
 }
 
-async fn write(output: &Path, body: &[u8]) -> anyhow::Result<()> {
-    if output == Path::new("-") {
-        return output::write(body);
+async fn collect(
+    collecting: &Collecting,
+    job: &Job,
+    destination: Destination,
+) -> Result<Outcome, CommandError> {
+    let collector = collecting.collector(aws::base().await).await?;
+    let account = collector.account(job).map_err(CommandError::usage)?;
+    let collected = async {
+        let attempt = Attempt::default();
+        let session = Session::open(account, &collector.base, attempt.usage().clone()).await?;
+        Box::pin(collector.report(job, &session, &attempt)).await
+    };
+    let report = match collected.await {
+        Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::usage(failure)),
+        collected => {
+            collected.with_context(|| format!("account {} could not be collected", job.account_name))?
+        }
+    };
+    destination.write(&report.body)?;
+    let metadata = &report.metadata;
+    tracing::info!(
+        account_name = %job.account_name,
+        date = %job.date,
+        rows = metadata.rows,
+        rows_late = metadata.rows_late,
+        api_calls = metadata.api_calls,
+        metrics_requested = metadata.metrics_requested,
+        estimated_cost_usd = metadata.estimated_cost_usd,
+        "collected"
+    );
+    if metadata.status == ReportStatus::Partial {
+        return Err(CommandError::Failed(anyhow!(
+            "the report is partial: {} rows denied, {} in error; the first: {}",
+            metadata.rows_denied,
+            metadata.rows_error,
+            metadata.first_error.as_deref().unwrap_or_default()
+        )));
     }
-    tokio::fs::write(output, body).await.with_context(|| format!("could not write {}", output.display()))
+    Ok(Outcome::Done)
 }
 
 fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {

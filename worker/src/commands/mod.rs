@@ -3,6 +3,7 @@
 mod check;
 mod collect;
 mod run;
+mod signals;
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     AwsError, ErrorKind, KeyTemplate, aws,
@@ -11,10 +11,9 @@ use fleet::{
     exit::{CommandError, Outcome},
     report_key,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Collecting;
+use super::{Collecting, signals::Signals};
 use crate::{
     breaker::Breaker,
     consumer::{Consumer, Tally},
@@ -230,25 +229,5 @@ async fn refuse_missing(dead_letters: &Queue) -> Result<(), CommandError> {
             )))
         }
         _ => Ok(()),
-    }
-}
-
-/// What tells a worker to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn install() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("could not listen for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
