@@ -79,6 +79,12 @@ resource "aws_ecs_service" "worker" {
   desired_count   = 0
   propagate_tags  = "SERVICE"
 
+  enable_ecs_managed_tags = true # the cluster's and the service's name, by which costs can be told apart
+
+  # Said, since its default is another in each version of the provider, and ENABLED in ECS.
+  # https://github.com/hashicorp/terraform-provider-aws/pull/43577
+  availability_zone_rebalancing = "DISABLED"
+
   network_configuration {
     subnets          = var.network.subnet_ids
     security_groups  = [aws_security_group.tasks.id]

@@ -1,5 +1,5 @@
-# From no worker to `max_workers` by the backlog: the jobs that wait, and those in hand, so that no worker is taken away
-# whose job is not done. A busy one protects itself besides.
+# From no worker to `max_workers` by the backlog: the jobs that wait, and those in flight, so that no worker is taken away
+# whose job is not done.
 #
 # The number of workers is set outright (ExactCapacity) and not by target tracking on the backlog for each worker. That
 # would need to know how many run, which ECS tells through Container Insights alone, and where none runs it would divide
@@ -88,17 +88,20 @@ resource "aws_cloudwatch_metric_alarm" "workers" {
   evaluation_periods  = each.value.minutes
   treat_missing_data  = "missing" # SQS says nothing of a queue that was idle for six hours
 
+  # AWS reports the number in flight "if in-flight messages exist", and a sum has no point where one operand has none. The
+  # number that wait stays bare, so that a sleeping queue gives no point.
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
   metric_query {
     id          = "backlog"
-    expression  = "waiting + in_hand"
-    label       = "Jobs that wait or are in hand"
+    expression  = "waiting + FILL(in_flight, 0)"
+    label       = "Jobs that wait or are in flight"
     return_data = true
   }
 
   dynamic "metric_query" {
     for_each = {
-      waiting = "ApproximateNumberOfMessagesVisible"
-      in_hand = "ApproximateNumberOfMessagesNotVisible"
+      waiting   = "ApproximateNumberOfMessagesVisible"
+      in_flight = "ApproximateNumberOfMessagesNotVisible"
     }
 
     content {

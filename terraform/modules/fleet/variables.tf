@@ -101,7 +101,7 @@ variable "max_workers" {
 }
 
 variable "jobs_per_worker" {
-  description = "The backlog for each worker that is aimed at: there is one worker for each so many jobs that wait or are in hand."
+  description = "The backlog for each worker that is aimed at: there is one worker for each so many jobs that wait or are in flight."
   type        = number
   default     = 50
   nullable    = false

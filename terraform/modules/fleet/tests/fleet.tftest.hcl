@@ -85,6 +85,17 @@ run "no_worker_runs_where_there_is_no_job" {
   }
 }
 
+# Left out, provider 5.100 sends DISABLED and later ones send nothing, which ECS takes for ENABLED: it would start and stop
+# workers by itself.
+run "ecs_moves_no_worker_to_another_zone_by_itself" {
+  command = plan
+
+  assert {
+    condition     = aws_ecs_service.worker.availability_zone_rebalancing == "DISABLED"
+    error_message = "Rebalancing is left to the provider or to ECS: ${aws_ecs_service.worker.availability_zone_rebalancing}"
+  }
+}
+
 run "there_is_a_worker_for_each_fifty_jobs_up_to_the_most" {
   command = plan
 
@@ -107,7 +118,7 @@ run "there_is_a_worker_for_each_fifty_jobs_up_to_the_most" {
   }
 }
 
-run "jobs_in_hand_keep_their_workers" {
+run "jobs_in_flight_keep_their_workers_and_an_absent_metric_counts_as_none" {
   command = plan
 
   assert {
@@ -119,12 +130,12 @@ run "jobs_in_hand_keep_their_workers" {
         "ApproximateNumberOfMessagesVisible fleet-jobs",
       ])
     ])
-    error_message = "An alarm does not count the jobs in hand."
+    error_message = "An alarm does not count the jobs in flight."
   }
 
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.workers : one([for query in alarm.metric_query : query.expression if query.return_data == true]) == "waiting + in_hand"])
-    error_message = "The backlog is not the sum of what waits and what is in hand."
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.workers : one([for query in alarm.metric_query : query.expression if query.return_data == true]) == "waiting + FILL(in_flight, 0)"])
+    error_message = "The backlog is not the sum of what waits and what is in flight, or has no point if no message is in flight."
   }
 }
 
