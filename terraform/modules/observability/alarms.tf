@@ -1,6 +1,9 @@
-# What wakes somebody. Each alarm says what to do first.
+# What an operator is told. Each alarm says what to do first.
 
 locals {
+  # arn:PARTITION:ecs:REGION:ACCOUNT:service/CLUSTER/NAME
+  service_arn = "${replace(var.cluster.arn, ":cluster/", ":service/")}/${var.families.worker}"
+
   of_queue = {
     dead-letters = {
       queue       = var.queues.dead_letters
@@ -46,6 +49,76 @@ locals {
       description = "Workers of ${var.name} leave with a fault of their own. What is missing is the last line in ${aws_cloudwatch_log_group.this["worker"].name}, why one did not start in ${aws_cloudwatch_log_group.stopped.name}; no job is lost."
     }
   }
+
+  of_service = {
+    service-impaired = {
+      type        = "ECS Service Action"
+      detail      = { clusterArn = [var.cluster.arn], eventType = ["WARN", "ERROR"] }
+      description = "ECS can't start workers of ${var.name}, or not always: its role, the subnets' addresses, the quota of vCPUs, or the way to the image. The event's name and reason say which."
+    }
+    deployment-failed = {
+      type        = "ECS Deployment State Change"
+      detail      = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
+      description = "A deployment of the workers of ${var.name} failed, and ECS went back to the revision before it: look whether the image is there under its tag, and what the new workers logged in ${aws_cloudwatch_log_group.this["worker"].name}."
+    }
+  }
+
+  rules = merge(
+    { for name, rule in aws_cloudwatch_event_rule.task : name => rule },
+    { for name, rule in aws_cloudwatch_event_rule.service : name => rule },
+  )
+}
+
+# There are jobs, and for half an hour no task ran: what `oldest-job` would say after hours, and never of a job that was received
+# three times. Each task of the service gives samples of its CPU each minute, for nothing, and no task gives none.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html
+resource "aws_cloudwatch_metric_alarm" "no_workers" {
+  alarm_name          = "${var.name}-no-workers"
+  alarm_description   = "There are jobs of ${var.name}, and for half an hour no worker ran. Why ECS can start none is in ${aws_cloudwatch_log_group.stopped.name} and in the service's events (aws ecs describe-services --cluster ${var.cluster.name} --services ${var.families.worker}); no job is lost for four days."
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  evaluation_periods  = 6
+  treat_missing_data  = "notBreaching" # SQS says nothing of a queue that was idle for six hours
+
+  metric_query {
+    id          = "left_alone"
+    expression  = "IF(FILL(running, 0) < 1, waiting + FILL(in_flight, 0), 0)"
+    label       = "Jobs while no worker runs"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      waiting   = "ApproximateNumberOfMessagesVisible"
+      in_flight = "ApproximateNumberOfMessagesNotVisible"
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = var.queues.jobs }
+        stat        = "Maximum"
+        period      = 300
+      }
+    }
+  }
+
+  metric_query {
+    id = "running"
+
+    metric {
+      namespace   = "AWS/ECS"
+      metric_name = "CPUUtilization"
+      dimensions  = { ClusterName = var.cluster.name, ServiceName = var.families.worker }
+      stat        = "SampleCount"
+      period      = 300
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "queue" {
@@ -82,22 +155,38 @@ resource "aws_cloudwatch_event_rule" "task" {
   })
 }
 
+# What ECS says of the service itself: a task that can't even be created has no state that could change.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
+resource "aws_cloudwatch_event_rule" "service" {
+  for_each = local.of_service
+
+  name        = "${var.name}-${each.key}"
+  description = each.value.description
+
+  event_pattern = jsonencode({
+    source        = ["aws.ecs"]
+    "detail-type" = [each.value.type]
+    resources     = [local.service_arn]
+    detail        = each.value.detail
+  })
+}
+
 # Every such event is kept.
 resource "aws_cloudwatch_event_target" "log" {
-  for_each = local.of_task
+  for_each = local.rules
 
-  rule = aws_cloudwatch_event_rule.task[each.key].name
+  rule = each.value.name
   arn  = aws_cloudwatch_log_group.stopped.arn
 }
 
-# Where one task matters, its rule also tells at once what stopped and why; the alarm is what a dashboard and a pager
+# If one event matters, its rule also sends at once what happened and why; the alarm is what a dashboard and a pager
 # understand. The event goes out whole: EventBridge does not escape what it takes out of one, and a reason with a quote in
 # it would be no JSON.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 resource "aws_cloudwatch_event_target" "topic" {
-  for_each = { for name, task in local.of_task : name => task if task.times == 1 }
+  for_each = { for name, rule in local.rules : name => rule if try(local.of_task[name].times, 1) == 1 }
 
-  rule = aws_cloudwatch_event_rule.task[each.key].name
+  rule = each.value.name
   arn  = aws_sns_topic.alarms.arn
 
   input_transformer {

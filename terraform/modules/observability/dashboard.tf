@@ -17,15 +17,16 @@ locals {
   alarm_arns = concat(
     [for alarm in aws_cloudwatch_metric_alarm.queue : alarm.arn],
     [for alarm in aws_cloudwatch_metric_alarm.task : alarm.arn],
+    [aws_cloudwatch_metric_alarm.no_workers.arn],
   )
 
   graphs = [
     {
-      title = "Jobs that wait, and in hand"
+      title = "Jobs that wait, and in flight"
       stat  = "Maximum"
       metrics = [
         ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues.jobs, { label = "waiting" }],
-        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queues.jobs, { label = "in hand" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queues.jobs, { label = "in flight" }],
         ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues.dead_letters, { label = "dead letters", color = local.colours.dead_letter }],
       ]
     },

@@ -64,6 +64,75 @@ run "queues_that_need_somebody_raise_an_alarm" {
   }
 }
 
+# One that needs a task to tell that there is none would never go off, and a sum has no point where one operand has none.
+run "jobs_that_no_worker_does_raise_an_alarm_within_half_an_hour" {
+  command = plan
+
+  assert {
+    condition = (
+      one([for query in aws_cloudwatch_metric_alarm.no_workers.metric_query : query.expression if query.return_data == true])
+      == "IF(FILL(running, 0) < 1, waiting + FILL(in_flight, 0), 0)"
+    )
+    error_message = "The alarm adds or compares a metric that may have no point, or something else."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for query in aws_cloudwatch_metric_alarm.no_workers.metric_query : [
+        for metric in query.metric :
+        "${query.id} ${metric.namespace} ${metric.metric_name} ${metric.stat} ${metric.period} ${jsonencode(metric.dimensions)}"
+      ]
+      ])) == toset([
+      "waiting AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300 {\"QueueName\":\"fleet-jobs\"}",
+      "in_flight AWS/SQS ApproximateNumberOfMessagesNotVisible Maximum 300 {\"QueueName\":\"fleet-jobs\"}",
+      "running AWS/ECS CPUUtilization SampleCount 300 {\"ClusterName\":\"fleet\",\"ServiceName\":\"fleet-worker\"}",
+    ])
+    error_message = "The alarm looks at something else: ${jsonencode(aws_cloudwatch_metric_alarm.no_workers.metric_query)}"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.no_workers.evaluation_periods == 6 &&
+      aws_cloudwatch_metric_alarm.no_workers.comparison_operator == "GreaterThanOrEqualToThreshold" &&
+      aws_cloudwatch_metric_alarm.no_workers.threshold == 1 &&
+      aws_cloudwatch_metric_alarm.no_workers.treat_missing_data == "notBreaching"
+    )
+    error_message = "It goes off too early or too late, or while the queue sleeps."
+  }
+}
+
+run "a_service_that_can_create_no_task_is_reported" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, rule in aws_cloudwatch_event_rule.service : name => jsondecode(rule.event_pattern)
+      } == {
+      service-impaired = {
+        source        = ["aws.ecs"]
+        "detail-type" = ["ECS Service Action"]
+        resources     = ["arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker"]
+        detail        = { clusterArn = ["arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"], eventType = ["WARN", "ERROR"] }
+      }
+      deployment-failed = {
+        source        = ["aws.ecs"]
+        "detail-type" = ["ECS Deployment State Change"]
+        resources     = ["arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker"]
+        detail        = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
+      }
+    }
+    error_message = "The rules match otherwise: ${jsonencode([for rule in aws_cloudwatch_event_rule.service : rule.event_pattern])}"
+  }
+
+  assert {
+    condition = alltrue([
+      for name, rule in aws_cloudwatch_event_rule.service :
+      aws_cloudwatch_event_target.log[name].rule == rule.name && aws_cloudwatch_event_target.topic[name].rule == rule.name
+    ])
+    error_message = "A rule reports to neither topic nor log."
+  }
+}
+
 run "tasks_that_end_badly_raise_an_alarm" {
   command = plan
 
@@ -118,7 +187,7 @@ run "tasks_that_end_badly_raise_an_alarm" {
   }
 
   assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.log : target.arn == "arn:aws:logs:eu-west-1:999999999999:log-group:mock"]) && length(aws_cloudwatch_event_target.log) == 3
+    condition     = alltrue([for target in aws_cloudwatch_event_target.log : target.arn == "arn:aws:logs:eu-west-1:999999999999:log-group:mock"]) && length(aws_cloudwatch_event_target.log) == 5
     error_message = "Why a task stopped is not kept."
   }
 
@@ -136,7 +205,7 @@ run "tasks_that_end_badly_raise_an_alarm" {
   # One worker's end is nobody's concern, so its rule tells nobody. And jsonencode() would write the event's place as
   # an escape.
   assert {
-    condition = keys(aws_cloudwatch_event_target.topic) == ["producer-failed", "run-incomplete"] && alltrue([
+    condition = keys(aws_cloudwatch_event_target.topic) == ["deployment-failed", "producer-failed", "run-incomplete", "service-impaired"] && alltrue([
       for target in aws_cloudwatch_event_target.topic :
       can(jsondecode(replace(target.input_transformer[0].input_template, "<aws.events.event.json>", "{}")).what)
       && strcontains(target.input_transformer[0].input_template, "\"event\": <aws.events.event.json>")
@@ -154,7 +223,7 @@ run "all_alarms_are_sent_to_the_topic" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.task)) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.task), [aws_cloudwatch_metric_alarm.no_workers]) :
       toset(alarm.alarm_actions) == toset(["arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
     ])
     error_message = "An alarm tells nobody."
@@ -220,7 +289,7 @@ run "the_dashboard_shows_the_workers_own_figures" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 6
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 7
     error_message = "The dashboard leaves an alarm out."
   }
 }
