@@ -22,6 +22,9 @@ locals {
 
   metrics_namespace = "cloudwatch-fleet/${var.name}"
 
+  # What you give wins. The provider puts them on everything but tasks, which are no resources of Terraform's.
+  tags = merge({ "fleet:application" = "cloudwatch-fleet", "fleet:deployment" = var.name }, var.tags)
+
   environment = {
     AWS_REGION          = var.region
     FLEET_ACCOUNTS      = "s3://${module.reports.bucket.name}/${local.accounts_key}"
@@ -116,6 +119,7 @@ module "schedule" {
   cluster_arn              = module.fleet.cluster.arn
   kms_key_arn              = var.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
+  tags                     = local.tags
 
   network = {
     subnet_ids        = local.network.subnet_ids

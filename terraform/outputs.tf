@@ -76,6 +76,7 @@ locals {
         "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",
         "--task-definition ${task.family} --launch-type FARGATE",
         "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${module.fleet.security_group_id}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
+        "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${replace(jsonencode([for key, value in local.tags : { key = key, value = value }]), "'", "'\\''")}'",
         "--overrides '${jsonencode({ containerOverrides = [{ name = task.container, command = task.command }] })}'",
     ])
   }

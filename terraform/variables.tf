@@ -304,8 +304,14 @@ variable "permissions_boundary_arn" {
 }
 
 variable "tags" {
-  description = "Tags for everything that can have them."
+  description = "Tags for everything that can have them, tasks too, beside `fleet:application` and `fleet:deployment`. If you give one of these two, yours wins."
   type        = map(string)
   default     = {}
   nullable    = false
+
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html
+  validation {
+    condition     = length(setunion(keys(var.tags), ["fleet:application", "fleet:deployment"])) <= 47
+    error_message = "tags has ${length(var.tags)} tags: AWS takes 50 of most resources, two are the stack's own, and ECS adds up to three to a task."
+  }
 }

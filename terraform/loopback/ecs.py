@@ -35,6 +35,7 @@ def fired(name):
         taskDefinition=parameters["TaskDefinitionArn"],
         launchType=parameters["LaunchType"],
         networkConfiguration={"awsvpcConfiguration": {key[0].lower() + key[1:]: network[key] for key in network}},
+        tags=[{key.lower(): tag[key] for key in tag} for tag in parameters["Tags"]],
         overrides=json.loads(target["Input"]),
     )
     return started["tasks"][0]
@@ -62,6 +63,7 @@ def by_hand(command, *arguments, day=None):
     """The task that a command of the AWS CLI's starts, which need not be installed. `day` is put where it says."""
     words = shlex.split(command)
     expect(words[:3] == ["aws", "ecs", "run-task"], f"not to be understood: {command}")
+    words.remove("--enable-ecs-managed-tags")  # the only flag without a value
     flags = dict(zip(words[3::2], words[4::2], strict=True))
     overrides = json.loads(flags["--overrides"].replace("YYYY-MM-DD", str(day)))
     overrides["containerOverrides"][0]["command"] += arguments
@@ -69,6 +71,7 @@ def by_hand(command, *arguments, day=None):
         cluster=flags["--cluster"],
         taskDefinition=flags["--task-definition"],
         launchType=flags["--launch-type"],
+        tags=json.loads(flags["--tags"]),
         overrides=overrides,
     )
     return started["tasks"][0]

@@ -152,7 +152,8 @@ def extract_resource_arn(service, method, path, headers, body, query_params, reg
         request = json.loads(body)
         definition = ecs._task_defs[ecs._resolve_td_key(request["taskDefinition"])]
         cluster = ecs._clusters[ecs._resolve_cluster_name(request["cluster"])]["clusterArn"]
-        _run_task.set((cluster, [definition[role] for role in ("taskRoleArn", "executionRoleArn")]))
+        roles = [definition[role] for role in ("taskRoleArn", "executionRoleArn")]
+        _run_task.set((cluster, roles, bool(request.get("tags"))))
         return definition["taskDefinitionArn"]
     if operation == "UpdateTaskProtection":
         return json.loads(body)["tasks"][0]
@@ -160,13 +161,18 @@ def extract_resource_arn(service, method, path, headers, body, query_params, reg
 
 
 def enforce(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
-    """Whoever starts a task also passes its roles to ECS, which ministack does not ask for."""
+    """Who starts a task also passes its roles to ECS, and tags it if the call has tags, which ministack does not ask for.
+    Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+    """
     asked = [(iam_action, service, resource_arn, service_context)]
     if iam_action == "ecs:RunTask":
-        cluster, roles = _run_task.get()
+        cluster, roles, tagged = _run_task.get()
         asked = [(iam_action, service, resource_arn, {**(service_context or {}), "ecs:cluster": cluster})]
         passed = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
         asked += [("iam:PassRole", "iam", role, passed) for role in roles]
+        if tagged:
+            task = cluster.replace(":cluster/", ":task/") + "/new"
+            asked.append(("ecs:TagResource", service, task, {"ecs:CreateAction": "RunTask"}))
     principal = iam_evaluator.resolve_principal(access_key_id or "", ministack.core.responses.get_account_id())
     for action, of, resource, context in asked:
         refused = _enforce(access_key_id, action, of, region, resource_arn=resource, service_context=context)

@@ -123,7 +123,7 @@ run "what_people_copy_out_of_the_outputs_is_whole" {
   command = plan
 
   assert {
-    condition     = output.backfill_command == "aws ecs run-task --region eu-west-1 --cluster fleet --task-definition fleet-producer --launch-type FARGATE --network-configuration 'awsvpcConfiguration={subnets=[subnet-1,subnet-1],securityGroups=[sg-1],assignPublicIp=ENABLED}' --overrides '{\"containerOverrides\":[{\"command\":[\"producer\",\"run\",\"--date\",\"YYYY-MM-DD\"],\"name\":\"producer\"}]}'"
+    condition     = output.backfill_command == "aws ecs run-task --region eu-west-1 --cluster fleet --task-definition fleet-producer --launch-type FARGATE --network-configuration 'awsvpcConfiguration={subnets=[subnet-1,subnet-1],securityGroups=[sg-1],assignPublicIp=ENABLED}' --propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '[{\"key\":\"fleet:application\",\"value\":\"cloudwatch-fleet\"},{\"key\":\"fleet:deployment\",\"value\":\"fleet\"}]' --overrides '{\"containerOverrides\":[{\"command\":[\"producer\",\"run\",\"--date\",\"YYYY-MM-DD\"],\"name\":\"producer\"}]}'"
     error_message = "The command is ${output.backfill_command}"
   }
 
@@ -456,6 +456,37 @@ run "what_the_stack_sets_is_not_set_beside_it" {
   }
 
   expect_failures = [var.workers, var.image_tag, var.member_role]
+}
+
+run "ones_own_tags_win_and_a_quote_does_not_end_the_command" {
+  command = plan
+
+  variables {
+    tags = { Application = "finops", "fleet:application" = "the finops' fleet" }
+  }
+
+  assert {
+    condition     = local.tags == { Application = "finops", "fleet:application" = "the finops' fleet", "fleet:deployment" = "fleet" }
+    error_message = "The tags are ${jsonencode(local.tags)}"
+  }
+
+  assert {
+    condition = strcontains(
+      output.backfill_command,
+      "--tags '[{\"key\":\"Application\",\"value\":\"finops\"},{\"key\":\"fleet:application\",\"value\":\"the finops'\\'' fleet\"},{\"key\":\"fleet:deployment\",\"value\":\"fleet\"}]' --overrides",
+    )
+    error_message = "The command is ${output.backfill_command}"
+  }
+}
+
+run "more_tags_than_a_task_can_have_are_refused" {
+  command = plan
+
+  variables {
+    tags = { for n in range(46) : "Tag${n}" => "x" }
+  }
+
+  expect_failures = [var.tags]
 }
 
 run "tags_without_end_do_not_keep_the_accounts_file_out_of_the_bucket" {

@@ -86,6 +86,11 @@ resource "aws_scheduler_schedule" "this" {
       task_definition_arn = module.task[each.value.task].task_definition.arn
       launch_type         = "FARGATE"
 
+      # Both, since a policy of the organization that asks for tags (aws:RequestTag) looks at those of the call alone.
+      propagate_tags          = "TASK_DEFINITION"
+      enable_ecs_managed_tags = true
+      tags                    = var.tags
+
       network_configuration {
         subnets          = var.network.subnet_ids
         security_groups  = [var.network.security_group_id]
@@ -187,6 +192,13 @@ resource "aws_iam_role_policy" "scheduler" {
         # Any revision: a bare family is refused.
         Resource  = [for task in keys(local.tasks) : "${local.arn_prefix}:ecs:${local.place}:task-definition/${var.name}-${task}:*"]
         Condition = { ArnEquals = { "ecs:cluster" = var.cluster_arn } }
+      },
+      {
+        Sid       = "TagTasksAsTheyStart"
+        Effect    = "Allow"
+        Action    = "ecs:TagResource"
+        Resource  = "${replace(var.cluster_arn, ":cluster/", ":task/")}/*"
+        Condition = { StringEquals = { "ecs:CreateAction" = "RunTask" } }
       },
       {
         Sid       = "GiveTasksTheirRoles"

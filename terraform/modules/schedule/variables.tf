@@ -128,6 +128,13 @@ variable "kms_key_arn" {
   }
 }
 
+variable "tags" {
+  description = "Tags for the tasks that are started; all else has those of the provider."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "permissions_boundary_arn" {
   description = "A permissions boundary for the scheduler's role, where your organisation asks for one."
   type        = string

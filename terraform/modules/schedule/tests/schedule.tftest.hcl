@@ -101,6 +101,24 @@ run "a_request_is_carried_into_both_runs_type_and_all" {
   }
 }
 
+run "tasks_are_tagged_as_they_start" {
+  command = plan
+
+  variables {
+    tags = { Team = "finops" }
+  }
+
+  assert {
+    condition = alltrue([
+      for schedule in aws_scheduler_schedule.this :
+      schedule.target[0].ecs_parameters[0].tags == tomap({ Team = "finops" }) &&
+      schedule.target[0].ecs_parameters[0].propagate_tags == "TASK_DEFINITION" &&
+      schedule.target[0].ecs_parameters[0].enable_ecs_managed_tags == true
+    ])
+    error_message = "A task of the producer has no tags."
+  }
+}
+
 run "what_can_not_be_started_is_tried_again_and_kept" {
   command = plan
 
@@ -134,6 +152,13 @@ run "the_scheduler_starts_these_tasks_here_and_nothing_else" {
           "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:*",
         ]
         Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet" } }
+      },
+      {
+        Sid       = "TagTasksAsTheyStart"
+        Effect    = "Allow"
+        Action    = "ecs:TagResource"
+        Resource  = "arn:aws:ecs:eu-west-1:999999999999:task/fleet/*"
+        Condition = { StringEquals = { "ecs:CreateAction" = "RunTask" } }
       },
       {
         Sid    = "GiveTasksTheirRoles"
