@@ -29,6 +29,7 @@ mod redact;
 pub mod report;
 pub mod report_bucket;
 pub mod report_key;
+pub mod reserved;
 pub mod run_id;
 pub mod telemetry;
 

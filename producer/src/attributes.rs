@@ -3,7 +3,10 @@
 //! They are carried unchanged, type and all. What looks like a misspelt key is refused, since a
 //! request whose `acount_name` were taken for an attribute would run every account.
 
-use fleet::json::{self, JsonError, kind, lossy_number};
+use fleet::{
+    json::{self, JsonError, kind, lossy_number},
+    reserved::{RESERVED_WORDS, ReservedWord, reserved_word},
+};
 use serde_json::{Map, Value};
 
 /// The keys that a request is made of, each with the flag that sets it.
@@ -14,15 +17,19 @@ const KNOWN_KEYS: [(&str, &str); 4] = [
     ("dataset", "--dataset"),
 ];
 
-/// The key that the producer itself sets in every job.
-const RESERVED: &str = "run_id";
-
 /// How deep an attribute may be nested: serde reads 127 levels, and the manifest holds the request,
 /// which holds the attribute.
 const MAX_DEPTH: usize = 125;
 
-/// How close to a known key a name is taken for a slip.
+/// How many characters of an attribute are shown.
+const SHORT: usize = 80;
+
+/// How many edits from a key a name is taken for a slip.
 const SLIP: usize = 2;
+
+/// How many edits from a reserved word, and how long the word is at least: too many names are close to a short one.
+const SLIP_OF_RESERVED: usize = 1;
+const LONG_WORD: usize = 6;
 
 /// The attributes of a request, those of the flags added to those of its text, with every fault
 /// added to `faults`.
@@ -44,15 +51,22 @@ pub(crate) fn merge(
         }
     }
     for (name, value) in &text {
-        if name == RESERVED {
-            faults.push(reserved());
-        } else if !meant.contains_key(name)
-            && let Some(known) = slip_of(name)
-        {
-            faults.push(format!(
-                "attribute {name:?} looks like {known}; correct it, or say that it is meant with {}",
+        match reserved_word(name) {
+            Some(reserved) if !reserved.can_be_meant => faults.push(refused(name, reserved)),
+            _ if meant.contains_key(name) => {}
+            Some(reserved) => faults.push(format!(
+                "{}; or, if an attribute is meant, pass {}",
+                refused(name, reserved),
                 as_flag(name, value)
-            ));
+            )),
+            None => {
+                if let Some(known) = slip_of(name) {
+                    faults.push(format!(
+                        "attribute {name:?} looks like {known}; correct it, or say that it is meant with {}",
+                        as_flag(name, value)
+                    ));
+                }
+            }
         }
     }
     let mut merged = text;
@@ -93,8 +107,8 @@ fn parse(flag: &str) -> Result<(String, Value), String> {
     if name.is_empty() {
         return Err(format!("--attribute {flag:?} has no name before its '='"));
     }
-    if name == RESERVED {
-        return Err(reserved());
+    if let Some(reserved) = reserved_word(name).filter(|reserved| !reserved.can_be_meant) {
+        return Err(refused(name, reserved));
     }
     match KNOWN_KEYS.iter().find(|(key, _)| *key == name) {
         Some((key, flag)) => Err(format!("{key} is not an attribute; set it with {flag}")),
@@ -102,30 +116,41 @@ fn parse(flag: &str) -> Result<(String, Value), String> {
     }
 }
 
-fn reserved() -> String {
-    format!("attribute {RESERVED} is reserved, since the producer names the run; leave it out")
+fn refused(name: &str, reserved: &ReservedWord) -> String {
+    format!("{name:?} is no attribute: {}", reserved.instead)
 }
 
-/// The key that a name is within two edits of, the nearest where there are two. Capitals make no
+/// The key or reserved word that a name is close to, the nearest if there are several. Capitals make no
 /// difference: `Account_Names` is no less a slip.
 fn slip_of(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
-    KNOWN_KEYS
-        .iter()
-        .map(|(key, _)| *key)
-        .chain([RESERVED])
-        .map(|key| (strsim::osa_distance(&name, key), key))
-        .filter(|(edits, _)| *edits <= SLIP)
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, key)| key)
+    let keys = KNOWN_KEYS.iter().map(|(key, _)| (*key, SLIP));
+    let long = RESERVED_WORDS.iter().filter(|reserved| reserved.word.len() >= LONG_WORD);
+    keys.chain([("run_id", SLIP)])
+        .chain(long.map(|reserved| (reserved.word, SLIP_OF_RESERVED)))
+        .map(|(key, most)| (strsim::osa_distance(&name, key), most, key))
+        .filter(|(edits, most, _)| edits <= most)
+        .min_by_key(|(edits, ..)| *edits)
+        .map(|(.., key)| key)
+}
+
+/// An attribute as a flag writes it, on one short line.
+pub(crate) fn in_short(name: &str, value: &Value) -> String {
+    let flag = assignment(name, value);
+    let line: String = flag.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHORT).collect();
+    if line.len() < flag.len() { line + "…" } else { line }
+}
+
+fn assignment(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}:={other}"),
+    }
 }
 
 /// The flag that sets this attribute to this value, as it is typed into a shell.
 fn as_flag(name: &str, value: &Value) -> String {
-    let flag = match value {
-        Value::String(text) => format!("{name}={text}"),
-        other => format!("{name}:={other}"),
-    };
+    let flag = assignment(name, value);
     if flag.len() <= 80 && !flag.contains(|c: char| c == '\'' || c.is_control()) {
         format!("--attribute '{flag}'")
     } else {
@@ -136,10 +161,7 @@ fn as_flag(name: &str, value: &Value) -> String {
 /// The flag that sets this attribute to this value, to be copied into a shell; none where no flag does,
 /// or one that nobody can read.
 pub(crate) fn to_copy(name: &str, value: &Value) -> Option<String> {
-    let flag = match value {
-        Value::String(text) => format!("{name}={text}"),
-        other => format!("{name}:={other}"),
-    };
+    let flag = assignment(name, value);
     let means_it = parse(&flag).is_ok_and(|parsed| parsed == (name.to_owned(), value.clone()));
     if !means_it || flag.len() > 200 || flag.starts_with('-') || flag.contains(char::is_control) {
         return None;
@@ -206,8 +228,10 @@ mod tests {
             ("DATE", "date"),
             ("rate", "date"),
             ("data", "date"),
-            ("datasets", "dataset"),
-            ("runid", "run_id"),
+            ("rund_id", "run_id"),
+            ("acounts", "accounts"),
+            ("regoin", "region"),
+            ("only_incomplet", "only_incomplete"),
         ] {
             let faults = merged(&json!({name: "x"}), &[]).expect_err(name);
             let expected = format!(
@@ -217,16 +241,31 @@ mod tests {
             let flag = format!("{name}=x");
             assert_eq!(merged(&json!({name: "x"}), &[&flag]), Ok(json!({name: "x"})));
         }
-        for name in ["ticket", "region", "team", "run", "account", ""] {
+        for name in ["ticket", "team", "run", "owner", "reason", "person", "amount_due", ""] {
             assert!(merged(&json!({name: 1}), &[]).is_ok(), "{name}");
         }
     }
 
     #[test]
-    fn a_reserved_name_is_refused_however_it_is_given() {
-        let expected = ["attribute run_id is reserved, since the producer names the run; leave it out"];
-        assert_eq!(merged(&json!({"run_id": "r"}), &[]).expect_err("reserved"), expected);
-        assert_eq!(merged(&json!({}), &["run_id=r"]).expect_err("reserved"), expected);
+    fn a_reserved_word_is_refused_unless_it_can_be_meant() {
+        for reserved in &RESERVED_WORDS {
+            let word = reserved.word;
+            let faults = merged(&json!({word: "x"}), &[]).expect_err(word);
+            let [fault] = &faults[..] else { panic!("one fault: {faults:?}") };
+            assert!(fault.starts_with(&format!("{word:?} is no attribute: {}", reserved.instead)), "{fault}");
+            let flag = format!("{word}=x");
+            if reserved.can_be_meant {
+                assert!(
+                    fault.ends_with(&format!("; or, if an attribute is meant, pass --attribute '{flag}'")),
+                    "{fault}"
+                );
+                assert_eq!(merged(&json!({word: "x"}), &[&flag]), Ok(json!({word: "x"})), "{word}");
+                assert_eq!(merged(&json!({}), &[&flag]), Ok(json!({word: "x"})), "{word}");
+            } else {
+                assert!(fault.ends_with(reserved.instead), "{fault}");
+                assert_eq!(merged(&json!({}), &[&flag]).expect_err(word), [fault.clone()]);
+            }
+        }
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub(crate) mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::request::AccountsFrom;
 
     /// The job of that account on that day.
     pub(crate) fn planned(account: &str, date: &str) -> PlannedJob {
@@ -106,9 +107,11 @@ pub(crate) mod tests {
         }
     }
 
-    fn request(accounts: &[&str]) -> Request {
+    /// A request for those accounts.
+    pub(crate) fn request(accounts: &[&str]) -> Request {
         Request {
             accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
+            accounts_from: AccountsFrom::Request,
             date: "2026-11-01".parse().expect("a date"),
             datasets: vec![datasets::DEFAULT],
             attributes: Map::new(),

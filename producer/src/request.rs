@@ -13,6 +13,7 @@ use fleet::{
     json::{self, JsonError, kind},
     output::count,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::attributes;
@@ -22,12 +23,26 @@ use crate::attributes;
 pub(crate) struct Request {
     /// The accounts to report on: at least one, none twice.
     pub(crate) accounts: Vec<AccountName>,
+    /// Who chose them.
+    pub(crate) accounts_from: AccountsFrom,
     /// The day to report.
     pub(crate) date: ReportDate,
     /// What to report of each account: at least one, none twice.
     pub(crate) datasets: Vec<&'static Dataset>,
     /// Whatever else the request said.
     pub(crate) attributes: Map<String, Value>,
+}
+
+/// Who chose the accounts of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AccountsFrom {
+    /// The request, or a flag.
+    Request,
+    /// `--default-accounts`, for a request that names none.
+    DefaultAccounts,
+    /// The accounts file, for a request that names none.
+    AccountsFile,
 }
 
 /// The text of a request, and where it was read, for messages.
@@ -80,11 +95,12 @@ impl Request {
             Err(fault) => return Err(InvalidRequest(vec![fault])),
         };
         let mut faults = Vec::new();
-        let accounts = accounts(&mut object, &flags.account_names, around, &mut faults);
+        let (accounts, accounts_from) = accounts(&mut object, &flags.account_names, around, &mut faults);
         let date = date(&mut object, flags.date.as_deref(), around.now, &mut faults);
         let datasets = datasets(&mut object, &flags.datasets, &mut faults);
         let request = Self {
             accounts,
+            accounts_from,
             // Where there is no date there is a fault; the size below does not depend on the day.
             date: date.unwrap_or(ReportDate::today(around.now)),
             datasets,
@@ -118,6 +134,34 @@ impl Request {
         object.insert("dataset".into(), datasets.into());
         object.extend(self.attributes.clone());
         object
+    }
+
+    /// Which accounts are meant, who chose them, and which attributes go along, for people: a slip in the request
+    /// shows here.
+    pub(crate) fn describe(&self) -> String {
+        let accounts = self.accounts.len();
+        let mut text = match self.accounts_from {
+            AccountsFrom::Request if accounts == 1 => "accounts: the one that the request names".to_owned(),
+            AccountsFrom::Request => format!("accounts: the {accounts} that the request names"),
+            AccountsFrom::DefaultAccounts => {
+                format!(
+                    "accounts: the request names none, so {} by FLEET_DEFAULT_ACCOUNTS",
+                    count(accounts, "default account")
+                )
+            }
+            AccountsFrom::AccountsFile => {
+                format!(
+                    "accounts: the request names none, so {} of the accounts file",
+                    count(accounts, "default account")
+                )
+            }
+        };
+        if !self.attributes.is_empty() {
+            let attributes: Vec<String> =
+                self.attributes.iter().map(|(name, value)| attributes::in_short(name, value)).collect();
+            text.push_str(&format!("\nattributes: {}", attributes.join(", ")));
+        }
+        text
     }
 
     /// The fault of jobs that are too large. They differ by the account's name only, so that the
@@ -167,19 +211,21 @@ fn accounts(
     flags: &[String],
     around: Surroundings<'_>,
     faults: &mut Vec<String>,
-) -> Vec<AccountName> {
+) -> (Vec<AccountName>, AccountsFrom) {
     let one = object.shift_remove("account_name");
     let many = object.shift_remove("account_names");
+    let mut from = AccountsFrom::Request;
     let texts = match (flags, one, many) {
         ([_, ..], _, _) => flags.to_vec(),
         ([], Some(_), Some(_)) => {
             faults.push("account_name and account_names are both given; leave one out".into());
-            return Vec::new();
+            return (Vec::new(), from);
         }
         ([], Some(value), None) => texts("account_name", &value, faults),
         ([], None, Some(value)) => texts("account_names", &value, faults),
         ([], None, None) => {
-            let defaults = default_accounts(around);
+            let defaults;
+            (defaults, from) = default_accounts(around);
             if defaults.is_empty() {
                 faults.push(
                     "no account at all: name one with --account-name or account_name, \
@@ -208,17 +254,17 @@ fn accounts(
         }
     }
     faults.extend(colliding_variables(&names));
-    names
+    (names, from)
 }
 
-fn default_accounts(around: Surroundings<'_>) -> Vec<String> {
+fn default_accounts(around: Surroundings<'_>) -> (Vec<String>, AccountsFrom) {
     let given: Vec<String> =
         around.default_accounts.iter().filter(|name| !name.is_empty()).cloned().collect();
     if !given.is_empty() {
-        return given;
+        return (given, AccountsFrom::DefaultAccounts);
     }
     let defaults = around.accounts.iter().filter(|account| account.default);
-    defaults.map(|account| account.name.to_string()).collect()
+    (defaults.map(|account| account.name.to_string()).collect(), AccountsFrom::AccountsFile)
 }
 
 fn date(

@@ -148,7 +148,7 @@ fn a_bad_request_is_refused_with_every_fault() {
         "account x: stands twice; leave one out",
         "date \"2026-02-30\" is not a calendar day; write it as YYYY-MM-DD",
         "dataset \"ec2\" is not known; this version has s3_daily_storage",
-        "attribute run_id is reserved",
+        "\"run_id\" is no attribute: leave it out",
         "attribute \"acount_name\" looks like account_name; correct it, or say that it is meant with --attribute 'acount_name=y'",
     ] {
         refused(&output, expected);
@@ -167,7 +167,7 @@ fn bad_flags_of_a_request_are_refused() {
         &run(&["--account-name", "opra-dev,opra_dev"]),
         "both have their access keys in opra_dev_account_access_key",
     );
-    refused(&run(&["--attribute", "run_id=r"]), "attribute run_id is reserved");
+    refused(&run(&["--attribute", "run_id=r"]), "\"run_id\" is no attribute: leave it out");
     refused(&run(&["--attribute", "ticket"]), "write KEY=VALUE for a string");
     let note = format!("note={}", "x".repeat(66_000));
     refused(&run(&["--attribute", &note]), "account data: its job has 66");
@@ -236,7 +236,7 @@ fn variables_stand_for_flags() {
         "account name \"no such\" is not well-formed",
         "date \"2026-02-30\"",
         "dataset \"ec2\"",
-        "run_id is reserved",
+        "\"run_id\" is no attribute: leave it out",
     ] {
         refused(&output, expected);
     }

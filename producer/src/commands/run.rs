@@ -134,12 +134,13 @@ What to do next:
   producer status RUN_ID --watch   follows the run whose id is printed
 
 --format json, one object at the end:
-  run_id, date, sent, already_complete, and jobs: account_name, dataset, report_key and state,
-  which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
-  is what `producer status --format json` gives. With --dry-run: dry_run, already_complete,
-  estimated_cost_usd, at_least (some prices are not known), and jobs: account_name, dataset, date,
-  report_key, api_calls, metrics_requested, estimated_cost_usd (null where not known), scaled,
-  cost_usd_per_1000_resources.
+  run_id, date, accounts_from (request, default_accounts or accounts_file: who chose the accounts),
+  attributes, sent, already_complete, and jobs: account_name, dataset, report_key and state, which
+  is sent, not_sent (or not known to be) or already_complete; after --wait also status, which is
+  what `producer status --format json` gives. With --dry-run: dry_run, accounts_from, attributes,
+  already_complete, estimated_cost_usd, at_least (some prices are not known), and jobs:
+  account_name, dataset, date, report_key, api_calls, metrics_requested, estimated_cost_usd (null
+  where not known), scaled, cost_usd_per_1000_resources.
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
@@ -185,7 +186,7 @@ impl RunArgs {
             key_template = %self.key_template,
             "run begins"
         );
-        sent::announce(&manifest, self.format)?;
+        sent::announce(&manifest, &plan.request, self.format)?;
 
         let jobs: Vec<&Job> = plan
             .jobs
@@ -198,7 +199,7 @@ impl RunArgs {
         let published = publish(&queue, &jobs, |sent| progress.add(sent), super::interrupted()).await;
         drop(progress);
         if let Some(why) = published.explain(&jobs) {
-            sent::tell(&manifest, &published, None, self.format)?;
+            sent::tell(&manifest, &plan.request, &published, None, self.format)?;
             return Err(CommandError::Failed(anyhow!(
                 "{why}; once the workers are done with the others, `producer run --only-incomplete` with the same \
                  request sends what is left (run {})",
@@ -206,17 +207,17 @@ impl RunArgs {
             )));
         }
         if !self.wait {
-            sent::tell(&manifest, &published, None, self.format)?;
+            sent::tell(&manifest, &plan.request, &published, None, self.format)?;
             return Ok(Outcome::Done);
         }
         let dead = dead_letter_queue(&queue, &attributes);
         match self.follow(&manifest, &bucket, &queue, dead.as_ref(), &published).await {
             Ok(status) => {
-                sent::tell(&manifest, &published, Some(&status), self.format)?;
+                sent::tell(&manifest, &plan.request, &published, Some(&status), self.format)?;
                 Ok(outcome_of(&status))
             }
             Err(error) => {
-                sent::tell(&manifest, &published, None, self.format)?;
+                sent::tell(&manifest, &plan.request, &published, None, self.format)?;
                 Err(CommandError::Failed(error.context(format!("run {} goes on unwatched", plan.run_id))))
             }
         }

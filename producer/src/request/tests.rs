@@ -82,7 +82,7 @@ fn every_fault_is_told_at_once() {
       date "2026-02-30" is not a calendar day; write it as YYYY-MM-DD, such as 2026-11-01
       dataset "ec2" is not known; this version has s3_daily_storage
       --attribute "oops" has no '='; write KEY=VALUE for a string, or KEY:=JSON for any JSON
-      attribute run_id is reserved, since the producer names the run; leave it out
+      "run_id" is no attribute: leave it out, since the producer names the run
       attribute "acount_name" looks like account_name; correct it, or say that it is meant with --attribute 'acount_name=x'
     "#);
 }
@@ -131,13 +131,49 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
             r#"{"account_name":["a-b","a_b"]}"#,
             "accounts a-b and a_b: both have their access keys in a_b_account_access_key",
         ),
-        (r#"{"run_id":"r"}"#, "attribute run_id is reserved"),
+        (r#"{"run_id":"r"}"#, "\"run_id\" is no attribute"),
         (r#"{"acount_name":"data"}"#, "attribute \"acount_name\" looks like account_name"),
     ];
     for (text, expected) in cases {
         let error = read(text).expect_err(text);
         assert!(error.contains(expected), "{error}\nshould say {expected}");
     }
+}
+
+#[test]
+fn a_slip_does_not_run_the_default_accounts() {
+    for text in [
+        r#"{"accounts":["data"],"date":"2026-11-20"}"#,
+        r#"{"account":"data"}"#,
+        r#"{"account_id":"111111111111"}"#,
+        r#"{"accountIds":["111111111111"]}"#,
+        r#"{"account_name":"data","from":"2026-11-01","to":"2026-11-20"}"#,
+        r#"{"account_name":"data","name":"x"}"#,
+    ] {
+        let error = read(text).expect_err(text);
+        assert!(error.contains("is no attribute: "), "{error}");
+        assert!(
+            error.lines().skip(1).all(|line| line.contains("write ")),
+            "{error}\nshould say what to write"
+        );
+    }
+}
+
+#[test]
+fn says_which_accounts_are_meant_and_what_goes_along() {
+    let describe = |text: &str| read(text).expect("valid").describe();
+    let defaults = "accounts: the request names none, so 2 default accounts by FLEET_DEFAULT_ACCOUNTS";
+    assert_eq!(describe("{}"), defaults);
+    let long =
+        json!({"account_name": "x", "ticket": "OPS\n7", "n": [1], "remark": "é".repeat(90)}).to_string();
+    assert_eq!(
+        describe(&long),
+        format!(
+            "accounts: the one that the request names\nattributes: ticket=OPS 7, n:=[1], remark={}…",
+            "é".repeat(80 - "remark=".len())
+        )
+    );
+    assert_eq!(describe(r#"{"account_name":["a","b"]}"#), "accounts: the 2 that the request names");
 }
 
 #[test]
@@ -174,6 +210,10 @@ fn an_accounts_file_says_who_is_known_and_who_is_meant() {
         Surroundings { now: NOW.parse().expect("a moment"), accounts: &accounts, default_accounts: &[] };
     let request = Request::read(None, &Flags::default(), around).expect("valid");
     assert_eq!(names(&request), ["data"]);
+    assert_eq!(
+        request.describe(),
+        "accounts: the request names none, so 1 default account of the accounts file"
+    );
     let rare = ["rare".to_owned()];
     around.default_accounts = &rare;
     let request = Request::read(None, &Flags::default(), around).expect("valid");
@@ -200,7 +240,7 @@ const FAULTS: [(&str, &str, &str); 8] = [
     ("account_name", "7", "account_name has a number in its list"),
     ("date", r#""2026-02-30""#, "is not a calendar day"),
     ("dataset", r#""ec2""#, "dataset \"ec2\" is not known"),
-    ("run_id", r#""r""#, "attribute run_id is reserved"),
+    ("run_id", r#""r""#, "\"run_id\" is no attribute"),
     ("acount_name", r#""x""#, "attribute \"acount_name\" looks like account_name"),
 ];
 
@@ -245,7 +285,7 @@ proptest! {
                     prop_assert_eq!(Job::parse(&body, envelope).expect("a job"), job);
                 }
                 let again = read(&Value::from(request.to_json()).to_string()).expect("its own text");
-                prop_assert_eq!(again, request);
+                prop_assert_eq!(again, Request { accounts_from: AccountsFrom::Request, ..request });
             }
             Err(told) => prop_assert!(told.starts_with("the request is not valid:\n  "), "{}", told),
         }

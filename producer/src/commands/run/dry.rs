@@ -14,10 +14,12 @@ use crate::{
     estimate::{self, Price},
     expand::PlannedJob,
     history,
+    request::Request,
 };
 
 /// The jobs that would be sent, each with its price where it is known.
 struct Quote<'a> {
+    request: &'a Request,
     jobs: Vec<(&'a PlannedJob, Option<Price>)>,
     already_complete: usize,
     now: DateTime<Utc>,
@@ -40,6 +42,7 @@ pub(super) async fn show(
     };
     let prices: Vec<Option<Price>> = to_send.iter().zip(reports).map(price).collect();
     let quote = Quote {
+        request: &plan.request,
         jobs: to_send.iter().zip(prices).collect(),
         already_complete: plan.jobs.len() - to_send.len(),
         now,
@@ -87,6 +90,7 @@ impl Quote<'_> {
             "{} to send{already}; cost: {cost}; nothing was sent",
             count(self.jobs.len(), "job")
         ));
+        text.push_str(&format!("\n{}", self.request.describe()));
         if let Some((planned, _)) = self.jobs.iter().find(|(_, price)| price.is_none()) {
             let (noun, price) = estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
             text.push_str(&format!(
@@ -124,6 +128,8 @@ impl Quote<'_> {
             .collect();
         json!({
             "dry_run": true,
+            "accounts_from": self.request.accounts_from,
+            "attributes": self.request.attributes,
             "already_complete": self.already_complete,
             "estimated_cost_usd": self.total(),
             "at_least": !self.is_all_known(),
@@ -157,7 +163,7 @@ fn row(planned: &PlannedJob, price: Option<Price>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expand::tests::planned;
+    use crate::expand::tests::{planned, request};
 
     const DATE: &str = "2026-07-21";
 
@@ -169,6 +175,7 @@ mod tests {
     fn unknown_prices_are_told_as_such() {
         let [data, opra, new] = ["data", "opra-dev", "new"].map(|account| planned(account, DATE));
         let quote = Quote {
+            request: &request(&["data", "opra-dev", "new"]),
             jobs: vec![
                 (&data, Some(price(5_800, 0.058, Some(14)))),
                 (&opra, Some(price(29_000, 0.29, None))),
@@ -184,6 +191,7 @@ mod tests {
         new       s3_daily_storage  2026-07-21      ?        ?         ?
 
         3 jobs to send, 2 already complete; cost: at least about $0.3480; nothing was sent
+        accounts: the 3 that the request names
         ?  no report of the account was found; 1,000 buckets cost about $0.29 on this day
         ~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago fewer metrics are asked than of an older one
         ");
@@ -197,12 +205,15 @@ mod tests {
     #[test]
     fn known_prices_are_a_price() {
         let data = planned("data", DATE);
+        let request = request(&["data"]);
         let mut quote = Quote {
+            request: &request,
             jobs: vec![(&data, Some(price(5_800, 0.058, Some(14))))],
             already_complete: 0,
             now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
         };
-        assert!(quote.text().ends_with("1 job to send; cost: $0.0580; nothing was sent"), "{}", quote.text());
+        let text = quote.text();
+        assert!(text.contains("1 job to send; cost: $0.0580; nothing was sent\naccounts: the one"), "{text}");
         quote.jobs = vec![(&data, None)];
         assert!(
             quote.text().contains("1 job to send; cost: not known yet; nothing was sent"),
@@ -211,6 +222,10 @@ mod tests {
         );
         quote.jobs.clear();
         quote.already_complete = 1;
-        assert_eq!(quote.text(), "0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent");
+        assert!(
+            quote.text().starts_with("0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent\n"),
+            "{}",
+            quote.text()
+        );
     }
 }

@@ -10,13 +10,16 @@ use serde_json::{Value, json};
 use super::super::status::as_json;
 use crate::{
     publish::Published,
+    request::Request,
     status::{RunStatus, text},
 };
 
 /// Names the run before the first job is sent, so that it is known whatever happens next.
-pub(super) fn announce(manifest: &Manifest, format: Format) -> anyhow::Result<()> {
+pub(super) fn announce(manifest: &Manifest, request: &Request, format: Format) -> anyhow::Result<()> {
     match format {
-        Format::Text => output::print(&format!("run {} for {}", manifest.run_id, manifest.date)),
+        Format::Text => {
+            output::print(&format!("run {} for {}\n{}", manifest.run_id, manifest.date, request.describe()))
+        }
         // One object, at the end.
         Format::Json => Ok(()),
     }
@@ -25,6 +28,7 @@ pub(super) fn announce(manifest: &Manifest, format: Format) -> anyhow::Result<()
 /// Tells what was sent and, where it was waited for, how the run stands.
 pub(super) fn tell(
     manifest: &Manifest,
+    request: &Request,
     published: &Published,
     status: Option<&RunStatus>,
     format: Format,
@@ -34,7 +38,7 @@ pub(super) fn tell(
             Some(status) => text::render(status, false),
             None => summary(manifest, published),
         }),
-        Format::Json => output::print_json(&object(manifest, published, status)?),
+        Format::Json => output::print_json(&object(manifest, request, published, status)?),
     }
 }
 
@@ -51,7 +55,12 @@ fn summary(manifest: &Manifest, published: &Published) -> String {
     text
 }
 
-fn object(manifest: &Manifest, published: &Published, status: Option<&RunStatus>) -> anyhow::Result<Value> {
+fn object(
+    manifest: &Manifest,
+    request: &Request,
+    published: &Published,
+    status: Option<&RunStatus>,
+) -> anyhow::Result<Value> {
     let mut unsent = published.unsent.iter();
     let jobs: Vec<Value> = manifest
         .jobs
@@ -73,6 +82,8 @@ fn object(manifest: &Manifest, published: &Published, status: Option<&RunStatus>
     let mut object = json!({
         "run_id": manifest.run_id,
         "date": manifest.date,
+        "accounts_from": request.accounts_from,
+        "attributes": request.attributes,
         "sent": published.sent(),
         "already_complete": manifest.jobs.len() - published.unsent.len(),
         "jobs": jobs,
@@ -90,6 +101,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        expand::tests::request,
         reports::Standing,
         status::{Dead, tests::manifest},
     };
@@ -106,7 +118,13 @@ mod tests {
     fn tells_each_job_what_became_of_it() {
         let (manifest, published) = run();
         let status = RunStatus::of(&manifest, &vec![Standing::Absent; 3], true, &Dead::NotSeen);
-        let told = object(&manifest, &published, Some(&status)).expect("JSON");
+        let attributes = json!({"ticket": "OPS-7"}).as_object().expect("an object").clone();
+        let request = Request { attributes, ..request(&["a", "b", "c"]) };
+        let told = object(&manifest, &request, &published, Some(&status)).expect("JSON");
+        assert_eq!(
+            (&told["accounts_from"], &told["attributes"]["ticket"]),
+            (&json!("request"), &json!("OPS-7"))
+        );
         assert_eq!((&told["sent"], &told["already_complete"]), (&json!(1), &json!(1)));
         let words: Vec<_> = told["jobs"]
             .as_array()
@@ -116,7 +134,7 @@ mod tests {
             .collect();
         assert_eq!(words, ["sent", "already_complete", "not_sent"]);
         assert_eq!(told["status"]["counts"]["missing"], 3);
-        assert!(object(&manifest, &published, None).expect("JSON").get("status").is_none());
+        assert!(object(&manifest, &request, &published, None).expect("JSON").get("status").is_none());
     }
 
     #[test]

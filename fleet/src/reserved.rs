@@ -1,0 +1,96 @@
+//! Words that cannot name an attribute of a request: keys of requests, jobs and messages, and what people write
+//! in place of one. If such a word were taken for an attribute, a request would run every default account, or
+//! another day, instead of what was meant.
+
+/// A word that a request refuses, with what to write instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReservedWord {
+    /// The word, in lower case.
+    pub word: &'static str,
+    /// What to write, or to do, instead.
+    pub instead: &'static str,
+    /// Whether an attribute may have this name if the caller insists. Keys of jobs and messages, and of those that
+    /// later versions read, never can: a worker would read the attribute as its own key.
+    pub can_be_meant: bool,
+}
+
+const NAME_ACCOUNTS: &str = "write account_name (--account-name), a name or a list of names";
+const NAME_BY_NAME: &str =
+    "write account_name (--account-name): an account's id belongs into the accounts file";
+const ONE_DAY: &str = "a range of days is not supported yet; write date (--date), one day a request";
+const REGIONS: &str =
+    "every region of an account is reported; set regions in the accounts file for further ones";
+const BUCKETS: &str = "every bucket of an account is reported; leave it out";
+const LATER: &str = "it is reserved for later versions; give the attribute another name";
+
+/// Every reserved word. The keys of a request itself, `account_name`, `date` and `dataset`, are not among them.
+pub const RESERVED_WORDS: [ReservedWord; 25] = [
+    mistaken("account", NAME_ACCOUNTS),
+    mistaken("accounts", NAME_ACCOUNTS),
+    mistaken("account_id", NAME_BY_NAME),
+    mistaken("account_ids", NAME_BY_NAME),
+    mistaken("name", NAME_ACCOUNTS),
+    mistaken("start", ONE_DAY),
+    mistaken("end", ONE_DAY),
+    mistaken("day", "write date (--date)"),
+    mistaken("region", REGIONS),
+    mistaken("regions", REGIONS),
+    mistaken("bucket", BUCKETS),
+    mistaken("buckets", BUCKETS),
+    key("from", ONE_DAY),
+    key("to", ONE_DAY),
+    key("last", ONE_DAY),
+    key("month", "write date (--date), one day a request; without a date it is the first of this month"),
+    key("window", "a report is of a whole day; leave it out"),
+    key("provisional", LATER),
+    key("settle", LATER),
+    key("period", LATER),
+    key("kind", LATER),
+    key("at", LATER),
+    key("only_incomplete", "pass --only-incomplete (FLEET_ONLY_INCOMPLETE)"),
+    key("run_id", "leave it out, since the producer names the run"),
+    key("datasets", "write dataset (--dataset), a name or a list of names"),
+];
+
+const fn mistaken(word: &'static str, instead: &'static str) -> ReservedWord {
+    ReservedWord { word, instead, can_be_meant: true }
+}
+
+const fn key(word: &'static str, instead: &'static str) -> ReservedWord {
+    ReservedWord { word, instead, can_be_meant: false }
+}
+
+/// The reserved word that a name is, in whatever case, and with or without `_` and `-`: `accountId` is no less
+/// a slip than `account_id`.
+#[must_use]
+pub fn reserved_word(name: &str) -> Option<&'static ReservedWord> {
+    let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let name = plain(name);
+    RESERVED_WORDS.iter().find(|reserved| plain(reserved.word) == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job;
+
+    #[test]
+    fn a_word_is_recognised_however_it_is_spelt() {
+        for name in ["account_id", "accountId", "ACCOUNT-ID", "accountid"] {
+            assert_eq!(reserved_word(name).map(|reserved| reserved.word), Some("account_id"), "{name}");
+        }
+        for name in ["", "ticket", "account_name", "date", "dataset", "account_owner"] {
+            assert_eq!(reserved_word(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_attribute_can_have_the_name_of_a_job_s_key() {
+        for key in job::RESERVED_KEYS {
+            let is_of_a_request = ["account_name", "date", "dataset"].contains(&key);
+            let reserved = reserved_word(key);
+            assert_eq!(reserved.is_none(), is_of_a_request, "{key}");
+            assert!(reserved.is_none_or(|reserved| !reserved.can_be_meant), "{key}");
+        }
+    }
+}
