@@ -119,6 +119,14 @@ impl LocalAws {
         self.world.now()
     }
 
+    /// Makes a region one that does not have S3 Express One Zone, and so no directory buckets.
+    ///
+    /// In AWS `s3express-control.REGION` is then a host that does not exist, which an endpoint for all regions can't
+    /// show: `ListDirectoryBuckets` is answered `AuthorizationHeaderMalformed`, as by an endpoint that is S3's alone.
+    pub fn without_directory_buckets(&self, region: &str) {
+        self.world.buckets.without_directories(region);
+    }
+
     /// Turns CloudWatch's quotas on or off.
     pub fn quotas(&self, enforce: bool) {
         self.world.quotas.enforce(enforce);

@@ -68,8 +68,8 @@ pub struct CallRecord {
     pub region: String,
     /// The access key that signed it.
     pub access_key: String,
-    /// `ok`, an error code, `reset` by a fault, `lost` where it was carried out and a fault withheld the answer, or
-    /// `abandoned` by a client that did not wait for it.
+    /// `ok`, an error code, `foreign` or `reset` by a fault, `lost` if it was carried out and a fault withheld the answer,
+    /// or `abandoned` by a client that did not wait for it.
     pub outcome: String,
     /// The bucket or the queue.
     pub resource: Option<String>,
@@ -196,7 +196,7 @@ impl CallQuery {
         self
     }
 
-    /// Only calls with this outcome: `ok`, an error code, `reset`, `lost` or `abandoned`.
+    /// Only calls with this outcome: `ok`, an error code, `foreign`, `reset`, `lost` or `abandoned`.
     #[must_use]
     pub fn outcome(mut self, outcome: &str) -> Self {
         self.outcome = Some(outcome.to_owned());

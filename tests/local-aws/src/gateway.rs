@@ -14,7 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 
 use crate::calls::{CallRecord, Service};
-use crate::faults::{Effect, Stage, Struck, Target};
+use crate::faults::{self, Effect, Stage, Struck, Target};
 use crate::identity::{self, Caller, Signature};
 use crate::permissions;
 use crate::quotas::Meter;
@@ -92,7 +92,7 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>, line:
     let mut call = Call {
         service,
         protocol,
-        operation: operation_in_head(&parts, service, protocol),
+        operation: operation_in_head(&parts, service, protocol, signature.as_ref()),
         region: signature
             .as_ref()
             .map_or_else(|| "us-east-1".to_owned(), |signature| signature.region.to_owned()),
@@ -205,6 +205,10 @@ async fn instead(fault: Struck, world: &World, call: &Call) -> Option<Outcome> {
             tokio::time::sleep(*delay).await;
             None
         }
+        Effect::Foreign { status, content_type, body } => {
+            let reply = faults::foreign(*status, content_type, body);
+            Some((Answer::Reply(reply, Delivery::Whole), Cow::Borrowed("foreign")))
+        }
         effect => {
             let action = permissions::action(call.service, &call.operation);
             let error = effect.error(call.service, &call.arn(), &action)?;
@@ -316,9 +320,16 @@ fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol
 }
 
 /// The operation, where it stands in the head; STS has it in the body.
-fn operation_in_head(parts: &Parts, service: Service, protocol: Protocol) -> String {
+fn operation_in_head(
+    parts: &Parts,
+    service: Service,
+    protocol: Protocol,
+    signature: Option<&Signature<'_>>,
+) -> String {
     let name = match (service, protocol) {
-        (Service::S3, _) => s3::operation(&parts.method, &parts.uri),
+        (Service::S3, _) => {
+            s3::operation(&parts.method, &parts.uri, signature.map_or("s3", |signature| signature.service))
+        }
         (Service::Sts, _) => "",
         (_, Protocol::Cbor) => parts.uri.path().rsplit('/').next().unwrap_or(""),
         _ => parts

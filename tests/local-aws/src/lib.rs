@@ -25,7 +25,7 @@
 //! | when | faults | the call |
 //! | --- | --- | --- |
 //! | while the request comes in | [`Fault::reset_upload`], [`Fault::hang_upload`] | is not carried out |
-//! | in place of the service | [`Fault::throttle`] and every other error, [`Fault::reset`], [`Fault::hang`] | is not carried out |
+//! | in place of the service | [`Fault::throttle`] and every other error, [`Fault::foreign`], [`Fault::reset`], [`Fault::hang`] | is not carried out |
 //! | before the service | [`Fault::hold`] until it is released, [`Fault::slow`] | is carried out later |
 //! | after the service | [`Fault::lost_answer`], [`Fault::reset_answer`] | **is** carried out, unanswered |
 //! | while the answer goes out | [`Fault::truncated`], [`Fault::trickle`] | **is** carried out |

@@ -73,6 +73,7 @@ fn covers(pattern: &str, action: &str) -> bool {
 /// The IAM action that an operation needs.
 pub(crate) fn action(service: Service, operation: &str) -> String {
     let name = match (service, operation) {
+        (Service::S3, "ListDirectoryBuckets") => return "s3express:ListAllMyDirectoryBuckets".to_owned(),
         (Service::S3, "ListBuckets") => "ListAllMyBuckets",
         (Service::S3, "HeadBucket" | "ListObjectsV2" | "ListObjects") => "ListBucket",
         (Service::S3, "HeadObject") => "GetObject",
@@ -122,6 +123,7 @@ mod tests {
     #[test]
     fn operations_need_the_actions_that_iam_names() {
         assert_eq!(action(Service::S3, "HeadBucket"), "s3:ListBucket");
+        assert_eq!(action(Service::S3, "ListDirectoryBuckets"), "s3express:ListAllMyDirectoryBuckets");
         assert_eq!(action(Service::Sqs, "DeleteMessageBatch"), "sqs:DeleteMessage");
         assert_eq!(action(Service::CloudWatch, "GetMetricData"), "cloudwatch:GetMetricData");
     }

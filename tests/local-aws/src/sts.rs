@@ -126,6 +126,13 @@ fn assume_role(world: &World, call: &Call, form: &HashMap<String, String>) -> Re
         .get(&account, &role)
         .filter(|trust| trust.allows(call.account(), external_id))
         .ok_or_else(denied)?;
+    if world.permissions.is_region_disabled(&account, &call.region) {
+        let message = format!(
+            "STS is not activated in this region for account:{account}. Your account administrator can activate STS \
+             in this region using the IAM Console."
+        );
+        return Err(ServiceError::new("RegionDisabledException", message).status(StatusCode::FORBIDDEN));
+    }
     let seconds = duration(call, form, &trust)?;
 
     let now = world.now();

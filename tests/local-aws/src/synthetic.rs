@@ -126,7 +126,8 @@ impl Synthetic {
             if !deleted {
                 let age = TimeDelta::seconds(i64::try_from(mix(hash) % (900 * 86_400)).unwrap_or(0));
                 let created = today.and_time(NaiveTime::MIN).and_utc() - age;
-                let bucket = NewBucket { account, name: &name, region: regions[region], created };
+                let bucket =
+                    NewBucket { account, name: &name, region: regions[region], created, is_directory: false };
                 world.buckets.insert(&bucket);
             }
             let days = self.life(hash, number, today);

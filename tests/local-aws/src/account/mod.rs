@@ -96,7 +96,8 @@ impl Account {
         self.world.permissions.allow(&self.id, action);
     }
 
-    /// Makes a region one that the account has not opted in to: its keys are unknown there.
+    /// Makes a region one that the account has not opted in to: its keys are unknown there, and STS of that region gives
+    /// no session of its roles (`RegionDisabledException`), whoever asks.
     pub fn disable_region(&self, region: &str) {
         self.world.permissions.disable_region(&self.id, region);
     }
@@ -106,12 +107,26 @@ impl Account {
     /// Makes a bucket, or gives the one of that name anew with its objects.
     #[expect(clippy::must_use_candidate, reason = "a bucket may need no more description")]
     pub fn bucket(&self, name: &str, region: &str) -> Bucket {
-        let new = NewBucket { account: &self.id, name, region, created: long_ago() };
-        self.world.buckets.insert(&new);
-        Bucket { account: self.clone(), name: name.to_owned(), region: region.to_owned() }
+        self.new_bucket(name, region, false)
     }
 
-    /// A bucket that `ListBuckets` does not name but whose metrics there are: a directory bucket, or a deleted one.
+    /// Makes a directory bucket, which `ListDirectoryBuckets` names in its region and `ListBuckets` does not. Its sizes
+    /// are those of `ExpressOneZoneStorage` or, in a Local Zone, of `OneZoneIAStorage`.
+    ///
+    /// With an endpoint of its own, the SDK for Rust sends `ListDirectoryBuckets` only if the client has
+    /// `disable_s3_express_session_auth(true)`.
+    #[expect(clippy::must_use_candidate, reason = "a bucket may need no more description")]
+    pub fn directory_bucket(&self, name: &str, region: &str) -> Bucket {
+        self.new_bucket(name, region, true)
+    }
+
+    fn new_bucket(&self, name: &str, region: &str, is_directory: bool) -> Bucket {
+        let new = NewBucket { account: &self.id, name, region, created: long_ago(), is_directory };
+        self.world.buckets.insert(&new);
+        self.unlisted_bucket(name, region)
+    }
+
+    /// A bucket that no listing of S3 names but whose metrics there are: a deleted one.
     #[must_use]
     pub fn unlisted_bucket(&self, name: &str, region: &str) -> Bucket {
         Bucket { account: self.clone(), name: name.to_owned(), region: region.to_owned() }

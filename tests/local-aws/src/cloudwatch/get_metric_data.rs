@@ -199,7 +199,7 @@ fn plan<'a>(input: &'a Input<'a>, now: i64) -> Result<Vec<Plan<'a>>, ServiceErro
             metric: &stat.metric,
             statistic,
             unit: stat.unit.as_deref(),
-            window: Window::new(input.start_time.0, input.end_time.0, stat.period, now),
+            window: Window::new(input.start_time.0, input.end_time.0, stat.period, now).aligned(),
         });
     }
     Ok(plans)

@@ -70,6 +70,8 @@ pub(crate) struct Window {
     pub(crate) start: i64,
     pub(crate) end: i64,
     pub(crate) period: i64,
+    /// Periods are counted from here.
+    origin: i64,
     oldest: i64,
 }
 
@@ -86,7 +88,13 @@ impl Window {
             3600
         };
         let grain = if period < 60 { period } else { grain };
-        Self { start: start - start.rem_euclid(grain), end, period, oldest: now - retention(period) }
+        let start = start - start.rem_euclid(grain);
+        Self { start, end, period, origin: start, oldest: now - retention(period) }
+    }
+
+    /// Counts the periods from the epoch, whatever the start: those of a day begin at midnight, UTC.
+    pub(crate) fn aligned(self) -> Self {
+        Self { origin: 0, ..self }
     }
 
     /// The datapoints that the quota counts, there or not.
@@ -101,11 +109,11 @@ impl Window {
         from..self.end.max(from)
     }
 
-    /// Folds datapoints, oldest first, into periods that are counted from the start.
+    /// Folds datapoints, oldest first, into periods.
     pub(crate) fn fold(&self, points: impl Iterator<Item = (i64, Statistics)>) -> Vec<(i64, Statistics)> {
         let mut folded: Vec<(i64, Statistics)> = Vec::new();
         for (at, statistics) in points {
-            let at = at - (at - self.start).rem_euclid(self.period);
+            let at = at - (at - self.origin).rem_euclid(self.period);
             match folded.last_mut() {
                 Some((last, sum)) if *last == at => sum.merge(&statistics),
                 _ => folded.push((at, statistics)),
@@ -164,6 +172,17 @@ mod tests {
             folded.iter().map(|(at, set)| (at - NOW, set.get(Statistic::Average))).collect();
         assert_eq!(averages, [(0, 2.0), (3600, 10.0)]);
         assert!((folded[0].1.get(Statistic::SampleCount) - 2.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn periods_begin_at_the_start_or_at_whole_periods() {
+        let window = Window::new(NOW + 1800, NOW + DAY, 3600, NOW + DAY);
+        let times = |window: Window| {
+            let points = [1800, 4000, 9000].map(|later| (NOW + later, Statistics::of(1.0)));
+            window.fold(points.into_iter()).into_iter().map(|(at, _)| at - NOW).collect::<Vec<_>>()
+        };
+        assert_eq!(times(window), [1800, 9000]);
+        assert_eq!(times(window.aligned()), [0, 3600, 7200]);
     }
 
     #[test]

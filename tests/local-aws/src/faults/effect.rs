@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::calls::Service;
 use crate::identity;
 use crate::permissions;
 use crate::quotas;
-use crate::reply::ServiceError;
+use crate::reply::{Reply, ServiceError};
 
 /// What a `GetMetricData` result is turned into by [`Fault::result`](crate::Fault::result).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub(crate) enum Effect {
     Unavailable,
     Error { code: String, status: u16 },
     ExpiredToken,
+    Foreign { status: u16, content_type: String, body: String },
     Reset,
     ResetUpload,
     ResetAnswer,
@@ -81,6 +84,7 @@ impl Effect {
             | Self::Unavailable
             | Self::Error { .. }
             | Self::ExpiredToken
+            | Self::Foreign { .. }
             | Self::Reset
             | Self::Hang
             | Self::Hold
@@ -111,6 +115,16 @@ impl Effect {
         };
         Some(error)
     }
+}
+
+/// An answer by something between the client and AWS: without a request id or any other mark of AWS.
+pub(crate) fn foreign(status: u16, content_type: &str, body: &str) -> Reply {
+    let mut reply = Reply::new(Bytes::copy_from_slice(body.as_bytes()));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+        reply.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    reply
 }
 
 fn throttled(service: Service) -> ServiceError {

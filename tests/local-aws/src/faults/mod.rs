@@ -15,7 +15,7 @@ use crate::calls::Service;
 pub use armed::FaultHandle;
 pub(crate) use armed::{Armed, Faults, Struck, Target};
 pub use effect::ResultStatus;
-pub(crate) use effect::{Effect, Stage};
+pub(crate) use effect::{Effect, Stage, foreign};
 
 /// A fault to be given to [`LocalAws::fault`](crate::LocalAws::fault): what goes wrong, narrowed to the calls it is for.
 ///
@@ -88,6 +88,14 @@ impl Fault {
     #[must_use]
     pub fn expired_token() -> Self {
         Self::new(Effect::ExpiredToken)
+    }
+
+    /// The answer is not AWS's but that of something in between, such as a proxy's login page: this status, content type
+    /// and body, and nothing else. The log calls it `foreign`.
+    #[must_use]
+    pub fn foreign(status: u16, content_type: &str, body: &str) -> Self {
+        let (content_type, body) = (content_type.to_owned(), body.to_owned());
+        Self::new(Effect::Foreign { status, content_type, body })
     }
 
     /// The connection is reset after the request was read, which has no effect.

@@ -1,8 +1,9 @@
 //! S3: the protocol is `s3s`'s, the store and the rules are ours.
 //!
 //! A request comes here with its caller known. `upload` takes off the framing and checks what is sent, `operations` are
-//! the operations as `s3s` asks them, `store` holds buckets and objects.
+//! the operations as `s3s` asks them, `directory` is the one of S3 Express, `store` holds buckets and objects.
 
+mod directory;
 mod operations;
 mod store;
 mod upload;
@@ -25,8 +26,12 @@ pub use store::Object;
 pub(crate) use store::{Buckets, NewBucket};
 
 /// The operation that method, path and query mean, for faults, denials and the log.
-pub(crate) fn operation(method: &Method, uri: &Uri) -> &'static str {
+pub(crate) fn operation(method: &Method, uri: &Uri, signed_for: &str) -> &'static str {
     let (bucket, key) = target(uri.path());
+    // In AWS the host tells them apart, which is one here.
+    if signed_for == "s3express" && *method == Method::GET && bucket.is_none() {
+        return directory::LIST;
+    }
     let asks = |name: &str| {
         let query = uri.query().unwrap_or("");
         query.split('&').any(|pair| pair.split('=').next() == Some(name))
@@ -89,6 +94,9 @@ pub(crate) async fn serve(
     parts: &Parts,
     body: Bytes,
 ) -> Result<Reply, ServiceError> {
+    if call.operation == directory::LIST {
+        return directory::list(world, call, parts.uri.query().unwrap_or(""));
+    }
     if let Some(bucket) = call.resource.as_deref().filter(|_| call.operation != "CreateBucket") {
         check_place(world, call, bucket)?;
     }
@@ -118,7 +126,10 @@ fn check_place(world: &World, call: &Call, name: &str) -> Result<(), ServiceErro
         return Err(ServiceError::new("NoSuchBucket", "The specified bucket does not exist")
             .status(hyper::StatusCode::NOT_FOUND));
     };
-    if region != call.region {
+    // us-east-1 answers for all regions:
+    // <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>
+    let anywhere = call.operation == "GetBucketLocation" && call.region == "us-east-1";
+    if region != call.region && !anywhere {
         let message = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
         return Err(ServiceError::new("PermanentRedirect", message)
             .status(hyper::StatusCode::MOVED_PERMANENTLY)
@@ -148,7 +159,7 @@ mod tests {
 
     #[test]
     fn operations_follow_method_path_and_query() {
-        let operation = |method: Method, uri: &'static str| operation(&method, &Uri::from_static(uri));
+        let operation = |method: Method, uri: &'static str| operation(&method, &Uri::from_static(uri), "s3");
         assert_eq!(operation(Method::GET, "/?x-id=ListBuckets"), "ListBuckets");
         assert_eq!(operation(Method::GET, "/b?list-type=2&prefix=a"), "ListObjectsV2");
         assert_eq!(operation(Method::HEAD, "/b"), "HeadBucket");

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use s3s::dto;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::store::{Condition, NewBucket, NotWritten, Object};
+use super::upload;
 use crate::faults::Effect;
 use crate::gateway::Call;
 use crate::world::World;
@@ -59,6 +61,22 @@ fn timestamp(time: DateTime<Utc>) -> dto::Timestamp {
     std::time::SystemTime::from(time).into()
 }
 
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>
+fn with_checksum<T>(
+    mut answer: S3Response<T>,
+    checksum: Option<&(HeaderName, HeaderValue)>,
+) -> S3Response<T> {
+    if let Some((name, value)) = checksum {
+        answer.headers.insert(name.clone(), value.clone());
+        answer.headers.insert("x-amz-checksum-type", HeaderValue::from_static("FULL_OBJECT"));
+    }
+    answer
+}
+
+fn asks_for_checksum(headers: &HeaderMap) -> bool {
+    headers.get("x-amz-checksum-mode").is_some_and(|mode| mode == "ENABLED")
+}
+
 fn etag(object: &Object) -> dto::ETag {
     dto::ETag::Strong(object.etag.clone())
 }
@@ -92,7 +110,8 @@ impl S3 for Operations {
         let prefix = input.prefix.as_deref().unwrap_or("");
         let after = input.continuation_token.as_deref().unwrap_or("");
         let mut found = state.of(&self.account, after).filter(|(name, bucket)| {
-            name.starts_with(prefix)
+            !bucket.is_directory
+                && name.starts_with(prefix)
                 && input.bucket_region.as_deref().is_none_or(|region| region == bucket.region)
         });
         let page: Vec<_> = found.by_ref().take(limit).collect();
@@ -153,6 +172,7 @@ impl S3 for Operations {
                 name: &input.bucket,
                 region: &region,
                 created: self.world.now(),
+                is_directory: false,
             }),
         }
         let location = Some(format!("/{}", input.bucket));
@@ -165,6 +185,16 @@ impl S3 for Operations {
     ) -> S3Result<S3Response<dto::HeadBucketOutput>> {
         let bucket_region = self.world.buckets.region(&request.input.bucket);
         Ok(S3Response::new(dto::HeadBucketOutput { bucket_region, ..dto::HeadBucketOutput::default() }))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<dto::GetBucketLocationInput>,
+    ) -> S3Result<S3Response<dto::GetBucketLocationOutput>> {
+        // us-east-1 is the one region that is not named.
+        let region = self.world.buckets.region(&request.input.bucket).filter(|region| region != "us-east-1");
+        let location_constraint = region.map(dto::BucketLocationConstraint::from);
+        Ok(S3Response::new(dto::GetBucketLocationOutput { location_constraint }))
     }
 
     async fn delete_bucket(
@@ -202,7 +232,9 @@ impl S3 for Operations {
             None => Bytes::new(),
         };
         let metadata = input.metadata.unwrap_or_default().into_iter().collect();
-        let object = Object::new(body, metadata, input.content_type, self.world.now());
+        let checksum = upload::checksum(&request.headers, &body);
+        let mut object = Object::new(body, metadata, input.content_type, self.world.now());
+        object.checksum.clone_from(&checksum);
         let e_tag = Some(etag(&object));
         self.world.buckets.put(&input.bucket, &input.key, object, condition.as_ref()).map_err(|refusal| {
             match refusal {
@@ -216,7 +248,8 @@ impl S3 for Operations {
                 }
             }
         })?;
-        Ok(S3Response::new(dto::PutObjectOutput { e_tag, ..dto::PutObjectOutput::default() }))
+        let answer = S3Response::new(dto::PutObjectOutput { e_tag, ..dto::PutObjectOutput::default() });
+        Ok(with_checksum(answer, checksum.as_ref()))
     }
 
     async fn get_object(
@@ -227,7 +260,7 @@ impl S3 for Operations {
         if request.input.range.is_some() {
             return Err(s3_error!(NotImplemented, "ranges are left out"));
         }
-        Ok(S3Response::new(dto::GetObjectOutput {
+        let answer = S3Response::new(dto::GetObjectOutput {
             body: Some(s3s::Body::from(object.body.clone()).into()),
             content_length: Some(i64::try_from(object.body.len()).unwrap_or(i64::MAX)),
             content_type: object.content_type.clone(),
@@ -235,7 +268,8 @@ impl S3 for Operations {
             last_modified: Some(timestamp(object.modified)),
             metadata: Some(object.metadata.clone().into_iter().collect()),
             ..dto::GetObjectOutput::default()
-        }))
+        });
+        Ok(with_checksum(answer, object.checksum.as_ref().filter(|_| asks_for_checksum(&request.headers))))
     }
 
     async fn head_object(
@@ -243,14 +277,15 @@ impl S3 for Operations {
         request: S3Request<dto::HeadObjectInput>,
     ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
         let object = self.object(&request.input.bucket, &request.input.key)?;
-        Ok(S3Response::new(dto::HeadObjectOutput {
+        let answer = S3Response::new(dto::HeadObjectOutput {
             content_length: Some(i64::try_from(object.body.len()).unwrap_or(i64::MAX)),
             content_type: object.content_type.clone(),
             e_tag: Some(etag(&object)),
             last_modified: Some(timestamp(object.modified)),
             metadata: Some(object.metadata.clone().into_iter().collect()),
             ..dto::HeadObjectOutput::default()
-        }))
+        });
+        Ok(with_checksum(answer, object.checksum.as_ref().filter(|_| asks_for_checksum(&request.headers))))
     }
 
     async fn delete_object(

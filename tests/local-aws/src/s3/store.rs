@@ -1,11 +1,12 @@
 //! Buckets and objects. Names are unique over all accounts, as in AWS.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use hyper::header::{HeaderName, HeaderValue};
 use md5::{Digest as _, Md5};
 
 use crate::sqs::hex;
@@ -23,6 +24,8 @@ pub struct Object {
     pub etag: String,
     /// When it was written.
     pub modified: DateTime<Utc>,
+    /// The header of the checksum that it was uploaded with, or that S3 made of it.
+    pub(crate) checksum: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Object {
@@ -33,7 +36,7 @@ impl Object {
         modified: DateTime<Utc>,
     ) -> Self {
         let etag = hex(&Md5::digest(&body));
-        Self { body, metadata, content_type, etag, modified }
+        Self { body, metadata, content_type, etag, modified, checksum: None }
     }
 
     /// The body as text.
@@ -54,6 +57,7 @@ pub(crate) struct NewBucket<'a> {
     pub(crate) name: &'a str,
     pub(crate) region: &'a str,
     pub(crate) created: DateTime<Utc>,
+    pub(crate) is_directory: bool,
 }
 
 /// A bucket as it is stored.
@@ -62,6 +66,8 @@ pub(crate) struct Bucket {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) created: DateTime<Utc>,
+    /// It is one of S3 Express, which `ListBuckets` does not name.
+    pub(crate) is_directory: bool,
     /// `ListBuckets` gives no region for it.
     pub(crate) region_unlisted: bool,
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
@@ -88,6 +94,8 @@ pub(crate) enum NotWritten {
 pub(crate) struct State {
     pub(crate) buckets: HashMap<String, Bucket>,
     by_account: HashMap<String, BTreeSet<String>>,
+    /// The regions that do not have S3 Express.
+    pub(crate) without_directories: HashSet<String>,
 }
 
 impl State {
@@ -106,8 +114,9 @@ impl State {
             .filter_map(|name| self.buckets.get(name).map(|bucket| (name, bucket)))
     }
 
+    /// How many of the account's buckets `ListBuckets` names.
     pub(crate) fn count(&self, account: &str) -> usize {
-        self.by_account.get(account).map_or(0, BTreeSet::len)
+        self.of(account, "").filter(|(_, bucket)| !bucket.is_directory).count()
     }
 }
 
@@ -133,6 +142,7 @@ impl Buckets {
             account: new.account.to_owned(),
             region: new.region.to_owned(),
             created: new.created,
+            is_directory: new.is_directory,
             region_unlisted: false,
             objects: replaced.map(|old| old.objects).unwrap_or_default(),
         };
@@ -147,6 +157,12 @@ impl Buckets {
         {
             names.remove(name);
         }
+    }
+
+    /// Makes a region one that does not have S3 Express.
+    pub(crate) fn without_directories(&self, region: &str) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.without_directories.insert(region.to_owned());
     }
 
     /// Changes a bucket, where there is one.
@@ -204,7 +220,13 @@ mod tests {
     #[test]
     fn conditions_are_checked_against_what_is_there() {
         let buckets = Buckets::default();
-        buckets.insert(&NewBucket { account: "1", name: "b", region: "eu-west-1", created: Utc::now() });
+        buckets.insert(&NewBucket {
+            account: "1",
+            name: "b",
+            region: "eu-west-1",
+            created: Utc::now(),
+            is_directory: false,
+        });
         let first = object("one").etag;
         let put = |body, condition: Condition| buckets.put("b", "k", object(body), Some(&condition));
         assert_eq!(put("one", Condition::Match(first.clone())), Err(NotWritten::NoSuchKey));

@@ -108,6 +108,22 @@ fn split_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 2..]))
 }
 
+/// The header of the checksum that an upload carries, or of the one that S3 makes where it carries none.
+pub(crate) fn checksum(headers: &HeaderMap, body: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    const NAMES: [HeaderName; 5] = [
+        HeaderName::from_static("x-amz-checksum-crc32"),
+        HeaderName::from_static("x-amz-checksum-crc32c"),
+        HeaderName::from_static("x-amz-checksum-sha1"),
+        HeaderName::from_static("x-amz-checksum-sha256"),
+        HeaderName::from_static("x-amz-checksum-crc64nvme"),
+    ];
+    let carried = NAMES.into_iter().find_map(|name| headers.get(&name).cloned().map(|value| (name, value)));
+    carried.or_else(|| {
+        let sum = base64_simd::STANDARD.encode_to_string(Crc64Nvme::checksum(body));
+        Some((HeaderName::from_static("x-amz-checksum-crc64nvme"), HeaderValue::try_from(sum).ok()?))
+    })
+}
+
 /// Compares every checksum that the request carries with the body.
 pub(crate) fn check_sums(headers: &HeaderMap, body: &[u8]) -> Result<(), ServiceError> {
     let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

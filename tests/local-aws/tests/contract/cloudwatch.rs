@@ -70,6 +70,24 @@ async fn three_hours(aws: &Aws) -> (Client, String, i64) {
 }
 
 #[tokio::test]
+async fn periods_are_whole_ones_whatever_the_start() {
+    contract(|aws| async move {
+        let (cloudwatch, namespace, start) = three_hours(&aws).await;
+        let unaligned = start - HOUR + 1234;
+        let request = cloudwatch.get_metric_data().start_time(at(unaligned)).end_time(at(start + 3 * HOUR));
+        let answer = request.metric_data_queries(query("q", &namespace, "m", "Sum", &[])).send().await;
+        let mut times: Vec<_> = answer.expect("got").metric_data_results()[0]
+            .timestamps()
+            .iter()
+            .map(|time| time.secs() - start)
+            .collect();
+        times.sort_unstable();
+        assert_eq!(times, [0, HOUR, 2 * HOUR]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn values_of_a_period_are_folded_by_statistic() {
     contract(|aws| async move {
         let (cloudwatch, namespace, start) = (aws.cloudwatch("eu-west-1"), aws.unique("space"), hours_ago(5));

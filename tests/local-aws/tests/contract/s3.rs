@@ -3,7 +3,9 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, ChecksumAlgorithm, ChecksumMode, CreateBucketConfiguration,
+};
 
 use crate::support::{Aws, contract};
 
@@ -178,6 +180,46 @@ async fn a_bucket_tells_its_region_in_its_own_and_in_another() {
         assert_eq!(redirected, (301, Some("eu-west-1".to_owned())));
         let redirected = error(elsewhere.put_object().bucket(&bucket).key("k").send().await);
         assert_eq!(redirected, (301, "PermanentRedirect".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn us_east_1_knows_the_location_of_every_bucket() {
+    contract(|aws| async move {
+        let (s3, bucket) = bucket(&aws).await;
+        let us_east_1 = aws.s3("us-east-1");
+        for client in [&s3, &us_east_1] {
+            let location = client.get_bucket_location().bucket(&bucket).send().await.expect("told");
+            assert_eq!(location.location_constraint(), Some(&BucketLocationConstraint::EuWest1));
+        }
+        let home = aws.unique("home");
+        us_east_1.create_bucket().bucket(&home).send().await.expect("created");
+        let location = us_east_1.get_bucket_location().bucket(&home).send().await.expect("told");
+        let constraint = location.location_constraint().map_or("", BucketLocationConstraint::as_str);
+        assert_eq!(constraint, "", "us-east-1 is not named");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upload_is_answered_with_its_checksum() {
+    contract(|aws| async move {
+        let (s3, bucket) = bucket(&aws).await;
+        let put = |key: &'static str| {
+            s3.put_object().bucket(&bucket).key(key).body(ByteStream::from_static(b"123456789"))
+        };
+        // The check values of the algorithms, for these nine digits.
+        let (crc32, crc32c) = ("y/Q5Jg==", "4waSgw==");
+        assert_eq!(put("by-default").send().await.expect("put").checksum_crc32(), Some(crc32));
+        let algorithm = ChecksumAlgorithm::Crc32C;
+        let chosen = put("chosen").checksum_algorithm(algorithm).send().await.expect("put");
+        assert_eq!((chosen.checksum_crc32(), chosen.checksum_crc32_c()), (None, Some(crc32c)));
+        let head = s3.head_object().bucket(&bucket).key("chosen").checksum_mode(ChecksumMode::Enabled);
+        assert_eq!(head.send().await.expect("there").checksum_crc32_c(), Some(crc32c));
+        let got = s3.get_object().bucket(&bucket).key("by-default").send().await.expect("got");
+        assert_eq!(got.checksum_crc32(), Some(crc32), "this SDK asks for it");
+        assert_eq!(got.body.collect().await.expect("compared by this SDK").to_vec(), b"123456789");
     })
     .await;
 }

@@ -1,7 +1,8 @@
 //! Denials that stay, and regions that are not enabled.
 
-use crate::support::{ACCOUNT, REGION, cloudwatch, error, keys, s3, sqs, start};
-use local_aws::QueueOptions;
+use local_aws::{QueueOptions, Trust};
+
+use crate::support::{ACCOUNT, REGION, cloudwatch, error, keys, s3, sqs, start, sts};
 
 #[tokio::test]
 async fn an_action_is_denied_in_the_words_of_its_service() {
@@ -47,6 +48,24 @@ async fn a_missing_key_is_hidden_from_those_who_may_not_list() {
     account.deny("s3:ListBucket");
     assert_eq!(error(get().await), (403, "AccessDenied".to_owned()));
     assert_eq!(error(s3.head_object().bucket("reports").key("none").send().await).0, 403);
+}
+
+#[tokio::test]
+async fn sts_of_a_region_gives_no_session_of_an_account_that_has_not_enabled_it() {
+    let aws = start().await;
+    let arn = aws.account("222222222222").role("reader", Trust::default());
+    aws.account("222222222222").disable_region("me-south-1");
+    let assume = |region| {
+        let sts = sts(&aws, region, keys(ACCOUNT));
+        let arn = arn.clone();
+        async move { sts.assume_role().role_arn(arn).role_session_name("test").send().await }
+    };
+    assert_eq!(error(assume("me-south-1").await), (403, "RegionDisabledException".to_owned()));
+    assume(REGION).await.expect("elsewhere it does");
+    let none = "arn:aws:iam::222222222222:role/none";
+    let unknown =
+        sts(&aws, "me-south-1", keys(ACCOUNT)).assume_role().role_arn(none).role_session_name("test");
+    assert_eq!(error(unknown.send().await), (403, "AccessDenied".to_owned()), "trust comes first");
 }
 
 #[tokio::test]

@@ -83,6 +83,25 @@ async fn each_service_has_its_own_shape_of_an_error() {
 }
 
 #[tokio::test]
+async fn an_answer_may_come_from_something_in_between() {
+    let aws = start().await;
+    let page = "<html><body>Please log in</body></html>";
+    let list = || cloudwatch(&aws, REGION, keys(ACCOUNT)).list_metrics().send();
+    for status in [200, 403] {
+        let fault = Fault::foreign(status, "text/html", page).on("ListMetrics").region(REGION).times(1);
+        let handle = aws.fault(fault);
+        let failure = list().await.expect_err("no answer of AWS's");
+        let answer = failure.raw_response().expect("an answer");
+        assert_eq!((answer.status().as_u16(), answer.body().bytes()), (status, Some(page.as_bytes())));
+        let header = |name| answer.headers().get(name);
+        assert_eq!((header("content-type"), header("x-amzn-requestid")), (Some("text/html"), None));
+        assert_eq!(handle.fired(), 1);
+        list().await.expect("once only");
+    }
+    assert_eq!(aws.calls().outcome("foreign").count(), 2);
+}
+
+#[tokio::test]
 async fn a_fault_for_keys_leaves_other_objects_alone() {
     let aws = start().await;
     let account = aws.account(ACCOUNT);

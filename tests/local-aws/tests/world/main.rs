@@ -5,6 +5,7 @@ mod build;
 mod clock;
 mod content_faults;
 mod denials;
+mod directory_buckets;
 mod faults;
 mod followed;
 mod publishing;

@@ -36,7 +36,7 @@ pub(crate) fn keys(access_key: &str) -> Credentials {
 }
 
 macro_rules! client {
-    ($name:ident, $sdk:ident $(, $more:ident($value:expr))?) => {
+    ($name:ident, $sdk:ident $(, $more:ident($value:expr))*) => {
         /// A client without retries that is patient.
         pub(crate) fn $name(aws: &LocalAws, region: &str, keys: Credentials) -> $sdk::Client {
             let timeout = TimeoutConfig::builder().connect_timeout(PATIENCE).operation_timeout(PATIENCE).build();
@@ -47,14 +47,16 @@ macro_rules! client {
                 .credentials_provider(keys)
                 .timeout_config(timeout)
                 .retry_config(RetryConfig::disabled())
-                $(.$more($value))?;
+                $(.$more($value))*;
             $sdk::Client::from_conf(config.build())
         }
     };
 }
 
 client!(cloudwatch, aws_sdk_cloudwatch);
-client!(s3, aws_sdk_s3, force_path_style(true));
+// With an endpoint of one's own the SDK wants a session of S3 Express for `ListDirectoryBuckets` too, which has no
+// bucket to have one of.
+client!(s3, aws_sdk_s3, force_path_style(true), disable_s3_express_session_auth(true));
 client!(sqs, aws_sdk_sqs);
 client!(sts, aws_sdk_sts);
 
