@@ -2,6 +2,8 @@
 //!
 //! Two layers retry and no more: the SDK a request, the queue a job.
 
+mod sqs;
+
 use std::{sync::LazyLock, time::Duration};
 
 use aws_config::{
@@ -14,9 +16,10 @@ use aws_smithy_runtime_api::client::{
     http::SharedHttpClient, orchestrator::HttpResponse, result::SdkError,
     stalled_stream_protection::StalledStreamProtectionConfig,
 };
-use aws_types::{origin::Origin, region::Region};
+use aws_types::{origin::Origin, region::Region, service_config::ServiceConfigKey};
 use tokio::time::timeout;
 
+pub use self::sqs::sqs;
 use crate::{AwsError, ErrorKind, clock::Clock, kept_credentials::KeptCredentials};
 
 /// The longest that `ReceiveMessage` waits, in seconds.
@@ -95,16 +98,23 @@ pub fn region(config: &SdkConfig) -> &str {
     config.region().map_or(DEFAULT_REGION, Region::as_ref)
 }
 
-/// An S3 client. Where an endpoint is set, the bucket goes into the path: an endpoint of one's own
-/// has no host name for each bucket.
+/// An S3 client. If an endpoint is set, the bucket goes into the path: such an endpoint has no host name for
+/// each bucket.
 #[must_use]
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(s3_config(config).build())
 }
 
 fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
-    let own_endpoint = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-    aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint)
+    aws_sdk_s3::config::Builder::from(config).force_path_style(has_endpoint(config, "S3"))
+}
+
+/// Whether an endpoint is set for a service, by its id, or for all of them: in the environment, in the profile
+/// or for the account.
+fn has_endpoint(config: &SdkConfig, service: &str) -> bool {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let of_service = || config.service_config()?.load_config(key.build().ok()?);
+    config.endpoint_url().is_some() || of_service().is_some()
 }
 
 /// The region that a bucket lies in, off whatever `HeadBucket` answers: a redirect and a refusal name it
@@ -171,18 +181,6 @@ async fn read_without_end(client: &aws_sdk_s3::Client, bucket: &str, key: &str) 
     }
 }
 
-/// An SQS client for the queue at `url`, in the region that the URL names, patient enough for a
-/// long poll.
-#[must_use]
-pub fn sqs(config: &SdkConfig, url: &str) -> aws_sdk_sqs::Client {
-    let patience = Duration::from_secs(LONG_POLL_SECONDS.unsigned_abs().into()) + Duration::from_secs(5);
-    let mut builder = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts(patience));
-    if let Some(region) = queue_region(url) {
-        builder = builder.region(Region::new(region.to_owned()));
-    }
-    aws_sdk_sqs::Client::from_conf(builder.build())
-}
-
 /// The partition of a region, as ARNs name it.
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
 #[must_use]
@@ -208,23 +206,6 @@ pub fn is_region(text: &str) -> bool {
     let [words @ .., number] = &parts[..] else { return false };
     let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
-}
-
-/// The region in a queue's URL, in each form that SQS has: `sqs.REGION.amazonaws.com`, the same with
-/// `sqs-fips`, in a VPC endpoint's name or with another partition's suffix, `REGION.queue.amazonaws.com`,
-/// and `queue.amazonaws.com`, which is the oldest region.
-/// Source: <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
-fn queue_region(url: &str) -> Option<&str> {
-    let host = url.split_once("://")?.1.split(['/', ':']).next()?;
-    if host == "queue.amazonaws.com" {
-        return Some(DEFAULT_REGION);
-    }
-    let labels: Vec<&str> = host.split('.').collect();
-    let neighbours = labels.windows(2).find_map(|pair| match pair {
-        ["sqs" | "sqs-fips", region] | [region, "queue"] => Some(*region),
-        _ => None,
-    });
-    neighbours.filter(|region| is_region(region))
 }
 
 /// The slowest that an upload may be, in bytes a second.
@@ -255,24 +236,6 @@ fn identity_cache() -> aws_smithy_runtime_api::client::identity::SharedIdentityC
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_the_region_off_every_form_of_queue_url() {
-        for (url, region) in [
-            ("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs", Some("eu-west-1")),
-            ("https://sqs.cn-north-1.amazonaws.com.cn/111111111111/jobs", Some("cn-north-1")),
-            ("https://us-west-2.queue.amazonaws.com/111111111111/jobs", Some("us-west-2")),
-            ("https://queue.amazonaws.com/111111111111/jobs", Some("us-east-1")),
-            ("https://sqs-fips.us-gov-west-1.amazonaws.com/111111111111/jobs", Some("us-gov-west-1")),
-            ("https://vpce-0a1-b2.sqs.eu-west-1.vpce.amazonaws.com/111111111111/jobs", Some("eu-west-1")),
-            ("https://sqs.eu-west-1.api.aws/111111111111/jobs", Some("eu-west-1")),
-            ("http://127.0.0.1:4566/111111111111/jobs", None),
-            ("http://sqs.localhost:4566/111111111111/jobs", None),
-            ("jobs", None),
-        ] {
-            assert_eq!(queue_region(url), region, "{url}");
-        }
-    }
 
     #[test]
     fn knows_a_region_by_its_form() {

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Deployment")]
 pub struct Deployment {
-    /// The URL of the work queue; its region is read off it.
+    /// The URL of the work queue; SQS is asked in its region and at its host.
     #[arg(long, env = "FLEET_QUEUE_URL", value_name = "URL", value_parser = check_queue_url)]
     queue_url: Option<String>,
 
