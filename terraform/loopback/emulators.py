@@ -193,6 +193,19 @@ iam_actions.extract_resource_arn = extract_resource_arn
 iam_evaluator.enforce = enforce
 
 
+_resolve_condition_key = iam_evaluator._resolve_condition_key
+
+
+def resolve_condition_key(key, context):
+    """IAM says of each call whether an AWS service makes it; ministack does not know that key."""
+    if key.lower() == "aws:principalisawsservice":
+        return str(context.principal_type == "Service").lower()
+    return _resolve_condition_key(key, context)
+
+
+iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
 # --- how a service gets into a role -------------------------------------------------------------------------
 
 

@@ -17,7 +17,13 @@ locals {
           Principal = "*"
           Action    = "sqs:*"
           Resource  = queue.arn
-          Condition = { StringNotEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id } }
+          Condition = {
+            StringNotEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id }
+            # A call of an AWS service has no account of a principal, and what is absent is not equal. Services need a right of
+            # their own, and none is given here.
+            # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+            Bool = { "aws:PrincipalIsAWSService" = "false" }
+          }
         },
         {
           Sid       = "RefusePlainHttp"

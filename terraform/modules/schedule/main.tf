@@ -141,7 +141,11 @@ resource "aws_sqs_queue_policy" "unstarted" {
         Principal = "*"
         Action    = "sqs:*"
         Resource  = aws_sqs_queue.unstarted.arn
-        Condition = { StringNotEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id } }
+        Condition = {
+          StringNotEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id }
+          # An AWS service's call has no account of a principal, and what is absent is not equal.
+          Bool = { "aws:PrincipalIsAWSService" = "false" }
+        }
       },
       {
         Sid       = "RefusePlainHttp"

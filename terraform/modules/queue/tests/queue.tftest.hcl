@@ -82,7 +82,10 @@ run "other_accounts_and_plain_http_are_refused_on_both" {
           Principal = "*"
           Action    = "sqs:*"
           Resource  = queue
-          Condition = { StringNotEquals = { "aws:PrincipalAccount" = "999999999999" } }
+          Condition = {
+            StringNotEquals = { "aws:PrincipalAccount" = "999999999999" }
+            Bool            = { "aws:PrincipalIsAWSService" = "false" }
+          }
         },
         {
           Sid       = "RefusePlainHttp"
@@ -95,6 +98,35 @@ run "other_accounts_and_plain_http_are_refused_on_both" {
       ]
     ])
     error_message = "A queue's policy does not refuse other accounts and plain HTTP, or does something else."
+  }
+}
+
+# As IAM evaluates it: all conditions must hold, and one of a negated operator holds for a key that is absent.
+run "other_accounts_are_denied_and_neither_this_one_nor_an_aws_service" {
+  command = plan
+
+  variables {
+    calls = {
+      another_account = { "aws:PrincipalAccount" = "111111111111", "aws:PrincipalIsAWSService" = "false" }
+      this_account    = { "aws:PrincipalAccount" = "999999999999", "aws:PrincipalIsAWSService" = "false" }
+      s3              = { "aws:PrincipalIsAWSService" = "true" }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_sqs_queue_policy.jobs.policy, aws_sqs_queue_policy.dead_letters.policy] : {
+        for who, call in var.calls : who => anytrue([
+          for statement in jsondecode(policy).Statement : statement.Effect == "Deny" && alltrue(flatten([
+            for operator, keys in statement.Condition : [
+              for key, value in keys :
+              operator == "StringNotEquals" ? lookup(call, key, "") != value : lookup(call, key, "") == value
+            ]
+          ]))
+        ])
+      } == { another_account = true, this_account = false, s3 = false }
+    ])
+    error_message = "A queue refuses an AWS service or this account, or does not refuse another: ${aws_sqs_queue_policy.jobs.policy}"
   }
 }
 

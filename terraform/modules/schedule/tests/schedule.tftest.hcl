@@ -208,7 +208,10 @@ run "other_accounts_and_plain_http_are_refused_on_the_dead_letter_queue" {
         Principal = "*"
         Action    = "sqs:*"
         Resource  = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
-        Condition = { StringNotEquals = { "aws:PrincipalAccount" = "999999999999" } }
+        Condition = {
+          StringNotEquals = { "aws:PrincipalAccount" = "999999999999" }
+          Bool            = { "aws:PrincipalIsAWSService" = "false" }
+        }
       },
       {
         Sid       = "RefusePlainHttp"
