@@ -22,6 +22,8 @@ locals {
 
   metrics_namespace = "cloudwatch-fleet/${var.name}"
 
+  kms_key_arn = var.make_kms_key ? module.key[0].arn : var.kms_key_arn
+
   # What you give wins. The provider puts them on everything but tasks, which are no resources of Terraform's.
   tags = merge({ "fleet:application" = "cloudwatch-fleet", "fleet:deployment" = var.name }, var.tags)
 
@@ -34,11 +36,18 @@ locals {
   }
 }
 
+module "key" {
+  source = "./modules/key"
+  count  = var.make_kms_key ? 1 : 0
+
+  name = var.name
+}
+
 module "queue" {
   source = "./modules/queue"
 
   name        = var.name
-  kms_key_arn = var.kms_key_arn
+  kms_key_arn = local.kms_key_arn
 }
 
 module "reports" {
@@ -48,7 +57,7 @@ module "reports" {
   account_names = keys(var.accounts)
   keep_days     = var.keep_reports_days
   force_destroy = var.force_destroy
-  kms_key_arn   = var.kms_key_arn
+  kms_key_arn   = local.kms_key_arn
 }
 
 module "network" {
@@ -71,7 +80,7 @@ module "roles" {
   cluster_arn              = module.fleet.cluster.arn
   repository_arn           = module.fleet.repository.arn
   log_group_arns           = [for group in module.observability.log_groups : group.arn]
-  kms_key_arn              = var.kms_key_arn
+  kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
 
   secrets = {
@@ -117,7 +126,7 @@ module "schedule" {
   role_arns                = module.roles.role_arns
   log_group                = module.observability.log_groups.producer.name
   cluster_arn              = module.fleet.cluster.arn
-  kms_key_arn              = var.kms_key_arn
+  kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = local.tags
 
@@ -137,7 +146,7 @@ module "observability" {
   oldest_job_hours   = var.oldest_job_hours
   metrics_namespace  = local.metrics_namespace
   cluster            = module.fleet.cluster
-  kms_key_arn        = var.kms_key_arn
+  kms_key_arn        = local.kms_key_arn
 
   queues = {
     jobs         = module.queue.jobs.name

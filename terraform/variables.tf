@@ -281,8 +281,20 @@ variable "force_destroy" {
   nullable    = false
 }
 
+variable "make_kms_key" {
+  description = "Whether to make a customer key with the right policy (modules/key) for queues, reports, logs and notifications. `terraform destroy` schedules it for deletion, after which nothing that it encrypted can be read."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.make_kms_key || var.kms_key_arn == null
+    error_message = "make_kms_key makes a key, and kms_key_arn names one of yours: give one of the two."
+  }
+}
+
 variable "kms_key_arn" {
-  description = "A customer key for queues, reports, logs and notifications. Its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source, and leave the rest to IAM. AWS's own encryption where left out."
+  description = "A customer key of yours for queues, reports, logs and notifications. Its policy must be that of modules/key: CloudWatch Logs, CloudWatch, EventBridge and EventBridge Scheduler use it, the last two without a condition on their source, and the rest is left to IAM. AWS's own encryption if absent."
   type        = string
   default     = null
 

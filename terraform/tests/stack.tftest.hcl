@@ -58,6 +58,10 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-west-1:999999999999:key/made" }
+  }
+
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:eu-west-1:999999999999:mock" }
   }
@@ -510,6 +514,39 @@ run "a_dataset_that_there_is_not_is_refused" {
   }
 
   expect_failures = [var.request]
+}
+
+run "a_key_is_made_only_if_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(module.key) == 0 && local.kms_key_arn == null
+    error_message = "A key is made unasked."
+  }
+}
+
+run "a_key_that_is_made_encrypts_the_stack" {
+  command = plan
+
+  variables {
+    make_kms_key = true
+  }
+
+  assert {
+    condition     = local.kms_key_arn == "arn:aws:kms:eu-west-1:999999999999:key/made"
+    error_message = "The key is not used."
+  }
+}
+
+run "a_key_of_ones_own_and_one_that_is_made_are_not_mixed" {
+  command = plan
+
+  variables {
+    make_kms_key = true
+    kms_key_arn  = "arn:aws:kms:eu-west-1:999999999999:key/0e3f"
+  }
+
+  expect_failures = [var.make_kms_key]
 }
 
 run "keys_boundaries_and_subnets_that_are_none_are_refused" {

@@ -81,7 +81,7 @@ variable "metrics_namespace" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source. AWS's own encryption where left out."
+  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source (modules/key does). AWS's own encryption if absent."
   type        = string
   default     = null
 

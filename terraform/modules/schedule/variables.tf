@@ -118,7 +118,7 @@ variable "network" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key for the schedules and for what lies on their dead-letter queue; AWS's own encryption where left out. Its policy must leave it to IAM who in the account uses it."
+  description = "A customer key for the schedules and for what lies on their dead-letter queue; AWS's own encryption if absent. Its policy must let EventBridge Scheduler itself use it, without which a start that can't be made is lost in silence (modules/key does), and leave the rest to IAM."
   type        = string
   default     = null
 
