@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{AwsError, ErrorKind};
+use crate::{AwsError, ErrorKind, terminal};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -78,7 +78,8 @@ pub fn status(ended: Result<Outcome, CommandError>) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "what is wrong with a command line is not a log line")]
 fn tell(error: &anyhow::Error) {
-    eprintln!("error: {error:#}\n\nFor more information, try '--help'.");
+    let word = terminal::paint(terminal::BAD, "error:");
+    anstream::eprintln!("{word} {error:#}\n\nFor more information, try '--help'.");
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod report_key;
 pub mod reserved;
 pub mod run_id;
 pub mod telemetry;
+pub mod terminal;
 
 pub use account::{AccountId, AccountName};
 pub use accounts::{Account, Accounts};

@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::styling::Style};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde_json::Value;
+
+use crate::terminal;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -17,15 +19,18 @@ pub enum Format {
     Json,
 }
 
-/// Writes text to standard output, with a line's end. A reader that has gone away, as `head` does,
-/// is no error.
+/// Writes text to standard output, with a line's end, and its styles if colour is wanted there. A reader that
+/// has gone away, as `head` does, is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    write(format!("{text}\n").as_bytes())
+    write_to(anstream::stdout().lock(), format!("{text}\n").as_bytes())
 }
 
 /// Writes bytes to standard output, as they are.
 pub fn write(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
+    write_to(io::stdout().lock(), bytes)
+}
+
+fn write_to(mut stdout: impl Write, bytes: &[u8]) -> anyhow::Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("could not write to standard output"),
@@ -53,6 +58,23 @@ pub fn table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = 
     table.trim_fmt()
 }
 
+/// The same text with the words of a column styled, whose text begins with a [`table`]. The columns before it, and it
+/// itself, stand to the left.
+#[must_use]
+pub fn paint(text: &str, column: &str, style: impl Fn(&str) -> Style) -> String {
+    let (table, rest) = text.split_once("\n\n").map_or((text, None), |(table, rest)| (table, Some(rest)));
+    let mut lines = table.lines();
+    let header = lines.next().unwrap_or_default();
+    let Some(at) = header.find(column) else { return text.to_owned() };
+    let mut painted = header.to_owned();
+    for line in lines {
+        let (before, from) = line.split_at_checked(at).unwrap_or((line, ""));
+        let (word, after) = from.split_at(from.find("  ").unwrap_or(from.len()));
+        painted.push_str(&format!("\n{before}{}{after}", terminal::paint(style(word), word)));
+    }
+    rest.map_or(painted.clone(), |rest| painted + "\n\n" + rest)
+}
+
 /// Dollars, with as many digits as a small price needs.
 #[must_use]
 pub fn dollars(amount: f64) -> String {
@@ -77,6 +99,20 @@ mod tests {
         data        7
         b        1200
         ");
+    }
+
+    #[test]
+    fn the_words_of_one_column_are_painted_and_no_others() {
+        let cells = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [cells(["data", "in progress", "2"]), cells(["b", "complete", "complete"])];
+        let text = table(&["ACCOUNT", "STATE", "WHY"], &[], rows) + "\n\ncomplete below";
+        let style = |word: &str| if word == "complete" { terminal::GOOD } else { Style::new() };
+        assert_eq!(
+            paint(&text, "STATE", style),
+            text.replacen("complete", "\u{1b}[32mcomplete\u{1b}[0m", 1),
+            "and nothing moves"
+        );
+        assert_eq!(paint("nothing", "STATE", style), "nothing");
     }
 
     #[test]

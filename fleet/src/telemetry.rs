@@ -12,6 +12,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use crate::terminal;
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -32,7 +34,7 @@ pub fn init(format: Option<LogFormat>) {
         LogFormat::Text => fmt::layer()
             .with_writer(io::stderr)
             .with_target(false)
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(terminal::is_coloured(&io::stderr()))
             .boxed(),
         LogFormat::Json => {
             fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr).boxed()

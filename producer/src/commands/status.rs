@@ -121,7 +121,7 @@ impl StatusArgs {
         };
         let outcome = outcome_of(&status);
         match self.format {
-            Format::Text => output::print(&text::render(&status, self.failed_only))?,
+            Format::Text => output::print(&text::painted(&text::render(&status, self.failed_only)))?,
             Format::Json if self.failed_only => output::print_json(&as_json(&status.failed_only())?)?,
             Format::Json => output::print_json(&as_json(&status)?)?,
         }

@@ -7,7 +7,8 @@ use std::{
 
 use fleet::{
     Reason, datasets,
-    output::{count, dollars, table},
+    output::{self, count, dollars, table},
+    terminal,
 };
 
 use super::{AccountStatus, RunStatus, State, missing_rows};
@@ -43,6 +44,15 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     text.push_str(&hints(status));
     text.push_str(&others(status));
     text
+}
+
+/// The same text with the state of each account in colour.
+pub(crate) fn painted(text: &str) -> String {
+    output::paint(text, "STATE", |word| match word {
+        word if word == State::Complete.word() => terminal::GOOD,
+        word if [State::Failed, State::Missing].map(State::word).contains(&word) => terminal::BAD,
+        _ => terminal::OPEN,
+    })
 }
 
 /// One line that counts.

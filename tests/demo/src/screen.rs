@@ -1,43 +1,30 @@
 //! How the story looks: on a terminal with some weight and colour and a bar at the bottom, elsewhere
 //! as plain lines.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-    time::Duration,
+use std::time::Duration;
+
+use fleet::{
+    output,
+    terminal::{FAINT, STRONG, TYPED, paint},
 };
-
-use fleet::output;
 use indicatif::{ProgressBar, ProgressStyle};
-
-const BOLD: &str = "\x1b[1m";
-const DIM: &str = "\x1b[2m";
-const CYAN: &str = "\x1b[36m";
-const RESET: &str = "\x1b[0m";
 
 /// How wide the lines are that programs print, before they are cut; some of them are sentences.
 const WIDTH: usize = 106;
 
 /// Where the story is told: standard output, with the bar on standard error.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Screen {
-    styled: bool,
     step: usize,
     bar: Option<ProgressBar>,
 }
 
 impl Screen {
-    /// The screen of this process. `NO_COLOR` is heeded, see <https://no-color.org>.
-    pub(crate) fn new() -> Self {
-        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { styled: io::stdout().is_terminal() && !no_color, step: 0, bar: None }
-    }
-
     /// Begins the next step.
     pub(crate) fn step(&mut self, title: &str) -> anyhow::Result<()> {
         self.step += 1;
         let line = format!("{}  {title}", self.step);
-        output::print(&format!("\n{}", self.paint(&[BOLD], &line)))
+        output::print(&format!("\n{}", paint(STRONG, &line)))
     }
 
     /// Explains something. A word between two asterisks is one to remember.
@@ -45,7 +32,7 @@ impl Screen {
         let mut shown = String::new();
         for (at, part) in text.split('*').enumerate() {
             if at % 2 == 1 {
-                shown.push_str(&self.paint(&[BOLD], part));
+                shown.push_str(&paint(STRONG, part));
             } else {
                 shown.push_str(part);
             }
@@ -56,7 +43,7 @@ impl Screen {
     /// Shows what a person would type.
     pub(crate) fn command(&self, command: &str) -> anyhow::Result<()> {
         let typed = format!("$ {command}");
-        output::print(&format!("   {}", self.paint(&[CYAN], &typed)))
+        output::print(&format!("   {}", paint(TYPED, &typed)))
     }
 
     /// Shows what a program printed, its longest lines cut.
@@ -78,7 +65,7 @@ impl Screen {
 
     /// A line that matters less.
     pub(crate) fn aside(&self, text: &str) -> anyhow::Result<()> {
-        self.indented(&self.paint(&[DIM], text))
+        self.indented(&paint(FAINT, text))
     }
 
     /// An empty line.
@@ -108,10 +95,6 @@ impl Screen {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-    }
-
-    fn paint(&self, codes: &[&str], text: &str) -> String {
-        if self.styled { format!("{}{text}{RESET}", codes.concat()) } else { text.to_owned() }
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn tell(cli: &Cli) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     // All that is shown until then would be for nothing.
     drop(Destination::open(&folder.join("report.csv"))?);
-    let mut screen = Screen::new();
+    let mut screen = Screen::default();
     let world = World::start(cli.buckets).await?;
     let mut shell = Shell::new(world.environment().concat())?;
 

@@ -35,7 +35,7 @@ pub(super) fn tell(
 ) -> anyhow::Result<()> {
     match format {
         Format::Text => output::print(&match status {
-            Some(status) => text::render(status, false),
+            Some(status) => text::painted(&text::render(status, false)),
             None => summary(manifest, published),
         }),
         Format::Json => output::print_json(&object(manifest, request, published, status)?),

@@ -1,6 +1,8 @@
 //! What a person at a terminal, or a script, gets from the commands: files, messages, tables and colours.
 
+mod colour;
 mod files;
+mod pty;
 
 use chrono::NaiveDate;
 use e2e::{Fleet, HOME_REGION, days_ago};

@@ -1,0 +1,52 @@
+//! What the terminal can show. There is one decision about colour and width for logs, tables, progress and the demo,
+//! and clap makes the same one for its own messages.
+//!
+//! What is written through [`output::print`](crate::output::print) may hold styles: they are left out if colour is not
+//! wanted on standard output.
+
+use std::io;
+
+use anstream::{AutoStream, ColorChoice, stream::RawStream};
+use clap::builder::styling::{AnsiColor, Style};
+
+/// What is as it should be.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+
+/// What may still become good, or is good in part.
+pub const OPEN: Style = AnsiColor::Yellow.on_default();
+
+/// What somebody has to look at.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// What is to be noticed.
+pub const STRONG: Style = Style::new().bold();
+
+/// What matters less.
+pub const FAINT: Style = Style::new().dimmed();
+
+/// What a person types.
+pub const TYPED: Style = AnsiColor::Cyan.on_default();
+
+/// How wide text is at most, whatever the terminal's width: longer lines are hard to read.
+const WIDEST: usize = 100;
+
+/// Whether colour is wanted on a stream, by `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`, and whether it is a
+/// terminal, in this order.
+pub fn is_coloured(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
+}
+
+/// A text in a style.
+#[must_use]
+pub fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// How many letters a line of text on standard output has at most: those of the terminal, else `COLUMNS`, but not
+/// more than are read with ease.
+#[must_use]
+pub fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+    terminal.or_else(columns).unwrap_or(WIDEST).min(WIDEST)
+}
