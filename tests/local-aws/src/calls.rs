@@ -20,6 +20,10 @@ pub enum Service {
     CloudWatch,
     /// Security Token Service.
     Sts,
+    /// Secrets Manager.
+    SecretsManager,
+    /// Elastic Container Service.
+    Ecs,
 }
 
 impl Service {
@@ -31,6 +35,8 @@ impl Service {
             Self::S3 => "s3",
             Self::CloudWatch => "cloudwatch",
             Self::Sts => "sts",
+            Self::SecretsManager => "secretsmanager",
+            Self::Ecs => "ecs",
         }
     }
 
@@ -41,6 +47,8 @@ impl Service {
             Self::S3 => "com.amazonaws.s3",
             Self::CloudWatch => "com.amazonaws.cloudwatch",
             Self::Sts => "com.amazonaws.sts",
+            Self::SecretsManager => "com.amazonaws.secretsmanager",
+            Self::Ecs => "com.amazonaws.ecs",
         }
     }
 }

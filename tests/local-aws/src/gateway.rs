@@ -21,7 +21,7 @@ use crate::quotas::Meter;
 use crate::reply::{Protocol, Reply, ServiceError};
 use crate::server::Line;
 use crate::world::World;
-use crate::{cloudwatch, s3, sqs, sts};
+use crate::{cloudwatch, ecs, s3, secrets, sqs, sts};
 
 /// Far above anything the fleet sends; SQS's and CloudWatch's own limits are theirs to check.
 const MAX_BODY: usize = 256 * 1024 * 1024;
@@ -166,6 +166,8 @@ async fn carry_out(
     match call.service {
         Service::Sts => call.operation = sts::operation(&body),
         Service::Sqs => call.resource = sqs::target(&body),
+        Service::SecretsManager => call.resource = secrets::target(world, call, &body),
+        Service::Ecs => call.resource = ecs::target(call, &body),
         Service::S3 | Service::CloudWatch => {}
     }
     let latency = world.latency();
@@ -295,6 +297,8 @@ async fn serve(
         Service::Sqs => sqs::serve(world, call, &body).await,
         Service::CloudWatch => cloudwatch::serve(world, call, &parts.headers, &body),
         Service::Sts => sts::serve(world, call, &body),
+        Service::SecretsManager => secrets::serve(world, call, &body),
+        Service::Ecs => ecs::serve(world, call, &body),
         Service::S3 => s3::serve(world, call, parts, body).await,
     }
 }
@@ -304,6 +308,8 @@ fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     match target.and_then(|target| target.split_once('.')) {
         Some(("AmazonSQS", _)) => return (Service::Sqs, Protocol::AwsJson),
+        Some(("secretsmanager", _)) => return (Service::SecretsManager, Protocol::AwsJson11),
+        Some(("AmazonEC2ContainerServiceV20141113", _)) => return (Service::Ecs, Protocol::AwsJson11),
         Some(("GraniteServiceVersion20100801", _)) => return (Service::CloudWatch, Protocol::AwsJson),
         _ => {}
     }

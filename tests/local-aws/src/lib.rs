@@ -1,5 +1,5 @@
-//! An AWS on loopback: the part of SQS, S3, CloudWatch and STS that the fleet uses, in memory, on one
-//! port of 127.0.0.1.
+//! An AWS on loopback: the part of SQS, S3, CloudWatch, STS, Secrets Manager and ECS that the fleet uses, in memory, on
+//! one port of 127.0.0.1.
 //!
 //! It is what the end-to-end tests and the demo run on. A test builds a world by plain method calls,
 //! points real AWS clients at [`LocalAws::endpoint`], breaks things with [`Fault`]s and reads back what was called
@@ -44,20 +44,27 @@
 //! Of an answer that is lost or reset [`FaultHandle::fired`] counts once the effect stands: a test that has seen it may
 //! kill the client. A queue's hours go by in no time with [`Account::pass_time`].
 //!
+//! Besides queues and buckets an account has directory buckets ([`Account::directory_bucket`]), secrets
+//! ([`Account::secret`]) and ECS services ([`Account::ecs_service`], [`Account::desired_count`]). A region may be one that
+//! an account has not enabled ([`Account::disable_region`]), for its roles too, or one without directory buckets
+//! ([`LocalAws::without_directory_buckets`]).
+//!
 //! What it does is what AWS documents; `tests/contract` holds it to that, and runs against ministack too. What it does
 //! **not** do:
 //! - signatures are not verified: the access key id alone says who calls. A 12-digit access key is the account of that
 //!   id; any other must be registered ([`Account::add_access_key`]) or come from `AssumeRole`;
 //! - there is no policy language: everything in an account is allowed but for [`Account::deny`];
-//! - FIFO queues, message moves, multipart uploads, metric math and virtual-hosted buckets are left out.
+//! - FIFO queues, message moves, multipart uploads, objects in directory buckets, metric math and virtual-hosted buckets
+//!   are left out.
 //!
 //! A request's life: `server` (connection) → `gateway` (who calls what; faults, denials, quotas; the log) → `sqs`,
-//! `s3`, `cloudwatch` or `sts` → `reply` (the protocol's answer or error shape).
+//! `s3`, `cloudwatch`, `sts`, `secrets` or `ecs` → `reply` (the protocol's answer or error shape).
 
 mod account;
 mod aws;
 mod calls;
 mod cloudwatch;
+mod ecs;
 mod faults;
 mod gateway;
 mod identity;
@@ -65,6 +72,7 @@ mod permissions;
 mod quotas;
 mod reply;
 mod s3;
+mod secrets;
 mod server;
 mod sqs;
 mod sts;

@@ -91,10 +91,13 @@ pub(crate) fn access_denied(service: Service, arn: &str, action: &str) -> Servic
     let message = format!(
         "User: {arn} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
     );
-    let error = ServiceError::new("AccessDenied", message).status(StatusCode::FORBIDDEN);
+    let error = |code| ServiceError::new(code, message);
     match service {
-        Service::Sqs | Service::CloudWatch => error.shape("AccessDeniedException"),
-        Service::S3 | Service::Sts => error,
+        Service::Sqs | Service::CloudWatch => {
+            error("AccessDenied").shape("AccessDeniedException").status(StatusCode::FORBIDDEN)
+        }
+        Service::S3 | Service::Sts => error("AccessDenied").status(StatusCode::FORBIDDEN),
+        Service::SecretsManager | Service::Ecs => error("AccessDeniedException"),
     }
 }
 

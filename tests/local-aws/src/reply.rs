@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// What every service gives back to the gateway.
 pub(crate) type Reply = Response<Bytes>;
@@ -15,6 +16,8 @@ pub(crate) type Reply = Response<Bytes>;
 pub(crate) enum Protocol {
     /// JSON bodies, `X-Amz-Target` names the operation.
     AwsJson,
+    /// The same, by services that never spoke the query protocol.
+    AwsJson11,
     /// CBOR bodies, the path names the operation.
     Cbor,
     /// A form in, XML out.
@@ -67,6 +70,7 @@ impl ServiceError {
         let headers = std::mem::take(&mut self.headers);
         let mut reply = match protocol {
             Protocol::AwsJson => self.render_json(namespace),
+            Protocol::AwsJson11 => json_1_1(&self.body(namespace)),
             Protocol::Cbor => self.render_cbor(namespace),
             Protocol::Query => self.render_query(),
             Protocol::Rest => self.render_s3(),
@@ -142,6 +146,26 @@ struct ErrorBody<'a> {
 pub(crate) fn json<T: Serialize>(body: &T) -> Reply {
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     with_type(bytes.into(), "application/x-amz-json-1.0")
+}
+
+/// A 200 with a JSON body of awsJson 1.1.
+pub(crate) fn json_1_1<T: Serialize>(body: &T) -> Reply {
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    with_type(bytes.into(), "application/x-amz-json-1.1")
+}
+
+/// Reads a JSON body; none is an empty one.
+pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| {
+        ServiceError::new("SerializationException", format!("the request cannot be read: {error}"))
+    })
+}
+
+/// The answer to an operation that a service does not have, or not here.
+pub(crate) fn unknown_operation(operation: &str) -> ServiceError {
+    ServiceError::new("InvalidAction", format!("The action {operation} is not valid for this endpoint."))
+        .shape("UnknownOperationException")
 }
 
 /// A 200 with a CBOR body.

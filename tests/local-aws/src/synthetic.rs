@@ -329,7 +329,7 @@ fn pick(hash: u64, salt: u64, count: usize) -> usize {
     usize::try_from(mix(hash ^ mix(salt)) % count.max(1) as u64).unwrap_or(0)
 }
 
-fn text_hash(text: &str) -> u64 {
+pub(crate) fn text_hash(text: &str) -> u64 {
     text.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)))
 }
 

@@ -8,11 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::CallLog;
 use crate::cloudwatch::CloudWatch;
+use crate::ecs::Services;
 use crate::faults::Faults;
 use crate::identity::Identities;
 use crate::permissions::Permissions;
 use crate::quotas::Quotas;
 use crate::s3::Buckets;
+use crate::secrets::Secrets;
 use crate::sqs::Queues;
 use crate::sts::Roles;
 
@@ -22,6 +24,8 @@ pub(crate) struct World {
     pub(crate) identities: Identities,
     pub(crate) permissions: Permissions,
     pub(crate) roles: Roles,
+    pub(crate) secrets: Secrets,
+    pub(crate) services: Services,
     pub(crate) queues: Queues,
     pub(crate) buckets: Buckets,
     pub(crate) cloudwatch: CloudWatch,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::cloudwatch::{DAY, MetricRef, S3_NAMESPACE, Statistic};
+use crate::ecs::ServiceId;
 use crate::identity::partition;
 use crate::permissions::Denial;
 use crate::s3::{NewBucket, Object};
@@ -77,7 +78,7 @@ impl Account {
         self.add_denial(action, Some(region), None);
     }
 
-    /// Denies an IAM action on one bucket or queue.
+    /// Denies an IAM action on one bucket, queue, secret or service.
     pub fn deny_on(&self, action: &str, resource: &str) {
         self.add_denial(action, None, Some(resource));
     }
@@ -100,6 +101,42 @@ impl Account {
     /// no session of its roles (`RegionDisabledException`), whoever asks.
     pub fn disable_region(&self, region: &str) {
         self.world.permissions.disable_region(&self.id, region);
+    }
+
+    // Secrets and services.
+
+    /// Sets a secret's text and gives its ARN. Done again, the secret has another version.
+    #[expect(clippy::must_use_candidate, reason = "the ARN may be known already")]
+    pub fn secret(&self, name: &str, region: &str, text: &str) -> String {
+        self.world.secrets.set(&self.id, region, name, text, self.world.now())
+    }
+
+    /// Deletes a secret.
+    pub fn delete_secret(&self, name: &str, region: &str) {
+        self.world.secrets.delete(&self.id, region, name);
+    }
+
+    /// Makes an ECS service of so many tasks, with its cluster, and gives its ARN.
+    #[expect(clippy::must_use_candidate, reason = "the ARN may be known already")]
+    pub fn ecs_service(&self, cluster: &str, name: &str, region: &str, desired: u32) -> String {
+        let id = self.service_id(cluster, name, region);
+        self.world.services.set(id.clone(), desired);
+        id.arn()
+    }
+
+    /// How many tasks an ECS service is to have.
+    #[must_use]
+    pub fn desired_count(&self, cluster: &str, name: &str, region: &str) -> Option<u32> {
+        self.world.services.desired(&self.service_id(cluster, name, region))
+    }
+
+    fn service_id(&self, cluster: &str, name: &str, region: &str) -> ServiceId {
+        ServiceId {
+            account: self.id.clone(),
+            region: region.to_owned(),
+            cluster: cluster.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     // Buckets and objects.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 
 use crate::gateway::Call;
-use crate::reply::{Reply, ServiceError};
+use crate::reply::{Reply, ServiceError, unknown_operation};
 use crate::world::World;
 
 pub(crate) use store::{CloudWatch, MetricRef, S3_NAMESPACE};
@@ -36,10 +36,6 @@ pub(crate) fn serve(
         "GetMetricStatistics" => get_metric_statistics::serve(world, call, &body),
         "ListMetrics" => list_metrics::serve(world, call, &body),
         "PutMetricData" => put_metric_data::serve(world, call, &body, packed.len()),
-        other => Err(ServiceError::new(
-            "InvalidAction",
-            format!("The action {other} is not valid for this endpoint."),
-        )
-        .shape("UnknownOperationException")),
+        other => Err(unknown_operation(other)),
     }
 }

@@ -101,7 +101,8 @@ impl Effect {
             Self::ServerError => {
                 let code = match service {
                     Service::S3 => "InternalError",
-                    Service::CloudWatch => "InternalServiceError",
+                    Service::CloudWatch | Service::SecretsManager => "InternalServiceError",
+                    Service::Ecs => "ServerException",
                     Service::Sqs | Service::Sts => "InternalFailure",
                 };
                 ServiceError::new(code, "We encountered an internal error. Please try again.")
@@ -130,6 +131,7 @@ pub(crate) fn foreign(status: u16, content_type: &str, body: &str) -> Reply {
 fn throttled(service: Service) -> ServiceError {
     match service {
         Service::CloudWatch | Service::Sts => quotas::throttled(),
+        Service::SecretsManager | Service::Ecs => ServiceError::new("ThrottlingException", "Rate exceeded"),
         Service::Sqs => ServiceError::new("RequestThrottled", "Rate exceeded").status(StatusCode::FORBIDDEN),
         Service::S3 => ServiceError::new("SlowDown", "Please reduce your request rate.")
             .status(StatusCode::SERVICE_UNAVAILABLE),

@@ -16,13 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use crate::gateway::Call;
 use crate::identity;
 use crate::permissions;
-use crate::reply::{Reply, ServiceError, json};
+use crate::reply::{Reply, ServiceError, json, parse_json, unknown_operation};
 use crate::world::World;
 
 pub(crate) use attributes::{AttributeValue, check_message, hex};
@@ -178,35 +177,24 @@ pub(crate) fn target(body: &Bytes) -> Option<String> {
 /// Carries out one call.
 pub(crate) async fn serve(world: &World, call: &mut Call, body: &Bytes) -> Result<Reply, ServiceError> {
     match call.operation.as_str() {
-        "CreateQueue" => manage::create_queue(world, call, &parse(body)?),
-        "DeleteQueue" => manage::delete_queue(world, call, &parse(body)?),
-        "GetQueueUrl" => manage::get_queue_url(world, call, &parse(body)?),
-        "ListQueues" => manage::list_queues(world, call, &parse(body)?),
-        "GetQueueAttributes" => manage::get_queue_attributes(world, call, &parse(body)?),
-        "SetQueueAttributes" => manage::set_queue_attributes(world, call, &parse(body)?),
-        "PurgeQueue" => manage::purge_queue(world, call, &parse(body)?),
-        "SendMessage" => messages::send_message(world, call, parse(body)?),
-        "SendMessageBatch" => messages::send_message_batch(world, call, parse(body)?),
-        "ReceiveMessage" => receive::receive_message(world, call, parse(body)?).await,
-        "DeleteMessage" => messages::delete_message(world, call, &parse(body)?),
-        "DeleteMessageBatch" => messages::delete_message_batch(world, call, &parse(body)?),
-        "ChangeMessageVisibility" => messages::change_message_visibility(world, call, &parse(body)?),
+        "CreateQueue" => manage::create_queue(world, call, &parse_json(body)?),
+        "DeleteQueue" => manage::delete_queue(world, call, &parse_json(body)?),
+        "GetQueueUrl" => manage::get_queue_url(world, call, &parse_json(body)?),
+        "ListQueues" => manage::list_queues(world, call, &parse_json(body)?),
+        "GetQueueAttributes" => manage::get_queue_attributes(world, call, &parse_json(body)?),
+        "SetQueueAttributes" => manage::set_queue_attributes(world, call, &parse_json(body)?),
+        "PurgeQueue" => manage::purge_queue(world, call, &parse_json(body)?),
+        "SendMessage" => messages::send_message(world, call, parse_json(body)?),
+        "SendMessageBatch" => messages::send_message_batch(world, call, parse_json(body)?),
+        "ReceiveMessage" => receive::receive_message(world, call, parse_json(body)?).await,
+        "DeleteMessage" => messages::delete_message(world, call, &parse_json(body)?),
+        "DeleteMessageBatch" => messages::delete_message_batch(world, call, &parse_json(body)?),
+        "ChangeMessageVisibility" => messages::change_message_visibility(world, call, &parse_json(body)?),
         "ChangeMessageVisibilityBatch" => {
-            messages::change_message_visibility_batch(world, call, &parse(body)?)
+            messages::change_message_visibility_batch(world, call, &parse_json(body)?)
         }
-        other => Err(ServiceError::new(
-            "InvalidAction",
-            format!("The action {other} is not valid for this endpoint."),
-        )
-        .shape("UnknownOperationException")),
+        other => Err(unknown_operation(other)),
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ServiceError> {
-    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| {
-        ServiceError::new("SerializationException", format!("the request cannot be read: {error}"))
-    })
 }
 
 fn empty() -> Reply {

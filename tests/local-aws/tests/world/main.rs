@@ -8,6 +8,7 @@ mod denials;
 mod directory_buckets;
 mod faults;
 mod followed;
+mod json_services;
 mod publishing;
 mod queues;
 mod silence;
