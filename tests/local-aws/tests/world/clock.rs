@@ -78,11 +78,10 @@ async fn queues_and_sessions_go_by_that_clock() {
     let there = cloudwatch(&aws, REGION, keys);
     there.list_metrics().send().await.expect("not expired");
 
-    let (waiting, set) = tokio::join!(receive(20), async {
+    let (waiting, ()) = tokio::join!(receive(20), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         aws.set_clock(aws.now() + TimeDelta::hours(3));
     });
-    let () = set;
     assert_eq!(waiting.expect("received").messages().len(), 1, "a long poll notices");
     assert_eq!(error(there.list_metrics().send().await), (403, "ExpiredToken".to_owned()));
 }

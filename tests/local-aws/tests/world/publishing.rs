@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::types::Metric;
 use chrono::NaiveDate;
 
 use crate::support::{ACCOUNT, REGION, cloudwatch, day, get, keys, start};
@@ -19,7 +20,7 @@ async fn values(cloudwatch: &Client, bucket: &str, day: NaiveDate) -> Vec<Option
 
 async fn listed(cloudwatch: &Client) -> BTreeSet<String> {
     let listed = cloudwatch.list_metrics().namespace("AWS/S3").send().await.expect("listed");
-    let dimensions = listed.metrics().iter().flat_map(|metric| metric.dimensions());
+    let dimensions = listed.metrics().iter().flat_map(Metric::dimensions);
     dimensions
         .filter(|it| it.name() == Some("StorageType"))
         .filter_map(|it| it.value())
