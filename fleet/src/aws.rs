@@ -199,6 +199,21 @@ pub fn partition(region: &str) -> &'static str {
         .map_or(if region.starts_with("eusc-") { "aws-eusc" } else { "aws" }, |(_, partition)| partition)
 }
 
+/// How the host names of a region's services end.
+/// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>, and the SDK's partitions
+#[must_use]
+pub fn dns_suffix(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        "aws-eusc" => "amazonaws.eu",
+        _ => "amazonaws.com",
+    }
+}
+
 /// Whether a text has the form of a region's name.
 #[must_use]
 pub fn is_region(text: &str) -> bool {

@@ -105,6 +105,8 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "NotFound",
             "AWS.SimpleQueueService.NonExistentQueue",
             "QueueDoesNotExist",
+            "ClusterNotFoundException",
+            "ServiceNotFoundException",
         ],
     ),
     (ErrorKind::PreconditionFailed, &["PreconditionFailed", "ConditionalRequestConflict"]),

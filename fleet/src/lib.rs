@@ -19,6 +19,7 @@ pub mod existing;
 pub mod exit;
 pub mod job;
 pub mod json;
+pub mod json_service;
 pub mod kept_credentials;
 pub mod labels;
 pub mod manifest;
