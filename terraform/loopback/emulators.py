@@ -197,7 +197,12 @@ _resolve_condition_key = iam_evaluator._resolve_condition_key
 
 
 def resolve_condition_key(key, context):
-    """IAM says of each call whether an AWS service makes it; ministack does not know that key."""
+    """IAM says of each call whether an AWS service makes it, which ministack does not know, and of a session its role.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    if key.lower() == "aws:principalarn" and ":assumed-role/" in context.principal_arn:
+        _, partition, _, _, account, session = context.principal_arn.split(":")
+        return f"arn:{partition}:iam::{account}:role/{session.split('/')[1]}"
     if key.lower() == "aws:principalisawsservice":
         return str(context.principal_type == "Service").lower()
     return _resolve_condition_key(key, context)

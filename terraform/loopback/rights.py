@@ -26,8 +26,13 @@ WORKER, PRODUCER, STATUS, OPERATOR = f"{NAME}-worker", f"{NAME}-producer", f"{NA
 
 # --- all that was asked for is allowed, and no more ---------------------------------------------------------
 
-# Allowed, and not done where no answer is lost: who wrote a manifest reads it when it can't know whether it did.
-RESERVE = (PRODUCER, "s3:GetObject", "/runs/*")
+# Allowed, and not done here.
+RESERVE = {
+    # Who wrote a manifest reads it when it can't know whether it did, and no answer is lost here.
+    (PRODUCER, "s3:GetObject", "/runs/*"),
+    # No account has a directory bucket's region.
+    ("cloudwatch-fleet-reader", "s3express:ListAllMyDirectoryBuckets", "*"),
+}
 
 
 def nothing_was_refused():
@@ -49,7 +54,11 @@ def everything_allowed_is_needed(operator_policy_arn, member_role_name):
     for role in (WORKER, PRODUCER, STATUS, f"{NAME}-scheduler"):
         found |= unused(role, FLEET, policies_of(role, FLEET))
     found |= unused(member_role_name, ACCOUNTS["data"], policies_of(member_role_name, ACCOUNTS["data"]))
-    found = {right for right in found if right[:2] != RESERVE[:2] or not right[2].endswith(RESERVE[2])}
+    found = {
+        (who, action, resource)
+        for who, action, resource in found
+        if not any((who, action) == reserve[:2] and resource.endswith(reserve[2]) for reserve in RESERVE)
+    }
     rights = sorted(f"{who} {action} on {resource}" for who, action, resource in found)
     expect(not rights, f"is allowed, and was never needed: {', '.join(rights)}")
 

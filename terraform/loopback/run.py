@@ -140,6 +140,7 @@ def by_cloudformation(asked, organization):
         "WorkerRoleArn": asked["worker_role_arn"],
         "ExternalId": asked["external_id"],
         "OrganizationId": organization,
+        "Trust": "account",
     }
     cloudformation = client("cloudformation", root(ACCOUNTS["opra-dev"]))
     cloudformation.create_stack(

@@ -1,6 +1,10 @@
 # The role of a member account that the fleet's worker assumes. template.yaml is the same role for StackSets, and the
 # tests hold both to each other.
 
+locals {
+  worker = split(":", var.worker_role_arn) # arn:PARTITION:iam::ACCOUNT:role/NAME
+}
+
 resource "aws_iam_role" "reader" {
   name        = var.name
   description = "Assumed by cloudwatch-fleet to read the metrics of S3 buckets; it sees no object."
@@ -16,22 +20,28 @@ resource "aws_iam_role" "reader" {
     Statement = [{
       Sid       = "AssumedByTheWorker"
       Effect    = "Allow"
-      Principal = { AWS = var.worker_role_arn }
+      Principal = { AWS = var.trust == "account" ? "arn:${local.worker[1]}:iam::${local.worker[4]}:root" : var.worker_role_arn }
       Action    = "sts:AssumeRole"
-      Condition = {
-        StringEquals = merge(
-          { "sts:ExternalId" = var.external_id },
-          var.organization_id == null ? {} : { "aws:PrincipalOrgID" = var.organization_id },
-        )
-      }
+      Condition = merge(
+        {
+          StringEquals = merge(
+            { "sts:ExternalId" = var.external_id },
+            var.organization_id == null ? {} : { "aws:PrincipalOrgID" = var.organization_id },
+          )
+        },
+        # A role as principal is kept by its unique id, and one in a condition by its name.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+        var.trust == "account" ? { ArnEquals = { "aws:PrincipalArn" = var.worker_role_arn } } : {},
+      )
     }]
   })
 }
 
-# On `*`, since there is nothing narrower: listing buckets has no resource type, and the only one of the other two
+# On `*`, since there is nothing narrower: listing buckets of either kind has no resource type, and the only one of the other two
 # (`dataset`) is that of PromQL, which the worker does not ask in. A bucket's region needs no permission, as S3 tells it
 # even where it denies HeadBucket.
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+# Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3express.html
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
 resource "aws_iam_role_policy" "bucket_metrics" {
   name = "read-bucket-metrics"
@@ -40,9 +50,12 @@ resource "aws_iam_role_policy" "bucket_metrics" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid      = "ReadBucketMetrics"
-      Effect   = "Allow"
-      Action   = ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+      Sid    = "ReadBucketMetrics"
+      Effect = "Allow"
+      Action = concat(
+        ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
+        var.directory_buckets ? ["s3express:ListAllMyDirectoryBuckets"] : [],
+      )
       Resource = "*"
     }]
   })

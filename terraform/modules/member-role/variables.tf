@@ -21,6 +21,25 @@ variable "worker_role_arn" {
   }
 }
 
+variable "trust" {
+  description = "What the role trusts: `role`, the worker's role and nothing else, so that all member roles must be applied again once that role was deleted and made again; or `account`, any role of that name in the worker's account, so that they need not, and who may make such a role there gets in."
+  type        = string
+  default     = "role"
+  nullable    = false
+
+  validation {
+    condition     = contains(["role", "account"], var.trust)
+    error_message = "trust must be role or account."
+  }
+}
+
+variable "directory_buckets" {
+  description = "Whether directory buckets (S3 Express One Zone) may be listed. Without it a report names those alone that CloudWatch still lists."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "external_id" {
   description = "What the worker must say when it assumes the role: `external_id` of the accounts file. AWS does not treat it as a secret, and shows it to whoever may read the role."
   type        = string

@@ -20,7 +20,7 @@ run "the_worker_may_read_bucket_metrics_and_nothing_else" {
       Statement = [{
         Sid      = "ReadBucketMetrics"
         Effect   = "Allow"
-        Action   = ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+        Action   = ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData", "s3express:ListAllMyDirectoryBuckets"]
         Resource = "*"
       }]
     }
@@ -39,6 +39,48 @@ run "the_worker_may_read_bucket_metrics_and_nothing_else" {
       regexall("(?m)^(?:resource|module) .*\"|managed_policy_arns|inline_policy", file("${path.module}/${name}"))
     ])) == tolist(["resource \"aws_iam_role\" \"reader\"", "resource \"aws_iam_role_policy\" \"bucket_metrics\""])
     error_message = "The module makes more than one role with one policy."
+  }
+}
+
+run "directory_buckets_are_not_listed_if_that_is_switched_off" {
+  command = plan
+
+  variables {
+    directory_buckets = false
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.bucket_metrics.policy).Statement[0].Action == ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+    error_message = "The role's policy is ${aws_iam_role_policy.bucket_metrics.policy}"
+  }
+}
+
+# IAM keeps a role that is a principal by its unique id, which a role that is made again does not have. Here the principal is an
+# account, which can't be made again, and the role stands in a condition, which is compared by name.
+run "trust_in_the_account_outlives_the_workers_role_and_lets_no_other_role_in" {
+  command = plan
+
+  variables {
+    trust           = "account"
+    worker_role_arn = "arn:aws-us-gov:iam::999999999999:role/a/path/fleet-worker"
+    organization_id = "o-exampleorgid"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.reader.assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "AssumedByTheWorker"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws-us-gov:iam::999999999999:root" }
+        Action    = "sts:AssumeRole"
+        Condition = {
+          StringEquals = { "sts:ExternalId" = "e-4711", "aws:PrincipalOrgID" = "o-exampleorgid" }
+          ArnEquals    = { "aws:PrincipalArn" = "arn:aws-us-gov:iam::999999999999:role/a/path/fleet-worker" }
+        }
+      }]
+    }
+    error_message = "The trust policy is ${aws_iam_role.reader.assume_role_policy}"
   }
 }
 

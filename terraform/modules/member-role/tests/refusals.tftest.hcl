@@ -27,6 +27,24 @@ variables {
       "arn:aws:iam::999999999999:role/fleet-worker\n",
       "999999999999",
     ]
+    Trust = [
+      "",
+      "roles",
+      "Role",
+      "ACCOUNT",
+      "*",
+      "role\n",
+      "999999999999",
+    ]
+    DirectoryBuckets = [
+      "",
+      "yes",
+      "True",
+      "0",
+      "*",
+      "true\n",
+      "null",
+    ]
     ExternalId = [
       "",
       "x",
@@ -59,6 +77,8 @@ variables {
   good = {
     RoleName               = ["r", format("%064d", 0)]
     WorkerRoleArn          = ["arn:aws:iam::999999999999:role/w", "arn:aws-us-gov:iam::999999999999:role/a/b/${format("%064d", 0)}"]
+    Trust                  = ["role", "account"]
+    DirectoryBuckets       = ["true", "false"]
     ExternalId             = ["e4", format("%01224d", 0)]
     OrganizationId         = ["o-a1b2c3d4e5", "o-${format("%032d", 0)}"]
     PermissionsBoundaryArn = ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws-iso-b:iam::111111111111:policy/a/${format("%0128d", 0)}"]
@@ -76,14 +96,15 @@ run "template_refuses_all_that_is_bad" {
     candidates = var.bad
   }
 
-  # As many as there are runs below for the module, which can be told one of each at a time.
+  # As many as there are runs below for the module, which can be given one of each at a time. Its `directory_buckets` is a bool,
+  # so that Terraform itself refuses all else.
   assert {
     condition     = alltrue([for values in var.bad : length(values) == 7])
     error_message = "A bad value is tried on the template alone."
   }
 
   assert {
-    condition     = length(output.accepted) == 5 && length(flatten([for values in output.accepted : tolist(values)])) == 0
+    condition     = length(output.accepted) == 7 && length(flatten([for values in output.accepted : tolist(values)])) == 0
     error_message = "template.yaml takes ${jsonencode(output.accepted)}"
   }
 }
@@ -100,7 +121,7 @@ run "template_takes_the_shortest_and_the_longest" {
   }
 
   assert {
-    condition     = length(flatten([for values in output.accepted : tolist(values)])) == 10
+    condition     = length(flatten([for values in output.accepted : tolist(values)])) == 14
     error_message = "template.yaml takes nothing but ${jsonencode(output.accepted)}"
   }
 }
@@ -111,6 +132,8 @@ run "module_takes_the_shortest" {
   variables {
     name                     = var.good.RoleName[0]
     worker_role_arn          = var.good.WorkerRoleArn[0]
+    trust                    = var.good.Trust[0]
+    directory_buckets        = var.good.DirectoryBuckets[0]
     external_id              = var.good.ExternalId[0]
     organization_id          = var.good.OrganizationId[0]
     permissions_boundary_arn = var.good.PermissionsBoundaryArn[0]
@@ -123,6 +146,8 @@ run "module_takes_the_longest" {
   variables {
     name                     = var.good.RoleName[1]
     worker_role_arn          = var.good.WorkerRoleArn[1]
+    trust                    = var.good.Trust[1]
+    directory_buckets        = var.good.DirectoryBuckets[1]
     external_id              = var.good.ExternalId[1]
     organization_id          = var.good.OrganizationId[1]
     permissions_boundary_arn = var.good.PermissionsBoundaryArn[1]
@@ -135,12 +160,13 @@ run "module_refuses_the_first_of_each" {
   variables {
     name                     = var.bad.RoleName[0]
     worker_role_arn          = var.bad.WorkerRoleArn[0]
+    trust                    = var.bad.Trust[0]
     external_id              = var.bad.ExternalId[0]
     organization_id          = var.bad.OrganizationId[0]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[0]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }
 
 run "module_refuses_the_second_of_each" {
@@ -149,12 +175,13 @@ run "module_refuses_the_second_of_each" {
   variables {
     name                     = var.bad.RoleName[1]
     worker_role_arn          = var.bad.WorkerRoleArn[1]
+    trust                    = var.bad.Trust[1]
     external_id              = var.bad.ExternalId[1]
     organization_id          = var.bad.OrganizationId[1]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[1]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }
 
 run "module_refuses_the_third_of_each" {
@@ -163,12 +190,13 @@ run "module_refuses_the_third_of_each" {
   variables {
     name                     = var.bad.RoleName[2]
     worker_role_arn          = var.bad.WorkerRoleArn[2]
+    trust                    = var.bad.Trust[2]
     external_id              = var.bad.ExternalId[2]
     organization_id          = var.bad.OrganizationId[2]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[2]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }
 
 run "module_refuses_the_fourth_of_each" {
@@ -177,12 +205,13 @@ run "module_refuses_the_fourth_of_each" {
   variables {
     name                     = var.bad.RoleName[3]
     worker_role_arn          = var.bad.WorkerRoleArn[3]
+    trust                    = var.bad.Trust[3]
     external_id              = var.bad.ExternalId[3]
     organization_id          = var.bad.OrganizationId[3]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[3]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }
 
 run "module_refuses_the_fifth_of_each" {
@@ -191,12 +220,13 @@ run "module_refuses_the_fifth_of_each" {
   variables {
     name                     = var.bad.RoleName[4]
     worker_role_arn          = var.bad.WorkerRoleArn[4]
+    trust                    = var.bad.Trust[4]
     external_id              = var.bad.ExternalId[4]
     organization_id          = var.bad.OrganizationId[4]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[4]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }
 
 run "module_refuses_the_sixth_of_each" {
@@ -205,12 +235,13 @@ run "module_refuses_the_sixth_of_each" {
   variables {
     name                     = var.bad.RoleName[5]
     worker_role_arn          = var.bad.WorkerRoleArn[5]
+    trust                    = var.bad.Trust[5]
     external_id              = var.bad.ExternalId[5]
     organization_id          = var.bad.OrganizationId[5]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[5]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }
 
 run "module_refuses_the_seventh_of_each" {
@@ -219,10 +250,11 @@ run "module_refuses_the_seventh_of_each" {
   variables {
     name                     = var.bad.RoleName[6]
     worker_role_arn          = var.bad.WorkerRoleArn[6]
+    trust                    = var.bad.Trust[6]
     external_id              = var.bad.ExternalId[6]
     organization_id          = var.bad.OrganizationId[6]
     permissions_boundary_arn = var.bad.PermissionsBoundaryArn[6]
   }
 
-  expect_failures = [var.name, var.worker_role_arn, var.external_id, var.organization_id, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.worker_role_arn, var.trust, var.external_id, var.organization_id, var.permissions_boundary_arn]
 }

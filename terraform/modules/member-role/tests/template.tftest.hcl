@@ -1,7 +1,7 @@
 # template.yaml grants what main.tf grants: each run of the template is followed by one that compares, with the same
 # values. All that CloudFormation is told of the role is compared, so that a property more fails too; by jsonencode(),
-# since == of two types is false whatever they hold. The two pairs have one optional value each, so that a Condition which
-# asks for the other one fails.
+# since == of two types is false whatever they hold. No two of the optional values are given in the same pairs, so that a
+# Condition which asks for another one fails.
 
 mock_provider "aws" {
   override_during = plan
@@ -74,6 +74,8 @@ run "template_with_a_boundary_and_other_values" {
   variables {
     name                     = "reader@finops"
     worker_role_arn          = "arn:aws-cn:iam::888888888888:role/a/path/worker"
+    trust                    = "account"
+    directory_buckets        = false
     external_id              = "another:external/id+=,.@-_"
     permissions_boundary_arn = "arn:aws-cn:iam::111111111111:policy/a/boundary"
   }
@@ -85,6 +87,8 @@ run "both_are_the_same_role_with_a_boundary_and_other_values" {
   variables {
     name                     = "reader@finops"
     worker_role_arn          = "arn:aws-cn:iam::888888888888:role/a/path/worker"
+    trust                    = "account"
+    directory_buckets        = false
     external_id              = "another:external/id+=,.@-_"
     permissions_boundary_arn = "arn:aws-cn:iam::111111111111:policy/a/boundary"
   }
@@ -104,5 +108,42 @@ run "both_are_the_same_role_with_a_boundary_and_other_values" {
       } : name => value if value != null
     })
     error_message = "template.yaml has ${jsonencode(run.template_with_a_boundary_and_other_values.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.bucket_metrics.policy} (or the name, the description, the session or the boundary differs)"
+  }
+}
+
+run "template_that_trusts_the_account" {
+  command = plan
+
+  module {
+    source = "./tests/cloudformation"
+  }
+
+  variables {
+    trust = "account"
+  }
+}
+
+run "both_are_the_same_role_that_trusts_the_account" {
+  command = plan
+
+  variables {
+    trust = "account"
+  }
+
+  assert {
+    condition = jsonencode(run.template_that_trusts_the_account.role) == jsonencode({
+      for name, value in {
+        RoleName                 = aws_iam_role.reader.name
+        Description              = aws_iam_role.reader.description
+        MaxSessionDuration       = aws_iam_role.reader.max_session_duration
+        PermissionsBoundary      = aws_iam_role.reader.permissions_boundary
+        AssumeRolePolicyDocument = jsondecode(aws_iam_role.reader.assume_role_policy)
+        Policies = [{
+          PolicyName     = aws_iam_role_policy.bucket_metrics.name
+          PolicyDocument = jsondecode(aws_iam_role_policy.bucket_metrics.policy)
+        }]
+      } : name => value if value != null
+    })
+    error_message = "template.yaml has ${jsonencode(run.template_that_trusts_the_account.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.bucket_metrics.policy} (or the name, the description, the session or the boundary differs)"
   }
 }

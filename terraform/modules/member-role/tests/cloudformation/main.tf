@@ -8,6 +8,8 @@ locals {
   given = {
     RoleName               = var.name
     WorkerRoleArn          = var.worker_role_arn
+    Trust                  = var.trust
+    DirectoryBuckets       = var.directory_buckets
     ExternalId             = var.external_id
     OrganizationId         = var.organization_id
     PermissionsBoundaryArn = var.permissions_boundary_arn
@@ -32,10 +34,12 @@ locals {
   }
 
   # Terraform has no recursion, so the functions are resolved in the text: it is cut into those of one kind and what lies
-  # between them, and put together again with their values. Refs come first, so that an If chooses among plain values.
+  # between them, and put together again with their values. An If comes last, so that it chooses among plain values.
   between = "\\{?[^{]+|\\{"
   ref     = "\\{\"Ref\":\"([^\"]+)\"\\}"
-  plain   = "\"[^\"]*\"|\\{\"Ref\":\"AWS::NoValue\"\\}"
+  part    = "\\{\"Fn::Select\":\\[(\\d+),\\{\"Fn::Split\":\\[\"([^\"]*)\",\"([^\"]*)\"\\]\\}\\]\\}"
+  joined  = "\\{\"Fn::Join\":\\[\"([^\"]*)\",\\[([^][{}]*)\\]\\]\\}"
+  plain   = "\"[^\"]*\"|\\{\"[^\"]+\":\"[^\"]*\"\\}" # a string, an object of one, no value
   choice  = "\\{\"Fn::If\":\\[\"(\\w+)\",(${local.plain}),(${local.plain})\\]\\}"
   differ  = "\\{\"Fn::Not\":\\[\\{\"Fn::Equals\":\\[(\"[^\"]*\"),(\"[^\"]*\")\\]\\}\\]\\}"
 
@@ -51,6 +55,24 @@ locals {
     ])
   }
 
+  without_parts = {
+    for name in keys(local.template.Resources) : name => join("", [
+      for piece in regexall("${replace(local.part, "(", "(?:")}|${local.between}", local.without_refs[name]) : try(
+        jsonencode(split(regex("^${local.part}$", piece)[1], regex("^${local.part}$", piece)[2])[tonumber(regex("^${local.part}$", piece)[0])]),
+        piece,
+      )
+    ])
+  }
+
+  without_joins = {
+    for name, text in local.without_parts : name => join("", [
+      for piece in regexall("${replace(local.joined, "(", "(?:")}|${local.between}", text) : try(
+        jsonencode(join(regex("^${local.joined}$", piece)[0], jsondecode("[${regex("^${local.joined}$", piece)[1]}]"))),
+        piece,
+      )
+    ])
+  }
+
   conditions = {
     for name in keys(local.template.Conditions) : name =>
     length(distinct(regex("^${local.differ}$", local.without_refs["condition ${name}"]))) == 2
@@ -58,14 +80,14 @@ locals {
 
   without_ifs = {
     for name in keys(local.template.Resources) : name => join("", [
-      for piece in regexall("${replace(local.choice, "(", "(?:")}|${local.between}", local.without_refs[name]) :
+      for piece in regexall("${replace(local.choice, "(", "(?:")}|${local.between}", local.without_joins[name]) :
       try(regex("^${local.choice}$", piece)[local.conditions[regex("^${local.choice}$", piece)[0]] ? 1 : 2], piece)
     ])
   }
 
-  # A key with no value is no key.
+  # A key with no value is no key, and an element with none no element; no list begins with one.
   resolved = {
     for name, text in local.without_ifs : name =>
-    replace(replace(text, "/\"[^\"]+\":\\{\"Ref\":\"AWS::NoValue\"\\},?/", ""), ",}", "}")
+    replace(replace(replace(text, "/\"[^\"]+\":\\{\"Ref\":\"AWS::NoValue\"\\},?/", ""), ",{\"Ref\":\"AWS::NoValue\"}", ""), ",}", "}")
   }
 }

@@ -10,6 +10,18 @@ variable "worker_role_arn" {
   default     = null
 }
 
+variable "trust" {
+  description = "Trust."
+  type        = string
+  default     = null
+}
+
+variable "directory_buckets" {
+  description = "DirectoryBuckets."
+  type        = string
+  default     = null
+}
+
 variable "external_id" {
   description = "ExternalId."
   type        = string
