@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::account::Account;
 use crate::calls::CallQuery;
+use crate::cloudwatch::AskedSeries;
 use crate::faults::{Fault, FaultHandle};
 use crate::server;
 use crate::synthetic::{Synthetic, SyntheticAccount};
@@ -125,6 +126,17 @@ impl LocalAws {
     /// show: `ListDirectoryBuckets` is answered `AuthorizationHeaderMalformed`, as by an endpoint that is S3's alone.
     pub fn without_directory_buckets(&self, region: &str) {
         self.world.buckets.without_directories(region);
+    }
+
+    /// Begins to count how often each series is asked of `GetMetricData`.
+    pub fn count_series(&self) {
+        self.world.asked.begin();
+    }
+
+    /// How often each series was asked of `GetMetricData` since [`LocalAws::count_series`].
+    #[must_use]
+    pub fn asked_series(&self) -> Vec<AskedSeries> {
+        self.world.asked.all()
     }
 
     /// Turns CloudWatch's quotas on or off.

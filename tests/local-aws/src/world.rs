@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::CallLog;
-use crate::cloudwatch::CloudWatch;
+use crate::cloudwatch::{Asked, CloudWatch};
 use crate::ecs::Services;
 use crate::faults::Faults;
 use crate::identity::Identities;
@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) queues: Queues,
     pub(crate) buckets: Buckets,
     pub(crate) cloudwatch: CloudWatch,
+    pub(crate) asked: Asked,
     pub(crate) faults: Faults,
     pub(crate) quotas: Quotas,
     pub(crate) calls: CallLog,

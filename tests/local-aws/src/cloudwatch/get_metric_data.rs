@@ -67,6 +67,12 @@ struct Metric<'a> {
     dimensions: Vec<Dimension<'a>>,
 }
 
+impl Metric<'_> {
+    fn named<'b>(&'b self, dimensions: &'b [(Cow<'b, str>, Cow<'b, str>)]) -> MetricRef<'b> {
+        MetricRef { namespace: &self.namespace, name: &self.metric_name, dimensions }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Output<'a> {
@@ -146,6 +152,14 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
     let mut page =
         Page { left: input.max_datapoints.unwrap_or(MAX_DATAPOINTS), results: Vec::new(), next: None };
     page.fill(&plans, place, &metrics, &faults, ascending);
+    if let Some(mut counts) = world.asked.counting(call.account(), &call.region) {
+        let is_complete = |result: &&MetricDataResult<'_>| result.status_code == "Complete";
+        let complete: HashSet<&str> =
+            page.results.iter().filter(is_complete).map(|result| result.id).collect();
+        for plan in plans.iter().filter(|plan| complete.contains(plan.id)) {
+            counts.add(&plan.metric.named(&pairs(&plan.metric.dimensions)), plan.window.start);
+        }
+    }
     let next_token = page.next.map(Place::token).filter(|_| !drops_token(&faults));
     Ok(encode(call.protocol, &Output { metric_data_results: page.results, messages: [], next_token }))
 }
@@ -232,11 +246,7 @@ impl<'a> Page<'a> {
         for (query, plan) in plans.iter().enumerate().skip(from.query) {
             let given = if query == from.query { from.datapoints } else { 0 };
             let dimensions = pairs(&plan.metric.dimensions);
-            let metric = MetricRef {
-                namespace: &plan.metric.namespace,
-                name: &plan.metric.metric_name,
-                dimensions: &dimensions,
-            };
+            let metric = plan.metric.named(&dimensions);
             let struck = strike(faults, &metric);
             if let Some(status) = struck.status {
                 self.results.extend(faulty(plan, status));

@@ -3,6 +3,7 @@
 //! `window` has the rules of time and `store` the series; one file an operation puts them together; `wire` and `cbor`
 //! are the protocols.
 
+mod asked;
 mod cbor;
 mod get_metric_data;
 mod get_metric_statistics;
@@ -20,6 +21,8 @@ use crate::gateway::Call;
 use crate::reply::{Reply, ServiceError, unknown_operation};
 use crate::world::World;
 
+pub(crate) use asked::Asked;
+pub use asked::AskedSeries;
 pub(crate) use store::{CloudWatch, MetricRef, S3_NAMESPACE};
 pub(crate) use window::{DAY, Statistic};
 

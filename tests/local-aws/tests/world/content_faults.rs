@@ -67,6 +67,32 @@ async fn the_first_results_of_one_series_can_fail() {
 }
 
 #[tokio::test]
+async fn it_is_counted_how_often_each_series_was_answered() {
+    let aws = start().await;
+    aws.account(ACCOUNT).bucket("b", REGION).size("StandardStorage", day(1), 5.0);
+    let cloudwatch = cloudwatch(&aws, REGION, keys(ACCOUNT));
+    let ask = |series: &'static [(&str, &str)]| get(&cloudwatch, series, day(1));
+    ask(&[("b", "StandardStorage")]).await.expect("before it is counted");
+    aws.count_series();
+    let failed =
+        aws.fault(Fault::result(ResultStatus::InternalError).storage_type("GlacierStorage").times(1));
+    for _ in 0..2 {
+        ask(&[("b", "GlacierStorage"), ("b", "StandardStorage")]).await.expect("got");
+    }
+    let throttled = aws.fault(Fault::throttle().on("GetMetricData").times(1));
+    ask(&[("b", "StandardStorage")]).await.expect_err("throttled");
+    assert_eq!((failed.fired(), throttled.fired()), (1, 1));
+    let asked = aws.asked_series();
+    let times: Vec<_> = asked.iter().map(|it| (&*it.bucket, &*it.storage_type, it.times)).collect();
+    assert_eq!(times, [("b", "GlacierStorage", 1), ("b", "StandardStorage", 2)]);
+    assert!(
+        asked
+            .iter()
+            .all(|it| it.start.date_naive() == day(1) && it.account == ACCOUNT && it.region == REGION)
+    );
+}
+
+#[tokio::test]
 async fn a_page_can_be_dropped() {
     let aws = start().await;
     aws.synthetic(&Synthetic { buckets: 400, regions: 1, ..Synthetic::default() });
