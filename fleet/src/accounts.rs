@@ -5,11 +5,13 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_config::SdkConfig;
 use serde::Deserialize;
 
-use crate::{AccountId, AccountName, aws, clock::Clock, credentials::CredentialKind, exit::CommandError};
+use crate::{
+    AccountId, AccountName, aws, clock::Clock, credentials::CredentialKind, environment, exit::CommandError,
+};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
@@ -22,6 +24,9 @@ const SMALLEST_QUOTA_SHARE: f64 = 0.01;
 /// chained role gets.
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const DEFAULT_DURATION_SECONDS: u32 = 3600;
+
+/// How the variables of an account's own credentials end, after its [stem](AccountName::variable_stem).
+pub const VARIABLES: [&str; 3] = ["_account_access_key", "_secret_access_key", "_session_token"];
 
 /// What is known of one account.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +109,9 @@ impl Accounts {
 
     /// Reads the accounts file at a path or at `s3://bucket/key`.
     async fn load(location: &str, config: &SdkConfig) -> anyhow::Result<Self> {
+        if location.contains(char::is_control) {
+            bail!("accounts file {location:?}: a control character is in its name; correct it");
+        }
         let text = match location.strip_prefix("s3://") {
             Some(rest) => {
                 let (bucket, key) = rest
@@ -281,11 +289,7 @@ impl RawAccount {
             }
         }
         if let Some(endpoint) = &self.endpoint
-            && !["http://", "https://"].iter().any(|scheme| {
-                endpoint
-                    .strip_prefix(scheme)
-                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
-            })
+            && !environment::is_url_of_a_host(endpoint)
         {
             fault(format!("endpoint {endpoint:?} is not a URL; write it as https://host"));
         }

@@ -20,7 +20,10 @@ use aws_types::{origin::Origin, region::Region, service_config::ServiceConfigKey
 use tokio::time::timeout;
 
 pub use self::sqs::sqs;
-use crate::{AwsError, ErrorKind, clock::Clock, kept_credentials::KeptCredentials};
+use crate::{
+    AwsError, ErrorKind, clock::Clock, credentials::Explained, exit::CommandError,
+    kept_credentials::KeptCredentials, profiles,
+};
 
 /// The longest that `ReceiveMessage` waits, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
@@ -44,7 +47,10 @@ static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
 
 /// The process's own configuration: AWS's usual environment and files, with bounds on everything.
 /// The SDK alone bounds nothing but the connect.
-pub async fn base() -> SdkConfig {
+///
+/// # Errors
+/// If the process's own profile says what no request can be made of.
+pub async fn base() -> Result<SdkConfig, CommandError> {
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(HTTP.clone())
         .retry_config(
@@ -60,14 +66,16 @@ pub async fn base() -> SdkConfig {
         )
         .load()
         .await;
+    profiles::check_own(&config).await?;
     let config = match config.credentials_provider() {
         Some(chain) => {
-            let own = SharedCredentialsProvider::new(KeptCredentials::new(chain));
+            let own = SharedCredentialsProvider::new(Explained::new("default chain".to_owned(), chain));
+            let own = SharedCredentialsProvider::new(KeptCredentials::new(own));
             config.into_builder().credentials_provider(own).build()
         }
         None => config,
     };
-    if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) }
+    Ok(if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) })
 }
 
 /// The configuration of one account. `provider` keeps its credentials itself: the SDK's cache can't be
@@ -220,7 +228,7 @@ pub fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [words @ .., number] = &parts[..] else { return false };
     let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
+    words.len() >= 2 && words.iter().all(is_word) && !number.starts_with('+') && number.parse::<u8>().is_ok()
 }
 
 /// The slowest that an upload may be, in bytes a second.
@@ -267,6 +275,8 @@ mod tests {
             "global",
             "eu-west-1/",
             "eu-west-x",
+            "eu-west-+1",
+            "eu-west-1\n",
         ] {
             assert!(!is_region(other), "{other}");
         }

@@ -4,21 +4,20 @@
 //! An account never falls back to the process's own identity in silence, since that would report
 //! on the wrong account.
 
-use std::{error::Error, fmt, path::PathBuf, time::Duration};
+mod explained;
+
+use std::{fmt, path::PathBuf, time::Duration};
 
 use aws_config::{
     SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     sts::AssumeRoleProvider,
 };
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
-};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::Account;
+pub(crate) use self::explained::Explained;
+use crate::{Account, accounts::VARIABLES, environment, profiles};
 
 /// The name under which our calls stand in the members' CloudTrail.
 const SESSION_NAME: &str = "cloudwatch-fleet";
@@ -99,6 +98,16 @@ pub enum NoCredentials {
         account: String,
         /// The variable.
         missing: String,
+    },
+    /// A variable holds what no header can.
+    #[error("account {account}: {variable} {fault}; correct it")]
+    Unusable {
+        /// The account.
+        account: String,
+        /// The variable.
+        variable: String,
+        /// What is wrong with it.
+        fault: &'static str,
     },
 }
 
@@ -204,79 +213,48 @@ impl BaseSource {
                 if let Some(timeouts) = config.timeout_config() {
                     reach = reach.with_timeout_config(timeouts.clone());
                 }
-                let mut profile =
-                    ProfileFileCredentialsProvider::builder().configure(&reach).profile_name(name);
-                if let Some(file) = shared_credentials_file {
-                    let files = EnvConfigFiles::builder()
-                        .include_default_config_file(true)
-                        .with_file(EnvConfigFileKind::Credentials, file);
-                    profile = profile.profile_files(files.build());
-                }
+                let profile = ProfileFileCredentialsProvider::builder()
+                    .configure(&reach)
+                    .profile_name(name)
+                    .profile_files(profiles::files(shared_credentials_file.as_deref()));
                 SharedCredentialsProvider::new(profile.build())
             }
             Self::Default => {
                 config.credentials_provider().expect("cannot fail: aws_config gives every process a chain")
             }
         };
-        SharedCredentialsProvider::new(Named { name: self.name(), provider })
-    }
-}
-
-/// A provider that says which one it is when it fails: AWS's own do not name what they were made of.
-#[derive(Debug)]
-struct Named {
-    name: String,
-    provider: SharedCredentialsProvider,
-}
-
-/// Why a [`Named`] provider has nothing to give.
-#[derive(Debug, thiserror::Error)]
-#[error("{name} gives no credentials")]
-struct NothingGiven {
-    name: String,
-    source: Option<CredentialsError>,
-}
-
-impl ProvideCredentials for Named {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(async {
-            self.provider.provide_credentials().await.map_err(|source| {
-                // Alone, this says no more than the name does.
-                let bare =
-                    matches!(source, CredentialsError::CredentialsNotLoaded(_)) && source.source().is_none();
-                let name = self.name.clone();
-                CredentialsError::provider_error(NothingGiven { name, source: (!bare).then_some(source) })
-            })
-        })
-    }
-
-    fn fallback_on_interrupt(&self) -> Option<Credentials> {
-        self.provider.fallback_on_interrupt()
+        SharedCredentialsProvider::new(Explained::new(self.name(), provider))
     }
 }
 
 impl AccessKeys {
-    /// The account's own variables; none where neither is set.
+    /// The account's own variables; none if neither is set.
     fn read(
         account: &Account,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, NoCredentials> {
         let stem = account.name.variable_stem();
-        let read = |name: &str| {
-            let name = format!("{stem}_{name}");
-            match variable(&name).filter(|value| !value.is_empty()) {
-                Some(value) => Ok(SecretString::from(value)),
-                None => Err(NoCredentials::Variable { account: account.name.to_string(), missing: name }),
-            }
+        let [id, secret, token] = VARIABLES.map(|end| format!("{stem}{end}"));
+        let read = |name: &str| match variable(name).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => match environment::header_fault(&value) {
+                None => Ok(Some(SecretString::from(value))),
+                Some(fault) => Err(NoCredentials::Unusable {
+                    account: account.name.to_string(),
+                    variable: name.to_owned(),
+                    fault,
+                }),
+            },
         };
-        match (read("account_access_key"), read("secret_access_key")) {
-            (Err(_), Err(_)) => Ok(None),
-            (id, secret) => {
-                Ok(Some(Self { id: id?, secret: secret?, session_token: read("session_token").ok() }))
-            }
+        let missing = |name: &str| NoCredentials::Variable {
+            account: account.name.to_string(),
+            missing: name.to_owned(),
+        };
+        match (read(&id)?, read(&secret)?) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(missing(&secret)),
+            (None, Some(_)) => Err(missing(&id)),
+            (Some(id), Some(secret)) => Ok(Some(Self { id, secret, session_token: read(&token)? })),
         }
     }
 
@@ -299,6 +277,8 @@ fn role_arn(account: &Account, partition: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::provider::ProvideCredentials;
+
     use super::*;
     use crate::Accounts;
 
@@ -365,6 +345,17 @@ mod tests {
         assert_eq!(given.access_key_id(), "value of a_b_account_access_key");
         assert_eq!(given.secret_access_key(), "value of a_b_secret_access_key");
         assert_eq!(given.session_token(), Some("value of a_b_session_token"));
+    }
+
+    #[test]
+    fn what_no_header_can_hold_is_named_and_not_shown() {
+        for variable in ["a_b_account_access_key", "a_b_secret_access_key", "a_b_session_token"] {
+            let value = |name: &str| Some(format!("canary{}", if name == variable { "\r" } else { "" }));
+            let account = Account::named("a-b".parse().expect("a name"));
+            let error = CredentialSource::choose(&account, "aws", value).expect_err(variable).to_string();
+            assert!(error.contains(&format!("account a-b: {variable} has a control character")), "{error}");
+            assert!(!error.contains("canary"), "{error}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use aws_sdk_sqs::Client;
 use clap::Args;
 
 use crate::{
-    aws,
+    aws, environment,
     exit::CommandError,
     queue::{self, QueueAttributes, QueueCounts, QueueError},
     report_bucket::{self, ReportBucket},
@@ -101,7 +101,9 @@ fn check_queue_url(text: &str) -> anyhow::Result<String> {
         Some(_) if text.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") => Err(anyhow!(
             "a FIFO queue is not for this: its order is not needed, and it does not keep a job from coming twice; name a standard one"
         )),
-        Some((host, path)) if !host.is_empty() && !path.is_empty() => Ok(text.to_owned()),
+        Some((host, path)) if !host.is_empty() && !path.is_empty() && environment::is_url_of_a_host(text) => {
+            Ok(text.to_owned())
+        }
         _ => Err(anyhow!(
             "a queue's URL is needed, such as https://sqs.eu-west-1.amazonaws.com/111111111111/jobs"
         )),
@@ -134,6 +136,9 @@ mod tests {
             "https://",
             "https:///x",
             "ftp://x/y",
+            "https://x/1/jobs\n",
+            "https://x y/1/jobs",
+            "https://é/1/jobs",
             "https://x/1/jobs.fifo",
         ] {
             assert!(check_queue_url(other).is_err(), "{other}");

@@ -148,9 +148,7 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<ErrorMetad
 mod tests {
     use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
     use aws_smithy_runtime_api::client::{
-        http::{
-            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-        },
+        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
         runtime_components::RuntimeComponents,
     };
     use aws_smithy_types::retry::RetryConfig;
@@ -232,7 +230,10 @@ mod tests {
         let denied = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"no"}"#;
         let (_, config) = server(&[(400, denied)]);
         let error = DESCRIBE.call(&config, json!({})).await.expect_err("denied");
-        assert_eq!((error.kind, error.to_string().as_str()), (ErrorKind::Denied, "ecs:DescribeServices: AccessDeniedException: no"));
+        assert_eq!(
+            (error.kind, error.to_string().as_str()),
+            (ErrorKind::Denied, "ecs:DescribeServices: AccessDeniedException: no")
+        );
 
         let throttled = r#"{"__type":"ThrottlingException","message":"slow"}"#;
         let (server, config) = server(&[(400, throttled), (503, "busy"), (200, "{}")]);

@@ -31,7 +31,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use fleet::exit;
+use fleet::{environment, exit};
 use tokio::runtime;
 
 /// Runs the producer on a command line, the program's name first, and says how it ended: 0 done,
@@ -40,10 +40,16 @@ use tokio::runtime;
 /// Starts logging and a runtime of its own, hence once in a process and outside of any other
 /// runtime.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if let Err(error) = environment::unset_empty() {
+        return exit::status(Err(error));
+    }
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return exit::of_clap(&error),
     };
+    if let Err(error) = environment::check() {
+        return exit::status(Err(error));
+    }
     fleet::telemetry::init(cli.log_format);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {

@@ -3,7 +3,7 @@
 //!
 //! A message is deleted only after its report, or its dead-letter copy, is safe.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::Message};
 use chrono::Utc;
@@ -352,15 +352,9 @@ fn parse(message: &Message) -> Result<Job, JobError> {
 async fn bounded(performing: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
     match timeout(LONGEST, AssertUnwindSafe(performing).catch_unwind()).await {
         Err(_) => Err(Failure::Deadline),
-        Ok(Err(panic)) => Err(Failure::Panic(fleet::redact(&said(panic.as_ref())))),
+        Ok(Err(panic)) => Err(Failure::from_panic(panic.as_ref())),
         Ok(Ok(ended)) => ended,
     }
-}
-
-/// What a panic says.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say".to_owned())
 }
 
 fn log(done: &Done, took: Duration) {

@@ -1,5 +1,7 @@
 //! Why a job is not done.
 
+use std::any::Any;
+
 use fleet::{
     AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, job::JobError,
     report_key::KeyError,
@@ -106,6 +108,14 @@ pub enum OwnFault {
 }
 
 impl Failure {
+    /// A fault of the program, by what its panic says.
+    #[must_use]
+    pub fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self::Panic(text.map_or_else(|| "it does not say which".to_owned(), |text| fleet::redact(&text)))
+    }
+
     /// The stable reason.
     #[must_use]
     pub fn reason(&self) -> Reason {

@@ -216,7 +216,9 @@ pub(crate) mod tests {
     /// SQS at an address of our own.
     async fn sqs_at(endpoint: &str) -> Client {
         let keys = SharedCredentialsProvider::new(Credentials::for_tests());
-        let config = aws::with_endpoint(&aws::base().await, endpoint).to_builder().credentials_provider(keys);
+        let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), endpoint)
+            .to_builder()
+            .credentials_provider(keys);
         aws::sqs(&config.build(), endpoint)
     }
 

@@ -8,6 +8,7 @@ use chrono::Utc;
 use fleet::{
     Account, Accounts, AwsError, Job, KeyTemplate, ReportDate, aws,
     credentials::CredentialSource,
+    environment,
     report::{ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
@@ -105,7 +106,7 @@ impl Collector {
         self.accounts
             .iter()
             .filter(move |account| {
-                let source = CredentialSource::choose(account, partition, |name| std::env::var(name).ok());
+                let source = CredentialSource::choose(account, partition, environment::variable);
                 source.is_ok_and(|source| session::is_by_own_role(&source))
             })
             .cloned()

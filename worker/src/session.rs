@@ -6,6 +6,7 @@ use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, aws,
     credentials::{BaseSource, CredentialSource},
+    environment,
 };
 
 use crate::{
@@ -71,7 +72,7 @@ impl Session {
     /// [`Failure::NoCredentials`] where nothing says how.
     pub async fn open(account: Account, base: &SdkConfig, usage: Usage) -> Result<Self, Failure> {
         let partition = aws::partition(aws::region(base));
-        let source = CredentialSource::choose(&account, partition, |name| std::env::var(name).ok())?;
+        let source = CredentialSource::choose(&account, partition, environment::variable)?;
         tracing::info!(account_name = %account.name, credentials = %source, "becoming the account");
         let mut config = base.clone();
         if let Some(region) = &account.region {
@@ -218,7 +219,7 @@ mod tests {
         let text = format!("[[account]]\nname = '{account}'\ncredentials = 'default'");
         let accounts = Accounts::parse(&text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();
-        let base = aws::base().await;
+        let base = aws::base().await.expect("a configuration");
         let session = Session::open(account, &base, Usage::default()).await.expect("a session");
         vec![
             session.s3().config().retry_partition().cloned(),
@@ -232,7 +233,9 @@ mod tests {
         let text = "[[account]]\nname = 'data'\nid = '111111111111'\nrole_name = 'reader'";
         let accounts = Accounts::parse(text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();
-        let session = Session::open(account, &aws::base().await, Usage::default()).await.expect("a session");
+        let session = Session::open(account, &aws::base().await.expect("a configuration"), Usage::default())
+            .await
+            .expect("a session");
         let blamed = |operation, kind| {
             let error = AwsError { operation, code: "AccessDenied".into(), message: String::new(), kind };
             assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");

@@ -50,7 +50,7 @@ async fn answer(mut stream: TcpStream, server: Server) {
 
 async fn config(endpoint: &str) -> SdkConfig {
     let keys = Credentials::new("111111111111", "secret", None, None, "test");
-    let config = aws::with_endpoint(&aws::base().await, endpoint);
+    let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), endpoint);
     config.to_builder().credentials_provider(SharedCredentialsProvider::new(keys)).build()
 }
 

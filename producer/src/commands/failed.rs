@@ -67,7 +67,7 @@ impl FailedArgs {
     /// Shows the dead letters.
     pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         let url = self.deployment.queue()?;
-        let base = aws::base().await;
+        let base = aws::base().await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let stop = super::interrupted_look();

@@ -95,7 +95,7 @@ impl ReplayArgs {
             }
             _ => {}
         }
-        let base = aws::base().await;
+        let base = aws::base().await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;

@@ -160,7 +160,7 @@ impl RunArgs {
                 "--wait-timeout does nothing without --wait; add --wait"
             )));
         }
-        let base = aws::base().await;
+        let base = aws::base().await?;
         // What can be refused without asking AWS is refused first.
         if self.dry_run {
             let bucket = self.deployment.bucket()?;

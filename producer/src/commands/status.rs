@@ -94,7 +94,7 @@ impl StatusArgs {
     /// Tells how the run stands.
     pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         let (url, bucket) = self.deployment.queue_and_bucket()?;
-        let base = aws::base().await;
+        let base = aws::base().await?;
         let bucket = deployment::open_bucket(&base, bucket).await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letter_queue(&queue, &attributes);

@@ -235,9 +235,15 @@ async fn a_look_that_hangs_does_not_outlast_the_time_to_wait() {
     // Connections are taken and nothing is ever answered.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
-    let config = aws::with_endpoint(&aws::base().await, &endpoint).to_builder().credentials_provider(
-        SharedCredentialsProvider::new(Credentials::new("111111111111", "any", None, None, "test")),
-    );
+    let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), &endpoint)
+        .to_builder()
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "111111111111",
+            "any",
+            None,
+            None,
+            "test",
+        )));
     let url = format!("{endpoint}/111111111111/jobs");
     let queue = Queue { client: aws::sqs(&config.build(), &url), url };
     let begun = Instant::now();

@@ -1,6 +1,6 @@
 //! `worker check`: who the worker becomes in each account, and what it may do there.
 
-use std::pin::pin;
+use std::{panic::AssertUnwindSafe, pin::pin};
 
 use anyhow::anyhow;
 use chrono::Utc;
@@ -12,7 +12,7 @@ use fleet::{
     exit::{CommandError, Outcome},
     output,
 };
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 
 use super::AccountsFile;
 use crate::{
@@ -57,7 +57,7 @@ struct Checked {
 
 impl Check {
     pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
-        let base = aws::base().await;
+        let base = aws::base().await?;
         let accounts = Accounts::open(self.file.accounts.as_deref(), &base).await?;
         let collector = Collector {
             base,
@@ -86,7 +86,7 @@ impl Check {
         }
         let collector = &collector;
         let checked: Vec<Checked> = stream::iter(names)
-            .map(|account_name| Box::pin(check(collector, account_name)))
+            .map(|account_name| Box::pin(caught(account_name.clone(), check(collector, account_name))))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -102,6 +102,15 @@ impl Check {
             checked.len()
         )))
     }
+}
+
+/// What comes of checking an account, if it is that the program has a fault: the others' results stay.
+async fn caught(account_name: AccountName, checking: impl Future<Output = Checked>) -> Checked {
+    AssertUnwindSafe(checking).catch_unwind().await.unwrap_or_else(|panic| Checked {
+        account_name,
+        identity: Err(Failure::from_panic(panic.as_ref())),
+        permissions: Vec::new(),
+    })
 }
 
 async fn check(collector: &Collector, account_name: AccountName) -> Checked {
@@ -210,5 +219,22 @@ fn way_in(failure: &Failure) -> &'static str {
         ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
         ErrorKind::Transient => "; this may pass, try again",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_account_on_which_the_program_fails_is_told_with_the_others() {
+        let name: AccountName = "data".parse().expect("a name");
+        let checked = caught(name.clone(), async { panic!("the fault") }).await;
+        assert!(
+            mends(&checked)[0].starts_with("data: the worker has a fault: the fault"),
+            "{:?}",
+            mends(&checked)
+        );
+        assert_eq!(checked.account_name, name);
     }
 }

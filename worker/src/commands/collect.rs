@@ -71,7 +71,7 @@ async fn collect(
     job: &Job,
     destination: Destination,
 ) -> Result<Outcome, CommandError> {
-    let collector = collecting.collector(aws::base().await).await?;
+    let collector = collecting.collector(aws::base().await?).await?;
     let account = collector.account(job).map_err(CommandError::usage)?;
     let collected = async {
         let attempt = Attempt::default();

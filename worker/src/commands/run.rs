@@ -129,7 +129,7 @@ impl Run {
     /// Opens all that is needed, and shows that it is there.
     async fn ready(self) -> Result<Consumer, CommandError> {
         let (queue_url, bucket) = self.deployment.queue_and_bucket()?;
-        let base = aws::base().await;
+        let base = aws::base().await?;
         let collector = self.collecting.collector(base.clone()).await?;
         self.key_template.check(&collector.accounts, DATASETS).map_err(CommandError::usage)?;
         let (queue, attributes) = Queue::open(&base, queue_url).await?;

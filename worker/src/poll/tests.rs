@@ -37,7 +37,7 @@ fn refusing(status: u16, code: &'static str) -> Rule {
 /// SQS at an address of our own, with the timeouts that the worker sets, or none.
 async fn sqs_at(endpoint: &str, is_bounded: bool) -> Client {
     let keys = SharedCredentialsProvider::new(Credentials::for_tests());
-    let config = aws::with_endpoint(&aws::base().await, endpoint);
+    let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), endpoint);
     let config = config.to_builder().credentials_provider(keys).build();
     let client = aws::sqs(&config, endpoint);
     if is_bounded {

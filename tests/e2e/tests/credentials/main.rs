@@ -2,6 +2,7 @@
 //! leads to, and by who signed which call.
 
 mod choice;
+mod environment;
 mod keys;
 mod profiles;
 mod reach;

@@ -1,0 +1,210 @@
+//! What the process's environment may hold, settled before anything reads it.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::process::CommandExt,
+    process::Command,
+};
+
+use anyhow::{Context, anyhow};
+use http::Uri;
+
+use crate::{accounts, exit::CommandError};
+
+/// Unsets every variable of ours that is empty, since compose files and CI systems write an unset one so.
+/// To be called first.
+///
+/// The SDK, clap, the certificate store and programs that we start read the environment itself, so an empty
+/// variable has to leave it. To change the environment of a running process is `unsafe` in Rust; to start
+/// the program again in a clean one is not, keeps the process id, and happens only if there is such a variable.
+///
+/// # Errors
+/// If the program can't be started again.
+pub fn unset_empty() -> Result<(), CommandError> {
+    let empty = empty_of_ours(env::vars_os());
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let names = || {
+        format!("{} can't be unset here; unset what is empty", empty.join(&OsString::from(", ")).display())
+    };
+    let program = env::current_exe().with_context(names).map_err(CommandError::Usage)?;
+    let mut arguments = env::args_os();
+    let mut again = Command::new(program);
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    again.args(arguments);
+    for name in &empty {
+        again.env_remove(name);
+    }
+    Err(CommandError::Usage(anyhow::Error::new(again.exec()).context(names())))
+}
+
+/// Checks what ends up in headers, host names and URLs, where the SDK would panic or call it a failure of the
+/// network. No value is shown.
+///
+/// # Errors
+/// With all variables that can't be used, and why.
+pub fn check() -> Result<(), CommandError> {
+    let faults = faults(env::vars_os());
+    if faults.is_empty() { Ok(()) } else { Err(CommandError::Usage(anyhow!(faults.join("\n  ")))) }
+}
+
+/// A variable of this account's, or none; one that is not UTF-8 has characters that no credentials have.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn faults(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let fault = |(name, value): (OsString, OsString)| {
+        let name = name.to_str()?;
+        let fault = fault(name, &value.to_string_lossy())?;
+        Some(format!("{name} {fault}; correct or unset it"))
+    };
+    variables.filter_map(fault).collect()
+}
+
+fn fault(name: &str, value: &str) -> Option<&'static str> {
+    // An account's own are that account's affair, and an attribute may be a text of many lines.
+    let is_accounts = accounts::VARIABLES.iter().any(|end| name.ends_with(end));
+    if !is_ours(OsStr::new(name)) || is_accounts && !name.starts_with("AWS_") || name == "FLEET_ATTRIBUTE" {
+        return None;
+    }
+    // Names of files and profiles may be in any language.
+    let is_free = ["FLEET_", "SSL_CERT_"].iter().any(|beginning| name.starts_with(beginning))
+        || ["_FILE", "_PROFILE", "_CA_BUNDLE"].iter().any(|end| name.ends_with(end));
+    if is_free {
+        return value.contains(char::is_control).then_some(CONTROL);
+    }
+    let is_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].contains(&name);
+    let is_url = name.starts_with("AWS_ENDPOINT_URL") || name == "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    let is_url = is_url || name == "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    header_fault(value).or_else(|| match value {
+        _ if is_region && !is_host_label(value) => Some("is not a region; write it as eu-west-1"),
+        _ if is_url && !is_url_of_a_host(value) => Some("is not a URL; write it as https://host"),
+        _ => None,
+    })
+}
+
+const CONTROL: &str = "has a control character in it, such as a line break";
+
+/// Why a text can't be in a header, if it can't.
+#[must_use]
+pub fn header_fault(value: &str) -> Option<&'static str> {
+    if value.contains(char::is_control) {
+        return Some(CONTROL);
+    }
+    (!value.is_ascii()).then_some("has a character in it that is not ASCII")
+}
+
+/// Whether a text can be the region in a host name.
+#[must_use]
+pub fn is_host_label(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether a text is an http or https URL whose host is named.
+#[must_use]
+pub fn is_url_of_a_host(text: &str) -> bool {
+    let Ok(url) = text.parse::<Uri>() else { return false };
+    let Some(authority) = url.authority() else { return false };
+    let port = authority.as_str().rsplit(['@', ']']).next().is_some_and(|end| end.contains(':'));
+    header_fault(text).is_none()
+        && matches!(url.scheme_str(), Some("http" | "https"))
+        && authority.host().starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+        && port == authority.port_u16().is_some()
+}
+
+fn empty_of_ours(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<OsString> {
+    variables.filter(|(name, value)| value.is_empty() && is_ours(name)).map(|(name, _)| name).collect()
+}
+
+/// Whether the programs go by a variable: AWS's, the fleet's, the ECS agent's, those of proxies and
+/// certificates, and the accounts' own.
+fn is_ours(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    ["AWS_", "FLEET_", "ECS_", "SSL_CERT_"].iter().any(|beginning| name.starts_with(beginning))
+        || name.to_ascii_lowercase().ends_with("_proxy")
+        || accounts::VARIABLES.iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_of_ours_is_found_and_no_other() {
+        let names = [
+            "AWS_REGION",
+            "AWS_ENDPOINT_URL_SQS",
+            "FLEET_REGIONS",
+            "ECS_AGENT_URI",
+            "SSL_CERT_FILE",
+            "HTTPS_PROXY",
+            "no_proxy",
+            "opra_dev_account_access_key",
+            "data_secret_access_key",
+            "data_session_token",
+        ];
+        let variables =
+            |value: &str| names.map(|name| (OsString::from(name), OsString::from(value))).into_iter();
+        assert_eq!(empty_of_ours(variables("")), names.map(OsString::from));
+        assert_eq!(empty_of_ours(variables(" ")), [OsString::new(); 0]);
+        let others = ["PATH", "GITHUB_HEAD_REF", "MY_AWS_REGION", "session_token_of_others"];
+        let others = others.map(|name| (OsString::from(name), OsString::new()));
+        assert_eq!(empty_of_ours(others.into_iter()), [OsString::new(); 0]);
+    }
+
+    #[test]
+    fn what_can_not_be_in_a_header_a_host_or_a_url_is_named_and_not_shown() {
+        let control = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"];
+        let others =
+            ["AWS_PROFILE", "AWS_EXECUTION_ENV", "AWS_SDK_UA_APP_ID", "FLEET_ACCOUNTS", "HTTPS_PROXY"];
+        for name in control.into_iter().chain(others) {
+            for end in ["\r", "\n", "\t", "\0", "\u{1b}", "\u{7f}", "\u{85}"] {
+                let variable = (OsString::from(name), OsString::from(format!("canary{end}")));
+                let faults = faults([variable].into_iter());
+                assert_eq!(faults, [format!("{name} {CONTROL}; correct or unset it")], "{end:?}");
+            }
+        }
+        for (name, value, expected) in [
+            ("AWS_ACCESS_KEY_ID", "canary\u{200b}", "not ASCII"),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary\u{feff}", "not ASCII"),
+            ("AWS_REGION", "eu west 1", "not a region"),
+            ("AWS_DEFAULT_REGION", "eu-west-1 ", "not a region"),
+            ("AWS_ENDPOINT_URL_STS", "127.0.0.1:1", "not a URL"),
+            ("AWS_ENDPOINT_URL", "localhost", "not a URL"),
+            ("AWS_ENDPOINT_URL_S3", "ftp://host", "not a URL"),
+            ("AWS_ENDPOINT_URL_SQS", "https://", "not a URL"),
+            ("AWS_ENDPOINT_URL_SQS", "https://host:99999", "not a URL"),
+            ("AWS_ENDPOINT_URL_SQS", "https://host name", "not a URL"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "169.254.169.254", "not a URL"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/v1", "not a URL"),
+        ] {
+            let said = fault(name, value);
+            assert!(said.is_some_and(|said| said.contains(expected)), "{name}={value}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn what_works_is_let_be() {
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
+            ("AWS_ENDPOINT_URL_S3", "https://[::1]:4566/path"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_REGION", "local"),
+            ("AWS_PROFILE", "prod é"),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/home/é/token"),
+            ("AWS_SESSION_TOKEN", "a token"),
+            ("FLEET_ATTRIBUTE", "note=two\nlines"),
+            // The others' accounts go on.
+            ("data_session_token", "token\n"),
+            ("PS1", "\u{1b}[0m"),
+        ] {
+            assert_eq!(fault(name, value), None, "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The shared configuration files of AWS, as far as we have to know what they say before the SDK uses it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use aws_config::{SdkConfig, profile::ProfileSet};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_types::{
+    os_shim_internal::{Env, Fs},
+    region::Region,
+    service_config::ServiceConfigKey,
+};
+
+use crate::{environment, exit::CommandError};
+
+/// The services that are asked, as the variables and keys of their endpoints name them.
+const SERVICES: [&str; 8] =
+    ["CloudWatch", "S3", "Secrets Manager", "Signin", "SQS", "SSO", "SSO OIDC", "STS"];
+
+/// The keys of a profile whose values end up in headers, host names and URLs, or lead to such.
+const KEYS: [&str; 17] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "credential_process",
+    "endpoint_url",
+    "external_id",
+    "login_session",
+    "region",
+    "role_arn",
+    "role_session_name",
+    "source_profile",
+    "sso_account_id",
+    "sso_region",
+    "sso_role_name",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+];
+
+/// The files that profiles are in: AWS's own, with another one for the credentials if it is given.
+#[must_use]
+pub(crate) fn files(shared_credentials_file: Option<&Path>) -> EnvConfigFiles {
+    match shared_credentials_file {
+        None => EnvConfigFiles::default(),
+        Some(file) => EnvConfigFiles::builder()
+            .include_default_config_file(true)
+            .with_file(EnvConfigFileKind::Credentials, file)
+            .build(),
+    }
+}
+
+/// Refuses a profile of the process's own of which no request can be made. `config` is what the SDK read.
+///
+/// # Errors
+/// With the key that is wrong.
+pub(crate) async fn check_own(config: &SdkConfig) -> Result<(), CommandError> {
+    let Some(own) = Profiles::load(None, None).await else { return Ok(()) };
+    let fault = own.fault().or_else(|| {
+        if config.region().is_some_and(|region| !environment::is_host_label(Region::as_ref(region))) {
+            return Some(format!("{}: region is not a region; write it as eu-west-1", own.place()));
+        }
+        let of_service = |service: &&str| {
+            let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL");
+            let key = key.profile("endpoint_url").build().ok()?;
+            let endpoint = config.service_config()?.load_config(key)?;
+            (!environment::is_url_of_a_host(&endpoint)).then(|| {
+                format!("{}: endpoint_url of {service} is not a URL; write it as https://host", own.place())
+            })
+        };
+        SERVICES.iter().find_map(of_service)
+    });
+    fault.map_or(Ok(()), |fault| Err(CommandError::Usage(anyhow!(fault))))
+}
+
+/// A profile in its files.
+#[derive(Debug)]
+pub(crate) struct Profiles {
+    set: ProfileSet,
+    file: Option<PathBuf>,
+}
+
+impl Profiles {
+    /// Reads the files of a profile, which is the process's own if it has no name; none if they can't be read,
+    /// which the SDK then says itself.
+    pub(crate) async fn load(name: Option<&str>, file: Option<&Path>) -> Option<Self> {
+        let name = name.map(|name| name.to_owned().into());
+        let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files(file), name).await.ok()?;
+        Some(Self { set, file: file.map(Path::to_owned) })
+    }
+
+    /// The profile's name.
+    pub(crate) fn name(&self) -> &str {
+        self.set.selected_profile()
+    }
+
+    /// What a key of the profile is set to.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.set.get_profile(self.name())?.get(key)
+    }
+
+    /// What can't be used in it, with its name and that of the key.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let of_key = |key| Some((key, environment::header_fault(self.get(key)?)?));
+        let (key, fault) = KEYS.into_iter().find_map(of_key)?;
+        Some(format!("{}: {key} {fault}; correct it", self.place()))
+    }
+
+    /// How messages name the profile.
+    pub(crate) fn place(&self) -> String {
+        match &self.file {
+            Some(file) => format!("profile {} of {}", self.name(), file.display()),
+            None => format!("profile {}", self.name()),
+        }
+    }
+}
