@@ -53,11 +53,12 @@ module "queue" {
 module "reports" {
   source = "./modules/reports"
 
-  name          = var.name
-  account_names = keys(var.accounts)
-  keep_days     = var.keep_reports_days
-  force_destroy = var.force_destroy
-  kms_key_arn   = local.kms_key_arn
+  name               = var.name
+  keep_days          = var.keep_reports_days
+  keep_replaced_days = var.keep_replaced_days
+  query_limit_bytes  = var.query_limit_bytes
+  force_destroy      = var.force_destroy
+  kms_key_arn        = local.kms_key_arn
 }
 
 module "network" {

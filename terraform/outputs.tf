@@ -10,10 +10,11 @@ output "queue" {
 }
 
 output "reports" {
-  description = "The bucket of reports, and for each dataset its Athena table."
+  description = "The bucket of reports, for each dataset its Athena table, and the workgroup to ask in."
   value = {
-    bucket = module.reports.bucket.name
-    tables = module.reports.tables
+    bucket    = module.reports.bucket.name
+    tables    = module.reports.tables
+    workgroup = module.reports.workgroup
   }
 }
 

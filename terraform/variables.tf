@@ -27,8 +27,7 @@ variable "accounts" {
     The accounts to collect, by the name that people give them. Each says how it is entered: by the member role
     (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
     this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
-    customer key encrypts it; where one such secret can't be read, no worker starts). The rest is as in the accounts file: README.md, "Many accounts". An account that you
-    stop collecting is better given `default = false` than taken out: the table then still shows its reports. Terraform
+    customer key encrypts it; where one such secret can't be read, no worker starts). The rest is as in the accounts file: README.md, "Many accounts". Terraform
     drops a key that it does not know, without a word: compare `aws_s3_object.accounts` in the plan.
   TEXT
   type = map(object({
@@ -269,9 +268,23 @@ variable "log_retention_days" {
 }
 
 variable "keep_reports_days" {
-  description = "After how many days reports and manifests are removed; never where left out."
+  description = "After how many days reports and manifests expire; never if absent. Their last version is kept for `keep_replaced_days` more."
   type        = number
   default     = null
+}
+
+variable "keep_replaced_days" {
+  description = "For how many days a report can be had back that was replaced, deleted or expired."
+  type        = number
+  default     = 90
+  nullable    = false
+}
+
+variable "query_limit_bytes" {
+  description = "How many bytes one Athena query may read before it is cancelled. 10 GiB cost about $0.05."
+  type        = number
+  default     = 10737418240
+  nullable    = false
 }
 
 variable "force_destroy" {

@@ -1,4 +1,4 @@
-# The bucket of reports, manifests and the accounts file, and one table over all reports of a dataset.
+# The bucket of reports, manifests and the accounts file, and for each dataset one table over all reports.
 
 data "aws_caller_identity" "current" {}
 
@@ -9,6 +9,23 @@ locals {
   datasets = {
     for file in fileset("${path.module}/datasets", "*.json") :
     trimsuffix(file, ".json") => jsondecode(file("${path.module}/datasets/${file}"))
+  }
+
+  query_results = "athena-results/"
+
+  # What Athena calls the types of the files' columns, where it is another word.
+  # https://docs.aws.amazon.com/athena/latest/ug/data-types.html
+  presto_types = { string = "varchar" }
+
+  # Every column of the files, then the day, and the account once more under the name that it had as a partition key.
+  views = {
+    for name, dataset in local.datasets : name => concat(
+      [for column in dataset.columns : { name = column.name, type = column.type, select = "\"${column.name}\"" }],
+      [
+        { name = "day", type = "string", select = "\"day\"" },
+        { name = "account", type = "string", select = "\"account_name\" AS \"account\"" },
+      ],
+    )
   }
 }
 
@@ -71,7 +88,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
     filter {}
 
     noncurrent_version_expiration {
-      noncurrent_days = 90
+      noncurrent_days = var.keep_replaced_days
     }
 
     expiration {
@@ -80,6 +97,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
+    }
+  }
+
+  # A job is on its queue for four days at most, and its parts are of no use after it. What a query found can be asked again.
+  dynamic "rule" {
+    for_each = { tries = "tries/", query-results = local.query_results }
+
+    content {
+      id     = "remove-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      expiration {
+        days = 7
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
     }
   }
 
@@ -130,14 +169,14 @@ resource "aws_glue_catalog_database" "reports" {
   description = "The reports of all accounts of ${var.name}."
 }
 
-# Athena works out where a day's and an account's report lies, so no crawler runs and no partition is ever added.
-# The partition keys are `day` and `account`: the file has columns `report_date` and `account_name` of its own, and a
-# key that is a column as well is refused (HIVE_INVALID_METADATA).
+# Athena works out where a day's reports lie and reads all of them, so no crawler runs, no partition is ever added, and an account more
+# or less changes nothing here. Nothing but reports may lie below a day's folder. The partition key is `day`: the file has a column
+# `report_date` of its own, and a key that is a column as well is refused (HIVE_INVALID_METADATA).
 # https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html
 resource "aws_glue_catalog_table" "reports" {
   for_each = local.datasets
 
-  name          = each.key
+  name          = "${each.key}_files"
   database_name = aws_glue_catalog_database.reports.name
   table_type    = "EXTERNAL_TABLE"
 
@@ -151,21 +190,13 @@ resource "aws_glue_catalog_table" "reports" {
     "projection.day.range"         = "2025-01-01,NOW" # before any day that could ever be collected
     "projection.day.interval"      = "1"
     "projection.day.interval.unit" = "DAYS"
-    "projection.account.type"      = "enum"
-    "projection.account.values"    = join(",", sort(var.account_names))
-    "storage.location.template"    = "s3://${aws_s3_bucket.reports.id}/${each.key}/report_date=$${day}/account_name=$${account}/"
+    "storage.location.template"    = "s3://${aws_s3_bucket.reports.id}/${each.key}/report_date=$${day}/"
   }
 
   partition_keys {
     name    = "day"
     type    = "string"
     comment = "The day that the report is of, YYYY-MM-DD: name it in every query, or Athena looks for each day's reports."
-  }
-
-  partition_keys {
-    name    = "account"
-    type    = "string"
-    comment = "The account's name."
   }
 
   storage_descriptor {
@@ -190,6 +221,65 @@ resource "aws_glue_catalog_table" "reports" {
       content {
         name = columns.value.name
         type = columns.value.type
+      }
+    }
+  }
+}
+
+# What queries name: the files with the column `account`, which was a partition key and stays for queries that have it. As a view it
+# needs no second look at S3, and `day` in its WHERE reaches the table. The form is that in which Athena itself keeps a view.
+# https://docs.aws.amazon.com/athena/latest/ug/views.html
+resource "aws_glue_catalog_table" "view" {
+  for_each = local.views
+
+  name               = each.key
+  database_name      = aws_glue_catalog_database.reports.name
+  table_type         = "VIRTUAL_VIEW"
+  parameters         = { presto_view = "true", comment = "Presto View" }
+  view_expanded_text = "/* Presto View */"
+
+  view_original_text = "/* Presto View: ${base64encode(jsonencode({
+    originalSql = "SELECT ${join(", ", [for column in each.value : column.select])} FROM \"${aws_glue_catalog_database.reports.name}\".\"${aws_glue_catalog_table.reports[each.key].name}\""
+    catalog     = "awsdatacatalog"
+    schema      = aws_glue_catalog_database.reports.name
+    columns     = [for column in each.value : { name = column.name, type = lookup(local.presto_types, column.type, column.type) }]
+  }))} */"
+
+  storage_descriptor {
+    # Nothing is read by it, but Athena fails at a view that has none.
+    ser_de_info {
+      serialization_library = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+    }
+
+    dynamic "columns" {
+      for_each = each.value
+
+      content {
+        name = columns.value.name
+        type = columns.value.type
+      }
+    }
+  }
+}
+
+# Where queries leave their results, and how much one may read.
+resource "aws_athena_workgroup" "reports" {
+  name          = var.name
+  description   = "Queries over the reports of ${var.name}."
+  force_destroy = true # its history goes with it
+
+  configuration {
+    bytes_scanned_cutoff_per_query     = var.query_limit_bytes
+    enforce_workgroup_configuration    = true
+    publish_cloudwatch_metrics_enabled = false
+
+    result_configuration {
+      output_location       = "s3://${aws_s3_bucket.reports.id}/${local.query_results}"
+      expected_bucket_owner = data.aws_caller_identity.current.account_id
+
+      encryption_configuration {
+        encryption_option = var.kms_key_arn == null ? "SSE_S3" : "SSE_KMS"
+        kms_key_arn       = var.kms_key_arn
       }
     }
   }

@@ -14,6 +14,11 @@ output "bucket" {
 }
 
 output "tables" {
-  description = "The Athena table of each dataset, by the dataset's name, as `database.table`."
-  value       = { for name, table in aws_glue_catalog_table.reports : name => "${table.database_name}.${table.name}" }
+  description = "What Athena queries name for each dataset, by the dataset's name, as `database.table`."
+  value       = { for name, view in aws_glue_catalog_table.view : name => "${view.database_name}.${view.name}" }
+}
+
+output "workgroup" {
+  description = "The Athena workgroup to ask in."
+  value       = aws_athena_workgroup.reports.name
 }

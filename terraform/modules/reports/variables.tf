@@ -9,31 +9,39 @@ variable "name" {
   }
 }
 
-variable "account_names" {
-  description = "The accounts whose reports the table shows. An account that is left out keeps its reports, but no query sees them."
-  type        = list(string)
-  nullable    = false
-
-  validation {
-    condition     = length(var.account_names) > 0 && length([for name in var.account_names : name if !can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))]) == 0
-    error_message = "account_names must name at least one account, each by 1 to 63 letters, digits, `_` and `-`."
-  }
-
-  # https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-tables.html
-  validation {
-    condition     = length(join(",", var.account_names)) <= 512000
-    error_message = "account_names has ${length(join(",", var.account_names))} bytes, commas included, and Glue takes 512000 of a table's parameter (projection.account.values): give accounts shorter names, or collect some of them in another stack."
-  }
-}
-
 variable "keep_days" {
-  description = "After how many days reports and manifests are removed; never where left out. A year of monthly reports of 1,000 accounts is about 200 MB where each has 100 buckets, and 2 GB where each has 1,000."
+  description = "After how many days reports and manifests expire; never if absent. Their last version is kept for `keep_replaced_days` more. A year of monthly reports of 1,000 accounts is about 200 MB where each has 100 buckets, and 2 GB where each has 1,000."
   type        = number
   default     = null
 
   validation {
     condition     = var.keep_days == null ? true : var.keep_days >= 1 && floor(var.keep_days) == var.keep_days
     error_message = "keep_days (the stack's keep_reports_days) must be a whole number of at least 1."
+  }
+}
+
+variable "keep_replaced_days" {
+  description = "For how many days a report can be had back that was replaced, deleted or expired (S3's noncurrent versions)."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.keep_replaced_days >= 1 && floor(var.keep_replaced_days) == var.keep_replaced_days
+    error_message = "keep_replaced_days must be a whole number of at least 1."
+  }
+}
+
+variable "query_limit_bytes" {
+  description = "How many bytes one Athena query may read before it is cancelled. 10 GiB cost about $0.05."
+  type        = number
+  default     = 10737418240
+  nullable    = false
+
+  # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
+  validation {
+    condition     = var.query_limit_bytes >= 10485760 && floor(var.query_limit_bytes) == var.query_limit_bytes
+    error_message = "query_limit_bytes must be a whole number of at least 10485760, the least that Athena takes."
   }
 }
 

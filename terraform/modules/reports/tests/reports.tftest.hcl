@@ -20,8 +20,7 @@ override_resource {
 }
 
 variables {
-  name          = "fleet"
-  account_names = ["opra-dev", "data"]
+  name = "fleet"
 }
 
 run "the_bucket_is_this_deployments_own_and_private" {
@@ -97,13 +96,38 @@ run "reports_are_kept_for_ever_and_what_they_replaced_for_ninety_days" {
   command = plan
 
   assert {
-    condition     = length(aws_s3_bucket_lifecycle_configuration.reports.rule) == 1
-    error_message = "Something else is removed."
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.reports.rule :
+      rule.id => try("${rule.filter[0].prefix} ${rule.expiration[0].days} ${rule.noncurrent_version_expiration[0].noncurrent_days}", "all")
+      if rule.id != "remove-what-was-replaced"
+      } == {
+      remove-tries         = "tries/ 7 1"
+      remove-query-results = "athena-results/ 7 1"
+    }
+    error_message = "Something else is removed: ${jsonencode(aws_s3_bucket_lifecycle_configuration.reports.rule)}"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.reports.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1
+    error_message = "Parts of an upload that was never completed are kept, and paid for."
   }
 
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.reports.rule[0].noncurrent_version_expiration[0].noncurrent_days == 90
     error_message = "Replaced reports are not kept for ninety days."
+  }
+}
+
+run "what_was_replaced_is_kept_for_as_long_as_is_wanted" {
+  command = plan
+
+  variables {
+    keep_replaced_days = 7
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.reports.rule[0].noncurrent_version_expiration[0].noncurrent_days == 7
+    error_message = "Replaced reports are kept for ninety days."
   }
 }
 
@@ -116,75 +140,115 @@ run "reports_and_manifests_go_after_as_many_days_as_are_wanted" {
 
   assert {
     condition = {
-      for rule in slice(aws_s3_bucket_lifecycle_configuration.reports.rule, 1, 3) : rule.filter[0].prefix => rule.expiration[0].days
+      for rule in slice(aws_s3_bucket_lifecycle_configuration.reports.rule, 3, 5) : rule.filter[0].prefix => rule.expiration[0].days
     } == { "runs/" = 730, "s3_daily_storage/" = 730 }
     error_message = "Not the reports and the manifests are removed, or not then. The accounts file must stay."
   }
 }
 
-run "all_reports_of_all_accounts_are_one_table" {
+run "all_reports_of_a_day_are_one_partition_whatever_the_accounts" {
   command = plan
 
   assert {
     condition = {
-      for key in ["projection.account.type", "projection.account.values", "projection.day.range", "storage.location.template"] :
-      key => aws_glue_catalog_table.reports["s3_daily_storage"].parameters[key]
+      for key, value in aws_glue_catalog_table.reports["s3_daily_storage"].parameters :
+      key => value if startswith(key, "projection.") || startswith(key, "storage.")
       } == {
-      "projection.account.type"   = "enum"
-      "projection.account.values" = "data,opra-dev"
-      "projection.day.range"      = "2025-01-01,NOW"
-      "storage.location.template" = "s3://fleet-reports-999999999999-eu-west-1/s3_daily_storage/report_date=$${day}/account_name=$${account}/"
+      "projection.enabled"           = "true"
+      "projection.day.type"          = "date"
+      "projection.day.format"        = "yyyy-MM-dd"
+      "projection.day.range"         = "2025-01-01,NOW"
+      "projection.day.interval"      = "1"
+      "projection.day.interval.unit" = "DAYS"
+      "storage.location.template"    = "s3://fleet-reports-999999999999-eu-west-1/s3_daily_storage/report_date=$${day}/"
     }
-    error_message = "The table does not lie where the reports do: ${jsonencode(aws_glue_catalog_table.reports["s3_daily_storage"].parameters)}"
+    error_message = "The table does not lie where the reports do, or knows accounts: ${jsonencode(aws_glue_catalog_table.reports["s3_daily_storage"].parameters)}"
   }
 
   assert {
-    condition = length(setintersection(
-      [for key in aws_glue_catalog_table.reports["s3_daily_storage"].partition_keys : key.name],
-      [for column in aws_glue_catalog_table.reports["s3_daily_storage"].storage_descriptor[0].columns : column.name],
-    )) == 0
+    condition     = [for key in aws_glue_catalog_table.reports["s3_daily_storage"].partition_keys : "${key.name} ${key.type}"] == ["day string"]
+    error_message = "The partition keys are ${jsonencode(aws_glue_catalog_table.reports["s3_daily_storage"].partition_keys)}"
+  }
+
+  assert {
+    condition     = !contains([for column in aws_glue_catalog_table.reports["s3_daily_storage"].storage_descriptor[0].columns : column.name], "day")
     error_message = "A partition key is a column too, which Athena refuses."
   }
 
   assert {
-    condition     = length(aws_glue_catalog_table.reports["s3_daily_storage"].storage_descriptor[0].columns) == 38
+    condition     = [for column in aws_glue_catalog_table.reports["s3_daily_storage"].storage_descriptor[0].columns : column.name] == [for column in local.datasets.s3_daily_storage.columns : column.name]
     error_message = "The table does not have the report's columns."
   }
 }
 
-# 8,000 names of 63 characters, with the commas between them, are 511,999 bytes.
-run "as_many_names_as_glue_takes_are_taken" {
+run "queries_have_every_column_the_day_and_the_account_under_its_old_name" {
   command = plan
 
   variables {
-    account_names = [for n in setproduct(range(8), range(1000)) : format("%063d", 1000 * n[0] + n[1])]
+    name = "finops-fleet"
   }
 
   assert {
-    condition     = length(aws_glue_catalog_table.reports["s3_daily_storage"].parameters["projection.account.values"]) == 511999
-    error_message = "The names are ${length(aws_glue_catalog_table.reports["s3_daily_storage"].parameters["projection.account.values"])} bytes."
+    condition     = output.tables == { s3_daily_storage = "finops_fleet.s3_daily_storage" }
+    error_message = "Queries name something else: ${jsonencode(output.tables)}"
+  }
+
+  assert {
+    condition = (
+      [for column in aws_glue_catalog_table.view["s3_daily_storage"].storage_descriptor[0].columns : "${column.name} ${column.type}"]
+      == concat([for column in local.datasets.s3_daily_storage.columns : "${column.name} ${column.type}"], ["day string", "account string"])
+    )
+    error_message = "The view's columns are ${jsonencode(aws_glue_catalog_table.view["s3_daily_storage"].storage_descriptor[0].columns)}"
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(base64decode(regex("^/\\* Presto View: ([A-Za-z0-9+/=]+) \\*/$", aws_glue_catalog_table.view["s3_daily_storage"].view_original_text)[0]))) == jsonencode({
+      originalSql = "SELECT ${join(", ", [for column in local.datasets.s3_daily_storage.columns : "\"${column.name}\""])}, \"day\", \"account_name\" AS \"account\" FROM \"finops_fleet\".\"s3_daily_storage_files\""
+      catalog     = "awsdatacatalog"
+      schema      = "finops_fleet"
+      columns = concat(
+        [for column in local.datasets.s3_daily_storage.columns : { name = column.name, type = column.type == "string" ? "varchar" : column.type }],
+        [{ name = "day", type = "varchar" }, { name = "account", type = "varchar" }],
+      )
+    })
+    error_message = "The view is ${aws_glue_catalog_table.view["s3_daily_storage"].view_original_text}"
   }
 }
 
-run "more_names_than_glue_takes_are_refused" {
+run "queries_leave_their_results_apart_and_read_no_more_than_they_may" {
   command = plan
 
   variables {
-    account_names = concat([for n in setproduct(range(8), range(1000)) : format("%063d", 1000 * n[0] + n[1])], ["x"])
+    query_limit_bytes = 10485760
   }
 
-  expect_failures = [var.account_names]
+  assert {
+    condition = (
+      aws_athena_workgroup.reports.configuration[0].bytes_scanned_cutoff_per_query == 10485760 &&
+      aws_athena_workgroup.reports.configuration[0].enforce_workgroup_configuration &&
+      aws_athena_workgroup.reports.configuration[0].result_configuration[0].output_location == "s3://fleet-reports-999999999999-eu-west-1/athena-results/" &&
+      aws_athena_workgroup.reports.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_S3"
+    )
+    error_message = "The workgroup is otherwise: ${jsonencode(aws_athena_workgroup.reports.configuration)}"
+  }
+
+  # Athena would read them as reports.
+  assert {
+    condition     = length([for name in keys(local.datasets) : name if startswith(local.query_results, "${name}/")]) == 0
+    error_message = "Results of queries lie among reports."
+  }
 }
 
 run "what_can_not_be_is_refused_by_name" {
   command = plan
 
   variables {
-    name          = "a-name-that-is-far-too-long"
-    account_names = ["../data"]
-    keep_days     = 0
-    kms_key_arn   = "alias/fleet"
+    name               = "a-name-that-is-far-too-long"
+    keep_days          = 0
+    keep_replaced_days = 0
+    query_limit_bytes  = 1
+    kms_key_arn        = "alias/fleet"
   }
 
-  expect_failures = [var.name, var.account_names, var.keep_days, var.kms_key_arn]
+  expect_failures = [var.name, var.keep_days, var.keep_replaced_days, var.query_limit_bytes, var.kms_key_arn]
 }
