@@ -9,7 +9,11 @@ use crate::account::shorten;
 
 /// How many days CloudWatch keeps datapoints of an hour and longer.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#metrics-retention>
-pub const RETENTION_DAYS: u64 = 455;
+const RETENTION_DAYS: u64 = 455;
+
+/// The oldest day that can be reported, counted back from today. A day's datapoint has the time at which the day
+/// begins, so that it is 455 days old as soon as the 455th day after it has begun.
+pub const OLDEST_DAYS: u64 = RETENTION_DAYS - 1;
 
 /// The oldest day, counted back from today, whose series `ListMetrics` is relied on to name. It names a series for two
 /// weeks after its last datapoint; two days of these are left for datapoints that are published late, and one for
@@ -44,7 +48,7 @@ pub enum DateError {
     FirstOfMonthNotOver,
     /// A day that CloudWatch has forgotten.
     #[error(
-        "date {date} is more than {RETENTION_DAYS} days ago, and CloudWatch keeps no metrics that long; the oldest day left is {oldest}"
+        "date {date} is too long ago: CloudWatch keeps metrics for {RETENTION_DAYS} days; the oldest day left is {oldest}"
     )]
     TooOld {
         /// The day asked for.
@@ -76,7 +80,7 @@ impl ReportDate {
     /// Refuses a day that is not over, or that CloudWatch has forgotten, at `now`.
     pub fn check(self, now: DateTime<Utc>) -> Result<Self, DateError> {
         let today = Self::today(now);
-        let oldest = today.days_before(RETENTION_DAYS);
+        let oldest = today.days_before(OLDEST_DAYS);
         if self >= today {
             Err(DateError::NotOver { date: self, today })
         } else if self < oldest {
@@ -208,9 +212,12 @@ mod tests {
         let today = date("2026-11-21");
         assert!(today.check(now).is_err());
         assert!(date("2026-11-20").check(now).is_ok());
-        assert!(today.days_before(455).check(now).is_ok());
-        let error = today.days_before(456).check(now).expect_err("too old");
-        assert!(error.to_string().contains("the oldest day left is 2025-08-23"), "{error}");
+        assert!(today.days_before(454).check(now).is_ok());
+        let error = today.days_before(455).check(now).expect_err("too old");
+        assert_eq!(
+            error.to_string(),
+            "date 2025-08-23 is too long ago: CloudWatch keeps metrics for 455 days; the oldest day left is 2025-08-24"
+        );
         let error = date("2027-01-01").check(now).expect_err("future");
         assert!(error.to_string().contains("ask for 2026-11-20 or an earlier day"), "{error}");
     }

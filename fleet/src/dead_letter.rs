@@ -1,14 +1,19 @@
 //! A dead letter: a message that was given up, with its reason in its attributes. The worker writes
 //! it, the producer reads it, and its body is the job's own, unchanged.
+//!
+//! Beside the reason go the day and the run that the job had, then the attributes of the message that are not the
+//! fleet's, and then what a reader finds in the body as well.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
     Reason,
-    labels::{Labels, attribute, text},
+    labels::Labels,
+    message_attributes::{Attributes, MAX_BYTES, Packing, size, text, text_of},
+    queue,
     redact::redact,
 };
 
@@ -20,12 +25,12 @@ const FIRST_SEEN: &str = "failure_first_seen";
 const WORKER_VERSION: &str = "failure_worker_version";
 const REPLAY_COUNT: &str = "replay_count";
 
-/// The most bytes of a message: its body, and the names, types and values of its attributes.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-const MAX_BYTES: usize = 1024 * 1024;
+/// What a dead letter says of its failure. A copy of a message that had one has its own, or none.
+const OURS: [&str; 7] = [REASON, MESSAGE, STEP, ATTEMPTS, FIRST_SEEN, WORKER_VERSION, REPLAY_COUNT];
 
-/// The most bytes of a failure message.
+/// The most bytes of a failure message, and of it those that name attributes which found no room.
 const MAX_FAILURE_MESSAGE: usize = 1024;
+const MAX_LEFT_OUT: usize = 384;
 
 /// Why a job was given up, as a dead letter tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +64,15 @@ impl DeadLetter {
     /// Reads a message of the dead-letter queue, whoever wrote it.
     #[must_use]
     pub fn of_message(message: &Message) -> Self {
-        let said = |name| attribute(message, name).map(str::to_owned);
-        let failure = said(REASON).map(|reason| Failure {
+        let said = |name| text_of(message, name).map(str::to_owned);
+        // One that the queue moved may still say why an earlier copy of it was dead-lettered.
+        let reason = said(REASON).filter(|_| !queue::was_moved(message));
+        let failure = reason.map(|reason| Failure {
             reason,
             message: said(MESSAGE).unwrap_or_default(),
             step: said(STEP).unwrap_or_default(),
             attempts: said(ATTEMPTS).and_then(|count| count.parse().ok()).unwrap_or_default(),
-            first_seen: said(FIRST_SEEN).and_then(|moment| moment.parse().ok()),
+            first_seen: first_seen(message),
             worker_version: said(WORKER_VERSION).unwrap_or_default(),
         });
         Self { labels: Labels::of_message(message), failure, replay_count: replay_count(message) }
@@ -76,70 +83,119 @@ impl DeadLetter {
     pub fn reason(&self) -> &str {
         self.failure.as_ref().map_or(Reason::MaxReceives.code(), |failure| &failure.reason)
     }
+}
 
-    /// The attributes of the dead letter for a message with this body: all of them; the reason alone
-    /// where the body leaves no room for more; none at all where it can't be sent even so.
+impl Failure {
+    /// The attributes of the dead letter of a message, and the names of those of the message that there is no room
+    /// for: the failure, and of the rest what fits. The reason alone if the body leaves no room for more; `None` if
+    /// it can't be sent even so.
     #[must_use]
-    pub fn attributes(&self, body: &str) -> Option<HashMap<String, MessageAttributeValue>> {
-        let mut all = self.labels.attributes();
-        if let Some(failure) = &self.failure {
-            all.insert(REASON.into(), text(&failure.reason));
-            let rest = [
-                (MESSAGE, within(&allowed(&redact(&failure.message)), MAX_FAILURE_MESSAGE).to_owned()),
-                (STEP, failure.step.clone()),
-                (ATTEMPTS, failure.attempts.to_string()),
-                (WORKER_VERSION, failure.worker_version.clone()),
-                (FIRST_SEEN, failure.first_seen.map(written).unwrap_or_default()),
-            ];
-            // SQS takes no attribute without a value.
-            let rest = rest.into_iter().filter(|(_, value)| !value.is_empty());
-            all.extend(rest.map(|(name, value)| (name.to_owned(), text(&value))));
+    pub fn attributes(&self, message: &Message, labels: &Labels) -> Option<(Attributes, Vec<String>)> {
+        let body = message.body().unwrap_or_default();
+        let what = allowed(&redact(&self.message));
+        let what = within(&what, MAX_FAILURE_MESSAGE);
+        let failure = [
+            (REASON, self.reason.clone()),
+            (MESSAGE, what.to_owned()),
+            (STEP, self.step.clone()),
+            (ATTEMPTS, self.attempts.to_string()),
+            (WORKER_VERSION, self.worker_version.clone()),
+            (FIRST_SEEN, self.first_seen.map(written).unwrap_or_default()),
+            (REPLAY_COUNT, replay_count(message).to_string()),
+        ];
+        let mut packing = Packing::beside(body);
+        // SQS takes no attribute without a value.
+        let mut failure = failure.iter().filter(|(_, value)| !value.is_empty());
+        if !failure.all(|(name, value)| packing.put(name, text(value))) {
+            let mut packing = Packing::beside(body);
+            let is_put = packing.put(REASON, text(&self.reason));
+            packing.close();
+            let left_out = put_the_rest(&mut packing, message, labels);
+            return is_put.then_some((packing.attributes, left_out));
         }
-        all.insert(REPLAY_COUNT.into(), text(&self.replay_count.to_string()));
-        if fits(body, &all) {
-            return Some(all);
+        packing.keep_free(MAX_LEFT_OUT);
+        let left_out = put_the_rest(&mut packing, message, labels);
+        let note = format!("; no room for the message's attributes {}", names(&left_out));
+        let room = MAX_BYTES.saturating_sub(size(body, &packing.attributes)) + what.len();
+        // Without room for the note the worker's log alone has the names.
+        if !left_out.is_empty()
+            && let Some(room) = room.min(MAX_FAILURE_MESSAGE).checked_sub(note.len())
+        {
+            packing.attributes.insert(MESSAGE.into(), text(&format!("{}{note}", within(what, room))));
         }
-        all.retain(|name, _| name == REASON);
-        fits(body, &all).then_some(all)
+        Some((packing.attributes, left_out))
     }
 }
 
 /// How often a message was replayed, by its own account.
 #[must_use]
 pub fn replay_count(message: &Message) -> u32 {
-    attribute(message, REPLAY_COUNT).and_then(|count| count.parse().ok()).unwrap_or_default()
+    text_of(message, REPLAY_COUNT).and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-/// The attributes of a job that is sent once more: its labels, and how often it was replayed by then;
-/// the count alone where the body leaves no room for more, and none where it leaves none.
+/// When the job of a dead letter was first received, by the dead letter's own account.
+pub(crate) fn first_seen(message: &Message) -> Option<DateTime<Utc>> {
+    text_of(message, FIRST_SEEN)?.parse().ok()
+}
+
+/// The attributes of a job that is sent once more, and the names of those of its dead letter that there is no room
+/// for: how often it was replayed by then, its day and its run, and all that is not about its failure.
 #[must_use]
-pub fn replay_attributes(
-    labels: &Labels,
-    replay_count: u32,
-    body: &str,
-) -> HashMap<String, MessageAttributeValue> {
-    let mut all = labels.attributes();
-    all.insert(REPLAY_COUNT.into(), text(&replay_count.to_string()));
-    if !fits(body, &all) {
-        all.retain(|name, _| name == REPLAY_COUNT);
+pub fn replay_attributes(message: &Message) -> (Attributes, Vec<String>) {
+    let labels = Labels::of_message(message);
+    let mut packing = Packing::beside(message.body().unwrap_or_default());
+    let replays = replay_count(message).saturating_add(1);
+    if !packing.put(REPLAY_COUNT, text(&replays.to_string())) {
+        packing.close();
+    } else if labels.date.is_none()
+        && let Some(seen) = text_of(message, FIRST_SEEN)
+    {
+        // Else it would have another day, now that it is sent on another.
+        packing.put(FIRST_SEEN, text(seen));
     }
-    if fits(body, &all) { all } else { HashMap::new() }
+    let left_out = put_the_rest(&mut packing, message, &labels);
+    (packing.attributes, left_out)
 }
 
-/// The bytes of a message, as SQS counts them.
-#[must_use]
-pub fn size<'a>(
-    body: &str,
-    attributes: impl IntoIterator<Item = (&'a String, &'a MessageAttributeValue)>,
-) -> usize {
-    let size = |(name, value): (&String, &MessageAttributeValue)| {
-        name.len() + value.data_type().len() + value.string_value().map_or(0, str::len)
-    };
-    body.len() + attributes.into_iter().map(size).sum::<usize>()
+/// Puts in what there is room for: labels that are not in the body, and the day; then what the message has that is
+/// not ours; then the other labels. Gives the names of what would be lost.
+fn put_the_rest(packing: &mut Packing, message: &Message, labels: &Labels) -> Vec<String> {
+    let (needed, spare): (Vec<_>, Vec<_>) = labels
+        .beside(message.body().unwrap_or_default())
+        .into_iter()
+        .partition(|label| !label.is_in_body || label.is_the_day());
+    let needed = needed.into_iter().map(|label| (label.name, text(&label.value)));
+    let foreign = foreign(message, labels).into_iter().map(|(name, value)| (name, value.clone()));
+    let put = |(name, value)| if packing.put(name, value) { None } else { Some(name.to_owned()) };
+    let left_out = needed.chain(foreign).filter_map(put).collect();
+    for label in spare {
+        packing.put(label.name, text(&label.value));
+    }
+    left_out
 }
 
-fn fits(body: &str, attributes: &HashMap<String, MessageAttributeValue>) -> bool {
-    size(body, attributes) <= MAX_BYTES
+/// The attributes of a message that the fleet does not write itself.
+fn foreign<'a>(message: &'a Message, labels: &Labels) -> BTreeMap<&'a str, &'a MessageAttributeValue> {
+    let is_label = |name: &str| labels.beside("").iter().any(|label| label.name == name);
+    let all = message.message_attributes().into_iter().flatten().map(|(name, value)| (name.as_str(), value));
+    all.filter(|(name, _)| !OURS.contains(name) && !is_label(name)).collect()
+}
+
+/// The names of attributes, as many as fit into a failure message.
+fn names(left_out: &[String]) -> String {
+    // Room for what is around them, and for how many more there are.
+    let mut left = MAX_LEFT_OUT - 80;
+    let fit = left_out.iter().take_while(|name| {
+        let fits = name.len() + 2 <= left;
+        left = left.saturating_sub(name.len() + 2);
+        fits
+    });
+    let mut names: Vec<&str> = fit.map(String::as_str).collect();
+    let more = format!("{} more", left_out.len() - names.len());
+    if names.len() < left_out.len() {
+        names.push(&more);
+    }
+    redact(&names.join(", "))
 }
 
 fn written(moment: DateTime<Utc>) -> String {
@@ -162,78 +218,4 @@ fn within(text: &str, most: usize) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn dead_letter(message: &str) -> DeadLetter {
-        DeadLetter {
-            labels: Labels {
-                account_name: Some("data".parse().expect("a name")),
-                dataset: Some(crate::datasets::DEFAULT),
-                run_id: Some("r-1".parse().expect("a run id")),
-            },
-            failure: Some(Failure {
-                reason: "access_denied".into(),
-                message: message.into(),
-                step: "discover".into(),
-                attempts: 2,
-                first_seen: Some("2026-11-21T10:00:00.123Z".parse().expect("a moment")),
-                worker_version: "0.1.0".into(),
-            }),
-            replay_count: 1,
-        }
-    }
-
-    fn sent(body: &str, attributes: HashMap<String, MessageAttributeValue>) -> Message {
-        Message::builder().body(body).set_message_attributes(Some(attributes)).build()
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let letter = dead_letter("denied");
-        let body = r#"{"account_name":"data"}"#;
-        let attributes = letter.attributes(body).expect("it fits");
-        assert_eq!(attributes.len(), 10, "as many as SQS takes");
-        assert_eq!(DeadLetter::of_message(&sent(body, attributes)), letter);
-    }
-
-    #[test]
-    fn a_message_without_a_reason_was_received_too_often() {
-        let letter = DeadLetter::of_message(&sent("x", HashMap::new()));
-        assert_eq!((letter.reason(), letter.replay_count), ("max_receives", 0));
-    }
-
-    #[test]
-    fn a_body_that_leaves_little_room_takes_the_reason_alone() {
-        let letter = dead_letter("denied");
-        let with_reason = MAX_BYTES - "failure_reason".len() - "String".len() - "access_denied".len();
-        let names = |length: usize| {
-            let attributes = letter.attributes(&"x".repeat(length))?;
-            Some(attributes.into_keys().collect::<Vec<_>>())
-        };
-        assert_eq!(names(with_reason - 2000).map(|names| names.len()), Some(10));
-        assert_eq!(names(with_reason), Some(vec!["failure_reason".to_owned()]));
-        assert_eq!(names(with_reason + 1), None);
-        assert!(replay_attributes(&letter.labels, 1, &"x".repeat(MAX_BYTES)).is_empty());
-        assert_eq!(replay_attributes(&letter.labels, 1, "x").len(), 4);
-    }
-
-    #[test]
-    fn nothing_that_must_not_be_seen_is_in_the_message() {
-        let letter = dead_letter("key AKIAIOSFODNN7EXAMPLE of \u{0}\u{b}\u{fffe}data");
-        let attributes = letter.attributes("{}").expect("it fits");
-        assert_eq!(attributes[MESSAGE].string_value(), Some("key … of data"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_failure_message_is_one_that_sqs_takes(message in ".{0,2000}") {
-            let attributes = dead_letter(&message).attributes("{}").expect("it fits");
-            let written = attributes.get(MESSAGE).and_then(|value| value.string_value()).unwrap_or_default();
-            prop_assert!(written.len() <= MAX_FAILURE_MESSAGE);
-            prop_assert_eq!(allowed(written), written);
-        }
-    }
-}
+mod tests;

@@ -43,7 +43,11 @@ pub struct Envelope<'a> {
     /// SQS's id of the message.
     pub message_id: &'a str,
     /// When the message was first sent.
-    pub sent_at: DateTime<Utc>,
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The day that the message's attributes give it, which an earlier copy of it had.
+    pub date: Option<&'a str>,
+    /// The run that they give it.
+    pub run_id: Option<&'a str>,
 }
 
 /// Why a message is no job.
@@ -94,6 +98,27 @@ pub enum JobError {
     /// A run id that could reach a key.
     #[error(transparent)]
     RunId(#[from] InvalidRunId),
+    /// A message attribute that stands in for a key, and is not what the key may be.
+    #[error("the message attribute {name}: {fault}")]
+    Attribute {
+        /// The attribute.
+        name: &'static str,
+        /// What is wrong with its value.
+        fault: String,
+    },
+    /// A day that CloudWatch forgot while the job was on its way.
+    #[error(
+        "CloudWatch had date {date} when the job was sent, and no longer has it; the oldest day left is {oldest}"
+    )]
+    Outlived {
+        /// The day asked for.
+        date: ReportDate,
+        /// The oldest day that can be asked for.
+        oldest: ReportDate,
+    },
+    /// Neither the job nor its message says which day.
+    #[error("the job has no date, and its message does not say when it was sent")]
+    NoDate,
     /// A dataset that this version does not have.
     #[error("dataset {0:?} is not known; this version has {names}", names = datasets::names())]
     UnknownDataset(String),
@@ -103,7 +128,8 @@ impl Job {
     /// Reads the body of a message.
     ///
     /// A body sent by hand needs an `account_name` and no more: the date is then what the producer
-    /// would have taken when the message was sent, and the run is named after the message.
+    /// would have taken when the message was sent, and the run is named after the message. A message
+    /// that is a copy has both in its attributes.
     pub fn parse(body: &str, envelope: Envelope<'_>) -> Result<Self, JobError> {
         if body.len() > MAX_BYTES {
             return Err(JobError::TooLarge(body.len()));
@@ -115,7 +141,7 @@ impl Job {
         let account_name = take(&mut object, "account_name")?.ok_or(JobError::NoAccountName)?.parse()?;
         let date = match take(&mut object, "date")? {
             Some(text) => text.parse()?,
-            None => ReportDate::default_at(envelope.sent_at)?,
+            None => envelope.report_date()?,
         };
         let dataset = match take(&mut object, "dataset")? {
             Some(name) => Dataset::find(&name).ok_or_else(|| JobError::UnknownDataset(shorten(&name)))?,
@@ -123,7 +149,7 @@ impl Job {
         };
         let run_id = match take(&mut object, "run_id")? {
             Some(text) => text.parse()?,
-            None => RunId::manual(envelope.message_id),
+            None => envelope.run_id()?,
         };
         let only_incomplete = match object.shift_remove(ONLY_INCOMPLETE) {
             None => false,
@@ -136,6 +162,21 @@ impl Job {
             }
         }
         Ok(Self { account_name, date, dataset, run_id, only_incomplete, attributes: object })
+    }
+
+    /// Refuses a job whose day can't be reported at `now`.
+    ///
+    /// # Errors
+    /// [`JobError::Outlived`] if it could be when the job was sent; else that of [`ReportDate::check`].
+    pub fn check(&self, sent_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), JobError> {
+        // If this worker's clock is behind, the queue's is not.
+        let now = sent_at.map_or(now, |sent_at| sent_at.max(now));
+        match (self.date.check(now), sent_at.map(|sent_at| self.date.check(sent_at))) {
+            (Err(DateError::TooOld { date, oldest }), Some(Ok(_))) => {
+                Err(JobError::Outlived { date, oldest })
+            }
+            (checked, _) => checked.map(|_| ()).map_err(JobError::from),
+        }
     }
 
     /// The body of the message: our keys first, then the attributes as they came.
@@ -156,6 +197,28 @@ impl Job {
     }
 }
 
+impl Envelope<'_> {
+    /// The day of a job that does not name one.
+    fn report_date(&self) -> Result<ReportDate, JobError> {
+        match self.date {
+            Some(text) => text.parse().map_err(|error: DateError| not_taken("date", &error)),
+            None => Ok(ReportDate::default_at(self.sent_at.ok_or(JobError::NoDate)?)?),
+        }
+    }
+
+    /// The run of a job that does not name one.
+    fn run_id(&self) -> Result<RunId, JobError> {
+        match self.run_id {
+            Some(text) => text.parse().map_err(|error: InvalidRunId| not_taken("run_id", &error)),
+            None => Ok(RunId::manual(self.message_id)),
+        }
+    }
+}
+
+fn not_taken(name: &'static str, fault: &dyn std::error::Error) -> JobError {
+    JobError::Attribute { name, fault: fault.to_string() }
+}
+
 fn take(object: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, JobError> {
     // Not `remove`, which would let the last attribute take the removed one's place.
     match object.shift_remove(key) {
@@ -172,9 +235,12 @@ mod tests {
 
     use super::*;
 
+    const ENVELOPE: Envelope<'_> =
+        Envelope { message_id: "0a1b2c3d-4e5f", sent_at: None, date: None, run_id: None };
+
     fn parse(body: &str) -> Result<Job, JobError> {
-        let sent_at = "2026-11-21T10:00:00Z".parse().expect("a moment");
-        Job::parse(body, Envelope { message_id: "0a1b2c3d-4e5f", sent_at })
+        let sent_at = Some("2026-11-21T10:00:00Z".parse().expect("a moment"));
+        Job::parse(body, Envelope { sent_at, ..ENVELOPE })
     }
 
     #[test]
@@ -194,6 +260,33 @@ mod tests {
         assert_eq!(job.dataset.name, "s3_daily_storage");
         assert_eq!(job.run_id.as_str(), "manual-0a1b2c3d");
         assert!(job.attributes.is_empty());
+    }
+
+    #[test]
+    fn what_the_body_leaves_out_is_in_the_attributes_of_a_copy() {
+        let sent_at = Some("2026-12-05T10:00:00Z".parse().expect("a moment"));
+        let copy = Envelope { sent_at, date: Some("2026-11-01"), run_id: Some("manual-1"), ..ENVELOPE };
+        let job = Job::parse(r#"{"account_name":"data"}"#, copy).expect("a job");
+        assert_eq!((job.date.to_string().as_str(), job.run_id.as_str()), ("2026-11-01", "manual-1"));
+        let named = r#"{"account_name":"data","date":"2026-10-01","run_id":"r-1"}"#;
+        let job = Job::parse(named, copy).expect("a job");
+        assert_eq!(
+            (job.date.to_string().as_str(), job.run_id.as_str()),
+            ("2026-10-01", "r-1"),
+            "the body's own"
+        );
+
+        let told =
+            |envelope| Job::parse(r#"{"account_name":"data"}"#, envelope).expect_err("no job").to_string();
+        assert!(
+            told(Envelope { date: Some("soon"), ..copy })
+                .starts_with("the message attribute date: date \"soon\" is not a calendar day")
+        );
+        assert!(
+            told(Envelope { run_id: Some("a b"), ..copy })
+                .starts_with("the message attribute run_id: run id")
+        );
+        assert_eq!(told(ENVELOPE), "the job has no date, and its message does not say when it was sent");
     }
 
     #[test]
@@ -239,6 +332,23 @@ mod tests {
             let error = parse(body).expect_err(body).to_string();
             assert!(error.contains(expected), "{error:?} should say {expected:?}");
         }
+    }
+
+    #[test]
+    fn a_day_that_cloudwatch_forgot_on_the_way_is_told_apart_from_one_it_never_had() {
+        let job = parse(r#"{"account_name":"data","date":"2025-09-03"}"#).expect("a job");
+        let at = |text: &str| -> DateTime<Utc> { text.parse().expect("a moment") };
+        let checked = |sent_at, now| job.check(Some(at(sent_at)), at(now)).map_err(|error| error.to_string());
+        let (last, next) = ("2026-12-01T23:59:59Z", "2026-12-02T00:00:00Z");
+        assert_eq!(checked(last, last), Ok(()));
+        assert_eq!(
+            checked(last, next).expect_err("forgotten"),
+            "CloudWatch had date 2025-09-03 when the job was sent, and no longer has it; the oldest day left is \
+             2025-09-04"
+        );
+        assert!(checked(next, next).expect_err("never had").starts_with("date 2025-09-03 is too long ago"));
+        assert!(checked(next, last).expect_err("by the queue's clock").starts_with("date 2025-09-03 is too"));
+        assert!(job.check(None, at(next)).is_err() && job.check(None, at(last)).is_ok());
     }
 
     #[test]

@@ -1,26 +1,52 @@
-//! What a message says of itself on the outside: its account, dataset and run as message
+//! What a message says of itself on the outside: its account, dataset, run and day as message
 //! attributes, for people who look at a queue and for what must be told apart unread.
+//!
+//! Day and run of a job that names neither come from its message, so that they would change with each copy of it:
+//! the attributes carry them along.
 
-use std::collections::HashMap;
-
-use aws_sdk_sqs::types::{Message, MessageAttributeValue};
+use aws_sdk_sqs::types::Message;
 use serde_json::Value;
 
-use crate::{AccountName, Dataset, Job, RunId, job, json};
+use crate::{
+    AccountName, Dataset, Job, ReportDate, RunId, datasets,
+    job::{self, Envelope},
+    json,
+    message_attributes::{Attributes, text, text_of},
+};
 
 const ACCOUNT_NAME: &str = "account_name";
 const DATASET: &str = "dataset";
 const RUN_ID: &str = "run_id";
+const DATE: &str = "date";
 
-/// The account, dataset and run of a message, as far as they are valid.
+/// The account, dataset, run and day of a message, as far as they are valid.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Labels {
     /// The account.
     pub account_name: Option<AccountName>,
-    /// The dataset; none where this version does not have it.
+    /// The dataset; `None` if this version does not have it.
     pub dataset: Option<&'static Dataset>,
     /// The run.
     pub run_id: Option<RunId>,
+    /// The day to report.
+    pub date: Option<ReportDate>,
+}
+
+/// One label of a message.
+pub(crate) struct Label {
+    /// The name of its attribute.
+    pub(crate) name: &'static str,
+    /// Its value.
+    pub(crate) value: String,
+    /// Whether a reader finds the same in the message's body.
+    pub(crate) is_in_body: bool,
+}
+
+impl Label {
+    /// Whether it is the day to report.
+    pub(crate) fn is_the_day(&self) -> bool {
+        self.name == DATE
+    }
 }
 
 impl Labels {
@@ -31,57 +57,86 @@ impl Labels {
             account_name: Some(job.account_name.clone()),
             dataset: Some(job.dataset),
             run_id: Some(job.run_id.clone()),
+            date: Some(job.date),
         }
     }
 
-    /// The labels of any message, a job or not: what the body says, else what its attributes say.
+    /// The labels of any message: those of its job or, if it is none, what the body says, else what its
+    /// attributes say.
     #[must_use]
     pub fn of_message(message: &Message) -> Self {
-        let body = message.body().filter(|body| body.len() <= job::MAX_BYTES);
-        let body: Value = body.and_then(|body| json::read(body).ok()).unwrap_or_default();
-        let said = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| attribute(message, name));
+        let body = message.body().filter(|body| body.len() <= job::MAX_BYTES).unwrap_or_default();
+        if let Ok(job) = Job::parse(body, Envelope::from_message(message)) {
+            return Self::of_job(&job);
+        }
+        let body = json::read(body).unwrap_or_default();
+        let said = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| text_of(message, name));
         Self {
             account_name: said(ACCOUNT_NAME).and_then(|name| name.parse().ok()),
             dataset: said(DATASET).and_then(Dataset::find),
             run_id: said(RUN_ID).and_then(|id| id.parse().ok()),
+            date: said(DATE).and_then(|date| date.parse().ok()),
         }
     }
 
     /// As message attributes.
     #[must_use]
-    pub fn attributes(&self) -> HashMap<String, MessageAttributeValue> {
+    pub fn attributes(&self) -> Attributes {
+        self.beside("").into_iter().map(|label| (label.name.to_owned(), text(&label.value))).collect()
+    }
+
+    /// Each label that there is, the one that is needed most first, beside a body.
+    pub(crate) fn beside(&self, body: &str) -> Vec<Label> {
+        let body =
+            Some(body).filter(|body| body.len() <= job::MAX_BYTES).and_then(|body| json::read(body).ok());
+        let in_body = |name| body.as_ref().and_then(|body| body.get(name));
+        let is_default = |name, value: &str| {
+            name == DATASET && value == datasets::DEFAULT.name && body.as_ref().is_some_and(Value::is_object)
+        };
         let all = [
-            (ACCOUNT_NAME, self.account_name.as_ref().map(AccountName::as_str)),
-            (DATASET, self.dataset.map(|dataset| dataset.name)),
-            (RUN_ID, self.run_id.as_ref().map(RunId::as_str)),
+            (DATE, self.date.map(|date| date.to_string())),
+            (ACCOUNT_NAME, self.account_name.as_ref().map(ToString::to_string)),
+            (RUN_ID, self.run_id.as_ref().map(ToString::to_string)),
+            (DATASET, self.dataset.map(|dataset| dataset.name.to_owned())),
         ];
-        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value?)))).collect()
+        let label = |(name, value): (&'static str, Option<String>)| {
+            let value = value?;
+            let is_in_body = match in_body(name) {
+                Some(said) => said == value.as_str(),
+                None => is_default(name, &value),
+            };
+            Some(Label { name, value, is_in_body })
+        };
+        all.into_iter().filter_map(label).collect()
     }
 }
 
-/// A text as the value of a message attribute.
-pub(crate) fn text(value: &str) -> MessageAttributeValue {
-    MessageAttributeValue::builder()
-        .data_type("String")
-        .string_value(value)
-        .build()
-        .expect("cannot fail: the data type is set")
-}
-
-/// The text of a message attribute, where the message has it.
-pub(crate) fn attribute<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    message.message_attributes()?.get(name)?.string_value()
+impl<'a> Envelope<'a> {
+    /// The envelope of a message. One that a worker dead-lettered says itself when it was first seen, which is about
+    /// when the job was sent; SQS knows only when its newest copy was.
+    #[must_use]
+    pub fn from_message(message: &'a Message) -> Self {
+        let seen_at = crate::dead_letter::first_seen(message);
+        Self {
+            message_id: message.message_id().unwrap_or_default(),
+            sent_at: crate::queue::sent_at(message).into_iter().chain(seen_at).min(),
+            date: text_of(message, DATE),
+            run_id: text_of(message, RUN_ID),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::types::MessageSystemAttributeName;
+
     use super::*;
 
     fn message(body: &str, attributes: &[(&str, &str)]) -> Message {
         let add = |message: aws_sdk_sqs::types::builders::MessageBuilder, (name, value): &(&str, &str)| {
             message.message_attributes(*name, text(value))
         };
-        attributes.iter().fold(Message::builder().body(body), add).build()
+        attributes.iter().fold(Message::builder().message_id("0a1b2c3d-4e5f").body(body), add).build()
     }
 
     #[test]
@@ -102,5 +157,37 @@ mod tests {
         assert!(labels.attributes().is_empty());
         let labels = Labels::of_message(&message("not JSON", &[("account_name", "data")]));
         assert_eq!(labels.attributes().len(), 1);
+    }
+
+    #[test]
+    fn a_job_has_the_labels_of_what_a_worker_makes_of_it() {
+        let day = |labels: Labels| labels.date.map(|date| date.to_string());
+        let mut sent = message(r#"{"account_name":"data"}"#, &[]);
+        assert_eq!(day(Labels::of_message(&sent)), None, "nothing says when it was sent");
+        sent.attributes = Some([(MessageSystemAttributeName::SentTimestamp, "1794045600000".into())].into());
+        let labels = Labels::of_message(&sent);
+        assert_eq!(labels.run_id.as_ref().map(RunId::as_str), Some("manual-0a1b2c3d"));
+        assert_eq!(labels.dataset, Some(datasets::DEFAULT));
+        assert_eq!(day(labels), Some("2026-11-01".into()));
+
+        let copied = message(r#"{"account_name":"data"}"#, &[("date", "2026-10-01"), ("run_id", "manual-1")]);
+        let labels = Labels::of_message(&copied);
+        assert_eq!(labels.run_id.as_ref().map(RunId::as_str), Some("manual-1"));
+        assert_eq!(day(labels), Some("2026-10-01".into()));
+    }
+
+    #[test]
+    fn labels_that_a_reader_finds_in_the_body_are_known() {
+        let labels = |body| Labels::of_message(&message(body, &[("date", "2026-10-01"), ("run_id", "r-1")]));
+        let in_body = |body: &'static str| -> Vec<_> {
+            let beside = labels(body).beside(body);
+            beside.into_iter().filter(|label| label.is_in_body).map(|label| label.name).collect()
+        };
+        assert_eq!(in_body(r#"{"account_name":"data"}"#), ["account_name", "dataset"]);
+        let whole =
+            r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-2"}"#;
+        assert_eq!(in_body(whole), ["date", "account_name", "run_id", "dataset"]);
+        assert_eq!(in_body("not a job"), [""; 0]);
+        assert_eq!(in_body(r#"{"account_name":"data","date":"soon"}"#), ["account_name"]);
     }
 }

@@ -24,6 +24,7 @@ pub mod json_service;
 pub mod kept_credentials;
 pub mod labels;
 pub mod manifest;
+pub mod message_attributes;
 pub mod output;
 mod profiles;
 pub mod queue;

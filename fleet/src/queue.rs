@@ -162,6 +162,15 @@ pub fn first_received_at(message: &Message) -> Option<chrono::DateTime<chrono::U
     .and_then(chrono::DateTime::from_timestamp_millis)
 }
 
+/// Whether SQS itself moved a message of a dead-letter queue there. A copy that a worker or the console sent has no
+/// source.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
+#[must_use]
+pub fn was_moved(message: &Message) -> bool {
+    let name = aws_sdk_sqs::types::MessageSystemAttributeName::DeadLetterQueueSourceArn;
+    message.attributes().is_some_and(|all| all.contains_key(&name))
+}
+
 /// The URL of a queue's dead-letter queue, which is in the queue's own account and region; none where the
 /// ARN is none.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Reason {
     /// The message is no job.
     BadMessage,
+    /// CloudWatch has forgotten the day.
+    TooOld,
     /// The accounts file does not have the account.
     UnknownAccount,
     /// Nothing says how to become the account, or what says so is refused.
@@ -46,8 +48,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, those that a dead letter may have first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadMessage,
+        Self::TooOld,
         Self::UnknownAccount,
         Self::NoCredentials,
         Self::ExpiredCredentials,
@@ -72,6 +75,7 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::BadMessage => "bad_message",
+            Self::TooOld => "too_old",
             Self::UnknownAccount => "unknown_account",
             Self::NoCredentials => "no_credentials",
             Self::ExpiredCredentials => "expired_credentials",
@@ -103,6 +107,7 @@ impl Reason {
     pub fn advice(self) -> &'static str {
         match self {
             Self::BadMessage => "correct what sent it; a replay of the same message fails the same way",
+            Self::TooOld => "CloudWatch no longer has the day; ask for a later one, since no replay helps",
             Self::UnknownAccount => {
                 "add the account to the workers' accounts file and restart them, then replay"
             }

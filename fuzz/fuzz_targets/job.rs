@@ -2,12 +2,85 @@
 
 #![no_main]
 
-use fleet::job::{Envelope, Job, JobError, MAX_BYTES};
+use std::collections::HashSet;
+
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
+use fleet::{
+    Labels,
+    dead_letter::{DeadLetter, Failure, replay_attributes},
+    job::{Envelope, Job, JobError, MAX_BYTES},
+    message_attributes::{Attributes, size},
+};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+const NOTE: &str = "no room for the message's attributes";
 
 fn parse(body: &str) -> Result<Job, JobError> {
-    let sent_at = "2026-11-21T10:00:00Z".parse().expect("a moment");
-    Job::parse(body, Envelope { message_id: "0a1b2c3d-4e5f", sent_at })
+    let sent_at = Some("2026-11-21T10:00:00Z".parse().expect("a moment"));
+    Job::parse(body, Envelope { message_id: "0a1b2c3d-4e5f", sent_at, date: None, run_id: None })
+}
+
+/// A message that was sent on the 21st of November, or on a later day with these attributes.
+fn message(body: &str, attributes: Option<Attributes>) -> Message {
+    let (id, sent_at) =
+        if attributes.is_none() { ("0a1b2c3d-4e5f", "1795255200000") } else { ("f-1", "1801303200000") };
+    let message = Message::builder().message_id(id).body(body).set_message_attributes(attributes);
+    message.attributes(MessageSystemAttributeName::SentTimestamp, sent_at).build()
+}
+
+/// A copy keeps what the message was, however often it is made, and stays within SQS's limits.
+fn survives_copies(body: &str, labels: &Labels) {
+    let failure = Failure {
+        reason: "bad_message".into(),
+        message: body.into(),
+        step: "receive".into(),
+        attempts: 1,
+        first_seen: Some("2026-11-21T10:00:00Z".parse().expect("a moment")),
+        worker_version: "0.2.0".into(),
+    };
+    let value = MessageAttributeValue::builder().data_type("String").string_value("x").build().expect("it has a type");
+    let foreign = (0..body.len() % 8).map(|nth| (format!("foreign-{nth}"), value.clone()));
+    let mut first = message(body, None);
+    first.message_attributes = Some(foreign.collect());
+    let (attributes, left_out) = failure.attributes(&first, labels).expect("a body this short leaves room");
+    let told = attributes["failure_message"].string_value().expect("a text").to_owned();
+    assert!(told.len() <= 1024 && told.contains(NOTE) || left_out.is_empty(), "{told}");
+    let letter = message(body, Some(attributes));
+    assert_eq!(DeadLetter::of_message(&letter).labels, *labels);
+    let replayed = message(body, Some(replay_attributes(&letter).0));
+    assert_eq!(Labels::of_message(&replayed), *labels);
+    for copy in [&letter, &replayed] {
+        let attributes = copy.message_attributes().expect("it has some");
+        assert!(attributes.len() <= 10 && size(body, attributes) <= 1024 * 1024);
+    }
+}
+
+/// Whether no object in a text has a key twice, told by another reader.
+fn has_each_key_once(body: &str, read: &Job) -> bool {
+    fn keys(value: &Value) -> usize {
+        match value {
+            Value::Array(values) => values.iter().map(keys).sum(),
+            Value::Object(members) => members.len() + members.values().map(keys).sum::<usize>(),
+            _ => 0,
+        }
+    }
+    let value: Value = serde_json::from_str(body.trim_start_matches('\u{feff}')).expect("JSON");
+    let own: HashSet<&str> = ["account_name", "date", "dataset", "run_id", "only_incomplete"].into();
+    let given = value.as_object().expect("an object").keys().filter(|key| own.contains(key.as_str())).count();
+    // A colon outside of strings for each key.
+    let (mut colons, mut quoted, mut escaped) = (0, false, false);
+    for c in body.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ':' if !quoted => colons += 1,
+            _ => {}
+        }
+    }
+    let attributes = keys(&Value::Object(read.attributes.clone()));
+    colons == keys(&value) && colons == given + attributes
 }
 
 fn is_name(text: &str, longest: usize, also: &str) -> bool {
@@ -22,6 +95,9 @@ fuzz_target!(|data: &[u8]| {
             let told = error.to_string();
             assert!(told.len() < 1500, "{} bytes of message", told.len());
             assert!(!told.contains(char::is_control), "{told:?}");
+            if !body.is_empty() {
+                survives_copies(&body, &Labels::of_message(&message(&body, None)));
+            }
             return;
         }
     };
@@ -29,6 +105,9 @@ fuzz_target!(|data: &[u8]| {
     assert!(is_name(job.account_name.as_str(), 63, "_-"), "{}", job.account_name);
     assert!(!job.account_name.as_str().starts_with(['_', '-']), "{}", job.account_name);
     assert!(is_name(job.run_id.as_str(), 64, "._-"), "{}", job.run_id);
+
+    assert!(has_each_key_once(&body, &job), "a key was lost");
+    survives_copies(&body, &Labels::of_job(&job));
 
     // Escapes may make what is written longer than what was read.
     let written = job.body();

@@ -96,8 +96,7 @@ fuzz_target!(|data: &[u8]| {
     for job in request.jobs(&run_id) {
         let body = job.body();
         assert!(body.len() <= MAX_BYTES, "{} bytes would be sent", body.len());
-        let envelope =
-            Envelope { message_id: "0a1b2c3d", sent_at: "2026-11-21T10:00:00Z".parse().expect("a moment") };
+        let envelope = Envelope { message_id: "0a1b2c3d", sent_at: None, date: None, run_id: None };
         assert_eq!(Job::parse(&body, envelope).expect("a job"), job);
     }
     let again = Value::from(request.to_json()).to_string();

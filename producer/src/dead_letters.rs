@@ -15,11 +15,11 @@ use anyhow::anyhow;
 use aws_sdk_sqs::types::Message;
 use chrono::{DateTime, Utc};
 use fleet::{
-    AwsError, ErrorKind, ReportDate,
+    AwsError, ErrorKind,
     dead_letter::DeadLetter,
     deployment::Queue,
     exit::CommandError,
-    job, json,
+    job,
     queue::{QueueAttributes, QueueCounts, sent_at},
     redact,
 };
@@ -41,8 +41,6 @@ pub(crate) struct Letter {
     pub(crate) dead: DeadLetter,
     /// When it was sent to the dead-letter queue or, where it was redriven, as a job.
     pub(crate) sent_at: Option<DateTime<Utc>>,
-    /// The day that its job was to report, where the body tells it.
-    pub(crate) date: Option<ReportDate>,
     /// The body, where it was asked for and could be a job's, as it may be shown.
     pub(crate) body: Option<String>,
     /// The beginning of a body that does not say which account it is of.
@@ -79,7 +77,6 @@ impl Letter {
         Self {
             message_id: message.message_id().unwrap_or_default().to_owned(),
             sent_at: sent_at(message),
-            date: date_of(body),
             body: None,
             beginning: dead.labels.account_name.is_none().then(|| beginning(body)),
             dead,
@@ -109,14 +106,6 @@ impl Found {
         (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.takes(letter));
         self
     }
-}
-
-/// The day that a body names, where it could be a job's.
-fn date_of(body: &str) -> Option<ReportDate> {
-    if body.len() > job::MAX_BYTES {
-        return None;
-    }
-    json::read(body).ok()?.get("date")?.as_str()?.parse().ok()
 }
 
 /// The queue that a work queue's dead letters go to; one without is a wrong configuration.

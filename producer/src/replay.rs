@@ -12,8 +12,13 @@ use std::{
     pin::Pin,
 };
 
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, SendMessageBatchRequestEntry};
-use fleet::{AccountName, ErrorKind, dead_letter, deployment::Queue, queue::QueueCounts};
+use aws_sdk_sqs::types::{Message, SendMessageBatchRequestEntry};
+use fleet::{
+    AccountName, ErrorKind, dead_letter,
+    deployment::Queue,
+    message_attributes::{self, Attributes},
+    queue::QueueCounts,
+};
 use futures::FutureExt;
 use tokio::time::timeout;
 
@@ -61,6 +66,21 @@ pub(crate) struct Replayed {
 struct Selected {
     letter: Letter,
     body: String,
+    attributes: Attributes,
+}
+
+impl Selected {
+    fn of(letter: Letter, message: Message) -> Self {
+        let (attributes, left_out) = dead_letter::replay_attributes(&message);
+        if !left_out.is_empty() {
+            tracing::warn!(
+                message_id = letter.message_id,
+                attributes = left_out.join(", "),
+                "a replay has no room for attributes of its dead letter"
+            );
+        }
+        Self { letter, body: message.body.unwrap_or_default(), attributes }
+    }
 }
 
 /// Replays what is selected and, where that is forced, also of it what was replayed too often already.
@@ -79,7 +99,7 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
         .receive_all(counts.visible, stop.as_mut(), |message: Message| {
             let letter = Letter::of(&message);
             if selection.takes(&letter) {
-                selected.push(Selected { letter, body: message.body.unwrap_or_default() });
+                selected.push(Selected::of(letter, message));
             } else {
                 others += 1;
             }
@@ -145,21 +165,16 @@ async fn send_all<S: Future<Output = ()>>(
     replayed: &mut Replayed,
     dead: &Queue,
 ) {
-    let attributes: Vec<_> = to_send.iter().map(attributes_of).collect();
-    let sizes: Vec<usize> = to_send
-        .iter()
-        .zip(&attributes)
-        .map(|(selected, attributes)| dead_letter::size(&selected.body, attributes))
-        .collect();
-    let mut to_send = to_send.into_iter().zip(attributes);
+    let size = |selected: &Selected| message_attributes::size(&selected.body, &selected.attributes);
+    let sizes: Vec<usize> = to_send.iter().map(size).collect();
+    let mut to_send = to_send.into_iter();
     for slice in slices(&sizes) {
         let slice: Vec<_> = to_send.by_ref().take(slice).collect();
         if !replayed.interrupted && stop.as_mut().now_or_never().is_some() {
             replayed.interrupted = true;
         }
         if replayed.interrupted || replayed.problem.is_some() {
-            let left =
-                slice.into_iter().map(|(selected, _)| (selected.letter, Fate::Left("not tried".into())));
+            let left = slice.into_iter().map(|selected| (selected.letter, Fate::Left("not tried".into())));
             replayed.letters.extend(left);
             continue;
         }
@@ -172,15 +187,15 @@ async fn send_all<S: Future<Output = ()>>(
 async fn send_slice<S: Future<Output = ()>>(
     work: &Queue,
     hold: &mut Hold,
-    slice: Vec<(Selected, HashMap<String, MessageAttributeValue>)>,
+    slice: Vec<Selected>,
     stop: Pin<&mut S>,
     replayed: &mut Replayed,
     dead: &Queue,
 ) {
-    let ids: Vec<&str> = slice.iter().map(|(selected, _)| selected.letter.message_id.as_str()).collect();
+    let ids: Vec<&str> = slice.iter().map(|selected| selected.letter.message_id.as_str()).collect();
     hold.make_sure(&ids).await;
     let (mut letters, mut entries) = (Vec::new(), Vec::new());
-    for (Selected { letter, body }, attributes) in slice {
+    for Selected { letter, body, attributes } in slice {
         if hold.is_sure(&letter.message_id) {
             entries.push(entry(entries.len(), body, attributes));
             letters.push(letter);
@@ -247,17 +262,7 @@ fn unmatched(selection: &Selection, selected: &[Selected]) -> Vec<AccountName> {
     selection.accounts.iter().filter(|name| !is_there(name)).cloned().collect()
 }
 
-/// The attributes of a job that is sent once more: of the dead letter's own, the labels alone.
-fn attributes_of(selected: &Selected) -> HashMap<String, MessageAttributeValue> {
-    let dead = &selected.letter.dead;
-    dead_letter::replay_attributes(&dead.labels, dead.replay_count.saturating_add(1), &selected.body)
-}
-
-fn entry(
-    index: usize,
-    body: String,
-    attributes: HashMap<String, MessageAttributeValue>,
-) -> SendMessageBatchRequestEntry {
+fn entry(index: usize, body: String, attributes: Attributes) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)

@@ -8,8 +8,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use aws_sdk_sqs::{Client, types::Message};
 use chrono::Utc;
 use fleet::{
-    AwsError, Job, Labels, Reason,
-    dead_letter::{self, DeadLetter},
+    AwsError, Job, Labels, Reason, dead_letter,
     job::{Envelope, JobError},
     queue,
 };
@@ -236,19 +235,20 @@ impl Delivery {
             tracing::error!("the queue has no dead-letter queue; the job stays, and is tried again later");
             return Verdict::Hide(NOWHERE);
         };
-        let letter = DeadLetter {
-            labels: self.labels.clone(),
-            failure: Some(why),
-            replay_count: dead_letter::replay_count(&self.message),
-        };
         let body = self.message.body().unwrap_or_default();
-        let Some(attributes) = letter.attributes(body) else {
+        let Some((attributes, left_out)) = why.attributes(&self.message, &self.labels) else {
             tracing::error!(
                 bytes = body.len(),
                 "the message is too large for a reason beside it; the queue moves it"
             );
             return Verdict::Hide(Duration::ZERO);
         };
+        if !left_out.is_empty() {
+            tracing::warn!(
+                attributes = left_out.join(", "),
+                "the dead letter has no room for attributes of its message"
+            );
+        }
         let sent = self
             .queue
             .client
@@ -334,13 +334,9 @@ async fn give_back_to(lease: &Lease) -> Ended {
 }
 
 fn parse(message: &Message) -> Result<Job, JobError> {
-    let envelope = Envelope {
-        message_id: message.message_id().unwrap_or_default(),
-        sent_at: queue::sent_at(message).unwrap_or_else(Utc::now),
-    };
+    let envelope = Envelope::from_message(message);
     let job = Job::parse(message.body().ok_or(JobError::NoAccountName)?, envelope)?;
-    // Where this worker's clock is behind, the queue's is not.
-    job.date.check(Utc::now().max(envelope.sent_at))?;
+    job.check(envelope.sent_at, Utc::now())?;
     let span = tracing::Span::current();
     span.record("account_name", job.account_name.as_str());
     span.record("dataset", job.dataset.name);

@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use fleet::{
-    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, job::JobError,
-    report_key::KeyError,
+    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, date::DateError,
+    job::JobError, report_key::KeyError,
 };
 
 use crate::session::Identity;
@@ -12,7 +12,7 @@ use crate::session::Identity;
 /// Why a job is not done. [`Fate`](crate::fate::Fate) says what becomes of it then.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The message is no job.
+    /// The message is no job, or none that can be done.
     #[error(transparent)]
     BadMessage(#[from] JobError),
     /// The accounts file does not have the account.
@@ -120,6 +120,9 @@ impl Failure {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
+            Self::BadMessage(JobError::Outlived { .. } | JobError::Date(DateError::TooOld { .. })) => {
+                Reason::TooOld
+            }
             Self::BadMessage(_) => Reason::BadMessage,
             Self::UnknownAccount(_) => Reason::UnknownAccount,
             Self::NoCredentials(_) => Reason::NoCredentials,

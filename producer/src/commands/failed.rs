@@ -113,7 +113,7 @@ fn entry(letter: &Letter) -> Value {
         "message_id": letter.message_id,
         "account_name": labels.account_name,
         "dataset": labels.dataset.map(|dataset| dataset.name),
-        "date": letter.date,
+        "date": labels.date,
         "run_id": labels.run_id,
         "failure_reason": letter.dead.reason(),
         "failure_message": said(failure.map(|failure| &failure.message)),
@@ -137,7 +137,6 @@ mod tests {
         let mut redriven = letter("web", "r-1", "", "");
         redriven.dead.failure = None;
         redriven.dead.labels = fleet::Labels::default();
-        redriven.date = None;
         let mut denied = letter("data", "r-1", "access_denied", "denied");
         denied.body = Some("{}".into());
         let others = vec![letter("b", "r-1", "panic", "")];

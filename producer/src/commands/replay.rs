@@ -58,8 +58,10 @@ What to do next:
   producer status RUN_ID --watch   follows the run whose jobs were replayed
 
 Interrupted or killed in between, it leaves each job in one of the two queues, or in both: a job
-that is done twice gives the same report. The AWS console's \"Start DLQ redrive\" does the same,
-without counting.
+that is done twice gives the same report. It keeps its day, its run and what other programs put
+into its message attributes. The AWS console's \"Start DLQ redrive\" does the same, without
+counting; choose the work queue as its custom destination, since SQS knows no source of what a
+worker sent.
 
 Needs, on the dead-letter queue: sqs:GetQueueAttributes, sqs:ReceiveMessage,
 sqs:ChangeMessageVisibility and sqs:DeleteMessage; on the work queue: sqs:SendMessage.

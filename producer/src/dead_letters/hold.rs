@@ -351,6 +351,7 @@ async fn receive(queue: Queue) -> Result<Vec<Message>, AwsError> {
         .wait_time_seconds(WAIT_SECONDS)
         .message_attribute_names("All")
         .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+        .message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn)
         .send()
         .await;
     let answer = answer.map_err(|error| AwsError::new("sqs:ReceiveMessage", error))?;

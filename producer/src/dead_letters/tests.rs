@@ -12,6 +12,7 @@ pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> L
                 account_name: Some(account.parse().expect("a name")),
                 dataset: Some(fleet::datasets::DEFAULT),
                 run_id: Some(run.parse().expect("a run id")),
+                date: Some("2026-11-01".parse().expect("a date")),
             },
             failure: Some(Failure {
                 reason: reason.into(),
@@ -24,7 +25,6 @@ pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> L
             replay_count: 0,
         },
         sent_at: at("2026-11-21T10:05:00Z"),
-        date: Some("2026-11-01".parse().expect("a date")),
         body: None,
         beginning: None,
     }
@@ -65,7 +65,7 @@ fn a_body_is_shown_by_its_beginning_and_without_secrets() {
 fn the_day_and_the_body_are_of_what_could_be_a_job() {
     let of = |body: &str| {
         let letter = Letter::with_body(&Message::builder().message_id("m").body(body).build());
-        (letter.date.map(|date| date.to_string()), letter.body)
+        (letter.dead.labels.date.map(|date| date.to_string()), letter.body)
     };
     let job = r#"{"account_name":"data","date":"2026-11-01"}"#;
     assert_eq!(of(job), (Some("2026-11-01".into()), Some(job.into())));

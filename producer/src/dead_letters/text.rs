@@ -163,7 +163,7 @@ fn row(letter: &Letter) -> Vec<String> {
     vec![
         or_dash(labels.account_name.as_ref().map(ToString::to_string)),
         or_dash(labels.dataset.map(|dataset| dataset.name.to_owned())),
-        or_dash(letter.date.map(|date| date.to_string())),
+        or_dash(labels.date.map(|date| date.to_string())),
         or_dash(failure.map(|failure| one_line(&failure.step))),
         or_dash(failure.filter(|failure| failure.attempts > 0).map(|failure| failure.attempts.to_string())),
         letter.dead.replay_count.to_string(),
@@ -184,7 +184,7 @@ fn by_reason(letters: &[Letter]) -> Vec<(&str, Vec<&Letter>)> {
 
 /// Whether a replay of what failed so can end otherwise, once something is mended.
 pub(crate) fn is_to_replay(reason: &str) -> bool {
-    !matches!(Reason::of_code(reason), Some(Reason::BadMessage | Reason::Superseded))
+    !matches!(Reason::of_code(reason), Some(Reason::BadMessage | Reason::TooOld | Reason::Superseded))
 }
 
 /// What to do about a reason, in one sentence.

@@ -110,12 +110,16 @@ async fn jobs_go_out_in_tens_with_attributes_for_people() {
     let entry = entry(0, job);
     assert_eq!(entry.message_body(), job.body());
     let attributes = entry.message_attributes().expect("attributes");
-    assert_eq!(attributes.len(), 3);
-    for (name, value) in
-        [("account_name", "a0"), ("dataset", "s3_daily_storage"), ("run_id", job.run_id.as_str())]
-    {
-        assert_eq!(attributes[name].data_type(), "String");
-        assert_eq!(attributes[name].string_value(), Some(value));
+    let expected = [
+        ("account_name", "a0".to_owned()),
+        ("date", job.date.to_string()),
+        ("dataset", "s3_daily_storage".to_owned()),
+        ("run_id", job.run_id.to_string()),
+    ];
+    assert_eq!(attributes.len(), expected.len());
+    for (name, value) in &expected {
+        assert_eq!(attributes[*name].data_type(), "String");
+        assert_eq!(attributes[*name].string_value(), Some(value.as_str()));
     }
 }
 

@@ -9,13 +9,9 @@ fn selection(accounts: &[&str], run_id: Option<&str>) -> Selection {
     }
 }
 
-fn selected(letter: Letter, body: &str) -> Selected {
-    Selected { letter, body: body.into() }
-}
-
 #[test]
 fn accounts_of_which_there_is_nothing_are_named() {
-    let found = [selected(letter("a", "r-1", "panic", ""), "{}")];
+    let found = [Selected::of(letter("a", "r-1", "panic", ""), Message::builder().body("{}").build())];
     assert_eq!(
         unmatched(&selection(&["a", "b"], None), &found),
         [selection(&["b"], None).accounts[0].clone()]
@@ -30,20 +26,6 @@ fn batches_are_cut_by_number_and_by_size() {
     assert_eq!(slices(&[mib, mib, 1]), [1, 1, 1]);
     assert_eq!(slices(&[mib / 2, mib / 2, 1, mib - 1]), [2, 2]);
     assert_eq!(slices(&[mib + 1, 1]), [1, 1], "SQS may say that it is too long");
-}
-
-#[test]
-fn labels_and_one_replay_more_are_all_that_goes_along() {
-    let mut dead = letter("a", "r-1", "panic", "it panicked");
-    dead.dead.replay_count = 2;
-    let attributes = attributes_of(&selected(dead.clone(), "{}"));
-    let mut names: Vec<&str> = attributes.keys().map(String::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["account_name", "dataset", "replay_count", "run_id"]);
-    assert_eq!(attributes["replay_count"].string_value(), Some("3"));
-    let whole = "x".repeat(BATCH_BYTES);
-    let attributes = attributes_of(&selected(dead, &whole));
-    assert_eq!(dead_letter::size(&whole, &attributes), BATCH_BYTES, "a body that leaves no room goes alone");
 }
 
 #[test]

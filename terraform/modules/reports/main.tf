@@ -32,7 +32,7 @@ locals {
 resource "aws_s3_bucket" "reports" {
   #checkov:skip=CKV_AWS_18: access logs need a second bucket; who must have them has CloudTrail's data events
   #checkov:skip=CKV2_AWS_62: nothing waits for a report
-  #checkov:skip=CKV_AWS_144: what is lost can be collected again for 455 days
+  #checkov:skip=CKV_AWS_144: what is lost can be collected again for 454 days
   bucket        = "${var.name}-reports-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.id}"
   force_destroy = var.force_destroy
 }

@@ -3,8 +3,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, Result};
-use e2e::{DEAD, Fleet, JOBS, days_ago, end, finish, until};
-use local_aws::Fault;
+use chrono::{Datelike, Days, NaiveDate};
+use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, until};
+use local_aws::{Fault, QueueOptions};
 use serde_json::json;
 
 use crate::{
@@ -108,7 +109,7 @@ async fn a_replay_of_what_another_look_hides_has_failed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_replayed_job_has_its_body_its_labels_and_one_replay_more() -> Result<()> {
+async fn a_replayed_job_has_its_body_its_day_what_others_said_and_one_replay_more() -> Result<()> {
     let fleet = Fleet::start().await?;
     // Odd, and yet as it came: two spaces, an escape, a key that the fleet does not know.
     let odd = r#"{"account_name":  "data","run_id":"r-1","x":"\u00e9é"}"#;
@@ -119,7 +120,10 @@ async fn a_replayed_job_has_its_body_its_labels_and_one_replay_more() -> Result<
     fleet.home.send_with(DEAD, &body("web"), &foreign)?;
     let whole = "x".repeat(1024 * 1024);
     fleet.home.send_with(DEAD, &whole, &[])?;
-    let replayed = producer(&fleet, &["replay", "--all", "--format", "json"]).await?.status(0).json()?;
+    let ended = producer(&fleet, &["replay", "--all", "--format", "json"]).await?.status(0);
+    let no_room = r#""attributes":"foreign-8, foreign-9""#;
+    assert!(ended.stderr.contains(no_room), "{}", ended.stderr);
+    let replayed = ended.json()?;
     assert_eq!((&replayed["replayed"], &replayed["left"]), (&json!(3), &json!(0)), "{replayed}");
     all_visible(&fleet, 0);
     let jobs = jobs(&fleet);
@@ -127,16 +131,81 @@ async fn a_replayed_job_has_its_body_its_labels_and_one_replay_more() -> Result<
     assert_eq!(
         of(odd),
         Some(
-            json!({"account_name": "data", "dataset": "s3_daily_storage", "run_id": "r-1", "replay_count": "2"})
-        )
+            json!({"account_name": "data", "date": "2026-11-01", "dataset": "s3_daily_storage", "run_id": "r-1", "replay_count": "2"})
+        ),
+        "the day is that of when it was first seen"
     );
-    assert_eq!(
-        of(&body("web")),
-        Some(
-            json!({"account_name": "web", "dataset": "s3_daily_storage", "run_id": RUN, "replay_count": "1"})
-        )
-    );
+    let mut kept = json!({"date": "2026-11-01", "replay_count": "1"});
+    for (name, value) in &foreign[..8] {
+        kept[*name] = json!(value);
+    }
+    assert_eq!(of(&body("web")), Some(kept));
     assert_eq!(of(&whole), Some(json!({})), "there is no room for more");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_sent_by_hand_is_of_the_same_day_and_run_when_it_is_replayed_a_month_later() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let first_of = |day: NaiveDate| day.with_day(1).expect("every month has a first day");
+    // Neither month's first day is going on, whenever the test runs.
+    let today = days_ago(0);
+    let last_month = first_of(first_of(today) - Days::new(1));
+    let at = |day: NaiveDate| day.and_hms_opt(12, 0, 0).expect("noon").and_utc();
+    fleet.aws.set_clock(at(last_month + Days::new(9)));
+    fleet.home.send(JOBS, r#"{"account_name":"data"}"#);
+    let run_id = format!("manual-{}", &jobs(&fleet)[0].id[..8]);
+    fleet.work(&[]).await?;
+    let expected = (json!(last_month.to_string()), json!(run_id));
+    let told = failed(&fleet).await?;
+    let letter = &told["dead_letters"][0];
+    assert_eq!(letter["failure_reason"], "no_credentials", "{told}");
+    assert_eq!((letter["date"].clone(), letter["run_id"].clone()), expected);
+    let told = producer(&fleet, &["failed"]).await?.status(0);
+    assert!(told.stdout.contains(&last_month.to_string()), "{}", told.stdout);
+
+    fleet.aws.set_clock(at(today));
+    let account = fleet.account("data", "111111111111");
+    account.bucket("logs", HOME_REGION).size("StandardStorage", last_month, 7.0);
+    producer(&fleet, &["replay", "--all"]).await?.status(0);
+    assert!(jobs(&fleet)[0].sent >= at(today), "it is another message");
+    assert!(!jobs(&fleet)[0].body.contains("date"), "whose body is as it was");
+    fleet.work(&[]).await?;
+    assert_eq!(fleet.metadata("data", last_month, "run-id")?, run_id);
+    assert!(fleet.table("data", last_month)?.contains(",7,"), "{}", fleet.table("data", last_month)?);
+    assert!(fleet.dead_letters().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_the_queue_moved_keeps_its_day_and_says_nothing_of_an_earlier_failure() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    bury(&fleet, "data", r#"{"account_name":"data"}"#, 0)?;
+    // The console's redrive: the message as it is, on the work queue.
+    let letter = fleet.dead_letters().remove(0);
+    let attributes: Vec<(&str, &str)> =
+        letter.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fleet.home.send_with(JOBS, &letter.body, &attributes)?;
+    fleet.home.queue(DEAD, QueueOptions { region: HOME_REGION.to_owned(), ..QueueOptions::default() });
+    // Workers die of it, as often as the queue allows.
+    for _ in 0..3 {
+        let hang = fleet.aws.fault(Fault::hang().on("HeadObject"));
+        let mut killed = fleet.worker(&["run"]).spawn()?;
+        until("the job is begun", || hang.fired() > 0).await?;
+        killed.start_kill()?;
+        end(killed).await?;
+        hang.stop();
+        fleet.home.pass_time(JOBS, Duration::from_secs(31));
+    }
+    fleet.work(&[]).await?;
+    let told = failed(&fleet).await?;
+    let letter = &told["dead_letters"][0];
+    assert_eq!(
+        (&letter["failure_reason"], &letter["failure_message"]),
+        (&json!("max_receives"), &json!(null))
+    );
+    assert_eq!((&letter["date"], &letter["run_id"]), (&json!("2026-11-01"), &json!(RUN)));
     Ok(())
 }
 

@@ -32,6 +32,10 @@ async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody()
         "[".repeat(10_000),
         format!(r#"{{"account_name":"data","x":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000)),
         format!(r#"{{"account_name":"data","x":"{}"}}"#, "x".repeat(64 * 1024)),
+        r#"{"account_name":"data","account_name":"two"}"#.to_owned(),
+        r#"{"account_name":"data","owner":{"team":1,"team":1}}"#.to_owned(),
+        r#"{"account_name":"data"} {}"#.to_owned(),
+        r#"{"account_name":"data","x":"\ud800"}"#.to_owned(),
     ];
     for name in ["", "../../etc", "a\nb", "${AWS_SECRET_ACCESS_KEY}", "a\0b", "dàta", &"x".repeat(2048)] {
         bodies.push(named(name));
@@ -39,7 +43,7 @@ async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody()
     for body in &bodies {
         fleet.home.send(JOBS, body);
     }
-    fleet.home.send(JOBS, &job("data"));
+    fleet.home.send(JOBS, &format!("\u{feff}{}", job("data")));
     let worker = fleet.work(&[]).await?;
     assert!(fleet.object(&report_key("data", day())).is_some(), "the good job is done");
     let letters = fleet.dead_letters();
@@ -49,7 +53,9 @@ async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody()
     assert_eq!(dead, bodies, "bodies are unchanged");
     for letter in &letters {
         let of = |name: &str| letter.attributes[name].as_str();
-        assert_eq!((reason(letter), of("failure_step")), ("bad_message", "receive"));
+        // CloudWatch had that day once.
+        let expected = if letter.body.contains("2001") { "too_old" } else { "bad_message" };
+        assert_eq!((reason(letter), of("failure_step")), (expected, "receive"), "{}", letter.body);
         assert_eq!((of("failure_attempts"), of("replay_count")), ("1", "0"));
         assert!((1..=1024).contains(&of("failure_message").len()), "{}", of("failure_message"));
         assert!(of("failure_first_seen").starts_with("20"), "{}", of("failure_first_seen"));
@@ -57,12 +63,16 @@ async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody()
     let unknown = letters.iter().find(|letter| letter.body.contains("nobody_knows")).expect("it is one");
     assert_eq!(unknown.attributes["account_name"], "data");
     assert!(!unknown.attributes.contains_key("dataset"));
-    assert!(worker.stderr.contains("\"dead\":20"), "{}", worker.stderr);
+    let twice = letters.iter().find(|letter| letter.body.contains("two")).expect("it is one");
+    let told = &twice.attributes["failure_message"];
+    assert!(told.starts_with("the job has the key \"account_name\" twice, at line 1"), "{told}");
+    assert!(!twice.attributes.contains_key("account_name"), "neither of the two is known to be meant");
+    assert!(worker.stderr.contains("\"dead\":24"), "{}", worker.stderr);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_dead_letter_has_our_attributes_alone_and_room_for_a_reason() -> Result<()> {
+async fn a_dead_letter_keeps_what_its_message_had_as_far_as_there_is_room() -> Result<()> {
     let fleet = Fleet::start().await?;
     let foreign: Vec<String> = (0..10).map(|nth| format!("foreign{nth}")).collect();
     let foreign: Vec<(&str, &str)> = foreign.iter().map(|name| (name.as_str(), "x")).collect();
@@ -87,9 +97,18 @@ async fn a_dead_letter_has_our_attributes_alone_and_room_for_a_reason() -> Resul
             "failure_reason",
             "failure_step",
             "failure_worker_version",
+            "foreign0",
+            "foreign1",
+            "foreign2",
             "replay_count"
         ]
     );
+    let no_job = letters.iter().find(|letter| letter.body == "not a job").expect("a letter");
+    let note = "; no room for the message's attributes foreign3, foreign4, foreign5, foreign6, foreign7, foreign8, \
+                foreign9";
+    let told = &no_job.attributes["failure_message"];
+    assert!(told.ends_with(note), "{told}");
+    assert!(worker.stderr.contains("the dead letter has no room for attributes"), "{}", worker.stderr);
     assert_eq!(names("a"), ["failure_reason"]);
     assert_eq!(names("b"), [""; 0], "the queue moved it, after its third receive");
     Ok(())

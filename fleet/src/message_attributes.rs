@@ -1,0 +1,119 @@
+//! What fits beside the body of a message: at most ten attributes, and no more bytes than SQS takes.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::{Message, MessageAttributeValue};
+
+/// The attributes of a message, by name.
+pub type Attributes = HashMap<String, MessageAttributeValue>;
+
+/// The most attributes of a message.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
+const MOST: usize = 10;
+
+/// The most bytes of a message: its body, and the names, types and values of its attributes.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+
+/// The attributes that go beside a body, put in one by one, the ones that are needed most first.
+#[derive(Debug)]
+pub(crate) struct Packing {
+    left: usize,
+    pub(crate) attributes: Attributes,
+}
+
+impl Packing {
+    /// Nothing yet, beside this body.
+    pub(crate) fn beside(body: &str) -> Self {
+        Self { left: MAX_BYTES.saturating_sub(body.len()), attributes: Attributes::new() }
+    }
+
+    /// Keeps so many bytes free, as far as there are any.
+    pub(crate) fn keep_free(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    /// Keeps out all that comes now.
+    pub(crate) fn close(&mut self) {
+        self.left = 0;
+    }
+
+    /// Puts an attribute in if SQS takes it there, and says whether it did.
+    pub(crate) fn put(&mut self, name: &str, value: MessageAttributeValue) -> bool {
+        let bytes = size_of(name, &value);
+        let fits = self.attributes.len() < MOST && bytes <= self.left && !is_reserved(name);
+        if fits {
+            self.left -= bytes;
+            self.attributes.insert(name.to_owned(), value);
+        }
+        fits
+    }
+}
+
+/// Whether only AWS may send an attribute of this name.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("aws.") || name.starts_with("amazon.")
+}
+
+/// The bytes of a message, as SQS counts them.
+#[must_use]
+pub fn size(body: &str, attributes: &Attributes) -> usize {
+    body.len() + attributes.iter().map(|(name, value)| size_of(name, value)).sum::<usize>()
+}
+
+fn size_of(name: &str, value: &MessageAttributeValue) -> usize {
+    let text = value.string_value().map_or(0, str::len);
+    let binary = value.binary_value().map_or(0, |bytes| bytes.as_ref().len());
+    name.len() + value.data_type().len() + text + binary
+}
+
+/// A text as the value of a message attribute.
+pub(crate) fn text(value: &str) -> MessageAttributeValue {
+    MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value(value)
+        .build()
+        .expect("cannot fail: the data type is set")
+}
+
+/// The text of a message's attribute; `None` if it has none of that name, or a binary one.
+pub(crate) fn text_of<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    message.message_attributes()?.get(name)?.string_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::primitives::Blob;
+
+    use super::*;
+
+    #[test]
+    fn ten_go_in_and_no_more_bytes_than_there_are() {
+        let mut packing = Packing::beside("");
+        let put: Vec<bool> = (0..11).map(|nth| packing.put(&format!("a{nth}"), text("x"))).collect();
+        assert_eq!(put, [[true; 10].as_slice(), &[false]].concat());
+
+        let binary =
+            MessageAttributeValue::builder().data_type("Binary.png").binary_value(Blob::new([0; 90]));
+        let binary = binary.build().expect("its type is set");
+        let body = "x".repeat(MAX_BYTES - 101);
+        let mut packing = Packing::beside(&body);
+        assert!(!packing.put("it", binary.clone()), "102 bytes");
+        assert!(packing.put("i", binary));
+        assert_eq!(size(&body, &packing.attributes), MAX_BYTES);
+        assert!(!Packing::beside(&"x".repeat(MAX_BYTES + 1)).put("a", text("x")));
+    }
+
+    #[test]
+    fn names_that_only_aws_may_send_stay_out() {
+        let put = |name| Packing::beside("").put(name, text("x"));
+        for name in ["AWS.trace", "aws.x", "Amazon.x", "aMAZON.x"] {
+            assert!(!put(name), "{name}");
+        }
+        for name in ["AWS", "AWSTraceHeader", "my.AWS.x", "amazonite"] {
+            assert!(put(name), "{name}");
+        }
+    }
+}
