@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountName, ReportDate, RunId, report_key::MANIFEST_PREFIX};
+use crate::{AccountId, AccountName, ReportDate, RunId, report_key::MANIFEST_PREFIX};
 
 /// A run, as `runs/{run_id}.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Manifest {
     pub request: Map<String, Value>,
     /// The day that every job reports.
     pub date: ReportDate,
+    /// Whether the run was sent only to complete what is incomplete: any complete report of the day then counts for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_incomplete: bool,
     /// One entry for each account and dataset.
     pub jobs: Vec<ManifestJob>,
 }
@@ -30,6 +33,9 @@ pub struct Manifest {
 pub struct ManifestJob {
     /// The account.
     pub account_name: AccountName,
+    /// The account's id if it was known: a report of another account does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<AccountId>,
     /// The dataset.
     pub dataset: String,
     /// Where the report is expected.
@@ -44,7 +50,7 @@ pub struct ManifestJob {
 pub enum JobState {
     /// A job is sent.
     Sent,
-    /// A complete report stood there already, and no job is sent.
+    /// A complete report exists already, and no job is sent.
     AlreadyComplete,
 }
 
@@ -72,5 +78,48 @@ mod tests {
         assert_eq!(Manifest::key(&run), format!("runs/{run}.json"));
         assert_eq!(Manifest::run_of_key(&Manifest::key(&run)), Some(run));
         assert_eq!(Manifest::run_of_key("runs/x/y.json"), None);
+    }
+
+    #[test]
+    fn a_manifest_of_the_first_version_stays_readable() {
+        let text = r#"{
+            "run_id": "019a6b0c-1111-7222-8333-444455556666",
+            "created_at": "2026-11-02T18:00:00.123456789Z",
+            "version": "0.1.0",
+            "request": {"account_name": ["data", "web"], "date": "2026-11-01", "dataset": ["s3_daily_storage"]},
+            "date": "2026-11-01",
+            "jobs": [
+                {"account_name": "data", "dataset": "s3_daily_storage", "report_key": "data.csv", "state": "sent"},
+                {"account_name": "web", "dataset": "s3_daily_storage", "report_key": "web.csv", "state": "already_complete"}
+            ]
+        }"#;
+        let manifest: Manifest = serde_json::from_str(text).expect("a manifest");
+        assert!(!manifest.only_incomplete);
+        let jobs: Vec<_> = manifest.jobs.iter().map(|job| (job.account_id.as_ref(), job.state)).collect();
+        assert_eq!(jobs, [(None, JobState::Sent), (None, JobState::AlreadyComplete)]);
+        // What is not said is not written either, so that the first version reads it.
+        let written = serde_json::to_value(&manifest).expect("JSON");
+        assert_eq!(written, serde_json::from_str::<Value>(text).expect("JSON"));
+    }
+
+    #[test]
+    fn what_kind_of_run_it_is_and_whose_account_each_job_is_about_is_kept() {
+        let manifest = Manifest {
+            run_id: RunId::generate(),
+            created_at: "2026-11-04T18:00:00Z".parse().expect("a moment"),
+            version: "0.2.0".into(),
+            request: Map::new(),
+            date: "2026-11-01".parse().expect("a date"),
+            only_incomplete: true,
+            jobs: vec![ManifestJob {
+                account_name: "data".parse().expect("a name"),
+                account_id: Some("111111111111".parse().expect("an id")),
+                dataset: "s3_daily_storage".into(),
+                report_key: "data.csv".into(),
+                state: JobState::Sent,
+            }],
+        };
+        let text = serde_json::to_string(&manifest).expect("JSON");
+        assert_eq!(serde_json::from_str::<Manifest>(&text).expect("a manifest"), manifest);
     }
 }

@@ -8,15 +8,8 @@ use chrono::{DateTime, Utc};
 use fleet::{
     Dataset, ReportDate,
     datasets::{DOLLARS_PER_METRIC, Discovery},
+    report::ReportMetadata,
 };
-
-use crate::reports::Report;
-
-/// How long CloudWatch lists a series that is silent, in days, less one for a margin at its edge.
-const LISTED_DAYS: i64 = 13;
-
-/// How far before the day a worker looks where nothing else is configured, in days.
-const LOOKBACK_DAYS: i64 = 2;
 
 /// About how many series a resource has: a bucket has its number of objects and the bytes of one or
 /// two storage classes.
@@ -41,17 +34,20 @@ impl Price {
 }
 
 /// What a job costs whose account has this report.
-pub(crate) fn price(report: &Report, dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> Price {
-    let metadata = &report.metadata;
-    let collected_at = report.written_at.unwrap_or(now);
-    if asks_for_all(metadata.report_date, collected_at) == asks_for_all(date, now) {
+pub(crate) fn price(
+    report: &ReportMetadata,
+    dataset: &Dataset,
+    date: ReportDate,
+    now: DateTime<Utc>,
+) -> Price {
+    if report.is_listed == date.is_listed_at(now) {
         return Price {
-            metrics: metadata.metrics_requested,
-            dollars: metadata.estimated_cost_usd,
-            calls: Some(metadata.api_calls),
+            metrics: report.metrics_requested,
+            dollars: report.estimated_cost_usd,
+            calls: Some(report.api_calls),
         };
     }
-    let metrics = metadata.rows * u64::from(per_resource(dataset, date, now));
+    let metrics = report.rows * u64::from(per_resource(dataset, date, now));
     Price { metrics, dollars: cost(metrics), calls: None }
 }
 
@@ -65,13 +61,7 @@ pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Ut
 
 fn per_resource(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> u32 {
     let all = u32::try_from(dataset.metrics_per_resource()).unwrap_or(u32::MAX);
-    if asks_for_all(date, now) { all } else { all.min(SERIES_PER_RESOURCE) }
-}
-
-/// Whether a day is so old, at that moment, that CloudWatch no longer lists its series.
-fn asks_for_all(date: ReportDate, at: DateTime<Utc>) -> bool {
-    let age = (at.date_naive() - date.day()).num_days();
-    age + LOOKBACK_DAYS > LISTED_DAYS
+    if date.is_listed_at(now) { all.min(SERIES_PER_RESOURCE) } else { all }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 metrics")]
@@ -85,7 +75,7 @@ mod tests {
     use fleet::{RunId, datasets};
 
     use super::*;
-    use crate::status::tests::{complete, standing};
+    use crate::status::tests::complete;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().expect("a moment")
@@ -95,33 +85,32 @@ mod tests {
         text.parse().expect("a date")
     }
 
-    /// A report of 1 November with 200 rows, 5,800 metrics and 14 calls, written at that moment.
-    fn report(written_at: &str) -> Report {
-        let standing = standing(complete("data", &RunId::generate()));
-        Report { written_at: Some(at(written_at)), ..standing.report().expect("a report").clone() }
+    /// A report of 1 November with 200 rows, 5,800 metrics and 14 calls, made from a listing or not.
+    fn report(is_listed: bool) -> ReportMetadata {
+        ReportMetadata { is_listed, ..complete("data", &RunId::generate()) }
     }
 
     #[test]
-    fn a_day_is_old_once_its_lookback_is_two_weeks_ago() {
+    fn up_to_eleven_days_ago_a_day_costs_what_is_listed_whatever_the_workers_lookback() {
         let now = at("2026-11-21T00:00:00Z");
-        assert!(!asks_for_all(date("2026-11-10"), now));
-        assert!(asks_for_all(date("2026-11-09"), now));
+        let metrics = |day: &str| price(&report(false), datasets::DEFAULT, date(day), now).metrics;
+        assert_eq!((metrics("2026-11-10"), metrics("2026-11-09")), (600, 5_800));
     }
 
     #[test]
     fn the_same_kind_of_day_costs_what_it_cost() {
         let now = at("2026-12-21T00:00:00Z");
-        let price = price(&report("2026-11-21T10:00:00Z"), datasets::DEFAULT, date("2026-12-01"), now);
+        let price = price(&report(false), datasets::DEFAULT, date("2026-12-01"), now);
         assert_eq!(price, Price { metrics: 5_800, dollars: 0.058, calls: Some(14) });
     }
 
     #[test]
     fn the_other_kind_of_day_is_scaled_by_rows() {
         let now = at("2026-12-03T00:00:00Z");
-        let recent = price(&report("2026-11-21T10:00:00Z"), datasets::DEFAULT, date("2026-12-01"), now);
+        let recent = price(&report(false), datasets::DEFAULT, date("2026-12-01"), now);
         assert!(recent.is_scaled());
         assert_eq!(recent.metrics, 600);
-        let old = price(&report("2026-11-03T10:00:00Z"), datasets::DEFAULT, date("2026-10-01"), now);
+        let old = price(&report(true), datasets::DEFAULT, date("2026-10-01"), now);
         assert_eq!((old.metrics, old.calls), (200 * 29, None));
     }
 

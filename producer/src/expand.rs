@@ -15,6 +15,8 @@ use crate::request::Request;
 pub(crate) struct PlannedJob {
     /// The job.
     pub(crate) job: Job,
+    /// The id of its account, if the accounts file has it.
+    pub(crate) account_id: Option<AccountId>,
     /// The key of its report.
     pub(crate) report_key: String,
 }
@@ -46,6 +48,7 @@ impl PlannedJob {
     pub(crate) fn in_manifest(&self, state: JobState) -> ManifestJob {
         ManifestJob {
             account_name: self.job.account_name.clone(),
+            account_id: self.account_id.clone(),
             dataset: self.job.dataset.name.to_owned(),
             report_key: self.report_key.clone(),
             state,
@@ -66,7 +69,8 @@ pub(crate) fn expand(
     let mut planned: Vec<PlannedJob> = Vec::with_capacity(request.accounts.len() * request.datasets.len());
     let mut places: HashMap<String, usize> = HashMap::new();
     for job in request.jobs(run_id) {
-        let report_key = template.key(&job, ids.get(job.account_name.as_str()).copied())?;
+        let account_id = ids.get(job.account_name.as_str()).copied();
+        let report_key = template.key(&job, account_id)?;
         if let Some(place) = places.insert(report_key.clone(), planned.len()) {
             return Err(ExpandError::Meet {
                 template: template.to_string(),
@@ -75,7 +79,7 @@ pub(crate) fn expand(
                 key: report_key,
             });
         }
-        planned.push(PlannedJob { job, report_key });
+        planned.push(PlannedJob { job, account_id: account_id.cloned(), report_key });
     }
     Ok(planned)
 }
@@ -103,6 +107,7 @@ pub(crate) mod tests {
                 only_incomplete: false,
                 attributes: Map::new(),
             },
+            account_id: None,
             report_key: format!("{date}/{account}.csv"),
         }
     }
@@ -114,6 +119,7 @@ pub(crate) mod tests {
             accounts_from: AccountsFrom::Request,
             date: "2026-11-01".parse().expect("a date"),
             datasets: vec![datasets::DEFAULT],
+            only_incomplete: false,
             attributes: Map::new(),
         }
     }

@@ -4,15 +4,16 @@
 use std::{pin::Pin, time::Duration};
 
 use fleet::{
-    AwsError, deployment::Queue, manifest::Manifest, queue::QueueCounts, report_bucket::ReportBucket,
+    AwsError, deployment::Queue, existing::Existing, manifest::Manifest, queue::QueueCounts,
+    report_bucket::ReportBucket,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     dead_letters::{self, Letter, Looked},
     progress::Progress,
-    reports::{self, Standing},
-    status::{Dead, RunStatus, State},
+    reports,
+    status::{Dead, Observed, RunStatus, State},
 };
 
 /// How far apart the two readings are after which a queue is taken to be empty. A count that one of
@@ -37,7 +38,9 @@ pub(crate) struct Follower<'a> {
     manifest: &'a Manifest,
     bucket: &'a ReportBucket,
     queue: &'a Queue,
-    standings: Vec<Standing>,
+    /// What is stored under each job's report key; `None` until it was looked at.
+    existing: Vec<Option<Existing>>,
+    wants_settled: bool,
     drain: Drain,
     graveyard: Graveyard<'a>,
 }
@@ -79,7 +82,8 @@ impl<'a> Follower<'a> {
             manifest,
             bucket,
             queue,
-            standings: vec![Standing::Unknown; manifest.jobs.len()],
+            existing: vec![None; manifest.jobs.len()],
+            wants_settled: false,
             drain: Drain { trusted_from, empty_since: None },
             graveyard: Graveyard {
                 queue: dead_letters,
@@ -88,6 +92,11 @@ impl<'a> Follower<'a> {
                 hidden_since: None,
             },
         }
+    }
+
+    /// The same, with provisional reports counted as incomplete if that is wanted.
+    pub(crate) fn wanting_settled(self, wants_settled: bool) -> Self {
+        Self { wants_settled, ..self }
     }
 
     /// How the run stands now: with a second reading of the queue, where the first was empty and
@@ -193,7 +202,14 @@ impl<'a> Follower<'a> {
     }
 
     fn status(&self, drained: bool) -> RunStatus {
-        RunStatus::of(self.manifest, &self.standings, drained, &self.graveyard.seen)
+        let observed = Observed {
+            existing: &self.existing,
+            drained,
+            dead: &self.graveyard.seen,
+            now: self.bucket.now(),
+            wants_settled: self.wants_settled,
+        };
+        RunStatus::of(self.manifest, observed)
     }
 
     /// Reads the queue, and after it the reports: a job that leaves the queue between the two has
@@ -212,8 +228,8 @@ impl<'a> Follower<'a> {
         let keys: Vec<&str> =
             open.iter().map(|&index| self.manifest.jobs[index].report_key.as_str()).collect();
         let found = reports::look(self.bucket, &keys).await?;
-        for (index, standing) in open.into_iter().zip(found) {
-            self.standings[index] = standing;
+        for (index, existing) in open.into_iter().zip(found) {
+            self.existing[index] = Some(existing);
         }
         Ok(drained)
     }

@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 
-use fleet::{RunId, manifest::Manifest, report_bucket::ReportBucket};
+use fleet::{
+    RunId,
+    existing::{Existing, ExistingReport},
+    manifest::Manifest,
+    report_bucket::ReportBucket,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::{
-    expand::PlannedJob,
-    manifests,
-    reports::{self, Report, Standing},
-};
+use crate::{expand::PlannedJob, manifests, reports};
 
 /// How many runs are gone back: two years of monthly ones.
 const RUNS: usize = 24;
@@ -24,7 +25,7 @@ const CONCURRENCY: usize = 8;
 pub(crate) async fn newest_reports(
     bucket: &ReportBucket,
     jobs: &[PlannedJob],
-) -> anyhow::Result<Vec<Option<Report>>> {
+) -> anyhow::Result<Vec<Option<ExistingReport>>> {
     let runs = manifests::newest(bucket, RUNS).await?;
     let manifests: Vec<_> = stream::iter(runs.iter().map(|run_id| readable(bucket, run_id)))
         .buffered(CONCURRENCY)
@@ -48,7 +49,7 @@ pub(crate) async fn newest_reports(
     }
 
     // Most accounts are found in the first round.
-    let mut found: Vec<Option<Report>> = vec![None; jobs.len()];
+    let mut found: Vec<Option<ExistingReport>> = vec![None; jobs.len()];
     for round in 0.. {
         let mut wanted = Vec::new();
         for (index, planned) in jobs.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
@@ -61,9 +62,9 @@ pub(crate) async fn newest_reports(
             break;
         }
         let asked: Vec<&str> = wanted.iter().map(|(_, key)| *key).collect();
-        let standings = reports::look(bucket, &asked).await?;
-        for ((index, _), standing) in wanted.into_iter().zip(standings) {
-            if let Standing::Report(report) = standing {
+        let existing = reports::look(bucket, &asked).await?;
+        for ((index, _), existing) in wanted.into_iter().zip(existing) {
+            if let Existing::Report(report) = existing {
                 found[index] = Some(*report).filter(|report| is_of(report, &jobs[index]));
             }
         }
@@ -84,10 +85,11 @@ async fn readable(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Optio
 }
 
 /// Whether a report is about the job's account and dataset: a template without the dataset puts
-/// another one's under the same key.
-fn is_of(report: &Report, planned: &PlannedJob) -> bool {
+/// another one's under the same key, and a name may have been another account's.
+fn is_of(report: &ExistingReport, planned: &PlannedJob) -> bool {
     report.metadata.account_name == planned.job.account_name
         && report.metadata.dataset == planned.job.dataset.name
+        && planned.account_id.as_ref().is_none_or(|id| *id == report.metadata.account_id)
 }
 
 #[cfg(test)]

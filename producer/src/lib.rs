@@ -3,12 +3,13 @@
 //!
 //! A run, in the order of its steps:
 //! `request` reads and checks what is asked for, `expand` makes the jobs and the keys of their
-//! reports, `manifests` records them in S3, `publish` sends them. From then on `reports`
+//! reports, `todo` leaves out what is complete already if that is wanted, `manifests` records them in S3, `publish`
+//! sends them. From then on `reports`
 //! looks at what the workers have written, `status` says what it means for the run, and
 //! `follow` repeats that until all is decided. `dead_letters` looks at the jobs that were given up, and
 //! `replay` sends them once more. `history` and `estimate` say what a run will cost before it is sent.
 //!
-//! `request`, `attributes`, `expand`, `status` and `estimate` are plain functions over values; the
+//! `request`, `attributes`, `expand`, `todo`, `status` and `estimate` are plain functions over values; the
 //! others call AWS and decide nothing.
 
 mod attributes;
@@ -26,6 +27,7 @@ mod replay;
 mod reports;
 mod request;
 mod status;
+mod todo;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -106,6 +106,7 @@ mod tests {
             version: "0.1.0".into(),
             request: Map::new(),
             date: "2026-11-01".parse().expect("a date"),
+            only_incomplete: false,
             jobs: Vec::new(),
         }
     }

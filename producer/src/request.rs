@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) date: ReportDate,
     /// What to report of each account: at least one, none twice.
     pub(crate) datasets: Vec<&'static Dataset>,
+    /// Whether its jobs are only to complete what is incomplete.
+    pub(crate) only_incomplete: bool,
     /// Whatever else the request said.
     pub(crate) attributes: Map<String, Value>,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Flags {
     pub(crate) datasets: Vec<String>,
     /// `--attribute`.
     pub(crate) attributes: Vec<String>,
+    /// `--only-incomplete`.
+    pub(crate) only_incomplete: bool,
 }
 
 /// What a request is read against.
@@ -104,6 +108,7 @@ impl Request {
             // Where there is no date there is a fault; the size below does not depend on the day.
             date: date.unwrap_or(ReportDate::today(around.now)),
             datasets,
+            only_incomplete: flags.only_incomplete,
             attributes: attributes::merge(object, &flags.attributes, &mut faults),
         };
         faults.extend(request.oversized());
@@ -118,7 +123,7 @@ impl Request {
                 date: self.date,
                 dataset,
                 run_id: run_id.clone(),
-                only_incomplete: false,
+                only_incomplete: self.only_incomplete,
                 attributes: self.attributes.clone(),
             })
         })

@@ -114,6 +114,7 @@ fn an_ill_formed_flag_says_how_to_write_it() {
     );
     refused(&configured(&["run", "--wait", "--wait-timeout", "soon"], ""), "expected number at 0");
     refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait-timeout does nothing without --wait");
+    refused(&configured(&["run", "--settled"], ""), "--settled does nothing without --wait");
     refused(&configured(&["status", "a/b"], ""), "run id \"a/b\" is not well-formed");
     refused(&configured(&["status", "--run-id", "a/b"], ""), "run id \"a/b\" is not well-formed");
     refused(&configured(&["run", "--only-incompleet"], ""), "--only-incomplete");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use aws_config::SdkConfig;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     Accounts, Job, KeyTemplate, RunId, VERSION, aws,
@@ -27,9 +27,10 @@ use crate::{
     manifests,
     progress::Progress,
     publish::{Published, publish},
-    reports::{self, Standing},
+    reports,
     request::{Flags, Request, Source, Surroundings},
     status::RunStatus,
+    todo::Todo,
 };
 
 /// Sends one job for each account and dataset of a request.
@@ -67,8 +68,10 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_ATTRIBUTE", value_name = "KEY=VALUE|KEY:=JSON")]
     attribute: Vec<String>,
 
-    /// Send jobs for those accounts alone that have no complete report of the day, or one with late
-    /// rows: what completes a run that was interrupted, or a month two days after its first run.
+    /// Send jobs only for accounts without a complete report of the day, and for provisional reports
+    /// once they can be settled, 60 hours after the day's end: what completes a run that was
+    /// interrupted, and settles a month from its fourth day, 12:00 UTC, on. What is settled, or can't
+    /// be yet, is not paid for again.
     #[arg(long, env = "FLEET_ONLY_INCOMPLETE", value_parser = BoolishValueParser::new())]
     only_incomplete: bool,
 
@@ -89,6 +92,10 @@ pub(crate) struct RunArgs {
         value_parser = humantime::parse_duration
     )]
     wait_timeout: Option<Duration>,
+
+    /// With --wait: count provisional reports as incomplete.
+    #[arg(long, env = "FLEET_SETTLED", value_parser = BoolishValueParser::new())]
+    settled: bool,
 
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
@@ -130,17 +137,21 @@ Examples:
   producer run --attribute ticket=OPS-7 --attribute 'priority:=2'
   producer run --only-incomplete                          # what is still missing of the month
 
+A report that is made while CloudWatch may still publish the day is provisional, so a month costs two
+collections: an early one, and from day 4, 12:00 UTC, on the one that settles it.
+
 What to do next:
   producer status RUN_ID --watch   follows the run whose id is printed
 
 --format json, one object at the end:
   run_id, date, accounts_from (request, default_accounts or accounts_file: who chose the accounts),
-  attributes, sent, already_complete, and jobs: account_name, dataset, report_key and state, which
-  is sent, not_sent (or not known to be) or already_complete; after --wait also status, which is
-  what `producer status --format json` gives. With --dry-run: dry_run, accounts_from, attributes,
-  already_complete, estimated_cost_usd, at_least (some prices are not known), and jobs:
-  account_name, dataset, date, report_key, api_calls, metrics_requested, estimated_cost_usd (null
-  where not known), scaled, cost_usd_per_1000_resources.
+  attributes, sent, already_complete, provisional (how many of these are), settles_at (from when on
+  --only-incomplete settles them, or null), and jobs: account_name, dataset, report_key and state,
+  which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
+  is what `producer status --format json` gives. With --dry-run: dry_run, accounts_from, attributes,
+  already_complete, provisional, settles_at, estimated_cost_usd, at_least (some prices are not
+  known), and jobs: account_name, dataset, date, report_key, api_calls, metrics_requested,
+  estimated_cost_usd (null where not known), scaled, cost_usd_per_1000_resources.
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
@@ -155,6 +166,9 @@ impl RunArgs {
     /// Sends the request's jobs.
     pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         // The variable alone is a deployment's setting for the runs that wait.
+        if self.settled && !self.wait && std::env::var_os("FLEET_SETTLED").is_none() {
+            return Err(CommandError::Usage(anyhow!("--settled does nothing without --wait; add --wait")));
+        }
         if self.wait_timeout.is_some() && !self.wait && std::env::var_os("FLEET_WAIT_TIMEOUT").is_none() {
             return Err(CommandError::Usage(anyhow!(
                 "--wait-timeout does nothing without --wait; add --wait"
@@ -166,15 +180,15 @@ impl RunArgs {
             let bucket = self.deployment.bucket()?;
             let plan = self.plan(&base).await?;
             let bucket = deployment::open_bucket(&base, bucket).await?;
-            let todo = self.states(&bucket, &plan.jobs).await?;
+            let todo = self.todo(&bucket, &plan.jobs).await?;
             return dry::show(&bucket, &plan, &todo, self.format).await;
         }
         let (url, bucket) = self.deployment.queue_and_bucket()?;
         let plan = self.plan(&base).await?;
         let bucket = deployment::open_bucket(&base, bucket).await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
-        let todo = self.states(&bucket, &plan.jobs).await?;
-        let manifest = plan.manifest(&todo);
+        let todo = self.todo(&bucket, &plan.jobs).await?;
+        let manifest = plan.manifest(&todo, bucket.now());
         manifests::write(&bucket, &manifest).await?;
         tracing::info!(
             version = VERSION,
@@ -191,7 +205,7 @@ impl RunArgs {
         let jobs: Vec<&Job> = plan
             .jobs
             .iter()
-            .zip(&todo)
+            .zip(&todo.states)
             .filter(|(_, state)| **state == JobState::Sent)
             .map(|(planned, _)| &planned.job)
             .collect();
@@ -199,7 +213,7 @@ impl RunArgs {
         let published = publish(&queue, &jobs, |sent| progress.add(sent), super::interrupted()).await;
         drop(progress);
         if let Some(why) = published.explain(&jobs) {
-            sent::tell(&manifest, &plan.request, &published, None, self.format)?;
+            sent::tell(&manifest, &plan.request, &todo, &published, None, self.format)?;
             return Err(CommandError::Failed(anyhow!(
                 "{why}; once the workers are done with the others, `producer run --only-incomplete` with the same \
                  request sends what is left (run {})",
@@ -207,17 +221,17 @@ impl RunArgs {
             )));
         }
         if !self.wait {
-            sent::tell(&manifest, &plan.request, &published, None, self.format)?;
+            sent::tell(&manifest, &plan.request, &todo, &published, None, self.format)?;
             return Ok(Outcome::Done);
         }
         let dead = dead_letter_queue(&queue, &attributes);
         match self.follow(&manifest, &bucket, &queue, dead.as_ref(), &published).await {
             Ok(status) => {
-                sent::tell(&manifest, &plan.request, &published, Some(&status), self.format)?;
+                sent::tell(&manifest, &plan.request, &todo, &published, Some(&status), self.format)?;
                 Ok(outcome_of(&status))
             }
             Err(error) => {
-                sent::tell(&manifest, &plan.request, &published, None, self.format)?;
+                sent::tell(&manifest, &plan.request, &todo, &published, None, self.format)?;
                 Err(CommandError::Failed(error.context(format!("run {} goes on unwatched", plan.run_id))))
             }
         }
@@ -265,20 +279,29 @@ impl RunArgs {
             date: self.date.clone(),
             datasets: trimmed(&self.dataset),
             attributes: self.attribute.clone(),
+            only_incomplete: self.only_incomplete,
         }
     }
 
-    /// What is to be done about each job, in their order.
-    async fn states(&self, bucket: &ReportBucket, jobs: &[PlannedJob]) -> anyhow::Result<Vec<JobState>> {
-        if !self.only_incomplete {
-            return Ok(vec![JobState::Sent; jobs.len()]);
-        }
+    /// What is to be done about each job; says so if settled reports are collected again.
+    async fn todo(&self, bucket: &ReportBucket, jobs: &[PlannedJob]) -> anyhow::Result<Todo> {
         let keys: Vec<&str> = jobs.iter().map(|planned| planned.report_key.as_str()).collect();
-        let standings = reports::look(bucket, &keys).await?;
-        let state = |(planned, standing): (&PlannedJob, &Standing)| {
-            if standing.is_final_for(planned.job.date) { JobState::AlreadyComplete } else { JobState::Sent }
+        let existing = reports::look(bucket, &keys).await;
+        if self.only_incomplete {
+            return Ok(Todo::of_incomplete(jobs, &existing?, bucket.now()));
+        }
+        // What the jobs replace is good to know, and no reason to send none of them.
+        let todo = match existing {
+            Ok(existing) => Todo::of_all(jobs, &existing, bucket.now()),
+            Err(error) => {
+                tracing::warn!("{error:#}; accounts with a settled report of the day may be paid for again");
+                Todo::all(jobs.len())
+            }
         };
-        Ok(jobs.iter().zip(&standings).map(state).collect())
+        if let Some(warning) = todo.warning() {
+            tracing::warn!("{warning}");
+        }
+        Ok(todo)
     }
 
     async fn follow(
@@ -290,7 +313,8 @@ impl RunArgs {
         published: &Published,
     ) -> anyhow::Result<RunStatus> {
         let lag = if published.sent() == 0 { Duration::ZERO } else { COUNTS_LAG };
-        let mut follower = Follower::new(manifest, bucket, queue, dead, Instant::now() + lag);
+        let mut follower =
+            Follower::new(manifest, bucket, queue, dead, Instant::now() + lag).wanting_settled(self.settled);
         let progress = Progress::begin("reports", manifest.jobs.len());
         let (status, ended) =
             follower.until_decided(self.wait_timeout, &progress, super::interrupted()).await?;
@@ -308,14 +332,16 @@ impl RunArgs {
 
 impl Plan {
     /// The run's manifest, with what is done about each job.
-    fn manifest(&self, states: &[JobState]) -> Manifest {
+    fn manifest(&self, todo: &Todo, now: DateTime<Utc>) -> Manifest {
+        let jobs = self.jobs.iter().zip(&todo.states);
         Manifest {
             run_id: self.run_id.clone(),
-            created_at: Utc::now(),
+            created_at: now,
             version: VERSION.to_owned(),
             request: self.request.to_json(),
             date: self.request.date,
-            jobs: self.jobs.iter().zip(states).map(|(planned, state)| planned.in_manifest(*state)).collect(),
+            only_incomplete: self.request.only_incomplete,
+            jobs: jobs.map(|(planned, state)| planned.in_manifest(*state)).collect(),
         }
     }
 }

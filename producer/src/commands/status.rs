@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     ReportDate, RunId, aws,
@@ -26,10 +26,15 @@ use crate::{
 
 /// Tells how a run stands: which accounts are complete, partial, failed, in progress or missing.
 ///
-/// An account is complete when a complete report of the run's day stands in the report bucket that
-/// was written for this run or a later one. It failed when there is none and its job is in the
-/// dead-letter queue, with the reason. It is missing when there is neither and the work queue was empty
-/// at two readings some seconds apart.
+/// An account is complete when the report bucket has a complete report of the run's day that was
+/// written for this run or a later one, or that no later run can replace; for a run with
+/// --only-incomplete, any complete report of the day. It failed when there is none and its job is in
+/// the dead-letter queue, with the reason. It is missing when there is neither and the work queue was
+/// empty at two readings some seconds apart.
+///
+/// A complete report is provisional if it was collected while CloudWatch may still publish the day,
+/// which it does until 60 hours after the day's end, and settled after that. So a month costs two
+/// collections: one that is there early, and one that is final.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct StatusArgs {
@@ -51,7 +56,12 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "FLEET_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
 
-    /// Show only accounts that somebody has to do something about: failed, partial and missing ones.
+    /// Count provisional reports as incomplete.
+    #[arg(long, env = "FLEET_SETTLED", value_parser = BoolishValueParser::new())]
+    settled: bool,
+
+    /// Show only accounts to do something about: failed, partial and missing ones, and provisional
+    /// ones with --settled.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
     failed_only: bool,
 
@@ -67,28 +77,34 @@ const AFTER_HELP: &str = "\
 Examples:
   producer status                                # the latest run
   producer status --this-month                   # the latest of the first of this month
+  producer status --this-month --settled         # is the month final?
   producer status --watch                        # follow it to the end
   producer status 019a6b0c-… --failed-only       # what has to be mended
   producer status --format json | jq .counts
 
 What to do next:
-  failed    mend what the reason names, then producer replay --run-id RUN_ID
-  missing   producer run --only-incomplete, with the same request, sends it again
-  partial   worker check --account-name NAME names the permission that is missing
-  late      CloudWatch had not published the day; --only-incomplete two days later
+  failed        fix what the reason names, then producer replay --run-id RUN_ID
+  missing       producer run --only-incomplete, with the same request, sends it again
+  partial       worker check --account-name NAME names the permission that is missing
+  provisional   CloudWatch may still publish the day; producer run --only-incomplete settles it, from
+                the time that is shown
 
 Reads the dead-letter queue as `producer failed` does, and needs what that needs; where it may not,
 failed accounts are shown as missing.
 
 --format json, one object:
-  run_id, date, created_at, complete, counts (complete, late, partial, failed, in_progress, missing,
-  other_dead_letters: those of no failed account of the run, or null), dead_letters_hidden (how many
-  somebody else has in hand, so that they can't be seen), and accounts: account_name, dataset, state
+  run_id, date, created_at, complete, counts (complete, provisional and late, both of the complete
+  ones, partial, failed, in_progress, missing, other_dead_letters: those of no failed account of the
+  run, or null), totals (rows, bytes, objects, estimated_cost_usd), dead_letters_hidden (how many
+  another process is reading, so that they can't be seen), and accounts: account_name, dataset, state
   (complete, partial, failed, in_progress or missing), report_key, detail (what is missing and why,
-  or null), failure_reason and failure_message (null unless it failed) and, where a report stands,
-  rows, rows_late, rows_denied, rows_error, api_calls, metrics_requested, estimated_cost_usd.
+  or null), failure_reason and failure_message (null unless it failed) and, if a report exists,
+  settled, collected_at, settles_at, rows, rows_late, rows_denied, rows_error, bytes, objects,
+  api_calls, metrics_requested, estimated_cost_usd. Bytes and objects are null if a report of an
+  earlier version does not say.
 
-Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is.";
+Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is. A
+provisional report is complete, but with --settled.";
 
 impl StatusArgs {
     /// Tells how the run stands.
@@ -104,13 +120,14 @@ impl StatusArgs {
             None => latest(&bucket).await?,
         };
         let status = if self.watch {
-            watch(&manifest, &bucket, &queue, dead.as_ref()).await?
+            self.watch(&manifest, &bucket, &queue, dead.as_ref()).await?
         } else {
-            let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now());
+            let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now())
+                .wanting_settled(self.settled);
             let Some(status) = follower.once(super::interrupted_look()).await? else {
                 return Err(CommandError::Failed(anyhow!("interrupted; nothing was changed")));
             };
-            if status.counts.missing > 0 && still_lagging(&manifest) > Duration::ZERO {
+            if status.counts.missing > 0 && still_lagging(&manifest, bucket.now()) > Duration::ZERO {
                 tracing::warn!(
                     run_id = %manifest.run_id,
                     "the run began less than a minute ago, and SQS may not count yet what was sent; \
@@ -126,6 +143,25 @@ impl StatusArgs {
             Format::Json => output::print_json(&as_json(&status)?)?,
         }
         Ok(outcome)
+    }
+
+    async fn watch(
+        &self,
+        manifest: &Manifest,
+        bucket: &ReportBucket,
+        queue: &Queue,
+        dead: Option<&Queue>,
+    ) -> anyhow::Result<RunStatus> {
+        let trusted_from = Instant::now() + still_lagging(manifest, bucket.now());
+        let mut follower =
+            Follower::new(manifest, bucket, queue, dead, trusted_from).wanting_settled(self.settled);
+        let progress = Progress::begin("reports", manifest.jobs.len());
+        let (status, ended) = follower.until_decided(None, &progress, super::interrupted_look()).await?;
+        drop(progress);
+        if ended == Ended::Stopped {
+            tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");
+        }
+        Ok(status)
     }
 }
 
@@ -150,7 +186,7 @@ async fn of_run(bucket: &ReportBucket, run_id: &RunId) -> Result<Manifest, Comma
 }
 
 async fn of_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
-    let date = ReportDate::default_at(Utc::now()).map_err(|_| {
+    let date = ReportDate::default_at(bucket.now()).map_err(|_| {
         CommandError::Usage(anyhow!("the first of this month is not over; name a run, or look tomorrow"))
     })?;
     manifests::newest_of(bucket, date).await?.ok_or_else(|| {
@@ -174,35 +210,18 @@ pub(super) fn dead_letter_queue(queue: &Queue, attributes: &QueueAttributes) -> 
     dead
 }
 
-async fn watch(
-    manifest: &Manifest,
-    bucket: &ReportBucket,
-    queue: &Queue,
-    dead: Option<&Queue>,
-) -> anyhow::Result<RunStatus> {
-    let trusted_from = Instant::now() + still_lagging(manifest);
-    let mut follower = Follower::new(manifest, bucket, queue, dead, trusted_from);
-    let progress = Progress::begin("reports", manifest.jobs.len());
-    let (status, ended) = follower.until_decided(None, &progress, super::interrupted_look()).await?;
-    drop(progress);
-    if ended == Ended::Stopped {
-        tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");
-    }
-    Ok(status)
-}
-
 /// How long SQS's counts may still leave out what the run sent.
-fn still_lagging(manifest: &Manifest) -> Duration {
-    let age = Utc::now() - manifest.created_at;
+fn still_lagging(manifest: &Manifest, now: DateTime<Utc>) -> Duration {
+    let age = now - manifest.created_at;
     COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default())
 }
 
-/// What a run's standing means for the exit status.
+/// What a run's status means for the exit status.
 pub(super) fn outcome_of(status: &RunStatus) -> Outcome {
     if status.complete { Outcome::Done } else { Outcome::Incomplete }
 }
 
-/// A run's standing for machines.
+/// A run's status for machines.
 pub(super) fn as_json(status: &RunStatus) -> anyhow::Result<serde_json::Value> {
     Ok(serde_json::to_value(status)?)
 }

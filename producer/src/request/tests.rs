@@ -57,6 +57,7 @@ fn reads_every_key() {
 #[test]
 fn flags_override() {
     let flags = Flags {
+        only_incomplete: true,
         account_names: vec!["x".into()],
         date: Some("2026-11-02".into()),
         datasets: vec!["s3_daily_storage".into()],
@@ -67,6 +68,7 @@ fn flags_override() {
     let request = read_with(text, &flags).expect("valid");
     assert_eq!(names(&request), ["x"]);
     assert_eq!(request.date.to_string(), "2026-11-02");
+    assert!(request.jobs(&RunId::generate()).all(|job| job.only_incomplete), "as the flag says");
     assert_eq!(Value::from(request.attributes).to_string(), r#"{"ticket":"OPS-8","data":1}"#);
 }
 

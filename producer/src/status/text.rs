@@ -11,35 +11,37 @@ use fleet::{
     terminal,
 };
 
-use super::{AccountStatus, RunStatus, State, missing_rows};
+use super::{AccountStatus, RunStatus, State, Totals, missing_rows};
 use crate::{
     attributes,
     dead_letters::{
         one_line,
         text::{MOST_NAMES, NEVER_DONE, advice, is_to_replay},
     },
+    todo::moment,
 };
 
 /// The most accounts whose messages are shown, for each reason.
 const MOST_SHOWN: usize = 20;
 
-/// The whole text; the table has all accounts, or those alone that are to be mended.
+/// The whole text; the table has all accounts, or only those that something has to be done about.
 pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let mut text = String::new();
-    let shown = |account: &&AccountStatus| !failed_only || account.state.is_failed();
+    let shown = |account: &&AccountStatus| !failed_only || account.needs_attention(status.wants_settled);
     let mut rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
     if !rows.is_empty() {
-        let mut header = vec!["ACCOUNT", "DATASET", "STATE", "ROWS", "LATE", "CALLS", "COST"];
+        let mut header = vec!["ACCOUNT", "DATASET", "STATE", "VALUES", "ROWS", "LATE", "CALLS", "COST"];
         if rows.iter().any(|row| row.last().is_some_and(|why| !why.is_empty())) {
             header.push("WHY");
         }
         for row in &mut rows {
             row.truncate(header.len());
         }
-        text = table(&header, &[3, 4, 5, 6], rows);
+        text = table(&header, &[4, 5, 6, 7], rows);
         text.push_str("\n\n");
     }
     text.push_str(&summary(status));
+    text.push_str(&totals(&status.totals));
     text.push_str(&hidden(status));
     text.push_str(&hints(status));
     text.push_str(&others(status));
@@ -59,9 +61,15 @@ pub(crate) fn painted(text: &str) -> String {
 pub(crate) fn summary(status: &RunStatus) -> String {
     let counts = &status.counts;
     let mut text = format!("run {} for {}: {} complete", status.run_id, status.date, counts.complete);
-    if counts.late > 0 {
+    let of_complete = [(counts.provisional, "provisional"), (counts.late, "with late rows")];
+    let of_complete: Vec<String> = of_complete
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    if !of_complete.is_empty() {
         // Cannot fail: writing to a String does not.
-        let _ = write!(text, " ({} with late rows)", counts.late);
+        let _ = write!(text, " ({})", of_complete.join(", "));
     }
     for (number, word) in [
         (counts.partial, State::Partial),
@@ -74,6 +82,34 @@ pub(crate) fn summary(status: &RunStatus) -> String {
         }
     }
     text
+}
+
+/// What the reports have together, on a line of its own.
+fn totals(totals: &Totals) -> String {
+    let rows = count(totals.rows.try_into().unwrap_or(usize::MAX), "row");
+    let size = match (totals.bytes, totals.objects) {
+        (Some(bytes), Some(objects)) => {
+            format!("{} in {}", size(bytes), count(objects.try_into().unwrap_or(usize::MAX), "object"))
+        }
+        _ => "bytes and objects not known, as a report of an earlier version does not say".to_owned(),
+    };
+    format!("\ntotal: {rows}, {size}, {}", dollars(totals.estimated_cost_usd))
+}
+
+/// Bytes, in the largest unit of which there is one.
+fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    let (mut number, mut unit) = (u128::from(bytes) * 100, None);
+    for larger in units {
+        if number < 100_000 {
+            break;
+        }
+        (number, unit) = (number / 1000, Some(larger));
+    }
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |unit| format!("{}.{:02} {unit}", number / 100, number % 100),
+    )
 }
 
 /// What the table has room for; what was said stands below it.
@@ -93,6 +129,11 @@ fn row(account: &AccountStatus) -> Vec<String> {
         account.account_name.to_string(),
         account.dataset.clone(),
         account.state.word().to_owned(),
+        match (account.state, report) {
+            (State::Complete, Some(report)) if report.settled => "settled".to_owned(),
+            (State::Complete, Some(_)) => "provisional".to_owned(),
+            _ => "-".to_owned(),
+        },
         figure(report.map(|report| report.rows)),
         figure(report.map(|report| report.rows_late)),
         figure(report.map(|report| report.api_calls)),
@@ -150,10 +191,7 @@ fn hints(status: &RunStatus) -> String {
         text.push_str(&format!("\n  worker check{}", account_flag(status, is_partial).unwrap_or_default()));
         text.push_str(&again(status, "To collect it again after that", is_partial));
     }
-    if counts.late > 0 {
-        let late = "To complete the late rows, once CloudWatch has published the day, one to two days late";
-        text.push_str(&again(status, late, AccountStatus::is_late));
-    }
+    text.push_str(&to_settle(status));
     let left_out: Vec<String> = not_to_copy(status).collect();
     if text.contains("--only-incomplete") && !left_out.is_empty() {
         text.push_str(&format!(
@@ -162,6 +200,21 @@ fn hints(status: &RunStatus) -> String {
         ));
     }
     text
+}
+
+/// How provisional reports become settled.
+fn to_settle(status: &RunStatus) -> String {
+    let provisional = status.accounts.iter().filter(|account| account.is_provisional());
+    let settle_times =
+        provisional.filter_map(|account| account.report.as_ref()).map(|report| report.settles_at);
+    let Some(settles_at) = settle_times.max() else { return String::new() };
+    let from = if settles_at > status.now {
+        format!(", from {} on, when CloudWatch has published the day", moment(settles_at))
+    } else {
+        String::new()
+    };
+    let reports = count(status.counts.provisional, "provisional report");
+    again(status, &format!("To settle the {reports}{from}"), AccountStatus::is_provisional)
 }
 
 /// The command that sends the jobs of these accounts again, below what it is for.

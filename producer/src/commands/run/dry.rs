@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use fleet::{
+    existing::ExistingReport,
     exit::{CommandError, Outcome},
     manifest::JobState,
     output::{self, Format, count, dollars, table},
@@ -15,13 +16,14 @@ use crate::{
     expand::PlannedJob,
     history,
     request::Request,
+    todo::{Todo, moment, timestamp},
 };
 
 /// The jobs that would be sent, each with its price where it is known.
 struct Quote<'a> {
     request: &'a Request,
     jobs: Vec<(&'a PlannedJob, Option<Price>)>,
-    already_complete: usize,
+    todo: &'a Todo,
     now: DateTime<Utc>,
 }
 
@@ -29,24 +31,19 @@ struct Quote<'a> {
 pub(super) async fn show(
     bucket: &ReportBucket,
     plan: &Plan,
-    states: &[JobState],
+    todo: &Todo,
     format: Format,
 ) -> Result<Outcome, CommandError> {
-    let jobs = plan.jobs.iter().zip(states);
+    let jobs = plan.jobs.iter().zip(&todo.states);
     let to_send: Vec<PlannedJob> =
         jobs.filter(|(_, state)| **state == JobState::Sent).map(|(planned, _)| planned.clone()).collect();
     let reports = history::newest_reports(bucket, &to_send).await?;
-    let now = Utc::now();
-    let price = |(planned, report): (&PlannedJob, Option<_>)| {
-        report.map(|report| estimate::price(&report, planned.job.dataset, planned.job.date, now))
+    let now = bucket.now();
+    let price = |(planned, report): (&PlannedJob, Option<ExistingReport>)| {
+        report.map(|report| estimate::price(&report.metadata, planned.job.dataset, planned.job.date, now))
     };
     let prices: Vec<Option<Price>> = to_send.iter().zip(reports).map(price).collect();
-    let quote = Quote {
-        request: &plan.request,
-        jobs: to_send.iter().zip(prices).collect(),
-        already_complete: plan.jobs.len() - to_send.len(),
-        now,
-    };
+    let quote = Quote { request: &plan.request, jobs: to_send.iter().zip(prices).collect(), todo, now };
     match format {
         Format::Text => output::print(&quote.text())?,
         Format::Json => output::print_json(&quote.json())?,
@@ -75,10 +72,7 @@ impl Quote<'_> {
             text = table(&header, &[3, 4, 5], self.jobs.iter().map(|(planned, price)| row(planned, *price)));
             text.push_str("\n\n");
         }
-        let already = match self.already_complete {
-            0 => String::new(),
-            already => format!(", {already} already complete"),
-        };
+        let left_out = self.todo.left_out();
         let at_least = if self.is_all_known() { "" } else { "at least " };
         let about = if self.prices().any(|price| price.is_scaled()) { "about " } else { "" };
         let cost = if self.jobs.is_empty() || self.prices().next().is_some() {
@@ -87,7 +81,7 @@ impl Quote<'_> {
             "not known yet".to_owned()
         };
         text.push_str(&format!(
-            "{} to send{already}; cost: {cost}; nothing was sent",
+            "{} to send{left_out}; cost: {cost}; nothing was sent",
             count(self.jobs.len(), "job")
         ));
         text.push_str(&format!("\n{}", self.request.describe()));
@@ -103,7 +97,20 @@ impl Quote<'_> {
                  fewer metrics are asked than of an older one",
             );
         }
+        if let Some(settles_at) = self.settles_at() {
+            text.push_str(&format!(
+                "\nthese reports will be provisional, as CloudWatch may publish the day until {}; --only-incomplete \
+                 collects them once more after that, for about the same price",
+                moment(settles_at)
+            ));
+        }
         text
+    }
+
+    /// From when on the reports of the jobs can be settled, if that is not yet.
+    fn settles_at(&self) -> Option<DateTime<Utc>> {
+        let settles_at = |planned: &PlannedJob| planned.job.date.end() + planned.job.dataset.settle_time();
+        self.jobs.iter().map(|(planned, _)| settles_at(planned)).max().filter(|at| *at > self.now)
     }
 
     fn json(&self) -> Value {
@@ -130,7 +137,9 @@ impl Quote<'_> {
             "dry_run": true,
             "accounts_from": self.request.accounts_from,
             "attributes": self.request.attributes,
-            "already_complete": self.already_complete,
+            "already_complete": self.todo.already_complete(),
+            "provisional": self.todo.provisional.map_or(0, |provisional| provisional.jobs),
+            "settles_at": self.todo.provisional.map(|provisional| timestamp(provisional.settles_at)),
             "estimated_cost_usd": self.total(),
             "at_least": !self.is_all_known(),
             "jobs": jobs,
@@ -174,6 +183,7 @@ mod tests {
     #[test]
     fn unknown_prices_are_told_as_such() {
         let [data, opra, new] = ["data", "opra-dev", "new"].map(|account| planned(account, DATE));
+        let todo = Todo { states: vec![JobState::AlreadyComplete; 2], ..Todo::default() };
         let quote = Quote {
             request: &request(&["data", "opra-dev", "new"]),
             jobs: vec![
@@ -181,7 +191,7 @@ mod tests {
                 (&opra, Some(price(29_000, 0.29, None))),
                 (&new, None),
             ],
-            already_complete: 2,
+            todo: &todo,
             now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
         };
         insta::assert_snapshot!(quote.text(), @r"
@@ -206,10 +216,11 @@ mod tests {
     fn known_prices_are_a_price() {
         let data = planned("data", DATE);
         let request = request(&["data"]);
+        let (none, one) = (Todo::all(1), Todo { states: vec![JobState::AlreadyComplete], ..Todo::default() });
         let mut quote = Quote {
             request: &request,
             jobs: vec![(&data, Some(price(5_800, 0.058, Some(14))))],
-            already_complete: 0,
+            todo: &none,
             now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
         };
         let text = quote.text();
@@ -221,11 +232,26 @@ mod tests {
             quote.text()
         );
         quote.jobs.clear();
-        quote.already_complete = 1;
+        quote.todo = &one;
         assert!(
             quote.text().starts_with("0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent\n"),
             "{}",
             quote.text()
         );
+    }
+
+    #[test]
+    fn a_day_that_is_not_settled_is_said_to_cost_two_collections() {
+        let data = planned("data", "2026-11-01");
+        let todo = Todo::all(1);
+        let text = |now: &str| {
+            let jobs = vec![(&data, Some(price(5_800, 0.058, Some(14))))];
+            Quote { request: &request(&["data"]), jobs, todo: &todo, now: now.parse().expect("a moment") }
+                .text()
+        };
+        let expected = "CloudWatch may publish the day until 2026-11-04 12:00 UTC; --only-incomplete collects them once \
+                        more after that, for about the same price";
+        assert!(text("2026-11-04T11:59:59Z").ends_with(expected), "{}", text("2026-11-04T11:59:59Z"));
+        assert!(!text("2026-11-04T12:00:00Z").contains("provisional"));
     }
 }

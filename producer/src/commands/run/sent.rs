@@ -12,6 +12,7 @@ use crate::{
     publish::Published,
     request::Request,
     status::{RunStatus, text},
+    todo::{Todo, timestamp},
 };
 
 /// Names the run before the first job is sent, so that it is known whatever happens next.
@@ -29,6 +30,7 @@ pub(super) fn announce(manifest: &Manifest, request: &Request, format: Format) -
 pub(super) fn tell(
     manifest: &Manifest,
     request: &Request,
+    todo: &Todo,
     published: &Published,
     status: Option<&RunStatus>,
     format: Format,
@@ -36,18 +38,14 @@ pub(super) fn tell(
     match format {
         Format::Text => output::print(&match status {
             Some(status) => text::painted(&text::render(status, false)),
-            None => summary(manifest, published),
+            None => summary(manifest, todo, published),
         }),
-        Format::Json => output::print_json(&object(manifest, request, published, status)?),
+        Format::Json => output::print_json(&object(manifest, request, todo, published, status)?),
     }
 }
 
-fn summary(manifest: &Manifest, published: &Published) -> String {
-    let already = manifest.jobs.len() - published.unsent.len();
-    let mut text = format!("{} sent", count(published.sent(), "job"));
-    if already > 0 {
-        text.push_str(&format!(", {already} already complete"));
-    }
+fn summary(manifest: &Manifest, todo: &Todo, published: &Published) -> String {
+    let mut text = format!("{} sent{}", count(published.sent(), "job"), todo.left_out());
     // After a failure, the error says what comes next.
     if published.sent() > 0 && published.sent() == published.unsent.len() {
         text.push_str(&format!("\nNext: producer status {} --watch", manifest.run_id));
@@ -58,6 +56,7 @@ fn summary(manifest: &Manifest, published: &Published) -> String {
 fn object(
     manifest: &Manifest,
     request: &Request,
+    todo: &Todo,
     published: &Published,
     status: Option<&RunStatus>,
 ) -> anyhow::Result<Value> {
@@ -85,7 +84,9 @@ fn object(
         "accounts_from": request.accounts_from,
         "attributes": request.attributes,
         "sent": published.sent(),
-        "already_complete": manifest.jobs.len() - published.unsent.len(),
+        "already_complete": todo.already_complete(),
+        "provisional": todo.provisional.map_or(0, |provisional| provisional.jobs),
+        "settles_at": todo.provisional.map(|provisional| timestamp(provisional.settles_at)),
         "jobs": jobs,
     });
     if let Some(status) = status {
@@ -102,25 +103,26 @@ mod tests {
     use super::*;
     use crate::{
         expand::tests::request,
-        reports::Standing,
-        status::{Dead, tests::manifest},
+        status::tests::{manifest, nothing_exists},
+        todo::Provisional,
     };
 
-    fn run() -> (Manifest, Published) {
+    fn run() -> (Manifest, Todo, Published) {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
         let mut manifest = manifest(&run, &["a", "b", "c"]);
         manifest.jobs[1].state = JobState::AlreadyComplete;
         let published = Published { unsent: vec![None, Some("not tried".into())], interrupted: false };
-        (manifest, published)
+        let states = manifest.jobs.iter().map(|job| job.state).collect();
+        (manifest, Todo { states, ..Todo::default() }, published)
     }
 
     #[test]
     fn tells_each_job_what_became_of_it() {
-        let (manifest, published) = run();
-        let status = RunStatus::of(&manifest, &vec![Standing::Absent; 3], true, &Dead::NotSeen);
+        let (manifest, todo, published) = run();
+        let status = nothing_exists(&manifest);
         let attributes = json!({"ticket": "OPS-7"}).as_object().expect("an object").clone();
         let request = Request { attributes, ..request(&["a", "b", "c"]) };
-        let told = object(&manifest, &request, &published, Some(&status)).expect("JSON");
+        let told = object(&manifest, &request, &todo, &published, Some(&status)).expect("JSON");
         assert_eq!(
             (&told["accounts_from"], &told["attributes"]["ticket"]),
             (&json!("request"), &json!("OPS-7"))
@@ -134,19 +136,29 @@ mod tests {
             .collect();
         assert_eq!(words, ["sent", "already_complete", "not_sent"]);
         assert_eq!(told["status"]["counts"]["missing"], 3);
-        assert!(object(&manifest, &request, &published, None).expect("JSON").get("status").is_none());
+        assert!(object(&manifest, &request, &todo, &published, None).expect("JSON").get("status").is_none());
     }
 
     #[test]
     fn says_what_to_do_next() {
-        let (manifest, mut published) = run();
-        assert_eq!(summary(&manifest, &published), "1 job sent, 1 already complete");
+        let (manifest, mut todo, mut published) = run();
+        assert_eq!(summary(&manifest, &todo, &published), "1 job sent, 1 already complete");
         published.unsent[1] = None;
         assert_eq!(
-            summary(&manifest, &published),
+            summary(&manifest, &todo, &published),
             "2 jobs sent, 1 already complete\nNext: producer status 019a0000-0000-7000-8000-000000000000 --watch"
         );
         published.unsent.clear();
-        assert_eq!(summary(&manifest, &published), "0 jobs sent, 3 already complete", "nothing to follow");
+        todo.states.fill(JobState::AlreadyComplete);
+        let summary = |todo: &Todo| summary(&manifest, todo, &published);
+        assert_eq!(summary(&todo), "0 jobs sent, 3 already complete", "nothing to follow");
+        let settles_at = "2026-11-04T12:00:00Z".parse().expect("a moment");
+        todo.provisional = Some(Provisional { jobs: 2, settles_at });
+        assert_eq!(
+            summary(&todo),
+            "0 jobs sent, 3 already complete (2 provisional: --only-incomplete settles them from 2026-11-04 12:00 UTC on)"
+        );
+        let told = object(&manifest, &request(&["a", "b", "c"]), &todo, &published, None).expect("JSON");
+        assert_eq!((&told["provisional"], &told["settles_at"]), (&json!(2), &json!("2026-11-04T12:00:00Z")));
     }
 }

@@ -1,12 +1,12 @@
-use fleet::{RunId, report::ReportStatus};
+use chrono::{DateTime, Utc};
+use fleet::{RunId, existing::Existing, report::ReportStatus};
 
 use super::*;
 use crate::{
     dead_letters::tests::letter,
-    reports::Standing,
     status::{
-        Dead,
-        tests::{complete, manifest, standing},
+        Dead, Observed,
+        tests::{complete, existing, manifest, status_of},
     },
 };
 
@@ -20,14 +20,15 @@ fn a_run_in_every_state() {
     partial.rows_error = 1;
     partial.first_error = Some("eu-west-1: Throttling".into());
     let manifest = manifest(&run, &["data", "opra-dev", "lost"]);
-    let standings = [standing(late), standing(partial), Standing::Absent];
-    insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &Dead::NotSeen), false), @r"
-    ACCOUNT   DATASET           STATE     ROWS  LATE  CALLS     COST  WHY
-    data      s3_daily_storage  complete   200     3     14  $0.0580
-    opra-dev  s3_daily_storage  partial    200     0     14  $0.0580  1 row with errors
-    lost      s3_daily_storage  missing      -     -      -        -  no report, and no job left on the queue
+    let reports = [existing(late), existing(partial), Existing::Nothing];
+    insta::assert_snapshot!(render(&status_of(&manifest, &reports, true, &Dead::NotSeen), false), @r"
+    ACCOUNT   DATASET           STATE     VALUES   ROWS  LATE  CALLS     COST  WHY
+    data      s3_daily_storage  complete  settled   200     3     14  $0.0580
+    opra-dev  s3_daily_storage  partial   -         200     0     14  $0.0580  1 row with errors
+    lost      s3_daily_storage  missing   -           -     -      -        -  no report, and no job left on the queue
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
+    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
     The workers' logs say why an account is missing; they must have the producer's key template.
     To send the 1 missing job again:
       producer run --only-incomplete --date 2026-11-01 --account-name lost
@@ -37,14 +38,13 @@ fn a_run_in_every_state() {
       worker check --account-name opra-dev
     To collect it again after that:
       producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
-    To complete the late rows, once CloudWatch has published the day, one to two days late:
-      producer run --only-incomplete --date 2026-11-01 --account-name data
     ");
-    insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, false, &Dead::NotSeen), true), @r"
-    ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS     COST  WHY
-    opra-dev  s3_daily_storage  partial   200     0     14  $0.0580  1 row with errors
+    insta::assert_snapshot!(render(&status_of(&manifest, &reports, false, &Dead::NotSeen), true), @r"
+    ACCOUNT   DATASET           STATE    VALUES  ROWS  LATE  CALLS     COST  WHY
+    opra-dev  s3_daily_storage  partial  -        200     0     14  $0.0580  1 row with errors
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
+    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
     To follow it to the end:
       producer status 019a0000-0000-7000-8000-000000000000 --watch
     1 account partial:
@@ -53,8 +53,6 @@ fn a_run_in_every_state() {
       worker check --account-name opra-dev
     To collect it again after that:
       producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
-    To complete the late rows, once CloudWatch has published the day, one to two days late:
-      producer run --only-incomplete --date 2026-11-01 --account-name data
     ");
 }
 
@@ -67,9 +65,9 @@ fn a_command_works_as_it_is_copied() {
     manifest.jobs[20].dataset = "ec2".into();
     manifest.request.insert("ticket".into(), "OPS-7".into());
     manifest.request.insert("n".into(), serde_json::json!([1]));
-    let standings = vec![Standing::Absent; 21];
+    let reports = vec![Existing::Nothing; 21];
     let told = |manifest: &fleet::manifest::Manifest| {
-        render(&RunStatus::of(manifest, &standings, true, &Dead::NotSeen), false)
+        render(&status_of(manifest, &reports, true, &Dead::NotSeen), false)
     };
     let text = told(&manifest);
     let expected = "\nTo send the 21 missing jobs again, with the accounts of the first request where it named them:\
@@ -92,7 +90,7 @@ fn what_many_accounts_failed_of_is_told_for_twenty() {
         names[..22].iter().map(|name| letter(name, run.as_str(), "access_denied", &long)).collect();
     letters.push(letter("a22", run.as_str(), "panic", ""));
     let dead = Dead::Seen { letters, elsewhere: 0 };
-    let status = RunStatus::of(&manifest(&run, &names), &vec![Standing::Absent; 23], true, &dead);
+    let status = status_of(&manifest(&run, &names), &vec![Existing::Nothing; 23], true, &dead);
     let text = render(&status, false);
     assert_eq!(text.matches("; allow it").count(), 20, "{text}");
     assert!(text.contains(&format!("\n  and 2 more; producer failed --run-id {run}\n")), "{text}");
@@ -106,7 +104,7 @@ fn what_is_hidden_or_not_to_be_read_is_told_before_anything_is_sent_again() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a"]);
     let told =
-        |drained, dead: &Dead| render(&RunStatus::of(&manifest, &[Standing::Absent], drained, dead), false);
+        |drained, dead: &Dead| render(&status_of(&manifest, &[Existing::Nothing], drained, dead), false);
     let hidden = |elsewhere| Dead::Seen { letters: Vec::new(), elsewhere };
     let text = told(false, &hidden(14));
     let expected = "\n14 dead letters can't be seen now (somebody else looks at them, or did a minute ago); some of the \
@@ -123,23 +121,64 @@ fn what_is_hidden_or_not_to_be_read_is_told_before_anything_is_sent_again() {
 }
 
 #[test]
+fn provisional_reports_are_shown_with_the_time_from_which_they_settle() {
+    let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+    let manifest = manifest(&run, &["data", "web"]);
+    let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a moment");
+    let mut provisional = complete("data", &run);
+    provisional.collected_at = at("2026-11-02T18:00:00Z");
+    let reports = [existing(provisional), existing(complete("web", &run))].map(Some);
+    let text = |now: &str, wants_settled, failed_only| {
+        let dead = &Dead::NotSeen;
+        let observed = Observed { existing: &reports, drained: true, dead, now: at(now), wants_settled };
+        render(&RunStatus::of(&manifest, observed), failed_only)
+    };
+    insta::assert_snapshot!(text("2026-11-03T00:00:00Z", false, false), @r"
+    ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS     COST
+    data     s3_daily_storage  complete  provisional   200     0     14  $0.0580
+    web      s3_daily_storage  complete  settled       200     0     14  $0.0580
+
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 2 complete (1 provisional)
+    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
+    To settle the 1 provisional report, from 2026-11-04 12:00 UTC on, when CloudWatch has published the day:
+      producer run --only-incomplete --date 2026-11-01 --account-name data
+    ");
+    insta::assert_snapshot!(text("2026-11-04T12:00:00Z", true, true), @r"
+    ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS     COST
+    data     s3_daily_storage  complete  provisional   200     0     14  $0.0580
+
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 2 complete (1 provisional)
+    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
+    To settle the 1 provisional report:
+      producer run --only-incomplete --date 2026-11-01 --account-name data
+    ");
+    let text = text("2026-11-04T12:00:00Z", false, true);
+    assert!(text.starts_with("run "), "no account to do something about: {text}");
+}
+
+#[test]
 fn a_complete_run_needs_nothing() {
     let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
-    let standings = [standing(complete("data", &run))];
-    insta::assert_snapshot!(render(&RunStatus::of(&manifest(&run, &["data"]), &standings, false, &Dead::NotSeen), false), @r"
-    ACCOUNT  DATASET           STATE     ROWS  LATE  CALLS     COST
-    data     s3_daily_storage  complete   200     0     14  $0.0580
+    let reports = [existing(complete("data", &run))];
+    insta::assert_snapshot!(render(&status_of(&manifest(&run, &["data"]), &reports, false, &Dead::NotSeen), false), @r"
+    ACCOUNT  DATASET           STATE     VALUES   ROWS  LATE  CALLS     COST
+    data     s3_daily_storage  complete  settled   200     0     14  $0.0580
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete
+    total: 200 rows, 7.00 TB in 1200 objects, $0.0580
     ");
+    for (bytes, expected) in [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1.00 kB"), (u64::MAX, "18.44 EB")]
+    {
+        assert_eq!(size(bytes), expected);
+    }
 }
 
 #[test]
 fn failed_accounts_are_told_by_reason() {
     let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
     let manifest = manifest(&run, &["data", "opra-dev", "web", "lost", "done"]);
-    let mut standings = vec![Standing::Absent; 4];
-    standings.push(standing(complete("done", &run)));
+    let mut reports = vec![Existing::Nothing; 4];
+    reports.push(existing(complete("done", &run)));
     let of = |account: &str, reason: &str, message: &str| letter(account, run.as_str(), reason, message);
     let mut letters = vec![
         of("data", "access_denied", "cloudwatch:ListMetrics in eu-west-1: AccessDenied: no"),
@@ -150,14 +189,15 @@ fn failed_accounts_are_told_by_reason() {
         letter("data", "r-3", "panic", ""),
     ];
     let dead = Dead::Seen { letters: letters.clone(), elsewhere: 1 };
-    insta::assert_snapshot!(render(&RunStatus::of(&manifest, &standings, true, &dead), true), @r"
-    ACCOUNT   DATASET           STATE    ROWS  LATE  CALLS  COST  WHY
-    data      s3_daily_storage  failed      -     -      -     -  access_denied
-    opra-dev  s3_daily_storage  failed      -     -      -     -  access_denied
-    web       s3_daily_storage  failed      -     -      -     -  bad_message
-    lost      s3_daily_storage  missing     -     -      -     -  no report, and no job left on the queue
+    insta::assert_snapshot!(render(&status_of(&manifest, &reports, true, &dead), true), @r"
+    ACCOUNT   DATASET           STATE    VALUES  ROWS  LATE  CALLS  COST  WHY
+    data      s3_daily_storage  failed   -          -     -      -     -  access_denied
+    opra-dev  s3_daily_storage  failed   -          -     -      -     -  access_denied
+    web       s3_daily_storage  failed   -          -     -      -     -  bad_message
+    lost      s3_daily_storage  missing  -          -     -      -     -  no report, and no job left on the queue
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
+    total: 200 rows, 7.00 TB in 1200 objects, $0.0580
     1 dead letter can't be seen now (somebody else looks at them, or did a minute ago); some of the missing accounts may have failed; look again in a minute
     2 accounts failed, access_denied:
       data: cloudwatch:ListMetrics in eu-west-1: AccessDenied: no
@@ -175,6 +215,6 @@ fn failed_accounts_are_told_by_reason() {
     ");
     letters.truncate(2);
     let dead = Dead::Seen { letters, elsewhere: 0 };
-    let text = render(&RunStatus::of(&manifest, &standings, false, &dead), false);
+    let text = render(&status_of(&manifest, &reports, false, &dead), false);
     assert!(text.ends_with("\n  producer replay --run-id 019a0000-0000-7000-8000-000000000000"), "{text}");
 }

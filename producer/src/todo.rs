@@ -1,0 +1,241 @@
+//! What a run has to do about each of its jobs, by what exists under the jobs' report keys. Pure.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use fleet::{existing::Existing, manifest::JobState, output::dollars, report::Remaining};
+
+use crate::{estimate, expand::PlannedJob};
+
+/// What is to be done about each job, and what is worth saying of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Todo {
+    /// For each job, in order.
+    pub(crate) states: Vec<JobState>,
+    /// The jobs that are left out for now: their report is provisional.
+    pub(crate) provisional: Option<Provisional>,
+    /// The jobs whose account has a settled report already.
+    pub(crate) settled: Option<Settled>,
+}
+
+/// Jobs that `--only-incomplete` leaves out until their day is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Provisional {
+    /// How many.
+    pub(crate) jobs: usize,
+    /// From when on all of them can be settled.
+    pub(crate) settles_at: DateTime<Utc>,
+}
+
+/// Settled reports of the day that a run asks for again.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Settled {
+    /// How many are collected, and paid for, again.
+    collected: usize,
+    /// About what that costs, in US dollars.
+    dollars: f64,
+    /// How many are kept, since a new collection would see less.
+    kept: usize,
+}
+
+impl Todo {
+    /// Every job is sent, and what they replace is not known.
+    pub(crate) fn all(jobs: usize) -> Self {
+        Self { states: vec![JobState::Sent; jobs], ..Self::default() }
+    }
+
+    /// The jobs of a run that sends them all, whatever exists under their keys.
+    pub(crate) fn of_all(jobs: &[PlannedJob], existing: &[Existing], now: DateTime<Utc>) -> Self {
+        let mut settled = Settled::default();
+        for (planned, existing) in jobs.iter().zip(existing) {
+            let (date, account_id) = (planned.job.date, planned.account_id.as_ref());
+            let Some(report) = existing.report().map(|report| &report.metadata) else { continue };
+            if !report.is_complete_of(date, account_id) || !report.is_settled() {
+                continue;
+            }
+            if report.outlasts_collections_at(now) {
+                settled.kept += 1;
+            } else {
+                settled.collected += 1;
+                settled.dollars += estimate::price(report, planned.job.dataset, date, now).dollars;
+            }
+        }
+        Self {
+            settled: Some(settled).filter(|settled| *settled != Settled::default()),
+            ..Self::all(jobs.len())
+        }
+    }
+
+    /// The jobs of a run with `--only-incomplete`.
+    pub(crate) fn of_incomplete(jobs: &[PlannedJob], existing: &[Existing], now: DateTime<Utc>) -> Self {
+        let mut todo = Self::default();
+        for (planned, existing) in jobs.iter().zip(existing) {
+            let remaining = existing.report().map_or(Remaining::Collection, |report| {
+                report.metadata.remaining(planned.job.date, planned.account_id.as_ref(), now)
+            });
+            todo.states.push(match remaining {
+                Remaining::Collection => JobState::Sent,
+                Remaining::Nothing => JobState::AlreadyComplete,
+                Remaining::UntilSettled(settles_at) => {
+                    let before = todo.provisional.unwrap_or(Provisional { jobs: 0, settles_at });
+                    todo.provisional = Some(Provisional {
+                        jobs: before.jobs + 1,
+                        settles_at: before.settles_at.max(settles_at),
+                    });
+                    JobState::AlreadyComplete
+                }
+            });
+        }
+        todo
+    }
+
+    /// How many jobs are not sent.
+    pub(crate) fn already_complete(&self) -> usize {
+        self.states.iter().filter(|state| **state == JobState::AlreadyComplete).count()
+    }
+
+    /// What is said of the jobs that are not sent, behind the number of those that are.
+    pub(crate) fn left_out(&self) -> String {
+        let provisional = self.provisional.map_or_else(String::new, |Provisional { jobs, settles_at }| {
+            format!(" ({jobs} provisional: --only-incomplete settles them from {} on)", moment(settles_at))
+        });
+        match self.already_complete() {
+            0 => String::new(),
+            already => format!(", {already} already complete{provisional}"),
+        }
+    }
+
+    /// That settled reports are asked for again: what it costs, and how to leave them out.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let settled = self.settled?;
+        let mut parts = Vec::new();
+        if settled.collected > 0 {
+            parts.push(format!(
+                "accounts with a settled report of the day already: {}; collecting them again costs about {}, and \
+                 --only-incomplete skips them",
+                settled.collected,
+                dollars(settled.dollars)
+            ));
+        }
+        if settled.kept > 0 {
+            parts.push(format!(
+                "accounts whose settled report is kept at no cost: {}, since CloudWatch no longer lists the series of the \
+                 day and a new collection would see less",
+                settled.kept
+            ));
+        }
+        Some(parts.join("; "))
+    }
+}
+
+/// A moment for people, to the minute.
+pub(crate) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A moment for machines.
+pub(crate) fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet::{
+        RunId,
+        report::{ReportMetadata, ReportStatus},
+    };
+
+    use super::*;
+    use crate::{
+        expand::tests::planned,
+        status::tests::{complete, existing},
+    };
+
+    const DATE: &str = "2026-11-01";
+    const BEFORE: &str = "2026-11-04T11:59:59Z";
+    const SETTLED: &str = "2026-11-04T12:00:00Z";
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a moment")
+    }
+
+    fn collected(collected_at: &str) -> ReportMetadata {
+        ReportMetadata { collected_at: at(collected_at), ..complete("data", &RunId::manual("by-hand")) }
+    }
+
+    fn incomplete(report: ReportMetadata, now: &str) -> (JobState, Option<Provisional>) {
+        let todo = Todo::of_incomplete(&[planned("data", DATE)], &[existing(report)], at(now));
+        (todo.states[0], todo.provisional)
+    }
+
+    #[test]
+    fn a_provisional_report_is_sent_for_once_it_can_be_settled_whatever_its_rows_say() {
+        for rows_late in [0, 3] {
+            let provisional = ReportMetadata { rows_late, ..collected("2026-11-02T18:00:00Z") };
+            let until = Some(Provisional { jobs: 1, settles_at: at(SETTLED) });
+            assert_eq!(incomplete(provisional.clone(), BEFORE), (JobState::AlreadyComplete, until));
+            assert_eq!(incomplete(provisional, SETTLED), (JobState::Sent, None));
+            let settled = ReportMetadata { rows_late, ..collected(SETTLED) };
+            assert_eq!(incomplete(settled, SETTLED), (JobState::AlreadyComplete, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_complete_report_of_the_day_and_the_account_is_sent() {
+        let partial = ReportMetadata { status: ReportStatus::Partial, ..collected(SETTLED) };
+        let other_day =
+            ReportMetadata { report_date: "2026-10-31".parse().expect("a date"), ..collected(SETTLED) };
+        for report in [partial, other_day] {
+            assert_eq!(incomplete(report, SETTLED), (JobState::Sent, None));
+        }
+        let nothing = [Existing::Nothing, Existing::Foreign { etag: "e".into() }];
+        let jobs = [planned("data", DATE), planned("web", DATE)];
+        assert_eq!(Todo::of_incomplete(&jobs, &nothing, at(SETTLED)).states, [JobState::Sent; 2]);
+
+        let mut other_account = planned("data", DATE);
+        other_account.account_id = Some("222222222222".parse().expect("an id"));
+        let todo = Todo::of_incomplete(&[other_account], &[existing(collected(SETTLED))], at(SETTLED));
+        assert_eq!(todo.states, [JobState::Sent]);
+    }
+
+    #[test]
+    fn the_time_from_which_all_can_be_settled_is_named() {
+        let jobs = [planned("data", "2026-11-01"), planned("data", "2026-11-02")];
+        let later = ReportMetadata {
+            report_date: "2026-11-02".parse().expect("a date"),
+            ..collected("2026-11-03T00:00:00Z")
+        };
+        let reports = [existing(collected("2026-11-02T18:00:00Z")), existing(later)];
+        let todo = Todo::of_incomplete(&jobs, &reports, at("2026-11-03T01:00:00Z"));
+        assert_eq!(
+            todo.left_out(),
+            ", 2 already complete (2 provisional: --only-incomplete settles them from 2026-11-05 12:00 UTC on)"
+        );
+    }
+
+    #[test]
+    fn a_settled_day_that_is_paid_for_again_is_warned_of() {
+        let jobs = ["data", "web", "new", "late"].map(|account| planned(account, DATE));
+        let settled = existing(collected("2026-11-05T00:00:00Z"));
+        let provisional = existing(collected("2026-11-02T18:00:00Z"));
+        let all = [settled.clone(), settled.clone(), Existing::Nothing, provisional];
+        let todo = Todo::of_all(&jobs, &all, at("2026-11-05T00:00:00Z"));
+        assert_eq!((&todo.states[..], todo.provisional), (&[JobState::Sent; 4][..], None));
+        // 200 rows of three series each, for two accounts: the reports were made without a listing.
+        assert_eq!(
+            todo.warning().expect("a warning"),
+            "accounts with a settled report of the day already: 2; collecting them again costs about $0.0120, and \
+             --only-incomplete skips them"
+        );
+        assert_eq!(Todo::of_all(&jobs, &vec![Existing::Nothing; 4], at(SETTLED)).warning(), None);
+    }
+
+    #[test]
+    fn what_is_kept_costs_nothing_again() {
+        let listed = ReportMetadata { is_listed: true, ..collected("2026-11-05T00:00:00Z") };
+        let todo = Todo::of_all(&[planned("data", DATE)], &[existing(listed)], at("2026-12-01T00:00:00Z"));
+        let warning = todo.warning().expect("a message");
+        assert!(
+            warning.starts_with("accounts whose settled report is kept at no cost: 1, since"),
+            "{warning}"
+        );
+    }
+}
