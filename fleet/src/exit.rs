@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{AwsError, ErrorKind, terminal};
+use crate::{AwsError, ErrorKind, telemetry::LogFormat, terminal};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -58,28 +58,22 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
     u8::try_from(error.exit_code()).unwrap_or(USAGE).into()
 }
 
-/// Tells why a command failed, where it did, and gives the status.
-///
-/// Wrong usage is told as clap tells it, in plain text to whoever typed; a failure is logged.
-pub fn status(ended: Result<Outcome, CommandError>) -> ExitCode {
-    match ended {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Incomplete) => INCOMPLETE.into(),
-        Err(CommandError::Usage(error)) => {
-            tell(&error);
-            USAGE.into()
+/// Says why a command failed, if it did, and gives the status.
+pub fn status(ended: Result<Outcome, CommandError>, format: LogFormat) -> ExitCode {
+    let (error, status) = match ended {
+        Ok(Outcome::Done) => return ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => return INCOMPLETE.into(),
+        Err(CommandError::Usage(error)) => (error, USAGE),
+        Err(CommandError::Failed(error)) => (error, FAILED),
+    };
+    match format {
+        // Whatever `RUST_LOG` leaves out.
+        LogFormat::Text => {
+            terminal::say(&format!("{} {error:#}", terminal::paint(terminal::BAD, "error:")));
         }
-        Err(CommandError::Failed(error)) => {
-            tracing::error!("{error:#}");
-            FAILED.into()
-        }
+        LogFormat::Json => tracing::error!("{error:#}"),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "what is wrong with a command line is not a log line")]
-fn tell(error: &anyhow::Error) {
-    let word = terminal::paint(terminal::BAD, "error:");
-    anstream::eprintln!("{word} {error:#}\n\nFor more information, try '--help'.");
+    status.into()
 }
 
 #[cfg(test)]

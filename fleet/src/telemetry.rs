@@ -1,48 +1,98 @@
-//! Logs: text where a person reads them, JSON where a machine does, always on standard error.
+//! What the programs say on standard error: lines for people, or JSON for what collects logs.
+
+mod people;
 
 use std::io::{self, IsTerminal};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{LevelFilter, filter_fn},
-    fmt,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
+use self::people::People;
 use crate::terminal;
+
+/// The target of what a person is told even by a command that otherwise says only what is wrong.
+pub const NOTICE: &str = "notice";
+
+/// The target of the steps of a job, of which a person who watches many jobs wants to see nothing.
+pub const STEP: &str = "step";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// One readable line each.
+    /// Lines for people.
     Text,
     /// One JSON object each.
     Json,
 }
 
-/// Starts logging. Without a format it is text on a terminal and JSON elsewhere; `RUST_LOG`
-/// chooses what is logged, which is `info` where it is not set.
-///
-/// # Panics
-/// When called twice in a process.
-pub fn init(format: Option<LogFormat>) {
-    let text_here = if io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
-    let lines = match format.unwrap_or(text_here) {
-        LogFormat::Text => fmt::layer()
-            .with_writer(io::stderr)
-            .with_target(false)
-            .with_ansi(terminal::is_coloured(&io::stderr()))
-            .boxed(),
-        LogFormat::Json => {
-            fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr).boxed()
+/// What kind of command says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// Does one thing and ends: what it says is for who started it.
+    OneShot,
+    /// Works until it is told to stop: what it says is watched on a terminal, and collected elsewhere.
+    Service,
+}
+
+/// How the programs say what they do.
+#[derive(Debug, Args)]
+pub struct Logging {
+    /// How log lines are written to standard error [default: text; json for `worker run` without a terminal].
+    #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT", display_order = 100)]
+    log_format: Option<LogFormat>,
+
+    /// Say more: the configuration in force, and each step.
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "FLEET_VERBOSE",
+        value_parser = BoolishValueParser::new(),
+        display_order = 101
+    )]
+    verbose: bool,
+}
+
+impl Logging {
+    /// Starts logging, and gives the format. `RUST_LOG` chooses what is logged, if it is set.
+    ///
+    /// # Panics
+    /// When called twice in a process.
+    pub fn start(&self, speaker: Speaker) -> LogFormat {
+        let format = self.log_format.unwrap_or_else(|| match speaker {
+            Speaker::Service if !io::stderr().is_terminal() => LogFormat::Json,
+            Speaker::Service | Speaker::OneShot => LogFormat::Text,
+        });
+        let lines = match format {
+            LogFormat::Text => {
+                let has_time = speaker == Speaker::Service;
+                People { has_time, is_verbose: self.verbose, say: terminal::say }.boxed()
+            }
+            LogFormat::Json => {
+                fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr).boxed()
+            }
+        };
+        let wanted = match std::env::var(EnvFilter::DEFAULT_ENV) {
+            // What can't be read in it is told on standard error, and left out.
+            Ok(wanted) if !wanted.is_empty() => EnvFilter::builder().parse_lossy(wanted),
+            _ => EnvFilter::new(self.wanted(format, speaker)),
+        };
+        tracing_subscriber::registry().with(lines.with_filter(filter_fn(discreet))).with(wanted).init();
+        format
+    }
+
+    /// What is logged without `RUST_LOG`.
+    fn wanted(&self, format: LogFormat, speaker: Speaker) -> &'static str {
+        match (format, speaker, self.verbose) {
+            (LogFormat::Text, Speaker::OneShot, false) => "warn,notice=info",
+            (LogFormat::Text, Speaker::OneShot, true) | (LogFormat::Json, _, false) => "info",
+            (LogFormat::Text, Speaker::Service, false) => "info,step=warn",
+            (LogFormat::Text, Speaker::Service, true) | (LogFormat::Json, _, true) => "debug",
         }
-    };
-    // What can't be read in `RUST_LOG` is told on standard error, and left out.
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    tracing_subscriber::registry().with(lines.with_filter(filter_fn(discreet))).with(wanted).init();
+    }
 }
 
 /// Below `warn`, the libraries that carry credentials may print access key ids, and requests whole, with

@@ -1,7 +1,7 @@
 //! The command line. Every flag has an environment variable.
 
 use clap::Parser;
-use fleet::telemetry::LogFormat;
+use fleet::telemetry::Logging;
 
 use crate::commands::Command;
 
@@ -16,9 +16,8 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// How log lines are written to standard error [default: text on a terminal, else json].
-    #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT", display_order = 100)]
-    pub(crate) log_format: Option<LogFormat>,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
 }
 
 const AFTER_HELP: &str = "\

@@ -33,7 +33,10 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use fleet::{environment, exit};
+use fleet::{
+    environment, exit,
+    telemetry::{LogFormat, Speaker},
+};
 use tokio::runtime;
 
 /// Runs the producer on a command line, the program's name first, and says how it ended: 0 done,
@@ -43,20 +46,20 @@ use tokio::runtime;
 /// runtime.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(error));
+        return exit::status(Err(error), LogFormat::Text);
     }
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return exit::of_clap(&error),
     };
+    let format = cli.logging.start(Speaker::OneShot);
     if let Err(error) = environment::check() {
-        return exit::status(Err(error));
+        return exit::status(Err(error), format);
     }
-    fleet::telemetry::init(cli.log_format);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => runtime.block_on(cli.command.execute()),
         Err(error) => Err(error.into()),
     };
-    exit::status(ended)
+    exit::status(ended, format)
 }

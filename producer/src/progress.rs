@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use fleet::{telemetry::NOTICE, terminal};
+use indicatif::ProgressBar;
 
 use crate::status::{Counts, RunStatus, text};
 
@@ -22,12 +23,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins a bar over `jobs` jobs; `what` stands before it.
     pub(crate) fn begin(what: &'static str, jobs: usize) -> Self {
-        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {elapsed} {msg}")
-            .expect("cannot fail: the template is a constant");
-        // Without a terminal, indicatif draws nothing.
-        let bar = ProgressBar::new(jobs.try_into().unwrap_or(u64::MAX))
-            .with_style(style.progress_chars("=> "))
-            .with_prefix(what);
+        let bar = terminal::bar("{prefix} [{bar:30}] {pos}/{len} {elapsed} {msg}", jobs).with_prefix(what);
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
@@ -44,7 +40,7 @@ impl Progress {
         let decided = status.accounts.len() - status.counts.in_progress;
         self.bar.set_position(decided.try_into().unwrap_or(u64::MAX));
         if self.bar.is_hidden() && self.is_time_for_a_line(status.counts) {
-            tracing::info!(run_id = %status.run_id, "{}", text::summary(status));
+            tracing::info!(target: NOTICE, run_id = %status.run_id, "{}", text::summary(status));
         }
     }
 

@@ -38,7 +38,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use fleet::{environment, exit};
+use fleet::{environment, exit, telemetry::LogFormat};
 use tokio::runtime;
 
 /// Runs the worker on a command line, the program's name first, and says how it ended: 0 done,
@@ -48,16 +48,16 @@ use tokio::runtime;
 /// runtime.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(error));
+        return exit::status(Err(error), LogFormat::Text);
     }
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return exit::of_clap(&error),
     };
+    let format = cli.logging.start(cli.command.speaker());
     if let Err(error) = environment::check() {
-        return exit::status(Err(error));
+        return exit::status(Err(error), format);
     }
-    fleet::telemetry::init(cli.log_format);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => {
@@ -68,5 +68,5 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => Err(error.into()),
     };
-    exit::status(ended)
+    exit::status(ended, format)
 }

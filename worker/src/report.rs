@@ -11,6 +11,7 @@ use fleet::{
     environment,
     report::{ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
+    telemetry::STEP,
 };
 use sha2::{Digest, Sha256};
 
@@ -124,7 +125,7 @@ impl Collector {
         self.entering.succeeded();
         attempt.enter(Step::Discover);
         let discovered = discovered.map_err(|failure| session.blame(failure))?;
-        tracing::info!(arn = identity.arn, account_id = %identity.account_id, "acting in the account");
+        tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
 
         // Regions for all accounts mean those of the account's own partition: no other takes its keys.
         let partition = aws::partition(session.home_region());

@@ -7,6 +7,7 @@ use fleet::{
     Account, AccountId, AwsError, ErrorKind, aws,
     credentials::{BaseSource, CredentialSource},
     environment,
+    telemetry::STEP,
 };
 
 use crate::{
@@ -73,7 +74,7 @@ impl Session {
     pub async fn open(account: Account, base: &SdkConfig, usage: Usage) -> Result<Self, Failure> {
         let partition = aws::partition(aws::region(base));
         let source = CredentialSource::choose(&account, partition, environment::variable)?;
-        tracing::info!(account_name = %account.name, credentials = %source, "becoming the account");
+        tracing::info!(target: STEP, account_name = %account.name, credentials = %source, "becoming the account");
         let mut config = base.clone();
         if let Some(region) = &account.region {
             config = aws::with_region(&config, region);

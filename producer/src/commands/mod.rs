@@ -12,7 +12,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use fleet::exit::{CommandError, Outcome};
+use fleet::{
+    exit::{CommandError, Outcome},
+    telemetry::NOTICE,
+};
 
 /// What the producer can be asked to do.
 #[derive(Debug, Subcommand)]
@@ -63,7 +66,7 @@ async fn interrupted_saying(said: Option<&'static str>) {
     tokio::spawn(async move {
         next(&mut signals).await;
         if let Some(said) = said {
-            tracing::info!("{said}");
+            tracing::info!(target: NOTICE, "{said}");
         }
         // Cannot fail but where the command does not wait for it any more.
         let _ = tell.send(());

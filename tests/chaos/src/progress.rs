@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use fleet::terminal;
+use indicatif::ProgressBar;
 
 /// How often a line is written where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -20,9 +21,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn begin() -> Self {
-        let style = ProgressStyle::with_template("kills [{bar:30}] {pos}/{len}  {elapsed}  {msg}")
-            .expect("cannot fail: the template is a constant");
-        let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
+        let bar = terminal::bar("kills [{bar:30}] {pos}/{len}  {elapsed}  {msg}", 0);
         let now = Instant::now();
         Self { bar, begun: now, told_at: Cell::new(now) }
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use fleet::{
     output,
-    terminal::{FAINT, STRONG, TYPED, paint},
+    terminal::{self, FAINT, STRONG, TYPED, paint},
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 /// How wide the lines are that programs print, before they are cut; some of them are sentences.
 const WIDTH: usize = 106;
@@ -76,9 +76,7 @@ impl Screen {
 
     /// Shows a bar over so many things, where there is a terminal for it.
     pub(crate) fn begin_bar(&mut self, what: &'static str, length: usize) {
-        let style = ProgressStyle::with_template("   {prefix} [{bar:30}] {pos}/{len}  {elapsed}")
-            .expect("cannot fail: the template is a constant");
-        let bar = ProgressBar::new(length as u64).with_style(style.progress_chars("=> ")).with_prefix(what);
+        let bar = terminal::bar("   {prefix} [{bar:30}] {pos}/{len}  {elapsed}", length).with_prefix(what);
         bar.enable_steady_tick(Duration::from_millis(100));
         self.bar = Some(bar);
     }

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use fleet::{
     Accounts, aws,
     exit::{CommandError, Outcome},
+    telemetry::Speaker,
 };
 
 use crate::{breaker::Breaker, cloudwatch::limits::Limits, report::Collector};
@@ -24,6 +25,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Who says what the command says.
+    pub(crate) fn speaker(&self) -> Speaker {
+        match self {
+            Self::Run(_) => Speaker::Service,
+            Self::Collect(_) | Self::Check(_) => Speaker::OneShot,
+        }
+    }
+
     /// Carries the command out.
     pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
         match self {

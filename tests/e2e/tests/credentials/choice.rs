@@ -30,7 +30,7 @@ async fn of_several_kinds_the_role_comes_first_then_the_keys_then_the_profile() 
         }
         let ended = collect(&fleet, "data").await?;
         assert_is_of(&ended, id);
-        assert!(ended.stderr.contains(&format!(r#""credentials":"{told}""#)), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("(credentials={told})")), "{}", ended.stderr);
         assert_eq!(signed_by(&fleet.aws, HOME), set([]), "{told}");
     }
     Ok(())

@@ -69,7 +69,7 @@ pub(crate) fn profile(name: &str, key: &str, secret: &str) -> String {
 }
 
 pub(crate) fn collecting(fleet: &Fleet, account: &str) -> Command {
-    fleet.worker(&["collect", "--account-name", account, "--date", &day()])
+    fleet.worker(&["collect", "--verbose", "--account-name", account, "--date", &day()])
 }
 
 pub(crate) async fn collect(fleet: &Fleet, account: &str) -> Result<Ended> {
@@ -116,7 +116,5 @@ pub(crate) fn set<const N: usize>(operations: [&str; N]) -> BTreeSet<String> {
 
 /// The line that tells why the command failed.
 pub(crate) fn error_of(ended: &Ended) -> &str {
-    // A failure is a log line; what is wrong with the configuration is told plainly.
-    let is_error = |line: &&str| line.contains(r#""level":"ERROR""#) || line.starts_with("error: ");
-    ended.stderr.lines().rfind(is_error).unwrap_or_default()
+    ended.stderr.lines().rfind(|line| line.starts_with("error: ")).unwrap_or_default()
 }

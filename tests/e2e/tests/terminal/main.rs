@@ -2,6 +2,7 @@
 
 mod colour;
 mod files;
+mod messages;
 mod pty;
 
 use chrono::NaiveDate;
