@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{AccountId, AccountName, ReportDate, RunId, report_key::MANIFEST_PREFIX};
 
-/// A run, as `runs/{run_id}.json` holds it.
+/// A run, as `runs/{yyyy-mm-dd}/{run_id}.json` holds it: the day is that on which the run began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The run.
@@ -58,13 +58,30 @@ impl Manifest {
     /// The key of a run's manifest in the report bucket.
     #[must_use]
     pub fn key(run_id: &RunId) -> String {
+        match run_id.time() {
+            Some(began_at) => format!("{}{run_id}.json", Self::folder(ReportDate::today(began_at))),
+            None => Self::first_key(run_id),
+        }
+    }
+
+    /// The key that the first version gave a run's manifest.
+    #[must_use]
+    pub fn first_key(run_id: &RunId) -> String {
         format!("{MANIFEST_PREFIX}{run_id}.json")
     }
 
-    /// The run of a manifest's key.
+    /// What the keys of the manifests begin with whose runs began on that day.
+    #[must_use]
+    pub fn folder(day: ReportDate) -> String {
+        format!("{MANIFEST_PREFIX}{day}/")
+    }
+
+    /// The run of a manifest's key, of this version or the first.
     #[must_use]
     pub fn run_of_key(key: &str) -> Option<RunId> {
-        key.strip_prefix(MANIFEST_PREFIX)?.strip_suffix(".json")?.parse().ok()
+        let name = key.strip_prefix(MANIFEST_PREFIX)?;
+        let run_id = name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
+        [Self::key(&run_id), Self::first_key(&run_id)].iter().any(|known| known == key).then_some(run_id)
     }
 }
 
@@ -74,10 +91,17 @@ mod tests {
 
     #[test]
     fn the_key_names_the_run_and_the_reverse() {
-        let run = RunId::generate();
-        assert_eq!(Manifest::key(&run), format!("runs/{run}.json"));
-        assert_eq!(Manifest::run_of_key(&Manifest::key(&run)), Some(run));
-        assert_eq!(Manifest::run_of_key("runs/x/y.json"), None);
+        let run: RunId = "019a6b0c-1111-7222-8333-444455556666".parse().expect("a run id");
+        assert_eq!(Manifest::key(&run), format!("runs/2025-11-09/{run}.json"));
+        assert_eq!(Manifest::first_key(&run), format!("runs/{run}.json"));
+        for key in [Manifest::key(&run), Manifest::first_key(&run)] {
+            assert_eq!(Manifest::run_of_key(&key), Some(run.clone()), "{key}");
+        }
+        let others =
+            [format!("runs/2025-11-10/{run}.json"), "runs/x/y.json".into(), format!("runs/{run}.txt")];
+        for key in others {
+            assert_eq!(Manifest::run_of_key(&key), None, "{key}");
+        }
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Which run a job and its report belong to.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Mutex};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::account::shorten;
 
 /// The longest run id, in characters.
 const MAX_LENGTH: usize = 64;
+
+/// What keeps the ids of one process in their order, also if they are of the same moment.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 /// The name of a run: `^[A-Za-z0-9._-]{1,64}$`.
 ///
@@ -25,10 +29,19 @@ pub struct RunId(String);
 pub struct InvalidRunId(String);
 
 impl RunId {
-    /// Names a new run, later than every run named before it.
+    /// Names something that no run of another process is compared with: its time is that of this machine.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7().to_string())
+    }
+
+    /// Names a new run that begins now, by the report bucket's clock: later than every run that this process named
+    /// so before.
+    #[must_use]
+    pub fn generate_at(now: DateTime<Utc>) -> Self {
+        let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+        let timestamp = Timestamp::from_unix(&ORDER, seconds, now.timestamp_subsec_nanos());
+        Self(Uuid::new_v7(timestamp).to_string())
     }
 
     /// Names the run of a job that was sent by hand, after its message: the first eight letters
@@ -65,6 +78,13 @@ impl RunId {
     #[must_use]
     pub fn is_generated(&self) -> bool {
         self.time_ordered().is_some()
+    }
+
+    /// When the run was named, by the report bucket's clock; `None` if the producer did not name it.
+    #[must_use]
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        let (seconds, nanos) = self.time_ordered()?.get_timestamp()?.to_unix();
+        DateTime::from_timestamp(seconds.try_into().ok()?, nanos)
     }
 
     fn time_ordered(&self) -> Option<Uuid> {
@@ -112,6 +132,19 @@ mod tests {
         assert!(ids.windows(2).all(|pair| pair[1].follows(&pair[0]) && !pair[0].follows(&pair[1])));
         assert!(ids.windows(2).all(|pair| pair[1].as_str() > pair[0].as_str()));
         assert!(ids[0].is_or_follows(&ids[0]));
+    }
+
+    #[test]
+    fn ids_of_a_moment_have_its_time_and_keep_their_order() {
+        let now: DateTime<Utc> = "2026-11-04T12:00:00.123Z".parse().expect("a moment");
+        let mut ids: Vec<_> = (0..1000).map(|_| RunId::generate_at(now)).collect();
+        assert!(ids.iter().all(|id| id.time() == Some(now)));
+        // A clock that is set back does not make a later run an earlier one.
+        ids.push(RunId::generate_at(now - chrono::TimeDelta::hours(1)));
+        assert!(ids.windows(2).all(|pair| pair[1].follows(&pair[0]) && pair[1].as_str() > pair[0].as_str()));
+        let later = RunId::generate_at(now + chrono::TimeDelta::milliseconds(1));
+        assert!(later.follows(&ids[1000]));
+        assert_eq!(RunId::manual("0a1b2c3d").time(), None);
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! The manifests of the runs, in the report bucket: what was asked for, written before it is sent.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, anyhow};
 use fleet::{
     AwsError, ErrorKind, ReportDate, RunId, manifest::Manifest, report_bucket::ReportBucket,
     report_key::MANIFEST_PREFIX,
 };
+
+/// How far back runs are listed before all are, in days: two monthly ones.
+const LATELY_DAYS: u64 = 62;
 
 /// Writes a run's manifest. A run's manifest is never written over.
 pub(crate) async fn write(bucket: &ReportBucket, manifest: &Manifest) -> anyhow::Result<()> {
@@ -32,65 +37,90 @@ pub(crate) async fn write(bucket: &ReportBucket, manifest: &Manifest) -> anyhow:
         .context(format!("could not write the manifest s3://{}/{key}; nothing was sent", bucket.name)))
 }
 
-/// Reads a run's manifest; none where there is no such run.
+/// Reads a run's manifest; `None` if there is no such run.
 pub(crate) async fn read(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Option<Manifest>> {
-    let key = Manifest::key(run_id);
-    let Some(bytes) = bucket.read(&key).await? else {
-        return Ok(None);
-    };
-    let manifest = serde_json::from_slice(&bytes);
-    manifest.map(Some).with_context(|| format!("s3://{}/{key} is not the manifest of a run", bucket.name))
+    // The second is where the first version wrote it.
+    let mut keys = vec![Manifest::key(run_id), Manifest::first_key(run_id)];
+    keys.dedup();
+    for key in keys {
+        if let Some(bytes) = bucket.read(&key).await? {
+            let manifest = serde_json::from_slice(&bytes);
+            return manifest
+                .map(Some)
+                .with_context(|| format!("s3://{}/{key} is not the manifest of a run", bucket.name));
+        }
+    }
+    Ok(None)
 }
 
 /// The newest runs that have a manifest, newest first, at most `most` of them.
 pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result<Vec<RunId>> {
-    let mut pages =
-        bucket.client.list_objects_v2().bucket(&bucket.name).prefix(MANIFEST_PREFIX).into_paginator().send();
+    let lately = ReportDate::today(bucket.now()).days_before(LATELY_DAYS);
+    let mut runs = since(bucket, Some(lately)).await?;
+    if runs.len() < most {
+        runs = since(bucket, None).await?;
+    }
+    runs.truncate(most);
+    Ok(runs)
+}
+
+/// The runs that began on that day or after it, or all, newest first.
+async fn since(bucket: &ReportBucket, day: Option<ReportDate>) -> anyhow::Result<Vec<RunId>> {
+    let mut pages = bucket
+        .client
+        .list_objects_v2()
+        .bucket(&bucket.name)
+        .prefix(MANIFEST_PREFIX)
+        .set_start_after(day.map(Manifest::folder))
+        .into_paginator()
+        .send();
     let mut runs = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page
             .map_err(|error| AwsError::new("s3:ListBucket", error))
             .with_context(|| format!("could not list the runs in s3://{}/{MANIFEST_PREFIX}", bucket.name))?;
         let keys = page.contents().iter().filter_map(|object| object.key());
-        runs.extend(keys.filter_map(Manifest::run_of_key).filter(has_a_place_in_time));
+        runs.extend(keys.filter_map(Manifest::run_of_key).filter(RunId::is_generated));
     }
-    // S3 lists keys in order, and these sort by time.
-    runs.reverse();
-    runs.truncate(most);
+    runs.sort_unstable_by(|one: &RunId, other| other.as_str().cmp(one.as_str()));
+    runs.dedup();
     Ok(runs)
 }
 
-/// The manifest of the newest run of a day; none where that day was not asked for.
+/// The manifest of the newest run of a day; `None` if that day was not asked for.
 pub(crate) async fn newest_of(bucket: &ReportBucket, date: ReportDate) -> anyhow::Result<Option<Manifest>> {
-    for run_id in newest(bucket, usize::MAX).await? {
-        let Some(manifest) = read(bucket, &run_id).await? else { continue };
-        if manifest.date == date {
-            return Ok(Some(manifest));
-        }
-        // No day is asked for before it is over, so no older run is of it.
-        if ReportDate::today(manifest.created_at) <= date {
-            break;
+    let mut seen = HashSet::new();
+    // What the first version wrote is found only among all runs.
+    for day in [Some(date), None] {
+        for run_id in since(bucket, day).await? {
+            // No day is asked for before it is over, so no older run is of it.
+            if run_id.time().is_some_and(|began_at| ReportDate::today(began_at) <= date) {
+                break;
+            }
+            if !seen.insert(run_id.clone()) {
+                continue;
+            }
+            if let Some(manifest) = read(bucket, &run_id).await?.filter(|manifest| manifest.date == date) {
+                return Ok(Some(manifest));
+            }
         }
     }
     Ok(None)
 }
 
-/// Whether the producer named this run, so that newer and older mean something.
-fn has_a_place_in_time(run_id: &RunId) -> bool {
-    let first = "00000000-0000-7000-8000-000000000000".parse::<RunId>();
-    first.is_ok_and(|first| run_id.follows(&first))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_sdk_s3::{
         operation::{
-            get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output, put_object::PutObjectOutput,
+            get_object::GetObjectOutput,
+            list_objects_v2::{ListObjectsV2Input, ListObjectsV2Output},
+            put_object::PutObjectOutput,
         },
         primitives::ByteStream,
         types::Object,
     };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use chrono::{DateTime, TimeDelta, Utc};
     use serde_json::Map;
 
     use super::*;
@@ -102,7 +132,7 @@ mod tests {
     fn manifest() -> Manifest {
         Manifest {
             run_id: RunId::generate(),
-            created_at: "2026-11-21T10:00:00Z".parse().expect("a moment"),
+            created_at: Utc::now(),
             version: "0.1.0".into(),
             request: Map::new(),
             date: "2026-11-01".parse().expect("a date"),
@@ -138,66 +168,101 @@ mod tests {
         assert!(format!("{error:#}").contains("is not the manifest of a run"), "{error:#}");
     }
 
+    /// A bucket that lists these keys as S3 does, and the rule of the listing.
+    fn listing(mut keys: Vec<String>, others: &[&Rule]) -> (ReportBucket, Rule) {
+        keys.sort();
+        let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_compute_output(
+            move |input: &ListObjectsV2Input| {
+                let after = input.continuation_token().or(input.start_after()).unwrap_or_default();
+                let left = keys.iter().filter(|key| key.as_str() > after);
+                let page: Vec<_> =
+                    left.clone().take(3).map(|key| Object::builder().key(key).build()).collect();
+                let last = page.last().and_then(Object::key).map(str::to_owned);
+                let next = last.filter(|_| left.count() > page.len());
+                ListObjectsV2Output::builder()
+                    .set_contents(Some(page))
+                    .is_truncated(next.is_some())
+                    .set_next_continuation_token(next)
+                    .build()
+            },
+        );
+        (bucket(&[&[&list], others].concat()), list)
+    }
+
+    /// The run that began at that moment; not by `generate_at`, whose ids never go back.
+    pub(crate) fn run_at(moment: DateTime<Utc>) -> RunId {
+        let hex = format!("{:012x}", moment.timestamp_millis());
+        format!("{}-{}-7000-8000-000000000000", &hex[..8], &hex[8..]).parse().expect("a run id")
+    }
+
+    /// Runs that began so many hours ago, the oldest first.
+    fn runs(hours_ago: &[i64]) -> Vec<RunId> {
+        let now = Utc::now();
+        hours_ago.iter().map(|hours| run_at(now - TimeDelta::hours(*hours))).collect()
+    }
+
     #[tokio::test]
     async fn the_newest_run_of_a_day_is_found_behind_runs_of_other_days() {
-        let of = |date: &str, created_at: &str| Manifest {
-            date: date.parse().expect("a date"),
-            created_at: created_at.parse().expect("a moment"),
-            ..manifest()
+        let of = |date: &str, created_at: &str| {
+            let created_at: DateTime<Utc> = created_at.parse().expect("a moment");
+            let date = date.parse().expect("a date");
+            Manifest { run_id: run_at(created_at), date, created_at, ..manifest() }
         };
         let all = [
-            of("2026-10-01", "2026-10-02T18:00:00Z"),
-            of("2026-11-01", "2026-11-02T18:00:00Z"),
-            of("2026-11-01", "2026-11-04T18:00:00Z"),
-            of("2026-03-01", "2026-11-04T19:00:00Z"),
+            of("2027-10-01", "2027-10-02T18:00:00Z"),
+            of("2027-11-01", "2027-11-02T18:00:00Z"),
+            of("2027-11-01", "2027-11-04T18:00:00Z"),
+            of("2027-03-01", "2027-11-04T19:00:00Z"),
         ];
-        let objects = all.iter().map(|run| Object::builder().key(Manifest::key(&run.run_id)).build());
-        let listed = ListObjectsV2Output::builder().set_contents(Some(objects.collect())).build();
-        let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_output(move || listed.clone());
-        let gets: Vec<Rule> = all
-            .iter()
-            .map(|run| {
-                let (key, body) = (Manifest::key(&run.run_id), serde_json::to_vec(run).expect("JSON"));
-                mock!(aws_sdk_s3::Client::get_object)
-                    .match_requests(move |get| get.key() == Some(&key))
-                    .then_output(move || {
-                        GetObjectOutput::builder().body(ByteStream::from(body.clone())).build()
-                    })
-            })
-            .collect();
-        let bucket = bucket(&[&list, &gets[0], &gets[1], &gets[2], &gets[3]]);
-        let newest = |date: &str| newest_of(&bucket, date.parse().expect("a date"));
-        let found = newest("2026-11-01").await.expect("read").expect("there is one");
-        assert_eq!(found.run_id, all[2].run_id);
-        // What was there before the day was over is not looked at.
-        assert_eq!(newest("2026-11-02").await.expect("read"), None);
-        assert_eq!(gets.iter().map(Rule::num_calls).collect::<Vec<_>>(), [0, 1, 2, 2]);
+        // Where this version writes them, and the first one did.
+        for key in [Manifest::key, Manifest::first_key] {
+            let gets: Vec<Rule> = all
+                .iter()
+                .map(|run| {
+                    let (key, body) = (key(&run.run_id), serde_json::to_vec(run).expect("JSON"));
+                    mock!(aws_sdk_s3::Client::get_object)
+                        .match_requests(move |get| get.key() == Some(&key))
+                        .then_output(move || {
+                            GetObjectOutput::builder().body(ByteStream::from(body.clone())).build()
+                        })
+                })
+                .collect();
+            let absent =
+                mock!(aws_sdk_s3::Client::get_object).sequence().http_status(404, None).repeatedly().build();
+            let gets: Vec<&Rule> = gets.iter().chain([&absent]).collect();
+            let (bucket, _) = listing(all.iter().map(|run| key(&run.run_id)).collect(), &gets);
+            let newest = |date: &str| newest_of(&bucket, date.parse().expect("a date"));
+            let found = newest("2027-11-01").await.expect("read").expect("there is one");
+            assert_eq!(found.run_id, all[2].run_id);
+            // What began before the day was over is not looked at, and nothing is looked at twice.
+            assert_eq!(newest("2027-11-02").await.expect("read"), None);
+            assert_eq!(gets[..4].iter().map(|get| get.num_calls()).collect::<Vec<_>>(), [0, 0, 2, 2]);
+        }
     }
 
     #[tokio::test]
     async fn the_newest_run_is_found_over_pages_and_among_strangers() {
-        let runs: Vec<RunId> = (0..4).map(|_| RunId::generate()).collect();
-        let page = |keys: Vec<String>, next: Option<&str>| {
-            let objects = keys.into_iter().map(|key| Object::builder().key(key).build()).collect();
-            ListObjectsV2Output::builder()
-                .set_contents(Some(objects))
-                .is_truncated(next.is_some())
-                .set_next_continuation_token(next.map(str::to_owned))
-                .build()
-        };
-        let first = vec![Manifest::key(&runs[0]), Manifest::key(&runs[1])];
-        let second = vec![
-            Manifest::key(&runs[2]),
-            Manifest::key(&runs[3]),
-            "runs/manual-0a1b2c3d.json".to_owned(),
-            "runs/notes.txt".to_owned(),
-        ];
-        let list = mock!(aws_sdk_s3::Client::list_objects_v2)
-            .sequence()
-            .output(move || page(first.clone(), Some("next")))
-            .output(move || page(second.clone(), None))
-            .build();
-        let newest = newest(&bucket(&[&list]), 3).await.expect("listed");
+        let runs = runs(&[72, 48, 24, 0]);
+        let mut keys: Vec<String> = runs.iter().map(Manifest::key).collect();
+        keys.extend(["runs/manual-0a1b2c3d.json".to_owned(), "runs/notes.txt".to_owned()]);
+        let (bucket, _) = listing(keys, &[]);
+        let newest = newest(&bucket, 3).await.expect("listed");
         assert_eq!(newest, [&runs[3], &runs[2], &runs[1]].map(Clone::clone));
+    }
+
+    #[tokio::test]
+    async fn only_the_last_days_are_listed_unless_they_have_too_few_runs() {
+        let runs = runs(&[24 * 300, 24 * 200, 24 * 100, 24, 0]);
+        let keys: Vec<String> = runs.iter().map(Manifest::key).collect();
+        let (bucket, list) = listing(keys.clone(), &[]);
+        assert_eq!(newest(&bucket, 2).await.expect("listed"), [runs[4].clone(), runs[3].clone()]);
+        assert_eq!(list.num_calls(), 1, "one page");
+        let all: Vec<RunId> = runs.iter().rev().cloned().collect();
+        assert_eq!(newest(&bucket, 24).await.expect("listed"), all);
+
+        // Those that the first version wrote come in the order of time as well.
+        let mixed = [Manifest::first_key(&runs[0]), Manifest::first_key(&runs[1])];
+        let (bucket, _) = listing(mixed.into_iter().chain(keys[2..].to_vec()).collect(), &[]);
+        assert_eq!(newest(&bucket, 24).await.expect("listed"), all);
     }
 }

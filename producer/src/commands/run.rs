@@ -1,6 +1,7 @@
 //! `producer run`: expands a request, sends its jobs, and follows them where asked.
 
 mod dry;
+mod order;
 mod sent;
 
 use std::time::Duration;
@@ -155,6 +156,12 @@ What to do next:
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
+/// What a run is planned from. Standard input can be read once only.
+struct Inputs {
+    source: Option<Source>,
+    accounts: Accounts,
+}
+
 /// A request, expanded and checked.
 struct Plan {
     request: Request,
@@ -178,15 +185,18 @@ impl RunArgs {
         // What can be refused without asking AWS is refused first.
         if self.dry_run {
             let bucket = self.deployment.bucket()?;
-            let plan = self.plan(&base).await?;
+            let inputs = self.inputs(&base).await?;
             let bucket = deployment::open_bucket(&base, bucket).await?;
+            let plan = self.plan(&inputs, bucket.now(), RunId::generate())?;
             let todo = self.todo(&bucket, &plan.jobs).await?;
             return dry::show(&bucket, &plan, &todo, self.format).await;
         }
         let (url, bucket) = self.deployment.queue_and_bucket()?;
-        let plan = self.plan(&base).await?;
+        let inputs = self.inputs(&base).await?;
         let bucket = deployment::open_bucket(&base, bucket).await?;
         let (queue, attributes) = Queue::open(&base, url).await?;
+        order::after_every_run(&bucket).await?;
+        let plan = self.plan(&inputs, bucket.now(), RunId::generate_at(bucket.now()))?;
         let todo = self.todo(&bucket, &plan.jobs).await?;
         let manifest = plan.manifest(&todo, bucket.now());
         manifests::write(&bucket, &manifest).await?;
@@ -237,15 +247,19 @@ impl RunArgs {
         }
     }
 
-    /// Reads and checks the request, and expands it.
-    async fn plan(&self, base: &SdkConfig) -> Result<Plan, CommandError> {
+    /// Reads what a run is planned from, and refuses what can be refused before the report bucket is opened.
+    async fn inputs(&self, base: &SdkConfig) -> Result<Inputs, CommandError> {
         let source = self.source()?;
         let accounts = Accounts::open(self.accounts.as_deref(), base).await?;
-        let around = Surroundings {
-            now: Utc::now(),
-            accounts: &accounts,
-            default_accounts: &trimmed(&self.default_accounts),
-        };
+        let inputs = Inputs { source, accounts };
+        self.plan(&inputs, Utc::now(), RunId::generate())?;
+        Ok(inputs)
+    }
+
+    /// Checks the request, which depends on the time it is, and expands it.
+    fn plan(&self, inputs: &Inputs, now: DateTime<Utc>, run_id: RunId) -> Result<Plan, CommandError> {
+        let Inputs { source, accounts } = inputs;
+        let around = Surroundings { now, accounts, default_accounts: &trimmed(&self.default_accounts) };
         let request = Request::read(source.as_ref(), &self.flags(), around).map_err(CommandError::usage)?;
         if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
             return Err(CommandError::Usage(anyhow!(
@@ -254,8 +268,7 @@ impl RunArgs {
                 self.key_template.as_str()
             )));
         }
-        let run_id = RunId::generate();
-        let jobs = expand(&request, &run_id, &accounts, &self.key_template).map_err(CommandError::usage)?;
+        let jobs = expand(&request, &run_id, accounts, &self.key_template).map_err(CommandError::usage)?;
         Ok(Plan { request, run_id, jobs })
     }
 

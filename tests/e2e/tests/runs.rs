@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
 use e2e::{Fleet, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until};
+use fleet::{RunId, manifest::Manifest};
 use futures::future::try_join_all;
 use local_aws::Fault;
 
@@ -71,8 +72,8 @@ async fn the_report_object_is_what_the_contract_says() -> Result<()> {
     assert_eq!((of("api-calls"), of("estimated-cost-usd")), ("5", "0.000040"));
     assert_eq!(of("sha256"), sha256(&object.body));
     assert!(!object.metadata.contains_key("first-error"));
-    let run_id = of("run-id");
-    assert_eq!(fleet.home.keys(REPORTS, "runs/"), [format!("runs/{run_id}.json")]);
+    let run_id: RunId = of("run-id").parse()?;
+    assert_eq!(fleet.home.keys(REPORTS, "runs/"), [Manifest::key(&run_id)]);
     Ok(())
 }
 
