@@ -6,7 +6,9 @@ use aws_sdk_sqs::Client;
 use clap::Args;
 
 use crate::{
-    aws, environment,
+    aws,
+    command_line::Faults,
+    environment,
     exit::CommandError,
     queue::{self, QueueAttributes, QueueCounts, QueueError},
     report_bucket::{self, ReportBucket},
@@ -38,28 +40,56 @@ pub struct Queue {
 }
 
 impl Deployment {
-    /// The report bucket's name, for what needs no queue.
-    pub fn bucket(&self) -> Result<&str, CommandError> {
-        match &self.report_bucket {
-            Some(bucket) => Ok(bucket),
-            None => Err(CommandError::Usage(anyhow!(NO_BUCKET))),
-        }
+    /// The report bucket's name, if one is named.
+    #[must_use]
+    pub fn named_bucket(&self) -> Option<&str> {
+        self.report_bucket.as_deref()
     }
 
-    /// The queue's URL, for what needs no bucket.
-    pub fn queue(&self) -> Result<&str, CommandError> {
-        self.queue_url.as_deref().ok_or_else(|| CommandError::Usage(anyhow!(NO_QUEUE)))
+    /// The report bucket's name; a fault if none is named.
+    pub fn bucket(&self, faults: &mut Faults) -> Option<&str> {
+        if self.report_bucket.is_none() && !faults.left_out("report_bucket") {
+            faults.usage(NO_BUCKET);
+        }
+        self.named_bucket()
     }
 
-    /// The queue's URL and the report bucket's name; all that is missing is told at once.
-    pub fn queue_and_bucket(&self) -> Result<(&str, &str), CommandError> {
-        match (&self.queue_url, &self.report_bucket) {
-            (Some(url), Some(bucket)) => Ok((url, bucket)),
-            (None, Some(_)) => Err(CommandError::Usage(anyhow!(NO_QUEUE))),
-            (Some(_), None) => Err(CommandError::Usage(anyhow!(NO_BUCKET))),
-            (None, None) => Err(CommandError::Usage(anyhow!("{NO_QUEUE}\n  {NO_BUCKET}"))),
+    /// The queue's URL; a fault if none is named.
+    pub fn queue(&self, faults: &mut Faults) -> Option<&str> {
+        if self.queue_url.is_none() && !faults.left_out("queue_url") {
+            faults.usage(NO_QUEUE);
         }
+        self.queue_url.as_deref()
     }
+
+    /// Both; a fault for each that is not named.
+    pub fn queue_and_bucket(&self, faults: &mut Faults) -> Option<(&str, &str)> {
+        let queue = self.queue(faults);
+        queue.zip(self.bucket(faults))
+    }
+}
+
+/// What a deployment names, opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The work queue.
+    pub queue: Queue,
+    /// What is read off it.
+    pub attributes: QueueAttributes,
+    /// The report bucket.
+    pub bucket: ReportBucket,
+}
+
+/// Opens the work queue and the report bucket, and tells what is wrong with either of them.
+pub async fn open(config: &SdkConfig, (queue_url, bucket): (&str, &str)) -> Result<Opened, CommandError> {
+    let (queue, bucket) = tokio::join!(Queue::open(config, queue_url), open_bucket(config, bucket));
+    let mut faults = Faults::default();
+    let queue = faults.take(queue);
+    let ((queue, attributes), bucket) = {
+        let bucket = faults.take(bucket);
+        faults.end(queue.zip(bucket))?
+    };
+    Ok(Opened { queue, attributes, bucket })
 }
 
 /// Opens the report bucket; one that does not exist is a wrong configuration.
@@ -117,9 +147,9 @@ mod tests {
     #[test]
     fn all_that_is_missing_is_told_at_once() {
         let deployment = Deployment { queue_url: None, report_bucket: None };
-        let Err(CommandError::Usage(error)) = deployment.queue_and_bucket() else {
-            panic!("both are missing");
-        };
+        let mut faults = Faults::default();
+        assert_eq!(deployment.queue_and_bucket(&mut faults), None);
+        let Err(CommandError::Usage(error)) = faults.end(Some(())) else { panic!("both are missing") };
         assert!(error.to_string().contains("FLEET_QUEUE_URL"), "{error}");
         assert!(error.to_string().contains("FLEET_REPORT_BUCKET"), "{error}");
     }

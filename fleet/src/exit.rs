@@ -8,6 +8,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const INCOMPLETE: u8 = 3;
 
+/// What clap says too after wrong usage.
+const HELP: &str = "\n\nFor more information, try '--help'.";
+
 /// How a command ended that did what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -20,16 +23,31 @@ pub enum Outcome {
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum CommandError {
-    /// The command line, the request or the configuration is wrong: trying again is no use.
+    /// The command line or one of its variables is wrong: trying again is no use, and the help may be.
     Usage(anyhow::Error),
+    /// What the command line names is wrong, such as a file or a queue: trying again is no use.
+    Configuration(anyhow::Error),
     /// Anything else.
     Failed(anyhow::Error),
 }
 
 impl CommandError {
-    /// A failure of whoever typed or configured.
+    /// A fault of the command line.
     pub fn usage(error: impl Into<anyhow::Error>) -> Self {
         Self::Usage(error.into())
+    }
+
+    /// A fault of what the command line names.
+    pub fn configuration(error: impl Into<anyhow::Error>) -> Self {
+        Self::Configuration(error.into())
+    }
+
+    /// What went wrong, whatever it means.
+    #[must_use]
+    pub fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Usage(error) | Self::Configuration(error) | Self::Failed(error) => error,
+        }
     }
 
     /// What it means that something configured can't be read or opened: a wrong name is a wrong
@@ -38,7 +56,7 @@ impl CommandError {
         let error = error.into();
         let of_aws = error.chain().find_map(|cause| cause.downcast_ref::<AwsError>());
         match of_aws.map(|error| error.kind) {
-            None | Some(ErrorKind::NotFound) => Self::Usage(error),
+            None | Some(ErrorKind::NotFound) => Self::Configuration(error),
             Some(_) => Self::Failed(error),
         }
     }
@@ -60,16 +78,17 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
 
 /// Says why a command failed, if it did, and gives the status.
 pub fn status(ended: Result<Outcome, CommandError>, format: LogFormat) -> ExitCode {
-    let (error, status) = match ended {
+    let (error, status, more) = match ended {
         Ok(Outcome::Done) => return ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => return INCOMPLETE.into(),
-        Err(CommandError::Usage(error)) => (error, USAGE),
-        Err(CommandError::Failed(error)) => (error, FAILED),
+        Err(CommandError::Usage(error)) => (error, USAGE, HELP),
+        Err(CommandError::Configuration(error)) => (error, USAGE, ""),
+        Err(CommandError::Failed(error)) => (error, FAILED, ""),
     };
     match format {
         // Whatever `RUST_LOG` leaves out.
         LogFormat::Text => {
-            terminal::say(&format!("{} {error:#}", terminal::paint(terminal::BAD, "error:")));
+            terminal::say(&format!("{} {error:#}{more}", terminal::paint(terminal::BAD, "error:")));
         }
         LogFormat::Json => tracing::error!("{error:#}"),
     }
@@ -90,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_wrong_name_is_wrong_configuration_and_an_outage_is_not() {
-        assert!(matches!(CommandError::at_start(anyhow!("no file")), CommandError::Usage(_)));
-        assert!(matches!(CommandError::at_start(aws(ErrorKind::NotFound)), CommandError::Usage(_)));
+        assert!(matches!(CommandError::at_start(anyhow!("no file")), CommandError::Configuration(_)));
+        assert!(matches!(CommandError::at_start(aws(ErrorKind::NotFound)), CommandError::Configuration(_)));
         assert!(matches!(CommandError::at_start(aws(ErrorKind::Transient)), CommandError::Failed(_)));
         assert!(matches!(CommandError::at_start(aws(ErrorKind::Denied)), CommandError::Failed(_)));
     }

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod aws;
 pub mod aws_error;
 pub mod clock;
+pub mod command_line;
 pub mod credentials;
 pub mod datasets;
 pub mod date;
@@ -48,7 +49,7 @@ pub use labels::Labels;
 pub use reason::Reason;
 pub use redact::redact;
 pub use report_key::KeyTemplate;
-pub use run_id::RunId;
+pub use run_id::{RunId, RunQuery};
 
 /// The version that manifests and the first line of a log name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -75,11 +75,22 @@ pub fn paint(text: &str, column: &str, style: impl Fn(&str) -> Style) -> String 
     rest.map_or(painted.clone(), |rest| painted + "\n\n" + rest)
 }
 
-/// Dollars, with as many digits as a small price needs.
+/// Dollars: in cents, and below a cent with two significant digits.
 #[must_use]
 pub fn dollars(amount: f64) -> String {
-    if amount < 1.0 { format!("${amount:.4}") } else { format!("${amount:.2}") }
+    // What rounds to a cent is one.
+    if amount >= 0.009_95 || amount <= 0.0 {
+        return format!("${amount:.2}");
+    }
+    let mut digits = 4;
+    while digits < MOST_DIGITS && amount * 10f64.powi(digits - 1) < 0.995 {
+        digits += 1;
+    }
+    format!("${amount:.*}", usize::try_from(digits).unwrap_or_default())
 }
+
+/// The most digits of a price: a millionth of a dollar is the tenth of a call.
+const MOST_DIGITS: i32 = 7;
 
 /// A number with its noun, such as `1 job` or `2 jobs`.
 #[must_use]
@@ -117,8 +128,23 @@ mod tests {
 
     #[test]
     fn small_prices_keep_their_digits() {
-        assert_eq!(dollars(0.000_29), "$0.0003");
-        assert_eq!(dollars(12.345), "$12.35");
+        for (amount, text) in [
+            (0.0, "$0.00"),
+            (0.000_000_01, "$0.0000000"),
+            (0.000_01, "$0.000010"),
+            (0.000_29, "$0.00029"),
+            (0.000_999, "$0.0010"),
+            (0.001, "$0.0010"),
+            (0.005_8, "$0.0058"),
+            (0.009_94, "$0.0099"),
+            (0.009_96, "$0.01"),
+            (0.058, "$0.06"),
+            (0.18, "$0.18"),
+            (1.74, "$1.74"),
+            (12.345, "$12.35"),
+        ] {
+            assert_eq!(dollars(amount), text, "{amount}");
+        }
         assert_eq!(count(1, "job"), "1 job");
         assert_eq!(count(0, "job"), "0 jobs");
     }

@@ -92,6 +92,140 @@ impl RunId {
     }
 }
 
+/// A run as people name it: by its id or an unambiguous beginning of it, in any case if the producer made the id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunQuery(RunId);
+
+/// A beginning that several runs have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "run id {beginning}… is that of {number} runs; give more of it:{list}",
+    number = candidates.len(),
+    list = listed(candidates)
+)]
+pub struct AmbiguousRun {
+    /// What was given.
+    pub beginning: RunId,
+    /// The runs whose ids begin so.
+    pub candidates: Vec<RunId>,
+}
+
+/// The most candidates that are listed.
+const MOST_CANDIDATES: usize = 10;
+
+fn listed(candidates: &[RunId]) -> String {
+    let mut list: String = candidates.iter().take(MOST_CANDIDATES).map(|id| format!("\n  {id}")).collect();
+    if candidates.len() > MOST_CANDIDATES {
+        list.push_str(&format!("\n  and {} more", candidates.len() - MOST_CANDIDATES));
+    }
+    list
+}
+
+impl RunQuery {
+    /// The fewest characters that are taken for the beginning of an id.
+    pub const SHORTEST: usize = 8;
+
+    /// The id or beginning, as it is written in the ids that the producer makes.
+    #[must_use]
+    pub fn beginning(&self) -> String {
+        self.0.as_str().to_ascii_lowercase()
+    }
+
+    /// The earliest and the latest time of an id of the producer that begins so.
+    #[must_use]
+    pub fn times(&self) -> [DateTime<Utc>; 2] {
+        let digits: String = self.beginning().chars().filter(char::is_ascii_hexdigit).take(12).collect();
+        ['0', 'f'].map(|filler| {
+            let all = format!("{digits}{}", filler.to_string().repeat(12 - digits.len()));
+            let millis = i64::from_str_radix(&all, 16).unwrap_or_default();
+            DateTime::from_timestamp_millis(millis).unwrap_or_default()
+        })
+    }
+
+    /// Whether this may be the run.
+    #[must_use]
+    pub fn may_be(&self, id: &RunId) -> bool {
+        self.is(id)
+            || (self.0.as_str().len() >= Self::SHORTEST
+                && self.written_as(id).is_some_and(|given| id.0.starts_with(&given)))
+    }
+
+    fn is(&self, id: &RunId) -> bool {
+        self.written_as(id).as_deref() == Some(id.as_str())
+    }
+
+    /// What was given, in the case that counts for this id.
+    fn written_as(&self, id: &RunId) -> Option<String> {
+        let given = if id.is_generated() { self.beginning() } else { self.0.0.clone() };
+        (given.len() <= id.0.len()).then_some(given)
+    }
+
+    /// The run that is meant among those that are known; none if it is none of them.
+    pub fn choose<'a>(
+        &self,
+        known: impl IntoIterator<Item = &'a RunId>,
+    ) -> Result<Option<RunId>, AmbiguousRun> {
+        let mut candidates: Vec<RunId> = Vec::new();
+        for id in known {
+            if self.is(id) {
+                return Ok(Some(id.clone()));
+            }
+            if self.may_be(id) && !candidates.contains(id) {
+                candidates.push(id.clone());
+            }
+        }
+        if candidates.len() > 1 {
+            return Err(AmbiguousRun { beginning: self.0.clone(), candidates });
+        }
+        Ok(candidates.pop())
+    }
+
+    /// Refuses what is not the id of a run that the producer began, nor a beginning of one: no other run has a manifest.
+    pub fn of_the_producer(self) -> Result<Self, String> {
+        const FORM: &[u8] = b"xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx";
+        let given = self.0.as_str();
+        let fits = given.len() <= FORM.len()
+            && given.bytes().zip(FORM).all(|(byte, form)| match form {
+                b'x' => byte.is_ascii_hexdigit(),
+                _ => byte == *form,
+            });
+        if given.starts_with("manual-") {
+            Err(format!(
+                "run {given} was sent by hand, so that nothing is known of it; `producer failed` shows its dead letters"
+            ))
+        } else if !fits {
+            Err(format!("{given:?} is not the id of a run, such as 019a6b0c-1111-7222-8333-444455556666"))
+        } else if given.len() < Self::SHORTEST {
+            Err(format!(
+                "{given:?} is too short; give at least {} characters of the run's id",
+                Self::SHORTEST
+            ))
+        } else {
+            Ok(self)
+        }
+    }
+}
+
+impl FromStr for RunQuery {
+    type Err = InvalidRunId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<RunId> for RunQuery {
+    fn from(id: RunId) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for RunQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromStr for RunId {
     type Err = InvalidRunId;
 
@@ -160,6 +294,80 @@ mod tests {
     fn a_manual_run_is_well_formed_whatever_the_message_id() {
         for id in ["", "../../..", "é\n", "0123456789"] {
             assert!(RunId::manual(id).as_str().parse::<RunId>().is_ok(), "{id:?}");
+        }
+    }
+
+    fn query(text: &str) -> RunQuery {
+        text.parse().expect("well-formed")
+    }
+
+    #[test]
+    fn a_run_is_named_in_any_case_and_by_its_beginning() {
+        let id = |text: &str| text.parse::<RunId>().expect("a run id");
+        let known = [
+            id("01a22a71-058f-74e7-8000-000000000001"),
+            id("01a22a71-058f-74e7-8000-000000000002"),
+            id("01a22a72-0000-7000-8000-000000000000"),
+            id("manual-0a1b2c3d"),
+            id("R-1"),
+        ];
+        let chosen = |text: &str| query(text).choose(&known).map(|id| id.map(String::from));
+        for (text, expected) in [
+            ("01A22A71-058F-74E7-8000-000000000002", Some(1)),
+            ("01A22A72", Some(2)),
+            ("01a22a72-00", Some(2)),
+            ("manual-0a1b2c3d", Some(3)),
+            ("manual-0a", Some(3)),
+            ("R-1", Some(4)),
+            ("r-1", None),
+            ("MANUAL-0a1b2c3d", None),
+            ("01a22a7", None),
+            ("01a22a73", None),
+            ("01a22a72-0000-7000-8000-0000000000001", None),
+        ] {
+            assert_eq!(chosen(text), Ok(expected.map(|at: usize| known[at].to_string())), "{text}");
+        }
+        let error = chosen("01A22A71").expect_err("two begin so").to_string();
+        assert_eq!(
+            error,
+            "run id 01A22A71… is that of 2 runs; give more of it:\n  01a22a71-058f-74e7-8000-000000000001\n  01a22a71-058f-74e7-8000-000000000002"
+        );
+        // The whole id of one is the beginning of another.
+        let known = [id("manual-0a1b"), id("manual-0a1b2c3d")];
+        assert_eq!(query("manual-0a1b").choose(&known), Ok(Some(known[0].clone())));
+    }
+
+    #[test]
+    fn a_beginning_tells_the_time() {
+        let id = RunId::generate();
+        let at = id.time().expect("a time");
+        for length in [8, 9, 11, 13, 36] {
+            let [earliest, latest] = query(&id.as_str()[..length]).times();
+            assert!(
+                earliest <= at && at - earliest <= chrono::TimeDelta::seconds(66),
+                "{length}: {earliest} {at}"
+            );
+            assert!(latest >= at - chrono::TimeDelta::milliseconds(1), "{length}: {latest} {at}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_run_of_the_producer_is_refused() {
+        for text in
+            ["01A22A71", "01a22a71-", "01a22a71-058f-74e7-8000-000000000001", &RunId::generate().to_string()]
+        {
+            assert!(query(text).of_the_producer().is_ok(), "{text}");
+        }
+        for (text, expected) in [
+            ("notanid", "is not the id of a run"),
+            ("r-1", "is not the id of a run"),
+            ("01a22a71-058f-44e7", "is not the id of a run"),
+            ("01a22a71-058f-74e7-8000-0000000000011", "is not the id of a run"),
+            ("01a22a7", "give at least 8 characters"),
+            ("manual-0a1b2c3d", "was sent by hand"),
+        ] {
+            let error = query(text).of_the_producer().expect_err(text);
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The command line. Every flag has an environment variable.
 
 use clap::Parser;
-use fleet::telemetry::Logging;
+use fleet::{command_line::Hints, telemetry::Logging};
 
 use crate::commands::Command;
 
@@ -19,6 +19,24 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) logging: Logging,
 }
+
+/// What people try for a command.
+pub(crate) const HINTS: Hints = &[
+    ("runs", &["status", "run"]),
+    ("list", &["status"]),
+    ("ls", &["status"]),
+    ("show", &["status"]),
+    ("jobs", &["status"]),
+    ("report", &["status", "run"]),
+    ("reports", &["status"]),
+    ("send", &["run"]),
+    ("start", &["run"]),
+    ("failures", &["failed"]),
+    ("errors", &["failed"]),
+    ("dlq", &["failed"]),
+    ("retry", &["replay"]),
+    ("redrive", &["replay"]),
+];
 
 const AFTER_HELP: &str = "\
 First steps:

@@ -101,7 +101,7 @@ impl Letter {
 }
 
 impl Found {
-    /// Sets aside what is not meant.
+    /// Sets aside what is not meant. The run of the selection is a whole id.
     pub(crate) fn narrowed(mut self, selection: &Selection) -> Self {
         (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.takes(letter));
         self
@@ -110,7 +110,9 @@ impl Found {
 
 /// The queue that a work queue's dead letters go to; one without is a wrong configuration.
 pub(crate) fn of_queue(queue: &Queue, attributes: &QueueAttributes) -> Result<Queue, CommandError> {
-    queue.dead_letters(attributes).ok_or_else(|| CommandError::Usage(anyhow!(no_redrive_policy(queue))))
+    queue
+        .dead_letters(attributes)
+        .ok_or_else(|| CommandError::Configuration(anyhow!(no_redrive_policy(queue))))
 }
 
 /// That a work queue has no dead-letter queue, and what to do about it.

@@ -51,6 +51,42 @@ pub(crate) fn price(
     Price { metrics, dollars: cost(metrics), calls: None }
 }
 
+/// Between which figures a job will be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Range {
+    /// Metrics asked of `GetMetricData`: the fewest and the most.
+    pub(crate) metrics: (u64, u64),
+    /// US dollars: the least and the most.
+    pub(crate) dollars: (f64, f64),
+}
+
+impl From<Price> for Range {
+    fn from(price: Price) -> Self {
+        Self { metrics: (price.metrics, price.metrics), dollars: (price.dollars, price.dollars) }
+    }
+}
+
+/// How many resources an account without a report is taken to have at most, if nobody says.
+const MOST_RESOURCES: u64 = 1000;
+
+/// What a job will cost whose account has no report: with so many resources or, if that is not known, with any
+/// number up to 1,000.
+pub(crate) fn guess(
+    dataset: &Dataset,
+    date: ReportDate,
+    now: DateTime<Utc>,
+    resources: Option<u64>,
+) -> Range {
+    let most = u64::from(per_resource(dataset, date, now));
+    // A resource has at least two series: a bucket its objects, and the bytes of one storage class.
+    let fewest = if date.is_listed_at(now) { most.min(2) } else { most };
+    let metrics = match resources {
+        Some(resources) => (resources.saturating_mul(fewest), resources.saturating_mul(most)),
+        None => (0, MOST_RESOURCES * most),
+    };
+    Range { metrics, dollars: (cost(metrics.0), cost(metrics.1)) }
+}
+
 /// What 1,000 resources of a dataset cost on a day, for accounts without a report, in words.
 pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> (&'static str, f64) {
     let noun = match dataset.discovery {
@@ -112,6 +148,20 @@ mod tests {
         assert_eq!(recent.metrics, 600);
         let old = price(&report(true), datasets::DEFAULT, date("2026-10-01"), now);
         assert_eq!((old.metrics, old.calls), (200 * 29, None));
+    }
+
+    #[test]
+    fn an_account_without_a_report_has_a_range() {
+        let now = at("2026-11-21T00:00:00Z");
+        let guess = |day: &str, resources| guess(datasets::DEFAULT, date(day), now, resources);
+        let (recent, old) = (guess("2026-11-20", None), guess("2026-07-21", None));
+        assert_eq!((recent.metrics, recent.dollars), ((0, 3_000), (0.0, 0.03)));
+        let all = u64::try_from(datasets::DEFAULT.metrics_per_resource()).expect("few");
+        assert_eq!(old.metrics, (0, 1_000 * all));
+        assert_eq!(guess("2026-11-20", Some(50)).metrics, (100, 150));
+        assert_eq!(guess("2026-07-21", Some(50)).metrics, (50 * all, 50 * all));
+        let price = Price { metrics: 7, dollars: 0.1, calls: None };
+        assert_eq!(Range::from(price), Range { metrics: (7, 7), dollars: (0.1, 0.1) });
     }
 
     #[test]

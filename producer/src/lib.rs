@@ -28,13 +28,13 @@ mod reports;
 mod request;
 mod status;
 mod todo;
+mod wake;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
 use fleet::{
-    environment, exit,
+    command_line, environment, exit,
     telemetry::{LogFormat, Speaker},
 };
 use tokio::runtime;
@@ -48,17 +48,15 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
         return exit::status(Err(error), LogFormat::Text);
     }
-    let cli = match cli::Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => return exit::of_clap(&error),
+    let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, cli::HINTS) {
+        Ok(parsed) => parsed,
+        Err(status) => return status,
     };
     let format = cli.logging.start(Speaker::OneShot);
-    if let Err(error) = environment::check() {
-        return exit::status(Err(error), format);
-    }
+    faults.take(environment::check());
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
-        Ok(runtime) => runtime.block_on(cli.command.execute()),
+        Ok(runtime) => runtime.block_on(cli.command.execute(faults)),
         Err(error) => Err(error.into()),
     };
     exit::status(ended, format)

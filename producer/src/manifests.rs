@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context, anyhow};
 use fleet::{
-    AwsError, ErrorKind, ReportDate, RunId, manifest::Manifest, report_bucket::ReportBucket,
+    AwsError, ErrorKind, ReportDate, RunId, RunQuery, manifest::Manifest, report_bucket::ReportBucket,
     report_key::MANIFEST_PREFIX,
 };
 
@@ -64,26 +64,45 @@ pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result
     Ok(runs)
 }
 
+/// The runs that have a manifest and may be the one that is meant.
+pub(crate) async fn beginning_with(bucket: &ReportBucket, query: &RunQuery) -> anyhow::Result<Vec<RunId>> {
+    let beginning = query.beginning();
+    // An id begins with its time, so a beginning tells the day, or the two around midnight.
+    let mut days: Vec<ReportDate> = query.times().map(ReportDate::today).into_iter().collect();
+    days.dedup();
+    let mut runs = Vec::new();
+    for folder in days.into_iter().map(Manifest::folder).chain([MANIFEST_PREFIX.to_owned()]) {
+        runs.extend(list(bucket, &format!("{folder}{beginning}"), None).await?);
+    }
+    Ok(runs)
+}
+
 /// The runs that began on that day or after it, or all, newest first.
 async fn since(bucket: &ReportBucket, day: Option<ReportDate>) -> anyhow::Result<Vec<RunId>> {
+    let mut runs = list(bucket, MANIFEST_PREFIX, day.map(Manifest::folder)).await?;
+    runs.sort_unstable_by(|one: &RunId, other| other.as_str().cmp(one.as_str()));
+    runs.dedup();
+    Ok(runs)
+}
+
+/// The runs whose manifests have keys that begin so, behind `after`.
+async fn list(bucket: &ReportBucket, prefix: &str, after: Option<String>) -> anyhow::Result<Vec<RunId>> {
     let mut pages = bucket
         .client
         .list_objects_v2()
         .bucket(&bucket.name)
-        .prefix(MANIFEST_PREFIX)
-        .set_start_after(day.map(Manifest::folder))
+        .prefix(prefix)
+        .set_start_after(after)
         .into_paginator()
         .send();
     let mut runs = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page
             .map_err(|error| AwsError::new("s3:ListBucket", error))
-            .with_context(|| format!("could not list the runs in s3://{}/{MANIFEST_PREFIX}", bucket.name))?;
+            .with_context(|| format!("could not list the runs in s3://{}/{prefix}", bucket.name))?;
         let keys = page.contents().iter().filter_map(|object| object.key());
         runs.extend(keys.filter_map(Manifest::run_of_key).filter(RunId::is_generated));
     }
-    runs.sort_unstable_by(|one: &RunId, other| other.as_str().cmp(one.as_str()));
-    runs.dedup();
     Ok(runs)
 }
 

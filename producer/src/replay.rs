@@ -106,6 +106,22 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
         })
         .await;
     selected.sort_by_key(|selected| selected.letter.sent_at);
+    let resolved = selection.resolved(selected.iter().map(|selected| &selected.letter));
+    match resolved {
+        Ok(selection) => {
+            let all = selected.len();
+            selected.retain(|selected| selection.takes(&selected.letter));
+            others += all - selected.len();
+        }
+        Err(ambiguous) if matches!(received, Ok(None)) => {
+            if let Err(error) = hold.give_all_back().await {
+                tracing::warn!("{:#}", dead_letters::not_given_back(error, dead));
+            }
+            return Err(ambiguous.into());
+        }
+        // Not all was seen, which is told below.
+        Err(_) => {}
+    }
     let mut replayed = Replayed {
         unmatched: unmatched(selection, &selected),
         others,

@@ -52,8 +52,8 @@ pub(crate) enum AccountsFrom {
 pub(crate) struct Source {
     /// A file's name, or `standard input`.
     pub(crate) name: String,
-    /// What stands there.
-    pub(crate) text: String,
+    /// What it holds, or why it could not be read.
+    pub(crate) text: Result<String, String>,
 }
 
 /// What the command line says of a request; each overrides the request's text.
@@ -76,16 +76,23 @@ pub(crate) struct Flags {
 pub(crate) struct Surroundings<'a> {
     /// The moment it is.
     pub(crate) now: DateTime<Utc>,
-    /// The accounts that are known.
-    pub(crate) accounts: &'a Accounts,
+    /// The accounts that are known; none if the accounts file could not be read.
+    pub(crate) accounts: Option<&'a Accounts>,
     /// The accounts that a request means which names none, where they are not the file's.
     pub(crate) default_accounts: &'a [String],
+}
+
+/// What stands in for what a request does not say.
+#[derive(Debug, Clone, Copy)]
+struct Defaults<'a> {
+    are_meant: bool,
+    around: Surroundings<'a>,
 }
 
 /// All that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the request is not valid:\n  {}", .0.join("\n  "))]
-pub(crate) struct InvalidRequest(Vec<String>);
+pub(crate) struct InvalidRequest(pub(crate) Vec<String>);
 
 impl Request {
     /// Reads a request: its text, where it has one, with the flags over it.
@@ -94,13 +101,13 @@ impl Request {
         flags: &Flags,
         around: Surroundings<'_>,
     ) -> Result<Self, InvalidRequest> {
-        let mut object = match source.map(object_of).transpose() {
-            Ok(object) => object.unwrap_or_default(),
-            Err(fault) => return Err(InvalidRequest(vec![fault])),
-        };
         let mut faults = Vec::new();
-        let (accounts, accounts_from) = accounts(&mut object, &flags.account_names, around, &mut faults);
-        let date = date(&mut object, flags.date.as_deref(), around.now, &mut faults);
+        let object = source.map(object_of).transpose().map_err(|fault| faults.push(fault));
+        // If it can't be read, nobody knows what it leaves to the defaults.
+        let defaults = Defaults { are_meant: object.is_ok(), around };
+        let mut object = object.ok().flatten().unwrap_or_default();
+        let (accounts, accounts_from) = accounts(&mut object, &flags.account_names, defaults, &mut faults);
+        let date = date(&mut object, flags.date.as_deref(), defaults, &mut faults);
         let datasets = datasets(&mut object, &flags.datasets, &mut faults);
         let request = Self {
             accounts,
@@ -198,7 +205,7 @@ pub(crate) fn attributes_of(request: &Map<String, Value>) -> Map<String, Value> 
 /// The object that a request's text is.
 fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
     let name = &source.name;
-    match json::read(&source.text) {
+    match json::read(source.text.as_ref().map_err(Clone::clone)?) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(format!(
             "{name} is {}, not a JSON object such as {{\"account_name\":\"data\"}}",
@@ -214,7 +221,7 @@ fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
 fn accounts(
     object: &mut Map<String, Value>,
     flags: &[String],
-    around: Surroundings<'_>,
+    Defaults { are_meant, around }: Defaults<'_>,
     faults: &mut Vec<String>,
 ) -> (Vec<AccountName>, AccountsFrom) {
     let one = object.shift_remove("account_name");
@@ -228,10 +235,11 @@ fn accounts(
         }
         ([], Some(value), None) => texts("account_name", &value, faults),
         ([], None, Some(value)) => texts("account_names", &value, faults),
+        ([], None, None) if !are_meant => return (Vec::new(), from),
         ([], None, None) => {
             let defaults;
             (defaults, from) = default_accounts(around);
-            if defaults.is_empty() {
+            if defaults.is_empty() && around.accounts.is_some() {
                 faults.push(
                     "no account at all: name one with --account-name or account_name, \
                      or set FLEET_DEFAULT_ACCOUNTS or an accounts file with a default account"
@@ -241,7 +249,9 @@ fn accounts(
             defaults
         }
     };
-    let known: HashSet<&str> = around.accounts.iter().map(|known| known.name.as_str()).collect();
+    let listed = around.accounts.filter(|accounts| accounts.is_listed());
+    let known: Option<HashSet<&str>> =
+        listed.map(|accounts| accounts.iter().map(|known| known.name.as_str()).collect());
     let mut seen = HashSet::new();
     let mut names = Vec::with_capacity(texts.len());
     for text in texts {
@@ -250,7 +260,7 @@ fn accounts(
             Ok(name) if !seen.insert(name.clone()) => {
                 faults.push(format!("account {name}: stands twice; leave one out"));
             }
-            Ok(name) if around.accounts.is_listed() && !known.contains(name.as_str()) => {
+            Ok(name) if known.as_ref().is_some_and(|known| !known.contains(name.as_str())) => {
                 faults.push(format!(
                     "account {name}: is not in the accounts file; correct the name, or add the account there"
                 ));
@@ -268,14 +278,14 @@ fn default_accounts(around: Surroundings<'_>) -> (Vec<String>, AccountsFrom) {
     if !given.is_empty() {
         return (given, AccountsFrom::DefaultAccounts);
     }
-    let defaults = around.accounts.iter().filter(|account| account.default);
+    let defaults = around.accounts.into_iter().flat_map(Accounts::iter).filter(|account| account.default);
     (defaults.map(|account| account.name.to_string()).collect(), AccountsFrom::AccountsFile)
 }
 
 fn date(
     object: &mut Map<String, Value>,
     flag: Option<&str>,
-    now: DateTime<Utc>,
+    Defaults { are_meant, around }: Defaults<'_>,
     faults: &mut Vec<String>,
 ) -> Option<ReportDate> {
     let value = object.shift_remove("date");
@@ -289,8 +299,9 @@ fn date(
         }
     };
     let date = match text {
-        Some(text) => text.parse::<ReportDate>().and_then(|date| date.check(now)),
-        None => ReportDate::default_at(now),
+        Some(text) => text.parse::<ReportDate>().and_then(|date| date.check(around.now)),
+        None if !are_meant => return None,
+        None => ReportDate::default_at(around.now),
     };
     date.map_err(|error| faults.push(error.to_string())).ok()
 }

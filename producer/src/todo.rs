@@ -222,7 +222,7 @@ mod tests {
         // 200 rows of three series each, for two accounts: the reports were made without a listing.
         assert_eq!(
             todo.warning().expect("a warning"),
-            "accounts with a settled report of the day already: 2; collecting them again costs about $0.0120, and \
+            "accounts with a settled report of the day already: 2; collecting them again costs about $0.01, and \
              --only-incomplete skips them"
         );
         assert_eq!(Todo::of_all(&jobs, &vec![Existing::Nothing; 4], at(SETTLED)).warning(), None);

@@ -77,7 +77,6 @@ fn a_missing_queue_or_bucket_is_named_with_its_variable() {
         refused(&producer(&[command], &[("FLEET_REPORT_BUCKET", "reports")], ""), queue);
         refused(&producer(&[command], &[("FLEET_QUEUE_URL", QUEUE)], ""), bucket);
     }
-    refused(&producer(&["run", "--dry-run"], &[], ""), bucket);
     // Dead letters need no bucket.
     for command in [&["failed"][..], &["replay", "--all"]] {
         let output = producer(command, &[], "");
@@ -97,7 +96,7 @@ fn a_replay_without_a_selection_tells_the_three_ways() {
     refused(&configured(&["replay", "--all", "--reason", "panic"], ""), "pass one or the other");
     for command in ["replay", "failed"] {
         let output = configured(&[command, "--reason", "panic, denied"], "");
-        refused(&output, "no dead letter has this reason; there are bad_message, unknown_account, ");
+        refused(&output, "no dead letter has this reason; there are bad_message, too_old, ");
         assert!(!stderr(&output).contains("own_fault"), "{}", stderr(&output));
     }
     let variables = [("FLEET_QUEUE_URL", QUEUE), ("FLEET_ALL", "1"), ("FLEET_RUN_ID", "r-1")];
@@ -112,16 +111,129 @@ fn an_ill_formed_flag_says_how_to_write_it() {
         &configured(&["run", "--key-template", "{acount}"], ""),
         "{acount} is not known; use {dataset} {date}",
     );
-    refused(&configured(&["run", "--wait", "--wait-timeout", "soon"], ""), "expected number at 0");
+    refused(
+        &configured(&["run", "--wait", "--wait-timeout", "soon"], ""),
+        "\"soon\" is not a duration; write it as 30m or 2h",
+    );
     refused(&configured(&["run", "--wait-timeout", "5m"], ""), "--wait-timeout does nothing without --wait");
     refused(&configured(&["run", "--settled"], ""), "--settled does nothing without --wait");
     refused(&configured(&["status", "a/b"], ""), "run id \"a/b\" is not well-formed");
     refused(&configured(&["status", "--run-id", "a/b"], ""), "run id \"a/b\" is not well-formed");
+    refused(&configured(&["status", "notanid"], ""), "\"notanid\" is not the id of a run, such as 019a6b0c-");
+    refused(
+        &configured(&["status", "019a6b0"], ""),
+        "is too short; give at least 8 characters of the run's id",
+    );
+    refused(
+        &configured(&["run", "--wait", "--wait-timeout", "5"], ""),
+        "\"5\" is not a duration; write it as 30m",
+    );
+    refused(
+        &configured(&["run", "--from", "2026-11-01"], ""),
+        "a range of days is not supported yet; write date (--date)",
+    );
+    refused(&configured(&["runs"], ""), "some similar subcommands exist: 'status', 'run'");
     refused(&configured(&["run", "--only-incompleet"], ""), "--only-incomplete");
     refused(
         &producer(&["run"], &[("FLEET_DRY_RUN", "perhaps")], ""),
         "invalid value 'perhaps' for '--dry-run'",
     );
+}
+
+#[test]
+fn one_fault_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let accounts = folder.path().join("accounts.toml");
+    std::fs::write(&accounts, "[[account]]\nname = 'a b'\n").expect("written");
+    let accounts = accounts.to_str().expect("UTF-8");
+    let args = [
+        "run",
+        "--date",
+        "2026-02-30",
+        "--dataset=ec2",
+        "--request",
+        "/does/not/exist",
+        "--accounts",
+        accounts,
+        "--key-template",
+        "{acount}",
+        "--bogus",
+        "--wait-timeout",
+        "5",
+    ];
+    let output = producer(&args, &[("FLEET_FORMAT", "xml")], "");
+    let expected = [
+        "date \"2026-02-30\" is not a calendar day",
+        "dataset \"ec2\" is not known",
+        "could not read the request /does/not/exist: No such file",
+        "account name \"a b\" is not well-formed",
+        "{acount} is not known; use {dataset} {date}",
+        "unexpected argument '--bogus' found",
+        "\"5\" is not a duration",
+        "invalid value 'xml' for '--format <FORMAT>' [possible values: text, json] (from FLEET_FORMAT)",
+        "no work queue is named",
+        "no report bucket is named",
+    ];
+    for expected in expected {
+        refused(&output, expected);
+    }
+    let stderr = stderr(&output);
+    assert!(stderr.starts_with("error: 10 things are wrong:\n"), "{stderr}");
+    assert!(stderr.ends_with("\n\nFor more information, try '--help'.\n"), "{stderr}");
+
+    let output = producer(&["status", "notanid", "--formt", "json"], &[("FLEET_QUEUE_URL", "jobs")], "");
+    for expected in
+        ["is not the id of a run", "'--formt'", "a queue's URL is needed", "no report bucket is named"]
+    {
+        refused(&output, expected);
+    }
+    assert!(!self::stderr(&output).contains("no work queue is named"), "it is, though wrongly");
+    let output = producer(&["replay", "--reason", "own_fault"], &[], "");
+    refused(&output, "no dead letter has this reason");
+    refused(&output, "no work queue is named");
+    assert!(!self::stderr(&output).contains("nothing says what to replay"), "{}", self::stderr(&output));
+}
+
+#[test]
+fn help_is_offered_only_where_it_helps() {
+    let more = "For more information, try '--help'";
+    let folder = tempfile::tempdir().expect("a folder");
+    let accounts = folder.path().join("accounts.toml");
+    std::fs::write(&accounts, "[[account]]\nnam = 'a'\n").expect("written");
+    let args = ["run", "--date", &yesterday(), "--accounts", accounts.to_str().expect("UTF-8")];
+    let output = configured(&args, "");
+    refused(&output, "unknown field `nam`");
+    assert!(!stderr(&output).contains(more), "{}", stderr(&output));
+    let output = configured(&["run", "--account-name", "data", "--request", "-"], "nonsense");
+    refused(&output, "is not JSON");
+    assert!(!stderr(&output).contains(more), "{}", stderr(&output));
+    refused(&producer(&["failed"], &[], ""), more);
+}
+
+#[test]
+fn a_dry_run_needs_nothing_of_aws() {
+    let date = yesterday();
+    let run = |args: &[&str]| {
+        let output = producer(
+            &[&["run", "--dry-run", "--account-name", "data,web", "--date", &date], args].concat(),
+            &[],
+            "",
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let text = run(&[]);
+    assert!(text.contains("2 jobs to send; cost: $0.00 to $0.06; nothing was sent"), "{text}");
+    assert!(text.contains("past reports could not be looked at: no report bucket is named"), "{text}");
+    assert!(!text.contains("no report of the account was found"), "{text}");
+    assert!(
+        text.contains("--only-incomplete collects them once more after that: $0.00 to $0.12 in all"),
+        "{text}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["--format", "json", "--buckets", "100"])).expect("JSON");
+    assert_eq!((&json["cost_usd_least"], &json["cost_usd_most"]), (&0.008.into(), &0.012.into()), "{json}");
+    refused(&configured(&["run", "--account-name", "data", "--buckets", "5"], ""), "add --dry-run");
 }
 
 #[test]
@@ -161,7 +273,7 @@ fn bad_flags_of_a_request_are_refused() {
     let run = |args: &[&str]| configured(&[&["run", "--account-name", "data"], args].concat(), "");
     refused(&run(&["--date", "2026-13-01"]), "date \"2026-13-01\" is not a calendar day");
     refused(&run(&["--date", "2999-01-01"]), "date 2999-01-01 is not over yet in UTC");
-    refused(&run(&["--date", "2001-01-01"]), "date 2001-01-01 is more than 455 days ago");
+    refused(&run(&["--date", "2001-01-01"]), "date 2001-01-01 is too long ago");
     refused(&run(&["--dataset", "ec2"]), "dataset \"ec2\" is not known");
     refused(&run(&["--account-name", "data"]), "account data: stands twice");
     refused(

@@ -37,8 +37,7 @@ mod commands;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
-use fleet::{environment, exit, telemetry::LogFormat};
+use fleet::{command_line, environment, exit, telemetry::LogFormat};
 use tokio::runtime;
 
 /// Runs the worker on a command line, the program's name first, and says how it ended: 0 done,
@@ -50,18 +49,16 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
         return exit::status(Err(error), LogFormat::Text);
     }
-    let cli = match cli::Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => return exit::of_clap(&error),
+    let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, &[]) {
+        Ok(parsed) => parsed,
+        Err(status) => return status,
     };
     let format = cli.logging.start(cli.command.speaker());
-    if let Err(error) = environment::check() {
-        return exit::status(Err(error), format);
-    }
+    faults.take(environment::check());
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => {
-            let ended = runtime.block_on(cli.command.execute());
+            let ended = runtime.block_on(cli.command.execute(faults));
             // What was interrupted may still wait for a name server, which can't be stopped.
             runtime.shutdown_background();
             ended

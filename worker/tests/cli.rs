@@ -96,6 +96,51 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
 }
 
 #[test]
+fn one_fault_hides_no_other() {
+    let output = worker(
+        &[
+            "run",
+            "--concurrency",
+            "0",
+            "--key-template",
+            "{acount}",
+            "--bogus",
+            "--accounts",
+            "/no/such/file",
+            "--regions",
+            "nowhere",
+        ],
+        &[("FLEET_VISIBILITY_TIMEOUT", "1"), ("FLEET_QUEUE_URL", "jobs")],
+    );
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    for expected in [
+        "0 is not in 1..=256",
+        "{acount} is not known",
+        "unexpected argument '--bogus' found",
+        "could not read the accounts file",
+        "\"nowhere\" is not a region",
+        "1 is not in 3..=43200 (from FLEET_VISIBILITY_TIMEOUT)",
+        "a queue's URL is needed",
+        "no report bucket is named",
+    ] {
+        assert!(message.contains(expected), "should say {expected:?}: {message}");
+    }
+    assert!(message.starts_with("error: 8 things are wrong:\n"), "{message}");
+
+    let output = worker(
+        &["collect", "--date", "2999-01-01", "--dataset", "ec2", "--output", "/no/such/folder/x"],
+        &[],
+    );
+    let message = text(&output.stderr);
+    for expected in
+        ["is not over yet", "dataset \"ec2\" is not known", "no account is named", "/no/such/folder/x"]
+    {
+        assert!(message.contains(expected), "should say {expected:?}: {message}");
+    }
+}
+
+#[test]
 fn an_account_without_credentials_fails_by_name_and_does_not_ask_as_the_worker_itself() {
     let yesterday = (Utc::now().date_naive() - Days::new(1)).to_string();
     let output = worker(&["collect", "--account-name", "opra-dev", "--date", &yesterday], &[]);

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 use fleet::{
     aws,
+    command_line::Faults,
     deployment::{Deployment, Queue},
     exit::{CommandError, Outcome},
     output::{self, Format},
@@ -65,9 +66,10 @@ Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or
 
 impl FailedArgs {
     /// Shows the dead letters.
-    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
-        let url = self.deployment.queue()?;
-        let base = aws::base().await?;
+    pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        let base = faults.take(aws::base().await);
+        let url = self.deployment.queue(&mut faults);
+        let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let stop = super::interrupted_look();
@@ -78,9 +80,11 @@ impl FailedArgs {
             Format::Json => Letter::with_body,
         };
         let found = match dead_letters::look_now(&dead, stop, letter).await? {
-            Looked::All(found) => found.narrowed(&selection),
+            Looked::All(found) => found,
             Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(super::INTERRUPTED_LOOK))),
         };
+        let selection = selection.resolved(&found.letters).map_err(CommandError::configuration)?;
+        let found = found.narrowed(&selection);
         match self.format {
             Format::Text => output::print(&text::render(&found, &selection, dead_letters::name(&dead)))?,
             Format::Json => output::print_json(&as_json(&found))?,

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use fleet::{
+    command_line::Faults,
     exit::{CommandError, Outcome},
     telemetry::NOTICE,
 };
@@ -28,12 +29,12 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it.
-    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
+    pub(crate) async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         match self {
-            Self::Run(command) => command.execute().await,
-            Self::Status(command) => command.execute().await,
-            Self::Failed(command) => command.execute().await,
-            Self::Replay(command) => command.execute().await,
+            Self::Run(command) => command.execute(faults).await,
+            Self::Status(command) => command.execute(faults).await,
+            Self::Failed(command) => command.execute(faults).await,
+            Self::Replay(command) => command.execute(faults).await,
         }
     }
 }

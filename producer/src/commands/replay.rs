@@ -6,9 +6,11 @@ use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     aws,
+    command_line::Faults,
     deployment::{Deployment, Queue},
     exit::{CommandError, Outcome},
     output::{self, Format},
+    run_id::AmbiguousRun,
 };
 use serde_json::{Value, json};
 
@@ -84,20 +86,20 @@ nothing says what to replay; pass one of these, once `producer failed` has told 
 
 impl ReplayArgs {
     /// Replays what is selected.
-    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
-        let url = self.deployment.queue()?;
+    pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        let url = self.deployment.queue(&mut faults);
+        let is_unread = ["account_name", "run_id", "reason"].iter().any(|argument| faults.left_out(argument));
         let selection = Selection::from(self.selection);
-        match (self.all, selection.is_narrowed()) {
-            (false, false) => return Err(CommandError::Usage(anyhow!(NO_SELECTION))),
-            (true, true) => {
-                return Err(CommandError::Usage(anyhow!(
-                    "--all is everything, and --account-name, --run-id and --reason are less (FLEET_ALL, \
-                     FLEET_ACCOUNT_NAME, FLEET_RUN_ID and FLEET_REASON say so too); pass one or the other"
-                )));
-            }
+        match (self.all, selection.is_narrowed() || is_unread) {
+            (false, false) => faults.usage(NO_SELECTION),
+            (true, true) => faults.usage(
+                "--all is everything, and --account-name, --run-id and --reason are less (FLEET_ALL, \
+                 FLEET_ACCOUNT_NAME, FLEET_RUN_ID and FLEET_REASON say so too); pass one or the other",
+            ),
             _ => {}
         }
-        let base = aws::base().await?;
+        let base = faults.take(aws::base().await);
+        let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;
@@ -112,7 +114,11 @@ impl ReplayArgs {
                 }
             }
         };
-        let replayed = replay(&queue, &dead, counts, (&selection, self.force), stop, progress).await?;
+        let replayed = replay(&queue, &dead, counts, (&selection, self.force), stop, progress).await;
+        let replayed = replayed.map_err(|error| match error.downcast::<AmbiguousRun>() {
+            Ok(ambiguous) => CommandError::configuration(ambiguous),
+            Err(error) => CommandError::Failed(error),
+        })?;
         drop(bar);
         if replayed.letters.is_empty() && !replayed.interrupted && replayed.problem.is_none() {
             return nothing(&replayed, &selection, dead_letters::name(&dead), self.format);

@@ -12,7 +12,9 @@ use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     Accounts, Job, KeyTemplate, RunId, VERSION, aws,
-    deployment::{self, Deployment, Queue},
+    command_line::Faults,
+    datasets,
+    deployment::{self, Deployment, Opened, Queue},
     exit::{CommandError, Outcome},
     manifest::{JobState, Manifest},
     output::Format,
@@ -21,6 +23,7 @@ use fleet::{
 };
 use tokio::time::Instant;
 
+use self::dry::Seen;
 use super::status::{dead_letter_queue, outcome_of};
 use crate::{
     expand::{PlannedJob, expand},
@@ -29,7 +32,7 @@ use crate::{
     progress::Progress,
     publish::{Published, publish},
     reports,
-    request::{Flags, Request, Source, Surroundings},
+    request::{Flags, InvalidRequest, Request, Source, Surroundings},
     status::RunStatus,
     todo::Todo,
 };
@@ -76,9 +79,14 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_ONLY_INCOMPLETE", value_parser = BoolishValueParser::new())]
     only_incomplete: bool,
 
-    /// Show the jobs and what they cost; send nothing, write nothing, need no queue.
+    /// Show the jobs and what they cost; send nothing, write nothing. Needs no queue; without a report
+    /// bucket, or credentials for it, prices are those of accounts that have no report yet.
     #[arg(long, env = "FLEET_DRY_RUN", value_parser = BoolishValueParser::new())]
     dry_run: bool,
+
+    /// With --dry-run: how many buckets an account has of which there is no report [default: up to 1000].
+    #[arg(long, env = "FLEET_BUCKETS", value_name = "N")]
+    buckets: Option<u32>,
 
     /// Follow the run until nothing more is expected to happen, and tell how it stands; Ctrl-C ends
     /// the following, and the run goes on.
@@ -90,7 +98,7 @@ pub(crate) struct RunArgs {
         long,
         env = "FLEET_WAIT_TIMEOUT",
         value_name = "DURATION",
-        value_parser = humantime::parse_duration
+        value_parser = duration
     )]
     wait_timeout: Option<Duration>,
 
@@ -133,6 +141,7 @@ pub(crate) struct RunArgs {
 const AFTER_HELP: &str = "\
 Examples:
   producer run --dry-run                                  # the default accounts: jobs and dollars
+  producer run --dry-run --account-name data --buckets 400 # needs nothing of AWS
   producer run --account-name data,opra-dev --date 2026-11-01 --wait
   echo '{\"account_name\": \"data\", \"ticket\": \"OPS-7\"}' | producer run --request -
   producer run --attribute ticket=OPS-7 --attribute 'priority:=2'
@@ -150,16 +159,20 @@ What to do next:
   --only-incomplete settles them, or null), and jobs: account_name, dataset, report_key and state,
   which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
   is what `producer status --format json` gives. With --dry-run: dry_run, accounts_from, attributes,
-  already_complete, provisional, settles_at, estimated_cost_usd, at_least (some prices are not
-  known), and jobs: account_name, dataset, date, report_key, api_calls, metrics_requested,
-  estimated_cost_usd (null where not known), scaled, cost_usd_per_1000_resources.
+  already_complete, provisional, settles_at, estimated_cost_usd (of the accounts whose price is
+  known), at_least (some are not), collections (2 if the day has to be collected once more to be
+  settled), cost_usd_least and cost_usd_most (of all collections), past_reports_error (why past
+  reports could not be looked at, or null), and jobs: account_name, dataset, date, report_key,
+  api_calls, metrics_requested, estimated_cost_usd (null if not known), cost_usd_least,
+  cost_usd_most, scaled, cost_usd_per_1000_resources.
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
 /// What a run is planned from. Standard input can be read once only.
 struct Inputs {
     source: Option<Source>,
-    accounts: Accounts,
+    /// None if the accounts file could not be read.
+    accounts: Option<Accounts>,
 }
 
 /// A request, expanded and checked.
@@ -171,32 +184,30 @@ struct Plan {
 
 impl RunArgs {
     /// Sends the request's jobs.
-    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
-        // The variable alone is a deployment's setting for the runs that wait.
-        if self.settled && !self.wait && std::env::var_os("FLEET_SETTLED").is_none() {
-            return Err(CommandError::Usage(anyhow!("--settled does nothing without --wait; add --wait")));
-        }
-        if self.wait_timeout.is_some() && !self.wait && std::env::var_os("FLEET_WAIT_TIMEOUT").is_none() {
-            return Err(CommandError::Usage(anyhow!(
-                "--wait-timeout does nothing without --wait; add --wait"
-            )));
-        }
-        let base = aws::base().await?;
-        // What can be refused without asking AWS is refused first.
+    pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.check_pairs(&mut faults);
+        let named = if self.dry_run { None } else { self.deployment.queue_and_bucket(&mut faults) };
+        // Only a dry run can do without.
+        let needs_aws = !self.dry_run || self.accounts.as_ref().is_some_and(|file| file.starts_with("s3://"));
+        let base = match aws::base().await {
+            Err(error) if needs_aws => faults.take(Err(error)),
+            base => Some(base),
+        };
+        let config = base.as_ref().and_then(|base| base.as_ref().ok());
+        let inputs = self.inputs(config, &mut faults).await;
+        let plan = self.plan(&inputs, Utc::now(), RunId::generate(), &mut faults);
         if self.dry_run {
-            let bucket = self.deployment.bucket()?;
-            let inputs = self.inputs(&base).await?;
-            let bucket = deployment::open_bucket(&base, bucket).await?;
-            let plan = self.plan(&inputs, bucket.now(), RunId::generate())?;
-            let todo = self.todo(&bucket, &plan.jobs).await?;
-            return dry::show(&bucket, &plan, &todo, self.format).await;
+            let (plan, base) = faults.end(plan.zip(base))?;
+            let seen = Box::pin(self.see(base, &plan)).await;
+            return dry::show(&plan, seen, self.buckets.map(u64::from), self.format);
         }
-        let (url, bucket) = self.deployment.queue_and_bucket()?;
-        let inputs = self.inputs(&base).await?;
-        let bucket = deployment::open_bucket(&base, bucket).await?;
-        let (queue, attributes) = Queue::open(&base, url).await?;
+        let ((named, _), base) = faults.end(named.zip(plan).zip(base.and_then(Result::ok)))?;
+        let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
         order::after_every_run(&bucket).await?;
-        let plan = self.plan(&inputs, bucket.now(), RunId::generate_at(bucket.now()))?;
+        // Once more, by the clock that counts.
+        let mut faults = Faults::default();
+        let plan = self.plan(&inputs, bucket.now(), RunId::generate_at(bucket.now()), &mut faults);
+        let plan = faults.end(plan)?;
         let todo = self.todo(&bucket, &plan.jobs).await?;
         let manifest = plan.manifest(&todo, bucket.now());
         manifests::write(&bucket, &manifest).await?;
@@ -205,7 +216,7 @@ impl RunArgs {
             run_id = %plan.run_id,
             date = %plan.request.date,
             jobs = plan.jobs.len(),
-            queue_url = url,
+            queue_url = queue.url,
             report_bucket = bucket.name,
             key_template = %self.key_template,
             "run begins"
@@ -247,43 +258,83 @@ impl RunArgs {
         }
     }
 
-    /// Reads what a run is planned from, and refuses what can be refused before the report bucket is opened.
-    async fn inputs(&self, base: &SdkConfig) -> Result<Inputs, CommandError> {
-        let source = self.source()?;
-        let accounts = Accounts::open(self.accounts.as_deref(), base).await?;
-        let inputs = Inputs { source, accounts };
-        self.plan(&inputs, Utc::now(), RunId::generate())?;
-        Ok(inputs)
+    /// Refuses flags that do nothing without another one. A variable alone is a deployment's setting for the runs
+    /// with that other flag.
+    fn check_pairs(&self, faults: &mut Faults) {
+        let pairs = [
+            (self.settled && !self.wait, "--settled", "FLEET_SETTLED", "--wait"),
+            (self.wait_timeout.is_some() && !self.wait, "--wait-timeout", "FLEET_WAIT_TIMEOUT", "--wait"),
+            (self.buckets.is_some() && !self.dry_run, "--buckets", "FLEET_BUCKETS", "--dry-run"),
+        ];
+        for (is_alone, flag, variable, other) in pairs {
+            if is_alone && std::env::var_os(variable).is_none() {
+                faults.usage(format!("{flag} does nothing without {other}; add {other}"));
+            }
+        }
+    }
+
+    /// Reads what a run is planned from.
+    async fn inputs(&self, config: Option<&SdkConfig>, faults: &mut Faults) -> Inputs {
+        let source = self.source();
+        Inputs { source, accounts: faults.take_accounts(self.accounts.as_deref(), config).await }
     }
 
     /// Checks the request, which depends on the time it is, and expands it.
-    fn plan(&self, inputs: &Inputs, now: DateTime<Utc>, run_id: RunId) -> Result<Plan, CommandError> {
-        let Inputs { source, accounts } = inputs;
-        let around = Surroundings { now, accounts, default_accounts: &trimmed(&self.default_accounts) };
-        let request = Request::read(source.as_ref(), &self.flags(), around).map_err(CommandError::usage)?;
+    fn plan(
+        &self,
+        Inputs { source, accounts }: &Inputs,
+        now: DateTime<Utc>,
+        run_id: RunId,
+        faults: &mut Faults,
+    ) -> Option<Plan> {
+        let default_accounts = &trimmed(&self.default_accounts);
+        let around = Surroundings { now, accounts: accounts.as_ref(), default_accounts };
+        let kind = if source.is_some() { CommandError::Configuration } else { CommandError::Usage };
+        let request = match Request::read(source.as_ref(), &self.flags(), around) {
+            Ok(request) => Some(request),
+            Err(InvalidRequest(all)) => {
+                for fault in all {
+                    faults.take(Err::<(), _>(kind(anyhow!(fault))));
+                }
+                None
+            }
+        };
         if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
-            return Err(CommandError::Usage(anyhow!(
+            faults.usage(format!(
                 "--only-incomplete can't find earlier reports under key template {:?}, in which every run has \
                  keys of its own; take {{run_id}} out of it",
                 self.key_template.as_str()
-            )));
+            ));
         }
-        let jobs = expand(&request, &run_id, accounts, &self.key_template).map_err(CommandError::usage)?;
-        Ok(Plan { request, run_id, jobs })
+        let accounts = accounts.as_ref()?;
+        let datasets = request.as_ref().map_or(&[datasets::DEFAULT][..], |request| &request.datasets);
+        faults.take(self.key_template.check(accounts, datasets).map_err(CommandError::usage))?;
+        let request = request?;
+        let jobs = expand(&request, &run_id, accounts, &self.key_template).map_err(CommandError::usage);
+        Some(Plan { jobs: faults.take(jobs)?, request, run_id })
     }
 
-    /// The text of the request, where it has one.
-    fn source(&self) -> Result<Option<Source>, CommandError> {
-        let Some(file) = &self.request else {
-            return Ok(None);
-        };
+    /// The text of the request, if there is one.
+    fn source(&self) -> Option<Source> {
+        let file = self.request.as_ref()?;
         let (name, text) = if file == "-" {
             ("the request on standard input".to_owned(), std::io::read_to_string(std::io::stdin()))
         } else {
             (format!("the request {file}"), std::fs::read_to_string(file))
         };
-        let text = text.with_context(|| format!("could not read {name}")).map_err(CommandError::Usage)?;
-        Ok(Some(Source { name, text }))
+        let text = text.map_err(|error| format!("could not read {name}: {error}"));
+        Some(Source { name, text })
+    }
+
+    /// What a dry run looks at in the report bucket.
+    async fn see(&self, base: Result<SdkConfig, CommandError>, plan: &Plan) -> anyhow::Result<Seen> {
+        let base = base.map_err(CommandError::into_error)?;
+        let name = self.deployment.named_bucket();
+        let name =
+            name.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;
+        let bucket = ReportBucket::open(&base, name).await?;
+        let todo = self.todo(&bucket, &plan.jobs).await?;
+        Seen::of(&bucket, plan, todo).await
     }
 
     fn flags(&self) -> Flags {
@@ -357,6 +408,10 @@ impl Plan {
             jobs: jobs.map(|(planned, state)| planned.in_manifest(*state)).collect(),
         }
     }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| format!("{text:?} is not a duration; write it as 30m or 2h"))
 }
 
 /// The names of a list with commas, in which people put spaces.

@@ -1,7 +1,7 @@
 //! The flags that say which dead letters are meant.
 
 use clap::Args;
-use fleet::{AccountName, Reason, RunId, account::InvalidAccountName};
+use fleet::{AccountName, Reason, RunQuery, account::InvalidAccountName};
 
 use crate::dead_letters::selection::Selection;
 
@@ -18,9 +18,10 @@ pub(crate) struct SelectionArgs {
     )]
     account_name: Vec<AccountName>,
 
-    /// Only what is of this run.
+    /// Only what is of this run; a beginning of at least eight characters will do if no other run's id
+    /// begins so.
     #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
-    run_id: Option<RunId>,
+    run_id: Option<RunQuery>,
 
     /// Only what was given up for this reason, as `producer failed` names it, such as `access_denied`;
     /// may be repeated, or be a list with commas.
@@ -36,7 +37,7 @@ pub(crate) struct SelectionArgs {
 
 impl From<SelectionArgs> for Selection {
     fn from(args: SelectionArgs) -> Self {
-        Self { accounts: args.account_name, run_id: args.run_id, reasons: args.reason }
+        Self { accounts: args.account_name, run: args.run_id, reasons: args.reason }
     }
 }
 

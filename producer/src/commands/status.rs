@@ -1,13 +1,14 @@
 //! `producer status`: how a run stands.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    ReportDate, RunId, aws,
-    deployment::{self, Deployment, Queue},
+    ReportDate, RunId, RunQuery, aws,
+    command_line::Faults,
+    deployment::{self, Deployment, Opened, Queue},
     exit::{CommandError, Outcome},
     manifest::Manifest,
     output::{self, Format},
@@ -38,13 +39,13 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct StatusArgs {
-    /// The run; without it, the latest.
-    #[arg(value_name = "RUN_ID")]
-    run: Option<RunId>,
+    /// The run, by its id or an unambiguous beginning of at least eight characters; without it, the latest.
+    #[arg(value_name = "RUN_ID", value_parser = run_query)]
+    run: Option<RunQuery>,
 
     /// The run, as a flag; where both are given, the one without a flag counts.
-    #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
-    run_id: Option<RunId>,
+    #[arg(long, env = "FLEET_RUN_ID", value_name = "ID", value_parser = run_query)]
+    run_id: Option<RunQuery>,
 
     /// Take the latest run of the first day of the current month, whatever was run for other days since.
     ///
@@ -108,14 +109,14 @@ provisional report is complete, but with --settled.";
 
 impl StatusArgs {
     /// Tells how the run stands.
-    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
-        let (url, bucket) = self.deployment.queue_and_bucket()?;
-        let base = aws::base().await?;
-        let bucket = deployment::open_bucket(&base, bucket).await?;
-        let (queue, attributes) = Queue::open(&base, url).await?;
+    pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        let base = faults.take(aws::base().await);
+        let named = self.deployment.queue_and_bucket(&mut faults);
+        let (named, base) = faults.end(named.zip(base))?;
+        let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
         let dead = dead_letter_queue(&queue, &attributes);
         let manifest = match self.run.as_ref().or(self.run_id.as_ref()) {
-            Some(run_id) => of_run(&bucket, run_id).await?,
+            Some(query) => of_query(&bucket, query).await?,
             None if self.this_month => of_this_month(&bucket).await?,
             None => latest(&bucket).await?,
         };
@@ -168,7 +169,7 @@ impl StatusArgs {
 async fn latest(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
     let newest = manifests::newest(bucket, 1).await?;
     let run_id = newest.first().ok_or_else(|| {
-        CommandError::Usage(anyhow!(
+        CommandError::Configuration(anyhow!(
             "bucket {} has no run yet; begin one with `producer run`, or correct FLEET_REPORT_BUCKET",
             bucket.name
         ))
@@ -176,18 +177,35 @@ async fn latest(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
     of_run(bucket, run_id).await
 }
 
+/// The run that is meant.
+async fn of_query(bucket: &ReportBucket, query: &RunQuery) -> Result<Manifest, CommandError> {
+    let known = manifests::beginning_with(bucket, query).await?;
+    match query.choose(&known).map_err(CommandError::configuration)? {
+        Some(run_id) => of_run(bucket, &run_id).await,
+        None => Err(unknown(bucket, query)),
+    }
+}
+
+fn run_query(text: &str) -> Result<RunQuery, String> {
+    text.parse::<RunQuery>().map_err(|error| error.to_string())?.of_the_producer()
+}
+
 async fn of_run(bucket: &ReportBucket, run_id: &RunId) -> Result<Manifest, CommandError> {
-    manifests::read(bucket, run_id).await?.ok_or_else(|| {
-        CommandError::Usage(anyhow!(
-            "run {run_id} is not known in bucket {}; `producer status` without a run id shows the latest",
-            bucket.name
-        ))
-    })
+    manifests::read(bucket, run_id).await?.ok_or_else(|| unknown(bucket, run_id))
+}
+
+fn unknown(bucket: &ReportBucket, run: impl Display) -> CommandError {
+    CommandError::Configuration(anyhow!(
+        "run {run} is not known in bucket {}; `producer status` without a run id shows the latest",
+        bucket.name
+    ))
 }
 
 async fn of_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
     let date = ReportDate::default_at(bucket.now()).map_err(|_| {
-        CommandError::Usage(anyhow!("the first of this month is not over; name a run, or look tomorrow"))
+        CommandError::Configuration(anyhow!(
+            "the first of this month is not over; name a run, or look tomorrow"
+        ))
     })?;
     manifests::newest_of(bucket, date).await?.ok_or_else(|| {
         CommandError::Failed(anyhow!(

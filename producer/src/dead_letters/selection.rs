@@ -1,6 +1,6 @@
 //! Which dead letters are meant.
 
-use fleet::{AccountName, Reason, RunId};
+use fleet::{AccountName, Reason, RunQuery, run_id::AmbiguousRun};
 
 use super::Letter;
 
@@ -10,7 +10,7 @@ pub(crate) struct Selection {
     /// Of these accounts; of any where there are none.
     pub(crate) accounts: Vec<AccountName>,
     /// Of this run; of any where there is none.
-    pub(crate) run_id: Option<RunId>,
+    pub(crate) run: Option<RunQuery>,
     /// Given up for these reasons; for any where there are none.
     pub(crate) reasons: Vec<Reason>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Selection {
 impl Selection {
     /// Whether it leaves anything out.
     pub(crate) fn is_narrowed(&self) -> bool {
-        !self.accounts.is_empty() || self.run_id.is_some() || !self.reasons.is_empty()
+        !self.accounts.is_empty() || self.run.is_some() || !self.reasons.is_empty()
     }
 
     /// Whether this one is meant.
@@ -28,14 +28,33 @@ impl Selection {
             || self.accounts.iter().any(|name| labels.account_name.as_ref() == Some(name));
         let for_reason = self.reasons.is_empty()
             || self.reasons.iter().any(|reason| reason.code() == letter.dead.reason());
-        of_account && for_reason && (self.run_id.is_none() || labels.run_id == self.run_id)
+        let of_run = self
+            .run
+            .as_ref()
+            .is_none_or(|run| labels.run_id.as_ref().is_some_and(|run_id| run.may_be(run_id)));
+        of_account && for_reason && of_run
+    }
+
+    /// The same, with the whole id of the run that is meant among those of the letters.
+    pub(crate) fn resolved<'a>(
+        &self,
+        letters: impl IntoIterator<Item = &'a Letter>,
+    ) -> Result<Self, AmbiguousRun> {
+        let mut resolved = self.clone();
+        if let Some(run) = &self.run {
+            let known = letters.into_iter().filter_map(|letter| letter.dead.labels.run_id.as_ref());
+            if let Some(run_id) = run.choose(known)? {
+                resolved.run = Some(run_id.into());
+            }
+        }
+        Ok(resolved)
     }
 
     /// What is meant, in words; none where it is everything.
     pub(crate) fn words(&self) -> Option<String> {
         let mut words = Vec::new();
-        if let Some(run_id) = &self.run_id {
-            words.push(format!("of run {run_id}"));
+        if let Some(run) = &self.run {
+            words.push(format!("of run {run}"));
         }
         if !self.accounts.is_empty() {
             let names: Vec<&str> = self.accounts.iter().map(AccountName::as_str).collect();
@@ -63,7 +82,7 @@ mod tests {
         let taken = |accounts: &[&str], run_id: Option<&str>, reasons: &[Reason]| {
             let selection = Selection {
                 accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
-                run_id: run_id.map(|id| id.parse().expect("a run id")),
+                run: run_id.map(|id| id.parse().expect("a run id")),
                 reasons: reasons.to_vec(),
             };
             (letters.each_ref().map(|letter| selection.takes(letter)), selection.words())
@@ -78,6 +97,15 @@ mod tests {
             taken(&["a"], Some("r-1"), &[Reason::Panic]),
             ([true, false, false], Some("of run r-1 and of a and with the reason panic".into()))
         );
+        let (one, other) = ("019a6b0c-1111-7222-8333-444455556666", "019a6b0c-2222-7222-8333-444455556666");
+        let letters = [letter("a", one, "panic", ""), letter("a", other, "panic", "")];
+        let of_run =
+            |text: &str| Selection { run: Some(text.parse().expect("an id")), ..Selection::default() };
+        let resolved = of_run("019A6B0C-2").resolved(&letters).expect("one of them");
+        assert_eq!(letters.each_ref().map(|letter| resolved.takes(letter)), [false, true]);
+        assert_eq!(resolved.words(), Some(format!("of run {other}")));
+        let error = of_run("019A6B0C").resolved(&letters).expect_err("both").to_string();
+        assert!(error.contains(one) && error.contains(other), "{error}");
         let mut nameless = letter("a", "r-1", "bad_message", "");
         nameless.dead.labels = fleet::Labels::default();
         let of_a = Selection { accounts: vec!["a".parse().expect("a name")], ..Selection::default() };

@@ -4,7 +4,7 @@ use crate::dead_letters::tests::letter;
 fn selection(accounts: &[&str], run_id: Option<&str>) -> Selection {
     Selection {
         accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
-        run_id: run_id.map(|id| id.parse().expect("a run id")),
+        run: run_id.map(|id| id.parse().expect("a run id")),
         reasons: Vec::new(),
     }
 }

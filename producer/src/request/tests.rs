@@ -7,13 +7,13 @@ use super::*;
 const NOW: &str = "2026-11-21T10:00:00Z";
 
 fn source(text: &str) -> Source {
-    Source { name: "request.json".into(), text: text.into() }
+    Source { name: "request.json".into(), text: Ok(text.into()) }
 }
 
 fn read_at(now: &str, text: &str, flags: &Flags, accounts: &Accounts) -> Result<Request, String> {
     let around = Surroundings {
         now: now.parse().expect("a moment"),
-        accounts,
+        accounts: Some(accounts),
         default_accounts: &["data".to_owned(), "opra-dev".to_owned()],
     };
     Request::read(Some(&source(text)), flags, around).map_err(|error| error.to_string())
@@ -182,7 +182,7 @@ fn says_which_accounts_are_meant_and_what_goes_along() {
 fn no_account_at_all_is_refused() {
     let around = Surroundings {
         now: NOW.parse().expect("a moment"),
-        accounts: &Accounts::default(),
+        accounts: Some(&Accounts::default()),
         // What a variable that is set to nothing gives.
         default_accounts: &[String::new()],
     };
@@ -192,6 +192,29 @@ fn no_account_at_all_is_refused() {
     let flags = Flags { account_names: vec![String::new()], ..Flags::default() };
     let error = read_with("{}", &flags).expect_err("a name");
     assert!(error.contains("account name \"\" is not well-formed"), "{error}");
+}
+
+#[test]
+fn what_can_not_be_read_hides_no_other_fault_and_makes_none() {
+    let flags = Flags { date: Some("2026-02-30".into()), ..Flags::default() };
+    let around = Surroundings {
+        now: "2026-11-01T12:00:00Z".parse().expect("a moment"),
+        accounts: None,
+        default_accounts: &[],
+    };
+    let unread = Source { name: "request.json".into(), text: Err("could not read the request".into()) };
+    for source in [unread, source("{")] {
+        let InvalidRequest(faults) = Request::read(Some(&source), &flags, around).expect_err("unreadable");
+        assert_eq!(faults.len(), 2, "no account and no date are missing for all one knows: {faults:?}");
+        assert!(faults[1].contains("2026-02-30"), "{faults:?}");
+        let InvalidRequest(faults) =
+            Request::read(Some(&source), &Flags::default(), around).expect_err("unreadable");
+        assert_eq!(faults.len(), 1, "{faults:?}");
+    }
+    // Without the accounts file it is not known which accounts there are.
+    let flags =
+        Flags { account_names: vec!["data".into()], date: Some("2026-10-01".into()), ..Flags::default() };
+    assert!(Request::read(None, &flags, around).is_ok());
 }
 
 #[test]
@@ -208,8 +231,11 @@ fn the_first_of_a_month_is_not_over_on_the_first() {
 fn an_accounts_file_says_who_is_known_and_who_is_meant() {
     let file = "[[account]]\nname='data'\n[[account]]\nname='rare'\ndefault=false\n";
     let accounts = Accounts::parse(file).expect("valid");
-    let mut around =
-        Surroundings { now: NOW.parse().expect("a moment"), accounts: &accounts, default_accounts: &[] };
+    let mut around = Surroundings {
+        now: NOW.parse().expect("a moment"),
+        accounts: Some(&accounts),
+        default_accounts: &[],
+    };
     let request = Request::read(None, &Flags::default(), around).expect("valid");
     assert_eq!(names(&request), ["data"]);
     assert_eq!(

@@ -131,8 +131,8 @@ mod tests {
         let shown = results(&[line("data", 900), line("web", 101)], Duration::from_millis(1_400));
         let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines.len(), 4, "{shown}");
-        assert_eq!(lines[1], ["data", "900", "900,000", "900,000,000", "12", "$0.2500", "1.3"]);
-        assert_eq!(lines[3], ["all", "1,001", "1,001,000", "1,001,000,000", "24", "$0.5000", "1.4"]);
+        assert_eq!(lines[1], ["data", "900", "900,000", "900,000,000", "12", "$0.25", "1.3"]);
+        assert_eq!(lines[3], ["all", "1,001", "1,001,000", "1,001,000,000", "24", "$0.50", "1.4"]);
     }
 
     #[test]

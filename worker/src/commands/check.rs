@@ -6,9 +6,11 @@ use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
 use fleet::{
-    AccountName, Accounts, AwsError, ErrorKind, ReportDate,
+    AccountName, AwsError, ErrorKind, ReportDate,
     accounts::colliding_variables,
-    aws, datasets,
+    aws,
+    command_line::Faults,
+    datasets,
     exit::{CommandError, Outcome},
     output,
 };
@@ -56,9 +58,13 @@ struct Checked {
 }
 
 impl Check {
-    pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
-        let base = aws::base().await?;
-        let accounts = Accounts::open(self.file.accounts.as_deref(), &base).await?;
+    pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        let base = faults.take(aws::base().await);
+        let accounts = faults.take_accounts(self.file.accounts.as_deref(), base.as_ref()).await;
+        if let Some(collision) = colliding_variables(&self.account_name) {
+            faults.usage(collision);
+        }
+        let (base, accounts) = faults.end(base.zip(accounts))?;
         let collector = Collector {
             base,
             accounts,
@@ -80,9 +86,6 @@ impl Check {
                     "no account to check; name one with --account-name, or an accounts file with --accounts"
                 )
             }));
-        }
-        if let Some(collision) = colliding_variables(&names) {
-            return Err(CommandError::Usage(anyhow!(collision)));
         }
         let collector = &collector;
         let checked: Vec<Checked> = stream::iter(names)

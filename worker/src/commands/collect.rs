@@ -6,14 +6,16 @@ use anyhow::{Context, anyhow};
 use chrono::Utc;
 use clap::Args;
 use fleet::{
-    AccountName, Dataset, Job, ReportDate, RunId, aws, datasets,
+    AccountName, Dataset, Job, ReportDate, RunId, aws,
+    command_line::Faults,
+    datasets,
     destination::Destination,
     exit::{CommandError, Outcome},
     report::ReportStatus,
 };
 
 use super::{Collecting, signals::Signals};
-use crate::{attempt::Attempt, failure::Failure, session::Session};
+use crate::{attempt::Attempt, failure::Failure, report::Collector, session::Session};
 
 /// Collects one account now, with no queue, to a file or standard output.
 ///
@@ -23,7 +25,7 @@ use crate::{attempt::Attempt, failure::Failure, session::Session};
 pub(crate) struct Collect {
     /// The account.
     #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME")]
-    account_name: AccountName,
+    account_name: Option<AccountName>,
 
     /// The UTC day to report [default: the first of the current month].
     #[arg(long, env = "FLEET_DATE", value_name = "YYYY-MM-DD")]
@@ -42,44 +44,58 @@ pub(crate) struct Collect {
 }
 
 impl Collect {
-    pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
+    pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let now = Utc::now();
         let date = match self.date {
             Some(date) => date.check(now),
             None => ReportDate::default_at(now),
         };
+        let date =
+            if faults.left_out("date") { None } else { faults.take(date.map_err(CommandError::usage)) };
+        if self.account_name.is_none() && !faults.left_out("account_name") {
+            faults.usage("no account is named; pass --account-name NAME");
+        }
+        let base = faults.take(aws::base().await);
+        let accounts = faults.take_accounts(self.collecting.file.accounts.as_deref(), base.as_ref()).await;
+        if let Some((name, accounts)) = self.account_name.as_ref().zip(accounts.as_ref())
+            && accounts.get(name).is_none()
+        {
+            faults.take(Err::<(), _>(CommandError::configuration(Failure::UnknownAccount(name.clone()))));
+        }
+        // Before anything is asked and paid for.
+        let destination = faults.take(Destination::open(&self.output).map_err(CommandError::Usage));
+        let all = self.account_name.zip(date).zip(accounts).zip(destination).zip(base);
+        let ((((account_name, date), accounts), destination), base) = faults.end(all)?;
+        let collector = self.collecting.collector(base, accounts);
         let job = Job {
-            account_name: self.account_name,
-            date: date.map_err(CommandError::usage)?,
+            account_name,
+            date,
             dataset: self.dataset,
             run_id: RunId::generate(),
             only_incomplete: false,
             attributes: serde_json::Map::new(),
         };
-        // Before anything is asked and paid for.
-        let destination = Destination::open(&self.output).map_err(CommandError::Usage)?;
         let mut signals = Signals::install()?;
         tokio::select! {
-            ended = collect(&self.collecting, &job, destination) => ended,
+            ended = collect(&collector, &job, destination) => ended,
             () = signals.next() => Err(CommandError::Failed(anyhow!("interrupted; nothing is written"))),
         }
     }
 }
 
 async fn collect(
-    collecting: &Collecting,
+    collector: &Collector,
     job: &Job,
     destination: Destination,
 ) -> Result<Outcome, CommandError> {
-    let collector = collecting.collector(aws::base().await?).await?;
-    let account = collector.account(job).map_err(CommandError::usage)?;
+    let account = collector.account(job).map_err(CommandError::configuration)?;
     let collected = async {
         let attempt = Attempt::default();
         let session = Session::open(account, &collector.base, attempt.usage().clone()).await?;
         Box::pin(collector.report(job, &session, &attempt)).await
     };
     let report = match collected.await {
-        Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::usage(failure)),
+        Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::configuration(failure)),
         collected => {
             collected.with_context(|| format!("account {} could not be collected", job.account_name))?
         }

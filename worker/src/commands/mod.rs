@@ -10,6 +10,7 @@ use aws_config::SdkConfig;
 use clap::{Args, Subcommand};
 use fleet::{
     Accounts, aws,
+    command_line::Faults,
     exit::{CommandError, Outcome},
     telemetry::Speaker,
 };
@@ -34,11 +35,11 @@ impl Command {
     }
 
     /// Carries the command out.
-    pub(crate) async fn execute(self) -> Result<Outcome, CommandError> {
+    pub(crate) async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         match self {
-            Self::Run(run) => Box::pin(run.execute()).await,
-            Self::Collect(collect) => collect.execute().await,
-            Self::Check(check) => check.execute().await,
+            Self::Run(run) => Box::pin(run.execute(faults)).await,
+            Self::Collect(collect) => collect.execute(faults).await,
+            Self::Check(check) => check.execute(faults).await,
         }
     }
 }
@@ -77,17 +78,16 @@ pub(crate) struct Collecting {
 }
 
 impl Collecting {
-    /// Reads the accounts and makes ready to collect them.
-    async fn collector(&self, base: SdkConfig) -> Result<Collector, CommandError> {
-        let accounts = Accounts::open(self.file.accounts.as_deref(), &base).await?;
-        Ok(Collector {
+    /// Makes ready to collect these accounts.
+    fn collector(&self, base: SdkConfig, accounts: Accounts) -> Collector {
+        Collector {
             base,
             accounts,
             lookback_days: self.lookback_days,
             regions: self.regions.clone(),
             limits: Limits::default(),
             entering: Breaker::default(),
-        })
+        }
     }
 }
 

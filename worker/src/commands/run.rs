@@ -6,8 +6,9 @@ use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     AwsError, ErrorKind, KeyTemplate, aws,
+    command_line::Faults,
     datasets::DATASETS,
-    deployment::{self, Deployment, Queue},
+    deployment::{self, Deployment, Opened, Queue},
     exit::{CommandError, Outcome},
     report_key,
 };
@@ -98,10 +99,10 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) async fn execute(self) -> Result<Outcome, CommandError> {
+    pub(super) async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         let mut signals = Signals::install()?;
         let consumer = tokio::select! {
-            ready = self.ready() => ready?,
+            ready = self.ready(faults) => ready?,
             () = signals.next() => return Ok(Outcome::Done),
         };
         let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
@@ -127,19 +128,25 @@ impl Run {
     }
 
     /// Opens all that is needed, and shows that it is there.
-    async fn ready(self) -> Result<Consumer, CommandError> {
-        let (queue_url, bucket) = self.deployment.queue_and_bucket()?;
-        let base = aws::base().await?;
-        let collector = self.collecting.collector(base.clone()).await?;
-        self.key_template.check(&collector.accounts, DATASETS).map_err(CommandError::usage)?;
-        let (queue, attributes) = Queue::open(&base, queue_url).await?;
-        let bucket = deployment::open_bucket(&base, bucket).await?;
+    async fn ready(self, mut faults: Faults) -> Result<Consumer, CommandError> {
+        let named = self.deployment.queue_and_bucket(&mut faults);
+        let base = faults.take(aws::base().await);
+        let accounts = faults.take_accounts(self.collecting.file.accounts.as_deref(), base.as_ref()).await;
+        if let Some(accounts) = &accounts {
+            faults.take(self.key_template.check(accounts, DATASETS).map_err(CommandError::usage));
+        }
+        let protection = std::env::var(protection::AGENT_VARIABLE).ok();
+        let protection = protection.map(|agent| Protection::new(&agent).map_err(CommandError::usage));
+        let protection = protection.and_then(|protection| faults.take(protection));
+        let ((named, accounts), base) = faults.end(named.zip(accounts).zip(base))?;
+        let collector = self.collecting.collector(base.clone(), accounts);
+        let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
         let visibility_timeout = match self.visibility_timeout {
             Some(seconds) => Duration::from_secs(seconds.into()),
             None => attributes.visibility_timeout,
         };
         if visibility_timeout < Duration::from_secs(SHORTEST_VISIBILITY_SECONDS.into()) {
-            return Err(CommandError::Usage(anyhow!(
+            return Err(CommandError::Configuration(anyhow!(
                 "queue {}: its visibility timeout of {} s is too short to renew; set at least {SHORTEST_VISIBILITY_SECONDS} s, on the queue or by --visibility-timeout",
                 queue.url,
                 visibility_timeout.as_secs()
@@ -173,10 +180,6 @@ impl Run {
         if entry.map_err(|fault| CommandError::Failed(fault.into()))? == Entry::Shown {
             collector.entering.succeeded();
         }
-        let protection = match std::env::var(protection::AGENT_VARIABLE) {
-            Ok(agent) => Some(Protection::new(&agent).map_err(CommandError::usage)?),
-            Err(_) => None,
-        };
         tracing::info!(
             version = fleet::VERSION,
             queue_url = queue.url,
@@ -223,7 +226,7 @@ impl Run {
 async fn refuse_missing(dead_letters: &Queue) -> Result<(), CommandError> {
     match dead_letters.attributes().await {
         Err(error) if AwsError::from(error.clone()).kind == ErrorKind::NotFound => {
-            Err(CommandError::Usage(anyhow!(
+            Err(CommandError::Configuration(anyhow!(
                 "the dead-letter queue {} does not exist; create it, or correct the work queue's RedrivePolicy",
                 dead_letters.url
             )))

@@ -12,38 +12,75 @@ use serde_json::{Value, json};
 
 use super::Plan;
 use crate::{
-    estimate::{self, Price},
+    estimate::{self, Price, Range},
     expand::PlannedJob,
     history,
     request::Request,
     todo::{Todo, moment, timestamp},
 };
 
-/// The jobs that would be sent, each with its price where it is known.
-struct Quote<'a> {
-    request: &'a Request,
-    jobs: Vec<(&'a PlannedJob, Option<Price>)>,
-    todo: &'a Todo,
+/// What is read off the report bucket.
+pub(super) struct Seen {
+    todo: Todo,
+    /// The newest report of the account of each job that is to be sent.
+    reports: Vec<Option<ExistingReport>>,
     now: DateTime<Utc>,
 }
 
-/// Shows what a run would send, and what it would cost.
-pub(super) async fn show(
-    bucket: &ReportBucket,
+/// The jobs that would be sent, and what they cost.
+struct Quote<'a> {
+    request: &'a Request,
+    jobs: Vec<Quoted<'a>>,
+    todo: &'a Todo,
+    /// Why past reports, and what is complete, are not known.
+    unseen: Option<String>,
+    now: DateTime<Utc>,
+}
+
+/// A job, with its price if that is known.
+struct Quoted<'a> {
+    planned: &'a PlannedJob,
+    price: Option<Price>,
+    range: Range,
+}
+
+impl Seen {
+    /// Looks for the past reports of the jobs that are to be sent.
+    pub(super) async fn of(bucket: &ReportBucket, plan: &Plan, todo: Todo) -> anyhow::Result<Self> {
+        let to_send: Vec<PlannedJob> = to_send(plan, &todo).cloned().collect();
+        let reports = history::newest_reports(bucket, &to_send).await?;
+        Ok(Self { todo, reports, now: bucket.now() })
+    }
+}
+
+fn to_send<'a>(plan: &'a Plan, todo: &'a Todo) -> impl Iterator<Item = &'a PlannedJob> {
+    let jobs = plan.jobs.iter().zip(&todo.states);
+    jobs.filter(|(_, state)| **state == JobState::Sent).map(|(planned, _)| planned)
+}
+
+/// Shows what a run would send, and what it would cost. Accounts without a report have so many `buckets`.
+pub(super) fn show(
     plan: &Plan,
-    todo: &Todo,
+    seen: anyhow::Result<Seen>,
+    buckets: Option<u64>,
     format: Format,
 ) -> Result<Outcome, CommandError> {
-    let jobs = plan.jobs.iter().zip(&todo.states);
-    let to_send: Vec<PlannedJob> =
-        jobs.filter(|(_, state)| **state == JobState::Sent).map(|(planned, _)| planned.clone()).collect();
-    let reports = history::newest_reports(bucket, &to_send).await?;
-    let now = bucket.now();
-    let price = |(planned, report): (&PlannedJob, Option<ExistingReport>)| {
-        report.map(|report| estimate::price(&report.metadata, planned.job.dataset, planned.job.date, now))
+    let (seen, unseen) = match seen {
+        Ok(seen) => (seen, None),
+        Err(why) => {
+            let (todo, reports) = (Todo::all(plan.jobs.len()), vec![None; plan.jobs.len()]);
+            (Seen { todo, reports, now: Utc::now() }, Some(format!("{why:#}")))
+        }
     };
-    let prices: Vec<Option<Price>> = to_send.iter().zip(reports).map(price).collect();
-    let quote = Quote { request: &plan.request, jobs: to_send.iter().zip(prices).collect(), todo, now };
+    let Seen { todo, reports, now } = seen;
+    let jobs = to_send(plan, &todo).zip(reports).map(|(planned, report)| {
+        let PlannedJob { job, .. } = planned;
+        let price = report.map(|report| estimate::price(&report.metadata, job.dataset, job.date, now));
+        let guess = || estimate::guess(job.dataset, job.date, now, buckets);
+        Quoted { planned, price, range: price.map_or_else(guess, Range::from) }
+    });
+    let jobs = jobs.collect();
+    let quote = Quote { request: &plan.request, jobs, todo: &todo, unseen, now };
     match format {
         Format::Text => output::print(&quote.text())?,
         Format::Json => output::print_json(&quote.json())?,
@@ -52,43 +89,59 @@ pub(super) async fn show(
 }
 
 impl Quote<'_> {
-    fn total(&self) -> f64 {
+    /// The least and the most that one collection costs.
+    fn total(&self) -> (f64, f64) {
         // Not `sum`, which gives -0 where there is nothing to add.
-        self.prices().fold(0.0, |total, price| total + price.dollars)
+        let add = |total: (f64, f64), more: (f64, f64)| (total.0 + more.0, total.1 + more.1);
+        self.jobs.iter().map(|quoted| quoted.range.dollars).fold((0.0, 0.0), add)
     }
 
     fn prices(&self) -> impl Iterator<Item = Price> {
-        self.jobs.iter().filter_map(|(_, price)| *price)
+        self.jobs.iter().filter_map(|quoted| quoted.price)
     }
 
     fn is_all_known(&self) -> bool {
-        self.jobs.iter().all(|(_, price)| price.is_some())
+        self.jobs.iter().all(|quoted| quoted.price.is_some())
+    }
+
+    /// Both collections, if a report that is made now has to be made once more.
+    fn of_both(&self) -> (f64, f64) {
+        let (least, most) = self.total();
+        let times = if self.settles_at().is_some() { 2.0 } else { 1.0 };
+        (rounded(times * least), rounded(times * most))
     }
 
     fn text(&self) -> String {
         let mut text = String::new();
         if !self.jobs.is_empty() {
             let header = ["ACCOUNT", "DATASET", "DATE", "CALLS", "METRICS", "COST"];
-            text = table(&header, &[3, 4, 5], self.jobs.iter().map(|(planned, price)| row(planned, *price)));
+            text = table(&header, &[3, 4, 5], self.jobs.iter().map(Quoted::row));
             text.push_str("\n\n");
         }
-        let left_out = self.todo.left_out();
-        let at_least = if self.is_all_known() { "" } else { "at least " };
         let about = if self.prices().any(|price| price.is_scaled()) { "about " } else { "" };
-        let cost = if self.jobs.is_empty() || self.prices().next().is_some() {
-            format!("{at_least}{about}{}", dollars(self.total()))
-        } else {
-            "not known yet".to_owned()
-        };
         text.push_str(&format!(
-            "{} to send{left_out}; cost: {cost}; nothing was sent",
-            count(self.jobs.len(), "job")
+            "{} to send{}; cost: {about}{}; nothing was sent",
+            count(self.jobs.len(), "job"),
+            self.todo.left_out(),
+            between(self.total())
         ));
         text.push_str(&format!("\n{}", self.request.describe()));
-        if let Some((planned, _)) = self.jobs.iter().find(|(_, price)| price.is_none()) {
+        if let Some(why) = &self.unseen {
+            text.push_str(&format!("\npast reports could not be looked at: {why}"));
+            if self.request.only_incomplete {
+                text.push_str("; so it is not known what is complete, and all jobs are counted");
+            }
+        }
+        if let Some(Quoted { planned, .. }) = self.jobs.iter().find(|quoted| quoted.price.is_none()) {
             let (noun, price) = estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
+            let why = if self.unseen.is_some() {
+                "the account's price is not known"
+            } else {
+                "no report of the account was found"
+            };
             text.push_str(&format!(
-                "\n?  no report of the account was found; 1,000 {noun} cost about ${price:.2} on this day"
+                "\n?  {why}; 1,000 {noun} cost about {} on this day, and --buckets N says how many an account has",
+                dollars(price)
             ));
         }
         if self.prices().any(|price| price.is_scaled()) {
@@ -100,8 +153,9 @@ impl Quote<'_> {
         if let Some(settles_at) = self.settles_at() {
             text.push_str(&format!(
                 "\nthese reports will be provisional, as CloudWatch may publish the day until {}; --only-incomplete \
-                 collects them once more after that, for about the same price",
-                moment(settles_at)
+                 collects them once more after that: {about}{} in all",
+                moment(settles_at),
+                between(self.of_both())
             ));
         }
         text
@@ -110,14 +164,14 @@ impl Quote<'_> {
     /// From when on the reports of the jobs can be settled, if that is not yet.
     fn settles_at(&self) -> Option<DateTime<Utc>> {
         let settles_at = |planned: &PlannedJob| planned.job.date.end() + planned.job.dataset.settle_time();
-        self.jobs.iter().map(|(planned, _)| settles_at(planned)).max().filter(|at| *at > self.now)
+        self.jobs.iter().map(|quoted| settles_at(quoted.planned)).max().filter(|at| *at > self.now)
     }
 
     fn json(&self) -> Value {
         let jobs: Vec<Value> = self
             .jobs
             .iter()
-            .map(|(planned, price)| {
+            .map(|Quoted { planned, price, range }| {
                 let (_, per_thousand) =
                     estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
                 json!({
@@ -128,11 +182,14 @@ impl Quote<'_> {
                     "api_calls": price.and_then(|price| price.calls),
                     "metrics_requested": price.map(|price| price.metrics),
                     "estimated_cost_usd": price.map(|price| price.dollars),
+                    "cost_usd_least": range.dollars.0,
+                    "cost_usd_most": range.dollars.1,
                     "scaled": price.is_some_and(|price| price.is_scaled()),
                     "cost_usd_per_1000_resources": per_thousand,
                 })
             })
             .collect();
+        let (least, most) = self.of_both();
         json!({
             "dry_run": true,
             "accounts_from": self.request.accounts_from,
@@ -140,33 +197,50 @@ impl Quote<'_> {
             "already_complete": self.todo.already_complete(),
             "provisional": self.todo.provisional.map_or(0, |provisional| provisional.jobs),
             "settles_at": self.todo.provisional.map(|provisional| timestamp(provisional.settles_at)),
-            "estimated_cost_usd": self.total(),
+            "estimated_cost_usd": rounded(self.prices().fold(0.0, |total, price| total + price.dollars)),
             "at_least": !self.is_all_known(),
+            "collections": if self.settles_at().is_some() { 2 } else { 1 },
+            "cost_usd_least": least,
+            "cost_usd_most": most,
+            "past_reports_error": self.unseen,
             "jobs": jobs,
         })
     }
 }
 
-fn row(planned: &PlannedJob, price: Option<Price>) -> Vec<String> {
-    let (calls, metrics, cost) = match price {
-        None => ("?".to_owned(), "?".to_owned(), "?".to_owned()),
-        Some(price) => {
-            let about = if price.is_scaled() { "~" } else { "" };
-            (
-                price.calls.map_or_else(|| "?".to_owned(), |calls| calls.to_string()),
-                format!("{about}{}", price.metrics),
-                format!("{about}{}", dollars(price.dollars)),
-            )
-        }
-    };
-    vec![
-        planned.job.account_name.to_string(),
-        planned.job.dataset.name.to_owned(),
-        planned.job.date.to_string(),
-        calls,
-        metrics,
-        cost,
-    ]
+/// To the millionth: binary fractions would show in JSON.
+fn rounded(dollars: f64) -> f64 {
+    (dollars * 1e6).round() / 1e6
+}
+
+/// Two amounts, or one if they are the same to read.
+fn between((least, most): (f64, f64)) -> String {
+    let (least, most) = (dollars(least), dollars(most));
+    if least == most { most } else { format!("{least} to {most}") }
+}
+
+impl Quoted<'_> {
+    fn row(&self) -> Vec<String> {
+        let Self { planned, price, range } = self;
+        let mark = match price {
+            None => "?",
+            Some(price) if price.is_scaled() => "~",
+            Some(_) => "",
+        };
+        let metrics = match range.metrics {
+            (fewest, most) if fewest == most => most.to_string(),
+            (fewest, most) => format!("{fewest} to {most}"),
+        };
+        let calls = price.and_then(|price| price.calls);
+        vec![
+            planned.job.account_name.to_string(),
+            planned.job.dataset.name.to_owned(),
+            planned.job.date.to_string(),
+            calls.map_or_else(|| "?".to_owned(), |calls| calls.to_string()),
+            format!("{mark}{metrics}"),
+            format!("{mark}{}", between(range.dollars)),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -180,78 +254,106 @@ mod tests {
         Price { metrics, dollars, calls }
     }
 
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a moment")
+    }
+
+    fn known(planned: &PlannedJob, price: Price) -> Quoted<'_> {
+        Quoted { planned, price: Some(price), range: price.into() }
+    }
+
+    fn unknown(planned: &PlannedJob, range: Range) -> Quoted<'_> {
+        Quoted { planned, price: None, range }
+    }
+
+    fn quote<'a>(request: &'a Request, jobs: Vec<Quoted<'a>>, todo: &'a Todo) -> Quote<'a> {
+        Quote { request, jobs, todo, unseen: None, now: at("2026-11-21T10:00:00Z") }
+    }
+
+    const UP_TO_A_THOUSAND: Range = Range { metrics: (0, 29_000), dollars: (0.0, 0.29) };
+
     #[test]
-    fn unknown_prices_are_told_as_such() {
+    fn an_unknown_price_makes_a_range() {
         let [data, opra, new] = ["data", "opra-dev", "new"].map(|account| planned(account, DATE));
         let todo = Todo { states: vec![JobState::AlreadyComplete; 2], ..Todo::default() };
-        let quote = Quote {
-            request: &request(&["data", "opra-dev", "new"]),
-            jobs: vec![
-                (&data, Some(price(5_800, 0.058, Some(14)))),
-                (&opra, Some(price(29_000, 0.29, None))),
-                (&new, None),
-            ],
-            todo: &todo,
-            now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
-        };
+        let request = request(&["data", "opra-dev", "new"]);
+        let jobs = vec![
+            known(&data, price(5_800, 0.058, Some(14))),
+            known(&opra, price(29_000, 0.29, None)),
+            unknown(&new, UP_TO_A_THOUSAND),
+        ];
+        let quote = quote(&request, jobs, &todo);
         insta::assert_snapshot!(quote.text(), @r"
-        ACCOUNT   DATASET           DATE        CALLS  METRICS      COST
-        data      s3_daily_storage  2026-07-21     14     5800   $0.0580
-        opra-dev  s3_daily_storage  2026-07-21      ?   ~29000  ~$0.2900
-        new       s3_daily_storage  2026-07-21      ?        ?         ?
+        ACCOUNT   DATASET           DATE        CALLS      METRICS             COST
+        data      s3_daily_storage  2026-07-21     14         5800            $0.06
+        opra-dev  s3_daily_storage  2026-07-21      ?       ~29000           ~$0.29
+        new       s3_daily_storage  2026-07-21      ?  ?0 to 29000  ?$0.00 to $0.29
 
-        3 jobs to send, 2 already complete; cost: at least about $0.3480; nothing was sent
+        3 jobs to send, 2 already complete; cost: about $0.35 to $0.64; nothing was sent
         accounts: the 3 that the request names
-        ?  no report of the account was found; 1,000 buckets cost about $0.29 on this day
+        ?  no report of the account was found; 1,000 buckets cost about $0.29 on this day, and --buckets N says how many an account has
         ~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago fewer metrics are asked than of an older one
         ");
         let told = quote.json();
-        assert_eq!(told["at_least"], true);
+        assert_eq!((&told["at_least"], &told["collections"]), (&json!(true), &json!(1)));
+        assert_eq!((&told["cost_usd_least"], &told["cost_usd_most"]), (&json!(0.348), &json!(0.638)));
         assert_eq!(told["jobs"][1]["scaled"], true);
         assert_eq!(told["jobs"][2]["estimated_cost_usd"], Value::Null);
+        assert_eq!(told["jobs"][2]["cost_usd_most"], 0.29);
         assert_eq!(told["jobs"][0]["api_calls"], 14);
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_said_to_be_absent() {
+        let new = planned("new", DATE);
+        let (todo, asked) = (Todo::all(1), request(&["new"]));
+        let mut quote = quote(&asked, vec![unknown(&new, UP_TO_A_THOUSAND)], &todo);
+        quote.unseen = Some("report bucket x: denied".into());
+        let text = quote.text();
+        assert!(text.contains("1 job to send; cost: $0.00 to $0.29; nothing was sent"), "{text}");
+        assert!(
+            text.contains("\npast reports could not be looked at: report bucket x: denied\n?  the acc"),
+            "{text}"
+        );
+        assert!(!text.contains("was found"), "{text}");
+        assert_eq!(quote.json()["past_reports_error"], "report bucket x: denied");
+        let asked = Request { only_incomplete: true, ..request(&["new"]) };
+        quote.request = &asked;
+        assert!(quote.text().contains("it is not known what is complete, and all jobs are counted"));
     }
 
     #[test]
     fn known_prices_are_a_price() {
         let data = planned("data", DATE);
         let request = request(&["data"]);
-        let (none, one) = (Todo::all(1), Todo { states: vec![JobState::AlreadyComplete], ..Todo::default() });
-        let mut quote = Quote {
-            request: &request,
-            jobs: vec![(&data, Some(price(5_800, 0.058, Some(14))))],
-            todo: &none,
-            now: "2026-11-21T10:00:00Z".parse().expect("a moment"),
-        };
-        let text = quote.text();
-        assert!(text.contains("1 job to send; cost: $0.0580; nothing was sent\naccounts: the one"), "{text}");
-        quote.jobs = vec![(&data, None)];
+        let (all, none) = (Todo::all(1), Todo { states: vec![JobState::AlreadyComplete], ..Todo::default() });
+        let text = quote(&request, vec![known(&data, price(5_800, 0.058, Some(14)))], &all).text();
+        assert!(text.contains("1 job to send; cost: $0.06; nothing was sent\naccounts: the one"), "{text}");
+        let text = quote(&request, Vec::new(), &none).text();
         assert!(
-            quote.text().contains("1 job to send; cost: not known yet; nothing was sent"),
-            "{}",
-            quote.text()
-        );
-        quote.jobs.clear();
-        quote.todo = &one;
-        assert!(
-            quote.text().starts_with("0 jobs to send, 1 already complete; cost: $0.0000; nothing was sent\n"),
-            "{}",
-            quote.text()
+            text.starts_with("0 jobs to send, 1 already complete; cost: $0.00; nothing was sent\n"),
+            "{text}"
         );
     }
 
     #[test]
-    fn a_day_that_is_not_settled_is_said_to_cost_two_collections() {
+    fn a_day_that_is_not_settled_costs_two_collections() {
         let data = planned("data", "2026-11-01");
-        let todo = Todo::all(1);
-        let text = |now: &str| {
-            let jobs = vec![(&data, Some(price(5_800, 0.058, Some(14))))];
-            Quote { request: &request(&["data"]), jobs, todo: &todo, now: now.parse().expect("a moment") }
-                .text()
+        let (todo, request) = (Todo::all(1), request(&["data"]));
+        let quote = |now: &str| {
+            let jobs = vec![known(&data, price(5_800, 0.058, Some(14)))];
+            Quote { now: at(now), ..quote(&request, jobs, &todo) }
         };
+        let before = quote("2026-11-04T11:59:59Z");
         let expected = "CloudWatch may publish the day until 2026-11-04 12:00 UTC; --only-incomplete collects them once \
-                        more after that, for about the same price";
-        assert!(text("2026-11-04T11:59:59Z").ends_with(expected), "{}", text("2026-11-04T11:59:59Z"));
-        assert!(!text("2026-11-04T12:00:00Z").contains("provisional"));
+                        more after that: $0.12 in all";
+        assert!(before.text().ends_with(expected), "{}", before.text());
+        assert_eq!(
+            (&before.json()["collections"], &before.json()["cost_usd_most"]),
+            (&json!(2), &json!(0.116))
+        );
+        let after = quote("2026-11-04T12:00:00Z");
+        assert!(!after.text().contains("provisional"));
+        assert_eq!(after.json()["collections"], 1);
     }
 }

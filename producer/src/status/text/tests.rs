@@ -22,13 +22,13 @@ fn a_run_in_every_state() {
     let manifest = manifest(&run, &["data", "opra-dev", "lost"]);
     let reports = [existing(late), existing(partial), Existing::Nothing];
     insta::assert_snapshot!(render(&status_of(&manifest, &reports, true, &Dead::NotSeen), false), @r"
-    ACCOUNT   DATASET           STATE     VALUES   ROWS  LATE  CALLS     COST  WHY
-    data      s3_daily_storage  complete  settled   200     3     14  $0.0580
-    opra-dev  s3_daily_storage  partial   -         200     0     14  $0.0580  1 row with errors
-    lost      s3_daily_storage  missing   -           -     -      -        -  no report, and no job left on the queue
+    ACCOUNT   DATASET           STATE     VALUES   ROWS  LATE  CALLS   COST  WHY
+    data      s3_daily_storage  complete  settled   200     3     14  $0.06
+    opra-dev  s3_daily_storage  partial   -         200     0     14  $0.06  1 row with errors
+    lost      s3_daily_storage  missing   -           -     -      -      -  no report, and no job left on the queue
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
-    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
+    total: 400 rows, 14.00 TB in 2400 objects, $0.12
     The workers' logs say why an account is missing; they must have the producer's key template.
     To send the 1 missing job again:
       producer run --only-incomplete --date 2026-11-01 --account-name lost
@@ -40,11 +40,11 @@ fn a_run_in_every_state() {
       producer run --only-incomplete --date 2026-11-01 --account-name opra-dev
     ");
     insta::assert_snapshot!(render(&status_of(&manifest, &reports, false, &Dead::NotSeen), true), @r"
-    ACCOUNT   DATASET           STATE    VALUES  ROWS  LATE  CALLS     COST  WHY
-    opra-dev  s3_daily_storage  partial  -        200     0     14  $0.0580  1 row with errors
+    ACCOUNT   DATASET           STATE    VALUES  ROWS  LATE  CALLS   COST  WHY
+    opra-dev  s3_daily_storage  partial  -        200     0     14  $0.06  1 row with errors
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
-    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
+    total: 400 rows, 14.00 TB in 2400 objects, $0.12
     To follow it to the end:
       producer status 019a0000-0000-7000-8000-000000000000 --watch
     1 account partial:
@@ -134,21 +134,21 @@ fn provisional_reports_are_shown_with_the_time_from_which_they_settle() {
         render(&RunStatus::of(&manifest, observed), failed_only)
     };
     insta::assert_snapshot!(text("2026-11-03T00:00:00Z", false, false), @r"
-    ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS     COST
-    data     s3_daily_storage  complete  provisional   200     0     14  $0.0580
-    web      s3_daily_storage  complete  settled       200     0     14  $0.0580
+    ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS   COST
+    data     s3_daily_storage  complete  provisional   200     0     14  $0.06
+    web      s3_daily_storage  complete  settled       200     0     14  $0.06
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 2 complete (1 provisional)
-    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
+    total: 400 rows, 14.00 TB in 2400 objects, $0.12
     To settle the 1 provisional report, from 2026-11-04 12:00 UTC on, when CloudWatch has published the day:
       producer run --only-incomplete --date 2026-11-01 --account-name data
     ");
     insta::assert_snapshot!(text("2026-11-04T12:00:00Z", true, true), @r"
-    ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS     COST
-    data     s3_daily_storage  complete  provisional   200     0     14  $0.0580
+    ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS   COST
+    data     s3_daily_storage  complete  provisional   200     0     14  $0.06
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 2 complete (1 provisional)
-    total: 400 rows, 14.00 TB in 2400 objects, $0.1160
+    total: 400 rows, 14.00 TB in 2400 objects, $0.12
     To settle the 1 provisional report:
       producer run --only-incomplete --date 2026-11-01 --account-name data
     ");
@@ -161,11 +161,11 @@ fn a_complete_run_needs_nothing() {
     let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
     let reports = [existing(complete("data", &run))];
     insta::assert_snapshot!(render(&status_of(&manifest(&run, &["data"]), &reports, false, &Dead::NotSeen), false), @r"
-    ACCOUNT  DATASET           STATE     VALUES   ROWS  LATE  CALLS     COST
-    data     s3_daily_storage  complete  settled   200     0     14  $0.0580
+    ACCOUNT  DATASET           STATE     VALUES   ROWS  LATE  CALLS   COST
+    data     s3_daily_storage  complete  settled   200     0     14  $0.06
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete
-    total: 200 rows, 7.00 TB in 1200 objects, $0.0580
+    total: 200 rows, 7.00 TB in 1200 objects, $0.06
     ");
     for (bytes, expected) in [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1.00 kB"), (u64::MAX, "18.44 EB")]
     {
@@ -197,7 +197,7 @@ fn failed_accounts_are_told_by_reason() {
     lost      s3_daily_storage  missing  -          -     -      -     -  no report, and no job left on the queue
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
-    total: 200 rows, 7.00 TB in 1200 objects, $0.0580
+    total: 200 rows, 7.00 TB in 1200 objects, $0.06
     1 dead letter can't be seen now (somebody else looks at them, or did a minute ago); some of the missing accounts may have failed; look again in a minute
     2 accounts failed, access_denied:
       data: cloudwatch:ListMetrics in eu-west-1: AccessDenied: no

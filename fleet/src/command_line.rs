@@ -1,0 +1,352 @@
+//! Reads a command line so that one fault hides no other: what clap refuses is remembered and left out, and the rest
+//! is read and checked all the same.
+
+use std::{
+    collections::HashSet,
+    ffi::{OsStr, OsString},
+    fmt::Display,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use clap::{
+    Arg, ArgAction, Command, Parser,
+    builder::Resettable,
+    error::{ContextKind, ContextValue, Error, ErrorKind},
+};
+use tokio::time::timeout;
+
+use crate::{
+    Accounts,
+    exit::{self, CommandError},
+    reserved::reserved_word,
+    telemetry::LogFormat,
+};
+
+/// How long the accounts file is waited for if something else is wrong already.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All that is wrong with a command line, its variables and what they name.
+#[derive(Debug, Default)]
+pub struct Faults {
+    texts: Vec<String>,
+    /// Whether one of them is about the command line itself.
+    is_usage: bool,
+    /// The ids of the arguments that were left out: that they are missing is no fault of its own.
+    left_out: HashSet<String>,
+    /// What failed although nothing is known to be wrong with it.
+    failed: Option<anyhow::Error>,
+}
+
+impl Faults {
+    /// Adds a fault of the command line or its variables.
+    pub fn usage(&mut self, fault: impl Display) {
+        self.is_usage = true;
+        self.texts.push(fault.to_string());
+    }
+
+    /// Gives what is right, and remembers what is not.
+    pub fn take<T>(&mut self, result: Result<T, CommandError>) -> Option<T> {
+        match result {
+            Ok(value) => return Some(value),
+            Err(CommandError::Usage(fault)) => self.usage(format!("{fault:#}")),
+            Err(CommandError::Configuration(fault)) => self.texts.push(format!("{fault:#}")),
+            Err(CommandError::Failed(error)) => self.failed = Some(self.failed.take().unwrap_or(error)),
+        }
+        None
+    }
+
+    /// Reads the accounts file; one in S3 only with a configuration.
+    pub async fn take_accounts(
+        &mut self,
+        location: Option<&str>,
+        config: Option<&SdkConfig>,
+    ) -> Option<Accounts> {
+        if config.is_none() && location.is_some_and(|location| location.starts_with("s3://")) {
+            return None;
+        }
+        let none = SdkConfig::builder().build();
+        let opening = Accounts::open(location, config.unwrap_or(&none));
+        let opened = if self.is_empty() { opening.await } else { timeout(PATIENCE, opening).await.ok()? };
+        self.take(opened)
+    }
+
+    /// Whether nothing is wrong so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.failed.is_none()
+    }
+
+    /// Whether the argument was given, and left out since clap refused it.
+    #[must_use]
+    pub fn left_out(&self, argument: &str) -> bool {
+        self.left_out.contains(argument)
+    }
+
+    /// The end of all checks: the value that they are about, or everything that is wrong.
+    pub fn end<T>(self, value: Option<T>) -> Result<T, CommandError> {
+        let error = match &self.texts[..] {
+            [] => {
+                let failed = self.failed.map(CommandError::Failed);
+                // Cannot fail: a value that is missing has left a fault.
+                let unknown = || CommandError::Failed(anyhow!("something is wrong that no check has named"));
+                return match (failed, value) {
+                    (None, Some(value)) => Ok(value),
+                    (failed, _) => Err(failed.unwrap_or_else(unknown)),
+                };
+            }
+            [one] => anyhow!(one.clone()),
+            all => {
+                let lines = all.iter().map(|fault| format!("\n  {}", fault.replace('\n', "\n  ")));
+                anyhow!("{} things are wrong:{}", all.len(), lines.collect::<String>())
+            }
+        };
+        Err(if self.is_usage { CommandError::Usage(error) } else { CommandError::Configuration(error) })
+    }
+}
+
+/// Words that people try for a command, each with the commands that do what they may mean.
+pub type Hints = &'static [(&'static str, &'static [&'static str])];
+
+/// Reads a command line, the program's name first, and gives all that clap refuses of it. If nothing can be made of
+/// it, or help is asked for, that is printed, and its exit status given.
+pub fn parse<C: Parser>(
+    args: impl IntoIterator<Item = OsString>,
+    hints: Hints,
+) -> Result<(C, Faults), ExitCode> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let mut faults = Faults::default();
+    let mut without_variables: HashSet<String> = HashSet::new();
+    loop {
+        let command = without(C::command(), &without_variables);
+        let parsed = command.clone().try_get_matches_from(&args);
+        let error = match parsed.and_then(|mut matches| C::from_arg_matches_mut(&mut matches)) {
+            Ok(cli) => return Ok((cli, faults)),
+            Err(error) => hinted(error, hints),
+        };
+        match refused(&error, command, &mut args, &mut without_variables) {
+            Some((fault, argument)) => {
+                faults.usage(fault);
+                faults.left_out.extend(argument);
+            }
+            None if faults.is_empty() => return Err(exit::of_clap(&error)),
+            None => {
+                faults.usage(sentence(&error));
+                return Err(exit::status(faults.end(None), LogFormat::Text));
+            }
+        }
+    }
+}
+
+/// An error of a command that does not exist, with those that may be meant.
+fn hinted(mut error: Error, hints: Hints) -> Error {
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some((_, commands)) = hints.iter().find(|(hint, _)| hint == word)
+    {
+        let commands = commands.iter().map(|&command| command.to_owned()).collect();
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(commands));
+    }
+    error
+}
+
+/// The command without the variables of these arguments.
+fn without(command: Command, arguments: &HashSet<String>) -> Command {
+    let without = |arg: Arg| {
+        if arguments.contains(arg.get_id().as_str()) { arg.env(Resettable::Reset) } else { arg }
+    };
+    command.mut_args(without).mut_subcommands(|subcommand| subcommand.mut_args(without))
+}
+
+/// What clap refuses, and the argument it is about; that one is taken out of `args` or, if a variable set it, added to
+/// `without_variables`. None if the rest can't be read without it.
+fn refused(
+    error: &Error,
+    mut command: Command,
+    args: &mut Vec<OsString>,
+    without_variables: &mut HashSet<String>,
+) -> Option<(String, Option<String>)> {
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() == ErrorKind::UnknownArgument {
+        let at =
+            args.iter().position(|token| option_of(token) == named || token.as_os_str() == named.as_str())?;
+        remove(args, at, named.starts_with("--"));
+        let fault = named.strip_prefix("--").and_then(reserved_word).map_or_else(
+            || sentence(error),
+            |reserved| format!("unexpected argument '{named}': {}", reserved.instead),
+        );
+        return Some((fault, None));
+    }
+    command.build();
+    let subcommand = args.iter().skip(1).find_map(|token| command.find_subcommand(token))?;
+    let arg = subcommand.get_arguments().find(|arg| arg.to_string() == *named)?;
+    let id = arg.get_id().to_string();
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value.as_str(),
+        _ => "",
+    };
+    if let Some(at) = place_of(arg, value, args) {
+        let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+        remove(args, at, takes_value && !arg.is_positional());
+        return Some((sentence(error), Some(id)));
+    }
+    let variable = arg.get_env().filter(|name| std::env::var_os(name).is_some())?;
+    let fault = format!("{} (from {})", sentence(error), variable.display());
+    without_variables.insert(id.clone()).then_some((fault, Some(id)))
+}
+
+/// Where an argument is on the command line, with the value if possible.
+fn place_of(arg: &Arg, value: &str, args: &[OsString]) -> Option<usize> {
+    if arg.is_positional() {
+        return args.iter().position(|token| token == value);
+    }
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let is_it = |token: &OsString| {
+        let text = token.to_string_lossy();
+        long.as_deref() == Some(option_of(token))
+            || short.as_ref().is_some_and(|short| text.starts_with(short))
+    };
+    let has_value = |at: usize| {
+        let of_it = args[at..].iter().take(2).map(|token| token.to_string_lossy());
+        of_it.into_iter().any(|text| text.contains(value))
+    };
+    let mut places = (0..args.len()).filter(|at| is_it(&args[*at]));
+    let first = places.clone().next();
+    places.find(|at| has_value(*at)).or(first)
+}
+
+/// An option without its value: of `--date=x`, `--date`.
+fn option_of(token: &OsStr) -> &str {
+    let text = token.to_str().unwrap_or_default();
+    text.split_once('=').map_or(text, |(option, _)| option)
+}
+
+/// Takes a token out and, if it is an option with its value in the next one, that one too.
+fn remove(args: &mut Vec<OsString>, at: usize, takes_value: bool) {
+    let token = args.remove(at);
+    let has_it_inside = token.to_string_lossy().contains('=');
+    let next_is_value = args.get(at).is_some_and(|next| !next.to_string_lossy().starts_with("--"));
+    if takes_value && !has_it_inside && next_is_value {
+        args.remove(at);
+    }
+}
+
+/// What clap says, on one line and without its usage.
+fn sentence(error: &Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let said = text.split("\n\nUsage:").next().unwrap_or_default();
+    let said = said.split("\n\nFor more information").next().unwrap_or_default();
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").replace(" tip: ", "; tip: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Subcommand};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        command: Commands,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Commands {
+        Go(Go),
+    }
+
+    #[derive(Debug, Args)]
+    struct Go {
+        #[arg(value_name = "PLACE")]
+        place: Option<u8>,
+        #[arg(long)]
+        number: Option<u8>,
+        #[arg(long, value_delimiter = ',')]
+        list: Vec<u8>,
+        #[arg(long, short)]
+        short: Option<u8>,
+        #[arg(long)]
+        flag: bool,
+        #[arg(long)]
+        text: Option<String>,
+    }
+
+    fn parsed(args: &str) -> (Go, Faults) {
+        let args = ["program"].into_iter().chain(args.split(' ')).map(OsString::from);
+        let (Cli { command: Commands::Go(go) }, faults) = parse::<Cli>(args, &[]).expect("parsed");
+        (go, faults)
+    }
+
+    #[test]
+    fn everything_that_clap_refuses_is_told_and_the_rest_is_read() {
+        let (go, faults) = parsed(
+            "go --number x --list 1,x --list 3 --bogus 7 --flag -s y --from=1 --text kept 900 --also-bogus --text2 z",
+        );
+        let expected = [
+            "invalid value 'x' for '--number <NUMBER>': invalid digit found in string",
+            "invalid value 'x' for '--list <LIST>': invalid digit found in string",
+            "unexpected argument '--bogus' found",
+            "invalid value 'y' for '--short <SHORT>': invalid digit found in string",
+            "unexpected argument '--from': a range of days is not supported yet; write date (--date), one day a request",
+            "invalid value '900' for '[PLACE]': 900 is not in 0..=255",
+            "unexpected argument '--also-bogus' found",
+            "unexpected argument '--text2' found",
+        ];
+        assert_eq!(faults.texts.len(), expected.len(), "{:#?}", faults.texts);
+        for expected in expected {
+            assert!(
+                faults.texts.iter().any(|fault| fault.starts_with(expected)),
+                "{:#?}\n{expected}",
+                faults.texts
+            );
+        }
+        assert!(
+            !faults.texts.iter().any(|fault| fault.contains('\n') || fault.contains("Usage")),
+            "{:#?}",
+            faults.texts
+        );
+        assert_eq!((go.place, go.number, go.short, go.flag), (None, None, None, true));
+        assert_eq!((go.list, go.text.as_deref()), (vec![3], Some("kept")));
+        assert!(faults.left_out("number") && faults.left_out("list") && !faults.left_out("text"));
+    }
+
+    #[test]
+    fn an_option_without_its_value_and_one_given_twice_are_faults_like_others() {
+        let (_, faults) = parsed("go --number 1 --number 2 --text a --list x --short");
+        assert_eq!(faults.texts.len(), 3, "{:#?}", faults.texts);
+        assert!(
+            faults.texts[0].contains("--number <NUMBER>' cannot be used multiple times"),
+            "{:?}",
+            faults.texts
+        );
+        assert!(faults.texts[2].contains("a value is required for '--short"), "{:?}", faults.texts);
+    }
+
+    #[test]
+    fn what_is_wrong_ends_the_command_with_all_of_it() {
+        let text = |faults: Faults| match faults.end(Some(())) {
+            Ok(()) => "ok".to_owned(),
+            Err(CommandError::Usage(error)) => format!("usage: {error}"),
+            Err(CommandError::Configuration(error)) => format!("configuration: {error}"),
+            Err(CommandError::Failed(error)) => format!("failed: {error}"),
+        };
+        assert_eq!(text(Faults::default()), "ok");
+        let failed = || Err::<(), _>(CommandError::Failed(anyhow!("AWS is away")));
+        let mut faults = Faults::default();
+        faults.take(failed());
+        assert_eq!(text(faults), "failed: AWS is away");
+        let mut faults = Faults::default();
+        faults.take(failed());
+        faults.take(Err::<(), _>(CommandError::Configuration(anyhow!("the file:\n  line"))));
+        assert_eq!(text(faults), "configuration: the file:\n  line", "what is wrong goes before what failed");
+        let mut faults = Faults::default();
+        faults.take(Err::<(), _>(CommandError::Configuration(anyhow!("the file:\n  line"))));
+        faults.usage("a flag");
+        assert_eq!(text(faults), "usage: 2 things are wrong:\n  the file:\n    line\n  a flag");
+    }
+}
