@@ -165,12 +165,12 @@ pub async fn read_object(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -
     // The SDK bounds the answer's beginning only, and an object may come very slowly.
     let read = timeout(LONGEST_CALL, read_without_end(client, bucket, key)).await;
     read.unwrap_or_else(|_| {
-        Err(AwsError {
-            operation: "s3:GetObject",
-            code: "Timeout".into(),
-            message: "the object did not come whole in time".into(),
-            kind: ErrorKind::Transient,
-        })
+        Err(AwsError::coded(
+            "s3:GetObject",
+            "Timeout",
+            "the object did not come whole in time",
+            ErrorKind::Transient,
+        ))
     })
 }
 
@@ -180,12 +180,9 @@ async fn read_without_end(client: &aws_sdk_s3::Client, bucket: &str, key: &str) 
     let object = object.map_err(|error| AwsError::new(OPERATION, error))?;
     match object.body.collect().await {
         Ok(bytes) => Ok(bytes.to_vec()),
-        Err(error) => Err(AwsError {
-            operation: OPERATION,
-            code: "BrokenAnswer".into(),
-            message: error.to_string(),
-            kind: ErrorKind::Transient,
-        }),
+        Err(error) => {
+            Err(AwsError::coded(OPERATION, "BrokenAnswer", error.to_string(), ErrorKind::Transient))
+        }
     }
 }
 

@@ -47,10 +47,17 @@ pub enum ErrorKind {
 
 /// A call that failed, after the SDK's own retries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation}: {code}{}{message}", if message.is_empty() { "" } else { ": " })]
+#[error(
+    "{operation}{}{}: {code}{}{message}",
+    if region.is_some() { " in " } else { "" },
+    region.as_deref().unwrap_or_default(),
+    if message.is_empty() { "" } else { ": " }
+)]
 pub struct AwsError {
     /// The action, as IAM names it: `cloudwatch:GetMetricData`.
     pub operation: &'static str,
+    /// Where it was asked, if that is not the same for all calls of the operation.
+    pub region: Option<String>,
     /// AWS's code, or the form of the failure where nothing answered: `Timeout`, `Unreachable`.
     pub code: String,
     /// What AWS says of it, shortened, without what may be a secret.
@@ -148,6 +155,24 @@ const CODES: &[(ErrorKind, &[&str])] = &[
 ];
 
 impl AwsError {
+    /// An error of which all is known.
+    pub fn coded(
+        operation: &'static str,
+        code: impl Into<String>,
+        message: impl Into<String>,
+        kind: ErrorKind,
+    ) -> Self {
+        Self { operation, region: None, code: code.into(), message: message.into(), kind }
+    }
+
+    /// The same error of a call in a region. A role is assumed elsewhere, so that an error of that stays as it is.
+    #[must_use]
+    pub fn in_region(self, region: &str) -> Self {
+        let is_of_sts = self.operation.starts_with("sts:AssumeRole");
+        let region = (!is_of_sts && !region.is_empty()).then(|| region.to_owned());
+        Self { region, ..self }
+    }
+
     /// What became of a call of `operation`, which is the action as IAM names it.
     #[expect(clippy::needless_pass_by_value, reason = "the error becomes this one")]
     pub fn new<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
@@ -161,11 +186,9 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let make = |code: &str, message: &str, kind| Self {
-            operation,
-            code: code.to_owned(),
-            message: redact(message).chars().take(MAX_MESSAGE).collect(),
-            kind,
+        let make = |code: &str, message: &str, kind| {
+            let message: String = redact(message).chars().take(MAX_MESSAGE).collect();
+            Self::coded(operation, code, message, kind)
         };
         match error {
             SdkError::ServiceError(context) => {
@@ -276,8 +299,9 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
     } else {
         ("NoCredentials", ErrorKind::NoCredentials)
     };
-    let message = redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
-    Some(AwsError { operation, code: code.to_owned(), message, kind })
+    let message: String =
+        redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
+    Some(AwsError::coded(operation, code, message, kind))
 }
 
 #[cfg(test)]
@@ -299,6 +323,18 @@ mod tests {
         for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
             assert_eq!(kind_of(code, 400), ErrorKind::Transient, "{code}");
         }
+    }
+
+    #[test]
+    fn a_region_is_named_with_its_action() {
+        let error =
+            AwsError::coded("cloudwatch:ListMetrics", "Throttling", "slow down", ErrorKind::Transient);
+        assert_eq!(error.to_string(), "cloudwatch:ListMetrics: Throttling: slow down");
+        let placed = error.in_region("eu-west-1").to_string();
+        assert_eq!(placed, "cloudwatch:ListMetrics in eu-west-1: Throttling: slow down");
+        let role =
+            AwsError::coded("sts:AssumeRole", "AccessDenied", "", ErrorKind::Denied).in_region("eu-west-1");
+        assert_eq!(role.to_string(), "sts:AssumeRole: AccessDenied");
     }
 
     #[test]

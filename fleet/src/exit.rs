@@ -102,8 +102,7 @@ mod tests {
     use super::*;
 
     fn aws(kind: ErrorKind) -> anyhow::Error {
-        let error =
-            AwsError { operation: "s3:ListBucket", code: "Code".into(), message: String::new(), kind };
+        let error = AwsError::coded("s3:ListBucket", "Code", String::new(), kind);
         anyhow::Error::new(error).context("report bucket x")
     }
 

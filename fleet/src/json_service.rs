@@ -50,11 +50,13 @@ impl JsonOperation {
     /// # Errors
     /// The service's error, or why it was not reached, after the retries of the configuration.
     pub async fn call(&self, config: &SdkConfig, input: Value) -> Result<Value, AwsError> {
-        let operation = self.operation(config).ok_or_else(|| AwsError {
-            operation: self.action,
-            code: "NoCredentials".into(),
-            message: "there is no credentials provider".into(),
-            kind: ErrorKind::NoCredentials,
+        let operation = self.operation(config).ok_or_else(|| {
+            AwsError::coded(
+                self.action,
+                "NoCredentials",
+                "there is no credentials provider",
+                ErrorKind::NoCredentials,
+            )
         })?;
         operation.invoke(input).await.map_err(|error| AwsError::new(self.action, error))
     }

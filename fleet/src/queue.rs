@@ -128,12 +128,12 @@ impl From<QueueError> for AwsError {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Call { source, .. } => source,
-            QueueError::Attribute { .. } => Self {
-                operation: "sqs:GetQueueAttributes",
-                code: "MissingAttribute".into(),
-                message: error.to_string(),
-                kind: ErrorKind::Permanent,
-            },
+            QueueError::Attribute { .. } => Self::coded(
+                "sqs:GetQueueAttributes",
+                "MissingAttribute",
+                error.to_string(),
+                ErrorKind::Permanent,
+            ),
         }
     }
 }
@@ -224,7 +224,7 @@ mod tests {
     fn a_queue_that_can_not_be_read_says_what_to_do() {
         let told = |kind| {
             let (code, message) = ("Code".to_owned(), String::new());
-            let source = AwsError { operation: "sqs:GetQueueAttributes", code, message, kind };
+            let source = AwsError::coded("sqs:GetQueueAttributes", code, message, kind);
             QueueError::Call { url: "https://x/1/jobs".into(), source }.to_string()
         };
         assert!(

@@ -113,7 +113,7 @@ mod tests {
     use crate::failure::OwnFault;
 
     fn aws(kind: ErrorKind) -> AwsError {
-        AwsError { operation: "s3:ListAllMyBuckets", code: "Code".into(), message: String::new(), kind }
+        AwsError::coded("s3:ListAllMyBuckets", "Code", String::new(), kind)
     }
 
     fn fate(failure: &Failure, count: u32) -> Fate {

@@ -87,13 +87,12 @@ pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Resu
     match put.map_err(|error| AwsError::new(OPERATION, error)) {
         Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => Err(AwsError {
-            operation: OPERATION,
-            code: "ConditionIgnored".into(),
-            message: "this S3 writes objects whatever If-Match says; reports would overwrite each other"
-                .into(),
-            kind: ErrorKind::Permanent,
-        }),
+        Ok(_) => Err(AwsError::coded(
+            OPERATION,
+            "ConditionIgnored",
+            "this S3 writes objects whatever If-Match says; reports would overwrite each other",
+            ErrorKind::Permanent,
+        )),
     }
 }
 

@@ -120,16 +120,12 @@ impl Session {
         let client = &client;
         let ask = || async move {
             let answer = client.get_caller_identity().send().await;
-            answer.map_err(|error| AwsError::new(OPERATION, error))
+            answer.map_err(|error| AwsError::new(OPERATION, error).in_region(self.home_region()))
         };
         let answer = self.credentials.ask(ask).await?;
-        let account_id =
-            answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| AwsError {
-                operation: OPERATION,
-                code: "NoAccount".into(),
-                message: "the answer has no account id".into(),
-                kind: ErrorKind::Permanent,
-            })?;
+        let account_id = answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| {
+            AwsError::coded(OPERATION, "NoAccount", "the answer has no account id", ErrorKind::Permanent)
+        })?;
         let identity = Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() };
         match &self.account.id {
             Some(expected) if *expected != identity.account_id => {
@@ -238,7 +234,7 @@ mod tests {
             .await
             .expect("a session");
         let blamed = |operation, kind| {
-            let error = AwsError { operation, code: "AccessDenied".into(), message: String::new(), kind };
+            let error = AwsError::coded(operation, "AccessDenied", String::new(), kind);
             assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");
             session.blame(error.into())
         };

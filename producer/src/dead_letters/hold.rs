@@ -269,11 +269,13 @@ impl Hold {
         }
         let refused = timeout(GIVING_BACK, self.change(&ids, Change::Visibility(0), Some(AGAIN))).await;
         self.held.retain(|id, _| !wanted(id));
-        let refused = refused.map_err(|_| AwsError {
-            operation: "sqs:ChangeMessageVisibility",
-            code: "Timeout".into(),
-            message: format!("not done in {} s", GIVING_BACK.as_secs()),
-            kind: ErrorKind::Transient,
+        let refused = refused.map_err(|_| {
+            AwsError::coded(
+                "sqs:ChangeMessageVisibility",
+                "Timeout",
+                format!("not done in {} s", GIVING_BACK.as_secs()),
+                ErrorKind::Transient,
+            )
         })?;
         let mut failed = Ok(());
         for (message_id, why) in refused {

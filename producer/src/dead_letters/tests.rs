@@ -85,7 +85,7 @@ fn a_refusal_names_what_to_allow_and_a_missing_queue_what_to_correct() {
     };
     let told = |kind| {
         let code = "Code".to_owned();
-        let error = AwsError { operation: "sqs:ReceiveMessage", code, message: String::new(), kind };
+        let error = AwsError::coded("sqs:ReceiveMessage", code, String::new(), kind);
         format!("{:#}", explain(error, &queue))
     };
     for needed in [

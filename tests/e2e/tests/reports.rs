@@ -348,7 +348,7 @@ async fn an_account_that_may_not_be_asked_at_all_has_no_report() -> Result<()> {
             let day = date.to_string();
             let ended =
                 finish(fleet.worker(&["collect", "--account-name", "data", "--date", &day])).await?.status(1);
-            assert!(ended.stderr.contains(&format!("{action}: ")), "{action} on {date}: {}", ended.stderr);
+            assert!(ended.stderr.contains(&format!("{action} in ")), "{action} on {date}: {}", ended.stderr);
             assert!(ended.stdout.is_empty(), "{action} on {date}: {}", ended.stdout);
             let denied = fleet.aws.calls().account("111111111111").failed().count();
             assert!(denied > 0, "{action} on {date}");

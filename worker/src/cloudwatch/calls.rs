@@ -31,16 +31,16 @@ impl CloudWatch {
         let (client, credentials) = (session.cloudwatch(region), session.credentials().clone());
         Self { client, credentials, limits, usage: session.usage().clone() }
     }
+
+    /// The region that is asked.
+    fn region(&self) -> &str {
+        self.client.config().region().map(AsRef::as_ref).unwrap_or_default()
+    }
 }
 
 /// A page that names itself as the next: reading on would never end.
 fn same_page(operation: &'static str) -> AwsError {
-    AwsError {
-        operation,
-        code: "RepeatedNextToken".into(),
-        message: "the next page is the page itself".into(),
-        kind: ErrorKind::Transient,
-    }
+    AwsError::coded(operation, "RepeatedNextToken", "the next page is the page itself", ErrorKind::Transient)
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub(super) async fn discover(
     is_last: bool,
 ) -> Result<Buckets, AwsError> {
     const OPERATION: &str = "s3:ListAllMyBuckets";
+    let home = home(client);
     let mut found = Vec::new();
     let mut nowhere = Vec::new();
     // Few regions are shared by many buckets.
@@ -46,7 +47,7 @@ pub(super) async fn discover(
         let token_now = &token;
         let ask = || async move {
             let page = client.list_buckets().max_buckets(PAGE).set_continuation_token(token_now.clone());
-            page.send().await.map_err(|error| AwsError::new(OPERATION, error))
+            page.send().await.map_err(|error| AwsError::new(OPERATION, error).in_region(home))
         };
         let page = credentials.ask(ask).await?;
         for bucket in page.buckets.unwrap_or_default() {
@@ -66,12 +67,12 @@ pub(super) async fn discover(
         match page.continuation_token.filter(|next| !next.is_empty()) {
             None => break,
             next if next == token => {
-                return Err(AwsError {
-                    operation: OPERATION,
-                    code: "RepeatedContinuationToken".into(),
-                    message: "the next page is the page itself".into(),
-                    kind: ErrorKind::Transient,
-                });
+                return Err(AwsError::coded(
+                    OPERATION,
+                    "RepeatedContinuationToken",
+                    "the next page is the page itself",
+                    ErrorKind::Transient,
+                ));
             }
             next => token = next,
         }
@@ -109,6 +110,11 @@ pub(super) fn listing_of_unnamed(name: &str) -> Listing {
     if name.ends_with("--x-s3") { Listing::Unlistable } else { Listing::Unlisted }
 }
 
+/// The region that is asked of buckets.
+fn home(client: &Client) -> &str {
+    client.config().region().map(AsRef::as_ref).unwrap_or_default()
+}
+
 /// A bucket's region.
 async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
     let answer = client.head_bucket().bucket(bucket).send().await;
@@ -116,13 +122,13 @@ async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
         return Ok(region.into());
     }
     Err(match answer {
-        Err(error) => AwsError::new("s3:ListBucket", error),
-        Ok(_) => AwsError {
-            operation: "s3:ListBucket",
-            code: "NoBucketRegion".into(),
-            message: "the answer has no x-amz-bucket-region".into(),
-            kind: ErrorKind::Permanent,
-        },
+        Err(error) => AwsError::new("s3:ListBucket", error).in_region(home(client)),
+        Ok(_) => AwsError::coded(
+            "s3:ListBucket",
+            "NoBucketRegion",
+            "the answer has no x-amz-bucket-region",
+            ErrorKind::Permanent,
+        ),
     })
 }
 

@@ -113,7 +113,7 @@ pub async fn collect(
 
     let mut collection = Collection::default();
     for region in regions {
-        let first_error = region.errors.first().map(|error| format!("{}: {error}", region.name));
+        let first_error = region.errors.first().map(ToString::to_string);
         collection.first_error = collection.first_error.or(first_error);
         collection.rows.extend(region.into_rows(subject));
     }

@@ -90,7 +90,8 @@ async fn collect(
 ) -> Result<Outcome, CommandError> {
     let account = collector.account(job).map_err(CommandError::configuration)?;
     let collected = async {
-        let attempt = Attempt::default();
+        // No other try comes after it: what a region can't answer is left out, and the rest is written.
+        let attempt = Attempt::new(true);
         let session = Session::open(account, &collector.base, attempt.usage().clone()).await?;
         Box::pin(collector.report(job, &session, &attempt)).await
     };
@@ -114,7 +115,8 @@ async fn collect(
     );
     if metadata.status == ReportStatus::Partial {
         return Err(CommandError::Failed(anyhow!(
-            "the report is partial: {} rows denied, {} in error; the first: {}",
+            "account {}: the report is partial: {} rows denied, {} in error; the first: {}",
+            job.account_name,
             metadata.rows_denied,
             metadata.rows_error,
             metadata.first_error.as_deref().unwrap_or_default()

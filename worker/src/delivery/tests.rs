@@ -94,12 +94,7 @@ fn done() -> Result<Done, Failure> {
 }
 
 fn failed(kind: ErrorKind) -> Failure {
-    Failure::Aws(AwsError {
-        operation: "s3:ListAllMyBuckets",
-        code: "Code".into(),
-        message: String::new(),
-        kind,
-    })
+    Failure::Aws(AwsError::coded("s3:ListAllMyBuckets", "Code", String::new(), kind))
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,8 +36,7 @@ fn duplicate() -> Ended {
 }
 
 fn own_fault() -> Ended {
-    let (code, message) = ("AccessDenied".into(), "what an error says".into());
-    let error = AwsError { operation: "s3:PutObject", code, message, kind: ErrorKind::Denied };
+    let error = AwsError::coded("s3:PutObject", "AccessDenied", "what an error says", ErrorKind::Denied);
     Ended::OwnFault(OwnFault::ReportBucket(error).into())
 }
 

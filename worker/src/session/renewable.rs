@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn error(kind: ErrorKind, code: &str) -> AwsError {
-        AwsError { operation: "s3:ListBucket", code: code.into(), message: String::new(), kind }
+        AwsError::coded("s3:ListBucket", code, String::new(), kind)
     }
 
     #[tokio::test]

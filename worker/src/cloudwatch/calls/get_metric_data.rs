@@ -72,6 +72,7 @@ impl CloudWatch {
             }
             let Some(pause) = pauses.next() else { break };
             tracing::warn!(
+                region = self.region(),
                 series = pending.len(),
                 "CloudWatch answered series in part; asking for them again"
             );
@@ -108,11 +109,12 @@ impl CloudWatch {
                     .customize()
                     .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
                     .send();
-                page.await.map_err(|error| AwsError::new(OPERATION, error))
+                page.await.map_err(|error| AwsError::new(OPERATION, error).in_region(self.region()))
             };
             let page = self.credentials.ask(ask).await?;
             for message in page.messages() {
                 tracing::warn!(
+                    region = self.region(),
                     code = message.code(),
                     "CloudWatch says: {}",
                     message.value().unwrap_or_default()
@@ -121,12 +123,16 @@ impl CloudWatch {
             for result in page.metric_data_results() {
                 match place(result).and_then(|at| results.get_mut(at)) {
                     Some(series) => series.take(result),
-                    None => tracing::warn!(id = result.id(), "CloudWatch answered what was not asked"),
+                    None => tracing::warn!(
+                        region = self.region(),
+                        id = result.id(),
+                        "CloudWatch answered what was not asked"
+                    ),
                 }
             }
             match page.next_token.filter(|next| !next.is_empty()) {
                 None => return Ok(results),
-                next if next == token => return Err(same_page(OPERATION)),
+                next if next == token => return Err(same_page(OPERATION).in_region(self.region())),
                 next => token = next,
             }
         }

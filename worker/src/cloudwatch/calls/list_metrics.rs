@@ -46,14 +46,14 @@ impl CloudWatch {
             let ask = || async move {
                 let tries = Tries { turns: self.limits.list_metrics.clone(), cost: 1.0 };
                 let page = call.clone().customize().interceptor(tries).send().await;
-                page.map_err(|error| AwsError::new(OPERATION, error))
+                page.map_err(|error| AwsError::new(OPERATION, error).in_region(self.region()))
             };
             let page = self.credentials.ask(ask).await?;
             let found = page.metrics.unwrap_or_default().into_iter();
             let listed = found.filter_map(|found| series(dataset, metric, found)).collect();
             match page.next_token.filter(|next| !next.is_empty()) {
                 None => Ok(Some((listed, Next::None))),
-                next if next == token => Err(same_page(OPERATION)),
+                next if next == token => Err(same_page(OPERATION).in_region(self.region())),
                 Some(next) => Ok(Some((listed, Next::Of(next)))),
             }
         })
