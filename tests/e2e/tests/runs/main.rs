@@ -1,5 +1,7 @@
 //! A run from its request to its reports, and what happens when a part of it is killed.
 
+mod completeness;
+
 use std::time::Duration;
 
 use anyhow::Result;
