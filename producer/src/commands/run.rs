@@ -50,6 +50,7 @@ use crate::{
     clippy::doc_link_with_quotes,
     reason = "these comments are the help that people read in a terminal"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct RunArgs {
     /// The file with the request; - is standard input.
     #[arg(long, env = "FLEET_REQUEST", value_name = "FILE|-")]

@@ -38,6 +38,7 @@ use crate::{
 /// collections: one that is there early, and one that is final.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct StatusArgs {
     /// The run, by its id or an unambiguous beginning of at least eight characters; without it, the latest.
     #[arg(value_name = "RUN_ID", value_parser = run_query)]

@@ -186,11 +186,11 @@ fn as_json_it_has_a_flat_entry_an_account() {
 
 #[test]
 fn each_combination_has_one_state() {
+    use State::{Complete, Failed, InProgress, Missing, Partial};
     let states = |found| {
         let of = |is_dead, is_looked_at, is_awaited| decide(found, is_dead, is_looked_at, is_awaited);
         [of(false, true, true), of(false, true, false), of(true, true, true), of(true, true, false)]
     };
-    use State::{Complete, Failed, InProgress, Missing, Partial};
     assert_eq!(states(Some(Found::Enough)), [Complete; 4], "whatever the queues say");
     assert_eq!(states(Some(Found::Partial)), [Partial, Partial, Failed, Failed]);
     assert_eq!(states(Some(Found::Unfinished)), [InProgress, Partial, Failed, Failed]);
@@ -385,8 +385,8 @@ fn a_partial_report_of_an_unfinished_job_is_in_progress_while_its_job_may_be_on_
 fn a_report_of_another_account_counts_for_no_run() {
     let run = RunId::generate();
     let mut manifest = manifest(&run, &["data"]);
-    let states = [(JobState::Sent, false), (JobState::Sent, true), (JobState::AlreadyComplete, true)];
-    for (state, only_incomplete) in states {
+    let kinds = [(JobState::Sent, false), (JobState::Sent, true), (JobState::AlreadyComplete, true)];
+    for (state, only_incomplete) in kinds {
         (manifest.jobs[0].state, manifest.only_incomplete) = (state, only_incomplete);
         let status = |id: Option<&str>| {
             let mut manifest = manifest.clone();
