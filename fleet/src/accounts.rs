@@ -3,22 +3,23 @@
 //! No file is needed; without one, every well-formed name is an account of which nothing is known.
 //! Reading it goes parse, validate, build: all that is wrong with a file is told at once.
 
-use std::{collections::HashMap, path::PathBuf};
+mod file;
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use anyhow::{Context, bail};
 use aws_config::SdkConfig;
-use serde::Deserialize;
 
-use crate::{
-    AccountId, AccountName, aws, clock::Clock, credentials::CredentialKind, environment, exit::CommandError,
-};
+use crate::{AccountId, AccountName, aws, clock::Clock, credentials::CredentialKind, exit::CommandError};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
 pub const DEFAULT_QUOTA_SHARE: f64 = 0.5;
-
-/// The least of it that still gets a large account done in a day.
-const SMALLEST_QUOTA_SHARE: f64 = 0.01;
 
 /// How long a role's credentials last where nothing else is said: an hour is the most that a
 /// chained role gets.
@@ -41,7 +42,7 @@ pub struct Account {
     pub region: Option<String>,
     /// Regions asked even where no bucket is left.
     pub regions: Vec<String>,
-    /// The share of the account's CloudWatch quota to use, from 0.01 to 1.
+    /// The share of AWS's default CloudWatch quota to use; more than 1 if the account's was raised.
     pub quota_share: f64,
     /// Which kind of credentials it has, where more than one could be meant.
     pub credentials: Option<CredentialKind>,
@@ -50,7 +51,7 @@ pub struct Account {
     /// The role to assume, by its name in the account `id`.
     pub role_name: Option<String>,
     /// What the role's trust policy wants to be told.
-    pub external_id: Option<String>,
+    pub external_id: Option<ExternalId>,
     /// How long the role's credentials last, in seconds.
     pub duration_seconds: u32,
     /// A profile of the shared configuration.
@@ -59,6 +60,39 @@ pub struct Account {
     pub shared_credentials_file: Option<PathBuf>,
     /// An AWS endpoint of the account's own.
     pub endpoint: Option<String>,
+}
+
+/// What a role's trust policy asks for. It does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalId(String);
+
+/// A text that is no external id.
+/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("external_id is not well-formed; it takes 2 to 1224 letters, digits and any of _+=,.@:/-")]
+pub struct InvalidExternalId;
+
+impl ExternalId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ExternalId {
+    type Err = InvalidExternalId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = file::is_of(text, b"_+=,.@:/-", 2..=1224);
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidExternalId) }
+    }
+}
+
+impl fmt::Debug for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalId(…)")
+    }
 }
 
 /// All accounts that are known.
@@ -135,21 +169,15 @@ impl Accounts {
 
     /// Reads the text of an accounts file.
     pub fn parse(text: &str) -> Result<Self, InvalidAccounts> {
-        let file: File = toml::from_str(text).map_err(|error| InvalidAccounts(vec![told(text, &error)]))?;
-        let mut faults = Vec::new();
-        let mut accounts: Vec<Account> = Vec::with_capacity(file.account.len());
-        let mut places = HashMap::new();
+        let (accounts, mut faults) = file::parse(text);
+        let mut names = HashSet::new();
         let mut stems = HashMap::new();
-        for raw in &file.account {
-            let Some(account) = raw.validate(&file.defaults, &mut faults) else {
-                continue;
-            };
-            if places.insert(account.name.clone(), accounts.len()).is_some() {
-                faults.push(format!("account {}: stands twice; leave one out", account.name));
-            } else if let Some(first) = stems.insert(account.name.variable_stem(), account.name.clone()) {
-                faults.push(collision(&first, &account.name));
+        for account in &accounts {
+            if !names.insert(&account.name) {
+                faults.push(format!("account {}: it is listed twice; leave one out", account.name));
+            } else if let Some(first) = stems.insert(account.name.variable_stem(), &account.name) {
+                faults.push(collision(first, &account.name));
             }
-            accounts.push(account);
         }
         if faults.is_empty() { Ok(Self { accounts, listed: true }) } else { Err(InvalidAccounts(faults)) }
     }
@@ -187,19 +215,6 @@ impl Accounts {
     }
 }
 
-/// What is wrong with a file's TOML, in which line and of which key. Not the line itself, which TOML's
-/// own message shows: somebody may have put a secret there.
-fn told(text: &str, error: &toml::de::Error) -> String {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or_default();
-    let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
-    // Only where the TOML itself is sound is what stands before the `=` a key of ours for certain.
-    let key = line.split_once('=').filter(|_| error.message().starts_with("invalid type"));
-    let key = key.map(|(key, _)| format!(", {}", key.trim())).unwrap_or_default();
-    let mend = if error.message().contains("expected a string") { "; write it in quotes" } else { "" };
-    format!("line {}{key}: {}{mend}", before.matches('\n').count() + 1, error.message())
-}
-
 /// The first two of these accounts whose access keys would be in one pair of variables.
 #[must_use]
 pub fn colliding_variables<'a>(names: impl IntoIterator<Item = &'a AccountName>) -> Option<String> {
@@ -215,128 +230,6 @@ fn collision(first: &AccountName, second: &AccountName) -> String {
     format!(
         "accounts {first} and {second}: both have their access keys in {stem}_account_access_key, since '-' is written '_' there; rename one"
     )
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    defaults: Defaults,
-    #[serde(default)]
-    account: Vec<RawAccount>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Defaults {
-    role_name: Option<String>,
-    external_id: Option<String>,
-    duration_seconds: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAccount {
-    name: String,
-    id: Option<String>,
-    default: Option<bool>,
-    region: Option<String>,
-    #[serde(default)]
-    regions: Vec<String>,
-    quota_share: Option<f64>,
-    credentials: Option<CredentialKind>,
-    role_arn: Option<String>,
-    role_name: Option<String>,
-    external_id: Option<String>,
-    duration_seconds: Option<u32>,
-    profile: Option<String>,
-    shared_credentials_file: Option<PathBuf>,
-    endpoint: Option<String>,
-}
-
-impl RawAccount {
-    /// The account, with every fault of it added to `faults`.
-    fn validate(&self, defaults: &Defaults, faults: &mut Vec<String>) -> Option<Account> {
-        let name = self.name.parse::<AccountName>().map_err(|error| faults.push(error.to_string())).ok()?;
-        let mut fault = |text: String| faults.push(format!("account {name}: {text}"));
-        let id = self
-            .id
-            .as_deref()
-            .and_then(|id| id.parse::<AccountId>().map_err(|error| fault(error.to_string())).ok());
-        for region in self.region.iter().chain(&self.regions) {
-            if !aws::is_region(region) {
-                fault(format!("region {region:?} is not a region; write it as eu-west-1"));
-            }
-        }
-        let quota_share = self.quota_share.unwrap_or(DEFAULT_QUOTA_SHARE);
-        if !(SMALLEST_QUOTA_SHARE..=1.0).contains(&quota_share) {
-            fault(format!("quota_share {quota_share} is not from {SMALLEST_QUOTA_SHARE} to 1"));
-        }
-        let duration_seconds =
-            self.duration_seconds.or(defaults.duration_seconds).unwrap_or(DEFAULT_DURATION_SECONDS);
-        if !(900..=43_200).contains(&duration_seconds) {
-            fault(format!("duration_seconds {duration_seconds} is not from 900 to 43200"));
-        }
-        if let Some(arn) = &self.role_arn {
-            match role_account(arn) {
-                None => fault(format!(
-                    "role_arn {arn:?} is not a role's ARN, such as arn:aws:iam::111111111111:role/name"
-                )),
-                Some(owner) if id.as_ref().is_some_and(|id| id.as_str() != owner) => {
-                    fault(format!("role_arn {arn:?} is of another account than id"));
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some(endpoint) = &self.endpoint
-            && !environment::is_url_of_a_host(endpoint)
-        {
-            fault(format!("endpoint {endpoint:?} is not a URL; write it as https://host"));
-        }
-        let role_name = self.role_name.as_ref().or(defaults.role_name.as_ref());
-        match self.credentials {
-            Some(CredentialKind::Role)
-                if self.role_arn.is_none() && (id.is_none() || role_name.is_none()) =>
-            {
-                fault("credentials = \"role\" needs role_arn, or id with role_name".into());
-            }
-            Some(CredentialKind::Profile) if self.profile.is_none() => {
-                fault("credentials = \"profile\" needs profile".into());
-            }
-            _ => {}
-        }
-        if self.shared_credentials_file.is_some() && self.profile.is_none() {
-            fault("shared_credentials_file needs profile".into());
-        }
-        Some(Account {
-            id,
-            default: self.default.unwrap_or(true),
-            region: self.region.clone(),
-            regions: self.regions.clone(),
-            quota_share,
-            credentials: self.credentials,
-            role_arn: self.role_arn.clone(),
-            role_name: role_name.cloned(),
-            external_id: self.external_id.as_ref().or(defaults.external_id.as_ref()).cloned(),
-            duration_seconds,
-            profile: self.profile.clone(),
-            shared_credentials_file: self.shared_credentials_file.clone(),
-            endpoint: self.endpoint.clone(),
-            name,
-        })
-    }
-}
-
-/// The account of `arn:PARTITION:iam::ACCOUNT:role/NAME`.
-fn role_account(arn: &str) -> Option<&str> {
-    let mut parts = arn.splitn(6, ':');
-    let shaped = parts.next() == Some("arn")
-        && parts.next().is_some_and(|partition| partition.starts_with("aws"))
-        && parts.next() == Some("iam")
-        && parts.next() == Some("");
-    let account = parts.next().filter(|account| account.parse::<AccountId>().is_ok())?;
-    let role = parts.next()?.strip_prefix("role/")?;
-    (shaped && !role.is_empty()).then_some(account)
 }
 
 #[cfg(test)]
@@ -360,7 +253,7 @@ mod tests {
         default = false
         credentials = "profile"
         profile = "legacy"
-        quota_share = 1.0
+        quota_share = 1.5
     "#;
 
     #[test]
@@ -368,7 +261,7 @@ mod tests {
         let accounts = Accounts::parse(SAMPLE).expect("valid");
         let data = accounts.get(&"data".parse().expect("a name")).expect("listed");
         assert_eq!(data.role_name.as_deref(), Some("cloudwatch-fleet-reader"));
-        assert_eq!(data.external_id.as_deref(), Some("e-1"));
+        assert_eq!(data.external_id.as_ref().map(ExternalId::as_str), Some("e-1"));
         assert!(data.default);
         assert!((data.quota_share - 0.5).abs() < f64::EPSILON);
         let legacy = accounts.get(&"legacy".parse().expect("a name")).expect("listed");
@@ -385,7 +278,7 @@ mod tests {
             [[account]]
             name = "data"
             id = "1"
-            quota_share = 2.0
+            quota_share = 200
             region = "EU"
             [[account]]
             name = "data"
@@ -405,9 +298,9 @@ mod tests {
         .to_string();
         for expected in [
             "account data: account id \"1\" is not twelve digits",
-            "account data: quota_share 2 is not from 0.01 to 1",
+            "account data: quota_share 200 is not from 0.01 to 100; 1 is AWS's default quota",
             "account data: region \"EU\" is not a region",
-            "account data: stands twice",
+            "account data: it is listed twice",
             "account data: role_arn \"arn:aws:iam::222222222222:user/x\" is not a role's ARN",
             "account data: credentials = \"profile\" needs profile",
             "account name \"a/b\" is not well-formed",
@@ -426,8 +319,7 @@ mod tests {
         assert!(error.contains("line 3: unknown field `secret_access_key`"), "{error}");
         let number =
             Accounts::parse("[[account]]\nname = \"data\"\nid = 111111111111\n").expect_err("a number");
-        assert!(number.to_string().contains("line 3, id: invalid type: integer"), "{number}");
-        assert!(number.to_string().contains("expected a string; write it in quotes"), "{number}");
+        assert!(number.to_string().contains("line 3, id: it is a text; write it in quotes"), "{number}");
         assert!(!error.contains("canary"), "a secret that does not belong there is not shown: {error}");
         let pasted =
             Accounts::parse("[[account]]\nname = \"data\"\ncanary/K7MDENG==\n").expect_err("no TOML");

@@ -69,7 +69,7 @@ pub async fn base() -> Result<SdkConfig, CommandError> {
     profiles::check_own(&config).await?;
     let config = match config.credentials_provider() {
         Some(chain) => {
-            let own = SharedCredentialsProvider::new(Explained::new("default chain".to_owned(), chain));
+            let own = SharedCredentialsProvider::new(Explained::process(chain));
             let own = SharedCredentialsProvider::new(KeptCredentials::new(own));
             config.into_builder().credentials_provider(own).build()
         }

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::redact;
+use crate::{credentials::NoneGiven, redact};
 
 /// The longest message of AWS that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
@@ -201,17 +201,16 @@ impl AwsError {
                 }
             }
             SdkError::TimeoutError(_) => make("Timeout", "no answer in time", ErrorKind::Transient),
-            SdkError::DispatchFailure(_) => credentials_failure(operation, error)
-                .unwrap_or_else(|| make("Unreachable", &told(error), ErrorKind::Transient)),
+            SdkError::DispatchFailure(_) if !chain(error).any(shows_request) => {
+                credentials_failure(operation, error)
+                    .unwrap_or_else(|| make("Unreachable", &told(error), ErrorKind::Transient))
+            }
             // The request could not even be made, which the configuration is to blame for. Its
             // causes may show the request whole.
-            SdkError::ConstructionFailure(_) => credentials_failure(operation, error).unwrap_or_else(|| {
-                make(
-                    "InvalidRequest",
-                    "the request can't be made; look at the endpoint",
-                    ErrorKind::Permanent,
-                )
-            }),
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                credentials_failure(operation, error)
+                    .unwrap_or_else(|| make("InvalidRequest", UNMAKEABLE, ErrorKind::Permanent))
+            }
             _ => make("BrokenAnswer", &told(error), ErrorKind::Transient),
         }
     }
@@ -254,7 +253,7 @@ fn code_of_status(status: u16) -> &'static str {
     }
 }
 
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
         let error = next?;
@@ -263,10 +262,22 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
+/// What is said of a request that can't be made.
+const UNMAKEABLE: &str = "the request can't be made; look at the endpoint";
+
+/// Whether an error's text is a request, with its form and its headers. The SDK has one such, for an endpoint
+/// that does not fit.
+fn shows_request(error: &(dyn Error + 'static)) -> bool {
+    error.to_string().contains("Request {")
+}
+
 /// What an error says and each of its causes, once each. The SDK's own form adds the debug form, and
 /// that may hold an answer of STS whole, with the credentials in it.
-fn told(error: &(dyn Error + 'static)) -> String {
-    chain(error).map(ToString::to_string).fold(String::new(), |told, cause| {
+pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
+    let text = |cause: &(dyn Error + 'static)| {
+        if shows_request(cause) { UNMAKEABLE.to_owned() } else { cause.to_string() }
+    };
+    chain(error).map(text).fold(String::new(), |told, cause| {
         if told.contains(&cause) {
             told
         } else if told.is_empty() {
@@ -280,21 +291,26 @@ fn told(error: &(dyn Error + 'static)) -> String {
 /// Where the provider of the credentials failed: what STS said to it, or what it says itself.
 fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -> Option<AwsError> {
     let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
+    let explained = chain(failure).find_map(|cause| cause.downcast_ref::<NoneGiven>());
+    if let Some(explained) = explained.filter(|explained| explained.is_all) {
+        let (code, message) = ("NoCredentials".to_owned(), redact(&explained.to_string()));
+        return Some(AwsError { operation, code, message, kind: ErrorKind::NoCredentials });
+    }
     for cause in chain(failure) {
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-            return Some(AwsError::of("sts:AssumeRole", refused));
+            let mut error = AwsError::of("sts:AssumeRole", refused);
+            // Whether a role assumes this one is seen only now.
+            if error.message.contains("DurationSeconds") {
+                error.message += "; lower duration_seconds in the accounts file: a role that a role assumes gets 3600 at most, any other its own maximum session duration";
+            }
+            return Some(error);
         }
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()
         {
             return Some(AwsError::of("sts:AssumeRoleWithWebIdentity", refused));
         }
     }
-    // A provider that can't be reached now, such as a container's, may be a moment later.
-    let unreachable = chain(failure).any(|cause| {
-        cause.downcast_ref::<ConnectorError>().is_some_and(|cause| cause.is_io() || cause.is_timeout())
-            || matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
-    });
-    let (code, kind) = if unreachable {
+    let (code, kind) = if is_unreachable(failure) {
         ("Unreachable", ErrorKind::Transient)
     } else {
         ("NoCredentials", ErrorKind::NoCredentials)
@@ -302,6 +318,14 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
     let message: String =
         redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
     Some(AwsError::coded(operation, code, message, kind))
+}
+
+/// Whether a provider of credentials can't be reached now, such as a container's, which may be a moment later.
+pub(crate) fn is_unreachable(failure: &CredentialsError) -> bool {
+    chain(failure).any(|cause| {
+        cause.downcast_ref::<ConnectorError>().is_some_and(|cause| cause.is_io() || cause.is_timeout())
+            || matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
+    })
 }
 
 #[cfg(test)]

@@ -16,11 +16,23 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-pub(crate) use self::explained::Explained;
-use crate::{Account, accounts::VARIABLES, environment, profiles};
+pub(crate) use self::explained::{Explained, NoneGiven};
+use crate::{
+    Account, RunId,
+    accounts::{ExternalId, VARIABLES},
+    environment, profiles,
+};
 
-/// The name under which our calls stand in the members' CloudTrail.
-const SESSION_NAME: &str = "cloudwatch-fleet";
+/// The longest name of a role's session.
+/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+const LONGEST_SESSION_NAME: usize = 64;
+
+/// The name under which our calls appear in the members' CloudTrail: it says which run they are of.
+#[must_use]
+pub fn session_name(run: Option<&RunId>) -> String {
+    let name = run.map_or_else(|| "cloudwatch-fleet".to_owned(), |run| format!("cloudwatch-fleet-{run}"));
+    name.chars().take(LONGEST_SESSION_NAME).collect()
+}
 
 /// A kind of credentials, as the accounts file names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -43,8 +55,8 @@ pub enum CredentialSource {
     Role {
         /// The role's ARN.
         arn: String,
-        /// What its trust policy wants to be told.
-        external_id: Option<String>,
+        /// What its trust policy asks for.
+        external_id: Option<ExternalId>,
         /// How long the credentials last.
         duration: Duration,
         /// Who assumes it.
@@ -150,17 +162,17 @@ impl CredentialSource {
     }
 
     /// Builds the provider. `config` says how STS is reached, in which region, and what the
-    /// process's default chain is.
-    pub async fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
+    /// process's default chain is; `session` is the [name](session_name) of a role's session.
+    pub async fn provider(&self, config: &SdkConfig, session: &str) -> SharedCredentialsProvider {
         match self {
             Self::Base(base) => base.provider(config),
             Self::Role { arn, external_id, duration, base } => {
                 let mut role = AssumeRoleProvider::builder(arn)
                     .configure(config)
-                    .session_name(SESSION_NAME)
+                    .session_name(session)
                     .session_length(*duration);
                 if let Some(external_id) = external_id {
-                    role = role.external_id(external_id);
+                    role = role.external_id(external_id.as_str());
                 }
                 SharedCredentialsProvider::new(role.build_from_provider(base.provider(config)).await)
             }
@@ -188,19 +200,9 @@ impl fmt::Display for BaseSource {
 }
 
 impl BaseSource {
-    /// As it is told, with the file that it is in.
-    fn name(&self) -> String {
-        match self {
-            Self::Profile { shared_credentials_file: Some(file), .. } => {
-                format!("{self} of {}", file.display())
-            }
-            _ => self.to_string(),
-        }
-    }
-
     fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
-        let provider = match self {
-            Self::Keys(keys) => return SharedCredentialsProvider::new(keys.credentials()),
+        match self {
+            Self::Keys(keys) => SharedCredentialsProvider::new(keys.credentials()),
             Self::Profile { name, shared_credentials_file } => {
                 // A profile may itself name a role, so that it has to be told where STS is asked.
                 let mut reach = ProviderConfig::without_region().with_region(config.region().cloned());
@@ -217,13 +219,17 @@ impl BaseSource {
                     .configure(&reach)
                     .profile_name(name)
                     .profile_files(profiles::files(shared_credentials_file.as_deref()));
-                SharedCredentialsProvider::new(profile.build())
+                SharedCredentialsProvider::new(Explained::profile(
+                    name,
+                    shared_credentials_file.as_deref(),
+                    profile.build(),
+                ))
             }
+            // Explained where the process's own configuration is made.
             Self::Default => {
                 config.credentials_provider().expect("cannot fail: aws_config gives every process a chain")
             }
-        };
-        SharedCredentialsProvider::new(Explained::new(self.name(), provider))
+        }
     }
 }
 
@@ -340,7 +346,7 @@ mod tests {
         let account = Account::named("a-b".parse().expect("a name"));
         let variable = |name: &str| Some(format!("value of {name}"));
         let source = CredentialSource::choose(&account, "aws", variable).expect("keys");
-        let provider = source.provider(&SdkConfig::builder().build()).await;
+        let provider = source.provider(&SdkConfig::builder().build(), "test").await;
         let given = provider.provide_credentials().await.expect("static");
         assert_eq!(given.access_key_id(), "value of a_b_account_access_key");
         assert_eq!(given.secret_access_key(), "value of a_b_secret_access_key");
@@ -359,10 +365,30 @@ mod tests {
     }
 
     #[test]
+    fn a_sessions_name_says_the_run_and_is_one_that_sts_takes() {
+        assert_eq!(session_name(None), "cloudwatch-fleet");
+        let generated = RunId::generate();
+        assert_eq!(session_name(Some(&generated)), format!("cloudwatch-fleet-{generated}"));
+        let long: RunId = "A.b_9-".repeat(11)[..64].parse().expect("a run id");
+        let name = session_name(Some(&long));
+        assert_eq!(name.len(), 64);
+        assert!(
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)),
+            "{name}"
+        );
+    }
+
+    #[test]
     fn secrets_do_not_print() {
         let account = Account::named("a-b".parse().expect("a name"));
         let variable = |name: &str| Some(format!("canary-{name}"));
         let source = CredentialSource::choose(&account, "aws", variable).expect("keys");
         assert!(!format!("{source:?} {source}").contains("canary"));
+        let text =
+            "[[account]]\nname='a'\nrole_arn='arn:aws:iam::111111111111:role/r'\nexternal_id='canary-1'";
+        let accounts = Accounts::parse(text).expect("valid");
+        let account = accounts.iter().next().expect("one");
+        let source = CredentialSource::choose(account, "aws", |_| None).expect("a role");
+        assert!(!format!("{account:?} {source:?} {source}").contains("canary"));
     }
 }

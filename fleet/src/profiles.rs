@@ -1,6 +1,9 @@
 //! The shared configuration files of AWS, as far as we have to know what they say before the SDK uses it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use anyhow::anyhow;
 use aws_config::{SdkConfig, profile::ProfileSet};
@@ -45,9 +48,14 @@ pub(crate) fn files(shared_credentials_file: Option<&Path>) -> EnvConfigFiles {
         None => EnvConfigFiles::default(),
         Some(file) => EnvConfigFiles::builder()
             .include_default_config_file(true)
-            .with_file(EnvConfigFileKind::Credentials, file)
+            .with_file(EnvConfigFileKind::Credentials, whole(file))
             .build(),
     }
+}
+
+/// The credentials file that a path means: of a folder the one that AWS's own has in it.
+fn whole(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("credentials") } else { path.to_owned() }
 }
 
 /// Refuses a profile of the process's own of which no request can be made. `config` is what the SDK read.
@@ -113,4 +121,64 @@ impl Profiles {
             None => format!("profile {}", self.name()),
         }
     }
+
+    /// How messages name its files.
+    pub(crate) fn files(&self) -> String {
+        let variable = |name: &str| env::var_os(name).map(PathBuf::from);
+        let config = variable("AWS_CONFIG_FILE").unwrap_or_else(|| "~/.aws/config".into());
+        let credentials = self.file.as_deref().map(whole).or_else(|| variable("AWS_SHARED_CREDENTIALS_FILE"));
+        let credentials = credentials.unwrap_or_else(|| "~/.aws/credentials".into());
+        format!("{} and {}", config.display(), credentials.display())
+    }
+
+    /// Where its credentials come from, as far as it may be the cause that there are none. A profile whose role
+    /// another one assumes is followed to it.
+    pub(crate) fn cause(&self) -> Cause {
+        let (mut name, mut named_by, mut seen) = (self.name(), None, Vec::new());
+        loop {
+            let profile = name.to_owned();
+            let Some(found) = self.set.get_profile(name) else { return Cause::Missing { profile, named_by } };
+            let has = |key| found.get(key).is_some();
+            if has("role_arn") && has("mfa_serial") {
+                return Cause::AsksForCode { profile };
+            }
+            if let Some(path) = found.get("web_identity_token_file") {
+                return Cause::TokenFile { profile, path: path.to_owned() };
+            }
+            if let Some(next) = found.get("source_profile").filter(|next| has("role_arn") && *next != name) {
+                if seen.contains(&next) {
+                    return Cause::Other;
+                }
+                seen.push(next);
+                (name, named_by) = (next, Some(profile));
+                continue;
+            }
+            return match () {
+                () if has("credential_source") || has("aws_access_key_id") => Cause::Other,
+                () if has("sso_session") || has("sso_start_url") => {
+                    Cause::Login { profile, command: "aws sso login" }
+                }
+                () if has("login_session") => Cause::Login { profile, command: "aws login" },
+                () if has("credential_process") || has("role_arn") => Cause::Other,
+                () => Cause::Nothing { profile },
+            };
+        }
+    }
+}
+
+/// Why a profile may have no credentials to give.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// There is no such profile; another one may name it as its source.
+    Missing { profile: String, named_by: Option<String> },
+    /// It says nothing of credentials.
+    Nothing { profile: String },
+    /// A person has to log in by this command.
+    Login { profile: String, command: &'static str },
+    /// A file with a token.
+    TokenFile { profile: String, path: String },
+    /// A person has to type a code.
+    AsksForCode { profile: String },
+    /// Whatever the SDK says.
+    Other,
 }

@@ -117,7 +117,9 @@ fn mend(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "; no such queue: create it, or correct FLEET_QUEUE_URL",
         ErrorKind::Denied => "; allow sqs:GetQueueAttributes on it to whoever runs this",
-        ErrorKind::NoCredentials | ErrorKind::Identity | ErrorKind::Expired => {
+        // What is missing, the error says itself.
+        ErrorKind::NoCredentials => "; there are no credentials to reach it with",
+        ErrorKind::Identity | ErrorKind::Expired => {
             "; these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }
         _ => "",
@@ -230,7 +232,7 @@ mod tests {
         assert!(
             told(ErrorKind::Denied).ends_with("; allow sqs:GetQueueAttributes on it to whoever runs this")
         );
-        for kind in [ErrorKind::NoCredentials, ErrorKind::Identity, ErrorKind::Expired] {
+        for kind in [ErrorKind::Identity, ErrorKind::Expired] {
             assert!(told(kind).contains("; these credentials are refused: renew or correct AWS_PROFILE,"));
         }
         assert!(told(ErrorKind::NotFound).ends_with("create it, or correct FLEET_QUEUE_URL"));

@@ -20,7 +20,7 @@ const TOKEN: &str = "eyJ";
 /// The text without access key ids, secret keys and tokens.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    let text = &without_tokens(text);
+    let text = &without_tokens(&without_external_ids(text));
     let mut redacted = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while !rest.is_empty() {
@@ -32,6 +32,21 @@ pub fn redact(text: &str) -> String {
         rest = &after[other..];
     }
     redacted
+}
+
+/// The text without external ids, as a form and a debug print have them.
+fn without_external_ids(text: &str) -> String {
+    const NAMES: [&str; 2] = ["ExternalId=", "external_id: Some(\""];
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = NAMES.iter().filter_map(|name| Some(rest.find(name)? + name.len())).min() {
+        left.push_str(&rest[..at]);
+        left.push_str(GONE);
+        rest = &rest[at..];
+        rest =
+            &rest[rest.find(|c: char| c.is_whitespace() || "&\"'`\\)".contains(c)).unwrap_or(rest.len())..];
+    }
+    left + rest
 }
 
 /// The text without JSON web tokens, whose parts have points between them.
@@ -82,6 +97,8 @@ mod tests {
             ("Credential=ASIAIOSFODNN7EXAMPLE/20261121/eu-west-1", "…-west-1"),
             ("secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1.", "secret …."),
             (&format!("token eyJhbGciOi.{}-_.x, no", "a".repeat(40)), "token …, no"),
+            ("Action=AssumeRole&ExternalId=canary%2D1&RoleArn=r", "Action=AssumeRole&ExternalId=…&RoleArn=r"),
+            ("Input { external_id: Some(\"canary-1\"), x: 1 }", "Input { external_id: Some(\"…\"), x: 1 }"),
             (&format!("x-amz-security-token:{}", "IQoJb3JpZ2luX2VjEJr".repeat(20)), "x-amz-security-token:…"),
         ] {
             assert_eq!(redact(text), expected);

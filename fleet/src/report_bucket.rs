@@ -71,7 +71,9 @@ async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
 fn refused(name: &str, error: AwsError) -> anyhow::Error {
     let mend = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
-        ErrorKind::NoCredentials | ErrorKind::Identity | ErrorKind::Expired => {
+        // What is missing, the error says itself.
+        ErrorKind::NoCredentials => "there are no credentials to reach it with",
+        ErrorKind::Identity | ErrorKind::Expired => {
             "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }
         ErrorKind::Denied => "this role needs s3:ListBucket, s3:GetObject and s3:PutObject on it",

@@ -70,7 +70,7 @@ fn sample(accounts: impl Iterator<Item = Account>) -> Vec<Account> {
 }
 
 async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
-    let session = Session::open(account, &collector.base, Usage::default()).await?;
+    let session = Session::open(account, &collector.base, None, Usage::default()).await?;
     session.identity().await.map(drop).map_err(|failure| session.blame(failure))
 }
 

@@ -205,7 +205,8 @@ impl Reporter {
             Decision::Superseded => return Err(Failure::Superseded(key)),
             Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
         }
-        let session = Session::open(account, &self.collector.base, attempt.usage().clone()).await?;
+        let session =
+            Session::open(account, &self.collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
         let Report { metadata, body } = Box::pin(self.collector.report(job, &session, attempt)).await?;
         attempt.enter(Step::Upload);
         if s3::store(&self.bucket, &key, before, &metadata, body).await? {

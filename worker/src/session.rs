@@ -4,8 +4,8 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
 use fleet::{
-    Account, AccountId, AwsError, ErrorKind, aws,
-    credentials::{BaseSource, CredentialSource},
+    Account, AccountId, AwsError, ErrorKind, RunId, aws,
+    credentials::{self, BaseSource, CredentialSource},
     environment,
     telemetry::STEP,
 };
@@ -67,11 +67,16 @@ pub(crate) fn is_by_own_role(source: &CredentialSource) -> bool {
 }
 
 impl Session {
-    /// Becomes an account. Nothing is asked of AWS yet; what is, `usage` counts.
+    /// Becomes an account, for a run if there is one. Nothing is asked of AWS yet; what is, `usage` counts.
     ///
     /// # Errors
     /// [`Failure::NoCredentials`] where nothing says how.
-    pub async fn open(account: Account, base: &SdkConfig, usage: Usage) -> Result<Self, Failure> {
+    pub async fn open(
+        account: Account,
+        base: &SdkConfig,
+        run: Option<&RunId>,
+        usage: Usage,
+    ) -> Result<Self, Failure> {
         let partition = aws::partition(aws::region(base));
         let source = CredentialSource::choose(&account, partition, environment::variable)?;
         tracing::info!(target: STEP, account_name = %account.name, credentials = %source, "becoming the account");
@@ -82,7 +87,7 @@ impl Session {
         if let Some(endpoint) = &account.endpoint {
             config = aws::with_endpoint(&config, endpoint);
         }
-        let credentials = Renewable::new(source, config.clone()).await;
+        let credentials = Renewable::new(source, config.clone(), credentials::session_name(run)).await;
         let config = aws::of_account(&config, SharedCredentialsProvider::new(credentials.clone()));
         Ok(Self { account, config, credentials, usage })
     }
@@ -217,7 +222,7 @@ mod tests {
         let accounts = Accounts::parse(&text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();
         let base = aws::base().await.expect("a configuration");
-        let session = Session::open(account, &base, Usage::default()).await.expect("a session");
+        let session = Session::open(account, &base, None, Usage::default()).await.expect("a session");
         vec![
             session.s3().config().retry_partition().cloned(),
             session.cloudwatch("eu-west-1").config().retry_partition().cloned(),
@@ -230,9 +235,10 @@ mod tests {
         let text = "[[account]]\nname = 'data'\nid = '111111111111'\nrole_name = 'reader'";
         let accounts = Accounts::parse(text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();
-        let session = Session::open(account, &aws::base().await.expect("a configuration"), Usage::default())
-            .await
-            .expect("a session");
+        let session =
+            Session::open(account, &aws::base().await.expect("a configuration"), None, Usage::default())
+                .await
+                .expect("a session");
         let blamed = |operation, kind| {
             let error = AwsError::coded(operation, "AccessDenied", String::new(), kind);
             assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");

@@ -1,46 +1,174 @@
-//! A provider of credentials that says which one it is when it fails: AWS's own do not name what they were
-//! made of.
+//! Providers of credentials that say why they have none to give. The SDK's own say so of their parts, and do not
+//! name what they were made of.
 
-use std::error::Error;
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
 
 use aws_credential_types::{
     Credentials,
     provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 
-use crate::environment;
+use crate::{
+    aws_error::{chain, is_unreachable, told},
+    environment,
+    profiles::{Cause, Profiles},
+};
 
-/// A provider under a name that messages use, whose credentials can be in a header.
+/// A provider that explains its failures, and whose credentials can be in a header.
 #[derive(Debug)]
 pub(crate) struct Explained {
-    name: String,
+    of: Of,
     provider: SharedCredentialsProvider,
 }
 
-/// Why a provider has nothing to give.
+/// What the credentials are of.
+#[derive(Debug)]
+enum Of {
+    /// The process itself, by its default chain.
+    Process,
+    /// A profile.
+    Profile { name: String, file: Option<PathBuf> },
+}
+
+/// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} gives no credentials")]
-struct NothingGiven {
-    name: String,
-    source: Option<CredentialsError>,
+#[error("{message}")]
+pub(crate) struct NoneGiven {
+    message: String,
+    /// Whether the message says all: what the SDK says of each part of the provider adds nothing then.
+    pub(crate) is_all: bool,
+    source: CredentialsError,
 }
 
 impl Explained {
-    /// The same provider under a name.
-    pub(crate) fn new(name: String, provider: SharedCredentialsProvider) -> Self {
-        Self { name, provider }
+    /// The process's own.
+    pub(crate) fn process(chain: SharedCredentialsProvider) -> Self {
+        Self { of: Of::Process, provider: chain }
+    }
+
+    /// Those of a profile.
+    pub(crate) fn profile(
+        name: &str,
+        file: Option<&Path>,
+        provider: impl ProvideCredentials + 'static,
+    ) -> Self {
+        let of = Of::Profile { name: name.to_owned(), file: file.map(Path::to_owned) };
+        Self { of, provider: SharedCredentialsProvider::new(provider) }
     }
 
     async fn credentials(&self) -> provider::Result {
-        let given = self.provider.provide_credentials().await.and_then(usable);
-        given.map_err(|source| {
-            // Alone, this says no more than the name does.
-            let bare =
-                matches!(source, CredentialsError::CredentialsNotLoaded(_)) && source.source().is_none();
-            let name = self.name.clone();
-            CredentialsError::provider_error(NothingGiven { name, source: (!bare).then_some(source) })
-        })
+        match self.provider.provide_credentials().await.and_then(usable) {
+            Ok(credentials) => Ok(credentials),
+            Err(error) => Err(CredentialsError::provider_error(self.explain(error).await)),
+        }
     }
+
+    async fn explain(&self, source: CredentialsError) -> NoneGiven {
+        tracing::debug!("no credentials: {}", crate::redact(&told(&source)));
+        let (cause, place) = match &self.of {
+            Of::Process => (why_of_process(&source).await, "default chain".to_owned()),
+            Of::Profile { name, file } => {
+                let profiles = Profiles::load(Some(name), file.as_deref()).await;
+                let cause = match &profiles {
+                    Some(profiles) => why_of_profile(profiles, &source, true).await,
+                    None => None,
+                };
+                let of_file = |file: &PathBuf| format!("profile {name} of {}", file.display());
+                (cause, file.as_ref().map_or_else(|| format!("profile {name}"), of_file))
+            }
+        };
+        let is_all = cause.is_some();
+        NoneGiven {
+            message: cause.unwrap_or_else(|| format!("{place} gives no credentials")),
+            is_all,
+            source,
+        }
+    }
+}
+
+/// The variable of a file with a web identity's token.
+const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+/// Why the process has no credentials of its own, if that is known.
+async fn why_of_process(error: &CredentialsError) -> Option<String> {
+    let is_set = |name: &str| env::var_os(name).is_some();
+    let pair = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    if is_set(pair[0]) && is_set(pair[1]) {
+        return None;
+    }
+    let profiles = Profiles::load(None, None).await;
+    if let Some(profiles) = &profiles
+        && let Some(cause) = why_of_profile(profiles, error, is_set("AWS_PROFILE")).await
+    {
+        return Some(if is_set("AWS_PROFILE") { format!("AWS_PROFILE: {cause}") } else { cause });
+    }
+    if let Some(path) = env::var_os(TOKEN).map(PathBuf::from) {
+        if let Err(error) = tokio::fs::read(&path).await {
+            return Some(format!("{TOKEN} names {}, which can't be read: {error}", path.display()));
+        }
+        if !is_set("AWS_ROLE_ARN") {
+            return Some(format!("{TOKEN} is set and AWS_ROLE_ARN is not; set both"));
+        }
+        return None;
+    }
+    if !matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return None;
+    }
+    for (there, missing) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+        if is_set(there) {
+            return Some(format!("{there} is set and {missing} is not; set both"));
+        }
+    }
+    Some(
+        "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/config \
+         with AWS_PROFILE, or run where a role is attached (ECS, EKS, EC2)"
+            .to_owned(),
+    )
+}
+
+/// Why a profile has no credentials, if that is known.
+async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named: bool) -> Option<String> {
+    match profiles.cause() {
+        Cause::Missing { profile, .. } if !is_named && profile == profiles.name() => None,
+        Cause::Missing { profile, named_by } => {
+            let files = profiles.files();
+            let named_by = named_by.map(|by| format!(", which profile {by} names,")).unwrap_or_default();
+            Some(format!("profile {profile}{named_by} does not exist in {files}"))
+        }
+        Cause::Nothing { profile } if is_named => {
+            Some(format!("profile {profile} has no credentials in {}", profiles.files()))
+        }
+        Cause::Login { profile, command } if is_of_login(error) => Some(format!(
+            "the login of profile {profile} has expired, or there was none; run `{command} --profile {profile}`"
+        )),
+        Cause::TokenFile { profile, path } => {
+            let error = tokio::fs::read(&path).await.err()?;
+            Some(format!(
+                "profile {profile}: web_identity_token_file names {path}, which can't be read: {error}"
+            ))
+        }
+        Cause::AsksForCode { profile } if told(error).contains("AccessDenied") => Some(format!(
+            "profile {profile} has an mfa_serial, whose code only a person can type; use a profile made by `aws login` or `aws configure sso`, or keys of `aws sts get-session-token`"
+        )),
+        Cause::Nothing { .. } | Cause::Login { .. } | Cause::AsksForCode { .. } | Cause::Other => None,
+    }
+}
+
+/// Whether it is the login that is at fault, by the files that logins leave and by what is answered to an old one;
+/// not an outage, nor a role that the login does not reach.
+fn is_of_login(error: &CredentialsError) -> bool {
+    if is_unreachable(error) {
+        return false;
+    }
+    let is_missing = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
+    let text = told(error);
+    ["SSO token", "Login token", "UnauthorizedException", "AccessDeniedException"]
+        .iter()
+        .any(|mark| text.contains(mark))
+        || chain(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_missing))
 }
 
 /// Refuses credentials that can't be in a header, with which the SDK would panic.
@@ -78,7 +206,7 @@ impl ProvideCredentials for Explained {
 
 #[cfg(test)]
 mod tests {
-    use aws_credential_types::provider::error::CredentialsError;
+    use std::error::Error;
 
     use super::*;
 
@@ -91,11 +219,9 @@ mod tests {
             ("id", "s", Some("canary\u{1}"), "session token"),
         ] {
             let keys = Credentials::new(id, secret, token.map(str::to_owned), None, "test");
-            let provider = Explained::new("profile p".into(), SharedCredentialsProvider::new(keys));
+            let provider = Explained::process(SharedCredentialsProvider::new(keys));
             let error = provider.provide_credentials().await.expect_err(part);
-            assert!(matches!(error, CredentialsError::ProviderError(_)), "{error:?}");
-            let source = error.source().expect("the provider").source().expect("its fault");
-            let said = format!("{source} {:?}", source.source().map(ToString::to_string));
+            let said = told(error.source().expect("why"));
             assert!(said.contains(part), "{said}");
             assert!(!said.contains("canary"), "{said}");
         }

@@ -120,7 +120,7 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
     let opened = async {
         let account = collector.accounts.get(&account_name);
         let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
-        let session = Session::open(account, &collector.base, Usage::default()).await?;
+        let session = Session::open(account, &collector.base, None, Usage::default()).await?;
         let identity = session.identity().await?;
         Ok((session, identity))
     };

@@ -92,7 +92,8 @@ async fn collect(
     let collected = async {
         // No other try comes after it: what a region can't answer is left out, and the rest is written.
         let attempt = Attempt::new(true);
-        let session = Session::open(account, &collector.base, attempt.usage().clone()).await?;
+        let session =
+            Session::open(account, &collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
         Box::pin(collector.report(job, &session, &attempt)).await
     };
     let report = match collected.await {

@@ -18,6 +18,8 @@ pub(crate) struct Renewable(Arc<Inner>);
 struct Inner {
     source: CredentialSource,
     config: SdkConfig,
+    /// The name of a role's session.
+    session: String,
     kept: KeptCredentials,
     /// Set once it has been told so. Once is enough: what is fetched anew and refused again is refused
     /// for ever.
@@ -26,11 +28,11 @@ struct Inner {
 
 impl Renewable {
     /// The credentials from `source`, for which `config` says how AWS is reached.
-    pub(super) async fn new(source: CredentialSource, config: SdkConfig) -> Self {
+    pub(super) async fn new(source: CredentialSource, config: SdkConfig, session: String) -> Self {
         // On the heap: it is large, and soon over.
-        let provider = Box::pin(source.provider(&config)).await;
+        let provider = Box::pin(source.provider(&config, &session)).await;
         let kept = KeptCredentials::new(provider);
-        Self(Arc::new(Inner { source, config, kept, renewed: OnceCell::new() }))
+        Self(Arc::new(Inner { source, config, session, kept, renewed: OnceCell::new() }))
     }
 
     /// Credentials for a client with canned answers.
@@ -42,7 +44,8 @@ impl Renewable {
         let config = SdkConfig::builder().credentials_provider(provider.clone()).build();
         let source = CredentialSource::Base(fleet::credentials::BaseSource::Default);
         let kept = KeptCredentials::new(provider);
-        Self(Arc::new(Inner { source, config, kept, renewed: OnceCell::new() }))
+        let session = "test".to_owned();
+        Self(Arc::new(Inner { source, config, session, kept, renewed: OnceCell::new() }))
     }
 
     /// What the credentials come from.
@@ -69,7 +72,7 @@ impl Renewable {
     async fn renew(&self, error: &AwsError) {
         tracing::warn!(error = %error, "the credentials have expired; fetching them anew");
         // A new provider: the old one may keep what it once read.
-        let provider = Box::pin(self.0.source.provider(&self.0.config)).await;
+        let provider = Box::pin(self.0.source.provider(&self.0.config, &self.0.session)).await;
         self.0.kept.replace(provider).await;
     }
 }

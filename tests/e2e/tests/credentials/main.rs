@@ -4,6 +4,7 @@
 mod choice;
 mod environment;
 mod keys;
+mod kinds;
 mod profiles;
 mod reach;
 mod refused;

@@ -29,7 +29,8 @@ async fn a_profile_is_read_from_the_file_that_is_given_and_no_other() -> Result<
     let path = fleet.file("third-credentials", &profile("somebody", "AKIAOTHERFILE", "secret"))?;
     account_file(&mut fleet, &format!("profile = 'legacy'\nshared_credentials_file = '{path}'"))?;
     let ended = collect(&fleet, "data").await?.status(1);
-    assert!(ended.stderr.contains("profile `legacy`"), "{}", ended.stderr);
+    let told = format!("profile legacy does not exist in ~/.aws/config and {path}");
+    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     assert_eq!(signed_by(&fleet.aws, PROFILE_KEY), set([]));
     assert_eq!(signed_by(&fleet.aws, HOME), set([]));
     Ok(())

@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION, expected::cells, finish};
+use e2e::{Fleet, HOME, HOME_REGION, JOBS, expected::cells, finish};
 use local_aws::{Service, Trust};
 
 use crate::support::{
     KEYS, PROFILE, PROFILE_KEY, ROLE, VARIABLES_KEY, account_file, accounts_file, assert_is_of,
-    assert_nothing_collected, collect, four_accounts, inhabited, keys, set, shared_file, signed_by, signers,
+    assert_nothing_collected, collect, day, four_accounts, inhabited, keys, set, shared_file, signed_by,
+    signers,
 };
 
 /// The lines of a role in account 111111111111, and who assumes it: the access key and the account.
@@ -214,5 +215,55 @@ async fn the_process_own_credentials_are_fetched_once_for_all_accounts() -> Resu
     let _ = finish(worker).await?.status(0);
     assert_eq!(fleet.aws.calls().operation("AssumeRole").ok().count(), 3);
     assert_eq!(std::fs::read_to_string(asked)?.lines().count(), 1);
+    Ok(())
+}
+
+/// A role that another role assumes lasts an hour at most, and only then is it seen that one does.
+#[tokio::test]
+async fn a_duration_that_a_chained_role_does_not_get_is_told() -> Result<()> {
+    let mut fleet = four_accounts().await?;
+    fleet.aws.account(PROFILE).role("first", Trust::default());
+    let arn = format!("arn:aws:iam::{PROFILE}:role/first");
+    shared_file(
+        &fleet,
+        "config",
+        &format!("[profile chained]\nrole_arn = {arn}\nsource_profile = legacy\n"),
+    )?;
+    let lines = "role_arn = 'arn:aws:iam::111111111111:role/reader'\nprofile = 'chained'";
+    account_file(&mut fleet, &format!("{lines}\nduration_seconds = 7200"))?;
+    let told = "lower duration_seconds in the accounts file: a role that a role assumes gets 3600 at most";
+    let ended = collect(&fleet, "data").await?.status(1);
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let ended = finish(fleet.worker(&["check"])).await?.status(1);
+    assert!(ended.stdout.contains(told), "{}", ended.stdout);
+    account_file(&mut fleet, &format!("{lines}\nduration_seconds = 3600"))?;
+    assert_is_of(&collect(&fleet, "data").await?, ROLE);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_session_of_a_role_is_named_after_its_run() -> Result<()> {
+    let mut fleet = four_accounts().await?;
+    account_file(&mut fleet, "role_arn = 'arn:aws:iam::111111111111:role/reader'")?;
+    let run = "01a22b7f-b207-7202-b105-6ad387472294";
+    fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","date":"{}","run_id":"{run}"}}"#, day()));
+    let worker = fleet.work(&[]).await?;
+    let arn = format!("assumed-role/reader/cloudwatch-fleet-{run}");
+    assert!(worker.stderr.contains(&arn), "{}", worker.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_region_of_the_defaults_is_where_sts_is_asked() -> Result<()> {
+    let mut fleet = four_accounts().await?;
+    let roles = |name: &str| format!("[[account]]\nname = '{name}'\nid = '{ROLE}'\nrole_name = 'reader'\n");
+    let text =
+        format!("[defaults]\nregion = 'us-west-2'\n{}{}region = 'eu-central-1'\n", roles("a"), roles("b"));
+    accounts_file(&mut fleet, &text)?;
+    for (name, region) in [("a", "us-west-2"), ("b", "eu-central-1")] {
+        fleet.aws.reset_calls();
+        assert_is_of(&collect(&fleet, name).await?, ROLE);
+        assert_eq!(signers(&fleet.aws, "AssumeRole"), [(HOME.to_owned(), region.to_owned())].into());
+    }
     Ok(())
 }

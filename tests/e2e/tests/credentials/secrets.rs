@@ -2,17 +2,25 @@
 
 use anyhow::Result;
 use e2e::{Ended, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, finish};
+use futures::future::try_join_all;
 use local_aws::{Fault, Service, Trust};
 
 use crate::support::{
-    KEYS, PROFILE, ROLE, account_file, collect, error_of, inhabited, keys, profile, shared_file,
+    KEYS, PROFILE, ROLE, account_file, collect, day, error_of, inhabited, keys, profile, shared_file,
 };
 
+/// It has no character that a form would write otherwise.
+const EXTERNAL_ID: &str = "canary-external-id";
+
+/// The role of the account, assumed by whatever else is said.
+const BY_ROLE: &str =
+    "role_arn = 'arn:aws:iam::111111111111:role/reader'\nexternal_id = 'canary-external-id'";
+
 /// A fleet whose every secret is a canary, and those canaries.
-async fn canaries(lines: &str) -> Result<(Fleet, [&'static str; 7])> {
+async fn canaries(lines: &str) -> Result<(Fleet, [&'static str; 8])> {
     let mut fleet = Fleet::start().await?;
     let aws = &fleet.aws;
-    inhabited(aws, ROLE, HOME_REGION).role("reader", Trust::default());
+    inhabited(aws, ROLE, HOME_REGION).role("reader", Trust::external_id(EXTERNAL_ID));
     inhabited(aws, KEYS, HOME_REGION).add_access_key("ASIAVARIABLES", Some("canary-variables-token"));
     inhabited(aws, PROFILE, HOME_REGION).add_access_key("ASIAPROFILE", Some("canary-profile-token"));
     inhabited(aws, HOME, HOME_REGION).add_access_key("ASIAOWN", Some("canary-own-token"));
@@ -22,7 +30,9 @@ async fn canaries(lines: &str) -> Result<(Fleet, [&'static str; 7])> {
     shared_file(
         &fleet,
         "config",
-        &format!("[profile chained]\nrole_arn = {arn}\nsource_profile = legacy\n"),
+        &format!(
+            "[profile chained]\nrole_arn = {arn}\nsource_profile = legacy\nexternal_id = {EXTERNAL_ID}\n"
+        ),
     )?;
     if lines.contains("keys") {
         keys(&mut fleet, "data", "ASIAVARIABLES", "canary-variables-secret");
@@ -34,6 +44,7 @@ async fn canaries(lines: &str) -> Result<(Fleet, [&'static str; 7])> {
     fleet.variable("RUST_LOG", "trace");
     account_file(&mut fleet, lines)?;
     let canaries = [
+        EXTERNAL_ID,
         "canary-variables-secret",
         "canary-variables-token",
         "canary-profile-secret",
@@ -60,7 +71,7 @@ fn assert_silent(ended: &Ended, canaries: &[&str]) {
 
 #[tokio::test]
 async fn no_secret_is_printed_however_much_is_logged() -> Result<()> {
-    let role = "role_arn = 'arn:aws:iam::111111111111:role/reader'";
+    let role = BY_ROLE;
     for lines in [
         "credentials = 'keys'".to_owned(),
         "credentials = 'profile'\nprofile = 'legacy'".to_owned(),
@@ -87,7 +98,7 @@ async fn no_secret_is_printed_however_much_is_logged() -> Result<()> {
 
 #[tokio::test]
 async fn no_secret_is_in_any_message_or_object() -> Result<()> {
-    let role = "role_arn = 'arn:aws:iam::111111111111:role/reader'";
+    let role = BY_ROLE;
     for lines in [
         "credentials = 'keys'".to_owned(),
         "credentials = 'profile'\nprofile = 'legacy'".to_owned(),
@@ -132,11 +143,43 @@ async fn no_secret_is_in_any_message_or_object() -> Result<()> {
 /// What is told of a broken answer may hold a part of it, and this one holds credentials.
 #[tokio::test]
 async fn no_secret_of_a_broken_answer_is_printed() -> Result<()> {
-    let (fleet, canaries) = canaries("role_arn = 'arn:aws:iam::111111111111:role/reader'").await?;
+    let (fleet, canaries) = canaries(BY_ROLE).await?;
     let fault = fleet.aws.fault(Fault::truncated().on("AssumeRole"));
     let ended = collect(&fleet, "data").await?.status(1);
     assert!(fault.fired() > 0);
     assert!(error_of(&ended).contains("sts:AssumeRole"), "{}", error_of(&ended));
     assert_silent(&ended, &canaries);
+    Ok(())
+}
+
+/// An error of the SDK may show the request that it could not send, with the external id in its form.
+#[tokio::test]
+async fn no_secret_of_a_request_that_is_not_sent_is_printed() -> Result<()> {
+    let unsent = async |lines: &str, endpoint: &str| -> Result<()> {
+        let (mut fleet, canaries) = canaries(lines).await?;
+        let endpoint = if endpoint == "TLS" {
+            fleet.aws.endpoint().replace("http://", "https://")
+        } else {
+            endpoint.to_owned()
+        };
+        fleet.variable("AWS_ENDPOINT_URL_STS", &endpoint);
+        let ended = collect(&fleet, "data").await?.status(1);
+        assert!(ended.stderr.contains("could not be collected"), "{}", ended.stderr);
+        assert_silent(&ended, &canaries);
+        Ok(())
+    };
+    let endpoints =
+        ["http://127.0.0.1:9", "http://no-such-host.invalid", "TLS", "https://127.0.0.1:9/path?x"];
+    let all = [BY_ROLE, "credentials = 'profile'\nprofile = 'chained'"]
+        .into_iter()
+        .flat_map(|lines| endpoints.map(|endpoint| (lines, endpoint)));
+    // Beside each other: each waits for the retries of a call.
+    try_join_all(all.map(|(lines, endpoint)| unsent(lines, endpoint))).await?;
+    for fault in [Fault::truncated(), Fault::lost_answer(), Fault::error("ServiceUnavailable", 503)] {
+        let (fleet, canaries) = canaries(BY_ROLE).await?;
+        let fault = fleet.aws.fault(fault.on("AssumeRole"));
+        assert_silent(&collect(&fleet, "data").await?.status(1), &canaries);
+        assert!(fault.fired() > 0);
+    }
     Ok(())
 }
