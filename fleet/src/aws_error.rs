@@ -293,8 +293,8 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
     let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
     let explained = chain(failure).find_map(|cause| cause.downcast_ref::<NoneGiven>());
     if let Some(explained) = explained.filter(|explained| explained.is_all) {
-        let (code, message) = ("NoCredentials".to_owned(), redact(&explained.to_string()));
-        return Some(AwsError { operation, code, message, kind: ErrorKind::NoCredentials });
+        let message = redact(&explained.to_string());
+        return Some(AwsError::coded(operation, "NoCredentials", message, ErrorKind::NoCredentials));
     }
     for cause in chain(failure) {
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {

@@ -29,7 +29,7 @@ pub fn unset_empty() -> Result<(), CommandError> {
     let names = || {
         format!("{} can't be unset here; unset what is empty", empty.join(&OsString::from(", ")).display())
     };
-    let program = env::current_exe().with_context(names).map_err(CommandError::Usage)?;
+    let program = env::current_exe().with_context(names).map_err(CommandError::Configuration)?;
     let mut arguments = env::args_os();
     let mut again = Command::new(program);
     if let Some(name) = arguments.next() {
@@ -39,7 +39,7 @@ pub fn unset_empty() -> Result<(), CommandError> {
     for name in &empty {
         again.env_remove(name);
     }
-    Err(CommandError::Usage(anyhow::Error::new(again.exec()).context(names())))
+    Err(CommandError::Configuration(anyhow::Error::new(again.exec()).context(names())))
 }
 
 /// Checks what ends up in headers, host names and URLs, where the SDK would panic or call it a failure of the
@@ -49,7 +49,7 @@ pub fn unset_empty() -> Result<(), CommandError> {
 /// With all variables that can't be used, and why.
 pub fn check() -> Result<(), CommandError> {
     let faults = faults(env::vars_os());
-    if faults.is_empty() { Ok(()) } else { Err(CommandError::Usage(anyhow!(faults.join("\n  ")))) }
+    if faults.is_empty() { Ok(()) } else { Err(CommandError::Configuration(anyhow!(faults.join("\n  ")))) }
 }
 
 /// A variable of this account's, or none; one that is not UTF-8 has characters that no credentials have.

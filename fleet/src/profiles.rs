@@ -78,7 +78,7 @@ pub(crate) async fn check_own(config: &SdkConfig) -> Result<(), CommandError> {
         };
         SERVICES.iter().find_map(of_service)
     });
-    fault.map_or(Ok(()), |fault| Err(CommandError::Usage(anyhow!(fault))))
+    fault.map_or(Ok(()), |fault| Err(CommandError::Configuration(anyhow!(fault))))
 }
 
 /// A profile in its files.

@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use local_aws::{Fault, Service, Trust};
 
 use crate::support::{
-    KEYS, PROFILE, ROLE, account_file, collect, day, error_of, inhabited, keys, profile, shared_file,
+    KEYS, PROFILE, ROLE, account_file, collect, error_of, inhabited, keys, profile, shared_file,
 };
 
 /// It has no character that a form would write otherwise.
