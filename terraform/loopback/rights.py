@@ -30,6 +30,8 @@ WORKER, PRODUCER, STATUS, OPERATOR = f"{NAME}-worker", f"{NAME}-producer", f"{NA
 RESERVE = {
     # Who wrote a manifest reads it when it can't know whether it did, and no answer is lost here.
     (PRODUCER, "s3:GetObject", "/runs/*"),
+    # A job protects its task once it is a minute old, and none is here.
+    (WORKER, "ecs:UpdateTaskProtection", "/*"),
     # No account has a directory bucket's region.
     ("cloudwatch-fleet-reader", "s3express:ListAllMyDirectoryBuckets", "*"),
 }

@@ -1,14 +1,14 @@
 //! The loop of a worker: take as many jobs as there are free slots, have them done, and leave in good
 //! order.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use aws_sdk_sqs::types::Message;
 use fleet::{aws::LONG_POLL_SECONDS, queue};
 use tokio::{
     sync::watch,
-    task::JoinSet,
+    task::{Id, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ pub struct Consumer {
     pub exit_when_empty: bool,
     /// How long what is in hand may take once the worker is told to stop.
     pub drain_timeout: Duration,
-    /// What keeps a busy worker from being chosen to stop, where there is such a thing.
+    /// What keeps a worker with a long job from being chosen to stop, if there is such a thing.
     pub protection: Option<Protection>,
     /// What does the jobs.
     pub reporter: Arc<Reporter>,
@@ -74,28 +74,35 @@ struct Hand {
     fault: Option<Failure>,
     /// Cancelled where all in hand is to be dropped and given back.
     let_go: CancellationToken,
-    /// How many jobs are in hand, for who looks on.
-    busy: watch::Sender<usize>,
+    /// When each was taken.
+    taken: HashMap<Id, Instant>,
+    /// When the oldest was taken, for the task's protection; `None` if none is in flight.
+    oldest: watch::Sender<Option<Instant>>,
 }
 
 impl Hand {
-    fn new(busy: watch::Sender<usize>) -> Self {
-        let (jobs, tally) = (JoinSet::new(), Tally::default());
-        Self { jobs, tally, fault: None, let_go: CancellationToken::new(), busy }
+    fn new(oldest: watch::Sender<Option<Instant>>) -> Self {
+        let (jobs, tally, taken) = (JoinSet::new(), Tally::default(), HashMap::new());
+        Self { jobs, tally, fault: None, let_go: CancellationToken::new(), taken, oldest }
     }
 
     /// Waits for a job to end; for ever, where none is in hand.
     async fn one_ends(&mut self) {
-        match self.jobs.join_next().await {
-            Some(ended) => self.count(ended.unwrap_or(Ended::Left)),
+        let (job, ended) = match self.jobs.join_next_with_id().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(error)) => (error.id(), Ended::Left),
             None => std::future::pending().await,
-        }
+        };
+        self.taken.remove(&job);
+        self.oldest.send_replace(self.taken.values().min().copied());
+        self.count(ended);
     }
 
     /// Takes on a job.
     fn take(&mut self, job: impl Future<Output = Ended> + Send + 'static) {
-        self.jobs.spawn(job);
-        self.busy.send_replace(self.jobs.len());
+        let job = self.jobs.spawn(job);
+        self.taken.insert(job.id(), Instant::now());
+        self.oldest.send_replace(self.taken.values().min().copied());
     }
 
     fn count(&mut self, ended: Ended) {
@@ -112,7 +119,6 @@ impl Hand {
                 self.let_go.cancel();
             }
         }
-        self.busy.send_replace(self.jobs.len());
     }
 }
 
@@ -124,15 +130,15 @@ impl Consumer {
     /// Where the worker itself is at fault, and where the queue can't be polled, be it forbidden or,
     /// for five minutes, gone or out of reach. What is in hand is finished, or given back, before.
     pub async fn run(&self, stop: &CancellationToken, leave: &CancellationToken) -> anyhow::Result<Tally> {
-        let (busy, watching) = watch::channel(0);
-        let protecting = self.protection.clone().map(|protection| tokio::spawn(protection.follow(watching)));
-        let mut hand = Hand::new(busy);
+        let (taking, oldest) = watch::channel(None);
+        let protecting = self.protection.clone().map(|protection| tokio::spawn(protection.follow(oldest)));
+        let mut hand = Hand::new(taking);
         let wait = if self.exit_when_empty { LEAVING_POLL_SECONDS } else { LONG_POLL_SECONDS };
         let mut poller = Poller::new(self.queue.clone(), wait);
         let ended = self.poll(&mut poller, stop, &mut hand).await;
         self.drain(&mut poller, &mut hand, leave).await;
-        let Hand { tally, fault, busy, .. } = hand;
-        drop(busy);
+        let Hand { tally, fault, oldest, .. } = hand;
+        drop(oldest);
         if let Some(protecting) = protecting {
             // It ends by itself, now that nothing is in hand; and if not, with the process.
             let _ = timeout(UNPROTECTING, protecting).await;

@@ -1,8 +1,10 @@
-//! Asks Amazon ECS not to stop this task while it has jobs in hand: scaling in and deployments then
-//! choose an idle one, or wait.
+//! Asks Amazon ECS not to stop this task while it has a job that it could not finish once told to stop.
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 //!
-//! Without it nothing is lost: a worker that is told to stop finishes or gives back what it has.
+//! A protected task is stopped neither by scaling in nor by a deployment, and gets no SIGTERM, and while a
+//! deployment waits for one nothing is scaled in. So a job that the drain has room for needs no protection, and no
+//! protection lasts on and on where one job follows another. Without any, no job is lost: a worker that is told to
+//! stop finishes its jobs or returns them to the queue.
 
 use std::time::Duration;
 
@@ -15,9 +17,11 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
+    sync::watch::{Receiver, error::RecvError},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
+
+use crate::delivery::LONGEST;
 
 /// Where ECS tells a container its agent's address.
 pub const AGENT_VARIABLE: &str = "ECS_AGENT_URI";
@@ -27,8 +31,15 @@ pub const AGENT_VARIABLE: &str = "ECS_AGENT_URI";
 const LASTS: Duration = Duration::from_hours(1);
 const RENEWED_EVERY: Duration = Duration::from_mins(30);
 
-/// How long a worker is idle before it gives its protection up: jobs follow each other closely.
-const IDLE: Duration = Duration::from_secs(5);
+/// How old a job is that needs protection. A younger one has the drain before it, which is longer by default, and
+/// most jobs are done in a second.
+const OLD: Duration = Duration::from_secs(60);
+
+/// How long the task stays protected without a break: until the job that began it can be done, however long it takes.
+const TERM: Duration = LONGEST;
+
+/// How long the break is, in which ECS may stop the task.
+const BREAK: Duration = Duration::from_secs(60);
 
 /// How long the agent may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,24 +62,12 @@ impl Protection {
         Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), uri })
     }
 
-    /// Protects the task while jobs are in hand, until nobody counts them any more.
-    pub async fn follow(self, mut in_hand: watch::Receiver<usize>) {
-        loop {
-            if in_hand.wait_for(|jobs| *jobs > 0).await.is_err() {
-                return;
-            }
-            self.set(true).await;
-            loop {
-                // A protection that is still needed is renewed.
-                match timeout(RENEWED_EVERY, idle(&mut in_hand)).await {
-                    Ok(()) => break,
-                    Err(_) => self.set(true).await,
-                }
-            }
-            self.set(false).await;
-            if in_hand.has_changed().is_err() {
-                return;
-            }
+    /// Protects the task while it must be. `oldest` is when the oldest job in flight was taken, and `None` if none is;
+    /// once it is closed, the protection ends, and this too.
+    pub async fn follow(self, oldest: Receiver<Option<Instant>>) {
+        let mut terms = Terms { oldest, state: State::Off };
+        while let Some(enabled) = terms.next().await {
+            self.set(enabled).await;
         }
     }
 
@@ -110,19 +109,63 @@ impl Protection {
     }
 }
 
-/// Ready when nothing has been in hand for a while, or nobody counts any more.
-async fn idle(in_hand: &mut watch::Receiver<usize>) {
-    loop {
-        if in_hand.wait_for(|jobs| *jobs == 0).await.is_err() {
-            return;
+/// When the task is protected, and when it no longer is.
+#[derive(Debug)]
+struct Terms {
+    oldest: Receiver<Option<Instant>>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Off,
+    On { until: Instant },
+    Break { until: Instant },
+}
+
+impl Terms {
+    /// What to set the protection to, once it is time for it; `None` when no more jobs come.
+    async fn next(&mut self) -> Option<bool> {
+        if let State::Break { until } = self.state {
+            timeout_at(until, closed(&mut self.oldest)).await.err()?;
+            self.state = State::Off;
         }
+        if let State::On { until } = self.state {
+            let renewal = until.min(Instant::now() + RENEWED_EVERY);
+            let is_over = timeout_at(renewal, no_old_job(&mut self.oldest)).await.is_ok();
+            self.state = match () {
+                () if is_over => State::Off,
+                () if until <= Instant::now() => State::Break { until: until + BREAK },
+                () => return Some(true),
+            };
+            return Some(false);
+        }
+        an_old_job(&mut self.oldest).await.ok()?;
+        self.state = State::On { until: Instant::now() + TERM };
+        Some(true)
+    }
+}
+
+/// Ready when a job in flight is old, or never will be.
+async fn an_old_job(oldest: &mut Receiver<Option<Instant>>) -> Result<(), RecvError> {
+    loop {
+        let Some(taken) = *oldest.wait_for(Option::is_some).await? else { continue };
         tokio::select! {
-            () = sleep(IDLE) => return,
-            busy = in_hand.wait_for(|jobs| *jobs > 0) => if busy.is_err() {
-                return;
-            },
+            () = sleep_until(taken + OLD) => return Ok(()),
+            younger = oldest.wait_for(|oldest| *oldest != Some(taken)) => younger.map(drop)?,
         }
     }
+}
+
+/// Ready when no job in flight is old.
+async fn no_old_job(oldest: &mut Receiver<Option<Instant>>) {
+    // An error is that no more jobs come, and none is left.
+    let _ = oldest.wait_for(|oldest| oldest.is_none_or(|taken| taken.elapsed() < OLD)).await;
+}
+
+/// Ready when no more jobs come.
+async fn closed(oldest: &mut Receiver<Option<Instant>>) {
+    let _ = oldest.wait_for(|_| false).await;
 }
 
 #[cfg(test)]
@@ -130,7 +173,8 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
-        sync::mpsc,
+        sync::{mpsc, watch},
+        time::sleep,
     };
 
     use super::*;
@@ -157,23 +201,104 @@ mod tests {
         (address, asking)
     }
 
+    const JOB: Duration = Duration::from_mins(5);
+
+    /// What the protection was set to, and how many seconds after the beginning, while `jobs` come and go.
+    async fn set_during(jobs: impl AsyncFnOnce(&watch::Sender<Option<Instant>>)) -> Vec<(u64, bool)> {
+        let (sending, oldest) = watch::channel(None);
+        let begun = Instant::now();
+        let following = tokio::spawn(async move {
+            let mut terms = Terms { oldest, state: State::Off };
+            let mut set = Vec::new();
+            while let Some(enabled) = terms.next().await {
+                set.push((begun.elapsed().as_secs(), enabled));
+            }
+            set
+        });
+        jobs(&sending).await;
+        drop(sending);
+        timeout(Duration::from_secs(1), following).await.expect("it ends with the worker").expect("no panic")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jobs_that_the_drain_has_room_for_are_never_protected_however_many_there_are() {
+        let set = set_during(async |jobs| {
+            for _ in 0..1000 {
+                jobs.send_replace(Some(Instant::now()));
+                sleep(OLD - Duration::from_millis(1)).await;
+            }
+            jobs.send_replace(None);
+        })
+        .await;
+        assert_eq!(set, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_protected_once_it_is_a_minute_old_to_its_end_however_long_it_takes() {
+        let set = set_during(async |jobs| {
+            jobs.send_replace(Some(Instant::now()));
+            sleep(LONGEST).await;
+            jobs.send_replace(None);
+            sleep(JOB).await;
+        })
+        .await;
+        assert_eq!(set, [(60, true), (1860, true), (3660, true), (5460, true), (7200, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_younger_job_that_is_left_waits_for_its_own_minute() {
+        let set = set_during(async |jobs| {
+            jobs.send_replace(Some(Instant::now()));
+            sleep(Duration::from_secs(100)).await;
+            jobs.send_replace(Some(Instant::now() - Duration::from_secs(20)));
+            sleep(JOB).await;
+            jobs.send_replace(None);
+        })
+        .await;
+        assert_eq!(set, [(60, true), (100, false), (140, true), (400, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_of_long_jobs_that_is_never_empty_leaves_ecs_a_break_in_which_to_stop_the_task() {
+        let set = set_during(async |jobs| {
+            // Two at a time, so that one is always old.
+            for _ in 0..100 {
+                jobs.send_replace(Some(Instant::now() - JOB / 2));
+                sleep(JOB / 2).await;
+            }
+        })
+        .await;
+        let changes: Vec<_> = set.chunk_by(|one, other| one.1 == other.1).map(|same| same[0]).collect();
+        let term = TERM.as_secs();
+        assert_eq!(changes[..4], [(0, true), (term, false), (term + 60, true), (2 * term + 60, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_leaves_in_a_break_waits_for_nothing() {
+        let set = set_during(async |jobs| {
+            jobs.send_replace(Some(Instant::now()));
+            sleep(OLD + TERM + BREAK / 2).await;
+        })
+        .await;
+        assert_eq!(set.last(), Some(&(7260, false)));
+    }
+
     #[tokio::test]
-    async fn a_task_is_protected_from_its_first_job_until_it_has_none() {
+    async fn a_task_is_protected_by_its_agent_and_no_longer_than_it_has_an_old_job() {
         let (address, mut asked) = agent(r#"{"protection":{"ProtectionEnabled":true}}"#).await;
-        let (in_hand, watching) = watch::channel(0);
+        let (jobs, oldest) = watch::channel(None);
         let protection = Protection::new(&address).expect("an address");
-        let following = tokio::spawn(protection.follow(watching));
-        in_hand.send_replace(1);
+        let following = tokio::spawn(protection.follow(oldest));
+        jobs.send_replace(Instant::now().checked_sub(OLD));
         let request = asked.recv().await.expect("a request");
         assert!(request.starts_with("PUT /api/task-protection/v1/state HTTP/1.1\r\n"), "{request}");
         assert!(request.ends_with(r#"{"ProtectionEnabled":true,"ExpiresInMinutes":60}"#), "{request}");
-        in_hand.send_replace(0);
-        in_hand.send_replace(2);
-        drop(in_hand);
+        jobs.send_replace(Some(Instant::now()));
         let request = asked.recv().await.expect("a request");
         assert!(request.ends_with(r#"{"ProtectionEnabled":false}"#), "{request}");
+        drop(jobs);
         following.await.expect("it ends with the worker");
-        assert!(asked.try_recv().is_err(), "a moment without a job changes nothing");
+        assert!(asked.try_recv().is_err(), "a job that is young changes nothing");
     }
 
     #[tokio::test]
