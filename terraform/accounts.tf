@@ -14,6 +14,7 @@ locals {
       "role_name = ${jsonencode(var.member_role.name)}",
       "external_id = ${jsonencode(local.external_id)}",
     ],
+    var.member_role.region == null ? [] : ["region = ${jsonencode(var.member_role.region)}"],
     [
       for name, account in var.accounts : join("\n", concat(["", "[[account]]"], [
         for line in [

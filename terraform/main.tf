@@ -84,6 +84,9 @@ module "roles" {
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
 
+  execution_policy_arns     = var.execution_policy_arns
+  guardduty_repository_arns = var.guardduty_repository_arns
+
   secrets = {
     arns         = tolist(toset([for account in local.accounts_with_keys : account.access_keys_secret_arn]))
     kms_key_arns = tolist(toset([for account in local.accounts_with_keys : account.kms_key_arn if account.kms_key_arn != null]))
@@ -102,6 +105,7 @@ module "fleet" {
   role_arns        = { task = module.roles.role_arns.worker, execution = module.roles.role_arns.execution }
   log_group        = module.observability.log_groups.worker.name
   queue_name       = module.queue.jobs.name
+  min_workers      = var.workers.min
   max_workers      = var.workers.max
   jobs_per_worker  = var.workers.jobs_per_worker
   wake             = module.schedule.wake

@@ -123,10 +123,11 @@ variable "accounts" {
 }
 
 variable "member_role" {
-  description = "The role in each member account (modules/member-role): its name, and the external id that it asks for, which is `<name>-<this account's id>` where left out."
+  description = "The role in each member account (modules/member-role): its name, the external id that it asks for, which is `<name>-<this account's id>` if absent, and the region in which STS and S3 are asked for accounts that name none, which is the fleet's if absent. A fleet in an opt-in region needs one that every account has enabled, such as us-east-1: STS refuses an account that has not enabled the region it is asked in."
   type = object({
     name        = optional(string, "cloudwatch-fleet-reader")
     external_id = optional(string)
+    region      = optional(string)
   })
   default  = {}
   nullable = false
@@ -139,6 +140,11 @@ variable "member_role" {
   validation {
     condition     = var.member_role.external_id == null ? true : can(regex("^[\\w+=,.@:/-]+$", var.member_role.external_id)) && length(var.member_role.external_id) >= 2
     error_message = "member_role.external_id must be at least 2 letters, digits and any of _+=,.@:/-, as STS asks."
+  }
+
+  validation {
+    condition     = var.member_role.region == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.member_role.region))
+    error_message = "member_role.region must be the name of an AWS region, such as us-east-1."
   }
 }
 
@@ -191,8 +197,9 @@ variable "cpu_architecture" {
 }
 
 variable "workers" {
-  description = "How many workers there are at most, and for how many jobs one more is started; the size of each, how many accounts it collects beside each other, and further variables for it (README.md, \"Configuration\")."
+  description = "How many workers there are at least (0: none while there are no jobs) and at most, and for how many jobs one more is started; the size of each, how many accounts it collects beside each other, and further variables for it (README.md, \"Configuration\")."
   type = object({
+    min             = optional(number, 0)
     max             = optional(number, 10)
     jobs_per_worker = optional(number, 50)
     cpu             = optional(number, 256)
@@ -326,6 +333,20 @@ variable "permissions_boundary_arn" {
     condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
     error_message = "permissions_boundary_arn must be the ARN of a managed policy (arn:aws:iam::111111111111:policy/boundary)."
   }
+}
+
+variable "execution_policy_arns" {
+  description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account puts beside every task."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "guardduty_repository_arns" {
+  description = "The ECR repositories of GuardDuty's agent (README.md, \"Agents of your account\"), if Runtime Monitoring adds it to every task of this account."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "tags" {

@@ -516,6 +516,51 @@ run "a_dataset_that_there_is_not_is_refused" {
   expect_failures = [var.request]
 }
 
+run "a_fleet_in_an_opt_in_region_enters_accounts_in_another" {
+  command = plan
+
+  variables {
+    region      = "me-central-1"
+    member_role = { region = "us-east-1" }
+    accounts    = { data = { id = "111111111111" }, opra = { id = "222222222222", region = "eu-west-1" } }
+  }
+
+  assert {
+    condition     = aws_s3_object.accounts.content == <<-TOML
+      # Written by Terraform; change the variable `accounts` instead.
+
+      [defaults]
+      role_name = "cloudwatch-fleet-reader"
+      external_id = "fleet-999999999999"
+      region = "us-east-1"
+
+      [[account]]
+      name = "data"
+      id = "111111111111"
+      credentials = "role"
+      default = true
+
+      [[account]]
+      name = "opra"
+      id = "222222222222"
+      credentials = "role"
+      default = true
+      region = "eu-west-1"
+    TOML
+    error_message = "The accounts file is\n${aws_s3_object.accounts.content}"
+  }
+}
+
+run "a_region_of_all_accounts_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    member_role = { region = "Ireland" }
+  }
+
+  expect_failures = [var.member_role]
+}
+
 run "a_key_is_made_only_if_asked_for" {
   command = plan
 

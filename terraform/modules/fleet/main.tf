@@ -69,14 +69,16 @@ module "worker" {
   cpu_architecture = var.cpu_architecture
 }
 
-# No circuit breaker: workers that can't work leave, are started again and work once that is mended, where a broken circuit
-# would wait for the next deployment.
+# No circuit breaker for a fleet that sleeps: workers that can't work leave, are started again and work once that is fixed, where a
+# broken circuit would wait for the next deployment. If one is always on, such a deployment would never end, and nothing would be
+# scaled in until then; ECS goes back to the revision before.
 resource "aws_ecs_service" "worker" {
   name            = module.worker.task_definition.family
   cluster         = aws_ecs_cluster.this.arn
   task_definition = module.worker.task_definition.arn
   launch_type     = "FARGATE"
-  desired_count   = 0
+  desired_count   = var.min_workers
+  force_delete    = true # a protected worker would hold a service that is deleted beyond the provider's patience
   propagate_tags  = "SERVICE"
 
   enable_ecs_managed_tags = true # the cluster's and the service's name, by which costs can be told apart
@@ -89,6 +91,15 @@ resource "aws_ecs_service" "worker" {
     subnets          = var.network.subnet_ids
     security_groups  = [aws_security_group.tasks.id]
     assign_public_ip = var.network.assign_public_ip
+  }
+
+  dynamic "deployment_circuit_breaker" {
+    for_each = var.min_workers > 0 ? [true] : []
+
+    content {
+      enable   = true
+      rollback = true
+    }
   }
 
   lifecycle {

@@ -33,7 +33,7 @@ locals {
       when       = "There has been no job for ten minutes"
       comparison = "LessThanThreshold"
       minutes    = 10
-      steps      = [{ workers = 0, from = null, to = 0 }]
+      steps      = [{ workers = var.min_workers, from = null, to = 0 }]
     }
   }
 }
@@ -42,7 +42,7 @@ resource "aws_appautoscaling_target" "workers" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
   resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.worker.name}"
-  min_capacity       = 0
+  min_capacity       = var.min_workers
   max_capacity       = var.max_workers
 
   lifecycle {
@@ -129,7 +129,7 @@ resource "aws_appautoscaling_scheduled_action" "wake" {
   schedule           = "cron(0 ${var.wake.hour} ${join(",", var.wake.days)} * ? *)"
 
   scalable_target_action {
-    min_capacity = 1
+    min_capacity = max(1, var.min_workers)
     max_capacity = var.max_workers
   }
 }
@@ -143,7 +143,7 @@ resource "aws_appautoscaling_scheduled_action" "rest" {
   schedule           = "cron(0 ${var.wake.hour + 1} * * ? *)"
 
   scalable_target_action {
-    min_capacity = 0
+    min_capacity = var.min_workers
     max_capacity = var.max_workers
   }
 }

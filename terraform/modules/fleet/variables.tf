@@ -100,6 +100,18 @@ variable "max_workers" {
   }
 }
 
+variable "min_workers" {
+  description = "The fewest workers that run: 0 for a fleet that sleeps between its runs. With more, a deployment whose workers don't start is taken back, where a fleet that sleeps waits for its fix."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.min_workers >= 0 && var.min_workers <= var.max_workers && floor(var.min_workers) == var.min_workers
+    error_message = "min_workers (the stack's workers.min) must be a whole number from 0 to max_workers."
+  }
+}
+
 variable "jobs_per_worker" {
   description = "The backlog for each worker that is aimed at: there is one worker for each so many jobs that wait or are in flight."
   type        = number

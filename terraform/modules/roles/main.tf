@@ -169,7 +169,12 @@ locals {
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = [for arn in var.log_group_arns : "${arn}:*"]
     },
-    ], length(var.secrets.arns) == 0 ? [] : [{
+    ], length(var.guardduty_repository_arns) == 0 ? [] : [{
+      Sid      = "FetchTheAgentOfGuardDuty"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Resource = var.guardduty_repository_arns
+      }], length(var.secrets.arns) == 0 ? [] : [{
       Sid      = "ReadAccessKeys"
       Effect   = "Allow"
       Action   = "secretsmanager:GetSecretValue"
@@ -218,6 +223,14 @@ resource "aws_iam_role_policy" "this" {
   name   = each.key
   role   = aws_iam_role.this[each.key].id
   policy = jsonencode({ Version = "2012-10-17", Statement = each.value.statements })
+}
+
+# What the account's own agents need: GuardDuty's, for one, is an image of its own beside the program.
+resource "aws_iam_role_policy_attachment" "execution" {
+  for_each = var.execution_policy_arns
+
+  role       = aws_iam_role.this["execution"].name
+  policy_arn = each.value
 }
 
 resource "aws_iam_policy" "operator" {

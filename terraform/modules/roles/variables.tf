@@ -111,6 +111,30 @@ variable "secrets" {
   }
 }
 
+variable "execution_policy_arns" {
+  description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account puts beside every task."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.execution_policy_arns : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", arn))]) && length(var.execution_policy_arns) <= 10
+    error_message = "execution_policy_arns must be ARNs of managed policies (arn:aws:iam::111111111111:policy/agent), 10 at most."
+  }
+}
+
+variable "guardduty_repository_arns" {
+  description = "The ECR repositories of GuardDuty's agent for Fargate, which are AWS's and of this region, where Runtime Monitoring adds it to every task: https://docs.aws.amazon.com/guardduty/latest/ug/runtime-monitoring-ecr-repository-gdu-agent.html"
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.guardduty_repository_arns : can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/[^*?]+$", arn))])
+    error_message = "guardduty_repository_arns must be ARNs of ECR repositories (arn:aws:ecr:eu-west-1:694911143906:repository/aws-guardduty-agent-fargate)."
+  }
+}
+
 variable "kms_key_arn" {
   description = "The customer key of the queues and the bucket, where there is one."
   type        = string

@@ -183,6 +183,56 @@ run "no_worker_is_woken_where_no_jobs_come" {
   }
 }
 
+run "a_fleet_that_sleeps_is_not_kept_from_working_by_its_last_deployment" {
+  command = plan
+
+  assert {
+    condition     = length(aws_ecs_service.worker.deployment_circuit_breaker) == 0
+    error_message = "A deployment is given up while there is nothing to deploy to."
+  }
+}
+
+run "a_deployment_of_a_fleet_that_is_always_on_is_taken_back_if_it_fails" {
+  command = plan
+
+  variables {
+    min_workers = 2
+  }
+
+  assert {
+    condition = (
+      aws_ecs_service.worker.desired_count == 2 && aws_appautoscaling_target.workers.min_capacity == 2 &&
+      one(aws_appautoscaling_policy.workers["scale-to-zero"].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 2
+    )
+    error_message = "Fewer workers run than are wanted."
+  }
+
+  assert {
+    condition     = aws_ecs_service.worker.deployment_circuit_breaker[0].enable && aws_ecs_service.worker.deployment_circuit_breaker[0].rollback
+    error_message = "A wrong image tag leaves a deployment that never ends."
+  }
+}
+
+run "a_busy_worker_does_not_hold_a_service_that_is_deleted" {
+  command = plan
+
+  assert {
+    condition     = aws_ecs_service.worker.force_delete
+    error_message = "terraform destroy waits for a protected worker."
+  }
+}
+
+run "more_workers_at_least_than_at_most_are_refused" {
+  command = plan
+
+  variables {
+    min_workers = 3
+    max_workers = 2
+  }
+
+  expect_failures = [var.min_workers]
+}
+
 run "what_can_not_be_is_refused_by_name" {
   command = plan
 

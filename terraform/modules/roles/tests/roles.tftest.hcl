@@ -122,6 +122,32 @@ run "ecs_reads_the_secrets_of_accounts_with_keys_and_no_other" {
   }
 }
 
+run "ecs_fetches_guarddutys_agent_and_has_what_the_account_adds_if_that_is_given" {
+  command = plan
+
+  variables {
+    guardduty_repository_arns = ["arn:aws:ecr:eu-west-1:694911143906:repository/aws-guardduty-agent-fargate"]
+    execution_policy_arns     = { agent = "arn:aws:iam::999999999999:policy/agent" }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this["execution"].policy).Statement : statement if statement.Sid == "FetchTheAgentOfGuardDuty"
+      ] == [{
+        Sid      = "FetchTheAgentOfGuardDuty"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = ["arn:aws:ecr:eu-west-1:694911143906:repository/aws-guardduty-agent-fargate"]
+    }]
+    error_message = "ECS may do something else: ${aws_iam_role_policy.this["execution"].policy}"
+  }
+
+  assert {
+    condition     = [for attached in aws_iam_role_policy_attachment.execution : "${attached.role} ${attached.policy_arn}"] == ["fleet-execution arn:aws:iam::999999999999:policy/agent"]
+    error_message = "The policy is attached elsewhere."
+  }
+}
+
 run "a_customer_key_is_used_by_all_and_by_status_to_read_alone" {
   command = plan
 
@@ -263,10 +289,13 @@ run "what_can_not_be_is_refused_by_name" {
     repository_arn           = "fleet"
     kms_key_arn              = "alias/fleet"
     permissions_boundary_arn = "boundary"
+
+    execution_policy_arns     = { agent = "agent" }
+    guardduty_repository_arns = ["arn:aws:ecr:eu-west-1:694911143906:repository/*"]
   }
 
   expect_failures = [
     var.name, var.member_role_arns, var.cluster_arn, var.queue_arn, var.dead_letter_queue_arn, var.report_bucket_arn,
-    var.repository_arn, var.kms_key_arn, var.permissions_boundary_arn,
+    var.repository_arn, var.kms_key_arn, var.permissions_boundary_arn, var.execution_policy_arns, var.guardduty_repository_arns,
   ]
 }
