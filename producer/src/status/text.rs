@@ -61,7 +61,7 @@ pub(crate) fn painted(text: &str) -> String {
 pub(crate) fn summary(status: &RunStatus) -> String {
     let counts = &status.counts;
     let mut text = format!("run {} for {}: {} complete", status.run_id, status.date, counts.complete);
-    let of_complete = [(counts.provisional, "provisional"), (counts.late, "with late rows")];
+    let of_complete = [(counts.provisional, "provisional"), (counts.late, "late")];
     let of_complete: Vec<String> = of_complete
         .into_iter()
         .filter(|(number, _)| *number > 0)

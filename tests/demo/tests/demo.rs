@@ -14,7 +14,7 @@ const FAILURE: [&str; 16] = [
     "  legacy     can't be done, to the dead-letter queue: no_credentials\n",
     "   $ producer status --watch\n",
     "   legacy     s3_daily_storage  failed ",
-    " 4 complete (4 provisional, 1 with late rows), 1 failed\n",
+    " 4 complete (4 provisional, 1 late), 1 failed\n",
     "(exit status 3: ",
     "   $ producer failed\n",
     "     no_credentials: account legacy has no credentials; set legacy_account_access_key and ",
@@ -25,7 +25,7 @@ const FAILURE: [&str; 16] = [
     "   1 dead letter replayed\n",
     "   worker 3  legacy  ",
     "   $ producer status\n",
-    " 5 complete (5 provisional, 1 with late rows)\n",
+    " 5 complete (5 provisional, 1 late)\n",
     "(exit status 0: ",
 ];
 

@@ -27,7 +27,7 @@ fn a_run_in_every_state() {
     opra-dev  s3_daily_storage  partial   -         200     0     14  $0.06  1 row with errors
     lost      s3_daily_storage  missing   -           -     -      -      -  no report, and no job left on the queue
 
-    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 missing
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 late), 1 partial, 1 missing
     total: 400 rows, 14.00 TB in 2400 objects, $0.12
     The workers' logs say why an account is missing; they must have the producer's key template.
     To send the 1 missing job again:
@@ -43,7 +43,7 @@ fn a_run_in_every_state() {
     ACCOUNT   DATASET           STATE    VALUES  ROWS  LATE  CALLS   COST  WHY
     opra-dev  s3_daily_storage  partial  -        200     0     14  $0.06  1 row with errors
 
-    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 with late rows), 1 partial, 1 in progress
+    run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 late), 1 partial, 1 in progress
     total: 400 rows, 14.00 TB in 2400 objects, $0.12
     To follow it to the end:
       producer status 019a0000-0000-7000-8000-000000000000 --watch
