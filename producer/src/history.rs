@@ -159,5 +159,10 @@ mod tests {
             found.iter().map(|report| report.as_ref().map(|report| report.metadata.rows)).collect();
         assert_eq!(rows, [Some(2), Some(3), None]);
         assert_eq!(first.num_calls(), 0, "an older report is not looked at");
+
+        // A name that was another account's says nothing of this one's price.
+        let mut of_another = planned("a", "2026-12-01");
+        of_another.account_id = Some("222222222222".parse().expect("an id"));
+        assert_eq!(newest_reports(&bucket, &[of_another]).await.expect("looked"), [None]);
     }
 }
