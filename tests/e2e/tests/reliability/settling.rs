@@ -151,7 +151,7 @@ async fn an_account_that_denies_has_a_second_try_after_a_while() -> Result<()> {
     assert_eq!((reason(letter), &*letter.attributes["failure_attempts"]), ("access_denied", "2"));
     assert_eq!(letter.attributes["failure_step"], "discover");
     let message = &letter.attributes["failure_message"];
-    assert!(message.contains("s3:ListAllMyBuckets: AccessDenied"), "{message}");
+    assert!(message.contains("s3:ListAllMyBuckets in eu-west-1: AccessDenied"), "{message}");
     Ok(())
 }
 
