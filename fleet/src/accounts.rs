@@ -130,6 +130,13 @@ impl Account {
     }
 }
 
+impl From<Account> for Accounts {
+    /// This account, and no other.
+    fn from(account: Account) -> Self {
+        Self { accounts: vec![account], listed: true }
+    }
+}
+
 impl Accounts {
     /// Reads the accounts file, where there is one, and logs what is odd about it.
     pub async fn open(location: Option<&str>, config: &SdkConfig) -> Result<Self, CommandError> {

@@ -22,7 +22,7 @@ use crate::{
     Accounts,
     exit::{self, CommandError},
     reserved::reserved_word,
-    telemetry::LogFormat,
+    telemetry::LastWords,
 };
 
 /// How long the accounts file is waited for if something else is wrong already.
@@ -134,7 +134,7 @@ pub fn parse<C: Parser>(
             None if faults.is_empty() => return Err(exit::of_clap(&error)),
             None => {
                 faults.usage(sentence(&error));
-                return Err(exit::status(faults.end(None), LogFormat::Text));
+                return Err(exit::status(faults.end(None), LastWords::PLAIN));
             }
         }
     }

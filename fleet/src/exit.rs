@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{AwsError, ErrorKind, telemetry::LogFormat, terminal};
+use crate::{AwsError, ErrorKind, telemetry::LastWords, terminal};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -77,20 +77,19 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
 }
 
 /// Says why a command failed, if it did, and gives the status.
-pub fn status(ended: Result<Outcome, CommandError>, format: LogFormat) -> ExitCode {
-    let (error, status, more) = match ended {
+pub fn status(ended: Result<Outcome, CommandError>, words: LastWords) -> ExitCode {
+    let (error, status, more, is_plain) = match ended {
         Ok(Outcome::Done) => return ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => return INCOMPLETE.into(),
-        Err(CommandError::Usage(error)) => (error, USAGE, HELP),
-        Err(CommandError::Configuration(error)) => (error, USAGE, ""),
-        Err(CommandError::Failed(error)) => (error, FAILED, ""),
+        Err(CommandError::Usage(error)) => (error, USAGE, HELP, words.usage_is_plain),
+        Err(CommandError::Configuration(error)) => (error, USAGE, "", words.usage_is_plain),
+        Err(CommandError::Failed(error)) => (error, FAILED, "", words.failure_is_plain),
     };
-    match format {
+    if is_plain {
         // Whatever `RUST_LOG` leaves out.
-        LogFormat::Text => {
-            terminal::say(&format!("{} {error:#}{more}", terminal::paint(terminal::BAD, "error:")));
-        }
-        LogFormat::Json => tracing::error!("{error:#}"),
+        terminal::say(&format!("{} {error:#}{more}", terminal::paint(terminal::BAD, "error:")));
+    } else {
+        tracing::error!("{error:#}");
     }
     status.into()
 }

@@ -28,6 +28,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// How a command's last words are said.
+#[derive(Debug, Clone, Copy)]
+pub struct LastWords {
+    /// Whether a failure is a line for people.
+    pub(crate) failure_is_plain: bool,
+    /// Whether it is one that the command line or the configuration is wrong, which is for who just started it.
+    pub(crate) usage_is_plain: bool,
+}
+
+impl LastWords {
+    /// For people, whatever there is to say.
+    pub const PLAIN: Self = Self { failure_is_plain: true, usage_is_plain: true };
+}
+
 /// What kind of command says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
@@ -57,11 +71,11 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts logging, and gives the format. `RUST_LOG` chooses what is logged, if it is set.
+    /// Starts logging, and gives how the last words are said. `RUST_LOG` chooses what is logged, if it is set.
     ///
     /// # Panics
     /// When called twice in a process.
-    pub fn start(&self, speaker: Speaker) -> LogFormat {
+    pub fn start(&self, speaker: Speaker) -> LastWords {
         let format = self.log_format.unwrap_or_else(|| match speaker {
             Speaker::Service if !io::stderr().is_terminal() => LogFormat::Json,
             Speaker::Service | Speaker::OneShot => LogFormat::Text,
@@ -81,7 +95,10 @@ impl Logging {
             _ => EnvFilter::new(self.wanted(format, speaker)),
         };
         tracing_subscriber::registry().with(lines.with_filter(filter_fn(discreet))).with(wanted).init();
-        format
+        LastWords {
+            failure_is_plain: format == LogFormat::Text,
+            usage_is_plain: self.log_format != Some(LogFormat::Json),
+        }
     }
 
     /// What is logged without `RUST_LOG`.

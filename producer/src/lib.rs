@@ -35,7 +35,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Context;
 use fleet::{
     command_line, environment, exit,
-    telemetry::{LogFormat, Speaker},
+    telemetry::{LastWords, Speaker},
 };
 use tokio::runtime;
 
@@ -46,18 +46,18 @@ use tokio::runtime;
 /// runtime.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(error), LogFormat::Text);
+        return exit::status(Err(error), LastWords::PLAIN);
     }
     let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, cli::HINTS) {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };
-    let format = cli.logging.start(Speaker::OneShot);
+    let words = cli.logging.start(Speaker::OneShot);
     faults.take(environment::check());
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => runtime.block_on(cli.command.execute(faults)),
         Err(error) => Err(error.into()),
     };
-    exit::status(ended, format)
+    exit::status(ended, words)
 }

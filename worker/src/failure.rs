@@ -16,9 +16,7 @@ pub enum Failure {
     #[error(transparent)]
     BadMessage(#[from] JobError),
     /// The accounts file does not have the account.
-    #[error(
-        "account {0} is not in the accounts file, as this worker read it at its start; add it there and restart the workers"
-    )]
+    #[error("account {0} is not in the accounts file")]
     UnknownAccount(AccountName),
     /// Nothing says how to become the account.
     #[error(transparent)]

@@ -37,7 +37,7 @@ mod commands;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use fleet::{command_line, environment, exit, telemetry::LogFormat};
+use fleet::{command_line, environment, exit, telemetry::LastWords};
 use tokio::runtime;
 
 /// Runs the worker on a command line, the program's name first, and says how it ended: 0 done,
@@ -47,13 +47,13 @@ use tokio::runtime;
 /// runtime.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(error), LogFormat::Text);
+        return exit::status(Err(error), LastWords::PLAIN);
     }
     let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, &[]) {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };
-    let format = cli.logging.start(cli.command.speaker());
+    let words = cli.logging.start(cli.command.speaker());
     faults.take(environment::check());
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
@@ -65,5 +65,5 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => Err(error.into()),
     };
-    exit::status(ended, format)
+    exit::status(ended, words)
 }

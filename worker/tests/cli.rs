@@ -86,8 +86,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
         ),
     ];
     for (args, variables, expected) in cases {
-        // What `worker run` says is for what collects logs, without a terminal.
-        let output = worker(args, &[variables, &[("FLEET_LOG_FORMAT", "text")]].concat());
+        let output = worker(args, variables);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
         assert!(message.contains(expected), "{args:?} should say {expected:?}: {message}");

@@ -17,9 +17,12 @@ const PERMISSIONS: [(&str, &str); 3] = [
 ];
 
 async fn check(fleet: &Fleet, names: &[&str]) -> Result<Ended> {
-    let arguments = names.iter().flat_map(|name| ["--account-name", name]);
-    let arguments: Vec<_> = ["check"].into_iter().chain(arguments).collect();
-    finish(fleet.worker(&arguments)).await
+    let arguments: Vec<_> = names.iter().flat_map(|name| ["--account-name", *name]).collect();
+    check_more(fleet, &arguments).await
+}
+
+async fn check_more(fleet: &Fleet, arguments: &[&str]) -> Result<Ended> {
+    finish(fleet.worker(&[&["check"], arguments].concat())).await
 }
 
 /// The row of an account, as the words between its blanks.
@@ -57,10 +60,9 @@ async fn an_account_that_has_all_is_shown_with_its_identity() -> Result<()> {
     let header = ended.stdout.lines().next().unwrap_or_default();
     assert_eq!(
         header.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect::<Vec<_>>(),
-        ["ACCOUNT", "ID", "IDENTITY", "LIST BUCKETS", "LIST METRICS", "GET METRIC DATA"]
+        ["ACCOUNT", "ID", "IDENTITY", "BUCKETS", "METRICS", "DATA"]
     );
-    let arn = "arn:aws:iam::111111111111:user/fleet";
-    assert_eq!(row(&ended, "data"), ["data", DATA, arn, "ok", "ok", "ok"]);
+    assert_eq!(row(&ended, "data"), ["data", DATA, "user/fleet", "ok", "ok", "ok"]);
     assert_eq!(ended.stdout.lines().count(), 2, "{}", ended.stdout);
 
     // An empty account lacks nothing, and a role is shown as what it was assumed as.
@@ -70,8 +72,7 @@ async fn an_account_that_has_all_is_shown_with_its_identity() -> Result<()> {
         "[[account]]\nname = 'empty'\nrole_arn = 'arn:aws:iam::222222222222:role/reader'\n",
     )?;
     let ended = check(&fleet, &[]).await?.status(0);
-    let arn = "arn:aws:sts::222222222222:assumed-role/reader/cloudwatch-fleet";
-    assert_eq!(row(&ended, "empty"), ["empty", "222222222222", arn, "ok", "ok", "ok"]);
+    assert_eq!(row(&ended, "empty"), ["empty", "222222222222", "role/reader", "ok", "ok", "ok"]);
     Ok(())
 }
 
@@ -102,19 +103,19 @@ async fn each_permission_that_is_missing_is_told_and_no_other() -> Result<()> {
             let account = fleet.account("data", DATA);
             account.bucket("a-bucket", HOME_REGION).size("StandardStorage", days_ago(1), 7.0);
             account.deny(action);
-            let arn = if role {
+            let (arn, short) = if role {
                 account.role("reader", Trust::default());
                 accounts_file(
                     &mut fleet,
                     "[[account]]\nname = 'data'\nrole_arn = 'arn:aws:iam::111111111111:role/reader'\n",
                 )?;
-                "arn:aws:sts::111111111111:assumed-role/reader/cloudwatch-fleet"
+                ("arn:aws:sts::111111111111:assumed-role/reader/cloudwatch-fleet", "role/reader")
             } else {
-                "arn:aws:iam::111111111111:root"
+                ("arn:aws:iam::111111111111:root", "root")
             };
             let ended = check(&fleet, &["data"]).await?.status(1);
             assert!(fleet.aws.calls().operation(operation).outcome("AccessDenied").count() > 0);
-            let mut expected = vec!["data", DATA, arn, "ok", "ok", "ok"];
+            let mut expected = vec!["data", DATA, short, "ok", "ok", "ok"];
             expected[3 + column] = "denied";
             assert_eq!(row(&ended, "data"), expected);
 
@@ -193,7 +194,7 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
     let named: Vec<_> =
         ended.stdout.lines().skip(1).take(7).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(named, ["few-rights", "forgotten", "swapped", "distrusted", "typo", "profiled", "good"]);
-    assert_eq!(row(&ended, "good"), ["good", DATA, "arn:aws:iam::111111111111:root", "ok", "ok", "ok"]);
+    assert_eq!(row(&ended, "good"), ["good", DATA, "root", "ok", "ok", "ok"]);
     assert_eq!(mends(&ended, "good"), [""; 0]);
     for (account, column, told) in [
         ("forgotten", "no_credentials", &["forgotten_account_access_key", "forgotten_secret_access_key"][..]),
@@ -206,7 +207,7 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
         ("typo", "no_credentials", &["InvalidClientTokenId"]),
         ("profiled", "no_credentials", &["profile lagacy"]),
     ] {
-        assert_eq!(row(&ended, account), [account, column, "-", "-", "-"], "{}", ended.stdout);
+        assert_eq!(row(&ended, account), [account, "-", column, "-", "-", "-"], "{}", ended.stdout);
         let lines = mends(&ended, account);
         assert_eq!(lines.len(), 1, "{}", ended.stdout);
         for told in told {
@@ -235,7 +236,22 @@ async fn the_accounts_that_are_named_are_checked_and_no_others() -> Result<()> {
     assert!(ended.stderr.contains("1 of 2 accounts"), "{}", ended.stderr);
 
     let ended = check(&fleet, &["godo"]).await?.status(1);
-    assert!(mends(&ended, "godo")[0].contains("not in the accounts file"), "{}", ended.stdout);
+    assert!(
+        mends(&ended, "godo")[0].ends_with("is not in the accounts file; add it there"),
+        "{}",
+        ended.stdout
+    );
+
+    let ended = check_more(&fleet, &["--failed-only", "--account-name", "good,swapped"]).await?.status(1);
+    assert_eq!(ended.stdout.lines().nth(1).and_then(|line| line.split_whitespace().next()), Some("swapped"));
+    assert!(!ended.stdout.contains("good"), "{}", ended.stdout);
+
+    let ended =
+        check_more(&fleet, &["--format", "json", "--account-name", "good,few-rights"]).await?.status(1);
+    let told = ended.json()?;
+    assert_eq!((&told["checked"], &told["failed"]), (&2.into(), &1.into()));
+    assert_eq!(told["accounts"][0]["arn"], "arn:aws:iam::111111111111:root");
+    assert_eq!(told["accounts"][1]["permissions"][2]["answer"], "denied");
     Ok(())
 }
 
@@ -294,7 +310,7 @@ async fn an_outage_is_not_told_as_a_missing_permission() -> Result<()> {
     let fault = fleet.aws.fault(Fault::reset().service(Service::Sts));
     let ended = check(&fleet, &["data"]).await?.status(1);
     assert!(fault.fired() > 0);
-    assert_eq!(row(&ended, "data"), ["data", "unavailable", "-", "-", "-"]);
+    assert_eq!(row(&ended, "data"), ["data", "-", "unavailable", "-", "-", "-"]);
     assert!(mends(&ended, "data")[0].contains("sts:AssumeRole: Unreachable"), "{}", ended.stdout);
     Ok(())
 }

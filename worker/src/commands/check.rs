@@ -1,22 +1,24 @@
 //! `worker check`: who the worker becomes in each account, and what it may do there.
 
+mod shown;
+
 use std::{panic::AssertUnwindSafe, pin::pin};
 
 use anyhow::anyhow;
 use chrono::Utc;
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    AccountName, AwsError, ErrorKind, ReportDate,
-    accounts::colliding_variables,
-    aws,
+    AccountName, AwsError, ReportDate, aws,
     command_line::Faults,
     datasets,
     exit::{CommandError, Outcome},
-    output,
+    output::{self, Format},
+    terminal,
 };
 use futures::{FutureExt, StreamExt, stream};
+use tracing::Instrument;
 
-use super::AccountsFile;
+use super::{AccountsFile, chosen::Chosen};
 use crate::{
     breaker::Breaker,
     cloudwatch::{
@@ -40,14 +42,34 @@ const AT_ONCE: usize = 8;
 /// --account-name, every account of the accounts file is checked. Ends with 1 where something is
 /// missing.
 #[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Check {
-    /// An account to check; may be repeated, or be a list with commas.
-    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
-    account_name: Vec<AccountName>,
+    #[command(flatten)]
+    chosen: Chosen,
+
+    /// Show only accounts that something is wrong with.
+    #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
+    failed_only: bool,
+
+    /// How the answer is written to standard output.
+    #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
+    format: Format,
 
     #[command(flatten)]
     file: AccountsFile,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  worker check --account-name data,web
+  worker check --profile prod                # the account that a profile of yours is of
+  worker check --accounts accounts.toml --failed-only
+  worker check --format json | jq '.accounts[] | select(.advice != [])'
+
+--format json, one object:
+  checked, failed (how many), and accounts: account_name, account_id and arn (null if the account was
+  not reached), reason (why not, or null), permissions (action, and answer: ok, denied or an error's
+  code) and advice (what to do, a sentence for each thing that is wrong).";
 
 /// What came of one account.
 struct Checked {
@@ -60,11 +82,10 @@ struct Checked {
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let base = faults.take(aws::base().await);
-        let accounts = faults.take_accounts(self.file.accounts.as_deref(), base.as_ref()).await;
-        if let Some(collision) = colliding_variables(&self.account_name) {
-            faults.usage(collision);
-        }
+        let accounts = self.chosen.accounts(&mut faults, self.file.accounts.as_deref(), base.as_ref()).await;
         let (base, accounts) = faults.end(base.zip(accounts))?;
+        let accounts =
+            if self.chosen.is_at_hand() { self.chosen.reach(&base).await?.into() } else { accounts };
         let collector = Collector {
             base,
             accounts,
@@ -73,37 +94,58 @@ impl Check {
             limits: Limits::default(),
             entering: Breaker::default(),
         };
-        let names = if self.account_name.is_empty() {
+        let names = if self.chosen.account_name.is_empty() || self.chosen.is_at_hand() {
             collector.accounts.iter().map(|account| account.name.clone()).collect()
         } else {
-            self.account_name
+            self.chosen.account_name
         };
         if names.is_empty() {
             return Err(CommandError::Usage(if collector.accounts.is_listed() {
                 anyhow!("the accounts file names no account; add one, or name one with --account-name")
             } else {
                 anyhow!(
-                    "no account to check; name one with --account-name, or an accounts file with --accounts"
+                    "no account to check; name one with --account-name or --profile, or an accounts file with --accounts"
                 )
             }));
         }
-        let collector = &collector;
-        let checked: Vec<Checked> = stream::iter(names)
-            .map(|account_name| Box::pin(caught(account_name.clone(), check(collector, account_name))))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        output::print(&table(&checked))?;
-        let mends: Vec<Vec<String>> = checked.iter().map(mends).filter(|mends| !mends.is_empty()).collect();
-        if mends.is_empty() {
-            return Ok(Outcome::Done);
+        let checked = check_all(&collector, names).await;
+        match self.format {
+            Format::Text => output::print(&shown::text(&checked, self.failed_only))?,
+            Format::Json => output::print_json(&shown::json(&checked, self.failed_only))?,
         }
-        output::print(&format!("\n{}", mends.concat().join("\n")))?;
-        Err(CommandError::Failed(anyhow!(
-            "{} of {} accounts can't be collected as they are",
-            mends.len(),
-            checked.len()
-        )))
+        match checked.iter().filter(|account| account.is_failed()).count() {
+            0 => Ok(Outcome::Done),
+            failed => Err(CommandError::Failed(anyhow!(
+                "{failed} of {} accounts can't be collected as they are",
+                checked.len()
+            ))),
+        }
+    }
+}
+
+/// What came of each account, in their order.
+async fn check_all(collector: &Collector, names: Vec<AccountName>) -> Vec<Checked> {
+    let bar =
+        (names.len() > 1).then(|| terminal::bar("accounts [{bar:30}] {pos}/{len} {elapsed}", names.len()));
+    let checked = stream::iter(names)
+        .map(|account_name| {
+            let span = tracing::error_span!("account", %account_name);
+            Box::pin(caught(account_name.clone(), check(collector, account_name)).instrument(span))
+        })
+        .buffered(AT_ONCE)
+        .inspect(|_| bar.iter().for_each(|bar| bar.inc(1)))
+        .collect()
+        .await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    checked
+}
+
+impl Checked {
+    /// Whether something is wrong with the account.
+    fn is_failed(&self) -> bool {
+        self.identity.is_err() || self.permissions.iter().any(|(_, error)| error.is_some())
     }
 }
 
@@ -163,68 +205,6 @@ async fn permissions(
     ]
 }
 
-fn table(checked: &[Checked]) -> String {
-    let header = ["ACCOUNT", "ID", "IDENTITY", "LIST BUCKETS", "LIST METRICS", "GET METRIC DATA"];
-    let rows = checked.iter().map(|account| {
-        let (id, arn) = match &account.identity {
-            Ok(identity) => (identity.account_id.to_string(), identity.arn.clone()),
-            Err(failure) => (String::new(), failure.reason().to_string()),
-        };
-        let mut row = vec![account.account_name.to_string(), id, arn];
-        let answers = account.permissions.iter().map(|(_, error)| match error {
-            None => "ok".to_owned(),
-            Some(error) if error.kind == ErrorKind::Denied => "denied".to_owned(),
-            Some(error) => error.code.clone(),
-        });
-        row.extend(answers);
-        row.resize(header.len(), "-".to_owned());
-        row
-    });
-    output::table(&header, &[], rows)
-}
-
-/// What to do about an account, a line for each thing that is wrong.
-fn mends(account: &Checked) -> Vec<String> {
-    let name = &account.account_name;
-    let identity = match &account.identity {
-        Err(failure) => {
-            let told = failure.to_string();
-            // Some failures name the account themselves.
-            let told = told.trim_end_matches('.').trim_start_matches(&format!("account {name}: "));
-            let told = told.trim_start_matches(&format!("account {name} "));
-            return vec![format!("{name}: {told}{}", way_in(failure))];
-        }
-        Ok(identity) => identity,
-    };
-    let missing = account.permissions.iter().filter_map(|(action, error)| {
-        let error = error.as_ref()?;
-        Some(match error.kind {
-            ErrorKind::Denied => {
-                format!("{name}: allow {action} on * to {} ({})", identity.arn, error.message)
-            }
-            _ => format!("{name}: {action} could not be tried: {error}"),
-        })
-    });
-    missing.collect()
-}
-
-/// Where to look when the worker could not become the account at all.
-fn way_in(failure: &Failure) -> &'static str {
-    let Failure::Aws(error) = failure else { return "" };
-    match error.kind {
-        ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
-            "; the role must be there, and its trust policy name who asks, with the external id of the accounts file and the organization of who asks; and who asks must be allowed sts:AssumeRole"
-        }
-        ErrorKind::Identity => {
-            "; the access key is mistyped, deleted or of another partition, or its session token is missing"
-        }
-        ErrorKind::Expired => "; put new temporary credentials in their place",
-        ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
-        ErrorKind::Transient => "; this may pass, try again",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,11 +213,8 @@ mod tests {
     async fn an_account_on_which_the_program_fails_is_told_with_the_others() {
         let name: AccountName = "data".parse().expect("a name");
         let checked = caught(name.clone(), async { panic!("the fault") }).await;
-        assert!(
-            mends(&checked)[0].starts_with("data: the worker has a fault: the fault"),
-            "{:?}",
-            mends(&checked)
-        );
+        let advice = shown::advice(&checked);
+        assert!(advice[0].starts_with("the worker has a fault: the fault"), "{advice:?}");
         assert_eq!(checked.account_name, name);
     }
 }

@@ -1,31 +1,41 @@
-//! `worker collect`: one account, now, with no queue and no bucket.
+//! `worker collect`: accounts, now, with no queue and no bucket.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
 use fleet::{
-    AccountName, Dataset, Job, ReportDate, RunId, aws,
+    AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws,
     command_line::Faults,
     datasets,
     destination::Destination,
     exit::{CommandError, Outcome},
     report::ReportStatus,
+    terminal,
+};
+use futures::{StreamExt, stream};
+use tracing::Instrument;
+
+use super::{Collecting, chosen::Chosen, signals::Signals};
+use crate::{
+    attempt::Attempt,
+    failure::Failure,
+    report::{Collector, Report},
+    session::Session,
 };
 
-use super::{Collecting, signals::Signals};
-use crate::{attempt::Attempt, failure::Failure, report::Collector, session::Session};
+/// How many accounts are collected concurrently.
+const AT_ONCE: usize = 4;
 
-/// Collects one account now, with no queue, to a file or standard output.
+/// Collects accounts now, with no queue, to a file or standard output.
 ///
-/// Writes the same table as `worker run` stores. Ends with 1 where a part of it is missing, and
-/// says which.
+/// Writes the same table as `worker run` stores, of several accounts in one. Ends with 1 if a part of it is
+/// missing, and says which.
 #[derive(Debug, Args)]
 pub(crate) struct Collect {
-    /// The account.
-    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME")]
-    account_name: Option<AccountName>,
+    #[command(flatten)]
+    chosen: Chosen,
 
     /// The UTC day to report [default: the first of the current month].
     #[arg(long, env = "FLEET_DATE", value_name = "YYYY-MM-DD")]
@@ -52,60 +62,115 @@ impl Collect {
         };
         let date =
             if faults.left_out("date") { None } else { faults.take(date.map_err(CommandError::usage)) };
-        if self.account_name.is_none() && !faults.left_out("account_name") {
-            faults.usage("no account is named; pass --account-name NAME");
+        if self.chosen.account_name.is_empty()
+            && !self.chosen.is_at_hand()
+            && !faults.left_out("account_name")
+        {
+            faults.usage(
+                "no account is named; pass --account-name NAME, --profile NAME or --current-credentials",
+            );
         }
         let base = faults.take(aws::base().await);
-        let accounts = faults.take_accounts(self.collecting.file.accounts.as_deref(), base.as_ref()).await;
-        if let Some((name, accounts)) = self.account_name.as_ref().zip(accounts.as_ref())
-            && accounts.get(name).is_none()
-        {
-            faults.take(Err::<(), _>(CommandError::configuration(Failure::UnknownAccount(name.clone()))));
+        let file = self.collecting.file.accounts.as_deref();
+        let accounts = self.chosen.accounts(&mut faults, file, base.as_ref()).await;
+        for name in accounts.iter().flat_map(|accounts| unknown(accounts, &self.chosen.account_name)) {
+            faults.take(Err::<(), _>(CommandError::configuration(Failure::UnknownAccount(name))));
         }
         // Before anything is asked and paid for.
         let destination = faults.take(Destination::open(&self.output).map_err(CommandError::Usage));
-        let all = self.account_name.zip(date).zip(accounts).zip(destination).zip(base);
-        let ((((account_name, date), accounts), destination), base) = faults.end(all)?;
-        let collector = self.collecting.collector(base, accounts);
+        let all = date.zip(accounts).zip(destination).zip(base);
+        let (((date, accounts), destination), base) = faults.end(all)?;
         let job = Job {
-            account_name,
+            account_name: "unnamed".parse().expect("cannot fail: it is well-formed"),
             date,
             dataset: self.dataset,
             run_id: RunId::generate(),
             only_incomplete: false,
             attributes: serde_json::Map::new(),
         };
+        let collected = async {
+            let accounts =
+                if self.chosen.is_at_hand() { self.chosen.reach(&base).await?.into() } else { accounts };
+            let names = match &self.chosen.account_name[..] {
+                [] => accounts.iter().map(|account| account.name.clone()).collect(),
+                names => names.to_vec(),
+            };
+            let collector = self.collecting.collector(base, accounts);
+            let jobs = names.into_iter().map(|account_name| Job { account_name, ..job.clone() });
+            collect_all(&collector, jobs.collect(), destination).await
+        };
         let mut signals = Signals::install()?;
         tokio::select! {
-            ended = collect(&collector, &job, destination) => ended,
+            ended = collected => ended,
             () = signals.next() => Err(CommandError::Failed(anyhow!("interrupted; nothing is written"))),
         }
     }
 }
 
-async fn collect(
+fn unknown(accounts: &Accounts, names: &[AccountName]) -> Vec<AccountName> {
+    names.iter().filter(|name| accounts.get(name).is_none()).cloned().collect()
+}
+
+/// Collects accounts into one table. One that fails does not take the others with it.
+async fn collect_all(
     collector: &Collector,
-    job: &Job,
+    jobs: Vec<Job>,
     destination: Destination,
 ) -> Result<Outcome, CommandError> {
-    let account = collector.account(job).map_err(CommandError::configuration)?;
-    let collected = async {
-        // No other try comes after it: what a region can't answer is left out, and the rest is written.
-        let attempt = Attempt::new(true);
-        let session =
-            Session::open(account, &collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
-        Box::pin(collector.report(job, &session, &attempt)).await
-    };
-    let report = match collected.await {
-        Err(failure @ Failure::NoCredentials(_)) => return Err(CommandError::configuration(failure)),
-        collected => {
-            collected.with_context(|| format!("account {} could not be collected", job.account_name))?
+    let bar =
+        (jobs.len() > 1).then(|| terminal::bar("accounts [{bar:30}] {pos}/{len} {elapsed}", jobs.len()));
+    let collected: Vec<_> = stream::iter(&jobs)
+        .map(|job| {
+            let span = tracing::error_span!("account", account_name = %job.account_name);
+            Box::pin(collect(collector, job).instrument(span))
+        })
+        .buffered(AT_ONCE)
+        .inspect(|_| bar.iter().for_each(|bar| bar.inc(1)))
+        .collect()
+        .await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let (mut table, mut missing) = (Vec::new(), Vec::new());
+    for (job, collected) in jobs.iter().zip(collected) {
+        let name = &job.account_name;
+        match collected {
+            Ok(report) => {
+                missing.extend(lack(name, &report));
+                table.extend_from_slice(if table.is_empty() { &report.body } else { rows(&report.body) });
+            }
+            // There is nothing to be asked that could go wrong.
+            Err(failure @ Failure::NoCredentials(_)) if jobs.len() == 1 => {
+                return Err(CommandError::configuration(failure));
+            }
+            Err(failure) => {
+                missing.push(format!("account {name} could not be collected: {:#}", anyhow!(failure)))
+            }
         }
-    };
-    destination.write(&report.body)?;
+    }
+    if !table.is_empty() {
+        destination.write(&table)?;
+    }
+    match &missing[..] {
+        [] => Ok(Outcome::Done),
+        [one] => Err(CommandError::Failed(anyhow!("{one}"))),
+        all => Err(CommandError::Failed(anyhow!(
+            "{} of {} accounts are missing, or a part of them:\n  {}",
+            all.len(),
+            jobs.len(),
+            all.join("\n  ")
+        ))),
+    }
+}
+
+async fn collect(collector: &Collector, job: &Job) -> Result<Report, Failure> {
+    // No other try comes after it: what a region can't answer is left out, and the rest is written.
+    let attempt = Attempt::new(true);
+    let account = collector.account(job)?;
+    let session = Session::open(account, &collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
+    let report = Box::pin(collector.report(job, &session, &attempt)).await?;
     let metadata = &report.metadata;
     tracing::info!(
-        account_name = %job.account_name,
         date = %job.date,
         rows = metadata.rows,
         rows_late = metadata.rows_late,
@@ -114,16 +179,26 @@ async fn collect(
         estimated_cost_usd = metadata.estimated_cost_usd,
         "collected"
     );
-    if metadata.status == ReportStatus::Partial {
-        return Err(CommandError::Failed(anyhow!(
-            "account {}: the report is partial: {} rows denied, {} in error; the first: {}",
-            job.account_name,
+    Ok(report)
+}
+
+/// What a report lacks.
+fn lack(name: &AccountName, report: &Report) -> Option<String> {
+    let metadata = &report.metadata;
+    (metadata.status == ReportStatus::Partial).then(|| {
+        format!(
+            "account {name}: the report is partial: {} rows denied, {} in error; the first: {}",
             metadata.rows_denied,
             metadata.rows_error,
             metadata.first_error.as_deref().unwrap_or_default()
-        )));
-    }
-    Ok(Outcome::Done)
+        )
+    })
+}
+
+/// A table without its header.
+fn rows(table: &[u8]) -> &[u8] {
+    let header = table.iter().position(|byte| *byte == b'\n').map_or(table.len(), |end| end + 1);
+    table.split_at_checked(header).map_or(&[], |(_, rows)| rows)
 }
 
 fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {

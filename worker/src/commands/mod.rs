@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod check;
+mod chosen;
 mod collect;
 mod run;
 mod signals;

@@ -1,5 +1,6 @@
 //! What a person at a terminal, or a script, gets from the commands: files, messages, tables and colours.
 
+mod accounts;
 mod collect;
 mod colour;
 mod files;

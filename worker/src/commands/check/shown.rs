@@ -1,0 +1,255 @@
+//! What came of a check, for people and as JSON. Plain functions over values.
+
+use fleet::{AwsError, ErrorKind, credentials::NoCredentials, output, terminal};
+use serde_json::{Value, json};
+
+use super::Checked;
+use crate::failure::Failure;
+
+/// The most sentences of advice that are shown to people.
+const MOST_SHOWN: usize = 20;
+
+/// The widest identity in the table: with names and answers as they usually are, a row has 80 columns then.
+const WIDEST: usize = 32;
+
+/// The whole text: a table and, below it, what to do.
+pub(super) fn text(checked: &[Checked], failed_only: bool) -> String {
+    let shown: Vec<&Checked> = shown(checked, failed_only).collect();
+    let advice: Vec<String> = shown
+        .iter()
+        .flat_map(|account| {
+            advice(account).into_iter().map(|said| format!("{}: {said}", account.account_name))
+        })
+        .collect();
+    let mut parts = Vec::new();
+    if !shown.is_empty() {
+        parts.push(painted(&table(&shown)));
+    }
+    if !advice.is_empty() {
+        let more = advice.len().saturating_sub(MOST_SHOWN);
+        let mut lines: Vec<String> = advice.into_iter().take(MOST_SHOWN).collect();
+        if more > 0 {
+            lines.push(format!("and {more} more; worker check --failed-only --format json has all"));
+        }
+        parts.push(lines.join("\n"));
+    }
+    if parts.is_empty() {
+        parts.push(format!("nothing is wrong with {}", output::count(checked.len(), "account")));
+    }
+    parts.join("\n\n")
+}
+
+/// The same as one JSON object.
+pub(super) fn json(checked: &[Checked], failed_only: bool) -> Value {
+    let accounts = shown(checked, failed_only).map(|account| {
+        let (identity, failure) = (account.identity.as_ref().ok(), account.identity.as_ref().err());
+        let permissions = account
+            .permissions
+            .iter()
+            .map(|(action, error)| json!({ "action": action, "answer": answer(error.as_ref()) }));
+        json!({
+            "account_name": account.account_name,
+            "account_id": identity.map(|identity| &identity.account_id),
+            "arn": identity.map(|identity| &identity.arn),
+            "reason": failure.map(|failure| failure.reason().code()),
+            "permissions": permissions.collect::<Vec<_>>(),
+            "advice": advice(account),
+        })
+    });
+    json!({
+        "checked": checked.len(),
+        "failed": checked.iter().filter(|account| account.is_failed()).count(),
+        "accounts": accounts.collect::<Vec<_>>(),
+    })
+}
+
+fn shown(checked: &[Checked], failed_only: bool) -> impl Iterator<Item = &Checked> {
+    checked.iter().filter(move |account| !failed_only || account.is_failed())
+}
+
+const HEADER: [&str; 6] = ["ACCOUNT", "ID", "IDENTITY", "BUCKETS", "METRICS", "DATA"];
+
+fn table(checked: &[&Checked]) -> String {
+    let rows = checked.iter().map(|account| {
+        let (id, identity) = match &account.identity {
+            Ok(identity) => (identity.account_id.to_string(), short(&identity.arn)),
+            Err(failure) => ("-".to_owned(), failure.reason().to_string()),
+        };
+        let mut row = vec![account.account_name.to_string(), id, identity];
+        row.extend(account.permissions.iter().map(|(_, error)| answer(error.as_ref()).to_owned()));
+        row.resize(HEADER.len(), "-".to_owned());
+        row
+    });
+    output::table(&HEADER, &[], rows)
+}
+
+fn painted(table: &str) -> String {
+    let style = |word: &str| if word == "ok" { terminal::GOOD } else { terminal::BAD };
+    HEADER.iter().rev().take(3).fold(table.to_owned(), |table, column| output::paint(&table, column, style))
+}
+
+/// What a permission's column says.
+fn answer(error: Option<&AwsError>) -> &str {
+    match error {
+        None => "ok",
+        Some(error) if error.kind == ErrorKind::Denied => "denied",
+        Some(error) => &error.code,
+    }
+}
+
+/// What distinguishes an ARN in its account: a role without its session, a user.
+fn short(arn: &str) -> String {
+    let resource = arn.splitn(6, ':').nth(5).unwrap_or(arn);
+    let name = match resource.strip_prefix("assumed-role/").and_then(|role| role.rsplit_once('/')) {
+        Some((role, _session)) => format!("role/{role}"),
+        None => resource.to_owned(),
+    };
+    match name.char_indices().nth(WIDEST) {
+        Some(_) => name.chars().take(WIDEST - 1).chain(['…']).collect(),
+        None => name,
+    }
+}
+
+/// What to do about an account, a sentence for each thing that is wrong.
+pub(super) fn advice(account: &Checked) -> Vec<String> {
+    let identity = match &account.identity {
+        Ok(identity) => identity,
+        Err(failure) => {
+            let said = failure.to_string();
+            // Some failures name the account themselves.
+            let said =
+                said.trim_end_matches('.').trim_start_matches(&format!("account {}", account.account_name));
+            return vec![format!("{}{}", said.trim_start_matches([':', ' ']), way_in(failure))];
+        }
+    };
+    let missing = account.permissions.iter().filter_map(|(action, error)| {
+        let error = error.as_ref()?;
+        Some(match error.kind {
+            ErrorKind::Denied => format!("allow {action} on * to {} ({})", identity.arn, error.message),
+            _ => format!("{action} could not be tried: {error}"),
+        })
+    });
+    missing.collect()
+}
+
+/// Where to look if the account could not be entered at all.
+fn way_in(failure: &Failure) -> &'static str {
+    let error = match failure {
+        Failure::UnknownAccount(_) => return "; add it there",
+        Failure::NoCredentials(NoCredentials::Nothing { .. }) => {
+            return "; to use what this shell has, pass --profile NAME or --current-credentials";
+        }
+        Failure::Aws(error) => error,
+        _ => return "",
+    };
+    match error.kind {
+        ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
+            "; the role must be there, and its trust policy name who asks, with the external id of the accounts file and the organization of who asks; and who asks must be allowed sts:AssumeRole"
+        }
+        ErrorKind::Identity => {
+            "; the access key is mistyped, deleted or of another partition, or its session token is missing"
+        }
+        ErrorKind::Expired => "; put new temporary credentials in their place",
+        ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
+        ErrorKind::Transient => "; this may pass, try again",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Identity;
+
+    const ROLE: &str = "arn:aws:sts::111111111111:assumed-role/cloudwatch-fleet-reader/cloudwatch-fleet";
+
+    fn account(nth: usize, denied: bool) -> Checked {
+        let error = denied
+            .then(|| AwsError::coded("cloudwatch:ListMetrics", "AccessDenied", "no", ErrorKind::Denied));
+        Checked {
+            account_name: format!("account-{nth:03}").parse().expect("a name"),
+            identity: Ok(Identity { account_id: "111111111111".parse().expect("an id"), arn: ROLE.into() }),
+            permissions: vec![
+                ("s3:ListAllMyBuckets", None),
+                ("cloudwatch:ListMetrics", error),
+                ("cloudwatch:GetMetricData", None),
+            ],
+        }
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn the_table_of_many_accounts_fits_a_terminal_and_the_advice_a_screen() {
+        let checked: Vec<Checked> = (0..300).map(|nth| account(nth, nth % 2 == 0)).collect();
+        let shown = plain(&text(&checked, false));
+        let (table, advice) = shown.split_once("\n\n").expect("both parts");
+        assert_eq!(table.lines().count(), 301);
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        assert_eq!(advice.lines().count(), MOST_SHOWN + 1);
+        assert!(
+            advice.ends_with("and 130 more; worker check --failed-only --format json has all"),
+            "{advice}"
+        );
+        assert!(
+            advice.starts_with(&format!("account-000: allow cloudwatch:ListMetrics on * to {ROLE}")),
+            "{advice}"
+        );
+        assert_eq!(plain(&text(&checked, true)).split_once("\n\n").expect("both").0.lines().count(), 151);
+    }
+
+    #[test]
+    fn nothing_wrong_is_said_where_nothing_is_shown() {
+        assert_eq!(text(&[account(1, false)], true), "nothing is wrong with 1 account");
+        assert!(!text(&[account(1, false)], false).contains("nothing"));
+    }
+
+    #[test]
+    fn json_has_the_whole_arn_and_all_advice() {
+        let checked = [account(1, false), account(2, true)];
+        let all = json(&checked, false);
+        assert_eq!((&all["checked"], &all["failed"]), (&json!(2), &json!(1)));
+        let failed = &json(&checked, true)["accounts"];
+        assert_eq!(failed.as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            failed[0],
+            json!({
+                "account_name": "account-002",
+                "account_id": "111111111111",
+                "arn": ROLE,
+                "reason": null,
+                "permissions": [
+                    { "action": "s3:ListAllMyBuckets", "answer": "ok" },
+                    { "action": "cloudwatch:ListMetrics", "answer": "denied" },
+                    { "action": "cloudwatch:GetMetricData", "answer": "ok" },
+                ],
+                "advice": [format!("allow cloudwatch:ListMetrics on * to {ROLE} (no)")],
+            })
+        );
+    }
+
+    #[test]
+    fn an_identity_is_short_and_tells_who_it_is() {
+        for (arn, shown) in [
+            (ROLE, "role/cloudwatch-fleet-reader"),
+            ("arn:aws:iam::111111111111:user/team/anna", "user/team/anna"),
+            ("arn:aws:iam::111111111111:root", "root"),
+            ("arn:aws-cn:sts::111111111111:federated-user/anna", "federated-user/anna"),
+            ("odd", "odd"),
+        ] {
+            assert_eq!(short(arn), shown);
+        }
+        let long = short(&format!("arn:aws:iam::111111111111:user/{}", "x".repeat(64)));
+        assert_eq!((long.chars().count(), long.ends_with("x…")), (WIDEST, true));
+    }
+
+    #[test]
+    fn advice_is_for_who_runs_the_command() {
+        let mut checked = account(1, false);
+        let name = checked.account_name.clone();
+        checked.identity = Err(Failure::UnknownAccount(name));
+        assert_eq!(advice(&checked), ["is not in the accounts file; add it there"]);
+    }
+}

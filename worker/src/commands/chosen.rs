@@ -1,0 +1,100 @@
+//! Which accounts a command asks, and as whom.
+
+use anyhow::anyhow;
+use aws_config::{SdkConfig, meta::region::ProvideRegion, profile::ProfileFileRegionProvider};
+use clap::{Args, builder::BoolishValueParser};
+use fleet::{
+    Account, AccountName, Accounts, ErrorKind, accounts::colliding_variables, aws, command_line::Faults,
+    credentials::CredentialKind, exit::CommandError, telemetry::NOTICE,
+};
+
+use crate::{failure::Failure, session::Session, usage::Usage};
+
+/// The accounts that are named, or one that is asked by credentials at hand.
+#[derive(Debug, Args)]
+pub(super) struct Chosen {
+    /// An account; may be repeated, or be a list with commas.
+    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
+    pub(super) account_name: Vec<AccountName>,
+
+    /// Ask the account of this profile of your AWS configuration, whatever the accounts file says. It is named by
+    /// --account-name, else as the profile, else by its id.
+    #[arg(long, env = "FLEET_PROFILE", value_name = "PROFILE", conflicts_with = "current_credentials")]
+    profile: Option<String>,
+
+    /// Ask the account of the credentials that this shell has, whatever the accounts file says. It is named by
+    /// --account-name, else by its id.
+    #[arg(long, env = "FLEET_CURRENT_CREDENTIALS", value_parser = BoolishValueParser::new())]
+    current_credentials: bool,
+}
+
+impl Chosen {
+    /// Whether the credentials are at hand, so that no accounts file says how to become the account.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.profile.is_some() || self.current_credentials
+    }
+
+    /// Reads the accounts file, and checks the names by it.
+    pub(super) async fn accounts(
+        &self,
+        faults: &mut Faults,
+        file: Option<&str>,
+        base: Option<&SdkConfig>,
+    ) -> Option<Accounts> {
+        if self.is_at_hand() {
+            if self.account_name.len() > 1 {
+                faults.usage("one account has these credentials; name one with --account-name, or none");
+            }
+            return Some(Accounts::default());
+        }
+        if let Some(collision) = colliding_variables(&self.account_name) {
+            faults.usage(collision);
+        }
+        faults.take_accounts(file, base).await
+    }
+
+    /// Makes sure of the account that the credentials at hand are of, and says which it is.
+    ///
+    /// # Errors
+    /// If they are of none.
+    pub(super) async fn reach(&self, base: &SdkConfig) -> Result<Account, CommandError> {
+        let wanted = self.account_name.first().cloned();
+        let of_profile = self.profile.as_ref().and_then(|profile| profile.parse().ok());
+        let name = wanted.or(of_profile);
+        let unnamed = || "unnamed".parse().expect("cannot fail: it is well-formed");
+        let mut account = Account::named(name.clone().unwrap_or_else(unnamed));
+        account.profile.clone_from(&self.profile);
+        account.credentials = Some(match &self.profile {
+            Some(_) => CredentialKind::Profile,
+            None => CredentialKind::Default,
+        });
+        account.region = self.region().await;
+        let who =
+            self.profile.as_ref().map_or_else(|| "this shell".to_owned(), |name| format!("profile {name}"));
+        let reached = async {
+            let session = Session::open(account.clone(), base, None, Usage::default()).await?;
+            session.identity().await
+        };
+        let identity = reached.await.map_err(|failure| {
+            let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);
+            let error = anyhow!(failure).context(format!("the credentials of {who} can't be used"));
+            if has_none { CommandError::Configuration(error) } else { CommandError::Failed(error) }
+        })?;
+        let id = identity.account_id;
+        account.name = match name {
+            Some(name) => name,
+            None => id.as_str().parse().map_err(CommandError::usage)?,
+        };
+        tracing::info!(target: NOTICE, "account {}: {id}, as {}, by {who}", account.name, identity.arn);
+        account.id = Some(id);
+        Ok(account)
+    }
+
+    /// The profile's own region, if the environment names none.
+    async fn region(&self) -> Option<String> {
+        let is_set = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| std::env::var_os(name).is_some());
+        let profile = self.profile.as_ref().filter(|_| !is_set)?;
+        let provider = ProfileFileRegionProvider::builder().profile_name(profile).build();
+        provider.region().await.map(|region| region.to_string()).filter(|region| aws::is_region(region))
+    }
+}
