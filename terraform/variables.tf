@@ -117,8 +117,8 @@ variable "accounts" {
   }
 
   validation {
-    condition     = length([for account in var.accounts : account if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 1]) == 0
-    error_message = "accounts: quota_share must be 0.01 to 1 (0.5 is half of the quota): ${join(", ", [for name, account in var.accounts : "${name} has ${account.quota_share}" if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 1])}."
+    condition     = length([for account in var.accounts : account if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 100]) == 0
+    error_message = "accounts: quota_share must be 0.01 to 100 (1 is AWS's default quota, more is for an account whose quota was raised): ${join(", ", [for name, account in var.accounts : "${name} has ${account.quota_share}" if account.quota_share == null ? false : account.quota_share < 0.01 || account.quota_share > 100])}."
   }
 }
 

@@ -30,6 +30,12 @@ WORKER, PRODUCER, STATUS, OPERATOR = f"{NAME}-worker", f"{NAME}-producer", f"{NA
 RESERVE = {
     # Who wrote a manifest reads it when it can't know whether it did, and no answer is lost here.
     (PRODUCER, "s3:GetObject", "/runs/*"),
+    # No table here is large enough to be uploaded in parts, and no job is cut off.
+    (WORKER, "s3:AbortMultipartUpload", "/report.csv"),
+    (WORKER, "s3:GetObject", "/tries/*"),
+    (WORKER, "s3:PutObject", "/tries/*"),
+    (WORKER, "s3:DeleteObject", "/tries/*"),
+    (WORKER, "s3:AbortMultipartUpload", "/tries/*"),
     # A job protects its task once it is a minute old, and none is here.
     (WORKER, "ecs:UpdateTaskProtection", "/*"),
     # No account has a directory bucket's region.

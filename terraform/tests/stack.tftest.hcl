@@ -278,10 +278,23 @@ run "a_share_of_the_quota_that_can_not_be_is_refused" {
   command = plan
 
   variables {
-    accounts = { data = { id = "111111111111", quota_share = 2 } }
+    accounts = { data = { id = "111111111111", quota_share = 101 } }
   }
 
   expect_failures = [var.accounts]
+}
+
+run "a_share_of_a_quota_that_was_raised_is_taken" {
+  command = plan
+
+  variables {
+    accounts = { data = { id = "111111111111", quota_share = 2 } }
+  }
+
+  assert {
+    condition     = strcontains(aws_s3_object.accounts.content, "quota_share = 2\n")
+    error_message = "The accounts file is\n${aws_s3_object.accounts.content}"
+  }
 }
 
 run "a_request_for_an_account_that_is_not_there_is_refused" {

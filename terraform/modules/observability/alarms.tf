@@ -26,7 +26,7 @@ locals {
   }
 
   # The tasks that ended otherwise than they should. The exit status of a program is its message: 3 is `producer status`
-  # on a month that is not complete, all else but 0 a fault. The container is named, since AWS may put others beside it.
+  # on a month that is not complete and settled, all else but 0 a fault. The container is named, since AWS may put others beside it.
   of_task = {
     producer-failed = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
@@ -38,7 +38,7 @@ locals {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { containers = { name = ["producer"], exitCode = [3] } }
       times       = 1
-      description = "The month of ${var.name} is not complete. `producer status --this-month --failed-only` tells which accounts are failed, partial or missing."
+      description = "The month of ${var.name} is not complete, or not settled. `producer status --this-month --settled --failed-only` tells which accounts are failed, partial, missing or provisional."
     }
     # One worker may be killed at any time, and ends with 0 where it is told to stop; one that can't work leaves again
     # and again. `worker check` by hand is none of the service's.

@@ -11,6 +11,7 @@ locals {
 
   reports       = "${var.report_bucket_arn}/*/report_date=*/account_name=*/report.csv"
   manifests     = "${var.report_bucket_arn}/runs/*"
+  tries         = "${var.report_bucket_arn}/tries/*"
   accounts_file = "${var.report_bucket_arn}/${var.accounts_key}"
 
   read_and_write_by_key = var.kms_key_arn == null ? [] : [{
@@ -62,8 +63,14 @@ locals {
     {
       Sid      = "StoreReports"
       Effect   = "Allow"
-      Action   = ["s3:GetObject", "s3:PutObject"]
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
       Resource = local.reports
+    },
+    {
+      Sid      = "KeepWhatATryHasForTheNext" # parts of a job, until its report exists
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+      Resource = local.tries
     },
     {
       Sid      = "ReadTheAccountsFile"

@@ -59,11 +59,11 @@ variable "member_role_arns" {
     error_message = "member_role_arns must be ARNs of roles, in which only the account may be `*`: the role's name is what keeps the worker out of all others."
   }
 
-  # The rest of the worker's policy has less than 1,740 characters.
+  # The rest of the worker's policy has less than 2,240 characters.
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
   validation {
-    condition     = length(jsonencode(var.member_role_arns)) <= 8500
-    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for 8500: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
+    condition     = length(jsonencode(var.member_role_arns)) <= 8000
+    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for 8000: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
   }
 }
 

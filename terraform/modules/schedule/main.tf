@@ -24,16 +24,16 @@ locals {
       command     = concat(["producer", "run"], local.request_flags)
     }
     complete = {
-      description = "Sends those of the month's jobs that have no complete report, or one with late rows."
+      description = "Sends those of the month's jobs that have no complete and settled report."
       at          = "cron(0 ${var.monthly.hour} ${var.monthly.completion_day} * ? *)"
       task        = "producer"
       command     = concat(["producer", "run", "--only-incomplete"], local.request_flags)
     }
     status = {
-      description = "Looks whether the month is complete; ends with 3 where it is not."
+      description = "Looks whether the month is complete and settled; ends with 3 if it is not."
       at          = "cron(0 ${var.monthly.hour + 3} ${var.monthly.completion_day} * ? *)"
       task        = "status"
-      command     = ["producer", "status", "--this-month", "--failed-only"]
+      command     = ["producer", "status", "--this-month", "--settled", "--failed-only"]
     }
   }
 

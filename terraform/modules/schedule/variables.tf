@@ -28,6 +28,12 @@ variable "monthly" {
     error_message = "monthly.run_day must be a whole number of at least 2, since the first of the month is not over before, and monthly.completion_day a later one, of at most 28."
   }
 
+  # The first of the month ends when day 2 begins, and 60 hours later it is noon of day 4.
+  validation {
+    condition     = var.monthly.completion_day > 4 || (var.monthly.completion_day == 4 && var.monthly.hour >= 12)
+    error_message = "monthly.completion_day and monthly.hour must be at least 60 hours after the end of the first, day 4 at 12:00: what is collected before stays provisional, since S3 may still publish or change it."
+  }
+
   validation {
     condition     = var.monthly.hour >= 0 && var.monthly.hour <= 20 && floor(var.monthly.hour) == var.monthly.hour
     error_message = "monthly.hour must be a whole number from 0 to 20: it is looked three hours later, on the same day."
@@ -55,9 +61,13 @@ variable "request" {
     error_message = "request.datasets must be a list of datasets, such as [\"s3_daily_storage\"]."
   }
 
+  # The words that the producer refuses even of an attribute that is meant; a test holds the list equal to its own.
   validation {
-    condition     = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection(try(keys(var.request.attributes), []), ["run_id", "account_name", "account_names", "date", "dataset"])) == 0 : true
-    error_message = "request.attributes must be an object, and none of its keys run_id, account_name, account_names, date or dataset: those say what a job is."
+    condition = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection([for key in try(keys(var.request.attributes), []) : replace(replace(lower(key), "_", ""), "-", "")], [
+      "accountname", "at", "dataset", "datasets", "date", "from", "kind", "last", "month", "onlyincomplete", "period", "provisional",
+      "runid", "settle", "to", "window",
+    ])) == 0 : true
+    error_message = "request.attributes must be an object, and none of its keys a word that says what a job is, now or in later versions: account_name, at, dataset, datasets, date, from, kind, last, month, only_incomplete, period, provisional, run_id, settle, to, window."
   }
 }
 

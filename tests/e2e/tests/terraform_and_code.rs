@@ -13,6 +13,7 @@ use e2e::program;
 use fleet::{
     Accounts,
     datasets::{Cell, DATASETS},
+    reserved::RESERVED_WORDS,
 };
 use serde_json::{Value, json};
 
@@ -145,6 +146,32 @@ fn every_variable_that_terraform_sets_is_one_that_a_program_knows() -> Result<()
         }
     }
     assert!(unknown.is_empty(), "no program knows\n{}\nknown are {known:?}", unknown.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn the_words_that_terraform_refuses_as_attributes_are_those_that_the_producer_refuses() -> Result<()> {
+    let text = read(&Path::new(TERRAFORM).join("modules/schedule/variables.tf"))?;
+    let (_, rest) = text.split_once("length(setintersection([for key").context("no list of words")?;
+    let (list, _) = rest.split_once("])) == 0").context("the list does not end")?;
+    let (_, list) = list.rsplit_once('[').context("the list does not begin")?;
+    let refused: BTreeSet<_> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let reserved = RESERVED_WORDS.iter().filter(|word| !word.can_be_meant).map(|word| word.word);
+    let reserved: BTreeSet<_> =
+        reserved.chain(["account_name", "date", "dataset"]).map(|word| word.replace('_', "")).collect();
+    assert_eq!(refused, reserved);
+    Ok(())
+}
+
+/// Else the month would be completed, and stay provisional.
+#[test]
+fn the_month_is_completed_once_every_dataset_is_settled() -> Result<()> {
+    let hours = DATASETS.iter().map(|dataset| dataset.settle_hours).max().context("no dataset")?;
+    // The first of the month ends when day 2 begins.
+    let (day, hour) = (2 + hours / 24, hours % 24);
+    let earliest = format!("var.monthly.completion_day == {day} && var.monthly.hour >= {hour})");
+    let text = read(&Path::new(TERRAFORM).join("modules/schedule/variables.tf"))?;
+    assert!(text.contains(&earliest), "the validation of monthly in modules/schedule says no {earliest}");
     Ok(())
 }
 

@@ -59,7 +59,7 @@ run "the_month_is_sent_on_day_2_completed_and_looked_at_on_day_4" {
       } == {
       run      = ["cron(0 18 2 * ? *)", "ENABLED", "producer", "run"]
       complete = ["cron(0 18 4 * ? *)", "ENABLED", "producer", "run", "--only-incomplete"]
-      status   = ["cron(0 21 4 * ? *)", "ENABLED", "producer", "status", "--this-month", "--failed-only"]
+      status   = ["cron(0 21 4 * ? *)", "ENABLED", "producer", "status", "--this-month", "--settled", "--failed-only"]
     }
     error_message = "The schedules are otherwise: ${jsonencode({ for name, schedule in aws_scheduler_schedule.this : name => schedule.target[0].input })}"
   }
@@ -247,6 +247,49 @@ run "a_day_that_is_not_over_is_refused" {
   }
 
   expect_failures = [var.monthly]
+}
+
+run "a_completion_before_the_first_is_settled_is_refused" {
+  command = plan
+
+  variables {
+    monthly = { completion_day = 4, hour = 11 }
+  }
+
+  expect_failures = [var.monthly]
+}
+
+run "a_completion_on_day_3_is_refused_however_late" {
+  command = plan
+
+  variables {
+    monthly = { completion_day = 3, hour = 20 }
+  }
+
+  expect_failures = [var.monthly]
+}
+
+run "sixty_hours_after_the_first_and_any_later_day_will_do" {
+  command = plan
+
+  variables {
+    monthly = { completion_day = 4, hour = 12 }
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.this["complete"].schedule_expression == "cron(0 12 4 * ? *)"
+    error_message = "The month is completed at ${aws_scheduler_schedule.this["complete"].schedule_expression}."
+  }
+}
+
+run "an_attribute_of_a_later_version_however_spelt_is_refused" {
+  command = plan
+
+  variables {
+    request = { attributes = { onlyIncomplete = true } }
+  }
+
+  expect_failures = [var.request]
 }
 
 run "an_unknown_key_of_the_request_does_not_run_every_account" {
