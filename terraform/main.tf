@@ -148,6 +148,7 @@ module "observability" {
   name               = var.name
   alarm_emails       = var.alarm_emails
   log_retention_days = var.log_retention_days
+  log_stopped        = var.log_stopped
   oldest_job_hours   = var.oldest_job_hours
   metrics_namespace  = local.metrics_namespace
   cluster            = module.fleet.cluster

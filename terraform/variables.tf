@@ -274,6 +274,13 @@ variable "log_retention_days" {
   nullable    = false
 }
 
+variable "log_stopped" {
+  description = "Whether to keep why tasks stopped in the log group `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region; without it the events are mailed, and not kept."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "keep_reports_days" {
   description = "After how many days reports and manifests expire; never if absent. Their last version is kept for `keep_replaced_days` more."
   type        = number

@@ -1,6 +1,9 @@
 # What an operator is told. Each alarm says what to do first.
 
 locals {
+  # Where the reason of a stop is to be found.
+  reasons = var.log_stopped ? aws_cloudwatch_log_group.stopped[0].name : "the task itself, for an hour (aws ecs describe-tasks)"
+
   # arn:PARTITION:ecs:REGION:ACCOUNT:service/CLUSTER/NAME
   service_arn = "${replace(var.cluster.arn, ":cluster/", ":service/")}/${var.families.worker}"
 
@@ -32,7 +35,7 @@ locals {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }] }
       times       = 1
-      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${aws_cloudwatch_log_group.stopped.name}; start it by hand once that is mended (output backfill_command)."
+      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it by hand once that is mended (output backfill_command)."
     }
     run-incomplete = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
@@ -46,7 +49,7 @@ locals {
       who         = { group = ["service:${var.families.worker}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["worker"], exitCode = [{ "anything-but" = [0] }] } }] }
       times       = 3
-      description = "Workers of ${var.name} leave with a fault of their own. What is missing is the last line in ${aws_cloudwatch_log_group.this["worker"].name}, why one did not start in ${aws_cloudwatch_log_group.stopped.name}; no job is lost."
+      description = "Workers of ${var.name} leave with a fault of their own. What is missing is the last line in ${aws_cloudwatch_log_group.this["worker"].name}, why one did not start in ${local.reasons}; no job is lost."
     }
   }
 
@@ -74,7 +77,7 @@ locals {
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html
 resource "aws_cloudwatch_metric_alarm" "no_workers" {
   alarm_name          = "${var.name}-no-workers"
-  alarm_description   = "There are jobs of ${var.name}, and for half an hour no worker ran. Why ECS can start none is in ${aws_cloudwatch_log_group.stopped.name} and in the service's events (aws ecs describe-services --cluster ${var.cluster.name} --services ${var.families.worker}); no job is lost for four days."
+  alarm_description   = "There are jobs of ${var.name}, and for half an hour no worker ran. Why ECS can start none is in ${local.reasons} and in the service's events (aws ecs describe-services --cluster ${var.cluster.name} --services ${var.families.worker}); no job is lost for four days."
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
   comparison_operator = "GreaterThanOrEqualToThreshold"
@@ -171,12 +174,12 @@ resource "aws_cloudwatch_event_rule" "service" {
   })
 }
 
-# Every such event is kept.
+# Every such event is kept, unless that is switched off.
 resource "aws_cloudwatch_event_target" "log" {
-  for_each = local.rules
+  for_each = { for name, rule in local.rules : name => rule if var.log_stopped }
 
   rule = each.value.name
-  arn  = aws_cloudwatch_log_group.stopped.arn
+  arn  = aws_cloudwatch_log_group.stopped[0].arn
 }
 
 # If one event matters, its rule also sends at once what happened and why; the alarm is what a dashboard and a pager

@@ -22,26 +22,53 @@ resource "aws_cloudwatch_log_group" "this" {
 
 # Why tasks stopped. EventBridge writes only to groups of this name.
 resource "aws_cloudwatch_log_group" "stopped" {
+  count = var.log_stopped ? 1 : 0
+
   #checkov:skip=CKV_AWS_338: a year is a choice (log_retention_days); what must last is in manifests and reports
   name              = "/aws/events/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
 
+# An account has ten of these in a region, which AWS does not raise. The form that belongs to its log group and does not count is
+# none that the provider has (5.100).
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 resource "aws_cloudwatch_log_resource_policy" "stopped" {
+  count = var.log_stopped ? 1 : 0
+
   policy_name = "${var.name}-stopped"
 
   policy_document = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "KeepWhyTasksStopped"
-      Effect    = "Allow"
-      Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
-      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource  = "${aws_cloudwatch_log_group.stopped.arn}:*"
-    }]
+    Statement = [
+      {
+        Sid       = "BeginStreams"
+        Effect    = "Allow"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+        Action    = "logs:CreateLogStream"
+        Resource  = "${aws_cloudwatch_log_group.stopped[0].arn}:*"
+      },
+      {
+        # EventBridge writes for other accounts too.
+        Sid       = "KeepWhyTasksStopped"
+        Effect    = "Allow"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+        Action    = "logs:PutLogEvents"
+        Resource  = "${aws_cloudwatch_log_group.stopped[0].arn}:*"
+        Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
+      },
+    ]
   })
+}
+
+moved {
+  from = aws_cloudwatch_log_group.stopped
+  to   = aws_cloudwatch_log_group.stopped[0]
+}
+
+moved {
+  from = aws_cloudwatch_log_resource_policy.stopped
+  to   = aws_cloudwatch_log_resource_policy.stopped[0]
 }
 
 resource "aws_sns_topic" "alarms" {

@@ -4,8 +4,8 @@ output "log_groups" {
 }
 
 output "stopped_log_group" {
-  description = "The log group that says why tasks stopped."
-  value       = aws_cloudwatch_log_group.stopped.name
+  description = "The log group that says why tasks stopped; null if there is none."
+  value       = one(aws_cloudwatch_log_group.stopped[*].name)
 }
 
 output "topic_arn" {

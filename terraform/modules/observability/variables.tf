@@ -33,6 +33,13 @@ variable "log_retention_days" {
   }
 }
 
+variable "log_stopped" {
+  description = "Whether to keep why tasks stopped in `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "oldest_job_hours" {
   description = "How long a job may wait before there is an alarm. A thousand accounts take minutes; a job that is put off comes back within a quarter of an hour, and is given up after two hours of work."
   type        = number

@@ -192,14 +192,24 @@ run "tasks_that_end_badly_raise_an_alarm" {
   }
 
   assert {
-    condition = jsondecode(aws_cloudwatch_log_resource_policy.stopped.policy_document).Statement == [{
-      Sid       = "KeepWhyTasksStopped"
-      Effect    = "Allow"
-      Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
-      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource  = "arn:aws:logs:eu-west-1:999999999999:log-group:mock:*"
-    }]
-    error_message = "Somebody else writes that log: ${aws_cloudwatch_log_resource_policy.stopped.policy_document}"
+    condition = jsondecode(aws_cloudwatch_log_resource_policy.stopped[0].policy_document).Statement == [
+      {
+        Sid       = "BeginStreams"
+        Effect    = "Allow"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+        Action    = "logs:CreateLogStream"
+        Resource  = "arn:aws:logs:eu-west-1:999999999999:log-group:mock:*"
+      },
+      {
+        Sid       = "KeepWhyTasksStopped"
+        Effect    = "Allow"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+        Action    = "logs:PutLogEvents"
+        Resource  = "arn:aws:logs:eu-west-1:999999999999:log-group:mock:*"
+        Condition = { StringEquals = { "aws:SourceAccount" = "999999999999" } }
+      },
+    ]
+    error_message = "Another service or account writes that log: ${aws_cloudwatch_log_resource_policy.stopped[0].policy_document}"
   }
 
   # One worker's end is nobody's concern, so its rule tells nobody. And jsonencode() would write the event's place as
@@ -211,6 +221,22 @@ run "tasks_that_end_badly_raise_an_alarm" {
       && strcontains(target.input_transformer[0].input_template, "\"event\": <aws.events.event.json>")
     ])
     error_message = "A notification is no JSON, or does not have the event in it."
+  }
+}
+
+run "an_account_without_a_log_resource_policy_to_spare_has_the_events_mailed_alone" {
+  command = plan
+
+  variables {
+    log_stopped = false
+  }
+
+  assert {
+    condition = (
+      length(aws_cloudwatch_log_resource_policy.stopped) + length(aws_cloudwatch_log_group.stopped) + length(aws_cloudwatch_event_target.log) == 0 &&
+      length(aws_cloudwatch_event_target.topic) == 4 && output.stopped_log_group == null
+    )
+    error_message = "A log resource policy is made, or an event is not mailed."
   }
 }
 
