@@ -2,24 +2,28 @@
 //!
 //! Two layers retry and no more: the SDK a request, the queue a job.
 
+mod between;
+mod connection;
+mod http;
 mod sqs;
+mod trust;
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use aws_config::{
     BehaviorVersion, SdkConfig, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::operation::head_bucket::{HeadBucketError, HeadBucketOutput};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::{
-    http::SharedHttpClient, orchestrator::HttpResponse, result::SdkError,
-    stalled_stream_protection::StalledStreamProtectionConfig,
+    orchestrator::HttpResponse, result::SdkError, stalled_stream_protection::StalledStreamProtectionConfig,
 };
 use aws_types::{origin::Origin, region::Region, service_config::ServiceConfigKey};
 use tokio::time::timeout;
 
+use self::http::Http;
 pub use self::sqs::sqs;
+pub(crate) use self::{between::not_from_aws, connection::ConnectionFailure};
 use crate::{
     AwsError, ErrorKind, clock::Clock, credentials::Explained, exit::CommandError,
     kept_credentials::KeptCredentials, profiles,
@@ -35,24 +39,15 @@ pub const LONGEST_CALL: Duration = Duration::from_secs(90);
 /// Where nothing names a region.
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// One pool of connections for all clients, so that a thousand accounts do not mean a thousand
-/// TLS handshakes. An idle connection is closed before the servers, or what stands between, forget
-/// it: a write to a forgotten one stalls (aws-sdk-rust issue 1417).
-static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
-    aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(Duration::from_secs(20))
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https()
-});
-
 /// The process's own configuration: AWS's usual environment and files, with bounds on everything.
 /// The SDK alone bounds nothing but the connect.
 ///
 /// # Errors
-/// If the process's own profile says what no request can be made of.
+/// If the environment, or the process's own profile, says what no request can be made of.
 pub async fn base() -> Result<SdkConfig, CommandError> {
+    let http = Http::of_process().map_err(CommandError::Usage)?;
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(HTTP.clone())
+        .http_client(http)
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(5)

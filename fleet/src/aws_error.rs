@@ -15,7 +15,11 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::{credentials::NoneGiven, redact};
+use crate::{
+    aws::{ConnectionFailure, not_from_aws},
+    credentials::NoneGiven,
+    redact,
+};
 
 /// The longest message of AWS that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
@@ -194,16 +198,25 @@ impl AwsError {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
                 let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
-                match code {
-                    Some(code) => make(word(code), message, kind_of(code, status)),
+                match (code, not_from_aws(context.raw())) {
+                    (Some(code), _) => make(word(code), message, kind_of(code, status)),
+                    (None, Some(what)) => make(NOT_FROM_AWS, &between(&what), ErrorKind::Transient),
                     // A HEAD request is answered without a body, hence without a code.
-                    None => make(code_of_status(status), message, kind_of(code_of_status(status), status)),
+                    (None, None) => {
+                        make(code_of_status(status), message, kind_of(code_of_status(status), status))
+                    }
                 }
             }
-            SdkError::TimeoutError(_) => make("Timeout", "no answer in time", ErrorKind::Transient),
+            SdkError::TimeoutError(_) => {
+                make("Timeout", "no answer in time, with all tries", ErrorKind::Transient)
+            }
             SdkError::DispatchFailure(_) if !chain(error).any(shows_request) => {
-                credentials_failure(operation, error)
-                    .unwrap_or_else(|| make("Unreachable", &told(error), ErrorKind::Transient))
+                credentials_failure(operation, error).unwrap_or_else(|| {
+                    match chain(error).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
+                        Some(failure) => make(failure.code(), &failure.to_string(), failure.kind()),
+                        None => make("Unreachable", &told(error), ErrorKind::Transient),
+                    }
+                })
             }
             // The request could not even be made, which the configuration is to blame for. Its
             // causes may show the request whole.
@@ -211,7 +224,10 @@ impl AwsError {
                 credentials_failure(operation, error)
                     .unwrap_or_else(|| make("InvalidRequest", UNMAKEABLE, ErrorKind::Permanent))
             }
-            _ => make("BrokenAnswer", &told(error), ErrorKind::Transient),
+            _ => match error.raw_response().and_then(not_from_aws) {
+                Some(what) => make(NOT_FROM_AWS, &between(&what), ErrorKind::Transient),
+                None => make("BrokenAnswer", &told(error), ErrorKind::Transient),
+            },
         }
     }
 
@@ -220,6 +236,13 @@ impl AwsError {
     pub fn is_transient(&self) -> bool {
         self.kind == ErrorKind::Transient
     }
+}
+
+/// The code of an answer that no service of AWS gave.
+pub(crate) const NOT_FROM_AWS: &str = "NotFromAws";
+
+fn between(what: &str) -> String {
+    format!("something between here and AWS answered: {what}; look at the proxy or firewall there")
 }
 
 fn kind_of(code: &str, status: u16) -> ErrorKind {
@@ -310,13 +333,16 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
             return Some(AwsError::of("sts:AssumeRoleWithWebIdentity", refused));
         }
     }
+    let message: String =
+        redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
+    if let Some(cause) = chain(failure).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
+        return Some(AwsError::coded(operation, cause.code(), message, cause.kind()));
+    }
     let (code, kind) = if is_unreachable(failure) {
         ("Unreachable", ErrorKind::Transient)
     } else {
         ("NoCredentials", ErrorKind::NoCredentials)
     };
-    let message: String =
-        redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
     Some(AwsError::coded(operation, code, message, kind))
 }
 

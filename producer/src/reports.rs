@@ -23,6 +23,8 @@ mod tests {
 
     use aws_sdk_s3::operation::head_object::{HeadObjectInput, HeadObjectOutput};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use aws_smithy_types::body::SdkBody;
     use fleet::RunId;
 
     use super::*;
@@ -54,7 +56,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_no_absence() {
-        let denied = mock!(aws_sdk_s3::Client::head_object).sequence().http_status(403, None).build();
+        let denied = mock!(aws_sdk_s3::Client::head_object).then_http_response(|| {
+            let status = StatusCode::try_from(403).expect("a status");
+            let mut answer = HttpResponse::new(status, SdkBody::empty());
+            answer.headers_mut().insert("x-amz-request-id", "1");
+            answer
+        });
         let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&denied]), "reports");
         let error = look(&bucket, &["k"]).await.expect_err("denied");
         assert!(

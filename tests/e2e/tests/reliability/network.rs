@@ -1,10 +1,15 @@
-//! A queue or a network that is gone.
+//! A queue or a network that is gone, and what is between here and AWS.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use e2e::{DEAD, Fleet, HOME_REGION, JOBS, end, finish, report_key, terminate, until};
 use local_aws::{Fault, QueueOptions};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::mpsc,
+};
 
 use crate::{day, job};
 
@@ -45,5 +50,116 @@ async fn a_network_that_breaks_costs_tries_and_no_job() -> Result<()> {
     assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 30);
     assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
     finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+/// What a proxy shows in the place of an answer.
+const PAGE: &str = "<html><head><title>Log in to the network</title></head></html>";
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_costs_tries_and_no_report() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.send_small_jobs(1).await?;
+    let operations =
+        ["GetCallerIdentity", "ListBuckets", "ListMetrics", "GetMetricData", "PutObject", "DeleteMessage"];
+    let mut faults = Vec::new();
+    for (operation, status) in operations.into_iter().flat_map(|name| [(name, 200), (name, 403)]) {
+        faults.push(fleet.aws.fault(Fault::foreign(status, "text/html", PAGE).on(operation).times(1)));
+    }
+    fleet.work(&[]).await?;
+    assert!(faults.iter().all(|fault| fault.fired() == 1));
+    assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 1);
+    assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_is_told_as_what_it_is_and_never_as_a_missing_permission() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let page = fleet.aws.fault(Fault::foreign(403, "text/html", PAGE).on("GetCallerIdentity"));
+    let ended = finish(fleet.worker(&["check", "--account-name", "data"])).await?.status(1);
+    assert!(page.fired() > 0);
+    for told in ["403, text/html", "Log in to the network", "unavailable"] {
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("allow "), "{}", ended.stdout);
+    Ok(())
+}
+
+/// A proxy that answers each CONNECT with `answer`, and passes on what it was asked.
+async fn proxy(answer: &'static str) -> Result<(String, mpsc::UnboundedReceiver<String>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let place = listener.local_addr()?.to_string();
+    let (asked, asking) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap_or_default();
+            request.truncate(read);
+            let _ = asked.send(String::from_utf8_lossy(&request).into_owned());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    Ok((place, asking))
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_asked_for_every_host_and_named_without_its_credentials() -> Result<()> {
+    for variable in ["HTTPS_PROXY", "https_proxy"] {
+        let mut fleet = Fleet::start().await?;
+        let _ = fleet.account("data", "111111111111");
+        let (place, mut asked) = proxy("HTTP/1.1 403 Forbidden\r\n\r\n").await?;
+        fleet.variable(variable, &format!("http://user:hunter2@{place}"));
+        let mut worker = fleet.worker(&["check", "--account-name", "data"]);
+        let ended = finish({
+            worker.env_remove("AWS_ENDPOINT_URL");
+            worker
+        });
+        let ended = ended.await?.status(1);
+        let request = asked.recv().await.expect("the proxy is asked");
+        assert!(request.starts_with("CONNECT sts.eu-west-1.amazonaws.com:443 "), "{request}");
+        assert!(request.contains("Basic dXNlcjpodW50ZXIy"), "{request}");
+        let told = format!("the proxy http://{place} does not connect to sts.eu-west-1.amazonaws.com");
+        assert!(ended.stdout.contains(&told), "{}", ended.stdout);
+        assert!(!(ended.stdout + &ended.stderr).contains("hunter2"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_for_plain_http_is_used_by_all_clients_unless_the_host_is_left_out() -> Result<()> {
+    for (variable, exempt) in [("HTTP_PROXY", "NO_PROXY"), ("http_proxy", "no_proxy")] {
+        let mut fleet = Fleet::start().await?;
+        fleet.send_small_jobs(1).await?;
+        // The AWS is its own proxy, and there is no other way to this host.
+        let place = fleet.aws.endpoint().replace("http://", "http://user:hunter2@");
+        fleet.variable("AWS_ENDPOINT_URL", "http://aws.invalid");
+        fleet.variable(variable, &place);
+        fleet.work(&[]).await?;
+        assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 1);
+        // A proxy that is down is in no one's way who does not ask it.
+        fleet.variable("AWS_ENDPOINT_URL", &fleet.aws.endpoint());
+        fleet.variable(variable, "http://127.0.0.1:1");
+        fleet.variable(exempt, "127.0.0.1");
+        finish(fleet.producer(&["status"])).await?.status(0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bundle_of_authorities_that_can_not_be_read_is_refused_at_start() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.variable("AWS_CA_BUNDLE", "/no/such/bundle.pem");
+    for ended in [finish(fleet.worker(&["run"])).await?, finish(fleet.producer(&["status"])).await?] {
+        let ended = ended.status(2);
+        assert!(
+            ended.stderr.contains("AWS_CA_BUNDLE: /no/such/bundle.pem can't be used"),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert_eq!(fleet.aws.calls().count(), 0);
     Ok(())
 }

@@ -125,7 +125,10 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
     let missing = account.permissions.iter().filter_map(|(action, error)| {
         let error = error.as_ref()?;
         Some(match error.kind {
-            ErrorKind::Denied => format!("allow {action} on * to {} ({})", identity.arn, error.message),
+            ErrorKind::Denied => {
+                let said = if error.message.is_empty() { &error.code } else { &error.message };
+                format!("allow {action} on * to {} ({said})", identity.arn)
+            }
             _ => format!("{action} could not be tried: {error}"),
         })
     });

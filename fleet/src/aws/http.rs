@@ -1,0 +1,133 @@
+//! The HTTP client of all clients of AWS: one pool of connections, so that a thousand accounts do not mean a
+//! thousand TLS handshakes, by the proxies and with the certificate authorities that the environment names.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    connector_metadata::ConnectorMetadata,
+    dns::{DnsFuture, ResolveDns, ResolveDnsError},
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use hyper_util::client::proxy::matcher::Matcher;
+
+use super::{between, connection::Way, trust};
+
+/// An idle connection is closed before the servers, or what is between, forget it: a write to a forgotten one
+/// stalls.
+/// Source: <https://github.com/awslabs/aws-sdk-rust/issues/1417>
+const LONGEST_IDLE: Duration = Duration::from_secs(20);
+
+/// The process's HTTP client; clones share its connections.
+#[derive(Clone)]
+pub(super) struct Http(Arc<Inner>);
+
+struct Inner {
+    trust: TlsContext,
+    /// The same proxies twice: for the connector, and to name them.
+    proxy_config: ProxyConfig,
+    proxies: Arc<Matcher>,
+    /// By connect and read timeout.
+    connectors: Mutex<HashMap<[Option<Duration>; 2], SharedHttpConnector>>,
+}
+
+impl Http {
+    /// The process's client.
+    ///
+    /// # Errors
+    /// If a file of certificate authorities that the environment names can't be used.
+    pub(super) fn of_process() -> anyhow::Result<Self> {
+        static HTTP: OnceLock<Http> = OnceLock::new();
+        if let Some(http) = HTTP.get() {
+            return Ok(http.clone());
+        }
+        let trust = trust::of_environment(|name| std::env::var_os(name))?;
+        // As the SDK's own client does, which this one takes the place of.
+        let http = Self::new(trust, ProxyConfig::from_env(), Matcher::from_env());
+        Ok(HTTP.get_or_init(|| http).clone())
+    }
+
+    pub(super) fn new(trust: TlsContext, proxy_config: ProxyConfig, proxies: Matcher) -> Self {
+        let (proxies, connectors) = (Arc::new(proxies), Mutex::default());
+        Self(Arc::new(Inner { trust, proxy_config, proxies, connectors }))
+    }
+
+    /// What makes requests with these timeouts.
+    pub(super) fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
+        let key = [settings.connect_timeout(), settings.read_timeout()];
+        let mut connectors = self.0.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = connectors.entry(key).or_insert_with(|| {
+            let inner = Connector::builder()
+                .connector_settings(settings.clone())
+                .pool_idle_timeout(LONGEST_IDLE)
+                .proxy_config(self.0.proxy_config.clone())
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(self.0.trust.clone())
+                .build_with_resolver(Resolver);
+            SharedHttpConnector::new(Watched { inner, proxies: self.0.proxies.clone() })
+        });
+        made.clone()
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.connector(settings)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        Some(ConnectorMetadata::new("hyper", Some(Cow::Borrowed("1.x"))))
+    }
+}
+
+/// The proxies' credentials do not print.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}
+
+/// A connector that names the host and the proxy in what goes wrong, and takes no page for an answer.
+#[derive(Debug)]
+struct Watched {
+    inner: Connector,
+    proxies: Arc<Matcher>,
+}
+
+impl HttpConnector for Watched {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let way = Way::of(request.uri(), &self.proxies);
+        let answer = self.inner.call(request);
+        HttpConnectorFuture::new(async move {
+            match answer.await {
+                Ok(answer) => between::refuse_page(way, answer).await,
+                Err(error) => Err(way.failure(error)),
+            }
+        })
+    }
+}
+
+/// The system's resolver, whose failures can be told from others by their type.
+#[derive(Debug, Clone)]
+struct Resolver;
+
+impl ResolveDns for Resolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
