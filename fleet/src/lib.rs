@@ -15,6 +15,7 @@ pub mod datasets;
 pub mod date;
 pub mod dead_letter;
 pub mod deployment;
+pub mod descriptors;
 pub mod destination;
 pub mod environment;
 pub mod existing;

@@ -34,7 +34,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use fleet::{
-    command_line, environment, exit,
+    command_line, descriptors, environment, exit,
     telemetry::{LastWords, Speaker},
 };
 use tokio::runtime;
@@ -54,6 +54,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let words = cli.logging.start(Speaker::OneShot);
     faults.take(environment::check());
+    descriptors::raise_limit();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => runtime.block_on(cli.command.execute(faults)),

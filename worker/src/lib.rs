@@ -7,7 +7,7 @@
 //! decides what becomes of it.
 //!
 //! The worker itself: [`own_role`] shows at the start that it may write reports, [`breaker`] keeps it
-//! from blaming the accounts for its own fault, [`protection`] keeps it from being stopped while busy, and
+//! from blaming the accounts for its own fault, `connections` bounds what it opens at once, [`protection`] keeps it from being stopped while busy, and
 //! [`own_metrics`] writes what it did as metrics of its own.
 //!
 //! Planning calls, assembling rows, encoding CSV and deciding what a write may replace and what
@@ -17,6 +17,7 @@ pub mod attempt;
 pub mod breaker;
 pub mod cloudwatch;
 pub mod collect;
+mod connections;
 pub mod consumer;
 pub mod delivery;
 pub mod failure;
@@ -37,7 +38,7 @@ mod commands;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use fleet::{command_line, environment, exit, telemetry::LastWords};
+use fleet::{command_line, descriptors, environment, exit, telemetry::LastWords};
 use tokio::runtime;
 
 /// Runs the worker on a command line, the program's name first, and says how it ended: 0 done,
@@ -55,6 +56,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let words = cli.logging.start(cli.command.speaker());
     faults.take(environment::check());
+    descriptors::raise_limit();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => {

@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::client::{
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::{between, connection::Way, trust};
+use crate::descriptors;
 
 /// An idle connection is closed before the servers, or what is between, forget it: a write to a forgotten one
 /// stalls.
@@ -72,6 +73,7 @@ impl Http {
             let inner = Connector::builder()
                 .connector_settings(settings.clone())
                 .pool_idle_timeout(LONGEST_IDLE)
+                .pool_max_idle_per_host(descriptors::idle_per_host(descriptors::limit()))
                 .proxy_config(self.0.proxy_config.clone())
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .tls_context(self.0.trust.clone())

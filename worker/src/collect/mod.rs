@@ -24,6 +24,9 @@ use crate::{
     session::Session,
 };
 
+/// How many calls are under way at once in a region, two of them listings.
+pub(crate) const CALLS_IN_A_REGION: usize = region::CALLS_AT_ONCE + 2;
+
 /// What was collected.
 #[derive(Debug, Default)]
 pub struct Collection {

@@ -25,7 +25,7 @@ use crate::{
 /// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all
 /// of it is kept up with while an answer takes up to a quarter of a second; this bounds what is held of
 /// requests and answers where those are slow.
-const CALLS_AT_ONCE: usize = 12;
+pub(super) const CALLS_AT_ONCE: usize = 12;
 
 /// A region's resources and what is known of them.
 #[derive(Debug)]

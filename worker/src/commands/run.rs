@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Collecting, signals::Signals};
 use crate::{
     breaker::Breaker,
+    connections,
     consumer::{Consumer, Tally},
     delivery::{DeadLetterQueue, WorkQueue},
     failure::OwnFault,
@@ -129,6 +130,7 @@ impl Run {
 
     /// Opens all that is needed, and shows that it is there.
     async fn ready(self, mut faults: Faults) -> Result<Consumer, CommandError> {
+        connections::warn_if_too_few(self.concurrency.into());
         let named = self.deployment.queue_and_bucket(&mut faults);
         let base = faults.take(aws::base().await);
         let accounts = faults.take_accounts(self.collecting.file.accounts.as_deref(), base.as_ref()).await;

@@ -10,6 +10,8 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use fleet::{AwsError, ErrorKind, credentials::CredentialSource, kept_credentials::KeptCredentials};
 use tokio::sync::OnceCell;
 
+use crate::connections;
+
 /// A provider that can be told that what it gave is no longer good; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Renewable(Arc<Inner>);
@@ -58,6 +60,7 @@ impl Renewable {
     where
         Call: Future<Output = Result<T, AwsError>>,
     {
+        let _turn = connections::turn().await;
         let was_renewed = self.0.renewed.initialized();
         match call().await {
             Err(error) if !was_renewed && may_be_expired(&error) => {

@@ -1,5 +1,6 @@
 //! What can go wrong, and what happens then: real processes, with each fault asserted to have fired.
 
+mod descriptors;
 mod lease;
 mod leaving;
 mod network;

@@ -1,0 +1,67 @@
+//! How many files and connections this process may have open.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// What macOS lets a process have, though it names no limit.
+/// Source: `OPEN_MAX` in <https://github.com/apple-oss-distributions/xnu/blob/main/bsd/sys/syslimits.h>
+const MACOS_MOST: u64 = 10_240;
+
+/// To how many hosts connections may be idle at once: CloudWatch's of all regions, and some others.
+const HOSTS: usize = 40;
+
+/// What is left to everything but calls and idle connections: logs, DNS, signals, the accounts file.
+const OWN: usize = 32;
+
+/// Raises this process's limit as far as it may itself. A shell's default of 256 or 1,024 is less than some accounts of
+/// many regions take, and what does not get a connection then is the renewal of a lease.
+pub fn raise_limit() {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let most = if cfg!(target_os = "macos") { hard.min(MACOS_MOST) } else { hard };
+    if soft < most
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, hard)
+    {
+        tracing::warn!("the limit of open files could not be raised from {soft} to {most}: {error}");
+    }
+}
+
+/// How many files this process may have open.
+#[must_use]
+pub fn limit() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// How many calls of accounts may be under way at once under this limit. Each has a connection; half of the limit is left
+/// to idle connections and to the queue and the report bucket, which are asked whatever the accounts do.
+#[must_use]
+pub fn calls_at_once(limit: usize) -> usize {
+    (limit / 2).saturating_sub(OWN).max(limit / 8).max(1)
+}
+
+/// How many connections to one host may be idle under this limit: a quarter of it, for all hosts together.
+#[must_use]
+pub fn idle_per_host(limit: usize) -> usize {
+    (limit / 4 / HOSTS).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_and_idle_connections_leave_a_fifth_of_the_limit_to_queue_and_bucket() {
+        for limit in [256, 1024, 4096, 65_536, 1_048_576] {
+            let taken = calls_at_once(limit) + HOSTS * idle_per_host(limit);
+            assert!(taken + OWN + limit / 5 <= limit, "{limit}: {taken}");
+        }
+        assert_eq!((calls_at_once(256), idle_per_host(256)), (96, 1));
+        assert!(calls_at_once(8) >= 1 && idle_per_host(8) >= 1);
+    }
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_may_be() {
+        raise_limit();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+        assert_eq!(soft, if cfg!(target_os = "macos") { hard.min(MACOS_MOST) } else { hard });
+    }
+}
