@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::{ValueEnum, builder::styling::Style};
-use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
 use serde_json::Value;
 
 use crate::terminal;
@@ -45,7 +45,29 @@ pub fn print_json(value: &Value) -> anyhow::Result<()> {
 /// A table without lines, which people can read and `grep` can cut: a header, and rows whose
 /// columns `numbers` stand to the right.
 pub fn table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    lines_of(Table::new(), header, numbers, rows)
+}
+
+/// The same table within so many columns of a terminal, for people alone: cells that are too long are broken.
+pub fn table_within(
+    width: usize,
+    header: &[&str],
+    numbers: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
     let mut table = Table::new();
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    lines_of(table, header, numbers, rows)
+}
+
+fn lines_of(
+    mut table: Table,
+    header: &[&str],
+    numbers: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
     table.load_style(NOTHING).set_header(header.to_vec()).add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

@@ -59,18 +59,16 @@ fn section(outcomes: &[Outcome]) -> String {
 
 /// Prose in lines, the first of which begins with a mark, and the others below what comes after it.
 fn wrapped(mark: &str, prose: &str) -> String {
-    let width = |text: &str| text.chars().count();
-    let mut lines: Vec<String> = Vec::new();
-    for word in prose.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if width(mark) + width(line) + 1 + width(word) <= WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    format!("{mark}{}", lines.join(&format!("\n{}", " ".repeat(width(mark)))))
+    let below = " ".repeat(mark.chars().count());
+    // A word that is longer than a line stays whole.
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(mark)
+        .subsequent_indent(&below)
+        .break_words(false)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
+    textwrap::fill(&prose.split_whitespace().collect::<Vec<_>>().join(" "), options)
 }
 
 /// A README with another section between the marks; none where it has not both.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// The whole fleet on this machine, with no AWS account, in under ten seconds.
+/// The whole fleet on this machine, with no AWS account, in ten seconds once it is built.
 ///
 /// It starts a make-believe AWS on 127.0.0.1 with five accounts whose S3 buckets lie in several
 /// regions, runs the real producer and real workers against it as processes of their own, and shows

@@ -9,8 +9,13 @@ use fleet::{
 };
 use indicatif::ProgressBar;
 
-/// How wide the lines are that programs print, before they are cut; some of them are sentences.
-const WIDTH: usize = 106;
+/// What every line but a step's title begins with.
+const INDENT: &str = "   ";
+
+/// How many letters a line has after its indent.
+pub(crate) fn width() -> usize {
+    terminal::width().saturating_sub(INDENT.len()).max(20)
+}
 
 /// Where the story is told: standard output, with the bar on standard error.
 #[derive(Debug, Default)]
@@ -30,31 +35,36 @@ impl Screen {
     /// Explains something. A word between two asterisks is one to remember.
     pub(crate) fn explain(&self, text: &str) -> anyhow::Result<()> {
         let mut shown = String::new();
-        for (at, part) in text.split('*').enumerate() {
+        for (at, part) in text.replace('\n', " ").split('*').enumerate() {
             if at % 2 == 1 {
                 shown.push_str(&paint(STRONG, part));
             } else {
                 shown.push_str(part);
             }
         }
-        self.indented(&shown)
+        self.indented(&wrapped(&shown, width(), "").join("\n"))
     }
 
     /// Shows what a person would type.
     pub(crate) fn command(&self, command: &str) -> anyhow::Result<()> {
-        let typed = format!("$ {command}");
-        output::print(&format!("   {}", paint(TYPED, &typed)))
+        let lines = wrapped(&format!("$ {command}"), width().saturating_sub(2), "    ").join(" \\\n");
+        let typed: Vec<String> = lines.lines().map(|line| paint(TYPED, line)).collect();
+        self.indented(&typed.join("\n"))
     }
 
-    /// Shows what a program printed, its longest lines cut.
+    /// Shows what a program printed, its longest lines broken between words.
     pub(crate) fn printed(&self, text: &str) -> anyhow::Result<()> {
-        self.indented(&text.lines().map(cut).collect::<Vec<_>>().join("\n"))
+        let lines = text.lines().flat_map(|line| {
+            let begins_at = line.len() - line.trim_start().len();
+            wrapped(line, width(), &" ".repeat(begins_at + 2))
+        });
+        self.indented(&lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// Shows a text, or a table.
     pub(crate) fn indented(&self, text: &str) -> anyhow::Result<()> {
         let lines: Vec<String> =
-            text.trim_end().lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
+            text.trim_end().lines().map(|line| format!("{INDENT}{line}").trim_end().to_owned()).collect();
         let text = lines.join("\n");
         match &self.bar {
             // The bar must not be drawn into the text.
@@ -96,11 +106,16 @@ impl Screen {
     }
 }
 
-fn cut(line: &str) -> String {
-    match line.char_indices().nth(WIDTH) {
-        Some(_) => line.chars().take(WIDTH - 1).chain(['…']).collect(),
-        None => line.to_owned(),
-    }
+/// A line in lines of a width, of which the later ones are indented. What is longer than a line, such as a path, stays
+/// whole: it is there to be copied.
+fn wrapped(line: &str, width: usize, indent: &str) -> Vec<String> {
+    let options = textwrap::Options::new(width)
+        .subsequent_indent(indent)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    textwrap::wrap(line, options).into_iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 impl Drop for Screen {
@@ -114,11 +129,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_too_long_is_cut() {
-        let fits = "é".repeat(WIDTH);
-        assert_eq!(cut(&fits), fits);
-        let shown = cut(&format!("{fits}e"));
-        assert_eq!(shown.chars().count(), WIDTH);
-        assert!(shown.ends_with("é…"), "{shown}");
+    fn lines_are_broken_between_words_alone() {
+        let path = format!("/{}", "x".repeat(40));
+        let shown = wrapped(&format!("  one two {} {path} end", paint(STRONG, "three")), 16, "    ");
+        assert_eq!(
+            shown,
+            [
+                "  one two three".replace("three", &paint(STRONG, "three")),
+                format!("    {path}"),
+                "    end".into()
+            ]
+        );
+        assert_eq!(wrapped("", 16, "    "), [""]);
     }
 }

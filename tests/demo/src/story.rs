@@ -14,7 +14,7 @@ use crate::{
     cli::Cli,
     fetched,
     program::Shell,
-    screen::Screen,
+    screen::{Screen, width},
     tables::{self, seconds},
     words,
     worker_log::Stored,
@@ -59,7 +59,7 @@ fn accounts(screen: &mut Screen, world: &World, largest: u32) -> anyhow::Result<
     screen.step("Accounts")?;
     screen.explain(words::ACCOUNT)?;
     screen.gap()?;
-    screen.indented(&tables::accounts(&CAST, largest))?;
+    screen.indented(&tables::accounts(width(), &CAST, largest))?;
     screen.gap()?;
     screen.explain(words::ENVIRONMENT)?;
     screen.gap()?;
@@ -149,7 +149,7 @@ fn reports(
     screen.explain(words::REPORT)?;
     screen.gap()?;
     let lines: Vec<_> = fetched.iter().map(|report| report.line.clone()).collect();
-    screen.indented(&tables::results(&lines, took))?;
+    screen.indented(&tables::results(width(), &lines, took))?;
     screen.gap()?;
     screen.explain(words::FIGURES)?;
     screen.gap()?;
@@ -161,14 +161,14 @@ fn reports(
     let columns = first.columns;
     screen.explain(&format!("Five of the {columns} columns of the first file, and a row of each kind:"))?;
     screen.gap()?;
-    screen.indented(&tables::peek(&first.rows))
+    screen.indented(&tables::peek(width(), &first.rows))
 }
 
 fn next(screen: &mut Screen) -> anyhow::Result<()> {
     screen.step("Next")?;
     screen.explain(words::NEXT)?;
     screen.gap()?;
-    screen.indented(&tables::commands(&words::COMMANDS))?;
+    screen.indented(&tables::commands(width(), &words::COMMANDS))?;
     screen.gap()?;
     screen.explain(words::README)?;
     screen.gap()

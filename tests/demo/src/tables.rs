@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet::output::{dollars, table};
+use fleet::output::{dollars, table_within};
 
 use crate::{
     cast::Account,
@@ -25,7 +25,7 @@ pub(crate) struct Line {
 }
 
 /// The accounts before anything is done, where the largest has `largest` buckets.
-pub(crate) fn accounts(accounts: &[Account], largest: u32) -> String {
+pub(crate) fn accounts(width: usize, accounts: &[Account], largest: u32) -> String {
     let rows = accounts.iter().map(|account| {
         vec![
             account.name.to_owned(),
@@ -34,11 +34,11 @@ pub(crate) fn accounts(accounts: &[Account], largest: u32) -> String {
             account.regions.join(", "),
         ]
     });
-    table(&["ACCOUNT", "ID", "BUCKETS", "REGIONS"], &[2], rows)
+    table_within(width, &["ACCOUNT", "ID", "BUCKETS", "REGIONS"], &[2], rows)
 }
 
 /// What came of each account, and of all; `took` is how long that was by the clock.
-pub(crate) fn results(lines: &[Line], took: Duration) -> String {
+pub(crate) fn results(width: usize, lines: &[Line], took: Duration) -> String {
     let mut all = Line { account: "all".to_owned(), sums: Sums::default(), api_calls: 0, dollars: 0.0, took };
     for line in lines {
         all.sums += line.sums;
@@ -57,11 +57,11 @@ pub(crate) fn results(lines: &[Line], took: Duration) -> String {
         ]
     });
     let header = ["ACCOUNT", "BUCKETS", "OBJECTS", "BYTES", "API CALLS", "DOLLARS", "SECONDS"];
-    table(&header, &[1, 2, 3, 4, 5, 6], rows)
+    table_within(width, &header, &[1, 2, 3, 4, 5, 6], rows)
 }
 
 /// Some columns of the first row of each kind that there is, and what the row means.
-pub(crate) fn peek(rows: &[Row]) -> String {
+pub(crate) fn peek(width: usize, rows: &[Row]) -> String {
     let chosen = USUAL_KINDS.into_iter().filter_map(|kind| {
         let row = rows.iter().find(|row| row.kind() == kind)?;
         let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
@@ -75,13 +75,13 @@ pub(crate) fn peek(rows: &[Row]) -> String {
         ])
     });
     let header = ["bucket_name", "total_objects", "size_total", "datapoint_date", "status", ""];
-    table(&header, &[1, 2], chosen)
+    table_within(width, &header, &[1, 2], chosen)
 }
 
 /// Commands, and what each is for.
-pub(crate) fn commands(commands: &[(&str, &str)]) -> String {
+pub(crate) fn commands(width: usize, commands: &[(&str, &str)]) -> String {
     let rows = commands.iter().map(|(command, purpose)| vec![(*command).to_owned(), (*purpose).to_owned()]);
-    table(&["COMMAND", "WHAT IT TELLS"], &[], rows)
+    table_within(width, &["COMMAND", "WHAT IT TELLS"], &[], rows)
 }
 
 fn meaning(kind: Kind) -> &'static str {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_last_line_adds_up_all_but_the_seconds() {
-        let shown = results(&[line("data", 900), line("web", 101)], Duration::from_millis(1_400));
+        let shown = results(100, &[line("data", 900), line("web", 101)], Duration::from_millis(1_400));
         let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines.len(), 4, "{shown}");
         assert_eq!(lines[1], ["data", "900", "900,000", "900,000,000", "12", "$0.25", "1.3"]);
@@ -160,7 +160,7 @@ mod tests {
             row("two", on_time, "ok"),
             row("none", None, "no_data"),
         ];
-        let shown = peek(&rows);
+        let shown = peek(100, &rows);
         let names: Vec<&str> =
             shown.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names, ["one", "late", "none"]);

@@ -28,7 +28,7 @@ worker leaves undone comes back. A job that can't be done goes to the *dead-lett
 pub(crate) const STATUS: &str = "\
 Each account ends with a complete report, with a partial one that says what is missing, or as
 failed, with the reason. SQS has no peek: the producer receives all dead letters and gives them
-back, and waits two polls of a second each to be sure that it has all. (Long lines are cut here.)";
+back, and waits two polls of a second each to be sure that it has all.";
 
 pub(crate) const FAILED: &str = "\
 A *dead letter* is a job with the reason why it can't be done, and waits until that is mended:";

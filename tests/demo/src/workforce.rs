@@ -158,7 +158,7 @@ impl Crew {
 
 fn of_report(stored: &Stored) -> String {
     format!(
-        "{:<9}  {:>5} buckets  {:>6} metrics  {:>4} calls  {:>4} s  {}",
+        "{:<9} {:>5} buckets {:>6} metrics {:>4} calls {:>4} s  {}",
         stored.account,
         stored.rows,
         stored.metrics,

@@ -30,11 +30,17 @@ const FAILURE: [&str; 16] = [
 ];
 
 fn demo(arguments: &[&str], output: &Path) -> Output {
+    demo_at(100, arguments, output)
+}
+
+/// The demo on so many columns.
+fn demo_at(columns: usize, arguments: &[&str], output: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command
         .args(arguments)
         .arg("--output")
         .arg(output)
+        .env("COLUMNS", columns.to_string())
         // What a person's shell may have must not reach the fleet.
         .env("AWS_PROFILE", "of-somebody-else")
         .env("FLEET_LOOKBACK_DAYS", "nonsense");
@@ -100,13 +106,32 @@ fn the_whole_fleet_runs_and_the_table_adds_up() {
     let calls: f64 = ROWS.iter().map(|(account, _)| line(&stdout, account)[3]).sum();
     assert!((shown[3] - calls).abs() < 0.5, "{} calls, {calls}", shown[3]);
 
-    let mut rest = stdout.as_str();
+    // However the lines are broken.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let all_words = words(&stdout);
+    let mut rest = all_words.as_str();
     for told in FAILURE {
-        let Some((_, after)) = rest.split_once(told) else { panic!("{told:?} is not next in\n{stdout}") };
+        let Some((_, after)) = rest.split_once(&words(told)) else {
+            panic!("{told:?} is not next in\n{stdout}")
+        };
         rest = after;
     }
     assert!(rest.contains("worker 3 was told to stop by SIGTERM and left, with 1 job done."), "{stdout}");
     assert_eq!(stdout.matches("legacy_account_access_key=").count(), 1, "at first, its keys are missing");
+}
+
+#[test]
+fn no_line_is_torn_at_eighty_columns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = demo_at(80, &["--buckets", "10"], folder.path());
+    let stdout = String::from_utf8(ended.stdout).expect("UTF-8");
+    assert!(ended.status.success(), "{stdout}");
+    // What can't be broken, such as a path, is alone in its line.
+    let is_torn = |line: &&str| {
+        line.chars().count() > 80 && line.trim_end_matches(" \\").split_whitespace().count() > 1
+    };
+    let torn: Vec<&str> = stdout.lines().filter(is_torn).collect();
+    assert!(torn.is_empty(), "{}\n-- of\n{stdout}", torn.join("\n"));
 }
 
 #[test]
