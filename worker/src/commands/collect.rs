@@ -144,7 +144,7 @@ async fn collect_all(
                 return Err(CommandError::configuration(failure));
             }
             Err(failure) => {
-                missing.push(format!("account {name} could not be collected: {:#}", anyhow!(failure)))
+                missing.push(format!("account {name} could not be collected: {:#}", anyhow!(failure)));
             }
         }
     }
