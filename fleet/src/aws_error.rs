@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Expired,
     /// No credentials could be had: the provider failed before anything was asked.
     NoCredentials,
+    /// STS is not active in this region for the account.
+    RegionDisabled,
     /// What was asked for does not exist.
     NotFound,
     /// The object is another one than it was when it was read.
@@ -70,7 +72,7 @@ pub struct AwsError {
     pub kind: ErrorKind,
 }
 
-/// Each code that means more than [`ErrorKind::Permanent`]. Older and newer spellings stand beside
+/// Each code that means something else than its status. Older and newer spellings stand beside
 /// each other: a service that changed its protocol kept both.
 const CODES: &[(ErrorKind, &[&str])] = &[
     (
@@ -102,6 +104,24 @@ const CODES: &[(ErrorKind, &[&str])] = &[
             "MissingAuthenticationToken",
             "MissingAuthenticationTokenException",
             "OptInRequired",
+            "IDPRejectedClaim",
+            "IDPRejectedClaimException",
+            "InvalidIdentityToken",
+            "InvalidIdentityTokenException",
+        ],
+    ),
+    (ErrorKind::RegionDisabled, &["RegionDisabledException"]),
+    (
+        // Their statuses, 403 and 404, would mean something else.
+        ErrorKind::Permanent,
+        &[
+            "AccountProblem",
+            "InvalidSecurity",
+            "InvalidAddress",
+            "InvalidIdFormat",
+            "MalformedQueryString",
+            "ReceiptHandleIsInvalid",
+            "UnknownOperationException",
         ],
     ),
     (
@@ -394,6 +414,51 @@ mod tests {
         }
         for code in ["", "=1+1", "Access Denied", "a,b", "é", "a\nb", "7", &"x".repeat(65)] {
             assert_eq!(word(code), "UnreadableCode", "{code:?}");
+        }
+    }
+
+    /// Each error of its own that the services document for what we ask of them.
+    /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>,
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>,
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>,
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>,
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
+    #[test]
+    fn what_sts_cloudwatch_and_sqs_document_means_what_they_say() {
+        for (kind, status, codes) in [
+            (ErrorKind::RegionDisabled, 403, &["RegionDisabledException"][..]),
+            (
+                ErrorKind::Permanent,
+                400,
+                &["MalformedPolicyDocument", "PackedPolicyTooLarge", "ValidationError"],
+            ),
+            (ErrorKind::Identity, 403, &["IDPRejectedClaim", "InvalidClientTokenId", "OptInRequired"]),
+            (ErrorKind::Identity, 400, &["InvalidIdentityToken", "IncompleteSignature"]),
+            (ErrorKind::Expired, 400, &["ExpiredTokenException", "RequestExpired"]),
+            (
+                ErrorKind::Transient,
+                400,
+                &["IDPCommunicationError", "ThrottlingException", "InvalidNextToken"],
+            ),
+            (ErrorKind::Transient, 403, &["OverLimit", "RequestThrottled", "KmsThrottled"]),
+            (ErrorKind::Transient, 500, &["InternalServiceFault", "InternalFailure"]),
+            (
+                ErrorKind::Permanent,
+                404,
+                &["MalformedQueryString", "ReceiptHandleIsInvalid", "InvalidIdFormat"],
+            ),
+            (ErrorKind::Permanent, 403, &["InvalidSecurity"]),
+            (
+                ErrorKind::Permanent,
+                400,
+                &["InvalidParameterValue", "MissingParameter", "KmsDisabled", "KmsNotFound"],
+            ),
+            (ErrorKind::Denied, 400, &["AccessDeniedException", "NotAuthorized", "KmsAccessDenied"]),
+            (ErrorKind::NotFound, 400, &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"]),
+        ] {
+            for code in codes {
+                assert_eq!(kind_of(code, status), kind, "{code}");
+            }
         }
     }
 

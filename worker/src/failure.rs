@@ -37,6 +37,16 @@ pub enum Failure {
         "the account's role could not be assumed; it must be there, and its trust policy name this worker's role, with its external id and organization where it asks for them"
     )]
     RoleRefused(#[source] AwsError),
+    /// The account has not enabled the region in which its role is assumed.
+    #[error(
+        "STS is not active in {region} for this account: set another `region` for it, or in [defaults], in the accounts file, or enable {region} in the account"
+    )]
+    RegionDisabled {
+        /// The region.
+        region: String,
+        /// What STS said.
+        source: AwsError,
+    },
     /// A call of the account's AWS failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
@@ -126,14 +136,16 @@ impl Failure {
             Self::NoCredentials(_) => Reason::NoCredentials,
             Self::WrongAccount { .. } => Reason::WrongAccount,
             Self::RoleRefused(_) => Reason::AccessDenied,
+            Self::RegionDisabled { .. } => Reason::AwsError,
             Self::Aws(error) => match error.kind {
                 ErrorKind::Denied => Reason::AccessDenied,
                 ErrorKind::Identity | ErrorKind::NoCredentials => Reason::NoCredentials,
                 ErrorKind::Expired => Reason::ExpiredCredentials,
                 ErrorKind::Transient => Reason::Unavailable,
-                ErrorKind::NotFound | ErrorKind::PreconditionFailed | ErrorKind::Permanent => {
-                    Reason::AwsError
-                }
+                ErrorKind::RegionDisabled
+                | ErrorKind::NotFound
+                | ErrorKind::PreconditionFailed
+                | ErrorKind::Permanent => Reason::AwsError,
             },
             Self::Key(_) => Reason::BadKeyTemplate,
             Self::Partial { .. } => Reason::Partial,

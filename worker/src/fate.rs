@@ -67,7 +67,7 @@ impl Fate {
             | Failure::Partial { .. }
             | Failure::Superseded(_)
             | Failure::Deadline => Self::DeadLetter,
-            Failure::RoleRefused(_) => second_try(),
+            Failure::RoleRefused(_) | Failure::RegionDisabled { .. } => second_try(),
             Failure::Aws(error) => match error.kind {
                 ErrorKind::Transient => later(),
                 ErrorKind::Expired => Self::DeadLetter,
@@ -75,6 +75,7 @@ impl Fate {
                 ErrorKind::Denied
                 | ErrorKind::Identity
                 | ErrorKind::NoCredentials
+                | ErrorKind::RegionDisabled
                 | ErrorKind::NotFound
                 | ErrorKind::PreconditionFailed
                 | ErrorKind::Permanent => second_try(),
@@ -86,6 +87,7 @@ impl Fate {
                 | ErrorKind::NoCredentials
                 | ErrorKind::Expired => later(),
                 ErrorKind::Denied
+                | ErrorKind::RegionDisabled
                 | ErrorKind::NotFound
                 | ErrorKind::PreconditionFailed
                 | ErrorKind::Permanent => second_try(),

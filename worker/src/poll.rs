@@ -138,9 +138,11 @@ async fn receive(queue: Arc<WorkQueue>, most: usize, wait_seconds: i32) -> Recei
 fn may_pass(error: &AwsError) -> bool {
     match error.kind {
         ErrorKind::Transient | ErrorKind::Expired | ErrorKind::NoCredentials | ErrorKind::NotFound => true,
-        ErrorKind::Denied | ErrorKind::Identity | ErrorKind::PreconditionFailed | ErrorKind::Permanent => {
-            false
-        }
+        ErrorKind::Denied
+        | ErrorKind::Identity
+        | ErrorKind::RegionDisabled
+        | ErrorKind::PreconditionFailed
+        | ErrorKind::Permanent => false,
     }
 }
 

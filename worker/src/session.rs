@@ -127,7 +127,7 @@ impl Session {
             let answer = client.get_caller_identity().send().await;
             answer.map_err(|error| AwsError::new(OPERATION, error).in_region(self.home_region()))
         };
-        let answer = self.credentials.ask(ask).await?;
+        let answer = self.credentials.ask(ask).await.map_err(|error| self.entering(error))?;
         let account_id = answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| {
             AwsError::coded(OPERATION, "NoAccount", "the answer has no account id", ErrorKind::Permanent)
         })?;
@@ -137,6 +137,15 @@ impl Session {
                 Err(Failure::WrongAccount { expected: expected.clone(), identity })
             }
             _ => Ok(identity),
+        }
+    }
+
+    /// What it means that the account could not be entered. Another region may do, which the account alone is to blame for.
+    fn entering(&self, error: AwsError) -> Failure {
+        if error.kind == ErrorKind::RegionDisabled && error.operation == ASSUME_ROLE {
+            Failure::RegionDisabled { region: self.home_region().to_owned(), source: error }
+        } else {
+            error.into()
         }
     }
 
@@ -171,6 +180,7 @@ impl Session {
             }
             ErrorKind::Denied if is_role => Failure::RoleRefused(error),
             ErrorKind::Denied
+            | ErrorKind::RegionDisabled
             | ErrorKind::NotFound
             | ErrorKind::PreconditionFailed
             | ErrorKind::Transient

@@ -187,21 +187,26 @@ async fn permissions(
     let cloudwatch = CloudWatch::new(session, &region, limits);
     let yesterday = ReportDate::today(Utc::now()).days_before(1);
     let query = Query { dataset, window: Window::new(yesterday, 0) };
-    let call = plan::everything(dataset, ["cloudwatch-fleet-check".into()]).next().unwrap_or_default();
-    // The first page tells, or that there is none.
-    let mut pages = pin!(cloudwatch.list_metrics(dataset, &dataset.metrics[0]));
+    let listing = async {
+        // The first page tells, or that there is none.
+        let mut pages = pin!(cloudwatch.list_metrics(dataset, dataset.metrics.first()?));
+        pages.next().await.and_then(Result::err)
+    };
+    let asking = async {
+        let mut series = plan::everything(dataset, ["cloudwatch-fleet-check".into()]).flatten();
+        cloudwatch.get_metric_data(query, &[series.next()?]).await.error
+    };
     let buckets = async {
         match collect::discover(session, dataset, false).await {
             Err(Failure::Aws(error)) => Some(error),
             _ => None,
         }
     };
-    let (buckets, listed, values) =
-        tokio::join!(buckets, pages.next(), cloudwatch.get_metric_data(query, &call[..1]));
+    let (buckets, listed, values) = tokio::join!(buckets, listing, asking);
     vec![
         ("s3:ListAllMyBuckets", buckets),
-        ("cloudwatch:ListMetrics", listed.and_then(Result::err)),
-        ("cloudwatch:GetMetricData", values.error),
+        ("cloudwatch:ListMetrics", listed),
+        ("cloudwatch:GetMetricData", values),
     ]
 }
 
