@@ -93,7 +93,11 @@ impl Failure {
     pub fn attributes(&self, message: &Message, labels: &Labels) -> Option<(Attributes, Vec<String>)> {
         let body = message.body().unwrap_or_default();
         let what = allowed(&redact(&self.message));
-        let what = within(&what, MAX_FAILURE_MESSAGE);
+        let what = match within(&what, MAX_FAILURE_MESSAGE) {
+            // There must be one, for the note below.
+            "" => "it does not say",
+            what => what,
+        };
         let failure = [
             (REASON, self.reason.clone()),
             (MESSAGE, what.to_owned()),

@@ -272,6 +272,17 @@ fn nothing_that_must_not_be_seen_is_in_the_message() {
     assert_eq!(attributes.expect("it fits").0[MESSAGE].string_value(), Some("key … of data"));
 }
 
+#[test]
+fn a_failure_that_says_nothing_sqs_takes_still_has_room_for_a_note() {
+    let message =
+        sent("2026-11-05", "no job").set_message_attributes(Some(foreign_ones(4).into_iter().collect()));
+    let (attributes, _) =
+        failure("\u{0}\u{ffff}").attributes(&message.build(), &Labels::default()).expect("it fits");
+    assert_eq!(attributes.len(), 10);
+    let told = attributes[MESSAGE].string_value();
+    assert_eq!(told, Some("it does not say; no room for the message's attributes foreign-3"));
+}
+
 proptest! {
     #[test]
     fn any_failure_message_is_one_that_sqs_takes(
