@@ -39,7 +39,11 @@ fn survives_copies(body: &str, labels: &Labels) {
         first_seen: Some("2026-11-21T10:00:00Z".parse().expect("a moment")),
         worker_version: "0.2.0".into(),
     };
-    let value = MessageAttributeValue::builder().data_type("String").string_value("x").build().expect("it has a type");
+    let value = MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value("x")
+        .build()
+        .expect("it has a type");
     let foreign = (0..body.len() % 8).map(|nth| (format!("foreign-{nth}"), value.clone()));
     let mut first = message(body, None);
     first.message_attributes = Some(foreign.collect());
