@@ -88,7 +88,7 @@ pub fn lossy_number(value: &Value) -> Option<String> {
     }
 }
 
-/// Reads a value as serde_json does, but ends at a key that its object has already.
+/// Reads a value as `serde_json` does, but ends at a key that its object has already.
 #[derive(Clone, Copy)]
 struct Unchanged<'a> {
     repeated: &'a RefCell<Option<String>>,
