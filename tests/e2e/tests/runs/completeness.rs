@@ -274,3 +274,64 @@ async fn a_manifest_of_the_first_version_is_still_read() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_cloudwatch_publishes_after_the_first_collection_is_in_the_second() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    let (day, before) = (days_ago(1), days_ago(2));
+    // Of one bucket, a storage class is published late; of another, all is. A third was emptied the day before.
+    let mixed = account.bucket("mixed", "eu-west-1");
+    mixed.objects(day, 2.0).size("StandardStorage", day, 1.0).size("GlacierStorage", before, 800.0);
+    let new = account.bucket("new", "eu-west-1");
+    account.bucket("emptied", "eu-west-1").size("StandardStorage", before, 5.0);
+    let date = day.to_string();
+    let run = ["--account-name", "data", "--date", &*date];
+    fleet.run(&run, &[]).await?;
+    let told = status(&fleet, &[], 0).await?;
+    assert_eq!((&told["counts"]["complete"], &told["counts"]["provisional"]), (&json!(1), &json!(1)), "{told}");
+    status(&fleet, &["--settled"], 3).await?;
+    let completion = [&run[..], &["--only-incomplete"]].concat();
+    let early = send(&fleet, &completion).await?;
+    assert_eq!((&early["sent"], &early["provisional"]), (&json!(0), &json!(1)), "{early}");
+
+    mixed.size("GlacierStorage", day, 900.0);
+    new.size("StandardStorage", day, 5e12);
+    let settles_at: DateTime<Utc> = early["settles_at"].as_str().unwrap_or_default().parse()?;
+    fleet.aws.set_clock(settles_at);
+    fleet.run(&completion, &[]).await?;
+    let table = fleet.table("data", day)?;
+    let total = |bucket: &str| {
+        let rows = cells(&table);
+        rows.iter().find(|row| row["bucket_name"] == bucket).map(|row| row["size_total"].to_string())
+    };
+    assert_eq!([total("mixed"), total("new")], ["901", "5000000000000"].map(|total| Some(total.to_owned())));
+    let told = status(&fleet, &["--settled"], 0).await?;
+    assert_eq!((&told["counts"]["provisional"], &told["accounts"][0]["settled"]), (&json!(0), &json!(true)));
+    // Whatever its rows say, nothing is paid for again.
+    assert_eq!(send(&fleet, &completion).await?["sent"], 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn jobs_that_complete_cost_nothing_once_another_has_done_what_they_are_for() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", "eu-west-1").size("StandardStorage", days_ago(4), 7.0);
+    let date = days_ago(4).to_string();
+    let run = ["--account-name", "data", "--date", &*date];
+    let completion = [&run[..], &["--only-incomplete"]].concat();
+    let mut runs = Vec::new();
+    for arguments in [&run[..], &completion, &completion] {
+        let sent = send(&fleet, arguments).await?;
+        assert_eq!(sent["sent"], 1, "{sent}");
+        runs.push(sent["run_id"].as_str().unwrap_or_default().to_owned());
+    }
+    fleet.work(&["--concurrency", "1"]).await?;
+    assert_eq!(fleet.aws.calls().operation("GetMetricData").count(), 1, "one collection");
+    assert!(fleet.home.messages(JOBS).is_empty());
+    for run_id in &runs {
+        status(&fleet, &[run_id], 0).await?;
+    }
+    Ok(())
+}
