@@ -15,6 +15,9 @@ pub struct Manifest {
     pub run_id: RunId,
     /// When it was begun.
     pub created_at: DateTime<Utc>,
+    /// When all its jobs had been sent; `None` until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<DateTime<Utc>>,
     /// The version of the producer.
     pub version: String,
     /// The request, flags included.
@@ -131,6 +134,7 @@ mod tests {
         let manifest = Manifest {
             run_id: RunId::generate(),
             created_at: "2026-11-04T18:00:00Z".parse().expect("a moment"),
+            sent_at: Some("2026-11-04T18:00:01Z".parse().expect("a moment")),
             version: "0.2.0".into(),
             request: Map::new(),
             date: "2026-11-01".parse().expect("a date"),

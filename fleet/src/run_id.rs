@@ -44,6 +44,14 @@ impl RunId {
         Self(Uuid::new_v7(timestamp).to_string())
     }
 
+    /// Names the run of a start that was scheduled for that time. The same time and request give the same name, so
+    /// that a second delivery of the start meets the first one's run. `request` is a digest of it.
+    #[must_use]
+    pub fn scheduled(at: DateTime<Utc>, request: [u8; 10]) -> Self {
+        let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &request).into_uuid().to_string())
+    }
+
     /// Names the run of a job that was sent by hand, after its message: the first eight letters
     /// and digits of the message id, so that each delivery of the message gives the same name.
     #[must_use]
@@ -279,6 +287,16 @@ mod tests {
         let later = RunId::generate_at(now + chrono::TimeDelta::milliseconds(1));
         assert!(later.follows(&ids[1000]));
         assert_eq!(RunId::manual("0a1b2c3d").time(), None);
+    }
+
+    #[test]
+    fn a_scheduled_start_has_one_run_however_often_it_is_delivered() {
+        let at: DateTime<Utc> = "2026-12-02T18:00:00Z".parse().expect("a moment");
+        let run = RunId::scheduled(at, [7; 10]);
+        assert_eq!(run, RunId::scheduled(at, [7; 10]));
+        assert_eq!((run.time(), run.is_generated()), (Some(at), true));
+        assert_ne!(run, RunId::scheduled(at, [8; 10]));
+        assert!(RunId::scheduled(at + chrono::TimeDelta::seconds(1), [0; 10]).follows(&run));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context;
 use fleet::{
-    AccountId, Accounts, Job, KeyTemplate, RunId,
-    manifest::{JobState, ManifestJob},
+    AccountId, Accounts, Dataset, Job, KeyTemplate, RunId,
+    manifest::{JobState, Manifest, ManifestJob},
     report_key::KeyError,
 };
 
-use crate::request::Request;
+use crate::request::{self, Request};
 
 /// A job, and where its report is expected.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,26 @@ impl PlannedJob {
             state,
         }
     }
+}
+
+/// The jobs that a manifest says are sent.
+pub(crate) fn jobs_of(manifest: &Manifest) -> anyhow::Result<Vec<Job>> {
+    let attributes = request::attributes_of(&manifest.request);
+    let sent = manifest.jobs.iter().filter(|job| job.state == JobState::Sent);
+    sent.map(|job| {
+        let dataset = Dataset::find(&job.dataset).with_context(|| {
+            format!("this version does not have dataset {:?} of run {}", job.dataset, manifest.run_id)
+        })?;
+        Ok(Job {
+            account_name: job.account_name.clone(),
+            date: manifest.date,
+            dataset,
+            run_id: manifest.run_id.clone(),
+            only_incomplete: manifest.only_incomplete,
+            attributes: attributes.clone(),
+        })
+    })
+    .collect()
 }
 
 /// The jobs of a request, account by account.

@@ -11,30 +11,51 @@ use fleet::{
 /// How far back runs are listed before all are, in days: two monthly ones.
 const LATELY_DAYS: u64 = 62;
 
-/// Writes a run's manifest. A run's manifest is never written over.
-pub(crate) async fn write(bucket: &ReportBucket, manifest: &Manifest) -> anyhow::Result<()> {
-    let key = Manifest::key(&manifest.run_id);
-    let body = serde_json::to_vec_pretty(manifest).context("could not encode the manifest")?;
+/// Writes a run's manifest, never over another, and gives the one that exists then. That is another one only if
+/// the run is `scheduled`, and its start was delivered before.
+pub(crate) async fn write(
+    bucket: &ReportBucket,
+    manifest: Manifest,
+    scheduled: bool,
+) -> anyhow::Result<Manifest> {
+    let Err(error) = put(bucket, &manifest, Some("*")).await else { return Ok(manifest) };
+    // A first try whose answer was lost meets its own object on the second.
+    if error.kind == ErrorKind::PreconditionFailed
+        && let Some(existing) = read(bucket, &manifest.run_id).await?
+        && (scheduled || existing == manifest)
+    {
+        return Ok(existing);
+    }
+    Err(anyhow!(error).context(format!(
+        "could not write the manifest s3://{}/{}; nothing was sent",
+        bucket.name,
+        Manifest::key(&manifest.run_id)
+    )))
+}
+
+/// Writes into a run's manifest that all its jobs have been sent. Two deliveries of a scheduled start write the same but
+/// for the time, so it matters to no one which of them is the last.
+pub(crate) async fn mark_sent(bucket: &ReportBucket, manifest: &mut Manifest) -> anyhow::Result<()> {
+    manifest.sent_at = Some(bucket.now());
+    put(bucket, manifest, None).await.context("could not write into the manifest that all jobs were sent")
+}
+
+async fn put(
+    bucket: &ReportBucket,
+    manifest: &Manifest,
+    if_none_match: Option<&str>,
+) -> Result<(), AwsError> {
+    // Cannot fail: a manifest has only strings for keys.
+    let body = serde_json::to_vec_pretty(manifest).unwrap_or_default();
     let put = bucket
         .client
         .put_object()
         .bucket(&bucket.name)
-        .key(&key)
+        .key(Manifest::key(&manifest.run_id))
         .content_type("application/json")
-        .if_none_match("*")
-        .body(body.into())
-        .send()
-        .await;
-    let Err(error) = put else { return Ok(()) };
-    let error = AwsError::new("s3:PutObject", error);
-    // A first try whose answer was lost meets its own object on the second.
-    if error.kind == ErrorKind::PreconditionFailed
-        && read(bucket, &manifest.run_id).await?.as_ref() == Some(manifest)
-    {
-        return Ok(());
-    }
-    Err(anyhow!(error)
-        .context(format!("could not write the manifest s3://{}/{key}; nothing was sent", bucket.name)))
+        .set_if_none_match(if_none_match.map(str::to_owned))
+        .body(body.into());
+    put.send().await.map(drop).map_err(|error| AwsError::new("s3:PutObject", error))
 }
 
 /// Reads a run's manifest; `None` if there is no such run.
@@ -152,6 +173,7 @@ pub(crate) mod tests {
         Manifest {
             run_id: RunId::generate(),
             created_at: Utc::now(),
+            sent_at: None,
             version: "0.1.0".into(),
             request: Map::new(),
             date: "2026-11-01".parse().expect("a date"),
@@ -167,7 +189,8 @@ pub(crate) mod tests {
         let put = mock!(aws_sdk_s3::Client::put_object)
             .match_requests(move |put| put.if_none_match() == Some("*") && put.key() == Some(&key))
             .then_output(|| PutObjectOutput::builder().build());
-        write(&bucket(&[&put]), &manifest).await.expect("written");
+        let written = write(&bucket(&[&put]), manifest.clone(), false).await.expect("written");
+        assert_eq!(written, manifest);
         assert_eq!(put.num_calls(), 1);
     }
 
@@ -179,12 +202,28 @@ pub(crate) mod tests {
         let body = serde_json::to_vec(&manifest).expect("JSON");
         let own = mock!(aws_sdk_s3::Client::get_object)
             .then_output(move || GetObjectOutput::builder().body(ByteStream::from(body.clone())).build());
-        write(&bucket(&[&put, &own]), &manifest).await.expect("it is its own");
+        let written = write(&bucket(&[&put, &own]), manifest.clone(), false).await.expect("it is its own");
+        assert_eq!(written, manifest);
 
         let other = mock!(aws_sdk_s3::Client::get_object)
             .then_output(|| GetObjectOutput::builder().body(ByteStream::from_static(b"{}")).build());
-        let error = write(&bucket(&[&put, &other]), &manifest).await.expect_err("another's");
+        let error = write(&bucket(&[&put, &other]), manifest, false).await.expect_err("another's");
         assert!(format!("{error:#}").contains("is not the manifest of a run"), "{error:#}");
+    }
+
+    #[tokio::test]
+    async fn a_scheduled_run_meets_the_manifest_of_its_first_delivery() {
+        let first = manifest();
+        let second = Manifest { created_at: Utc::now() + TimeDelta::hours(1), ..first.clone() };
+        let put =
+            mock!(aws_sdk_s3::Client::put_object).sequence().http_status(412, None).repeatedly().build();
+        let body = serde_json::to_vec(&first).expect("JSON");
+        let get = mock!(aws_sdk_s3::Client::get_object)
+            .then_output(move || GetObjectOutput::builder().body(ByteStream::from(body.clone())).build());
+        let bucket = bucket(&[&put, &get]);
+        assert_eq!(write(&bucket, second.clone(), true).await.expect("met"), first);
+        let error = write(&bucket, second, false).await.expect_err("another run has the id");
+        assert!(format!("{error:#}").contains("nothing was sent"), "{error:#}");
     }
 
     /// A bucket that lists these keys as S3 does, and the rule of the listing.

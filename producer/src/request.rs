@@ -14,7 +14,8 @@ use fleet::{
     output::count,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::attributes;
 
@@ -120,6 +121,16 @@ impl Request {
         };
         faults.extend(request.oversized());
         if faults.is_empty() { Ok(request) } else { Err(InvalidRequest(faults)) }
+    }
+
+    /// What tells a request apart: all that was asked for, before anything is filled in, so that another accounts file
+    /// does not make another request of it.
+    pub(crate) fn digest(source: Option<&Source>, flags: &Flags) -> [u8; 10] {
+        let text = source.map(|source| source.text.clone().unwrap_or_default());
+        let Flags { account_names, date, datasets, attributes, only_incomplete } = flags;
+        let all = json!([text, account_names, date, datasets, attributes, only_incomplete]).to_string();
+        let digest: [u8; 32] = Sha256::digest(all).into();
+        std::array::from_fn(|at| digest[at])
     }
 
     /// Every job of the request, account by account.

@@ -5,6 +5,7 @@ mod replay;
 mod run;
 mod selection;
 mod status;
+mod wake;
 
 use clap::Subcommand;
 use tokio::{

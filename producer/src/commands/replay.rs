@@ -14,7 +14,7 @@ use fleet::{
 };
 use serde_json::{Value, json};
 
-use super::selection::SelectionArgs;
+use super::{selection::SelectionArgs, wake::WakeArgs};
 use crate::{
     dead_letters::{self, selection::Selection},
     progress::Progress,
@@ -39,6 +39,9 @@ pub(crate) struct ReplayArgs {
     /// Also what failed again after three replays.
     #[arg(long, env = "FLEET_FORCE", value_parser = BoolishValueParser::new())]
     force: bool,
+
+    #[command(flatten)]
+    wake: WakeArgs,
 
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
@@ -98,6 +101,7 @@ impl ReplayArgs {
             ),
             _ => {}
         }
+        self.wake.check(&mut faults);
         let base = faults.take(aws::base().await);
         let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = Queue::open(&base, url).await?;
@@ -120,6 +124,7 @@ impl ReplayArgs {
             Err(error) => CommandError::Failed(error),
         })?;
         drop(bar);
+        let woken = self.wake.wake(&base, text::sent(&replayed)).await;
         if replayed.letters.is_empty() && !replayed.interrupted && replayed.problem.is_none() {
             return nothing(&replayed, &selection, dead_letters::name(&dead), self.format);
         }
@@ -129,8 +134,13 @@ impl ReplayArgs {
             Format::Text => {}
         }
         let told = text::explain(&replayed);
+        if let Err(error) = &woken
+            && (replayed.problem.is_some() || told.is_some())
+        {
+            tracing::warn!("{error:#}");
+        }
         match (replayed.problem, told) {
-            (None, None) => Ok(Outcome::Done),
+            (None, None) => woken.map(|()| Outcome::Done).map_err(CommandError::Failed),
             (None, Some(told)) => Err(CommandError::Failed(anyhow!(told))),
             (Some(problem), None) => Err(CommandError::Failed(problem)),
             (Some(problem), Some(told)) => Err(CommandError::Failed(anyhow!("{problem:#}; {told}"))),

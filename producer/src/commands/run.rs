@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use aws_config::SdkConfig;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     Accounts, Job, KeyTemplate, RunId, VERSION, aws,
@@ -23,10 +23,13 @@ use fleet::{
 };
 use tokio::time::Instant;
 
-use self::dry::Seen;
-use super::status::{dead_letter_queue, outcome_of};
+use self::{dry::Seen, sent::Ran};
+use super::{
+    status::{dead_letter_queue, outcome_of},
+    wake::WakeArgs,
+};
 use crate::{
-    expand::{PlannedJob, expand},
+    expand::{PlannedJob, expand, jobs_of},
     follow::{COUNTS_LAG, Ended, Follower},
     manifests,
     progress::Progress,
@@ -34,7 +37,7 @@ use crate::{
     reports,
     request::{Flags, InvalidRequest, Request, Source, Surroundings},
     status::RunStatus,
-    todo::Todo,
+    todo::{Todo, timestamp},
 };
 
 /// Sends one job for each account and dataset of a request.
@@ -107,6 +110,15 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_SETTLED", value_parser = BoolishValueParser::new())]
     settled: bool,
 
+    /// The time that a schedule meant, such as 2026-12-02T18:00:00Z, in place of the clock. A start that is
+    /// delivered twice, with the same request, is one run: the second delivery sends nothing unless the
+    /// first one was cut off.
+    #[arg(long, env = "FLEET_AT", value_name = "TIME", value_parser = time)]
+    at: Option<DateTime<Utc>>,
+
+    #[command(flatten)]
+    wake: WakeArgs,
+
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -147,6 +159,7 @@ Examples:
   echo '{\"account_name\": \"data\", \"ticket\": \"OPS-7\"}' | producer run --request -
   producer run --attribute ticket=OPS-7 --attribute 'priority:=2'
   producer run --only-incomplete                          # what is still missing of the month
+  producer run --at 2026-12-02T18:00:00Z                  # the start that was scheduled then
 
 A report that is made while CloudWatch may still publish the day is provisional, so a month costs two
 collections: an early one, and from day 4, 12:00 UTC, on the one that settles it.
@@ -155,7 +168,9 @@ What to do next:
   producer status RUN_ID --watch   follows the run whose id is printed
 
 --format json, one object at the end:
-  run_id, date, accounts_from (request, default_accounts or accounts_file: who chose the accounts),
+  run_id (null if there was nothing to send), date, sent_before (when an earlier delivery of the same
+  --at sent all jobs, or null), accounts_from (request, default_accounts or accounts_file: who chose
+  the accounts),
   attributes, sent, already_complete, provisional (how many of these are), settles_at (from when on
   --only-incomplete settles them, or null), and jobs: account_name, dataset, report_key and state,
   which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
@@ -187,6 +202,11 @@ impl RunArgs {
     /// Sends the request's jobs.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         self.check_pairs(&mut faults);
+        self.wake.check(&mut faults);
+        if let Some(at) = self.at.filter(|at| *at > Utc::now() + AHEAD) {
+            faults
+                .usage(format!("--at {} is in the future; a run can't begin before its time", timestamp(at)));
+        }
         let named = if self.dry_run { None } else { self.deployment.queue_and_bucket(&mut faults) };
         // Only a dry run can do without.
         let needs_aws = !self.dry_run || self.accounts.as_ref().is_some_and(|file| file.starts_with("s3://"));
@@ -196,7 +216,7 @@ impl RunArgs {
         };
         let config = base.as_ref().and_then(|base| base.as_ref().ok());
         let inputs = self.inputs(config, &mut faults).await;
-        let plan = self.plan(&inputs, Utc::now(), RunId::generate(), &mut faults);
+        let plan = self.plan(&inputs, self.at.unwrap_or_else(Utc::now), RunId::generate(), &mut faults);
         if self.dry_run {
             let (plan, base) = faults.end(plan.zip(base))?;
             let seen = Box::pin(self.see(base, &plan)).await;
@@ -204,56 +224,76 @@ impl RunArgs {
         }
         let ((named, _), base) = faults.end(named.zip(plan).zip(base.and_then(Result::ok)))?;
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
-        order::after_every_run(&bucket).await?;
+        let (now, run_id) = match self.at {
+            Some(at) => (at, RunId::scheduled(at, Request::digest(inputs.source.as_ref(), &self.flags()))),
+            None => {
+                order::after_every_run(&bucket).await?;
+                (bucket.now(), RunId::generate_at(bucket.now()))
+            }
+        };
         // Once more, by the clock that counts.
         let mut faults = Faults::default();
-        let plan = self.plan(&inputs, bucket.now(), RunId::generate_at(bucket.now()), &mut faults);
+        let plan = self.plan(&inputs, now, run_id, &mut faults);
         let plan = faults.end(plan)?;
-        let todo = self.todo(&bucket, &plan.jobs).await?;
-        let manifest = plan.manifest(&todo, bucket.now());
-        manifests::write(&bucket, &manifest).await?;
+        let mut todo = self.todo(&bucket, &plan.jobs).await?;
+        let mut manifest = plan.manifest(&todo, bucket.now());
+        // A run that sends nothing leaves no trace, so that a schedule of them does not hide the runs that do.
+        let sends = todo.states.contains(&JobState::Sent);
+        if sends {
+            manifest = manifests::write(&bucket, manifest, self.at.is_some()).await?;
+            todo = Todo { states: manifest.jobs.iter().map(|job| job.state).collect(), ..todo };
+        }
         tracing::info!(
             version = VERSION,
-            run_id = %plan.run_id,
-            date = %plan.request.date,
-            jobs = plan.jobs.len(),
+            run_id = %manifest.run_id,
+            date = %manifest.date,
+            jobs = manifest.jobs.len(),
             queue_url = queue.url,
             report_bucket = bucket.name,
             key_template = %self.key_template,
             "run begins"
         );
-        sent::announce(&manifest, &plan.request, self.format)?;
+        let ran = Ran { manifest: &manifest, request: &plan.request, todo: &todo };
+        ran.announce(self.format)?;
 
-        let jobs: Vec<&Job> = plan
-            .jobs
-            .iter()
-            .zip(&todo.states)
-            .filter(|(_, state)| **state == JobState::Sent)
-            .map(|(planned, _)| &planned.job)
-            .collect();
+        // Those of the manifest, whichever delivery of the start has written it.
+        let jobs = if manifest.sent_at.is_some() { Vec::new() } else { jobs_of(&manifest)? };
+        let jobs: Vec<&Job> = jobs.iter().collect();
         let progress = Progress::begin("jobs sent", jobs.len());
         let published = publish(&queue, &jobs, |sent| progress.add(sent), super::interrupted()).await;
         drop(progress);
         if let Some(why) = published.explain(&jobs) {
-            sent::tell(&manifest, &plan.request, &todo, &published, None, self.format)?;
+            ran.tell(&published, None, self.format)?;
             return Err(CommandError::Failed(anyhow!(
                 "{why}; once the workers are done with the others, `producer run --only-incomplete` with the same \
                  request sends what is left (run {})",
                 plan.run_id
             )));
         }
+        let mut marked = manifest.clone();
+        if !jobs.is_empty()
+            && let Err(error) = manifests::mark_sent(&bucket, &mut marked).await
+        {
+            tracing::warn!(
+                "{error:#}; a second delivery of this start would send them again, which does no harm"
+            );
+        }
+        let woken = self.wake.wake(&base, published.sent()).await;
         if !self.wait {
-            sent::tell(&manifest, &plan.request, &todo, &published, None, self.format)?;
-            return Ok(Outcome::Done);
+            ran.tell(&published, None, self.format)?;
+            return woken.map(|()| Outcome::Done).map_err(CommandError::Failed);
+        }
+        if let Err(error) = woken {
+            tracing::warn!("{error:#}");
         }
         let dead = dead_letter_queue(&queue, &attributes);
         match self.follow(&manifest, &bucket, &queue, dead.as_ref(), &published).await {
             Ok(status) => {
-                sent::tell(&manifest, &plan.request, &todo, &published, Some(&status), self.format)?;
+                ran.tell(&published, Some(&status), self.format)?;
                 Ok(outcome_of(&status))
             }
             Err(error) => {
-                sent::tell(&manifest, &plan.request, &todo, &published, None, self.format)?;
+                ran.tell(&published, None, self.format)?;
                 Err(CommandError::Failed(error.context(format!("run {} goes on unwatched", plan.run_id))))
             }
         }
@@ -300,6 +340,11 @@ impl RunArgs {
                 None
             }
         };
+        if let (Some(request), true) = (&request, self.at.is_some())
+            && let Err(error) = request.date.check(Utc::now())
+        {
+            faults.usage(error);
+        }
         if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
             faults.usage(format!(
                 "--only-incomplete can't find earlier reports under key template {:?}, in which every run has \
@@ -377,7 +422,8 @@ impl RunArgs {
         dead: Option<&Queue>,
         published: &Published,
     ) -> anyhow::Result<RunStatus> {
-        let lag = if published.sent() == 0 { Duration::ZERO } else { COUNTS_LAG };
+        let is_recent = published.sent() > 0 || manifest.sent_at.is_some();
+        let lag = if is_recent { COUNTS_LAG } else { Duration::ZERO };
         let mut follower =
             Follower::new(manifest, bucket, queue, dead, Instant::now() + lag).wanting_settled(self.settled);
         let progress = Progress::begin("reports", manifest.jobs.len());
@@ -402,6 +448,7 @@ impl Plan {
         Manifest {
             run_id: self.run_id.clone(),
             created_at: now,
+            sent_at: None,
             version: VERSION.to_owned(),
             request: self.request.to_json(),
             date: self.request.date,
@@ -409,6 +456,15 @@ impl Plan {
             jobs: jobs.map(|(planned, state)| planned.in_manifest(*state)).collect(),
         }
     }
+}
+
+/// How far the machine's clock may be behind the scheduler's.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let time = time.ok().filter(|time| time.timestamp() >= 0);
+    time.ok_or_else(|| format!("{text:?} is not a time; write it as 2026-12-02T18:00:00Z"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

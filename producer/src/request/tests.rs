@@ -1,6 +1,5 @@
 use fleet::job::Envelope;
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::*;
 
@@ -192,6 +191,24 @@ fn no_account_at_all_is_refused() {
     let flags = Flags { account_names: vec![String::new()], ..Flags::default() };
     let error = read_with("{}", &flags).expect_err("a name");
     assert!(error.contains("account name \"\" is not well-formed"), "{error}");
+}
+
+#[test]
+fn a_digest_tells_requests_apart() {
+    let flags = Flags { account_names: vec!["a".into()], ..Flags::default() };
+    let others = [
+        Flags::default(),
+        Flags { account_names: vec!["b".into()], ..Flags::default() },
+        Flags { only_incomplete: true, ..flags.clone() },
+        Flags { date: Some("2026-11-01".into()), ..flags.clone() },
+        Flags { attributes: vec!["x=1".into()], ..flags.clone() },
+    ];
+    let digest = Request::digest(None, &flags);
+    assert_eq!(digest, Request::digest(None, &flags.clone()));
+    for other in &others {
+        assert_ne!(digest, Request::digest(None, other), "{other:?}");
+    }
+    assert_ne!(digest, Request::digest(Some(&source("{}")), &flags));
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(crate) fn manifest(run_id: &RunId, accounts: &[&str]) -> Manifest {
     Manifest {
         run_id: run_id.clone(),
         created_at: "2026-11-21T10:00:00Z".parse().expect("a moment"),
+        sent_at: None,
         version: "0.1.0".into(),
         request: Map::new(),
         date: DATE.parse().expect("a date"),

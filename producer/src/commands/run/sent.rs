@@ -12,88 +12,108 @@ use crate::{
     publish::Published,
     request::Request,
     status::{RunStatus, text},
-    todo::{Todo, timestamp},
+    todo::{Todo, moment, timestamp},
 };
 
-/// Names the run before the first job is sent, so that it is known whatever happens next.
-pub(super) fn announce(manifest: &Manifest, request: &Request, format: Format) -> anyhow::Result<()> {
-    match format {
-        Format::Text => {
-            output::print(&format!("run {} for {}\n{}", manifest.run_id, manifest.date, request.describe()))
+/// A run, as it is spoken of.
+#[derive(Clone, Copy)]
+pub(super) struct Ran<'a> {
+    /// What is sent, or was by an earlier delivery of the same start.
+    pub(super) manifest: &'a Manifest,
+    pub(super) request: &'a Request,
+    pub(super) todo: &'a Todo,
+}
+
+impl Ran<'_> {
+    /// Names the run before the first job is sent, so that it is known whatever happens next.
+    pub(super) fn announce(self, format: Format) -> anyhow::Result<()> {
+        match format {
+            Format::Text => output::print(&format!("{}\n{}", self.heading(), self.request.describe())),
+            // One object, at the end.
+            Format::Json => Ok(()),
         }
-        // One object, at the end.
-        Format::Json => Ok(()),
     }
-}
 
-/// Tells what was sent and, where it was waited for, how the run stands.
-pub(super) fn tell(
-    manifest: &Manifest,
-    request: &Request,
-    todo: &Todo,
-    published: &Published,
-    status: Option<&RunStatus>,
-    format: Format,
-) -> anyhow::Result<()> {
-    match format {
-        Format::Text => output::print(&match status {
-            Some(status) => text::painted(&text::render(status, false)),
-            None => summary(manifest, todo, published),
-        }),
-        Format::Json => output::print_json(&object(manifest, request, todo, published, status)?),
+    fn heading(self) -> String {
+        let Manifest { run_id, date, sent_at, .. } = self.manifest;
+        match sent_at {
+            _ if !self.is_recorded() => format!("nothing to send for {date}"),
+            Some(at) => {
+                format!("run {run_id} for {date}: sent already, {}; nothing is sent again", moment(*at))
+            }
+            None => format!("run {run_id} for {date}"),
+        }
     }
-}
 
-fn summary(manifest: &Manifest, todo: &Todo, published: &Published) -> String {
-    let mut text = format!("{} sent{}", count(published.sent(), "job"), todo.left_out());
-    // After a failure, the error says what comes next.
-    if published.sent() > 0 && published.sent() == published.unsent.len() {
-        text.push_str(&format!("\nNext: producer status {} --watch", manifest.run_id));
+    /// Whether the run has a manifest.
+    fn is_recorded(self) -> bool {
+        self.manifest.jobs.iter().any(|job| job.state == JobState::Sent)
     }
-    text
-}
 
-fn object(
-    manifest: &Manifest,
-    request: &Request,
-    todo: &Todo,
-    published: &Published,
-    status: Option<&RunStatus>,
-) -> anyhow::Result<Value> {
-    let mut unsent = published.unsent.iter();
-    let jobs: Vec<Value> = manifest
-        .jobs
-        .iter()
-        .map(|job| {
-            let state = match job.state {
-                JobState::AlreadyComplete => "already_complete",
-                JobState::Sent if unsent.next().is_some_and(Option::is_some) => "not_sent",
-                JobState::Sent => "sent",
-            };
-            json!({
-                "account_name": job.account_name,
-                "dataset": job.dataset,
-                "report_key": job.report_key,
-                "state": state,
+    /// Tells what was sent and, if it was waited for, how the run stands.
+    pub(super) fn tell(
+        self,
+        published: &Published,
+        status: Option<&RunStatus>,
+        format: Format,
+    ) -> anyhow::Result<()> {
+        match format {
+            Format::Text => output::print(&match status {
+                Some(status) => text::painted(&text::render(status, false)),
+                None => self.summary(published),
+            }),
+            Format::Json => output::print_json(&self.object(published, status)?),
+        }
+    }
+
+    fn summary(self, published: &Published) -> String {
+        let mut text = format!("{} sent{}", count(published.sent(), "job"), self.todo.left_out());
+        // After a failure, the error says what comes next.
+        let is_all_sent = published.sent() > 0 && published.sent() == published.unsent.len();
+        if is_all_sent || self.manifest.sent_at.is_some() {
+            text.push_str(&format!("\nNext: producer status {} --watch", self.manifest.run_id));
+        }
+        text
+    }
+
+    fn object(self, published: &Published, status: Option<&RunStatus>) -> anyhow::Result<Value> {
+        let Self { manifest, request, todo } = self;
+        let mut unsent = published.unsent.iter();
+        let jobs: Vec<Value> = manifest
+            .jobs
+            .iter()
+            .map(|job| {
+                let state = match job.state {
+                    JobState::AlreadyComplete => "already_complete",
+                    JobState::Sent if unsent.next().is_some_and(Option::is_some) => "not_sent",
+                    JobState::Sent => "sent",
+                };
+                json!({
+                    "account_name": job.account_name,
+                    "dataset": job.dataset,
+                    "report_key": job.report_key,
+                    "state": state,
+                })
             })
-        })
-        .collect();
-    let mut object = json!({
-        "run_id": manifest.run_id,
-        "date": manifest.date,
-        "accounts_from": request.accounts_from,
-        "attributes": request.attributes,
-        "sent": published.sent(),
-        "already_complete": todo.already_complete(),
-        "provisional": todo.provisional.map_or(0, |provisional| provisional.jobs),
-        "settles_at": todo.provisional.map(|provisional| timestamp(provisional.settles_at)),
-        "jobs": jobs,
-    });
-    if let Some(status) = status {
-        let object = object.as_object_mut().context("cannot fail: it is an object")?;
-        object.insert("status".into(), as_json(status)?);
+            .collect();
+        let mut object = json!({
+            "run_id": Some(&manifest.run_id).filter(|_| self.is_recorded()),
+            "date": manifest.date,
+            "sent_before": manifest.sent_at.map(timestamp),
+            "accounts_from": request.accounts_from,
+            "attributes": request.attributes,
+            "sent": published.sent(),
+            "already_complete": todo.already_complete(),
+            "provisional": todo.provisional.map_or(0, |provisional| provisional.jobs),
+            "settles_at": todo.provisional.map(|provisional| timestamp(provisional.settles_at)),
+            "jobs": jobs,
+        });
+        if let Some(status) = status {
+            let object = object.as_object_mut().context("cannot fail: it is an object")?;
+            object.insert("status".into(), as_json(status)?);
+        }
+        Ok(object)
     }
-    Ok(object)
 }
 
 #[cfg(test)]
@@ -116,13 +136,18 @@ mod tests {
         (manifest, Todo { states, ..Todo::default() }, published)
     }
 
+    fn ran<'a>(manifest: &'a Manifest, request: &'a Request, todo: &'a Todo) -> Ran<'a> {
+        Ran { manifest, request, todo }
+    }
+
     #[test]
     fn tells_each_job_what_became_of_it() {
         let (manifest, todo, published) = run();
         let status = nothing_exists(&manifest);
         let attributes = json!({"ticket": "OPS-7"}).as_object().expect("an object").clone();
         let request = Request { attributes, ..request(&["a", "b", "c"]) };
-        let told = object(&manifest, &request, &todo, &published, Some(&status)).expect("JSON");
+        let ran = Ran { manifest: &manifest, request: &request, todo: &todo };
+        let told = ran.object(&published, Some(&status)).expect("JSON");
         assert_eq!(
             (&told["accounts_from"], &told["attributes"]["ticket"]),
             (&json!("request"), &json!("OPS-7"))
@@ -136,29 +161,50 @@ mod tests {
             .collect();
         assert_eq!(words, ["sent", "already_complete", "not_sent"]);
         assert_eq!(told["status"]["counts"]["missing"], 3);
-        assert!(object(&manifest, &request, &todo, &published, None).expect("JSON").get("status").is_none());
+        assert!(ran.object(&published, None).expect("JSON").get("status").is_none());
     }
 
     #[test]
     fn says_what_to_do_next() {
-        let (manifest, mut todo, mut published) = run();
-        assert_eq!(summary(&manifest, &todo, &published), "1 job sent, 1 already complete");
+        let (mut manifest, mut todo, mut published) = run();
+        let request = request(&["a", "b", "c"]);
+        assert_eq!(ran(&manifest, &request, &todo).summary(&published), "1 job sent, 1 already complete");
         published.unsent[1] = None;
+        let next = "Next: producer status 019a0000-0000-7000-8000-000000000000 --watch";
         assert_eq!(
-            summary(&manifest, &todo, &published),
-            "2 jobs sent, 1 already complete\nNext: producer status 019a0000-0000-7000-8000-000000000000 --watch"
+            ran(&manifest, &request, &todo).summary(&published),
+            format!("2 jobs sent, 1 already complete\n{next}")
         );
+
+        // What an earlier delivery of the start has sent is not sent again.
         published.unsent.clear();
+        manifest.sent_at = Some("2026-11-02T18:00:00Z".parse().expect("a moment"));
+        let again = ran(&manifest, &request, &todo);
+        assert_eq!(
+            again.heading(),
+            "run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: sent already, 2026-11-02 18:00 UTC; nothing is sent again"
+        );
+        assert!(again.summary(&published).ends_with(next));
+        let told = again.object(&published, None).expect("JSON");
+        assert_eq!((&told["sent"], &told["sent_before"]), (&json!(0), &json!("2026-11-02T18:00:00Z")));
+        assert_eq!(told["jobs"][2]["state"], "sent");
+
+        manifest.sent_at = None;
         todo.states.fill(JobState::AlreadyComplete);
-        let summary = |todo: &Todo| summary(&manifest, todo, &published);
-        assert_eq!(summary(&todo), "0 jobs sent, 3 already complete", "nothing to follow");
+        for job in &mut manifest.jobs {
+            job.state = JobState::AlreadyComplete;
+        }
+        assert_eq!(ran(&manifest, &request, &todo).heading(), "nothing to send for 2026-11-01");
+        let summary = ran(&manifest, &request, &todo).summary(&published);
+        assert_eq!(summary, "0 jobs sent, 3 already complete", "nothing to follow");
         let settles_at = "2026-11-04T12:00:00Z".parse().expect("a moment");
         todo.provisional = Some(Provisional { jobs: 2, settles_at });
         assert_eq!(
-            summary(&todo),
+            ran(&manifest, &request, &todo).summary(&published),
             "0 jobs sent, 3 already complete (2 provisional: --only-incomplete settles them from 2026-11-04 12:00 UTC on)"
         );
-        let told = object(&manifest, &request(&["a", "b", "c"]), &todo, &published, None).expect("JSON");
+        let told = ran(&manifest, &request, &todo).object(&published, None).expect("JSON");
         assert_eq!((&told["provisional"], &told["settles_at"]), (&json!(2), &json!("2026-11-04T12:00:00Z")));
+        assert_eq!(told["run_id"], Value::Null, "no manifest is written of it");
     }
 }

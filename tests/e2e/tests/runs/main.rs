@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
-use e2e::{Fleet, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until};
+use e2e::{
+    DEAD, Fleet, HOME_REGION, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until,
+};
 use fleet::{RunId, manifest::Manifest};
 use futures::future::try_join_all;
 use local_aws::Fault;
@@ -131,7 +133,11 @@ async fn a_producer_killed_at_batch(batch: usize) -> Result<()> {
 
     finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
     finish(fleet.producer(&["status"])).await?.status(0);
-    assert_eq!(fleet.aws.calls().operation("PutObject").ok().count(), 25 + 2, "reports and manifests");
+    assert_eq!(
+        fleet.aws.calls().operation("PutObject").ok().count(),
+        25 + 3,
+        "reports, a manifest each, and that all jobs of the second were sent"
+    );
     Ok(())
 }
 
@@ -304,5 +310,154 @@ async fn a_month_that_was_never_run_is_not_complete_whatever_else_was() -> Resul
     finish(fleet.producer(&["run", "--account-name", "data", "--date", &past])).await?.status(0);
     let status = finish(fleet.producer(&["status", "--this-month", "--format", "json"])).await?;
     assert_eq!(status.status(3).json()?["date"], first.to_string());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_is_found_by_the_beginning_of_its_id_in_any_case() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let arguments = ["run", "--account-name", "data", "--date", &day(), "--format", "json"];
+    let run = finish(fleet.producer(&arguments)).await?.status(0).json()?;
+    let run_id = run["run_id"].as_str().expect("a run id");
+    for text in [run_id.to_uppercase(), run_id[..8].to_owned(), run_id[..20].to_uppercase()] {
+        let status =
+            finish(fleet.producer(&["status", &text, "--format", "json"])).await?.status(3).json()?;
+        assert_eq!(status["run_id"], run_id, "{text}");
+    }
+    // Another run within the same minute mostly begins the same.
+    let other = format!("{}{}", &run_id[..35], if run_id.ends_with('0') { '1' } else { '0' });
+    let manifest = fleet.object(&Manifest::key(&run_id.parse()?)).expect("a manifest");
+    fleet.home.put_object(REPORTS, &Manifest::key(&other.parse()?), manifest.body.clone(), &[]);
+    let ended = finish(fleet.producer(&["status", &run_id[..8]])).await?.status(2);
+    assert!(ended.stderr.contains(run_id) && ended.stderr.contains(&other), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("--help"), "{}", ended.stderr);
+    let ended = finish(fleet.producer(&["status", "00000000"])).await?.status(2);
+    assert!(ended.stderr.contains("run 00000000 is not known"), "{}", ended.stderr);
+    let calls = fleet.aws.calls().count();
+    finish(fleet.producer(&["status", "notanid"])).await?.status(2);
+    assert_eq!(fleet.aws.calls().count(), calls, "AWS is not asked about what is no id");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scheduled_start_that_is_delivered_twice_is_one_run() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let arguments = fleet.small_accounts(12, days_ago(4));
+    let at = (Utc::now() - TimeDelta::hours(1)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let arguments = [&["run", "--at", &at, "--format", "json"][..], &borrowed(&arguments)].concat();
+
+    // The first delivery is cut off between its manifest and its second batch.
+    let hang = fleet.aws.fault(Fault::hang().on("SendMessageBatch").after(1));
+    let mut killed = fleet.producer(&arguments).spawn()?;
+    until("the batch hangs", || hang.fired() > 0).await?;
+    killed.start_kill()?;
+    end(killed).await?;
+    hang.stop();
+    assert_eq!(fleet.home.messages(JOBS).len(), 10);
+
+    let second = finish(fleet.producer(&arguments)).await?.status(0).json()?;
+    assert_eq!((&second["sent"], &second["sent_before"]), (&12.into(), &serde_json::Value::Null), "{second}");
+    assert_eq!(fleet.home.messages(JOBS).len(), 10 + 12, "all its jobs again");
+    assert_eq!(fleet.home.keys(REPORTS, "runs/").len(), 1, "and one run");
+    let ids: std::collections::HashSet<_> =
+        fleet.home.messages(JOBS).iter().map(|job| job.attributes["run_id"].clone()).collect();
+    assert_eq!(ids.len(), 1);
+
+    let third = finish(fleet.producer(&arguments)).await?.status(0).json()?;
+    assert_eq!((&third["sent"], &third["run_id"]), (&0.into(), &second["run_id"]), "{third}");
+    assert!(third["sent_before"].is_string(), "{third}");
+    assert_eq!(fleet.home.messages(JOBS).len(), 22, "nothing is sent again");
+
+    // Another request at the same time is another run.
+    let other = [&arguments[..], &["--attribute", "ticket=OPS-7"]].concat();
+    let other = finish(fleet.producer(&other)).await?.status(0).json()?;
+    assert_ne!(other["run_id"], second["run_id"]);
+    finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+    let run_id = second["run_id"].as_str().expect("a run id");
+    finish(fleet.producer(&["status", run_id])).await?.status(0);
+
+    let ahead = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
+    let ended = finish(fleet.producer(&["run", "--account-name", "a", "--at", &ahead])).await?.status(2);
+    assert!(ended.stderr.contains("is in the future"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_with_nothing_to_send_leaves_no_manifest() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let arguments = fleet.small_accounts(1, days_ago(4));
+    fleet.run(&borrowed(&arguments), &[]).await?;
+    let manifests = fleet.home.keys(REPORTS, "runs/");
+    let again = [&["run", "--only-incomplete", "--format", "json"][..], &borrowed(&arguments)].concat();
+    let again = finish(fleet.producer(&again)).await?.status(0).json()?;
+    assert_eq!((&again["run_id"], &again["sent"]), (&serde_json::Value::Null, &0.into()), "{again}");
+    assert_eq!(fleet.home.keys(REPORTS, "runs/"), manifests);
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_workers_are_woken_once_jobs_are_sent_if_there_are_none() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let arguments = fleet.small_accounts(1, days_ago(4));
+    let arn = fleet.home.ecs_service("fleet", "fleet-worker", HOME_REGION, 0);
+    let desired = |fleet: &Fleet| fleet.home.desired_count("fleet", "fleet-worker", HOME_REGION);
+    let run = [&["run"][..], &borrowed(&arguments)].concat();
+    fleet.variable("FLEET_SERVICE", "fleet/fleet-worker");
+    finish(fleet.producer(&run)).await?.status(0);
+    assert_eq!(desired(&fleet), Some(0), "only --wake wakes");
+
+    let wake = [&run[..], &["--wake"]].concat();
+    let ended = finish(fleet.producer(&wake)).await?.status(0);
+    assert_eq!(desired(&fleet), Some(1));
+    assert!(ended.stderr.contains("service fleet/fleet-worker is given a worker"), "{}", ended.stderr);
+    fleet.home.ecs_service("fleet", "fleet-worker", HOME_REGION, 3);
+    finish(fleet.producer(&wake)).await?.status(0);
+    assert_eq!(desired(&fleet), Some(3), "those that there are stay");
+    assert_eq!(fleet.aws.calls().operation("UpdateService").count(), 1);
+
+    // Nothing is woken if nothing is sent.
+    fleet.home.ecs_service("fleet", "fleet-worker", HOME_REGION, 0);
+    fleet.work(&[]).await?;
+    finish(fleet.producer(&[&wake[..], &["--only-incomplete"]].concat())).await?.status(0);
+    assert_eq!(desired(&fleet), Some(0));
+
+    // A replay wakes too, by the service's ARN.
+    fleet.variable("FLEET_SERVICE", &arn);
+    fleet.home.send(DEAD, &format!(r#"{{"account_name":"account-00","date":"{}"}}"#, day()));
+    finish(fleet.producer(&["replay", "--all", "--wake"])).await?.status(0);
+    assert_eq!(desired(&fleet), Some(1));
+
+    // The jobs are sent, whatever becomes of the waking.
+    fleet.home.ecs_service("fleet", "fleet-worker", HOME_REGION, 0);
+    fleet.home.deny("ecs:UpdateService");
+    let before = fleet.home.messages(JOBS).len();
+    let ended = finish(fleet.producer(&wake)).await?.status(1);
+    assert_eq!(fleet.home.messages(JOBS).len(), before + 1);
+    assert!(ended.stderr.contains("allow ecs:UpdateService on this service"), "{}", ended.stderr);
+    fleet.variable("FLEET_SERVICE", "fleet/other");
+    let ended = finish(fleet.producer(&wake)).await?.status(1);
+    assert!(ended.stderr.contains("service fleet/other: MISSING; correct FLEET_SERVICE"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dry_run_that_cannot_read_the_bucket_has_a_price_all_the_same() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let arguments = ["run", "--dry-run", "--account-name", "data", "--date", &day()];
+    let seen = finish(fleet.producer(&arguments)).await?.status(0);
+    assert!(seen.stdout.contains("no report of the account was found"), "{}", seen.stdout);
+    fleet.home.deny("s3:ListBucket");
+    let unseen = finish(fleet.producer(&arguments)).await?.status(0);
+    assert!(fleet.aws.calls().outcome("AccessDenied").count() > 0, "it was denied");
+    assert!(
+        unseen.stdout.contains("past reports could not be looked at: report bucket"),
+        "{}",
+        unseen.stdout
+    );
+    assert!(!unseen.stdout.contains("was found"), "{}", unseen.stdout);
+    assert!(unseen.stdout.contains("cost: $0.00 to $0.03"), "{}", unseen.stdout);
     Ok(())
 }
