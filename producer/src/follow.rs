@@ -3,6 +3,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use chrono::{DateTime, Utc};
 use fleet::{
     AwsError, deployment::Queue, existing::Existing, manifest::Manifest, queue::QueueCounts,
     report_bucket::ReportBucket,
@@ -13,7 +14,7 @@ use crate::{
     dead_letters::{self, Letter, Looked},
     progress::Progress,
     reports,
-    status::{Dead, Observed, RunStatus, State},
+    status::{Dead, Observed, QueueState, RunStatus, State},
 };
 
 /// How far apart the two readings are after which a queue is taken to be empty. A count that one of
@@ -42,6 +43,10 @@ pub(crate) struct Follower<'a> {
     existing: Vec<Option<Existing>>,
     wants_settled: bool,
     drain: Drain,
+    /// The last reading of the work queue.
+    counts: Option<QueueCounts>,
+    /// When a reading last had a job in flight.
+    taken_at: Option<DateTime<Utc>>,
     graveyard: Graveyard<'a>,
 }
 
@@ -85,6 +90,8 @@ impl<'a> Follower<'a> {
             existing: vec![None; manifest.jobs.len()],
             wants_settled: false,
             drain: Drain { trusted_from, empty_since: None },
+            counts: None,
+            taken_at: None,
             graveyard: Graveyard {
                 queue: dead_letters,
                 seen: Dead::NotSeen,
@@ -208,14 +215,28 @@ impl<'a> Follower<'a> {
             dead: &self.graveyard.seen,
             now: self.bucket.now(),
             wants_settled: self.wants_settled,
+            queue: self.counts.map(|counts| QueueState::of(counts, self.last_taken_at(), self.bucket.now())),
         };
         RunStatus::of(self.manifest, observed)
+    }
+
+    /// When a worker is known to have had a job last: in flight, or done since the run was sent. Else when it was sent.
+    fn last_taken_at(&self) -> DateTime<Utc> {
+        let sent_at = self.manifest.sent_at.unwrap_or(self.manifest.created_at);
+        let reports = self.existing.iter().flatten().filter_map(Existing::report);
+        let done_at = reports.map(|report| report.written_at).max();
+        done_at.into_iter().chain(self.taken_at).fold(sent_at, DateTime::max)
     }
 
     /// Reads the queue, and after it the reports: a job that leaves the queue between the two has
     /// its report by then. Gives whether the queue is empty for good.
     async fn look(&mut self) -> anyhow::Result<bool> {
-        let drained = self.drain.read(self.queue.counts().await?, Instant::now());
+        let counts = self.queue.counts().await?;
+        self.counts = Some(counts);
+        if counts.in_flight > 0 {
+            self.taken_at = Some(self.bucket.now());
+        }
+        let drained = self.drain.read(counts, Instant::now());
         // A partial report too is looked at again: a complete one may have replaced it.
         let open: Vec<usize> = self
             .status(false)

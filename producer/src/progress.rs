@@ -39,8 +39,10 @@ impl Progress {
     pub(crate) fn set(&self, status: &RunStatus) {
         let decided = status.accounts.len() - status.counts.in_progress;
         self.bar.set_position(decided.try_into().unwrap_or(u64::MAX));
+        self.bar.set_message(text::queue(status).unwrap_or_default());
         if self.bar.is_hidden() && self.is_time_for_a_line(status.counts) {
-            tracing::info!(target: NOTICE, run_id = %status.run_id, "{}", text::summary(status));
+            let queue = text::queue(status).map_or_else(String::new, |queue| format!("; {queue}"));
+            tracing::info!(target: NOTICE, run_id = %status.run_id, "{}{queue}", text::summary(status));
         }
     }
 

@@ -11,6 +11,7 @@ use fleet::{
     existing::Existing,
     manifest::{JobState, Manifest, ManifestJob},
     output::count,
+    queue::QueueCounts,
     report::{Remaining, ReportMetadata, ReportStatus},
 };
 use serde::Serialize;
@@ -67,6 +68,32 @@ pub(crate) struct Observed<'a> {
     pub(crate) now: DateTime<Utc>,
     /// Whether a provisional report counts as incomplete.
     pub(crate) wants_settled: bool,
+    /// What the work queue holds; `None` if it was not read yet.
+    pub(crate) queue: Option<QueueState>,
+}
+
+/// What the work queue, which may have jobs of other runs too, was last read to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct QueueState {
+    /// Jobs that wait for a worker.
+    pub(crate) waiting: u64,
+    /// Jobs that workers have.
+    pub(crate) in_flight: u64,
+    /// If jobs wait and no worker has one: for how many seconds that is so, as far as it is known.
+    #[serde(rename = "no_worker_for_seconds")]
+    pub(crate) untaken_for: Option<u64>,
+}
+
+impl QueueState {
+    /// What a reading means. `taken_at` is the last moment at which a worker is known to have had a job or, if none is, the
+    /// one at which the run was sent.
+    pub(crate) fn of(counts: QueueCounts, taken_at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let waiting = counts.visible + counts.delayed;
+        let is_untaken = waiting > 0 && counts.in_flight == 0;
+        let untaken_for =
+            is_untaken.then(|| u64::try_from((now - taken_at).num_seconds()).unwrap_or_default());
+        Self { waiting, in_flight: counts.in_flight, untaken_for }
+    }
 }
 
 /// How a run stands.
@@ -82,6 +109,8 @@ pub(crate) struct RunStatus {
     pub(crate) complete: bool,
     /// How many accounts are in each state.
     pub(crate) counts: Counts,
+    /// What the work queue holds, which may be jobs of other runs too.
+    pub(crate) queue: Option<QueueState>,
     /// What the reports of the run have together.
     pub(crate) totals: Totals,
     /// How many dead letters somebody else has in hand, approximately.
@@ -233,6 +262,7 @@ impl RunStatus {
             created_at: manifest.created_at,
             complete: counts.complete - incomplete == accounts.len(),
             counts,
+            queue: observed.queue,
             totals: Totals::of(&accounts),
             attributes: request::attributes_of(&manifest.request),
             wants_settled: observed.wants_settled,

@@ -45,7 +45,10 @@ fn now() -> DateTime<Utc> {
 /// How a run stands whose reports were all looked at.
 pub(crate) fn status_of(manifest: &Manifest, existing: &[Existing], drained: bool, dead: &Dead) -> RunStatus {
     let existing: Vec<Option<Existing>> = existing.iter().cloned().map(Some).collect();
-    RunStatus::of(manifest, Observed { existing: &existing, drained, dead, now: now(), wants_settled: false })
+    RunStatus::of(
+        manifest,
+        Observed { existing: &existing, drained, dead, now: now(), wants_settled: false, queue: None },
+    )
 }
 
 /// How a run stands of which nothing is left anywhere.
@@ -117,8 +120,14 @@ fn what_was_complete_already_counts_whatever_its_run() {
     }
     let mut manifest = manifest(&run, &["data"]);
     manifest.jobs[0].state = JobState::AlreadyComplete;
-    let not_looked_at =
-        Observed { existing: &[None], drained: true, dead: &Dead::NotSeen, now: now(), wants_settled: false };
+    let not_looked_at = Observed {
+        existing: &[None],
+        drained: true,
+        dead: &Dead::NotSeen,
+        now: now(),
+        wants_settled: false,
+        queue: None,
+    };
     assert_eq!(RunStatus::of(&manifest, not_looked_at).accounts[0].state, State::InProgress);
     let (state, detail) = of_one(&run, JobState::AlreadyComplete, &Existing::Nothing, false);
     assert_eq!(state, State::Missing);
@@ -269,7 +278,10 @@ fn what_can_not_be_read_is_said_where_something_is_missing() {
 /// The account's status at that moment, for a run of one account.
 fn at(moment: &str, manifest: &Manifest, report: ReportMetadata, drained: bool, dead: &Dead) -> RunStatus {
     let (existing, now) = ([Some(existing(report))], moment.parse().expect("a moment"));
-    RunStatus::of(manifest, Observed { existing: &existing, drained, dead, now, wants_settled: false })
+    RunStatus::of(
+        manifest,
+        Observed { existing: &existing, drained, dead, now, wants_settled: false, queue: None },
+    )
 }
 
 fn collected(run_id: &RunId, collected_at: &str) -> ReportMetadata {
@@ -285,7 +297,7 @@ fn a_provisional_report_is_complete_unless_settled_ones_are_wanted() {
         let dead = &Dead::NotSeen;
         RunStatus::of(
             &manifest,
-            Observed { existing: &reports, drained: true, dead, now: now(), wants_settled },
+            Observed { existing: &reports, drained: true, dead, now: now(), wants_settled, queue: None },
         )
     };
     let status = of(false);
@@ -330,6 +342,7 @@ fn a_run_that_settles_is_in_progress_until_its_job_is_done() {
             dead,
             now: now(),
             wants_settled,
+            queue: None,
         };
         let mut status = RunStatus::of(&manifest, observed);
         (status.accounts.remove(0), status.complete)
@@ -422,4 +435,16 @@ fn totals_are_not_known_if_a_report_does_not_say() {
         nothing_exists(&manifest).totals,
         Totals { bytes: Some(0), objects: Some(0), ..Totals::default() }
     );
+}
+
+#[test]
+fn jobs_that_no_worker_takes_are_told_from_those_in_flight() {
+    let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a moment");
+    let of = |visible, in_flight, delayed| {
+        let counts = QueueCounts { visible, in_flight, delayed };
+        QueueState::of(counts, at("2026-11-21T10:00:00Z"), at("2026-11-21T10:05:07Z"))
+    };
+    assert_eq!(of(1, 0, 2), QueueState { waiting: 3, in_flight: 0, untaken_for: Some(307) });
+    assert_eq!(of(1, 1, 0), QueueState { waiting: 1, in_flight: 1, untaken_for: None });
+    assert_eq!(of(0, 0, 0).untaken_for, None);
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
+    time::Duration,
 };
 
 use fleet::{
@@ -82,6 +83,18 @@ pub(crate) fn summary(status: &RunStatus) -> String {
         }
     }
     text
+}
+
+/// What accounts in progress wait for: the jobs that wait, apart from those that workers have.
+pub(crate) fn queue(status: &RunStatus) -> Option<String> {
+    let queue = status.queue.filter(|_| status.counts.in_progress > 0)?;
+    let mut text = format!("queue: {} waiting, {} in flight", queue.waiting, queue.in_flight);
+    if let Some(seconds) = queue.untaken_for {
+        let time = humantime::format_duration(Duration::from_secs(seconds));
+        // Cannot fail: writing to a String does not.
+        let _ = write!(text, "; no worker has taken a job for {time}");
+    }
+    Some(text)
 }
 
 /// What the reports have together, on a line of its own.
@@ -165,6 +178,12 @@ fn hidden(status: &RunStatus) -> String {
 fn hints(status: &RunStatus) -> String {
     let mut text = String::new();
     let counts = &status.counts;
+    if let Some(queue) = queue(status) {
+        text.push_str(&format!("\n{queue}"));
+        if status.queue.is_some_and(|queue| queue.untaken_for.is_some()) {
+            text.push_str("\nStart a worker (`worker run`), or look why the workers' service starts none.");
+        }
+    }
     if counts.in_progress > 0 {
         text.push_str("\nTo follow it to the end:");
         text.push_str(&format!("\n  producer status {} --watch", status.run_id));

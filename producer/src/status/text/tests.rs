@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     dead_letters::tests::letter,
     status::{
-        Dead, Observed,
+        Dead, Observed, QueueState,
         tests::{complete, existing, manifest, status_of},
     },
 };
@@ -130,7 +130,8 @@ fn provisional_reports_are_shown_with_the_time_from_which_they_settle() {
     let reports = [existing(provisional), existing(complete("web", &run))].map(Some);
     let text = |now: &str, wants_settled, failed_only| {
         let dead = &Dead::NotSeen;
-        let observed = Observed { existing: &reports, drained: true, dead, now: at(now), wants_settled };
+        let observed =
+            Observed { existing: &reports, drained: true, dead, now: at(now), wants_settled, queue: None };
         render(&RunStatus::of(&manifest, observed), failed_only)
     };
     insta::assert_snapshot!(text("2026-11-03T00:00:00Z", false, false), @r"
@@ -217,4 +218,25 @@ fn failed_accounts_are_told_by_reason() {
     let dead = Dead::Seen { letters, elsewhere: 0 };
     let text = render(&status_of(&manifest, &reports, false, &dead), false);
     assert!(text.ends_with("\n  producer replay --run-id 019a0000-0000-7000-8000-000000000000"), "{text}");
+}
+
+#[test]
+fn waiting_and_in_flight_are_shown_apart() {
+    let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
+    let manifest = manifest(&run, &["data"]);
+    let mut status = status_of(&manifest, &[Existing::Nothing], false, &Dead::NotSeen);
+    assert_eq!(queue(&status), None, "it was not read");
+    status.queue = Some(QueueState { waiting: 1, in_flight: 0, untaken_for: Some(307) });
+    let line = "queue: 1 waiting, 0 in flight; no worker has taken a job for 5m 7s";
+    assert_eq!(queue(&status).as_deref(), Some(line));
+    let text = render(&status, false);
+    assert!(text.contains(&format!("\n{line}\nStart a worker (`worker run`)")), "{text}");
+    let json = serde_json::to_value(&status).expect("JSON");
+    let expected = serde_json::json!({"waiting": 1, "in_flight": 0, "no_worker_for_seconds": 307});
+    assert_eq!(json["queue"], expected);
+    status.queue = Some(QueueState { waiting: 0, in_flight: 1, untaken_for: None });
+    assert_eq!(queue(&status).as_deref(), Some("queue: 0 waiting, 1 in flight"));
+    assert!(!render(&status, false).contains("Start a worker"));
+    status.counts.in_progress = 0;
+    assert_eq!(queue(&status), None, "nothing waits for it");
 }
