@@ -4,6 +4,8 @@
 //! Reading it goes parse, validate, build: all that is wrong with a file is told at once.
 
 mod file;
+mod kept;
+mod place;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,10 +14,11 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context, bail};
-use aws_config::SdkConfig;
+use anyhow::Context;
 
-use crate::{AccountId, AccountName, aws, clock::Clock, credentials::CredentialKind, exit::CommandError};
+pub use self::kept::KeptAccounts;
+use self::place::{Place, Version};
+use crate::{AccountId, AccountName, credentials::CredentialKind};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
@@ -58,6 +61,8 @@ pub struct Account {
     pub profile: Option<String>,
     /// The file that the profile's credentials are in, where it is not AWS's own.
     pub shared_credentials_file: Option<PathBuf>,
+    /// The secret that its access keys lie in, if they are not in variables.
+    pub secret_arn: Option<String>,
     /// An AWS endpoint of the account's own.
     pub endpoint: Option<String>,
 }
@@ -125,6 +130,7 @@ impl Account {
             duration_seconds: DEFAULT_DURATION_SECONDS,
             profile: None,
             shared_credentials_file: None,
+            secret_arn: None,
             endpoint: None,
         }
     }
@@ -138,40 +144,18 @@ impl From<Account> for Accounts {
 }
 
 impl Accounts {
-    /// Reads the accounts file, where there is one, and logs what is odd about it.
-    pub async fn open(location: Option<&str>, config: &SdkConfig) -> Result<Self, CommandError> {
-        let Some(location) = location else { return Ok(Self::default()) };
-        let accounts = Self::load(location, config).await.map_err(CommandError::at_start)?;
-        for warning in accounts.warnings() {
-            tracing::warn!("{warning}");
-        }
-        Ok(accounts)
+    /// Reads the accounts file, and logs what is odd about it.
+    async fn load(location: &str, place: &Place) -> anyhow::Result<(Self, Option<Version>)> {
+        let (text, version) = place.read(None).await?.context("cannot fail: no version is known")?;
+        let accounts = Self::parse(&text).with_context(|| format!("accounts file {location}"))?;
+        accounts.log_warnings();
+        Ok((accounts, Some(version)))
     }
 
-    /// Reads the accounts file at a path or at `s3://bucket/key`.
-    async fn load(location: &str, config: &SdkConfig) -> anyhow::Result<Self> {
-        if location.contains(char::is_control) {
-            bail!("accounts file {location:?}: a control character is in its name; correct it");
+    fn log_warnings(&self) {
+        for warning in self.warnings() {
+            tracing::warn!("{warning}");
         }
-        let text = match location.strip_prefix("s3://") {
-            Some(rest) => {
-                let (bucket, key) = rest
-                    .split_once('/')
-                    .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
-                    .with_context(|| {
-                        format!("accounts file {location:?} is not of the form s3://bucket/key")
-                    })?;
-                let (client, _) = aws::s3_of_bucket(config, bucket, &Clock::default()).await;
-                let bytes = aws::read_object(&client, bucket, key)
-                    .await
-                    .with_context(|| format!("could not read the accounts file {location}"))?;
-                String::from_utf8(bytes).with_context(|| format!("{location} is not UTF-8"))?
-            }
-            None => tokio::fs::read_to_string(location)
-                .await
-                .with_context(|| format!("could not read the accounts file {location:?}"))?,
-        };
-        Self::parse(&text).with_context(|| format!("accounts file {location}"))
     }
 
     /// Reads the text of an accounts file.

@@ -112,12 +112,16 @@ fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::from(config).force_path_style(has_endpoint(config, "S3"))
 }
 
-/// Whether an endpoint is set for a service, by its id, or for all of them: in the environment, in the profile
-/// or for the account.
-fn has_endpoint(config: &SdkConfig, service: &str) -> bool {
+/// The endpoint that is set for a service, by its id, or for all of them: in the environment, in the profile or for
+/// the account.
+pub(crate) fn endpoint_of(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
-    let of_service = || config.service_config()?.load_config(key.build().ok()?);
-    config.endpoint_url().is_some() || of_service().is_some()
+    let of_service = config.service_config().and_then(|all| all.load_config(key.build().ok()?));
+    of_service.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+fn has_endpoint(config: &SdkConfig, service: &str) -> bool {
+    endpoint_of(config, service).is_some()
 }
 
 /// The region that a bucket lies in, off whatever `HeadBucket` answers: a redirect and a refusal name it
@@ -157,28 +161,40 @@ pub async fn s3_of_bucket(
 
 /// Reads an object whole.
 pub async fn read_object(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
-    // The SDK bounds the answer's beginning only, and an object may come very slowly.
-    let read = timeout(LONGEST_CALL, read_without_end(client, bucket, key)).await;
-    read.unwrap_or_else(|_| {
-        Err(AwsError::coded(
-            "s3:GetObject",
-            "Timeout",
-            "the object did not come whole in time",
-            ErrorKind::Transient,
-        ))
-    })
+    let read = read_object_unless(client, bucket, key, None).await?;
+    // Cannot fail: without a condition there is an object, or an error.
+    Ok(read.map(|(bytes, _)| bytes).unwrap_or_default())
 }
 
-async fn read_without_end(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
+/// Reads an object whole, and its `ETag`; none if that is `known` already.
+pub(crate) async fn read_object_unless(
+    client: &aws_sdk_s3::Client,
+    bucket: &str,
+    key: &str,
+    known: Option<&str>,
+) -> Result<Option<(Vec<u8>, Option<String>)>, AwsError> {
     const OPERATION: &str = "s3:GetObject";
-    let object = client.get_object().bucket(bucket).key(key).send().await;
-    let object = object.map_err(|error| AwsError::new(OPERATION, error))?;
-    match object.body.collect().await {
-        Ok(bytes) => Ok(bytes.to_vec()),
-        Err(error) => {
-            Err(AwsError::coded(OPERATION, "BrokenAnswer", error.to_string(), ErrorKind::Transient))
+    let read = async {
+        let get = client.get_object().bucket(bucket).key(key).set_if_none_match(known.map(str::to_owned));
+        let object = match get.send().await {
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 304) => {
+                return Ok(None);
+            }
+            answer => answer.map_err(|error| AwsError::new(OPERATION, error))?,
+        };
+        let etag = object.e_tag().map(str::to_owned);
+        match object.body.collect().await {
+            Ok(bytes) => Ok(Some((bytes.to_vec(), etag))),
+            Err(error) => {
+                Err(AwsError::coded(OPERATION, "BrokenAnswer", error.to_string(), ErrorKind::Transient))
+            }
         }
-    }
+    };
+    // The SDK bounds the answer's beginning only, and an object may come very slowly.
+    timeout(LONGEST_CALL, read).await.unwrap_or_else(|_| {
+        let message = "the object did not come whole in time";
+        Err(AwsError::coded(OPERATION, "Timeout", message, ErrorKind::Transient))
+    })
 }
 
 /// The partition of a region, as ARNs name it.

@@ -340,6 +340,10 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
         return Some(AwsError::coded(operation, "NoCredentials", message, ErrorKind::NoCredentials));
     }
     for cause in chain(failure) {
+        // Of a secret that keys lie in.
+        if let Some(error) = cause.downcast_ref::<AwsError>() {
+            return Some(error.clone());
+        }
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
             let mut error = AwsError::of("sts:AssumeRole", refused);
             // Whether a role assumes this one is seen only now.

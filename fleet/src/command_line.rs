@@ -19,7 +19,7 @@ use clap::{
 use tokio::time::timeout;
 
 use crate::{
-    Accounts,
+    accounts::KeptAccounts,
     exit::{self, CommandError},
     reserved::reserved_word,
     telemetry::LastWords,
@@ -63,12 +63,12 @@ impl Faults {
         &mut self,
         location: Option<&str>,
         config: Option<&SdkConfig>,
-    ) -> Option<Accounts> {
+    ) -> Option<KeptAccounts> {
         if config.is_none() && location.is_some_and(|location| location.starts_with("s3://")) {
             return None;
         }
         let none = SdkConfig::builder().build();
-        let opening = Accounts::open(location, config.unwrap_or(&none));
+        let opening = KeptAccounts::open(location, config.unwrap_or(&none));
         let opened = if self.is_empty() { opening.await } else { timeout(PATIENCE, opening).await.ok()? };
         self.take(opened)
     }

@@ -5,6 +5,7 @@
 //! on the wrong account.
 
 mod explained;
+pub mod secret;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -71,6 +72,8 @@ pub enum CredentialSource {
 pub enum BaseSource {
     /// Access keys of the account's own variables.
     Keys(AccessKeys),
+    /// Access keys in the secret of this ARN.
+    Secret(String),
     /// A profile.
     Profile {
         /// Its name.
@@ -139,7 +142,10 @@ impl CredentialSource {
                 shared_credentials_file: account.shared_credentials_file.clone(),
             })
         };
-        let keys = || AccessKeys::read(account, &variable).map(|keys| keys.map(BaseSource::Keys));
+        let keys = || match &account.secret_arn {
+            Some(arn) => Ok(Some(BaseSource::Secret(arn.clone()))),
+            None => AccessKeys::read(account, &variable).map(|keys| keys.map(BaseSource::Keys)),
+        };
         let nothing = || NoCredentials::Nothing {
             account: account.name.to_string(),
             stem: account.name.variable_stem(),
@@ -161,11 +167,31 @@ impl CredentialSource {
         }
     }
 
-    /// Builds the provider. `config` says how STS is reached, in which region, and what the
-    /// process's default chain is; `session` is the [name](session_name) of a role's session.
-    pub async fn provider(&self, config: &SdkConfig, session: &str) -> SharedCredentialsProvider {
+    /// Who is there before any role is assumed.
+    #[must_use]
+    pub fn base(&self) -> &BaseSource {
+        let (Self::Role { base, .. } | Self::Base(base)) = self;
+        base
+    }
+
+    /// Forgets what is kept for all providers: it is no longer good.
+    pub fn forget(&self) {
+        if let BaseSource::Secret(arn) = self.base() {
+            secret::forget(arn);
+        }
+    }
+
+    /// Builds the provider. `own` is the process's configuration, by which secrets are read; `config` says how
+    /// STS is reached, in which region, and what the process's default chain is; `session` is the
+    /// [name](session_name) of a role's session.
+    pub async fn provider(
+        &self,
+        own: &SdkConfig,
+        config: &SdkConfig,
+        session: &str,
+    ) -> SharedCredentialsProvider {
         match self {
-            Self::Base(base) => base.provider(config),
+            Self::Base(base) => base.provider(own, config),
             Self::Role { arn, external_id, duration, base } => {
                 let mut role = AssumeRoleProvider::builder(arn)
                     .configure(config)
@@ -174,7 +200,7 @@ impl CredentialSource {
                 if let Some(external_id) = external_id {
                     role = role.external_id(external_id.as_str());
                 }
-                SharedCredentialsProvider::new(role.build_from_provider(base.provider(config)).await)
+                SharedCredentialsProvider::new(role.build_from_provider(base.provider(own, config)).await)
             }
         }
     }
@@ -193,6 +219,7 @@ impl fmt::Display for BaseSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keys(_) => f.write_str("access keys"),
+            Self::Secret(arn) => write!(f, "access keys in {arn}"),
             Self::Profile { name, .. } => write!(f, "profile {name}"),
             Self::Default => f.write_str("default chain"),
         }
@@ -200,8 +227,9 @@ impl fmt::Display for BaseSource {
 }
 
 impl BaseSource {
-    fn provider(&self, config: &SdkConfig) -> SharedCredentialsProvider {
+    fn provider(&self, own: &SdkConfig, config: &SdkConfig) -> SharedCredentialsProvider {
         match self {
+            Self::Secret(arn) => secret::provider(arn, own),
             Self::Keys(keys) => SharedCredentialsProvider::new(keys.credentials()),
             Self::Profile { name, shared_credentials_file } => {
                 // A profile may itself name a role, so that it has to be told where STS is asked.
@@ -310,6 +338,9 @@ mod tests {
         assert_eq!(choose("name='a-b'", &KEYS).as_deref(), Ok("access keys"));
         assert_eq!(choose("name='a_b'", &KEYS).as_deref(), Ok("access keys"));
         assert_eq!(choose("name='a'\nprofile='p'", &[]).as_deref(), Ok("profile p"));
+        let secret = "name='a-b'\nsecret_arn='arn:aws:secretsmanager:eu-west-1:111111111111:secret:keys-a1b2c3'\nprofile='p'";
+        let keys = "access keys in arn:aws:secretsmanager:eu-west-1:111111111111:secret:keys-a1b2c3";
+        assert_eq!(choose(secret, &KEYS).as_deref(), Ok(keys), "before the variables");
         assert_eq!(choose("name='a'\ncredentials='default'", &[]).as_deref(), Ok("default chain"));
     }
 
@@ -346,7 +377,10 @@ mod tests {
         let account = Account::named("a-b".parse().expect("a name"));
         let variable = |name: &str| Some(format!("value of {name}"));
         let source = CredentialSource::choose(&account, "aws", variable).expect("keys");
-        let provider = source.provider(&SdkConfig::builder().build(), "test").await;
+        let provider = {
+            let config = SdkConfig::builder().build();
+            source.provider(&config, &config, "test").await
+        };
         let given = provider.provide_credentials().await.expect("static");
         assert_eq!(given.access_key_id(), "value of a_b_account_access_key");
         assert_eq!(given.secret_access_key(), "value of a_b_secret_access_key");

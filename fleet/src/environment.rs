@@ -152,10 +152,10 @@ mod tests {
         let variables =
             |value: &str| names.map(|name| (OsString::from(name), OsString::from(value))).into_iter();
         assert_eq!(empty_of_ours(variables("")), names.map(OsString::from));
-        assert_eq!(empty_of_ours(variables(" ")), [OsString::new(); 0]);
+        assert!(empty_of_ours(variables(" ")).is_empty());
         let others = ["PATH", "GITHUB_HEAD_REF", "MY_AWS_REGION", "session_token_of_others"];
         let others = others.map(|name| (OsString::from(name), OsString::new()));
-        assert_eq!(empty_of_ours(others.into_iter()), [OsString::new(); 0]);
+        assert!(empty_of_ours(others.into_iter()).is_empty());
     }
 
     #[test]

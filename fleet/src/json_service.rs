@@ -36,8 +36,10 @@ use crate::{AwsError, ErrorKind, aws};
 /// An operation of a service.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonOperation {
-    /// The service's name in host names, signatures and `AWS_ENDPOINT_URL_…`, such as `ecs`.
+    /// The service's name in host names and signatures, such as `ecs`.
     pub service: &'static str,
+    /// The id by which `AWS_ENDPOINT_URL_…` and profiles know it, such as `ECS`.
+    pub id: &'static str,
     /// What the header `X-Amz-Target` says: the service's own name and version, a dot, and the operation.
     pub target: &'static str,
     /// The action as IAM names it, such as `ecs:DescribeServices`.
@@ -89,9 +91,7 @@ impl JsonOperation {
 
     /// An endpoint of one's own, if one is set, else AWS's.
     fn endpoint(&self, config: &SdkConfig) -> String {
-        let own = std::env::var(format!("AWS_ENDPOINT_URL_{}", self.service.to_uppercase()));
-        let own = own.ok().filter(|url| !url.is_empty());
-        own.or_else(|| config.endpoint_url().map(str::to_owned)).unwrap_or_else(|| {
+        aws::endpoint_of(config, self.id).unwrap_or_else(|| {
             let region = aws::region(config);
             format!("https://{}.{region}.{}", self.service, aws::dns_suffix(region))
         })
@@ -164,6 +164,7 @@ mod tests {
 
     const DESCRIBE: JsonOperation = JsonOperation {
         service: "ecs",
+        id: "ECS",
         target: "AmazonEC2ContainerServiceV20141113.DescribeServices",
         action: "ecs:DescribeServices",
     };

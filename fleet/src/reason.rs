@@ -108,9 +108,7 @@ impl Reason {
         match self {
             Self::BadMessage => "correct what sent it; a replay of the same message fails the same way",
             Self::TooOld => "CloudWatch no longer has the day; ask for a later one, since no replay helps",
-            Self::UnknownAccount => {
-                "add the account to the workers' accounts file and restart them, then replay"
-            }
+            Self::UnknownAccount => "add the account to the workers' accounts file, then replay",
             Self::NoCredentials => {
                 "set or correct the variables, profile or role that the message names, at the workers; then replay"
             }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html>
 const DESCRIBE: JsonOperation = JsonOperation {
     service: "ecs",
+    id: "ECS",
     target: "AmazonEC2ContainerServiceV20141113.DescribeServices",
     action: "ecs:DescribeServices",
 };
@@ -18,6 +19,7 @@ const DESCRIBE: JsonOperation = JsonOperation {
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>
 const UPDATE: JsonOperation = JsonOperation {
     service: "ecs",
+    id: "ECS",
     target: "AmazonEC2ContainerServiceV20141113.UpdateService",
     action: "ecs:UpdateService",
 };

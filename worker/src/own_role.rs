@@ -40,7 +40,7 @@ pub enum Entry {
 /// Where several say no and none says yes: it is then not the accounts that are at fault. Where its
 /// own credentials are refused.
 pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
-    let mut rest = sample(collector.accounts_by_own_role());
+    let mut rest = sample(collector.accounts_by_own_role().into_iter());
     let Some(first) = rest.pop().filter(|_| !rest.is_empty()) else { return Ok(Entry::Unknown) };
     let rest = stream::iter(rest).map(|account| enter(collector, account)).buffer_unordered(ASKED_AT_ONCE);
     let mut asked = Box::pin(stream::once(enter(collector, first)).chain(rest));

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use aws_config::SdkConfig;
 use chrono::Utc;
 use fleet::{
-    Account, Accounts, AwsError, Job, KeyTemplate, ReportDate, aws,
+    Account, AwsError, Job, KeyTemplate, ReportDate,
+    accounts::KeptAccounts,
+    aws,
     credentials::CredentialSource,
     environment,
     report::{ReportMetadata, ReportStatus},
@@ -44,7 +46,7 @@ pub struct Collector {
     /// How AWS is reached, and as whom where an account does not say.
     pub base: SdkConfig,
     /// What is known of the accounts.
-    pub accounts: Accounts,
+    pub accounts: KeptAccounts,
     /// How many days before the one asked for a value may be of.
     pub lookback_days: u32,
     /// Regions that are asked in every account.
@@ -96,21 +98,20 @@ pub enum Done {
 
 impl Collector {
     /// What is known of the account of a job.
-    pub fn account(&self, job: &Job) -> Result<Account, Failure> {
-        let account = self.accounts.get(&job.account_name);
+    pub async fn account(&self, job: &Job) -> Result<Account, Failure> {
+        let account = self.accounts.find(&job.account_name).await?;
         account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))
     }
 
     /// The listed accounts that are entered through a role by the process's own credentials.
-    pub(crate) fn accounts_by_own_role(&self) -> impl Iterator<Item = Account> {
+    pub(crate) fn accounts_by_own_role(&self) -> Vec<Account> {
         let partition = aws::partition(aws::region(&self.base));
-        self.accounts
-            .iter()
-            .filter(move |account| {
-                let source = CredentialSource::choose(account, partition, environment::variable);
-                source.is_ok_and(|source| session::is_by_own_role(&source))
-            })
-            .cloned()
+        let is_by_own_role = |account: &&Account| {
+            let source = CredentialSource::choose(account, partition, environment::variable);
+            source.is_ok_and(|source| session::is_by_own_role(&source))
+        };
+        let listed = self.accounts.current();
+        listed.iter().filter(is_by_own_role).cloned().collect()
     }
 
     /// Collects the report of a job.
@@ -197,7 +198,7 @@ impl Reporter {
 
     async fn store_report(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
         attempt.enter(Step::Look);
-        let account = self.collector.account(job)?;
+        let account = self.collector.account(job).await?;
         let key = self.template.key(job, account.id.as_ref())?;
         let before = s3::existing(&self.bucket, &key).await?;
         match s3::decide(&before, Candidate::of(job)) {

@@ -5,7 +5,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, RunId, aws,
-    credentials::{self, BaseSource, CredentialSource},
+    credentials::{self, BaseSource, CredentialSource, secret::GET_SECRET_VALUE},
     environment,
     telemetry::STEP,
 };
@@ -40,7 +40,7 @@ const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 /// Whether an error says that the account's credentials are over: no part of the account is then to be asked.
 pub(crate) fn is_over(error: &AwsError) -> bool {
     matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials)
-        || [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY].contains(&error.operation)
+        || [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_SECRET_VALUE].contains(&error.operation)
 }
 
 /// An account as it is acted in.
@@ -87,7 +87,8 @@ impl Session {
         if let Some(endpoint) = &account.endpoint {
             config = aws::with_endpoint(&config, endpoint);
         }
-        let credentials = Renewable::new(source, config.clone(), credentials::session_name(run)).await;
+        let credentials =
+            Renewable::new(source, base.clone(), config.clone(), credentials::session_name(run)).await;
         let config = aws::of_account(&config, SharedCredentialsProvider::new(credentials.clone()));
         Ok(Self { account, config, credentials, usage })
     }
@@ -160,10 +161,15 @@ impl Session {
     #[must_use]
     pub fn blame(&self, failure: Failure) -> Failure {
         let source = self.credentials.source();
-        let (CredentialSource::Role { base, .. } | CredentialSource::Base(base)) = source;
-        let is_own = matches!(base, BaseSource::Default);
+        let is_own = matches!(source.base(), BaseSource::Default);
         let is_role = matches!(source, CredentialSource::Role { .. });
         let Failure::Aws(error) = failure else { return failure };
+        let is_refused =
+            matches!(error.kind, ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials);
+        // Secrets are read by the process itself.
+        if error.operation == GET_SECRET_VALUE && is_refused {
+            return OwnFault::Credentials(error).into();
+        }
         if !is_own {
             return Failure::Aws(error);
         }

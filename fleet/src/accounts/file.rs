@@ -22,7 +22,7 @@ const DURATION_SECONDS: RangeInclusive<u32> = 900..=43_200;
 const NAME_CHARACTERS: &[u8] = b"_+=,.@-";
 
 /// The keys whose values are texts.
-const TEXTS: [&str; 11] = [
+const TEXTS: [&str; 12] = [
     "name",
     "id",
     "region",
@@ -33,6 +33,7 @@ const TEXTS: [&str; 11] = [
     "external_id",
     "profile",
     "shared_credentials_file",
+    "secret_arn",
     "endpoint",
 ];
 
@@ -71,6 +72,7 @@ struct RawAccount {
     duration_seconds: Option<u32>,
     profile: Option<String>,
     shared_credentials_file: Option<PathBuf>,
+    secret_arn: Option<String>,
     endpoint: Option<String>,
 }
 
@@ -146,6 +148,11 @@ impl RawAccount {
                 Some(_) => {}
             }
         }
+        if let Some(arn) = self.secret_arn.as_deref().filter(|arn| !is_secret_arn(arn)) {
+            fault(format!(
+                "secret_arn {arn:?} is not a secret's ARN, such as arn:aws:secretsmanager:eu-west-1:111111111111:secret:name-a1b2c3"
+            ));
+        }
         let role_name = self.role_name.as_ref().or(defaults.role_name.as_ref());
         if let Some(role) = role_name.filter(|role| !is_role(role)) {
             fault(format!(
@@ -194,6 +201,7 @@ impl RawAccount {
             duration_seconds,
             profile,
             shared_credentials_file: self.shared_credentials_file.clone(),
+            secret_arn: self.secret_arn.clone(),
             endpoint: self.endpoint.clone(),
             name,
         })
@@ -210,6 +218,19 @@ fn role_account(arn: &str) -> Option<&str> {
     let account = parts.next().filter(|account| account.parse::<AccountId>().is_ok())?;
     let role = parts.next()?.strip_prefix("role/")?;
     (shaped && is_role(role)).then_some(account)
+}
+
+/// Whether a text is `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`.
+/// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
+fn is_secret_arn(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", partition, "secretsmanager", region, account, "secret", name] = parts[..] else {
+        return false;
+    };
+    partition.starts_with("aws")
+        && aws::is_region(region)
+        && account.parse::<AccountId>().is_ok()
+        && is_of(name, b"/_+=.@-", 1..=519)
 }
 
 /// Whether a text is the name of a role, after its path if it has one.
@@ -273,6 +294,9 @@ mod tests {
             "endpoint = 'https://host:x'",
             "endpoint = 'https://host\u{a0}'",
             "region = 'eu-west-+1'",
+            "secret_arn = 'keys'",
+            "secret_arn = 'arn:aws:secretsmanager:here:111111111111:secret:keys'",
+            "secret_arn = 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:'",
         ] {
             let key = lines.split_once(' ').expect("a key").0;
             let said = of_account(lines);
@@ -299,6 +323,7 @@ mod tests {
             "quota_share = 0.01",
             "profile = 'prod é'",
             "shared_credentials_file = '/etc/fleet'",
+            "secret_arn = 'arn:aws-cn:secretsmanager:cn-north-1:111111111111:secret:fleet/keys-a1b2c3'",
         ] {
             assert_eq!(of_account(lines), "", "{lines}");
         }

@@ -172,7 +172,7 @@ fn is_of_login(error: &CredentialsError) -> bool {
 }
 
 /// Refuses credentials that can't be in a header, with which the SDK would panic.
-fn usable(credentials: Credentials) -> provider::Result {
+pub(super) fn usable(credentials: Credentials) -> provider::Result {
     match fault(&credentials) {
         None => Ok(credentials),
         Some(fault) => Err(CredentialsError::invalid_configuration(fault)),

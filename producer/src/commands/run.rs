@@ -11,7 +11,9 @@ use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    Accounts, Job, KeyTemplate, RunId, VERSION, aws,
+    Accounts, Job, KeyTemplate, RunId, VERSION,
+    accounts::KeptAccounts,
+    aws,
     command_line::Faults,
     datasets,
     deployment::{self, Deployment, Opened, Queue},
@@ -317,7 +319,8 @@ impl RunArgs {
     /// Reads what a run is planned from.
     async fn inputs(&self, config: Option<&SdkConfig>, faults: &mut Faults) -> Inputs {
         let source = self.source();
-        Inputs { source, accounts: faults.take_accounts(self.accounts.as_deref(), config).await }
+        let accounts = faults.take_accounts(self.accounts.as_deref(), config).await;
+        Inputs { source, accounts: accounts.map(KeptAccounts::into_current) }
     }
 
     /// Checks the request, which depends on the time it is, and expands it.

@@ -88,19 +88,19 @@ impl Check {
             if self.chosen.is_at_hand() { self.chosen.reach(&base).await?.into() } else { accounts };
         let collector = Collector {
             base,
-            accounts,
+            accounts: accounts.into(),
             lookback_days: 0,
             regions: Vec::new(),
             limits: Limits::default(),
             entering: Breaker::default(),
         };
         let names = if self.chosen.account_name.is_empty() || self.chosen.is_at_hand() {
-            collector.accounts.iter().map(|account| account.name.clone()).collect()
+            collector.accounts.current().iter().map(|account| account.name.clone()).collect()
         } else {
             self.chosen.account_name
         };
         if names.is_empty() {
-            return Err(CommandError::Usage(if collector.accounts.is_listed() {
+            return Err(CommandError::Usage(if collector.accounts.current().is_listed() {
                 anyhow!("the accounts file names no account; add one, or name one with --account-name")
             } else {
                 anyhow!(
@@ -160,7 +160,7 @@ async fn caught(account_name: AccountName, checking: impl Future<Output = Checke
 
 async fn check(collector: &Collector, account_name: AccountName) -> Checked {
     let opened = async {
-        let account = collector.accounts.get(&account_name);
+        let account = collector.accounts.find(&account_name).await?;
         let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
         let session = Session::open(account, &collector.base, None, Usage::default()).await?;
         let identity = session.identity().await?;

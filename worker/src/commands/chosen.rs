@@ -4,8 +4,13 @@ use anyhow::anyhow;
 use aws_config::{SdkConfig, meta::region::ProvideRegion, profile::ProfileFileRegionProvider};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    Account, AccountName, Accounts, ErrorKind, accounts::colliding_variables, aws, command_line::Faults,
-    credentials::CredentialKind, exit::CommandError, telemetry::NOTICE,
+    Account, AccountName, Accounts, ErrorKind,
+    accounts::{KeptAccounts, colliding_variables},
+    aws,
+    command_line::Faults,
+    credentials::CredentialKind,
+    exit::CommandError,
+    telemetry::NOTICE,
 };
 
 use crate::{failure::Failure, session::Session, usage::Usage};
@@ -50,7 +55,7 @@ impl Chosen {
         if let Some(collision) = colliding_variables(&self.account_name) {
             faults.usage(collision);
         }
-        faults.take_accounts(file, base).await
+        faults.take_accounts(file, base).await.map(KeptAccounts::into_current)
     }
 
     /// Makes sure of the account that the credentials at hand are of, and says which it is.

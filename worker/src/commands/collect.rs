@@ -95,7 +95,7 @@ impl Collect {
                 [] => accounts.iter().map(|account| account.name.clone()).collect(),
                 names => names.to_vec(),
             };
-            let collector = self.collecting.collector(base, accounts);
+            let collector = self.collecting.collector(base, accounts.into());
             let jobs = names.into_iter().map(|account_name| Job { account_name, ..job.clone() });
             collect_all(&collector, jobs.collect(), destination).await
         };
@@ -166,7 +166,7 @@ async fn collect_all(
 async fn collect(collector: &Collector, job: &Job) -> Result<Report, Failure> {
     // No other try comes after it: what a region can't answer is left out, and the rest is written.
     let attempt = Attempt::new(true);
-    let account = collector.account(job)?;
+    let account = collector.account(job).await?;
     let session = Session::open(account, &collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
     let report = Box::pin(collector.report(job, &session, &attempt)).await?;
     let metadata = &report.metadata;

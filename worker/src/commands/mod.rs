@@ -10,7 +10,8 @@ use anyhow::anyhow;
 use aws_config::SdkConfig;
 use clap::{Args, Subcommand};
 use fleet::{
-    Accounts, aws,
+    accounts::KeptAccounts,
+    aws,
     command_line::Faults,
     exit::{CommandError, Outcome},
     telemetry::Speaker,
@@ -80,7 +81,7 @@ pub(crate) struct Collecting {
 
 impl Collecting {
     /// Makes ready to collect these accounts.
-    fn collector(&self, base: SdkConfig, accounts: Accounts) -> Collector {
+    fn collector(&self, base: SdkConfig, accounts: KeptAccounts) -> Collector {
         Collector {
             base,
             accounts,

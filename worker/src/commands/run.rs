@@ -135,7 +135,7 @@ impl Run {
         let base = faults.take(aws::base().await);
         let accounts = faults.take_accounts(self.collecting.file.accounts.as_deref(), base.as_ref()).await;
         if let Some(accounts) = &accounts {
-            faults.take(self.key_template.check(accounts, DATASETS).map_err(CommandError::usage));
+            faults.take(self.key_template.check(&accounts.current(), DATASETS).map_err(CommandError::usage));
         }
         let protection = std::env::var(protection::AGENT_VARIABLE).ok();
         let protection = protection.map(|agent| Protection::new(&agent).map_err(CommandError::usage));

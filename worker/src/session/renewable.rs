@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use fleet::{AwsError, ErrorKind, credentials::CredentialSource, kept_credentials::KeptCredentials};
+use fleet::{
+    AwsError, ErrorKind,
+    credentials::{BaseSource, CredentialSource},
+    kept_credentials::KeptCredentials,
+};
 use tokio::sync::OnceCell;
 
 use crate::connections;
@@ -19,6 +23,8 @@ pub(crate) struct Renewable(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     source: CredentialSource,
+    /// How the process reaches AWS as itself, and how it does for the account.
+    own: SdkConfig,
     config: SdkConfig,
     /// The name of a role's session.
     session: String,
@@ -30,11 +36,16 @@ struct Inner {
 
 impl Renewable {
     /// The credentials from `source`, for which `config` says how AWS is reached.
-    pub(super) async fn new(source: CredentialSource, config: SdkConfig, session: String) -> Self {
+    pub(super) async fn new(
+        source: CredentialSource,
+        own: SdkConfig,
+        config: SdkConfig,
+        session: String,
+    ) -> Self {
         // On the heap: it is large, and soon over.
-        let provider = Box::pin(source.provider(&config, &session)).await;
+        let provider = Box::pin(source.provider(&own, &config, &session)).await;
         let kept = KeptCredentials::new(provider);
-        Self(Arc::new(Inner { source, config, session, kept, renewed: OnceCell::new() }))
+        Self(Arc::new(Inner { source, own, config, session, kept, renewed: OnceCell::new() }))
     }
 
     /// Credentials for a client with canned answers.
@@ -44,10 +55,10 @@ impl Renewable {
         let keys = Credentials::new("id", "secret", None, None, "test");
         let provider = SharedCredentialsProvider::new(keys);
         let config = SdkConfig::builder().credentials_provider(provider.clone()).build();
-        let source = CredentialSource::Base(fleet::credentials::BaseSource::Default);
+        let source = CredentialSource::Base(BaseSource::Default);
         let kept = KeptCredentials::new(provider);
         let session = "test".to_owned();
-        Self(Arc::new(Inner { source, config, session, kept, renewed: OnceCell::new() }))
+        Self(Arc::new(Inner { source, own: config.clone(), config, session, kept, renewed: OnceCell::new() }))
     }
 
     /// What the credentials come from.
@@ -63,7 +74,7 @@ impl Renewable {
         let _turn = connections::turn().await;
         let was_renewed = self.0.renewed.initialized();
         match call().await {
-            Err(error) if !was_renewed && may_be_expired(&error) => {
+            Err(error) if !was_renewed && self.may_be_over(&error) => {
                 // Unless another call is seeing to it already.
                 self.0.renewed.get_or_init(|| self.renew(&error)).await;
                 call().await
@@ -72,10 +83,18 @@ impl Renewable {
         }
     }
 
+    /// Whether new credentials may help. Those of a secret may have been replaced since it was read.
+    fn may_be_over(&self, error: &AwsError) -> bool {
+        let is_of_secret = matches!(self.0.source.base(), BaseSource::Secret(_));
+        may_be_expired(error) || is_of_secret && error.kind == ErrorKind::Identity
+    }
+
     async fn renew(&self, error: &AwsError) {
-        tracing::warn!(error = %error, "the credentials have expired; fetching them anew");
+        tracing::warn!(error = %error, "the credentials are over; fetching them anew");
         // A new provider: the old one may keep what it once read.
-        let provider = Box::pin(self.0.source.provider(&self.0.config, &self.0.session)).await;
+        self.0.source.forget();
+        let provider = self.0.source.provider(&self.0.own, &self.0.config, &self.0.session);
+        let provider = Box::pin(provider).await;
         self.0.kept.replace(provider).await;
     }
 }

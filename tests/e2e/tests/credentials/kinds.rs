@@ -83,7 +83,7 @@ async fn every_kind() -> Result<Fleet> {
         "clientId":"arn:aws:signin:::devtools/same-device","dpopKey":"none"}}"#
     );
     std::fs::create_dir_all(fleet.folder.path().join(".aws/login/cache"))?;
-    let name: String = Sha256::digest(LOGIN).iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = Sha256::digest(LOGIN).iter().fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
     fleet.file(&format!(".aws/login/cache/{name}.json"), &login)?;
     Ok(fleet)
 }

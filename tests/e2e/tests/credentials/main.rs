@@ -8,6 +8,7 @@ mod kinds;
 mod profiles;
 mod reach;
 mod refused;
+mod renewal;
 mod roles;
 mod secrets;
 mod support;

@@ -173,13 +173,18 @@ async fn no_secret_of_a_request_that_is_not_sent_is_printed() -> Result<()> {
     let all = [BY_ROLE, "credentials = 'profile'\nprofile = 'chained'"]
         .into_iter()
         .flat_map(|lines| endpoints.map(|endpoint| (lines, endpoint)));
-    // Beside each other: each waits for the retries of a call.
-    try_join_all(all.map(|(lines, endpoint)| unsent(lines, endpoint))).await?;
-    for fault in [Fault::truncated(), Fault::lost_answer(), Fault::error("ServiceUnavailable", 503)] {
+    let failed = async |fault: Fault| -> Result<()> {
         let (fleet, canaries) = canaries(BY_ROLE).await?;
         let fault = fleet.aws.fault(fault.on("AssumeRole"));
         assert_silent(&collect(&fleet, "data").await?.status(1), &canaries);
         assert!(fault.fired() > 0);
-    }
+        Ok(())
+    };
+    let faults = [Fault::truncated(), Fault::lost_answer(), Fault::error("ServiceUnavailable", 503)];
+    // Concurrently: each waits for the retries of a call.
+    tokio::try_join!(
+        try_join_all(all.map(|(lines, endpoint)| unsent(lines, endpoint))),
+        try_join_all(faults.map(failed)),
+    )?;
     Ok(())
 }

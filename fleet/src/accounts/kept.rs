@@ -1,0 +1,217 @@
+//! The accounts file of a process that runs for long: read again while it does, so that a new account needs no
+//! new process.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use aws_config::SdkConfig;
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    Account, Accounts,
+    place::{Place, Version, transient},
+};
+use crate::{AccountName, AwsError, exit::CommandError};
+
+/// How often it is looked whether the file has changed, if accounts are asked for at all.
+const EVERY: Duration = Duration::from_mins(3);
+
+/// The accounts file as it was last read without a fault.
+#[derive(Debug)]
+pub struct KeptAccounts {
+    /// Where the file lies; none if there is none.
+    place: Option<Place>,
+    read: Mutex<LastRead>,
+    current: RwLock<Arc<Accounts>>,
+}
+
+/// The last reading.
+#[derive(Debug)]
+struct LastRead {
+    at: Instant,
+    version: Option<Version>,
+}
+
+/// Accounts of no file that could change.
+impl From<Accounts> for KeptAccounts {
+    fn from(accounts: Accounts) -> Self {
+        let read = Mutex::new(LastRead { at: Instant::now(), version: None });
+        Self { place: None, read, current: RwLock::new(Arc::new(accounts)) }
+    }
+}
+
+impl KeptAccounts {
+    /// Reads the accounts file, if there is one.
+    pub async fn open(location: Option<&str>, config: &SdkConfig) -> Result<Self, CommandError> {
+        let Some(location) = location else { return Ok(Accounts::default().into()) };
+        let place = Place::find(location, config).await.map_err(CommandError::at_start)?;
+        let (accounts, version) = Accounts::load(location, &place).await.map_err(CommandError::at_start)?;
+        let read = Mutex::new(LastRead { at: Instant::now(), version });
+        Ok(Self { place: Some(place), read, ..accounts.into() })
+    }
+
+    /// The accounts as they are known now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Accounts> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The accounts as they are known now, for a process that asks no more of them.
+    #[must_use]
+    pub fn into_current(self) -> Accounts {
+        Arc::unwrap_or_clone(self.current.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is known of an account. Looks at the file first if that is due, and at once if it does not have the
+    /// account.
+    ///
+    /// # Errors
+    /// If the account is not known and the file can't be read now.
+    pub async fn find(&self, name: &AccountName) -> Result<Option<Account>, AwsError> {
+        let asked = Instant::now();
+        let Some(place) = &self.place else { return Ok(self.current().get(name)) };
+        // Another call that reads it now is enough.
+        if let Ok(mut read) = self.read.try_lock()
+            && read.at.elapsed() >= EVERY
+        {
+            // What is known serves, whatever came of it.
+            let _ = self.read_again(place, &mut read).await;
+        }
+        if let Some(account) = self.current().get(name) {
+            return Ok(Some(account));
+        }
+        let mut read = self.read.lock().await;
+        if read.at < asked {
+            self.read_again(place, &mut read).await?;
+        }
+        Ok(self.current().get(name))
+    }
+
+    /// Reads the file if it has changed. One that can't be read, or is not valid, changes nothing.
+    async fn read_again(&self, place: &Place, read: &mut LastRead) -> Result<(), AwsError> {
+        read.at = Instant::now();
+        match place.read(read.version.as_ref()).await {
+            Ok(None) => {}
+            Ok(Some((text, version))) => match Accounts::parse(&text) {
+                Ok(accounts) => {
+                    accounts.log_warnings();
+                    tracing::info!(accounts = accounts.iter().count(), "the accounts file has changed");
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+                    read.version = Some(version);
+                }
+                Err(invalid) => tracing::error!("the accounts file has changed and is not used: {invalid}"),
+            },
+            Err(error) => {
+                tracing::error!("the accounts file can't be read now, and is used as it was: {error:#}");
+                return transient(&error).map_or(Ok(()), Err);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::{Client, operation::get_object::GetObjectOutput};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn accounts(names: &[&str]) -> String {
+        names.iter().fold(String::new(), |text, name| format!("{text}[[account]]\nname = '{name}'\n"))
+    }
+
+    async fn knows(kept: &KeptAccounts, name: &str) -> bool {
+        kept.find(&name.parse().expect("a name")).await.expect("read").is_some()
+    }
+
+    #[tokio::test]
+    async fn an_account_that_is_added_to_a_path_is_known_at_once_and_a_broken_file_changes_nothing() {
+        let folder = std::env::temp_dir().join(format!("kept-accounts-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("accounts.toml");
+        let write = |text: &str| std::fs::write(&path, text).expect("written");
+        write(&accounts(&["a"]));
+        let location = path.to_str().expect("UTF-8");
+        let kept = KeptAccounts::open(Some(location), &SdkConfig::builder().build()).await.expect("valid");
+        assert!(knows(&kept, "a").await && !knows(&kept, "b").await);
+        write(&accounts(&["a", "b"]));
+        assert!(knows(&kept, "b").await);
+        write("[[account]]\nname = 'c/d'\n");
+        assert!(!knows(&kept, "c").await && knows(&kept, "a").await && knows(&kept, "b").await);
+        std::fs::remove_file(&path).expect("removed");
+        assert!(!knows(&kept, "c").await && knows(&kept, "b").await);
+        write(&accounts(&["c"]));
+        assert!(knows(&kept, "c").await && !knows(&kept, "a").await);
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    fn object(etag: &str, names: &[&str]) -> GetObjectOutput {
+        let body = ByteStream::from(accounts(names).into_bytes());
+        GetObjectOutput::builder().e_tag(etag).body(body).build()
+    }
+
+    fn answer(status: u16) -> HttpResponse {
+        HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::empty())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_asked_for_by_its_etag_every_few_minutes() {
+        let first = mock!(Client::get_object)
+            .match_requests(|request| request.if_none_match().is_none())
+            .then_output(|| object("one", &["a"]));
+        let again = mock!(Client::get_object)
+            .match_requests(|request| request.if_none_match() == Some("one"))
+            .sequence()
+            .http_status(304, None)
+            .output(|| object("two", &["a", "b"]))
+            .build();
+        let broken = mock!(Client::get_object)
+            .match_requests(|request| request.if_none_match() == Some("two"))
+            .then_http_response(|| answer(403));
+        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&first, &again, &broken]);
+        let place = Place::Object { client, bucket: "b".into(), key: "k".into() };
+        let (current, version) = Accounts::load("s3://b/k", &place).await.expect("valid");
+        let read = Mutex::new(LastRead { at: Instant::now(), version });
+        let kept = KeptAccounts { place: Some(place), read, current: RwLock::new(Arc::new(current)) };
+
+        advance(EVERY.saturating_sub(Duration::from_secs(1))).await;
+        assert!(knows(&kept, "a").await);
+        assert_eq!(again.num_calls(), 0, "it is not due");
+        advance(Duration::from_secs(1)).await;
+        assert!(knows(&kept, "a").await);
+        assert_eq!((again.num_calls(), kept.current().iter().count()), (1, 1), "it has not changed");
+        advance(EVERY).await;
+        assert!(knows(&kept, "a").await);
+        assert_eq!((again.num_calls(), kept.current().iter().count()), (2, 2));
+        advance(EVERY).await;
+        assert!(knows(&kept, "b").await, "what was read before serves");
+        assert_eq!(broken.num_calls(), 1);
+        advance(Duration::from_millis(1)).await;
+        assert!(!knows(&kept, "c").await, "it is looked for at once");
+        assert_eq!((first.num_calls(), broken.num_calls()), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn an_account_that_is_not_known_while_the_file_can_not_be_read_may_be_in_it() {
+        let first = mock!(Client::get_object)
+            .match_requests(|request| request.if_none_match().is_none())
+            .then_output(|| object("one", &["a"]));
+        let outage = mock!(Client::get_object)
+            .match_requests(|request| request.if_none_match().is_some())
+            .then_http_response(|| answer(503));
+        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&first, &outage]);
+        let place = Place::Object { client, bucket: "b".into(), key: "k".into() };
+        let (current, version) = Accounts::load("s3://b/k", &place).await.expect("valid");
+        let read = Mutex::new(LastRead { at: Instant::now(), version });
+        let kept = KeptAccounts { place: Some(place), read, current: RwLock::new(Arc::new(current)) };
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(kept.find(&"b".parse().expect("a name")).await.is_err_and(|error| error.is_transient()));
+        assert!(knows(&kept, "a").await);
+    }
+}

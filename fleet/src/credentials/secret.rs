@@ -1,0 +1,133 @@
+//! Access keys that lie in AWS Secrets Manager, read when an account is entered.
+
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use aws_config::SdkConfig;
+use aws_credential_types::{
+    Credentials,
+    provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use serde_json::{Value, json};
+
+use super::explained::usable;
+use crate::{aws, json_service::JsonOperation, kept_credentials::KeptCredentials};
+
+/// The action by which a secret is read.
+pub const GET_SECRET_VALUE: &str = "secretsmanager:GetSecretValue";
+
+const OPERATION: JsonOperation = JsonOperation {
+    service: "secretsmanager",
+    id: "Secrets Manager",
+    target: "secretsmanager.GetSecretValue",
+    action: GET_SECRET_VALUE,
+};
+
+/// What the parts of a key may be called in a secret: as in an account's variables, or as AWS calls them.
+const ID: [&str; 5] =
+    ["access_key_id", "account_access_key", "AWS_ACCESS_KEY_ID", "aws_access_key_id", "AccessKeyId"];
+const SECRET: [&str; 4] =
+    ["secret_access_key", "AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "SecretAccessKey"];
+const TOKEN: [&str; 4] = ["session_token", "AWS_SESSION_TOKEN", "aws_session_token", "SessionToken"];
+
+/// The secrets that were read, kept for all jobs of the process: each for a quarter of an hour.
+static KEPT: LazyLock<Mutex<HashMap<String, SharedCredentialsProvider>>> = LazyLock::new(Mutex::default);
+
+/// The keys in the secret of an ARN, which the process itself reads.
+pub(super) fn provider(arn: &str, own: &SdkConfig) -> SharedCredentialsProvider {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        // In the region of the ARN: a secret is known in no other.
+        let config = arn.split(':').nth(3).map(|region| aws::with_region(own, region));
+        let secret = Secret { arn: arn.to_owned(), config: config.unwrap_or_else(|| own.clone()) };
+        SharedCredentialsProvider::new(KeptCredentials::new(SharedCredentialsProvider::new(secret)))
+    };
+    kept.entry(arn.to_owned()).or_insert_with(make).clone()
+}
+
+/// Forgets what was read of a secret: its keys are no longer good.
+pub(super) fn forget(arn: &str) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).remove(arn);
+}
+
+/// A secret.
+#[derive(Debug)]
+struct Secret {
+    arn: String,
+    config: SdkConfig,
+}
+
+impl Secret {
+    async fn credentials(&self) -> provider::Result {
+        let answer = OPERATION.call(&self.config, json!({ "SecretId": self.arn })).await;
+        let answer = answer.map_err(CredentialsError::provider_error)?;
+        let text = answer.get("SecretString").and_then(Value::as_str);
+        let keys = text.ok_or_else(|| "it has no text".to_owned()).and_then(keys);
+        let keys = keys.map_err(|fault| {
+            CredentialsError::invalid_configuration(format!("secret {}: {fault}", self.arn))
+        })?;
+        usable(keys)
+    }
+}
+
+impl ProvideCredentials for Secret {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+/// The keys in a secret's text, or what is wrong with it; nothing of it is shown.
+fn keys(text: &str) -> Result<Credentials, String> {
+    let value: Value = serde_json::from_str(text).map_err(|_| "it is not JSON".to_owned())?;
+    let part = |names: &[&str]| {
+        let found = names.iter().find_map(|name| value.get(name)?.as_str());
+        found.filter(|part| !part.is_empty()).map(str::to_owned)
+    };
+    let needed =
+        |names: &[&str]| part(names).ok_or_else(|| format!("it has no {}, which is to be a text", names[0]));
+    Ok(Credentials::new(needed(&ID)?, needed(&SECRET)?, part(&TOKEN), None, "secret"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_under_every_name() {
+        for (id, secret, token) in [
+            ("access_key_id", "secret_access_key", "session_token"),
+            ("account_access_key", "secret_access_key", "session_token"),
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+            ("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+            ("AccessKeyId", "SecretAccessKey", "SessionToken"),
+        ] {
+            let text =
+                format!(r#"{{"{id}":"AKIA","{secret}":"s","{token}":"t","other":{{"password":"p"}}}}"#);
+            let keys = keys(&text).expect("keys");
+            assert_eq!((keys.access_key_id(), keys.secret_access_key()), ("AKIA", "s"));
+            assert_eq!(keys.session_token(), Some("t"));
+        }
+        let keys = keys(r#"{"access_key_id":"AKIA","secret_access_key":"s","session_token":""}"#);
+        assert_eq!(keys.expect("keys").session_token(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_told_and_not_shown() {
+        for (text, told) in [
+            ("canary", "not JSON"),
+            (r#"["canary"]"#, "no access_key_id"),
+            (r#"{"secret_access_key":"canary"}"#, "no access_key_id"),
+            (r#"{"access_key_id":"canary"}"#, "no secret_access_key"),
+            (r#"{"access_key_id":"canary","secret_access_key":4711}"#, "no secret_access_key"),
+            (r#"{"access_key_id":"","secret_access_key":"canary"}"#, "no access_key_id"),
+        ] {
+            let fault = keys(text).expect_err(text);
+            assert!(fault.contains(told) && !fault.contains("canary") && !fault.contains("4711"), "{fault}");
+        }
+    }
+}
