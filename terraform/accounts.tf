@@ -62,6 +62,9 @@ resource "aws_s3_object" "accounts" {
   content      = local.accounts_toml
   content_type = "application/toml"
 
+  # So that a plan sees an edit by hand. With a customer key S3's ETag is no MD5.
+  etag = local.kms_key_arn == null ? md5(local.accounts_toml) : null
+
   # S3 allows ten tags on an object, and a stack may have more.
   override_provider {
     default_tags {

@@ -17,7 +17,7 @@ locals {
   network = {
     vpc_id           = local.network_is_made ? module.network[0].network.vpc_id : data.aws_subnet.given[0].vpc_id
     subnet_ids       = local.network_is_made ? module.network[0].network.subnet_ids : var.subnet_ids
-    assign_public_ip = local.network_is_made || var.assign_public_ip
+    assign_public_ip = local.network_is_made ? !var.private_network : var.assign_public_ip
   }
 
   metrics_namespace = "cloudwatch-fleet/${var.name}"
@@ -67,6 +67,7 @@ module "network" {
 
   name       = var.name
   cidr_block = var.cidr_block
+  private    = var.private_network
 }
 
 module "roles" {

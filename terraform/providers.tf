@@ -1,5 +1,6 @@
 provider "aws" {
-  region = var.region
+  region              = var.region
+  allowed_account_ids = length(var.allowed_account_ids) == 0 ? null : var.allowed_account_ids
 
   default_tags {
     tags = local.tags

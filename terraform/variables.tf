@@ -215,10 +215,10 @@ variable "workers" {
     error_message = "workers.concurrency must be a whole number from 1 to 256."
   }
 
-  # A quarter of the range for each of two subnets, less the five addresses that AWS keeps in each.
+  # A quarter of the range for each of two subnets, less the five addresses that AWS keeps in each, and those of eight endpoints.
   validation {
-    condition     = length(var.subnet_ids) > 0 || try(var.workers.max + 2 <= 2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - 5), true)
-    error_message = "workers.max is ${var.workers.max}, and the network that is made of cidr_block ${var.cidr_block} has addresses for ${try(2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - 5), "too few")} tasks, two of which are for the producer and for what is started by hand. Give a larger cidr_block (a /21 has room for 1000 workers), or subnet_ids of your own."
+    condition     = length(var.subnet_ids) > 0 || try(var.workers.max + 2 <= 2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - (var.private_network ? 13 : 5)), true)
+    error_message = "workers.max is ${var.workers.max}, and the network that is made of cidr_block ${var.cidr_block} has addresses for ${try(2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - (var.private_network ? 13 : 5)), "too few")} tasks, two of which are for the producer and for what is started by hand. Give a larger cidr_block (a /21 has room for 1000 workers), or subnet_ids of your own."
   }
 
   validation {
@@ -228,7 +228,7 @@ variable "workers" {
 }
 
 variable "subnet_ids" {
-  description = "The subnets that tasks run in, all of one VPC. Where left out, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch and S3 in every region that has buckets, and in the fleet's own also those of ECR (api and dkr), CloudWatch Logs, SQS, ECS, STS and, for accounts with access keys, Secrets Manager."
+  description = "The subnets that tasks run in, all of one VPC. If absent, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch and S3 in every region that has buckets, by a NAT gateway or a transit gateway, and in the fleet's own also those of ECR (api and dkr), CloudWatch Logs, SQS, STS and, for accounts with access keys, Secrets Manager. Under VPC Block Public Access in both directions a public subnet reaches none of them, and apply says nothing of it: tasks then stop with CannotPullContainerError."
   type        = list(string)
   default     = []
   nullable    = false
@@ -236,6 +236,18 @@ variable "subnet_ids" {
   validation {
     condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
     error_message = "subnet_ids must be ids of subnets (subnet-0a1b2c3d), not their names or ranges."
+  }
+}
+
+variable "private_network" {
+  description = "Whether the network that is made has no way to the internet, but endpoints of what the fleet calls in its region, for about $117 a month. CloudWatch and S3 of other regions are then out of reach (modules/network)."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.private_network || length(var.subnet_ids) == 0
+    error_message = "private_network is of the network that is made, and subnet_ids names one of yours: give one of the two."
   }
 }
 
@@ -305,6 +317,13 @@ variable "force_destroy" {
   description = "Whether `terraform destroy` may remove the report bucket with all reports in it."
   type        = bool
   default     = false
+  nullable    = false
+}
+
+variable "allowed_account_ids" {
+  description = "The accounts that this may be applied in; any if empty. It keeps credentials of another account from making a second stack there."
+  type        = list(string)
+  default     = []
   nullable    = false
 }
 

@@ -195,6 +195,30 @@ run "subnets_of_ones_own_are_used" {
   }
 }
 
+run "a_private_network_gives_tasks_no_public_address" {
+  command = plan
+
+  variables {
+    private_network = true
+  }
+
+  assert {
+    condition     = length(module.network) == 1 && strcontains(output.backfill_command, "assignPublicIp=DISABLED")
+    error_message = "Tasks have public addresses: ${output.backfill_command}"
+  }
+}
+
+run "a_private_network_and_subnets_of_ones_own_are_not_mixed" {
+  command = plan
+
+  variables {
+    private_network = true
+    subnet_ids      = ["subnet-a"]
+  }
+
+  expect_failures = [var.private_network]
+}
+
 run "a_name_and_a_region_that_can_not_be_are_refused" {
   command = plan
 
@@ -572,6 +596,26 @@ run "a_region_of_all_accounts_that_is_none_is_refused" {
   }
 
   expect_failures = [var.member_role]
+}
+
+run "an_edit_of_the_accounts_file_by_hand_is_seen" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_object.accounts.etag == md5(aws_s3_object.accounts.content)
+    error_message = "A plan compares nothing with what is in the bucket."
+  }
+}
+
+run "endpoints_take_addresses_of_a_private_network" {
+  command = plan
+
+  variables {
+    workers         = { max = 101 }
+    private_network = true
+  }
+
+  expect_failures = [var.workers]
 }
 
 run "a_key_is_made_only_if_asked_for" {

@@ -53,6 +53,43 @@ run "s3_is_reached_by_a_gateway_that_costs_nothing" {
   }
 }
 
+run "a_public_network_has_no_endpoint_that_costs" {
+  command = plan
+
+  assert {
+    condition     = length(aws_vpc_endpoint.interface) == 0 && length(aws_security_group.endpoints) == 0 && length(aws_internet_gateway.this) == 1 && length(aws_route.internet) == 1
+    error_message = "There is no way out, or one that is paid for."
+  }
+}
+
+run "a_private_network_has_endpoints_and_no_way_to_the_internet" {
+  command = plan
+
+  variables {
+    private = true
+  }
+
+  assert {
+    condition     = length(aws_internet_gateway.this) == 0 && length(aws_route.internet) == 0
+    error_message = "There is a way to the internet."
+  }
+
+  assert {
+    condition = toset([for endpoint in aws_vpc_endpoint.interface : endpoint.service_name if endpoint.private_dns_enabled && endpoint.vpc_endpoint_type == "Interface"]) == toset([
+      for service in ["ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sqs", "sts"] : "com.amazonaws.eu-west-1.${service}"
+    ])
+    error_message = "The endpoints are ${jsonencode([for endpoint in aws_vpc_endpoint.interface : endpoint.service_name])}."
+  }
+
+  assert {
+    condition = (
+      [for rule in aws_security_group.endpoints[0].ingress : [join(",", rule.cidr_blocks), rule.protocol, rule.from_port, rule.to_port]] == [["10.42.0.0/24", "tcp", 443, 443]] &&
+      length(aws_security_group.endpoints[0].egress) == 0
+    )
+    error_message = "More than this network's HTTPS reaches the endpoints."
+  }
+}
+
 run "a_range_too_small_or_no_range_is_refused" {
   command = plan
 
