@@ -289,7 +289,11 @@ async fn what_cloudwatch_publishes_after_the_first_collection_is_in_the_second()
     let run = ["--account-name", "data", "--date", &*date];
     fleet.run(&run, &[]).await?;
     let told = status(&fleet, &[], 0).await?;
-    assert_eq!((&told["counts"]["complete"], &told["counts"]["provisional"]), (&json!(1), &json!(1)), "{told}");
+    assert_eq!(
+        (&told["counts"]["complete"], &told["counts"]["provisional"]),
+        (&json!(1), &json!(1)),
+        "{told}"
+    );
     status(&fleet, &["--settled"], 3).await?;
     let completion = [&run[..], &["--only-incomplete"]].concat();
     let early = send(&fleet, &completion).await?;
