@@ -20,6 +20,8 @@ locals {
     assign_public_ip = local.network_is_made ? !var.private_network : var.assign_public_ip
   }
 
+  service = "${module.fleet.cluster.name}/${module.fleet.service.name}"
+
   metrics_namespace = "cloudwatch-fleet/${var.name}"
 
   kms_key_arn = var.make_kms_key ? module.key[0].arn : var.kms_key_arn
@@ -109,15 +111,11 @@ module "fleet" {
   min_workers      = var.workers.min
   max_workers      = var.workers.max
   jobs_per_worker  = var.workers.jobs_per_worker
-  wake             = module.schedule.wake
 
   environment = merge(local.environment, {
     FLEET_CONCURRENCY       = tostring(var.workers.concurrency)
     FLEET_METRICS_NAMESPACE = local.metrics_namespace
   }, var.workers.environment)
-
-  # A worker reads the accounts file when it starts, so running ones are replaced once a new one is there.
-  labels = { accounts = sha256(aws_s3_object.accounts.content) }
 }
 
 module "schedule" {
@@ -128,7 +126,7 @@ module "schedule" {
   request                  = var.request
   image                    = module.fleet.image
   cpu_architecture         = var.cpu_architecture
-  environment              = local.environment
+  environment              = merge(local.environment, { FLEET_SERVICE = local.service })
   role_arns                = module.roles.role_arns
   log_group                = module.observability.log_groups.producer.name
   cluster_arn              = module.fleet.cluster.arn

@@ -62,6 +62,7 @@ output "environment" {
   value       = <<-SHELL
     export AWS_REGION=${var.region}
     export FLEET_QUEUE_URL=${module.queue.jobs.url}
+    export FLEET_SERVICE=${local.service}
     export FLEET_REPORT_BUCKET=${module.reports.bucket.name}
     export FLEET_ACCOUNTS=s3://${module.reports.bucket.name}/${local.accounts_key}
   SHELL
@@ -71,7 +72,7 @@ locals {
   # One line each, to be copied into a shell.
   run_task = {
     for what, task in {
-      backfill = { family = module.schedule.tasks.producer.family, container = "producer", command = ["producer", "run", "--date", "YYYY-MM-DD"] }
+      backfill = { family = module.schedule.tasks.producer.family, container = "producer", command = ["producer", "run", "--wake", "--date", "YYYY-MM-DD"] }
       check    = { family = module.fleet.service.task_definition_family, container = "worker", command = ["worker", "check"] }
       } : what => join(" ", [
         "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",

@@ -1,5 +1,6 @@
 """ECS and EventBridge Scheduler: they start the fleet's programs as the stack says."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -36,9 +37,13 @@ def fired(name):
         launchType=parameters["LaunchType"],
         networkConfiguration={"awsvpcConfiguration": {key[0].lower() + key[1:]: network[key] for key in network}},
         tags=[{key.lower(): tag[key] for key in tag} for tag in parameters["Tags"]],
-        overrides=json.loads(target["Input"]),
+        overrides=json.loads(target["Input"].replace("<aws.scheduler.scheduled-time>", now())),
     )
     return started["tasks"][0]
+
+
+def now():
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def unstarted(name):

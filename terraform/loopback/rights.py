@@ -36,6 +36,9 @@ RESERVE = {
     (WORKER, "s3:PutObject", "/tries/*"),
     (WORKER, "s3:DeleteObject", "/tries/*"),
     (WORKER, "s3:AbortMultipartUpload", "/tries/*"),
+    # What is sent again is done by the worker that is started next, and `replay` wakes none here.
+    (OPERATOR, "ecs:DescribeServices", f"/{NAME}-worker"),
+    (OPERATOR, "ecs:UpdateService", f"/{NAME}-worker"),
     # A job protects its task once it is a minute old, and none is here.
     (WORKER, "ecs:UpdateTaskProtection", "/*"),
     # No account has a directory bucket's region.

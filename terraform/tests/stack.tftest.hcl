@@ -127,7 +127,7 @@ run "what_people_copy_out_of_the_outputs_is_whole" {
   command = plan
 
   assert {
-    condition     = output.backfill_command == "aws ecs run-task --region eu-west-1 --cluster fleet --task-definition fleet-producer --launch-type FARGATE --network-configuration 'awsvpcConfiguration={subnets=[subnet-1,subnet-1],securityGroups=[sg-1],assignPublicIp=ENABLED}' --propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '[{\"key\":\"fleet:application\",\"value\":\"cloudwatch-fleet\"},{\"key\":\"fleet:deployment\",\"value\":\"fleet\"}]' --overrides '{\"containerOverrides\":[{\"command\":[\"producer\",\"run\",\"--date\",\"YYYY-MM-DD\"],\"name\":\"producer\"}]}'"
+    condition     = output.backfill_command == "aws ecs run-task --region eu-west-1 --cluster fleet --task-definition fleet-producer --launch-type FARGATE --network-configuration 'awsvpcConfiguration={subnets=[subnet-1,subnet-1],securityGroups=[sg-1],assignPublicIp=ENABLED}' --propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '[{\"key\":\"fleet:application\",\"value\":\"cloudwatch-fleet\"},{\"key\":\"fleet:deployment\",\"value\":\"fleet\"}]' --overrides '{\"containerOverrides\":[{\"command\":[\"producer\",\"run\",\"--wake\",\"--date\",\"YYYY-MM-DD\"],\"name\":\"producer\"}]}'"
     error_message = "The command is ${output.backfill_command}"
   }
 
@@ -140,6 +140,7 @@ run "what_people_copy_out_of_the_outputs_is_whole" {
     condition     = output.environment == <<-SHELL
       export AWS_REGION=eu-west-1
       export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/mock
+      export FLEET_SERVICE=fleet/fleet-worker
       export FLEET_REPORT_BUCKET=fleet-reports-999999999999-eu-west-1
       export FLEET_ACCOUNTS=s3://fleet-reports-999999999999-eu-west-1/accounts.toml
     SHELL

@@ -62,7 +62,6 @@ module "worker" {
   command          = ["worker", "run"]
   environment      = var.environment
   secrets          = var.secrets
-  labels           = var.labels
   role_arns        = var.role_arns
   log_group        = var.log_group
   size             = var.worker_size

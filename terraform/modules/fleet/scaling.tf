@@ -44,10 +44,6 @@ resource "aws_appautoscaling_target" "workers" {
   resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.worker.name}"
   min_capacity       = var.min_workers
   max_capacity       = var.max_workers
-
-  lifecycle {
-    ignore_changes = [min_capacity] # the schedule raises and lowers it
-  }
 }
 
 resource "aws_appautoscaling_policy" "workers" {
@@ -115,35 +111,5 @@ resource "aws_cloudwatch_metric_alarm" "workers" {
         period      = 60
       }
     }
-  }
-}
-
-# One worker is there when the monthly jobs come, and for an hour, by which SQS's figures are awake.
-resource "aws_appautoscaling_scheduled_action" "wake" {
-  count = length(var.wake.days) > 0 ? 1 : 0
-
-  name               = "${var.name}-wake"
-  service_namespace  = aws_appautoscaling_target.workers.service_namespace
-  scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
-  resource_id        = aws_appautoscaling_target.workers.resource_id
-  schedule           = "cron(0 ${var.wake.hour} ${join(",", var.wake.days)} * ? *)"
-
-  scalable_target_action {
-    min_capacity = max(1, var.min_workers)
-    max_capacity = var.max_workers
-  }
-}
-
-# Each day, so that no worker stays awake for ever where the days change within the hour.
-resource "aws_appautoscaling_scheduled_action" "rest" {
-  name               = "${var.name}-rest"
-  service_namespace  = aws_appautoscaling_target.workers.service_namespace
-  scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
-  resource_id        = aws_appautoscaling_target.workers.resource_id
-  schedule           = "cron(0 ${var.wake.hour + 1} * * ? *)"
-
-  scalable_target_action {
-    min_capacity = var.min_workers
-    max_capacity = var.max_workers
   }
 }

@@ -60,13 +60,6 @@ variable "secrets" {
   nullable    = false
 }
 
-variable "labels" {
-  description = "Labels of the workers' container. When one changes, running workers are replaced."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "role_arns" {
   description = "The workers' role, and the one with which ECS starts them."
   type = object({
@@ -121,20 +114,5 @@ variable "jobs_per_worker" {
   validation {
     condition     = var.jobs_per_worker >= 1 && floor(var.jobs_per_worker) == var.jobs_per_worker
     error_message = "jobs_per_worker (the stack's workers.jobs_per_worker) must be a whole number of at least 1."
-  }
-}
-
-variable "wake" {
-  description = "The days of the month and the hour (UTC) at which a worker is started before its jobs come. SQS's figures sleep after six idle hours, and may come 15 minutes late when they wake."
-  type = object({
-    days = list(number)
-    hour = number
-  })
-  default  = { days = [], hour = 18 }
-  nullable = false
-
-  validation {
-    condition     = alltrue([for day in var.wake.days : day >= 1 && day <= 28 && floor(day) == day]) && var.wake.hour >= 0 && var.wake.hour <= 22 && floor(var.wake.hour) == var.wake.hour
-    error_message = "wake must have days from 1 to 28 and an hour from 0 to 22, all of them whole numbers."
   }
 }

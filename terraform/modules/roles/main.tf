@@ -45,6 +45,14 @@ locals {
     Resource = var.dead_letter_queue_arn
   }
 
+  # `--wake`: this one service, whose desired count is raised from none to one.
+  wake_workers = {
+    Sid      = "WakeWorkers"
+    Effect   = "Allow"
+    Action   = ["ecs:DescribeServices", "ecs:UpdateService"]
+    Resource = "${replace(var.cluster_arn, ":cluster/", ":service/")}/${var.name}-worker"
+  }
+
   # `worker run`
   worker = concat([
     {
@@ -112,6 +120,7 @@ locals {
       Action   = "s3:PutObject"
       Resource = local.manifests
     },
+    local.wake_workers,
   ], local.read_and_write_by_key)
 
   # `producer status`
@@ -147,6 +156,7 @@ locals {
       Action   = "sqs:DeleteMessage"
       Resource = var.dead_letter_queue_arn
     },
+    local.wake_workers,
     local.find_reports,
     {
       Sid      = "ReadReportsAndManifests"

@@ -10,6 +10,10 @@ locals {
   arn_prefix = "arn:${data.aws_partition.current.partition}"
   place      = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
 
+  # What Scheduler writes in its place: the time that was meant, so that a start which is late or delivered twice is the same run.
+  # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+  scheduled_time = "<aws.scheduler.scheduled-time>"
+
   request_flags = concat(
     length(try(var.request.account_names, [])) == 0 ? [] : ["--account-name", join(",", var.request.account_names)],
     length(try(var.request.datasets, [])) == 0 ? [] : ["--dataset", join(",", var.request.datasets)],
@@ -21,13 +25,13 @@ locals {
       description = "Sends the month's jobs."
       at          = "cron(0 ${var.monthly.hour} ${var.monthly.run_day} * ? *)"
       task        = "producer"
-      command     = concat(["producer", "run"], local.request_flags)
+      command     = concat(["producer", "run", "--at", local.scheduled_time, "--wake"], local.request_flags)
     }
     complete = {
       description = "Sends those of the month's jobs that have no complete and settled report."
       at          = "cron(0 ${var.monthly.hour} ${var.monthly.completion_day} * ? *)"
       task        = "producer"
-      command     = concat(["producer", "run", "--only-incomplete"], local.request_flags)
+      command     = concat(["producer", "run", "--only-incomplete", "--at", local.scheduled_time, "--wake"], local.request_flags)
     }
     status = {
       description = "Looks whether the month is complete and settled; ends with 3 if it is not."
@@ -80,7 +84,12 @@ resource "aws_scheduler_schedule" "this" {
   target {
     arn      = var.cluster_arn
     role_arn = aws_iam_role.scheduler.arn
-    input    = jsonencode({ containerOverrides = [{ name = "producer", command = each.value.command }] })
+
+    # jsonencode() writes < and > as escapes, which Scheduler would not know again.
+    input = replace(
+      jsonencode({ containerOverrides = [{ name = "producer", command = each.value.command }] }),
+      "\\u003caws.scheduler.scheduled-time\\u003e", local.scheduled_time,
+    )
 
     ecs_parameters {
       task_definition_arn = module.task[each.value.task].task_definition.arn

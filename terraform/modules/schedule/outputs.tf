@@ -11,11 +11,3 @@ output "unstarted" {
     url  = aws_sqs_queue.unstarted.url
   }
 }
-
-output "wake" {
-  description = "When jobs come: days of the month and hour (UTC)."
-  value = {
-    days = var.monthly.enabled ? [var.monthly.run_day, var.monthly.completion_day] : []
-    hour = var.monthly.hour
-  }
-}

@@ -156,33 +156,6 @@ run "a_fleet_of_a_thousand_grows_from_one_in_twenty_steps" {
   }
 }
 
-run "a_worker_is_there_when_the_monthly_jobs_come" {
-  command = plan
-
-  variables {
-    wake = { days = [2, 4], hour = 18 }
-  }
-
-  assert {
-    condition     = aws_appautoscaling_scheduled_action.wake[0].schedule == "cron(0 18 2,4 * ? *)" && aws_appautoscaling_scheduled_action.wake[0].scalable_target_action[0].min_capacity == "1"
-    error_message = "No worker is woken."
-  }
-
-  assert {
-    condition     = aws_appautoscaling_scheduled_action.rest.schedule == "cron(0 19 * * ? *)" && aws_appautoscaling_scheduled_action.rest.scalable_target_action[0].min_capacity == "0"
-    error_message = "A worker that was woken is never let rest."
-  }
-}
-
-run "no_worker_is_woken_where_no_jobs_come" {
-  command = plan
-
-  assert {
-    condition     = length(aws_appautoscaling_scheduled_action.wake) == 0
-    error_message = "A worker is woken."
-  }
-}
-
 run "a_fleet_that_sleeps_is_not_kept_from_working_by_its_last_deployment" {
   command = plan
 
@@ -240,7 +213,6 @@ run "what_can_not_be_is_refused_by_name" {
     name            = "fleet."
     max_workers     = 0
     jobs_per_worker = 0.5
-    wake            = { days = [31], hour = 18 }
 
     network = {
       vpc_id           = "vpc-1"
@@ -249,5 +221,5 @@ run "what_can_not_be_is_refused_by_name" {
     }
   }
 
-  expect_failures = [var.name, var.max_workers, var.jobs_per_worker, var.wake, var.network]
+  expect_failures = [var.name, var.max_workers, var.jobs_per_worker, var.network]
 }

@@ -54,6 +54,8 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow sts:AssumeRole arn:aws:iam::*:role/cloudwatch-fleet-reader",
       ])
       producer = toset([
+        "Allow ecs:DescribeServices arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker",
+        "Allow ecs:UpdateService arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker",
         "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
         "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
         "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
@@ -72,6 +74,8 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
       ])
       operator = toset([
+        "Allow ecs:DescribeServices arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker",
+        "Allow ecs:UpdateService arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker",
         "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
         "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
         "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
