@@ -21,6 +21,7 @@ locals {
           ["name", name],
           ["id", account.id],
           ["credentials", account.access_keys_secret_arn == null ? "role" : "keys"],
+          ["secret_arn", account.access_keys_secret_arn],
           ["role_arn", account.role_arn],
           ["role_name", account.role_name],
           ["external_id", account.external_id],
@@ -46,14 +47,6 @@ locals {
   ]))
 
   accounts_with_keys = { for name, account in var.accounts : replace(name, "-", "_") => account if account.access_keys_secret_arn != null }
-
-  # The variables by which a worker knows an account's keys.
-  access_keys = merge([
-    for stem, account in local.accounts_with_keys : {
-      "${stem}_account_access_key" = "${account.access_keys_secret_arn}:access_key_id::"
-      "${stem}_secret_access_key"  = "${account.access_keys_secret_arn}:secret_access_key::"
-    }
-  ]...)
 }
 
 resource "aws_s3_object" "accounts" {

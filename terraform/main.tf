@@ -104,7 +104,6 @@ module "fleet" {
   image_tag        = var.image_tag
   cpu_architecture = var.cpu_architecture
   worker_size      = { cpu = var.workers.cpu, memory = var.workers.memory }
-  secrets          = local.access_keys
   role_arns        = { task = module.roles.role_arns.worker, execution = module.roles.role_arns.execution }
   log_group        = module.observability.log_groups.worker.name
   queue_name       = module.queue.jobs.name

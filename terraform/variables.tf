@@ -27,7 +27,7 @@ variable "accounts" {
     The accounts to collect, by the name that people give them. Each says how it is entered: by the member role
     (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
     this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
-    customer key encrypts it; where one such secret can't be read, no worker starts). The rest is as in the accounts file: README.md, "Many accounts". Terraform
+    customer key encrypts it; workers read it when they need it, and again after a rotation). The rest is as in the accounts file: README.md, "Many accounts". Terraform
     drops a key that it does not know, without a word: compare `aws_s3_object.accounts` in the plan.
   TEXT
   type = map(object({
@@ -94,11 +94,6 @@ variable "accounts" {
   validation {
     condition     = length([for account in var.accounts : account if account.external_id == null ? false : !can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))]) == 0
     error_message = "accounts: external_id must be at least 2 letters, digits and any of _+=,.@:/-, as STS asks: ${join(", ", [for name, account in var.accounts : "${name} has '${account.external_id}'" if account.external_id == null ? false : !can(regex("^[\\w+=,.@:/-]{2,}$", account.external_id))])}."
-  }
-
-  validation {
-    condition     = length([for account in var.accounts : account if account.access_keys_secret_arn != null]) <= 100
-    error_message = "accounts: at most 100 may be entered by access keys: ECS has no room for more in a task definition."
   }
 
   validation {

@@ -191,17 +191,14 @@ locals {
       Effect   = "Allow"
       Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       Resource = var.guardduty_repository_arns
-      }], length(var.secrets.arns) == 0 ? [] : [{
-      Sid      = "ReadAccessKeys"
-      Effect   = "Allow"
-      Action   = "secretsmanager:GetSecretValue"
-      Resource = var.secrets.arns
-      }], length(var.secrets.kms_key_arns) == 0 ? [] : [{
-      Sid      = "DecryptAccessKeys"
-      Effect   = "Allow"
-      Action   = "kms:Decrypt"
-      Resource = var.secrets.kms_key_arns
   }])
+
+  # A managed policy has 6,144 characters, and the worker's own has no room for a hundred ARNs.
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  secrets = concat(
+    [for arns in chunklist(var.secrets.arns, 25) : { Sid = "ReadAccessKeys", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = arns }],
+    [for arns in chunklist(var.secrets.kms_key_arns, 25) : { Sid = "DecryptAccessKeys", Effect = "Allow", Action = "kms:Decrypt", Resource = arns }],
+  )
 
   roles = {
     worker    = { statements = local.worker, description = "What a worker of ${var.name} does: takes jobs, becomes accounts, stores reports." }
@@ -248,6 +245,22 @@ resource "aws_iam_role_policy_attachment" "execution" {
 
   role       = aws_iam_role.this["execution"].name
   policy_arn = each.value
+}
+
+# The access keys of accounts that have no role.
+resource "aws_iam_policy" "secrets" {
+  count = length(local.secrets)
+
+  name        = "${var.name}-secrets-${count.index}"
+  description = "Access keys that the worker of ${var.name} reads."
+  policy      = jsonencode({ Version = "2012-10-17", Statement = [local.secrets[count.index]] })
+}
+
+resource "aws_iam_role_policy_attachment" "secrets" {
+  count = length(local.secrets)
+
+  role       = aws_iam_role.this["worker"].name
+  policy_arn = aws_iam_policy.secrets[count.index].arn
 }
 
 resource "aws_iam_policy" "operator" {

@@ -104,10 +104,10 @@ variable "secrets" {
   default  = {}
   nullable = false
 
-  # The rest of ECS's policy has less than 1,240 characters.
+  # A role has ten managed policies, each with room for 25 of these.
   validation {
-    condition     = length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns))) <= 9000
-    error_message = "secrets has ${length(var.secrets.arns)} secrets and ${length(var.secrets.kms_key_arns)} keys in ${length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns)))} characters, and ECS's policy has room for 9000: IAM takes 10240 in all. Enter accounts by a role, or encrypt their secrets with one key."
+    condition     = ceil(length(var.secrets.arns) / 25) + ceil(length(var.secrets.kms_key_arns) / 25) <= 10 && alltrue([for arn in concat(var.secrets.arns, var.secrets.kms_key_arns) : length(arn) <= 230])
+    error_message = "secrets has ${length(var.secrets.arns)} secrets and ${length(var.secrets.kms_key_arns)} keys, and the worker may read 225 and 25, with ARNs of 230 characters at most. Enter accounts by a role, or encrypt their secrets with one key."
   }
 }
 

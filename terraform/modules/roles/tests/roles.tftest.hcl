@@ -99,35 +99,36 @@ run "each_may_what_its_commands_use_and_no_more" {
   }
 }
 
-run "ecs_reads_the_secrets_of_accounts_with_keys_and_no_other" {
+run "the_worker_reads_the_secrets_of_accounts_with_keys_and_ecs_none" {
   command = plan
 
   variables {
     secrets = {
-      arns         = ["arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-a1b2c3"]
+      arns         = [for n in range(30) : "arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-${n}-a1b2c3"]
       kms_key_arns = ["arn:aws:kms:eu-west-1:999999999999:key/0e3f"]
     }
   }
 
   assert {
     condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.this["execution"].policy).Statement : [
-        for action in flatten([statement.Action]) : [
-          for resource in flatten([statement.Resource]) :
-          join(" ", compact([statement.Effect, action, resource, try(jsonencode(statement.Condition), "")]))
-        ]
+      for policy in aws_iam_policy.secrets : [
+        for statement in jsondecode(policy.policy).Statement : [for arn in statement.Resource : "${statement.Effect} ${statement.Action} ${arn}"]
       ]
-      ])) == toset([
-      "Allow ecr:GetAuthorizationToken *",
-      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
-      "Allow ecr:BatchGetImage arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
-      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:eu-west-1:999999999999:repository/fleet",
-      "Allow logs:CreateLogStream arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
-      "Allow logs:PutLogEvents arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker:*",
-      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-a1b2c3",
-      "Allow kms:Decrypt arn:aws:kms:eu-west-1:999999999999:key/0e3f",
-    ])
-    error_message = "ECS may do something else: ${aws_iam_role_policy.this["execution"].policy}"
+      ])) == toset(concat(
+      [for arn in var.secrets.arns : "Allow secretsmanager:GetSecretValue ${arn}"],
+      ["Allow kms:Decrypt arn:aws:kms:eu-west-1:999999999999:key/0e3f"],
+    ))
+    error_message = "The worker reads something else: ${jsonencode(aws_iam_policy.secrets[*].policy)}"
+  }
+
+  assert {
+    condition     = [for attached in aws_iam_role_policy_attachment.secrets : attached.role] == ["fleet-worker", "fleet-worker", "fleet-worker"]
+    error_message = "Another role reads the secrets."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.this["execution"].policy, "secretsmanager:")
+    error_message = "ECS reads secrets, and one that can't be read would stop every worker."
   }
 }
 
@@ -240,7 +241,7 @@ run "the_longest_policies_that_are_taken_have_room_in_iam" {
     member_role_arns = [for n in range(93) : "arn:aws:iam::*:role/${format("%062d", n)}"]
 
     secrets = {
-      arns         = [for n in range(89) : "arn:aws-us-gov:secretsmanager:ap-southeast-1:999999999999:secret:${format("%024d", n)}-a1b2c3"]
+      arns         = [for n in range(25) : "arn:aws-us-gov:secretsmanager:ap-southeast-1:999999999999:secret:${format("%0150d", n)}-a1b2c3"]
       kms_key_arns = ["arn:aws-us-gov:kms:ap-southeast-1:999999999999:key/mrk-00000000000000000000000000000e3f"]
     }
   }
@@ -251,8 +252,8 @@ run "the_longest_policies_that_are_taken_have_room_in_iam" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.this["execution"].policy) - length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns))) <= 10240 - 9000
-    error_message = "ECS's policy has ${length(aws_iam_role_policy.this["execution"].policy)} characters, ${length(jsonencode(concat(var.secrets.arns, var.secrets.kms_key_arns)))} of them for secrets."
+    condition     = alltrue([for policy in aws_iam_policy.secrets : length(policy.policy) <= 6144])
+    error_message = "IAM takes 6144 characters: ${jsonencode([for policy in aws_iam_policy.secrets : length(policy.policy)])}"
   }
 
   assert {
@@ -276,8 +277,8 @@ run "more_secrets_than_a_policy_has_room_for_are_refused" {
 
   variables {
     secrets = {
-      arns         = [for n in range(80) : "arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-${n}-a1b2c3"]
-      kms_key_arns = [for n in range(80) : "arn:aws:kms:eu-west-1:999999999999:key/${n}"]
+      arns         = [for n in range(226) : "arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-${n}-a1b2c3"]
+      kms_key_arns = [for n in range(1) : "arn:aws:kms:eu-west-1:999999999999:key/${n}"]
     }
   }
 
