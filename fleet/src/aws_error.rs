@@ -251,6 +251,12 @@ impl AwsError {
         }
     }
 
+    /// Whether the host of the request does not exist: the service is not in that region.
+    #[must_use]
+    pub fn is_unknown_host(&self) -> bool {
+        self.code == "Unreachable" && self.message.contains("dns error")
+    }
+
     /// Whether the call may succeed when it is made again later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -28,6 +28,8 @@ pub enum Reason {
     Partial,
     /// A later run's report stands.
     Superseded,
+    /// An object that is no report exists under the report's key.
+    ForeignObject,
     /// The report bucket refuses this report, and not others.
     ReportBucket,
     /// It took longer than a job may.
@@ -48,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, those that a dead letter may have first.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadMessage,
         Self::TooOld,
         Self::UnknownAccount,
@@ -60,6 +62,7 @@ impl Reason {
         Self::BadKeyTemplate,
         Self::Partial,
         Self::Superseded,
+        Self::ForeignObject,
         Self::ReportBucket,
         Self::Deadline,
         Self::Unavailable,
@@ -85,6 +88,7 @@ impl Reason {
             Self::BadKeyTemplate => "bad_key_template",
             Self::Partial => "partial",
             Self::Superseded => "superseded",
+            Self::ForeignObject => "foreign_object",
             Self::ReportBucket => "report_bucket",
             Self::Deadline => "deadline",
             Self::Unavailable => "unavailable",
@@ -129,11 +133,14 @@ impl Reason {
                 "a complete report of the day stands and is kept; mend what the message says is missing and replay, or leave it"
             }
             Self::Superseded => "a later run's report stands and is kept; nothing to do",
+            Self::ForeignObject => {
+                "an object that is no report exists under the report's key: move it, choose another key template, or set FLEET_REPLACE_FOREIGN=true; then replay"
+            }
             Self::ReportBucket => {
                 "the bucket refuses this report alone: look at its policy for the report's key, then replay"
             }
             Self::Deadline => {
-                "it took two hours: raise the account's `quota_share`, or ask AWS for more quota; then replay"
+                "it took two hours: raise the account's `quota_share`, or ask AWS for more quota; then replay, which goes on from what was collected"
             }
             Self::Unavailable => {
                 "AWS did not answer or throttled, at every receive; replay once it is well again"

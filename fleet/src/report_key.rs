@@ -16,8 +16,17 @@ pub const HELP: &str = "Where in the bucket reports lie. Placeholders: {dataset}
 /// Where the runs' manifests lie; no report may.
 pub const MANIFEST_PREFIX: &str = "runs/";
 
-/// The longest S3 key, in bytes.
-const MAX_KEY_BYTES: usize = 1024;
+/// Where unfinished reports lie whose key has a complete one; no report may.
+const ASIDE_PREFIX: &str = "tries/";
+
+/// The longest key of a report, in bytes: the longest of S3, less what [`aside`] puts before it.
+const MAX_KEY_BYTES: usize = 1024 - ASIDE_PREFIX.len();
+
+/// Where an unfinished report lies while a complete one keeps its place under `key`.
+#[must_use]
+pub fn aside(key: &str) -> String {
+    format!("{ASIDE_PREFIX}{key}")
+}
 
 /// A key with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,11 +195,14 @@ impl KeyTemplate {
         if key.starts_with(MANIFEST_PREFIX) {
             return Err(self.unusable("it gives a key under 'runs/', which holds the manifests of the runs"));
         }
+        if key.starts_with(ASIDE_PREFIX) {
+            return Err(self.unusable("it gives a key under 'tries/', which holds unfinished reports"));
+        }
         if let Some(why) = odd_part(&key) {
             return Err(self.unusable(why));
         }
         if key.len() > MAX_KEY_BYTES {
-            return Err(self.unusable("it gives a key of more than 1,024 bytes"));
+            return Err(self.unusable("it gives a key of more than 1,018 bytes"));
         }
         Ok(key)
     }
@@ -265,6 +277,8 @@ impl FromStr for KeyTemplate {
             Err(template.unusable("a key that begins with '/' is a folder without a name in S3's console"))
         } else if text.starts_with(MANIFEST_PREFIX) {
             Err(template.unusable("'runs/' holds the manifests of the runs; choose another beginning"))
+        } else if text.starts_with(ASIDE_PREFIX) {
+            Err(template.unusable("'tries/' holds unfinished reports; choose another beginning"))
         } else if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
             Err(template.unusable("a key takes printable ASCII only"))
         } else if let Some(why) = odd_part(&shape) {
@@ -369,7 +383,7 @@ mod tests {
             for key in [Some(key), own(&name)].into_iter().flatten() {
                 prop_assert!(key.len() <= 1024 && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
                 prop_assert!(key.split('/').all(|part| !["", ".", ".."].contains(&part)), "{}", key);
-                prop_assert!(!key.starts_with("runs/"), "{}", key);
+                prop_assert!(!key.starts_with("runs/") && !key.starts_with("tries/"), "{}", key);
             }
         }
     }
@@ -388,6 +402,7 @@ mod tests {
             ("", "empty"),
             ("/x/{account}", "begins with '/'"),
             ("runs/{account}", "manifests"),
+            ("tries/{account}", "unfinished reports"),
             ("{acount}.csv", "{acount} is not known"),
             ("{account", "counterpart"),
             ("account}", "counterpart"),

@@ -122,7 +122,8 @@ pub struct AmbiguousRun {
 const MOST_CANDIDATES: usize = 10;
 
 fn listed(candidates: &[RunId]) -> String {
-    let mut list: String = candidates.iter().take(MOST_CANDIDATES).map(|id| format!("\n  {id}")).collect();
+    let mut list =
+        candidates.iter().take(MOST_CANDIDATES).fold(String::new(), |list, id| list + "\n  " + id.as_str());
     if candidates.len() > MOST_CANDIDATES {
         list.push_str(&format!("\n  and {} more", candidates.len() - MOST_CANDIDATES));
     }

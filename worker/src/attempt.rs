@@ -1,6 +1,12 @@
 //! One try at a job: what it is doing at the moment, what it asked so far, and whether there may be another.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::usage::Usage;
 
@@ -48,6 +54,7 @@ pub struct Attempt {
     step: AtomicUsize,
     usage: Usage,
     is_last: bool,
+    stop: CancellationToken,
 }
 
 impl Attempt {
@@ -64,6 +71,12 @@ impl Attempt {
         self.is_last
     }
 
+    /// Cancelled if the try is to store what it has, and end.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     /// What is being done, or was when it ended.
     #[must_use]
     pub fn step(&self) -> Step {
@@ -74,6 +87,14 @@ impl Attempt {
     #[must_use]
     pub fn usage(&self) -> &Usage {
         &self.usage
+    }
+
+    /// Asks the try to store what it has and end, and waits for that so long. `None` if it has nothing that was paid
+    /// for, or takes longer.
+    pub async fn wrap_up<T>(&self, work: impl Future<Output = T>, longest: Duration) -> Option<T> {
+        self.stop.cancel();
+        let has_paid = self.usage.dollars() > 0.0;
+        timeout(if has_paid { longest } else { Duration::ZERO }, work).await.ok()
     }
 
     /// Goes on to a step.

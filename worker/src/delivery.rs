@@ -30,6 +30,12 @@ use crate::{
 /// hides a message at most.
 pub const LONGEST: Duration = Duration::from_hours(2);
 
+/// How long a job that has to end may take to store what it has: the largest report is some megabytes.
+const STORING: Duration = Duration::from_mins(2);
+
+/// How long it may take if the worker is leaving: the rest of the time that giving back has is for SQS.
+const STORING_IN_HASTE: Duration = Duration::from_secs(1);
+
 /// How long a job is put off that has nowhere to go: it is paid for each time.
 const NOWHERE: Duration = Duration::from_hours(2);
 
@@ -186,12 +192,21 @@ impl Delivery {
     {
         let ended = match job {
             Err(error) => Err(error.into()),
-            Ok(job) => tokio::select! {
-                biased;
-                ended = bounded(perform(job, self.attempt.clone())) => ended,
-                // Only the job is dropped: a dead letter that is being sent would come twice.
-                () = let_go.cancelled() => return (Verdict::GiveBack(None), None),
-            },
+            Ok(job) => {
+                let work = bounded(perform(job, self.attempt.clone()), &self.attempt);
+                tokio::pin!(work);
+                tokio::select! {
+                    biased;
+                    ended = &mut work => ended,
+                    // Only the job is dropped: a dead letter that is being sent would come twice.
+                    () = let_go.cancelled() => {
+                        match self.attempt.wrap_up(work, STORING_IN_HASTE).await {
+                            Some(Ok(done)) => Ok(done),
+                            Some(Err(_)) | None => return (Verdict::GiveBack(None), None),
+                        }
+                    }
+                }
+            }
         };
         let failure = match ended {
             Ok(done) => {
@@ -344,12 +359,21 @@ fn parse(message: &Message) -> Result<Job, JobError> {
     Ok(job)
 }
 
-/// Does the job, unless it takes too long or the program fails in it.
-async fn bounded(performing: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
-    match timeout(LONGEST, AssertUnwindSafe(performing).catch_unwind()).await {
-        Err(_) => Err(Failure::Deadline),
-        Ok(Err(panic)) => Err(Failure::from_panic(panic.as_ref())),
-        Ok(Ok(ended)) => ended,
+/// Does the job, unless it takes too long or the program fails in it. What takes too long stores what it has.
+async fn bounded(
+    performing: impl Future<Output = Result<Done, Failure>>,
+    attempt: &Attempt,
+) -> Result<Done, Failure> {
+    let performing = AssertUnwindSafe(performing).catch_unwind();
+    tokio::pin!(performing);
+    let ended = match timeout(LONGEST, &mut performing).await {
+        Ok(ended) => Some(ended),
+        Err(_) => attempt.wrap_up(performing, STORING).await,
+    };
+    match ended {
+        None => Err(Failure::Deadline { missing: String::new() }),
+        Some(Err(panic)) => Err(Failure::from_panic(panic.as_ref())),
+        Some(Ok(ended)) => ended,
     }
 }
 
@@ -357,8 +381,13 @@ fn log(done: &Done, took: Duration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match done {
         Done::Duplicate { key } => {
-            tracing::info!(key, duration_ms, "the report stands already; nothing to do");
+            tracing::info!(key, duration_ms, "the report exists already; nothing to do");
         }
+        Done::Kept { key } => tracing::info!(
+            key,
+            duration_ms,
+            "a settled report exists that saw more than a collection could now; it is kept"
+        ),
         Done::Stored { key, metadata } => tracing::info!(
             key,
             duration_ms,

@@ -65,6 +65,11 @@ pub enum Failure {
     /// under the report's key.
     #[error("a later run's report stands at {0} and is kept")]
     Superseded(String),
+    /// An object that is no report exists under the report's key.
+    #[error(
+        "the object at {0} is no report of the fleet, and is kept; move it, or set FLEET_REPLACE_FOREIGN=true to replace it"
+    )]
+    ForeignObject(String),
     /// Others wrote under the report's key, again and again.
     #[error("the report could not be stored at {0}: others kept writing there")]
     Contended(String),
@@ -72,8 +77,11 @@ pub enum Failure {
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
     /// The job took longer than one may.
-    #[error("the job was not done in {} minutes", crate::delivery::LONGEST.as_secs() / 60)]
-    Deadline,
+    #[error("the job was not done in {} minutes{}{missing}", crate::delivery::LONGEST.as_secs() / 60, if missing.is_empty() { "" } else { "; missing: " })]
+    Deadline {
+        /// What is missing of its report; empty if there is none.
+        missing: String,
+    },
     /// The program has a fault.
     #[error("the worker has a fault: {0}")]
     Panic(String),
@@ -153,7 +161,8 @@ impl Failure {
             Self::Contended(_) => Reason::Contended,
             Self::ReportBucket(error) if error.is_transient() => Reason::Unavailable,
             Self::ReportBucket(_) => Reason::ReportBucket,
-            Self::Deadline => Reason::Deadline,
+            Self::ForeignObject(_) => Reason::ForeignObject,
+            Self::Deadline { .. } => Reason::Deadline,
             Self::Panic(_) => Reason::Panic,
             Self::Own(_) => Reason::OwnFault,
         }

@@ -66,7 +66,8 @@ impl Fate {
             | Failure::Key(_)
             | Failure::Partial { .. }
             | Failure::Superseded(_)
-            | Failure::Deadline => Self::DeadLetter,
+            | Failure::ForeignObject(_)
+            | Failure::Deadline { .. } => Self::DeadLetter,
             Failure::RoleRefused(_) | Failure::RegionDisabled { .. } => second_try(),
             Failure::Aws(error) => match error.kind {
                 ErrorKind::Transient => later(),
@@ -153,7 +154,8 @@ mod tests {
             (Failure::Partial { key: key(), missing: key() }, [DeadLetter; 3]),
             (Failure::Superseded(key()), [DeadLetter; 3]),
             (Failure::Contended(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
-            (Failure::Deadline, [DeadLetter; 3]),
+            (Failure::ForeignObject(key()), [DeadLetter; 3]),
+            (Failure::Deadline { missing: key() }, [DeadLetter; 3]),
             (Failure::Panic(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), [StopWorker; 3]),
         ];

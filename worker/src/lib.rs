@@ -3,7 +3,7 @@
 //! A job's way through the modules: `poll` receives it, [`consumer`] takes it, [`delivery`] has it done and settles
 //! it while its [`lease`] keeps it, [`report`] does it: [`session`] becomes its account, [`collect`] finds
 //! what there is and asks [`cloudwatch`] about it, counted by [`usage`], and [`sinks`] encode and store
-//! what comes of it. Each try is an [`attempt`]. [`failure`] names why a job is not done, and [`fate`]
+//! what comes of it; what an earlier try has left is its [`checkpoint`]. Each try is an [`attempt`]. [`failure`] names why a job is not done, and [`fate`]
 //! decides what becomes of it.
 //!
 //! The worker itself: [`own_role`] shows at the start that it may write reports, [`breaker`] keeps it
@@ -15,6 +15,7 @@
 
 pub mod attempt;
 pub mod breaker;
+pub mod checkpoint;
 pub mod cloudwatch;
 pub mod collect;
 mod connections;

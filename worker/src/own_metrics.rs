@@ -154,6 +154,7 @@ fn outcome(ended: &Ended) -> &'static str {
             ReportStatus::Partial => "partial",
         },
         Ended::Done(Done::Duplicate { .. }) => "duplicate",
+        Ended::Done(Done::Kept { .. }) => "kept",
         Ended::DeadLettered => "dead_letter",
         Ended::PutOff => "put_off",
         Ended::GivenBack => "given_back",

@@ -33,13 +33,13 @@ const RENEWED_EVERY: Duration = Duration::from_mins(30);
 
 /// How old a job is that needs protection. A younger one has the drain before it, which is longer by default, and
 /// most jobs are done in a second.
-const OLD: Duration = Duration::from_secs(60);
+const OLD: Duration = Duration::from_mins(1);
 
 /// How long the task stays protected without a break: until the job that began it can be done, however long it takes.
 const TERM: Duration = LONGEST;
 
 /// How long the break is, in which ECS may stop the task.
-const BREAK: Duration = Duration::from_secs(60);
+const BREAK: Duration = Duration::from_mins(1);
 
 /// How long the agent may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -225,7 +225,7 @@ mod tests {
         let set = set_during(async |jobs| {
             for _ in 0..1000 {
                 jobs.send_replace(Some(Instant::now()));
-                sleep(OLD - Duration::from_millis(1)).await;
+                sleep(Duration::from_millis(59_999)).await;
             }
             jobs.send_replace(None);
         })

@@ -1,33 +1,39 @@
-//! One job from its account to its report: collect, encode, describe, and (for a job off the
-//! queue) store.
+//! One job from its account to its report: collect, describe, and (for a job off the queue) store.
 
-use std::fmt::Write;
+use std::collections::{HashMap, HashSet};
 
 use aws_config::SdkConfig;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use fleet::{
-    Account, AwsError, Job, KeyTemplate, ReportDate,
+    Account, AccountId, AwsError, Dataset, Job, KeyTemplate,
     accounts::KeptAccounts,
     aws,
     credentials::CredentialSource,
     environment,
-    report::{ReportMetadata, ReportStatus},
+    existing::{Existing, ExistingReport},
+    report::{Remaining, ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
+    report_key,
     telemetry::STEP,
 };
-use sha2::{Digest, Sha256};
+use futures::{FutureExt, future};
 
 use crate::{
     attempt::{Attempt, Step},
     breaker::{Breaker, Streak},
-    cloudwatch::{limits::Limits, plan::Window, rows::Status},
-    collect::{self, Collection, Subject},
+    checkpoint::{self, Checkpoint},
+    cloudwatch::{
+        limits::Limits,
+        plan::Window,
+        rows::{self, Row, Status},
+    },
+    collect::{self, Collection, Discovered, Interruption, Subject},
     failure::{Failure, OwnFault},
     own_role::{self, Entry},
     session::{self, Identity, Session},
     sinks::{
         csv,
-        s3::{self, Candidate, Decision},
+        s3::{self, Candidate, Decision, Precondition, Put},
     },
     usage::Usage,
 };
@@ -57,13 +63,43 @@ pub struct Collector {
     pub entering: Breaker,
 }
 
+/// An account that is entered, and what it has.
+#[derive(Debug)]
+pub struct Entered {
+    identity: Identity,
+    regions: Vec<String>,
+    discovered: Discovered,
+}
+
 /// A report that is not stored yet.
 #[derive(Debug)]
 pub struct Report {
     /// What it says of itself.
     pub metadata: ReportMetadata,
-    /// The table.
-    pub body: Vec<u8>,
+    rows: Vec<Row>,
+    dataset: &'static Dataset,
+    /// What this try has asked.
+    usage: Usage,
+    /// What the tries before have.
+    before: Spent,
+}
+
+/// What tries at a job have asked, and what it cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    api_calls: u64,
+    metrics: u64,
+    dollars: f64,
+}
+
+impl Spent {
+    fn of(report: &ReportMetadata) -> Self {
+        Self {
+            api_calls: report.api_calls,
+            metrics: report.metrics_requested,
+            dollars: report.estimated_cost_usd,
+        }
+    }
 }
 
 /// Makes reports of jobs, in the report bucket.
@@ -75,6 +111,8 @@ pub struct Reporter {
     pub bucket: ReportBucket,
     /// Under which keys.
     pub template: KeyTemplate,
+    /// Whether an object that is no report is replaced.
+    pub replaces_foreign: bool,
     /// Whether reports can be written.
     pub storing: Breaker,
 }
@@ -89,8 +127,13 @@ pub enum Done {
         /// What it says of itself.
         metadata: Box<ReportMetadata>,
     },
-    /// The report of its run, or of a later one, stood already.
+    /// What it was sent for existed already: the report of its run or of a later one.
     Duplicate {
+        /// Where.
+        key: String,
+    },
+    /// A report exists that is final and saw more than a collection can see now.
+    Kept {
         /// Where.
         key: String,
     },
@@ -114,36 +157,60 @@ impl Collector {
         listed.iter().filter(is_by_own_role).cloned().collect()
     }
 
-    /// Collects the report of a job.
-    pub async fn report(&self, job: &Job, session: &Session, attempt: &Attempt) -> Result<Report, Failure> {
-        // Who we are and what there is are asked beside each other; nothing is paid for until both
-        // are known.
+    /// Enters the account of a session, and finds what it has. Nothing is paid for.
+    pub async fn enter(
+        &self,
+        dataset: &'static Dataset,
+        session: &Session,
+        attempt: &Attempt,
+    ) -> Result<Entered, Failure> {
         attempt.enter(Step::Become);
-        let discovering = collect::discover(session, job.dataset, attempt.is_last());
-        let (identity, discovered) = tokio::join!(session.identity(), discovering);
-        // In this order: what may be done there matters only in the right account.
-        let identity = identity.map_err(|failure| session.blame(failure))?;
-        self.entering.succeeded();
-        attempt.enter(Step::Discover);
-        let discovered = discovered.map_err(|failure| session.blame(failure))?;
-        tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
-
         // Regions for all accounts mean those of the account's own partition: no other takes its keys.
         let partition = aws::partition(session.home_region());
         let everywhere = self.regions.iter().filter(|region| aws::partition(region) == partition);
         let regions: Vec<String> = everywhere.chain(&session.account().regions).cloned().collect();
+        let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
+        // What may be done there matters only in the right account: its identity is the first thing to be refused.
+        let entered = future::try_join(session.identity(), discovering.map(Ok)).await;
+        let (identity, discovered) = entered.map_err(|failure| session.blame(failure))?;
+        self.entering.succeeded();
+        attempt.enter(Step::Discover);
+        let discovered = discovered.map_err(|failure| session.blame(failure))?;
+        tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
+        Ok(Entered { identity, regions, discovered })
+    }
+
+    /// Collects the report of a job, from where `checkpoint` left off, and says why it ended early, if it did. `now` is the
+    /// time by the clock that the fleet shares.
+    pub async fn collect(
+        &self,
+        job: &Job,
+        session: &Session,
+        Entered { identity, regions, discovered }: Entered,
+        checkpoint: Option<Checkpoint>,
+        now: DateTime<Utc>,
+        attempt: &Attempt,
+    ) -> Result<(Report, Option<Interruption>), Failure> {
+        attempt.enter(Step::Collect);
+        let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
+        let metadata = describe(job, identity.account_id, now, earlier.as_ref());
         let subject = Subject {
             dataset: job.dataset,
             window: Window::new(job.date, self.lookback_days),
-            today: ReportDate::today(Utc::now()),
+            is_listed: job.date.is_listed_at(now),
+            is_settled: metadata.is_settled(),
             regions: &regions,
             is_last: attempt.is_last(),
+            stop: attempt.stop().clone(),
         };
-        attempt.enter(Step::Collect);
-        let collected = collect::collect(session, &identity.account_id, &self.limits, &subject, discovered);
-        let collected = collected.await.map_err(|failure| session.blame(failure))?;
+        let account_id = &metadata.account_id;
+        let collected =
+            collect::collect(session, account_id, &self.limits, &subject, discovered, checkpoint).await;
+        let collected = collected.map_err(|failure| session.blame(failure))?;
         attempt.enter(Step::Render);
-        Ok(describe(job, &identity, session.usage(), &subject, collected))
+        let interruption = collected.interruption.clone();
+        let usage = session.usage().clone();
+        Ok((Report::new(job.dataset, metadata, earlier.as_ref(), usage, collected), interruption))
     }
 }
 
@@ -200,23 +267,267 @@ impl Reporter {
         attempt.enter(Step::Look);
         let account = self.collector.account(job).await?;
         let key = self.template.key(job, account.id.as_ref())?;
-        let before = s3::existing(&self.bucket, &key).await?;
-        match s3::decide(&before, Candidate::of(job)) {
-            Decision::Duplicate => return Ok(Done::Duplicate { key }),
-            Decision::Superseded => return Err(Failure::Superseded(key)),
-            Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
+        let existing = self.look(&key).await?;
+        // What is decided before the first call in the account costs nothing.
+        if let Some(done) = self.settled_by(&existing, job, &key, account.id.as_ref())? {
+            return Ok(done);
         }
         let session =
             Session::open(account, &self.collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
-        let Report { metadata, body } = Box::pin(self.collector.report(job, &session, attempt)).await?;
+        let entered = Box::pin(self.collector.enter(job.dataset, &session, attempt)).await?;
+        let account_id = entered.identity.account_id.clone();
+        if let Some(done) = self.settled_by(&existing, job, &key, Some(&account_id))? {
+            return Ok(done);
+        }
+        let Earlier { checkpoint, to_carry, aside } = self.earlier(job, &account_id, &key, &existing).await?;
+        let now = self.bucket.now();
+        let collected =
+            Box::pin(self.collector.collect(job, &session, entered, checkpoint, now, attempt)).await;
+        let (mut report, interruption) = collected?;
+        report.carry(to_carry);
         attempt.enter(Step::Upload);
-        if s3::store(&self.bucket, &key, before, &metadata, body).await? {
-            self.storing.succeeded();
-            Ok(Done::Stored { key, metadata: Box::new(metadata) })
-        } else {
-            Ok(Done::Duplicate { key })
+        let Some(interruption) = interruption else {
+            let done = self.store(job, &key, existing, &mut report).await?;
+            if !matches!(aside, Existing::Nothing) {
+                self.remove_aside(&key).await;
+            }
+            return Ok(done);
+        };
+        report.metadata.is_unfinished = true;
+        // A try that paid for nothing has nothing to keep.
+        if attempt.usage().dollars() > 0.0
+            && let Some(done) = self.store_unfinished(job, &key, existing, aside, &mut report).await?
+        {
+            return Ok(done);
+        }
+        Err(match interruption {
+            Interruption::Aws(error) => session.blame(Failure::Aws(error)),
+            Interruption::Stopped => Failure::Deadline { missing: report.what_is_missing() },
+        })
+    }
+
+    async fn look(&self, key: &str) -> Result<Existing, Failure> {
+        self.bucket.look(key).await.map_err(Failure::ReportBucket)
+    }
+
+    /// How the job ends without a collection, given what exists under its key; `None` if it has to collect.
+    fn settled_by(
+        &self,
+        existing: &Existing,
+        job: &Job,
+        key: &str,
+        account_id: Option<&AccountId>,
+    ) -> Result<Option<Done>, Failure> {
+        let now = self.bucket.now();
+        let key = || key.to_owned();
+        let best = Candidate {
+            run_id: &job.run_id,
+            date: job.date,
+            account_id,
+            status: ReportStatus::Complete,
+            is_listed: job.date.is_listed_at(now),
+            replaces_foreign: self.replaces_foreign,
+        };
+        match s3::decide(existing, best) {
+            Decision::Duplicate => return Ok(Some(Done::Duplicate { key: key() })),
+            Decision::Keep => return Ok(Some(Done::Kept { key: key() })),
+            Decision::Superseded => return Err(Failure::Superseded(key())),
+            Decision::Foreign => return Err(Failure::ForeignObject(key())),
+            Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
+        }
+        let remaining = existing.report().filter(|_| job.only_incomplete);
+        let remaining = remaining.map(|report| report.metadata.remaining(job.date, account_id, now));
+        Ok(match remaining {
+            Some(Remaining::Nothing | Remaining::UntilSettled(_)) => Some(Done::Duplicate { key: key() }),
+            Some(Remaining::Collection) | None => None,
+        })
+    }
+
+    /// What of earlier reports is used: the rows that an earlier try at the job has collected, and those that this
+    /// collection can't see.
+    async fn earlier(
+        &self,
+        job: &Job,
+        account_id: &AccountId,
+        key: &str,
+        existing: &Existing,
+    ) -> Result<Earlier, Failure> {
+        let aside_key = report_key::aside(key);
+        // A complete report keeps its place while a job is unfinished.
+        let aside = match existing {
+            Existing::Report(report) if report.metadata.status == ReportStatus::Complete => {
+                self.look(&aside_key).await?
+            }
+            _ => Existing::Nothing,
+        };
+        let mut earlier = Earlier { checkpoint: None, to_carry: Vec::new(), aside };
+        for (key, place) in [(key, existing), (&*aside_key, &earlier.aside)] {
+            let Some(ExistingReport { metadata, .. }) = place.report() else { continue };
+            if Checkpoint::may_be_of(metadata, job, account_id) {
+                earlier.checkpoint = self.read(key, job.dataset, metadata).await?;
+            } else if metadata.is_of(job.date, Some(account_id))
+                && !job.date.is_listed_at(self.bucket.now())
+                && (metadata.is_listed || metadata.rows_carried > 0)
+            {
+                let report = self.read(key, job.dataset, metadata).await?;
+                earlier.to_carry.extend(report.into_iter().flat_map(Checkpoint::into_carried));
+            }
+        }
+        Ok(earlier)
+    }
+
+    async fn read(
+        &self,
+        key: &str,
+        dataset: &'static Dataset,
+        metadata: &ReportMetadata,
+    ) -> Result<Option<Checkpoint>, Failure> {
+        let read = Checkpoint::read(&self.bucket, key, dataset, metadata.clone()).await;
+        read.map_err(Failure::ReportBucket)
+    }
+
+    /// Stores the report of a job that is finished.
+    async fn store(
+        &self,
+        job: &Job,
+        key: &str,
+        existing: Existing,
+        report: &mut Report,
+    ) -> Result<Done, Failure> {
+        let mut attempts = s3::Attempts::new(existing);
+        loop {
+            match s3::decide(&attempts.existing, self.candidate(job, report)) {
+                Decision::Create | Decision::Replace(_) => {}
+                Decision::Duplicate => return Ok(Done::Duplicate { key: key.to_owned() }),
+                Decision::Keep => return Ok(Done::Kept { key: key.to_owned() }),
+                Decision::KeepComplete => {
+                    let missing = report.metadata.first_error.clone().unwrap_or_default();
+                    return Err(Failure::Partial { key: key.to_owned(), missing });
+                }
+                Decision::Superseded => return Err(Failure::Superseded(key.to_owned())),
+                Decision::Foreign => return Err(Failure::ForeignObject(key.to_owned())),
+            }
+            let body = report.render();
+            let precondition = Precondition::unchanged(&attempts.existing);
+            let metadata = report.metadata.for_run(s3::run_to_credit(&attempts.existing, &report.metadata));
+            match s3::put(&self.bucket, key, precondition, &metadata, body).await? {
+                Put::Stored => {
+                    self.storing.succeeded();
+                    return Ok(Done::Stored { key: key.to_owned(), metadata: Box::new(metadata) });
+                }
+                Put::Changed => attempts.look_again(&self.bucket, key).await?,
+            }
+            self.merge(job, key, &attempts.existing, report).await?;
         }
     }
+
+    /// Stores what an unfinished job has collected: under its key, unless a complete report is there, which keeps its
+    /// place. Gives how the job ended if another worker has finished it, or if what both have is all.
+    async fn store_unfinished(
+        &self,
+        job: &Job,
+        key: &str,
+        existing: Existing,
+        aside: Existing,
+        report: &mut Report,
+    ) -> Result<Option<Done>, Failure> {
+        let mut attempts = s3::Attempts::new(existing);
+        while let Decision::Create | Decision::Replace(_) =
+            s3::decide(&attempts.existing, self.candidate(job, report))
+            && !attempts.existing.report().is_some_and(|it| it.metadata.status == ReportStatus::Complete)
+        {
+            let body = report.render();
+            let precondition = Precondition::unchanged(&attempts.existing);
+            match s3::put(&self.bucket, key, precondition, &report.metadata, body).await? {
+                Put::Stored => {
+                    self.storing.succeeded();
+                    tracing::info!(key, rows = report.metadata.rows, "what was collected is stored");
+                    return Ok(None);
+                }
+                Put::Changed => attempts.look_again(&self.bucket, key).await?,
+            }
+            self.merge(job, key, &attempts.existing, report).await?;
+            if report.metadata.status == ReportStatus::Complete {
+                return self.store(job, key, attempts.existing, report).await.map(Some);
+            }
+        }
+        if let done @ Some(_) =
+            self.settled_by(&attempts.existing, job, key, Some(&report.metadata.account_id))?
+        {
+            return Ok(done);
+        }
+        let aside_key = report_key::aside(key);
+        let mut attempts = s3::Attempts::new(aside);
+        loop {
+            let body = report.render();
+            let precondition = Precondition::unchanged(&attempts.existing);
+            match s3::put(&self.bucket, &aside_key, precondition, &report.metadata, body).await? {
+                Put::Stored => {
+                    tracing::info!(
+                        key = aside_key,
+                        rows = report.metadata.rows,
+                        "what was collected is stored"
+                    );
+                    return Ok(None);
+                }
+                Put::Changed => attempts.look_again(&self.bucket, &aside_key).await?,
+            }
+            self.merge(job, &aside_key, &attempts.existing, report).await?;
+            if report.metadata.status == ReportStatus::Complete {
+                let existing = self.look(key).await?;
+                return self.store(job, key, existing, report).await.map(Some);
+            }
+        }
+    }
+
+    /// Takes in what another worker has stored meanwhile, if both reports are partial.
+    async fn merge(
+        &self,
+        job: &Job,
+        key: &str,
+        existing: &Existing,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        if let Some(theirs) = existing.report()
+            && report.metadata.status == ReportStatus::Partial
+            && Checkpoint::may_be_of(&theirs.metadata, job, &report.metadata.account_id)
+            && let Some(theirs) = self.read(key, job.dataset, &theirs.metadata).await?
+        {
+            report.merge(theirs);
+        }
+        Ok(())
+    }
+
+    fn candidate<'a>(&self, job: &'a Job, report: &'a Report) -> Candidate<'a> {
+        Candidate {
+            run_id: &job.run_id,
+            date: job.date,
+            account_id: Some(&report.metadata.account_id),
+            status: report.metadata.status,
+            is_listed: report.metadata.is_listed,
+            replaces_foreign: self.replaces_foreign,
+        }
+    }
+
+    /// Removes what an unfinished try has left beside a complete report. What stays expires.
+    async fn remove_aside(&self, key: &str) {
+        let key = report_key::aside(key);
+        let removed = self.bucket.client.delete_object().bucket(&self.bucket.name).key(&key).send().await;
+        if let Err(error) = removed {
+            let error = AwsError::new("s3:DeleteObject", error);
+            tracing::warn!(key, error = %error, "what an earlier try left could not be removed");
+        }
+    }
+}
+
+/// What of earlier reports a job uses.
+struct Earlier {
+    /// What an earlier try at it has collected.
+    checkpoint: Option<Checkpoint>,
+    /// Rows that are kept if the collection can't see them.
+    to_carry: Vec<Row>,
+    /// What exists where unfinished tries are kept if a complete report exists.
+    aside: Existing,
 }
 
 /// Whether it is the account that could not be entered.
@@ -231,44 +542,158 @@ fn is_of_entering(failure: &Failure, attempt: &Attempt) -> bool {
     }
 }
 
-/// The report of what was collected.
+/// The metadata of a report that is collected from `now` on, from where an earlier try left off.
 fn describe(
     job: &Job,
-    identity: &Identity,
-    usage: &Usage,
-    subject: &Subject<'_>,
-    collected: Collection,
-) -> Report {
-    let Collection { rows, first_error } = collected;
-    let count = |test: &dyn Fn(&Status) -> bool| rows.iter().filter(|row| test(&row.status)).count() as u64;
-    let body = csv::encode(
-        &csv::Subject {
-            dataset: job.dataset,
-            account_name: &job.account_name,
-            account_id: &identity.account_id,
-            date: subject.window.date(),
-        },
-        &rows,
-    );
-    let metadata = ReportMetadata {
-        status: if first_error.is_none() { ReportStatus::Complete } else { ReportStatus::Partial },
-        rows: rows.len() as u64,
-        rows_late: rows.iter().filter(|row| row.is_late(subject.window)).count() as u64,
-        rows_denied: count(&|status| matches!(status, Status::Denied)),
-        rows_error: count(&|status| matches!(status, Status::Error(_))),
-        first_error,
-        sha256: hex(&Sha256::digest(&body)),
-        api_calls: usage.calls(),
-        metrics_requested: usage.metrics(),
-        estimated_cost_usd: usage.dollars(),
-        ..ReportMetadata::new(job, identity.account_id.clone(), Utc::now())
-    };
-    Report { metadata, body }
+    account_id: AccountId,
+    now: DateTime<Utc>,
+    earlier: Option<&ReportMetadata>,
+) -> ReportMetadata {
+    let metadata = ReportMetadata::new(job, account_id, now);
+    let Some(earlier) = earlier else { return metadata };
+    ReportMetadata {
+        collected_at: earlier.collected_at.min(now),
+        is_listed: metadata.is_listed && earlier.is_listed,
+        rows_carried: earlier.rows_carried,
+        ..metadata
+    }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+impl Report {
+    /// The report of what was collected; of its rows, those that `earlier` tries had are among them.
+    fn new(
+        dataset: &'static Dataset,
+        metadata: ReportMetadata,
+        earlier: Option<&ReportMetadata>,
+        usage: Usage,
+        collected: Collection,
+    ) -> Self {
+        let Collection {
+            rows, regions_pending, regions_denied, lacks_directory_buckets, first_error, ..
+        } = collected;
+        let metadata = ReportMetadata {
+            regions_pending,
+            regions_denied,
+            lacks_directory_buckets,
+            first_error,
+            ..metadata
+        };
+        let mut report =
+            Self { metadata, rows, dataset, usage, before: earlier.map(Spent::of).unwrap_or_default() };
+        report.count();
+        report
+    }
+
+    /// Takes in what the rows and the tries so far add up to.
+    fn count(&mut self) {
+        let count =
+            |test: fn(&Status) -> bool| self.rows.iter().filter(|row| test(&row.status)).count() as u64;
+        let sum = |column: &str| {
+            let at = self.dataset.columns.iter().position(|it| it.name == column)?;
+            let summed = csv::summed(self.dataset, &self.dataset.columns[at], at);
+            Some(self.rows.iter().filter_map(|row| row.total(&summed)).sum())
+        };
+        let is_whole = self.metadata.regions_pending.is_empty()
+            && !self.rows.iter().any(|row| row.status.lacks_something());
+        self.metadata = ReportMetadata {
+            status: if is_whole { ReportStatus::Complete } else { ReportStatus::Partial },
+            is_unfinished: self.metadata.is_unfinished && !is_whole,
+            first_error: self.metadata.first_error.take().filter(|_| !is_whole),
+            rows: self.rows.len() as u64,
+            rows_late: count(|status| *status == Status::Late),
+            rows_denied: count(|status| *status == Status::Denied),
+            rows_error: count(|status| matches!(status, Status::Error(_))),
+            bytes: sum(self.dataset.bytes),
+            objects: sum(self.dataset.objects),
+            api_calls: self.before.api_calls + self.usage.calls(),
+            metrics_requested: self.before.metrics + self.usage.metrics(),
+            estimated_cost_usd: self.before.dollars + self.usage.dollars(),
+            ..self.metadata.clone()
+        };
+    }
+
+    /// The table. The metadata says afterwards what is in it.
+    pub fn render(&mut self) -> Vec<u8> {
+        self.count();
+        let body = csv::encode(
+            &csv::Subject {
+                dataset: self.dataset,
+                account_name: &self.metadata.account_name,
+                account_id: &self.metadata.account_id,
+                date: self.metadata.report_date.day(),
+            },
+            &self.rows,
+        );
+        self.metadata.sha256 = checkpoint::sha256(&body);
+        body
+    }
+
+    /// Takes over rows of earlier reports that this collection could not see: of resources that it has no row of, and
+    /// those with values that only a listing finds.
+    fn carry(&mut self, earlier: Vec<Row>) {
+        if earlier.is_empty() {
+            return;
+        }
+        let only_listed: HashSet<&str> =
+            self.dataset.metrics.iter().filter_map(|metric| metric.other).collect();
+        let columns = (0..).zip(self.dataset.columns);
+        let only_listed: Vec<u16> =
+            columns.filter(|(_, column)| only_listed.contains(column.name)).map(|(at, _)| at).collect();
+        for row in earlier {
+            let known = self.rows.iter_mut().find(|known| known.is_of(&row.resource));
+            match known {
+                None => self.rows.push(row),
+                Some(known) if *known != row && only_listed.iter().any(|at| row.value(*at).is_some()) => {
+                    *known = row;
+                }
+                Some(_) => continue,
+            }
+            self.metadata.rows_carried += 1;
+        }
+        rows::sort(&mut self.rows);
+        self.count();
+    }
+
+    /// Takes in what another worker has of the same job: of each row, the one that lacks nothing.
+    fn merge(&mut self, theirs: Checkpoint) {
+        let Checkpoint { metadata, rows } = theirs;
+        let mut ours: HashMap<_, Row> = std::mem::take(&mut self.rows)
+            .into_iter()
+            .map(|row| ((row.resource.name.clone(), row.resource.region.clone()), row))
+            .collect();
+        for row in rows {
+            let known = ours.entry((row.resource.name.clone(), row.resource.region.clone()));
+            let lacks_something = row.status.lacks_something();
+            known
+                .and_modify(|known| {
+                    if known.status.lacks_something() && !lacks_something {
+                        known.clone_from(&row);
+                    }
+                })
+                .or_insert(row);
+        }
+        self.rows = ours.into_values().collect();
+        rows::sort(&mut self.rows);
+        self.metadata.regions_pending.retain(|region| metadata.is_pending(region));
+        self.metadata.collected_at = self.metadata.collected_at.min(metadata.collected_at);
+        self.metadata.is_listed &= metadata.is_listed;
+        self.metadata.rows_carried = self.metadata.rows_carried.max(metadata.rows_carried);
+        // Theirs has the cost of the tries before both.
+        self.before = Spent::of(&metadata);
+        self.count();
+    }
+
+    /// What is missing, in words.
+    fn what_is_missing(&self) -> String {
+        let ReportMetadata { rows_denied, rows_error, regions_pending, first_error, .. } = &self.metadata;
+        let mut parts = Vec::new();
+        if rows_denied + rows_error > 0 {
+            parts.push(format!("{} of {} rows lack values", rows_denied + rows_error, self.metadata.rows));
+        }
+        if !regions_pending.is_empty() {
+            parts.push(format!("not listed to the end: {}", regions_pending.join(", ")));
+        }
+        parts.extend(first_error.clone());
+        parts.join("; ")
+    }
 }

@@ -194,14 +194,17 @@ impl Session {
         }
     }
 
-    /// S3, in the account's home region.
+    /// S3, in a region.
     #[must_use]
-    pub fn s3(&self) -> aws_sdk_s3::Client {
+    pub fn s3(&self, region: &str) -> aws_sdk_s3::Client {
         // `aws::s3` knows how the endpoint is set; the rest is added to what it makes.
-        let config = aws::s3(&self.config)
+        let config = aws::s3(&aws::with_region(&self.config, region))
             .config()
             .to_builder()
-            .retry_partition(self.retry_partition("s3", self.home_region()))
+            // For objects of directory buckets, which are never asked for; with it, listing the buckets works at an
+            // endpoint of its own too.
+            .disable_s3_express_session_auth(true)
+            .retry_partition(self.retry_partition("s3", region))
             .interceptor(self.usage.call_counter());
         aws_sdk_s3::Client::from_conf(config.build())
     }
@@ -240,7 +243,7 @@ mod tests {
         let base = aws::base().await.expect("a configuration");
         let session = Session::open(account, &base, None, Usage::default()).await.expect("a session");
         vec![
-            session.s3().config().retry_partition().cloned(),
+            session.s3("eu-west-1").config().retry_partition().cloned(),
             session.cloudwatch("eu-west-1").config().retry_partition().cloned(),
             session.cloudwatch("us-east-1").config().retry_partition().cloned(),
         ]

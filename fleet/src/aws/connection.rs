@@ -82,9 +82,9 @@ impl Way {
     }
 
     /// What the SDK is told of a failure on this way: its kind says whether the SDK tries again.
-    pub(super) fn failure(self, error: ConnectorError) -> ConnectorError {
+    pub(super) fn failure(self, error: &ConnectorError) -> ConnectorError {
         let is_timeout = error.is_timeout();
-        let (fault, at_proxy) = read(&error);
+        let (fault, at_proxy) = read(error);
         let at_proxy = at_proxy || self.is_forwarded;
         let failure = ConnectionFailure { way: self, fault, at_proxy };
         if failure.kind() == ErrorKind::Permanent {

@@ -115,7 +115,7 @@ impl HttpConnector for Watched {
         HttpConnectorFuture::new(async move {
             match answer.await {
                 Ok(answer) => between::refuse_page(way, answer).await,
-                Err(error) => Err(way.failure(error)),
+                Err(error) => Err(way.failure(&error)),
             }
         })
     }

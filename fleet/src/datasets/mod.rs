@@ -43,6 +43,10 @@ pub struct Dataset {
     pub settle_hours: u32,
     /// The columns of the table, in order.
     pub columns: &'static [Column],
+    /// The column whose sum a report's metadata has as `bytes`.
+    pub bytes: &'static str,
+    /// The column whose sum a report's metadata has as `objects`.
+    pub objects: &'static str,
 }
 
 /// How the resources of an account are found.
@@ -61,10 +65,39 @@ pub struct Metric {
     pub statistic: &'static str,
     /// The dimension that tells the series of one resource apart.
     pub dimension: &'static str,
-    /// Each known value of that dimension, with the column that its series is summed into.
-    pub series: &'static [(&'static str, &'static str)],
+    /// The series that are known by name.
+    pub series: &'static [Series],
     /// The column for values that are not known by name; without one such series are left out.
     pub other: Option<&'static str>,
+}
+
+/// A series of a metric that is known by name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Series {
+    /// The value of the metric's dimension.
+    pub value: &'static str,
+    /// The column that it is summed into.
+    pub column: &'static str,
+    /// Which resources can have it.
+    pub holders: Holders,
+}
+
+/// Which resources can have a series. What a resource can't have is never asked for: it would be paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holders {
+    /// All of them.
+    All,
+    /// Those of this class.
+    Only(Class),
+}
+
+/// The class of a resource, if the resources of a dataset differ in the series that they can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// General purpose buckets.
+    General,
+    /// Directory buckets, of S3 Express One Zone and of Local Zones.
+    Directory,
 }
 
 /// A column of the table.
@@ -93,7 +126,7 @@ pub enum Cell {
     ReportDate,
     /// The day of the values in the row.
     DatapointDate,
-    /// How the row came about: `ok`, `no_data`, `deleted`, `denied` or `error:<code>`.
+    /// How the row came about: `ok`, `late`, `no_data`, `deleted`, `denied` or `error:<code>`.
     Status,
     /// The sum of the series that a metric puts under this column's name.
     Measure,
@@ -114,10 +147,19 @@ impl Dataset {
         TimeDelta::hours(self.settle_hours.into())
     }
 
-    /// How many metrics are paid for each resource where it is not known which of them exist.
+    /// How many metrics are paid for each general purpose bucket if it is not known which of them exist.
     #[must_use]
     pub fn metrics_per_resource(&self) -> usize {
-        self.metrics.iter().map(|metric| metric.series.len()).sum()
+        let series = self.metrics.iter().flat_map(|metric| metric.series);
+        series.filter(|series| series.holders.include(Class::General)).count()
+    }
+}
+
+impl Holders {
+    /// Whether resources of a class are among them.
+    #[must_use]
+    pub fn include(self, class: Class) -> bool {
+        self == Self::All || self == Self::Only(class)
     }
 }
 
@@ -156,13 +198,29 @@ mod tests {
             let fed: HashSet<_> = dataset
                 .metrics
                 .iter()
-                .flat_map(|m| m.series.iter().map(|(_, column)| *column).chain(m.other))
+                .flat_map(|m| m.series.iter().map(|series| series.column).chain(m.other))
                 .collect();
             assert_eq!(
                 measures, fed,
                 "each measured column of {} has a series, and the reverse",
                 dataset.name
             );
+            assert!(columns.contains(dataset.bytes) && columns.contains(dataset.objects));
         }
+    }
+
+    #[test]
+    fn no_bucket_is_asked_for_what_its_class_can_not_have() {
+        let has = |value: &str| {
+            let series = DEFAULT.metrics.iter().flat_map(|metric| metric.series);
+            let series = series.filter(|series| series.value == value).collect::<Vec<_>>();
+            let [series] = series[..] else { panic!("{value} is not there once") };
+            [Class::General, Class::Directory].map(|class| series.holders.include(class))
+        };
+        assert_eq!(has("StandardStorage"), [true, false]);
+        assert_eq!(has("ExpressOneZoneStorage"), [false, true]);
+        assert_eq!(has("OneZoneIAStorage"), [true, true]);
+        assert_eq!(has("AllStorageTypes"), [true, true]);
+        assert_eq!(DEFAULT.metrics_per_resource(), 28);
     }
 }

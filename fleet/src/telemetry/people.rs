@@ -166,8 +166,7 @@ mod tests {
         };
         let people = People { has_time, is_verbose, say };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(people), work);
-        let lines = lines.lock().expect("not poisoned").clone();
-        lines
+        std::mem::take(&mut *lines.lock().expect("not poisoned"))
     }
 
     fn a_job() {

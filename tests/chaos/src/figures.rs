@@ -34,6 +34,7 @@ pub(crate) struct Figures {
     recovery_seconds: [f64; 3],
     recovery_over_bound: usize,
     never_received_again: u64,
+    paid_again: usize,
     lost: usize,
     short: usize,
     corrupt: usize,
@@ -53,6 +54,7 @@ impl Figures {
         toll: &Toll,
         findings: &Findings,
         history: &History,
+        paid_again: &[String],
         mix: &Mix,
         sayings: &Sayings,
     ) -> Self {
@@ -77,6 +79,7 @@ impl Figures {
             recovery_seconds: [50, 95, 100].map(|percent| rounded(history.recovery(percent))),
             recovery_over_bound: history.longer_than(RECOVERED_WITHIN),
             never_received_again: history.never_received_again,
+            paid_again: paid_again.len(),
             lost: findings.count(Ill::Lost),
             short: findings.count(Ill::Short),
             corrupt: findings.count(Ill::Corrupt),
@@ -101,6 +104,7 @@ impl Figures {
             ("unexpected", self.unexpected),
             ("in disagreement with `producer status`", self.status_disagrees),
             ("in a killed worker's hand and never received again", never_received_again),
+            ("paid for again", self.paid_again),
             ("cries of workers", self.worker_cries.len()),
         ];
         let mut faults: Vec<String> = counted
@@ -177,6 +181,7 @@ impl Figures {
             row("short", self.short.to_string()),
             row("corrupt", self.corrupt.to_string()),
             row("unexpected", self.unexpected.to_string()),
+            row("rows paid for again", self.paid_again.to_string()),
             row("`producer status` asked", self.statuses.to_string()),
             row("`producer status` disagrees", self.status_disagrees.to_string()),
         ];

@@ -154,7 +154,7 @@ fn duplicate_executions(calls: &[CallRecord], rounds: &Rounds, names: &HashMap<&
 }
 
 /// A report's key, with the day and the account's name in it.
-fn parts(key: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn parts(key: &str) -> Option<(&str, &str, &str)> {
     let (date, rest) = key.split_once("report_date=")?.1.split_once('/')?;
     let name = rest.strip_prefix("account_name=")?.split_once('/')?.0;
     Some((key, date, name))

@@ -5,9 +5,10 @@
 //! that they lie in. [`steps`] deals out where workers die, [`trap`] catches one there by faults of that AWS,
 //! [`workers`] hires and kills them, as processes of [`program`], and hears them by [`worker_log`]. [`rounds`] keeps
 //! them in work, [`mix`] breaks other things meanwhile. [`findings`] looks at each account's end, with
-//! the eyes of [`judge`]; [`history`] reads the log of all calls, and [`figures`] is the outcome.
+//! the eyes of [`judge`]; [`history`] reads the log of all calls, [`payments`] what was paid for twice, and [`figures`] is
+//! the outcome.
 //!
-//! `truth`, `steps`, `judge` and `history` are plain functions over values.
+//! `truth`, `steps`, `judge`, `history` and `payments` are plain functions over values.
 
 mod cast;
 mod cli;
@@ -16,6 +17,7 @@ mod findings;
 mod history;
 mod judge;
 mod mix;
+mod payments;
 mod program;
 mod progress;
 mod rounds;
@@ -143,9 +145,14 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     let toll = lock(&workforce.toll);
     let findings = lock(&rounds.findings);
     let history = History::read(&calls, &toll.kills, &begun_at, &names);
+    let ids = cast.members.iter().map(|member| (member.name.as_str(), member.id.as_str())).collect();
+    let jobs =
+        sent.iter().flat_map(|round| round.members(&cast).map(|member| (member.id.as_str(), round.date)));
+    let allowed = payments::allowed(jobs, &calls, &toll.kills, &ids);
+    let paid_again = payments::paid_again(&world.aws.asked_series(), &allowed);
     let sayings = lock(&workforce.sayings);
-    let figures =
-        Figures::of((cli.seed, sent.len(), begun.elapsed()), &toll, &findings, &history, &mix, &sayings);
+    let run = (cli.seed, sent.len(), begun.elapsed());
+    let figures = Figures::of(run, &toll, &findings, &history, &paid_again, &mix, &sayings);
     figures.print(cli.format)?;
     for problem in findings.problems.iter().take(TOLD) {
         let (account, run_id, what) = (&problem.account, &problem.run_id, &problem.what);
@@ -153,6 +160,9 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     }
     if let Some(more) = findings.problems.len().checked_sub(TOLD).filter(|more| *more > 0) {
         tell(&format!("and {more} more"));
+    }
+    for row in paid_again.iter().take(TOLD) {
+        tell(&format!("paid for again: {row}"));
     }
     Ok(figures.faults().is_empty())
 }

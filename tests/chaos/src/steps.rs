@@ -14,6 +14,8 @@ pub(crate) enum Step {
     Discover,
     /// CloudWatch is being asked.
     Collect,
+    /// CloudWatch failed for some, what it has answered is stored, and the worker does not know yet.
+    Checkpoint,
     /// CloudWatch has answered all, and the report is not on its way yet.
     Render,
     /// The report is on its way, and nothing of it is there.
@@ -36,10 +38,11 @@ pub(crate) enum Step {
 
 impl Step {
     /// All of them, in a job's order.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Receive,
         Self::Discover,
         Self::Collect,
+        Self::Checkpoint,
         Self::Render,
         Self::BeforeUpload,
         Self::DuringUpload,
@@ -57,6 +60,7 @@ impl Step {
             Self::Receive => "receive",
             Self::Discover => "discover",
             Self::Collect => "collect",
+            Self::Checkpoint => "after checkpoint",
             Self::Render => "render",
             Self::BeforeUpload => "before upload",
             Self::DuringUpload => "during upload",
@@ -94,16 +98,16 @@ pub(crate) struct Deck {
 }
 
 impl Deck {
-    /// So many cards: every step once in each twelve, in an order by seed.
+    /// So many cards: every step once in each round of the steps, in an order by seed.
     pub(crate) fn shuffled(kills: u32, seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let mut cards = VecDeque::new();
         while cards.len() < kills as usize {
-            let mut dozen = Step::ALL;
-            random.shuffle(&mut dozen);
-            cards.extend(dozen.map(|step| Card::drawn(step, &mut random)));
+            let mut steps = Step::ALL;
+            random.shuffle(&mut steps);
+            cards.extend(steps.map(|step| Card::drawn(step, &mut random)));
         }
-        // The last dozen may be cut short: the named steps go before a random moment.
+        // The last of them may be cut short: the named steps go before a random moment.
         let last = cards.len() - Step::ALL.len();
         cards.make_contiguous()[last..].sort_by_key(|card| card.step == Step::Random);
         cards.truncate(kills as usize);
@@ -149,8 +153,8 @@ impl Card {
         let concurrency = random.u8(1..=3);
         Self {
             step,
-            // What another job asks of CloudWatch could not be told from what this one does.
-            concurrency: if step == Step::Render { 1 } else { concurrency },
+            // What another job asks of CloudWatch, or stores, could not be told from what this one does.
+            concurrency: if matches!(step, Step::Checkpoint | Step::Render) { 1 } else { concurrency },
             peace: Duration::from_micros(peace),
             respite: Duration::from_micros(respite),
         }
@@ -169,34 +173,34 @@ mod tests {
     fn steps_take_turns_and_the_same_seed_gives_the_same_deck() {
         assert_eq!(Deck::shuffled(600, 7).cards, Deck::shuffled(600, 7).cards);
         assert_ne!(Deck::shuffled(600, 7).cards, Deck::shuffled(600, 8).cards);
-        assert_eq!(counts(&Deck::shuffled(600, 7)), [50; 12]);
+        assert_eq!(counts(&Deck::shuffled(650, 7)), [50; 13]);
     }
 
     #[test]
     fn a_deck_that_does_not_come_out_even_is_short_of_random_moments_first() {
         let counts = counts(&Deck::shuffled(23, 3));
-        assert_eq!((counts[..11].iter().sum::<usize>(), counts[11]), (22, 1));
+        assert_eq!((counts[..12].iter().sum::<usize>(), counts[12]), (22, 1));
         assert!(Deck::shuffled(23, 3).cards.len() == 23);
     }
 
     #[test]
     fn a_step_that_was_missed_takes_the_place_of_a_random_moment() {
-        let mut deck = Deck::shuffled(24, 1);
+        let mut deck = Deck::shuffled(26, 1);
         let drawn = std::iter::from_fn(|| deck.draw()).find(|card| card.step == Step::Render);
-        let (render, left) = (drawn.expect("one in twelve"), deck.cards.len());
+        let (render, left) = (drawn.expect("one in thirteen"), deck.cards.len());
         let before = counts(&deck);
         deck.missed(render);
         let after = counts(&deck);
-        assert_eq!((after[3], after[11], deck.cards.len()), (before[3] + 1, before[11] - 1, left));
-        assert_eq!(deck.kills(), 24);
+        assert_eq!((after[4], after[12], deck.cards.len()), (before[4] + 1, before[12] - 1, left));
+        assert_eq!(deck.kills(), 26);
     }
 
     #[test]
     fn where_no_random_moment_is_left_a_missed_step_comes_once_more_and_not_for_ever() {
-        let mut deck = Deck::shuffled(11, 1);
+        let mut deck = Deck::shuffled(12, 1);
         let render =
-            deck.cards.iter().copied().find(|card| card.step == Step::Render).expect("one of eleven");
+            deck.cards.iter().copied().find(|card| card.step == Step::Render).expect("one of twelve");
         (0..100).for_each(|_| deck.missed(render));
-        assert_eq!((counts(&deck)[3], deck.cards.len(), deck.kills()), (4, 14, 14));
+        assert_eq!((counts(&deck)[4], deck.cards.len(), deck.kills()), (4, 15, 15));
     }
 }

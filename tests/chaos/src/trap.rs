@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use local_aws::{CallRecord, Fault, FaultHandle, LocalAws};
+use local_aws::{CallRecord, Fault, FaultHandle, LocalAws, ResultStatus};
 
 use crate::steps::Step;
 use crate::world::{DEAD, JOBS, REPORT_PREFIX};
@@ -13,6 +13,9 @@ const BEFORE_UPLOAD: Duration = Duration::from_millis(200);
 
 /// How long no further region may ask CloudWatch before all of them count as having asked.
 const ALL_HAVE_ASKED: Duration = Duration::from_millis(120);
+
+/// The region that fails where a worker is to store a part. Many accounts have buckets in it, and in others.
+const CHECKPOINT_REGION: &str = "us-east-1";
 
 /// How often a trap is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -29,6 +32,8 @@ pub(crate) struct Keys {
 /// Faults that wait for a worker, until this is dropped.
 pub(crate) struct Trap {
     step: Step,
+    /// The worker's own key.
+    own: String,
     /// Each with the key that it is for.
     faults: Vec<(String, FaultHandle)>,
     /// What keeps the next step from happening too early.
@@ -47,6 +52,9 @@ impl Trap {
             Step::Receive => on_own(Fault::lost_answer().on("ReceiveMessage").queue(JOBS)),
             Step::Discover => on_accounts(|| Fault::hang().on("ListBuckets")),
             Step::Collect => on_accounts(|| Fault::hang().on("GetMetricData")),
+            Step::Checkpoint => {
+                on_accounts(|| Fault::result(ResultStatus::InternalError).region(CHECKPOINT_REGION))
+            }
             Step::Render => on_accounts(|| Fault::hold().on("GetMetricData")),
             Step::BeforeUpload => report(Fault::hang()),
             Step::DuringUpload => report(Fault::hang_upload()),
@@ -61,7 +69,7 @@ impl Trap {
             Step::Render => report(Fault::slow(BEFORE_UPLOAD)),
             _ => Vec::new(),
         };
-        Self { step, faults, brakes }
+        Self { step, own: keys.own.clone(), faults, brakes }
     }
 
     /// How often its faults struck.
@@ -75,12 +83,25 @@ impl Trap {
     }
 
     /// Waits until the worker is at the step.
-    pub(crate) async fn sprung(&self, aws: &LocalAws) {
+    pub(crate) async fn sprung(&mut self, aws: &LocalAws) {
         while self.fired() == 0 {
             tokio::time::sleep(GLANCE).await;
         }
-        if self.step == Step::Render {
-            self.all_answered(aws).await;
+        match self.step {
+            Step::Checkpoint => self.stored(aws).await,
+            Step::Render => self.all_answered(aws).await,
+            _ => {}
+        }
+    }
+
+    /// Waits until what CloudWatch has answered is stored. It is asked again for the rest first, which takes longer than to
+    /// set another fault.
+    async fn stored(&mut self, aws: &LocalAws) {
+        let upload = Fault::lost_answer().on("PutObject").access_key(&self.own);
+        let upload = aws.fault(upload);
+        self.brakes.push((self.own.clone(), upload.clone()));
+        while upload.fired() == 0 {
+            tokio::time::sleep(GLANCE).await;
         }
     }
 
@@ -112,8 +133,8 @@ impl Drop for Trap {
 }
 
 /// Whether a killed worker was at its step, by what was carried out of its calls since the trap was set.
-/// Only two steps can be missed: a poll may come back without a job, and what follows CloudWatch's last answer may
-/// come too early or too late.
+/// Only three steps can be missed: a poll may come back without a job, a job whose region fails may store nothing in
+/// time, and what follows CloudWatch's last answer may come too early or too late.
 pub(crate) fn was_there(step: Step, calls: &[CallRecord]) -> bool {
     let is = |call: &&CallRecord, operation: &str| call.operation == operation;
     match step {
@@ -121,6 +142,7 @@ pub(crate) fn was_there(step: Step, calls: &[CallRecord]) -> bool {
             .iter()
             .filter(|call| is(call, "ReceiveMessage"))
             .any(|call| call.outcome == "lost" && call.items > 0),
+        Step::Checkpoint => calls.iter().any(|call| is(&call, "PutObject") && call.outcome == "lost"),
         Step::Render => {
             let mut asked = calls.iter().filter(|call| is(call, "GetMetricData")).peekable();
             asked.peek().is_some()

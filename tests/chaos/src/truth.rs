@@ -1,6 +1,8 @@
 //! What is in the buckets, and the report that must come of it. A value is a plain function of the seed, the
 //! bucket, the storage type and the day: nothing here is the product's, nor asked of any AWS.
 
+use std::sync::LazyLock;
+
 use chrono::{Datelike, Days, NaiveDate};
 use e2e::expected::{Row, STORAGE_TYPES};
 use fastrand::Rng;
@@ -10,6 +12,13 @@ const ALL: &str = "AllStorageTypes";
 
 /// A storage type that AWS does not have.
 const UNHEARD_OF: &str = "HolographicStorage";
+
+/// The one storage type that directory buckets alone have.
+const EXPRESS: &str = "ExpressOneZoneStorage";
+
+/// The storage types that other buckets have.
+static GENERAL: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| STORAGE_TYPES.iter().map(|(name, _)| *name).filter(|name| *name != EXPRESS).collect());
 
 /// How many days older a value may be than the day asked for.
 const LOOKBACK: u64 = 2;
@@ -37,7 +46,7 @@ pub(crate) enum Kind {
     Nowhere,
     /// It is gone since that day.
     Deleted(NaiveDate),
-    /// A directory bucket, which is never listed.
+    /// A directory bucket, which has a listing of its own.
     Directory,
 }
 
@@ -56,10 +65,15 @@ pub(crate) fn window(date: NaiveDate) -> impl Iterator<Item = NaiveDate> {
     (0..=LOOKBACK).map(move |days| date - Days::new(days))
 }
 
+/// The day whose window begins on this one.
+pub(crate) fn day_of_window(begins: NaiveDate) -> NaiveDate {
+    begins + Days::new(LOOKBACK)
+}
+
 impl Bucket {
-    /// Whether `ListBuckets` names it.
+    /// Whether S3 names it.
     pub(crate) fn is_listed(&self) -> bool {
-        !matches!(self.kind, Kind::Deleted(_) | Kind::Directory)
+        !matches!(self.kind, Kind::Deleted(_))
     }
 
     /// What CloudWatch holds of it for a day: storage types and values.
@@ -67,16 +81,16 @@ impl Bucket {
         let number = day.num_days_from_ce().unsigned_abs();
         let plain = || {
             let types = 1 + self.seed % 4;
-            (0..types).map(|nth| STORAGE_TYPES[pick(self.seed, nth, STORAGE_TYPES.len())].0).collect()
+            (0..types).map(|nth| GENERAL[pick(self.seed, nth, GENERAL.len())]).collect()
         };
         let mut types: Vec<&'static str> = match self.kind {
             Kind::Plain | Kind::Nowhere | Kind::Huge | Kind::Zero => plain(),
-            Kind::EveryType => STORAGE_TYPES.map(|(name, _)| name).to_vec(),
+            Kind::EveryType => GENERAL.clone(),
             Kind::Gappy if pick(self.seed, u64::from(number), 2) == 0 => plain(),
             Kind::Moving if number.is_multiple_of(2) => vec!["StandardStorage"],
             Kind::Moving => vec!["GlacierStorage"],
             Kind::UnheardOf => vec!["StandardStorage", UNHEARD_OF],
-            Kind::Directory => vec!["ExpressOneZoneStorage"],
+            Kind::Directory => vec![EXPRESS],
             Kind::Deleted(since) if day < since => plain(),
             Kind::Gappy | Kind::Silent | Kind::Deleted(_) => return Vec::new(),
         };
@@ -114,6 +128,7 @@ impl Bucket {
         let status = match self.kind {
             Kind::Deleted(_) if day != date => return None,
             Kind::Deleted(_) => "deleted",
+            _ if day != date => "late",
             _ => "ok",
         };
         let mut row = row.cell("datapoint_date", day).cell("status", status);
@@ -162,7 +177,7 @@ mod tests {
         let bucket = bucket(Kind::EveryType);
         assert_eq!(bucket.datapoints(day("2026-11-10")), bucket.datapoints(day("2026-11-10")));
         assert_ne!(bucket.datapoints(day("2026-11-10")), bucket.datapoints(day("2026-11-09")));
-        assert_eq!(bucket.datapoints(day("2026-11-10")).len(), STORAGE_TYPES.len() + 1);
+        assert_eq!(bucket.datapoints(day("2026-11-10")).len(), GENERAL.len() + 1);
     }
 
     #[test]
@@ -171,7 +186,7 @@ mod tests {
         assert!(line(gone, true).is_some_and(|line| line.ends_with(",2026-11-10,2026-11-10,deleted")));
         assert_eq!(line(gone, false), None);
         assert_eq!(line(Kind::Deleted(day("2026-11-10")), true), None, "it was not there on the day");
-        assert!(line(Kind::Directory, true).is_some() && line(Kind::Directory, false).is_none());
+        assert!(line(Kind::Directory, true).is_some() && line(Kind::Directory, false).is_some());
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl Workforce {
             // One that does not become ready leaves, which is seen below.
             let _ = tokio::time::timeout(START, &mut worker.ready).await;
             sleep(card.peace).await;
-            let (set_at, trap) = (Utc::now(), Trap::set(&self.world.aws, card.step, &worker.keys));
+            let (set_at, mut trap) = (Utc::now(), Trap::set(&self.world.aws, card.step, &worker.keys));
             let sprung = tokio::time::timeout(COMING, trap.sprung(&self.world.aws)).await.is_ok();
             sleep(card.respite).await;
             Some((trap, set_at, sprung))
@@ -188,7 +188,7 @@ impl Workforce {
         worker.child.wait().await?;
         let mut step = Step::Random;
         if let Some((trap, set_at, sprung)) = caught {
-            if matches!(card.step, Step::Receive | Step::Render) {
+            if matches!(card.step, Step::Receive | Step::Checkpoint | Step::Render) {
                 sleep(GONE).await;
             }
             if sprung && was_there(card.step, &self.calls(worker, &trap, set_at)) {

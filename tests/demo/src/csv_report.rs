@@ -48,7 +48,7 @@ impl Row {
     /// What is to be said of the row.
     pub(crate) fn kind(&self) -> Kind {
         match self.status.as_str() {
-            "ok" if self.datapoint_date < Some(self.report_date) => Kind::Late,
+            "late" => Kind::Late,
             "ok" => Kind::OnTime,
             "no_data" => Kind::NoData,
             "deleted" => Kind::Deleted,

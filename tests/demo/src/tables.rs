@@ -87,7 +87,7 @@ pub(crate) fn commands(width: usize, commands: &[(&str, &str)]) -> String {
 fn meaning(kind: Kind) -> &'static str {
     match kind {
         Kind::OnTime => "<- what CloudWatch has for the day",
-        Kind::Late => "<- not published yet: an earlier day's",
+        Kind::Late => "<- an earlier day's: not published yet",
         Kind::NoData => "<- not known is empty, never 0",
         Kind::Deleted => "<- gone now, but there on the day",
         Kind::Incomplete => "<- could not be asked for",
@@ -155,12 +155,12 @@ mod tests {
         };
         let (on_time, earlier) = (Some("2026-11-03"), Some("2026-11-02"));
         let rows = [
-            row("late", earlier, "ok"),
+            row("late", earlier, "late"),
             row("one", on_time, "ok"),
             row("two", on_time, "ok"),
             row("none", None, "no_data"),
         ];
-        let shown = peek(100, &rows);
+        let shown = peek(200, &rows);
         let names: Vec<&str> =
             shown.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names, ["one", "late", "none"]);

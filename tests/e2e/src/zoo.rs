@@ -13,12 +13,23 @@ pub const ALL: &str = "AllStorageTypes";
 pub struct Bucket {
     /// Its name.
     pub name: String,
-    /// Whether `ListBuckets` names it.
-    pub listed: bool,
+    /// Which listing names it.
+    pub listing: Listing,
     /// Its datapoints: storage type, day, value. [`ALL`] counts objects.
     pub datapoints: Vec<(&'static str, NaiveDate, f64)>,
     /// The row that must come of it; none where it may have none.
     pub row: Option<Row>,
+}
+
+/// Which listing of S3 names a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// `ListBuckets`.
+    Buckets,
+    /// `ListDirectoryBuckets`.
+    DirectoryBuckets,
+    /// None: it is deleted.
+    None,
 }
 
 /// Whose buckets, and how they are asked for.
@@ -32,8 +43,8 @@ pub struct Place<'a> {
     pub date: NaiveDate,
     /// The day on which every bucket says it was created.
     pub created: NaiveDate,
-    /// Whether `ListMetrics` still knows the day: then the deleted, the directory buckets and the
-    /// types that nobody knows by name are found too.
+    /// Whether `ListMetrics` still knows the day: then the deleted and the types that have no name here are
+    /// found too.
     pub recent: bool,
 }
 
@@ -45,12 +56,12 @@ impl Place<'_> {
     fn bucket(&self, kind: &str, datapoints: &[(&'static str, NaiveDate, f64)]) -> Bucket {
         let name = format!("{kind}-{}-{}", self.region, self.account.0.replace('_', "-"));
         let row = Row::new(&name, self.account, self.region, self.date).cell("creation_date", self.created);
-        Bucket { name, listed: true, datapoints: datapoints.to_vec(), row: Some(row) }
+        Bucket { name, listing: Listing::Buckets, datapoints: datapoints.to_vec(), row: Some(row) }
     }
 
     fn unlisted(&self, kind: &str, datapoints: &[(&'static str, NaiveDate, f64)]) -> Bucket {
         let bucket = self.bucket(kind, datapoints).expect(|row| row.cell("creation_date", ""));
-        Bucket { listed: false, row: bucket.row.filter(|_| self.recent), ..bucket }
+        Bucket { listing: Listing::None, row: bucket.row.filter(|_| self.recent), ..bucket }
     }
 }
 
@@ -58,6 +69,10 @@ impl Bucket {
     fn expect(mut self, row: impl FnOnce(Row) -> Row) -> Self {
         self.row = self.row.map(row);
         self
+    }
+
+    fn listed_by(self, listing: Listing) -> Self {
+        Self { listing, ..self }
     }
 
     fn named(mut self, suffix: &str) -> Self {
@@ -73,7 +88,9 @@ pub fn buckets(place: &Place<'_>) -> Vec<Bucket> {
     let date = place.date;
     let mut every_type = place.bucket("every-type", &[(ALL, date, 12.0), (ALL, place.before(1), 11.0)]);
     let mut sums = std::collections::BTreeMap::<&'static str, u64>::new();
-    for (nth, (storage_type, column)) in STORAGE_TYPES.iter().enumerate() {
+    // Only directory buckets hold it.
+    let types = STORAGE_TYPES.iter().filter(|(storage_type, _)| *storage_type != "ExpressOneZoneStorage");
+    for (nth, (storage_type, column)) in types.enumerate() {
         // Different in each cell and on each day, so that no two can be taken for each other.
         let bytes = 1_000_000_007 * (nth as u64 + 1) + u64::from(date.ordinal());
         #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
@@ -97,7 +114,11 @@ pub fn buckets(place: &Place<'_>) -> Vec<Bucket> {
         place.bucket("no-datapoint", &[]).expect(Row::without_data),
         place
             .bucket("late", &[(ALL, place.before(2), 1.0), ("StandardStorage", place.before(2), 9.0)])
-            .expect(|row| sizes(row, 1, "size_standard", 9).cell("datapoint_date", place.before(2))),
+            .expect(|row| {
+                sizes(row, 1, "size_standard", 9)
+                    .cell("datapoint_date", place.before(2))
+                    .cell("status", "late")
+            }),
         place
             .bucket("too-late", &[(ALL, place.before(3), 1.0), ("StandardStorage", place.before(3), 9.0)])
             .expect(Row::without_data),
@@ -151,8 +172,9 @@ pub fn buckets(place: &Place<'_>) -> Vec<Bucket> {
             )
         },
         place
-            .unlisted("directory", &[(ALL, date, 6.0), ("ExpressOneZoneStorage", date, 66.0)])
+            .bucket("directory", &[(ALL, date, 6.0), ("ExpressOneZoneStorage", date, 66.0)])
             .named("--az1--x-s3")
+            .listed_by(Listing::DirectoryBuckets)
             .expect(|row| sizes(row, 6, "size_express_one_zone", 66)),
     ]
 }

@@ -87,8 +87,10 @@ async fn a_check_costs_one_call_of_each_kind() -> Result<()> {
     let _ = check(&fleet, &["data"]).await?.status(0);
     let calls = fleet.aws.calls().records();
     let operations: BTreeSet<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations, ["GetCallerIdentity", "ListBuckets", "ListMetrics", "GetMetricData"].into());
-    assert_eq!(calls.len(), 4, "{calls:?}");
+    let expected =
+        ["GetCallerIdentity", "ListBuckets", "ListDirectoryBuckets", "ListMetrics", "GetMetricData"];
+    assert_eq!(operations, expected.into());
+    assert_eq!(calls.len(), 5, "{calls:?}");
     let asked: usize =
         calls.iter().filter(|call| call.operation == "GetMetricData").map(|call| call.items).sum();
     assert_eq!(asked, 1, "GetMetricData is paid by the metric");
@@ -229,8 +231,8 @@ async fn the_accounts_that_are_named_are_checked_and_no_others() -> Result<()> {
     let fleet = mixed().await?;
     let ended = check(&fleet, &["good"]).await?.status(0);
     assert_eq!(ended.stdout.lines().count(), 2, "{}", ended.stdout);
-    assert_eq!(fleet.aws.calls().account(DATA).count(), 4);
-    assert_eq!(fleet.aws.calls().count(), 4);
+    assert_eq!(fleet.aws.calls().account(DATA).count(), 5);
+    assert_eq!(fleet.aws.calls().count(), 5);
 
     let ended = check(&fleet, &["good", "swapped"]).await?.status(1);
     assert!(ended.stderr.contains("1 of 2 accounts"), "{}", ended.stderr);

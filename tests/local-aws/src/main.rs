@@ -39,7 +39,7 @@ struct Arguments {
     /// Regions that the buckets are spread over, at most 12
     #[arg(long, default_value_t = 4)]
     regions: usize,
-    /// The most storage types that a bucket has, of 27
+    /// The most storage types that a bucket has, of 26
     #[arg(long, default_value_t = 3)]
     storage_types: usize,
     /// Days of history; CloudWatch keeps 455

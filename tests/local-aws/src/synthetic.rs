@@ -13,8 +13,8 @@ use crate::s3::NewBucket;
 use crate::world::World;
 
 /// The storage types that a synthetic bucket may have. `GlacierIRSizeOverhead` is left out: it is another name of
-/// `GlacierInstantRetrievalSizeOverhead`.
-pub const STORAGE_TYPES: [&str; 27] = [
+/// `GlacierInstantRetrievalSizeOverhead`. So is `ExpressOneZoneStorage`, which directory buckets alone have.
+pub const STORAGE_TYPES: [&str; 26] = [
     "StandardStorage",
     "StandardIAStorage",
     "OneZoneIAStorage",
@@ -22,7 +22,6 @@ pub const STORAGE_TYPES: [&str; 27] = [
     "GlacierStorage",
     "DeepArchiveStorage",
     "ReducedRedundancyStorage",
-    "ExpressOneZoneStorage",
     "IntelligentTieringFAStorage",
     "IntelligentTieringIAStorage",
     "IntelligentTieringAIAStorage",
@@ -75,7 +74,7 @@ pub struct Synthetic {
     pub buckets: usize,
     /// How many regions they are spread over, at most 12.
     pub regions: usize,
-    /// The most storage types that a bucket has (of 27); every bucket has at least one.
+    /// The most storage types that a bucket has (of 26); every bucket has at least one.
     pub storage_types: usize,
     /// How many days of history there are.
     pub days: u32,

@@ -10,17 +10,12 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use fleet::{
     Dataset, ReportDate,
-    datasets::{Cell, Metric},
+    datasets::{Cell, Class, Holders, Metric},
 };
 
 /// The most queries that one `GetMetricData` takes.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 pub const QUERIES_PER_CALL: usize = 500;
-
-/// How many days after its last datapoint `ListMetrics` still names a series: two weeks, less the
-/// day that is not over.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html>
-const LISTED_DAYS: i64 = 13;
 
 /// The days that a value may be of: the day asked for, and some before it, for what comes late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +61,6 @@ impl Window {
         let seconds = (self.end() - self.start()).num_seconds();
         u32::try_from(seconds).unwrap_or(u32::MAX).div_ceil(period_seconds)
     }
-
-    /// Whether `ListMetrics` still names, on the day `today`, every series that has a datapoint in
-    /// the window.
-    #[must_use]
-    pub fn is_listed(self, today: ReportDate) -> bool {
-        (today.day() - self.first.day()).num_days() <= LISTED_DAYS
-    }
 }
 
 /// One thing that can be asked about a resource: a metric with a value of its second dimension.
@@ -84,6 +72,8 @@ pub struct SeriesKind {
     pub value: Cow<'static, str>,
     /// The place of its column in the dataset's.
     pub column: u16,
+    /// Which resources can have it.
+    pub holders: Holders,
 }
 
 /// One query: a series, and the resource that it is of.
@@ -115,6 +105,8 @@ pub struct Planner {
     dataset: &'static Dataset,
     /// Those known by name first, and then the others as they come.
     kinds: Vec<SeriesKind>,
+    /// How many are known by name.
+    known: usize,
     /// The resource and the kind of each series so far, by their places.
     asked: HashSet<(u32, u16)>,
     /// What fills no call yet.
@@ -128,7 +120,8 @@ impl Planner {
     #[must_use]
     pub fn new(dataset: &'static Dataset) -> Self {
         let (asked, waiting, left_out) = Default::default();
-        Self { dataset, kinds: known_kinds(dataset), asked, waiting, left_out }
+        let kinds = known_kinds(dataset);
+        Self { dataset, known: kinds.len(), kinds, asked, waiting, left_out }
     }
 
     /// Takes in a series of the resource at a place; gives the series of a call where that makes one full. A
@@ -149,7 +142,7 @@ impl Planner {
                     return None;
                 };
                 let column = column_place(self.dataset, column);
-                self.kinds.push(SeriesKind { metric, value: value.into(), column });
+                self.kinds.push(SeriesKind { metric, value: value.into(), column, holders: Holders::All });
                 self.kinds.len() - 1
             }
         };
@@ -179,22 +172,24 @@ impl Planner {
     /// The kinds that the dataset does not know by name.
     #[must_use]
     pub fn unknown_kinds(&self) -> &[SeriesKind] {
-        &self.kinds[self.dataset.metrics_per_resource()..]
+        &self.kinds[self.known..]
     }
 }
 
-/// The calls that ask for every known series of each of the resources of these names, in their order: what is
-/// asked where `ListMetrics` no longer tells which exist. They are made as they are taken: an account may
+/// The calls that ask for every series that each of these resources, by name and class, can have, in their order: what
+/// is asked if `ListMetrics` no longer names those that exist. They are made as they are taken: an account may
 /// have millions of series.
 pub fn everything(
     dataset: &'static Dataset,
-    names: impl IntoIterator<Item = Arc<str>>,
+    resources: impl IntoIterator<Item = (Arc<str>, Class)>,
 ) -> impl Iterator<Item = Vec<Series>> {
     let kinds: Arc<[SeriesKind]> = known_kinds(dataset).into();
-    let mut series = (0..).zip(names).flat_map(move |(resource, name)| {
+    let mut series = (0..).zip(resources).flat_map(move |(resource, (name, class))| {
         let kinds = kinds.clone();
-        let of_kind = move |at: usize| Series { resource, name: name.clone(), kind: kinds[at].clone() };
-        (0..dataset.metrics_per_resource()).map(of_kind)
+        (0..kinds.len()).filter_map(move |at| {
+            let kind = kinds.get(at).filter(|kind| kind.holders.include(class))?;
+            Some(Series { resource, name: name.clone(), kind: kind.clone() })
+        })
     });
     iter::from_fn(move || {
         let call: Vec<Series> = series.by_ref().take(QUERIES_PER_CALL).collect();
@@ -204,10 +199,11 @@ pub fn everything(
 
 fn known_kinds(dataset: &'static Dataset) -> Vec<SeriesKind> {
     let kinds = dataset.metrics.iter().flat_map(|metric| {
-        metric.series.iter().map(move |(value, column)| SeriesKind {
+        metric.series.iter().map(move |series| SeriesKind {
             metric,
-            value: Cow::Borrowed(value),
-            column: column_place(dataset, column),
+            value: Cow::Borrowed(series.value),
+            column: column_place(dataset, series.column),
+            holders: series.holders,
         })
     });
     kinds.collect()
@@ -245,30 +241,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn list_metrics_is_trusted_for_thirteen_days_from_the_first_of_the_window() {
-        let window = Window::new(date("2026-11-03"), 2);
-        assert!(window.is_listed(date("2026-11-14")));
-        assert!(!window.is_listed(date("2026-11-15")));
-    }
-
     fn names(count: usize) -> impl Iterator<Item = Arc<str>> {
         (0..count).map(|nth| Arc::from(format!("bucket-{nth}")))
     }
 
     #[test]
     fn an_old_day_asks_for_every_type_of_every_bucket() {
-        let calls: Vec<_> = everything(S3, names(1000)).collect();
-        assert_eq!(calls.len(), 58);
+        let general = || names(1000).map(|name| (name, Class::General));
+        let calls: Vec<_> = everything(S3, general()).collect();
+        assert_eq!(calls.len(), 56);
         assert!(calls.iter().all(|call| call.len() == 500));
         let asked: HashSet<_> = calls
             .iter()
             .flatten()
             .map(|series| (series.resource, &*series.name, series.kind.metric.name, &*series.kind.value))
             .collect();
-        assert_eq!(asked.len(), 29_000, "each once");
+        assert_eq!(asked.len(), 28_000, "each once");
         assert!(asked.contains(&(999, "bucket-999", "NumberOfObjects", "AllStorageTypes")));
-        assert_eq!(everything(S3, names(0)).count(), 0);
+        assert!(!asked.iter().any(|(.., value)| *value == "ExpressOneZoneStorage"), "no such bucket has it");
+        assert_eq!(everything(S3, []).count(), 0);
+    }
+
+    #[test]
+    fn a_directory_bucket_is_asked_for_the_few_types_that_it_can_have() {
+        let buckets = [("a", Class::General), ("b--use1-az4--x-s3", Class::Directory), ("c", Class::General)];
+        let calls: Vec<_> = everything(S3, buckets.map(|(name, class)| (name.into(), class))).collect();
+        let asked: Vec<_> = calls.iter().flatten().filter(|series| series.resource == 1).collect();
+        let asked: Vec<_> = asked.iter().map(|series| &*series.kind.value).collect();
+        assert_eq!(asked, ["OneZoneIAStorage", "ExpressOneZoneStorage", "AllStorageTypes"]);
+        assert_eq!(calls.iter().flatten().count(), 28 + 3 + 28);
     }
 
     #[test]

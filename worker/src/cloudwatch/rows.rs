@@ -1,18 +1,21 @@
 //! What the answers make of each resource: the rows of the report. Plain functions over values.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use chrono::NaiveDate;
+use fleet::datasets::Class;
 
 use super::plan::Window;
 
-/// Why a value is not known that CloudWatch may have. Of two, the lesser is the one that is told.
+/// Why a value is not known that CloudWatch may have. Of two, the lesser is the one that is reported.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
-    /// It may not be asked for.
+    /// A policy forbids asking for it.
     Denied,
     /// It was asked for and not given; the code says why.
     Error(String),
+    /// As `Error`, and another try may give it.
+    Transient(String),
 }
 
 /// What CloudWatch said of one series.
@@ -49,6 +52,8 @@ pub struct Resource {
     pub creation_date: Option<NaiveDate>,
     /// Whether the account names it.
     pub listing: Listing,
+    /// Which series it can have.
+    pub class: Class,
 }
 
 /// What is known of one resource so far: the values of the newest day that has any.
@@ -58,6 +63,8 @@ pub struct Resource {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
     day: Option<NaiveDate>,
+    /// The newest day of the series that is furthest behind, of those that have a datapoint.
+    furthest_behind: Option<NaiveDate>,
     values: Vec<(u16, u64)>,
     problem: Option<Problem>,
 }
@@ -73,18 +80,22 @@ pub struct Row {
     pub values: Vec<(u16, u64)>,
     /// How it came about.
     pub status: Status,
+    /// Whether a sum of its values would look like the whole and is a part.
+    pub withholds_total: bool,
 }
 
 /// How a row came about; what the column `status` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// It has values.
+    /// It has the values of the day asked for.
     Ok,
+    /// Its values are of an earlier day, or may still change.
+    Late,
     /// CloudWatch has no datapoint in the window.
     NoData,
     /// It has values, and the resource is gone.
     Deleted,
-    /// Something of it may not be asked for.
+    /// A policy forbids asking for something of it.
     Denied,
     /// A value is missing that CloudWatch may have.
     Error(String),
@@ -97,11 +108,13 @@ impl Reading {
             Ok(datapoints) => datapoints,
             Err(problem) => return self.fail(problem),
         };
+        let mut newest = None;
         for Datapoint { day, value } in datapoints {
             let Some(value) = whole(value).filter(|_| window.contains(day)) else {
                 self.fail(Problem::Error("UnexpectedDatapoint".into()));
                 continue;
             };
+            newest = newest.max(Some(day));
             if self.day < Some(day) {
                 self.day = Some(day);
                 self.values.clear();
@@ -114,55 +127,87 @@ impl Reading {
                 }
             }
         }
+        self.furthest_behind = match (self.furthest_behind, newest) {
+            (Some(known), Some(newest)) => Some(known.min(newest)),
+            (known, newest) => known.or(newest),
+        };
     }
 
-    /// Takes in that something could not be learnt. Of several problems the least is told, whichever
+    /// Takes in that something could not be learnt. Of several problems the least is reported, whichever
     /// came first: calls are answered in any order, and a duplicate of the job gives the same report.
     pub fn fail(&mut self, problem: Problem) {
-        if self.problem.as_ref().is_none_or(|told| problem < *told) {
+        if self.problem.as_ref().is_none_or(|known| problem < *known) {
             self.problem = Some(problem);
         }
     }
 
-    /// The row of `resource`; none for a resource that is gone and has no datapoint of the day
-    /// asked for, since it was gone by then.
+    /// What another try may give.
     #[must_use]
-    pub fn into_row(self, resource: Resource, window: Window) -> Option<Row> {
+    pub fn transient_problem(&self) -> Option<&str> {
+        match &self.problem {
+            Some(Problem::Transient(code)) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The row of `resource`; `None` for a resource that is gone and has no datapoint of the day
+    /// asked for, since it was gone by then. Once the values of the day are settled, a series without a datapoint of
+    /// the row's day has ended; before, it may still come.
+    #[must_use]
+    pub fn into_row(self, resource: Resource, window: Window, is_settled: bool) -> Option<Row> {
+        let is_behind = !is_settled && self.furthest_behind < self.day;
+        let is_of_the_day = self.day == Some(window.date());
         let status = match (self.problem, resource.listing, self.day) {
-            (Some(Problem::Denied), _, _) => Status::Denied,
-            (Some(Problem::Error(code)), _, _) => Status::Error(code),
-            (None, Listing::Listed | Listing::Unlistable, Some(_)) => Status::Ok,
+            (Some(problem), _, _) => problem.into(),
             (None, Listing::Listed, None) => Status::NoData,
-            (None, Listing::Unlisted, Some(day)) if day == window.date() => Status::Deleted,
-            (None, Listing::Unlisted, _) | (None, Listing::Unlistable, None) => return None,
+            (None, Listing::Unlisted | Listing::Unlistable, None) => return None,
+            (None, Listing::Unlisted, Some(_)) if !is_of_the_day => return None,
+            (None, _, Some(_)) if is_behind || !is_of_the_day => Status::Late,
+            (None, Listing::Listed | Listing::Unlistable, Some(_)) => Status::Ok,
+            (None, Listing::Unlisted, Some(_)) => Status::Deleted,
         };
-        Some(Row { resource, datapoint_date: self.day, values: self.values, status })
+        let withholds_total = is_behind || status.lacks_something();
+        Some(Row { resource, datapoint_date: self.day, values: self.values, status, withholds_total })
     }
 }
 
 impl Row {
+    /// The row of a resource of which nothing could be asked.
+    #[must_use]
+    pub fn without_values(resource: Resource, problem: Problem) -> Self {
+        let status = problem.into();
+        Self { resource, datapoint_date: None, values: Vec::new(), status, withholds_total: true }
+    }
+
+    /// Whether this is a row of that resource: of its name in its region.
+    #[must_use]
+    pub fn is_of(&self, resource: &Resource) -> bool {
+        self.resource.name == resource.name && self.resource.region == resource.region
+    }
+
     /// The value in a column.
     #[must_use]
     pub fn value(&self, column: u16) -> Option<u64> {
         self.values.iter().find(|(known, _)| *known == column).map(|(_, value)| *value)
     }
 
-    /// The sum of the values in these columns. None where no value is known, and none where one is
-    /// missing that CloudWatch may have: a sum of a part would look like the whole.
+    /// The sum of the values in these columns; `None` if no value is known, or if the sum would be that of a part.
     #[must_use]
     pub fn total(&self, columns: &[u16]) -> Option<u128> {
-        if matches!(self.status, Status::Error(_) | Status::Denied) {
+        if self.withholds_total {
             return None;
         }
         let mut known = self.values.iter().filter(|(column, _)| columns.contains(column)).peekable();
         known.peek()?;
         Some(known.map(|(_, value)| u128::from(*value)).sum())
     }
+}
 
-    /// Whether its values are of a day before the one asked for.
+impl Status {
+    /// Whether a value is missing that CloudWatch may have, so that the row is to be asked for again.
     #[must_use]
-    pub fn is_late(&self, window: Window) -> bool {
-        self.datapoint_date.is_some_and(|day| day < window.date())
+    pub fn lacks_something(&self) -> bool {
+        matches!(self, Self::Denied | Self::Error(_))
     }
 }
 
@@ -170,7 +215,7 @@ impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::Denied => Self::Denied,
-            Problem::Error(code) => Self::Error(code),
+            Problem::Error(code) | Problem::Transient(code) => Self::Error(code),
         }
     }
 }
@@ -179,6 +224,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ok => f.write_str("ok"),
+            Self::Late => f.write_str("late"),
             Self::NoData => f.write_str("no_data"),
             Self::Deleted => f.write_str("deleted"),
             Self::Denied => f.write_str("denied"),
@@ -186,6 +232,28 @@ impl fmt::Display for Status {
         }
     }
 }
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "ok" => Self::Ok,
+            "late" => Self::Late,
+            "no_data" => Self::NoData,
+            "deleted" => Self::Deleted,
+            "denied" => Self::Denied,
+            _ => Self::Error(
+                text.strip_prefix("error:").ok_or_else(|| UnknownStatus(text.to_owned()))?.to_owned(),
+            ),
+        })
+    }
+}
+
+/// A row status that this version does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the row status {0:?} is not known")]
+pub struct UnknownStatus(String);
 
 /// Sorts the rows as the report has them.
 pub fn sort(rows: &mut [Row]) {
@@ -219,7 +287,13 @@ mod tests {
     }
 
     fn resource(listing: Listing) -> Resource {
-        Resource { name: "b".into(), region: Some("eu-west-1".into()), creation_date: None, listing }
+        Resource {
+            name: "b".into(),
+            region: Some("eu-west-1".into()),
+            creation_date: None,
+            listing,
+            class: Class::General,
+        }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands where an answer does")]
@@ -227,12 +301,17 @@ mod tests {
         Ok(days.iter().map(|(text, value)| Datapoint { day: day(text), value: *value }).collect())
     }
 
+    /// The row in a settled report.
     fn row(listing: Listing, answers: &[(u16, Answer)]) -> Option<Row> {
+        row_if(true, listing, answers)
+    }
+
+    fn row_if(is_settled: bool, listing: Listing, answers: &[(u16, Answer)]) -> Option<Row> {
         let mut reading = Reading::default();
         for (column, answer) in answers {
             reading.add(*column, answer.clone(), window());
         }
-        reading.into_row(resource(listing), window())
+        reading.into_row(resource(listing), window(), is_settled)
     }
 
     #[test]
@@ -242,17 +321,29 @@ mod tests {
         let row = row(Listing::Listed, &moved).expect("a row");
         assert_eq!(row.total(&[4, 5]), Some(100));
         assert_eq!(row.value(4), None);
-        assert_eq!(row.datapoint_date, Some(day("2026-11-03")));
-        assert!(!row.is_late(window()));
+        assert_eq!((row.datapoint_date, row.status), (Some(day("2026-11-03")), Status::Ok));
     }
 
     #[test]
-    fn a_late_value_is_taken_and_says_its_day() {
+    fn before_the_values_settle_a_series_that_is_behind_may_still_come() {
+        let behind = [(4, points(&[("2026-11-02", 900.0)])), (5, points(&[("2026-11-03", 1.0)]))];
+        let row = row_if(false, Listing::Listed, &behind).expect("a row");
+        assert_eq!((&row.status, row.value(5), row.value(4)), (&Status::Late, Some(1), None));
+        assert_eq!(row.total(&[4, 5]), None, "1 would look like the whole");
+        let deleted = row_if(false, Listing::Unlisted, &behind).expect("a row");
+        assert_eq!((deleted.status.clone(), deleted.total(&[4, 5])), (Status::Late, None));
+        // A series that has no datapoint in the window at all is not behind.
+        let other = [(4, points(&[])), (5, points(&[("2026-11-02", 7.0), ("2026-11-03", 1.0)]))];
+        let row = row_if(false, Listing::Listed, &other).expect("a row");
+        assert_eq!((&row.status, row.total(&[4, 5])), (&Status::Ok, Some(1)));
+    }
+
+    #[test]
+    fn a_value_of_an_earlier_day_is_taken_and_says_its_day() {
         let late = [(4, points(&[("2026-11-01", 7.0), ("2026-11-02", 8.0)]))];
         let row = row(Listing::Listed, &late).expect("a row");
         assert_eq!((row.value(4), row.datapoint_date), (Some(8), Some(day("2026-11-02"))));
-        assert!(row.is_late(window()));
-        assert_eq!(row.status, Status::Ok);
+        assert_eq!((&row.status, row.total(&[4])), (&Status::Late, Some(8)));
     }
 
     #[test]
@@ -272,7 +363,7 @@ mod tests {
         let gone = [(4, points(&[("2026-11-02", 1.0)]))];
         assert_eq!(row(Listing::Unlisted, &there).expect("a row").status, Status::Deleted);
         assert_eq!(row(Listing::Unlisted, &gone), None);
-        assert_eq!(row(Listing::Unlistable, &gone).expect("a row").status, Status::Ok);
+        assert_eq!(row(Listing::Unlistable, &gone).expect("a row").status, Status::Late);
         assert_eq!(row(Listing::Unlistable, &[]), None);
     }
 
@@ -339,6 +430,7 @@ mod tests {
             12 => prop::collection::vec(datapoint, 0..4).prop_map(Ok),
             1 => Just(Err(Problem::Denied)),
             1 => "[A-Z][a-z]{1,3}".prop_map(|code| Err(Problem::Error(code))),
+            1 => "[A-Z][a-z]{1,3}".prop_map(|code| Err(Problem::Transient(code))),
         ];
         prop::collection::vec((0u16..6, answer), 0..12)
     }
@@ -353,8 +445,9 @@ mod tests {
         fn the_order_of_answers_does_not_matter(
             (answers, shuffled) in any_answers().prop_flat_map(|answers| (Just(answers.clone()), Just(answers).prop_shuffle())),
             listing in any_listing(),
+            is_settled in any::<bool>(),
         ) {
-            let sorted = |answers: &[(u16, Answer)]| row(listing, answers).map(|mut row| {
+            let sorted = |answers: &[(u16, Answer)]| row_if(is_settled, listing, answers).map(|mut row| {
                 row.values.sort_unstable();
                 row
             });
@@ -363,7 +456,11 @@ mod tests {
 
         /// A row has the sums of the newest day that has a value, and a total where nothing is missing.
         #[test]
-        fn a_row_is_of_one_day_and_says_what_is_missing(answers in any_answers(), listing in any_listing()) {
+        fn a_row_is_of_one_day_and_says_what_is_missing(
+            answers in any_answers(),
+            listing in any_listing(),
+            is_settled in any::<bool>(),
+        ) {
             let points = || {
                 let given = answers.iter().filter_map(|(column, answer)| Some((*column, answer.as_ref().ok()?)));
                 given.flat_map(|(column, datapoints)| datapoints.iter().map(move |point| (column, *point)))
@@ -375,10 +472,15 @@ mod tests {
                 let sum = expected.entry(column).or_default();
                 *sum = sum.saturating_add(whole(point.value).expect("sound"));
             }
+            let series = answers.iter().filter_map(|(_, answer)| {
+                let points = answer.as_ref().ok()?.iter();
+                points.filter(|point| sound(point)).map(|point| point.day).max()
+            });
+            let is_behind = !is_settled && series.min() < newest;
             let problem = answers.iter().any(|(_, answer)| answer.is_err()) || points().any(|(_, point)| !sound(&point));
 
-            let Some(row) = row(listing, &answers) else {
-                prop_assert!(!problem && listing != Listing::Listed, "a gap that nobody is told of");
+            let Some(row) = row_if(is_settled, listing, &answers) else {
+                prop_assert!(!problem && listing != Listing::Listed, "a gap that is not reported");
                 prop_assert_ne!(newest, Some(window().date()), "it was there on the day");
                 return Ok(());
             };
@@ -386,9 +488,12 @@ mod tests {
             for column in 0..6 {
                 prop_assert_eq!(row.value(column), expected.get(&column).copied());
             }
-            prop_assert_eq!(matches!(row.status, Status::Denied | Status::Error(_)), problem);
+            prop_assert_eq!(row.status.lacks_something(), problem);
+            prop_assert_eq!(row.status.to_string().parse(), Ok(row.status.clone()));
+            let late = newest.is_some() && (is_behind || newest != Some(window().date()));
+            prop_assert_eq!(row.status == Status::Late, late && !problem);
             let sum = expected.values().map(|value| u128::from(*value)).sum();
-            let known = !problem && !expected.is_empty();
+            let known = !problem && !is_behind && !expected.is_empty();
             prop_assert_eq!(row.total(&[0, 1, 2, 3, 4, 5]), known.then_some(sum));
         }
     }

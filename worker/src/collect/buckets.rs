@@ -1,15 +1,18 @@
 //! Finding the buckets of an account, and the region of each.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
-use aws_sdk_s3::Client;
+use aws_sdk_s3::{Client, types::Bucket};
 use chrono::DateTime;
-use fleet::{AwsError, ErrorKind, aws};
+use fleet::{AwsError, ErrorKind, aws, datasets::Class};
 use futures::{StreamExt, stream};
 
 use crate::{
     cloudwatch::rows::{Listing, Problem, Resource},
-    session::{self, Renewable},
+    session::{self, Renewable, Session},
 };
 
 /// The largest page of `ListBuckets`. It is asked for always: S3 tells a bucket's region only in
@@ -17,8 +20,12 @@ use crate::{
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
 const PAGE: i32 = 10_000;
 
-/// How many buckets are asked for their region at once.
-const HEADS_AT_ONCE: usize = 16;
+/// The largest page of `ListDirectoryBuckets`.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html>
+const DIRECTORY_PAGE: i32 = 1_000;
+
+/// How many calls about buckets, or about regions, wait for an answer at once.
+const CALLS_AT_ONCE: usize = 16;
 
 /// The buckets of an account.
 #[derive(Debug, Default)]
@@ -27,15 +34,35 @@ pub(super) struct Buckets {
     pub(super) found: Vec<Resource>,
     /// Those whose region could not be learnt, and why.
     pub(super) lost: Vec<(Resource, Problem)>,
+    /// Whether directory buckets could not be listed, in one region at least.
+    pub(super) lacks_directories: bool,
 }
 
-/// Every bucket that `ListBuckets` names. On the last try, a bucket whose region could not be learnt for a
-/// passing cause is lost, and not all.
+/// Every bucket of the account: those that `ListBuckets` names, and the directory buckets of the home region, of
+/// `regions` and of each region with a bucket. On the last try, what could not be learnt for a transient cause is left out.
 pub(super) async fn discover(
-    client: &Client,
-    credentials: &Renewable,
+    session: &Session,
+    regions: &[String],
     is_last: bool,
 ) -> Result<Buckets, AwsError> {
+    let home = session.home_region();
+    let first: BTreeSet<Arc<str>> = regions.iter().map(String::as_str).chain([home]).map(Arc::from).collect();
+    let s3 = session.s3(home);
+    let (mut buckets, mut directories) = futures::try_join!(
+        list_buckets(&s3, session.credentials(), is_last),
+        list_directories(session, first.clone(), is_last),
+    )?;
+    let with_buckets: BTreeSet<Arc<str>> =
+        buckets.found.iter().filter_map(|bucket| bucket.region.clone()).collect();
+    let others = list_directories(session, &with_buckets - &first, is_last).await?;
+    buckets.lacks_directories = directories.is_incomplete | others.is_incomplete;
+    directories.found.extend(others.found);
+    buckets.found.extend(directories.found);
+    Ok(buckets)
+}
+
+/// The buckets that `ListBuckets` names.
+async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -> Result<Buckets, AwsError> {
     const OPERATION: &str = "s3:ListAllMyBuckets";
     let home = home(client);
     let mut found = Vec::new();
@@ -51,39 +78,29 @@ pub(super) async fn discover(
         };
         let page = credentials.ask(ask).await?;
         for bucket in page.buckets.unwrap_or_default() {
-            let Some(name) = bucket.name else { continue };
-            let created = bucket.creation_date.and_then(|at| DateTime::from_timestamp(at.secs(), 0));
-            let region = bucket.bucket_region.filter(|region| !region.is_empty()).map(|region| {
+            let region = bucket.bucket_region.clone().filter(|region| !region.is_empty()).map(|region| {
                 regions.get(region.as_str()).cloned().unwrap_or_else(|| {
                     let region: Arc<str> = region.into();
                     regions.insert(region.clone());
                     region
                 })
             });
-            let creation_date = created.map(|at| at.date_naive());
-            let resource = Resource { name: name.into(), region, creation_date, listing: Listing::Listed };
+            let Some(resource) = resource(bucket, region) else { continue };
             if resource.region.is_some() { &mut found } else { &mut nowhere }.push(resource);
         }
         match page.continuation_token.filter(|next| !next.is_empty()) {
             None => break,
-            next if next == token => {
-                return Err(AwsError::coded(
-                    OPERATION,
-                    "RepeatedContinuationToken",
-                    "the next page is the page itself",
-                    ErrorKind::Transient,
-                ));
-            }
+            next if next == token => return Err(same_page(OPERATION)),
             next => token = next,
         }
     }
-    let mut buckets = Buckets { found, lost: Vec::new() };
+    let mut buckets = Buckets { found, ..Buckets::default() };
     let mut heads = stream::iter(nowhere)
         .map(|resource| async {
             let region = credentials.ask(|| region(client, &resource.name)).await;
             (resource, region)
         })
-        .buffer_unordered(HEADS_AT_ONCE);
+        .buffer_unordered(CALLS_AT_ONCE);
     while let Some((resource, region)) = heads.next().await {
         match region {
             Ok(region) => buckets.found.push(Resource { region: Some(region), ..resource }),
@@ -102,12 +119,105 @@ pub(super) async fn discover(
     Ok(buckets)
 }
 
-/// How a bucket stands to `ListBuckets` when only CloudWatch named it. Directory buckets are never
-/// listed, and have a suffix that no other bucket may have.
+/// The directory buckets of some regions.
+#[derive(Debug, Default)]
+struct Directories {
+    found: Vec<Resource>,
+    /// Whether a region could not be listed.
+    is_incomplete: bool,
+}
+
+/// The directory buckets of these regions. Their listing is optional: a region that does not allow it is left out.
+async fn list_directories(
+    session: &Session,
+    regions: BTreeSet<Arc<str>>,
+    is_last: bool,
+) -> Result<Directories, AwsError> {
+    let mut listings = stream::iter(regions)
+        .map(|region| async move {
+            let s3 = session.s3(&region);
+            let listed = list_directory_buckets(&s3, session.credentials(), &region).await;
+            (region, listed)
+        })
+        .buffer_unordered(CALLS_AT_ONCE);
+    let mut directories = Directories::default();
+    while let Some((region, listed)) = listings.next().await {
+        match listed {
+            Ok(found) => directories.found.extend(found),
+            Err(error) if has_no_directory_buckets(&error) => {}
+            Err(error) if error.is_transient() && !is_last => return Err(error),
+            Err(error) if session::is_over(&error) => return Err(error),
+            Err(error) => {
+                tracing::info!(region = &*region, error = %error, "directory buckets could not be listed");
+                directories.is_incomplete = true;
+            }
+        }
+    }
+    Ok(directories)
+}
+
+/// The directory buckets of a region.
+async fn list_directory_buckets(
+    client: &Client,
+    credentials: &Renewable,
+    region: &Arc<str>,
+) -> Result<Vec<Resource>, AwsError> {
+    const OPERATION: &str = "s3express:ListAllMyDirectoryBuckets";
+    let mut found = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let token_now = &token;
+        let ask = || async move {
+            let page = client.list_directory_buckets().max_directory_buckets(DIRECTORY_PAGE);
+            let page = page.set_continuation_token(token_now.clone()).send().await;
+            page.map_err(|error| AwsError::new(OPERATION, error))
+        };
+        let page = credentials.ask(ask).await?;
+        let buckets = page.buckets.unwrap_or_default().into_iter();
+        let buckets = buckets.filter_map(|bucket| resource(bucket, Some(region.clone())));
+        found.extend(buckets.filter(|bucket| bucket.class == Class::Directory));
+        match page.continuation_token.filter(|next| !next.is_empty()) {
+            None => return Ok(found),
+            next if next == token => return Err(same_page(OPERATION)),
+            next => token = next,
+        }
+    }
+}
+
+/// Whether an answer means that a region has no directory buckets: the service has no host there, an endpoint for all
+/// regions does not know the service, or the account has not enabled the region.
+fn has_no_directory_buckets(error: &AwsError) -> bool {
+    error.is_unknown_host()
+        || error.code == "AuthorizationHeaderMalformed"
+        || (error.kind == ErrorKind::Identity && !session::is_over(error))
+}
+
+fn resource(bucket: Bucket, region: Option<Arc<str>>) -> Option<Resource> {
+    let name: Arc<str> = bucket.name?.into();
+    let created = bucket.creation_date.and_then(|at| DateTime::from_timestamp(at.secs(), 0));
+    let creation_date = created.map(|at| at.date_naive());
+    Some(Resource { class: class_of(&name), name, region, creation_date, listing: Listing::Listed })
+}
+
+/// A page that names itself as the next: reading on would never end.
+fn same_page(operation: &'static str) -> AwsError {
+    let (code, message) = ("RepeatedContinuationToken", "the next page is the page itself");
+    AwsError::coded(operation, code, message, ErrorKind::Transient)
+}
+
+/// The class of a bucket. Directory buckets have a suffix that no other bucket may have.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-#[must_use]
-pub(super) fn listing_of_unnamed(name: &str) -> Listing {
-    if name.ends_with("--x-s3") { Listing::Unlistable } else { Listing::Unlisted }
+fn class_of(name: &str) -> Class {
+    if name.ends_with("--x-s3") { Class::Directory } else { Class::General }
+}
+
+/// The resource of a name that CloudWatch or an earlier try knows and this try's listing does not: it was deleted, unless
+/// buckets of its class could not be listed.
+pub(super) fn unnamed(name: Arc<str>, region: Arc<str>, lacks_directory_buckets: bool) -> Resource {
+    let class = class_of(&name);
+    let is_unlistable = class == Class::Directory && lacks_directory_buckets;
+    let listing = if is_unlistable { Listing::Unlistable } else { Listing::Unlisted };
+    Resource { name, region: Some(region), creation_date: None, listing, class }
 }
 
 /// The region that is asked of buckets.
@@ -135,7 +245,9 @@ async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_s3::{
-        operation::list_buckets::ListBucketsOutput, primitives::DateTime as SdkDateTime, types::Bucket,
+        operation::{list_buckets::ListBucketsOutput, list_directory_buckets::ListDirectoryBucketsOutput},
+        primitives::DateTime as SdkDateTime,
+        types::Bucket,
     };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
@@ -177,8 +289,8 @@ mod tests {
                 request.max_buckets() == Some(10_000) && request.continuation_token() == Some("2")
             })
             .then_output(|| ListBucketsOutput::builder().buckets(bucket("b", Some("us-east-1"))).build());
-        let buckets =
-            discover(&client(&[&first, &second]), &Renewable::for_tests(), false).await.expect("two pages");
+        let buckets = list_buckets(&client(&[&first, &second]), &Renewable::for_tests(), false).await;
+        let buckets = buckets.expect("two pages");
         let found: Vec<_> = buckets.found.iter().map(|b| (&*b.name, b.region.as_deref())).collect();
         assert_eq!(found, [("a", Some("eu-west-1")), ("b", Some("us-east-1"))]);
         assert_eq!(buckets.found[0].creation_date, Some("2020-09-13".parse().expect("a day")));
@@ -192,7 +304,8 @@ mod tests {
             .output(|| ListBucketsOutput::builder().continuation_token("same").build())
             .repeatedly()
             .build();
-        let error = discover(&client(&[&same]), &Renewable::for_tests(), false).await.expect_err("no end");
+        let error =
+            list_buckets(&client(&[&same]), &Renewable::for_tests(), false).await.expect_err("no end");
         assert_eq!((error.code.as_str(), same.num_calls()), ("RepeatedContinuationToken", 2));
     }
 
@@ -211,7 +324,7 @@ mod tests {
                 .then_output(|| ListBucketsOutput::builder().buckets(bucket("a", None)).build());
             let head = mock!(Client::head_bucket).then_http_response(move || head_answer(status, header));
             let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&list, &head]);
-            let buckets = discover(&client, &Renewable::for_tests(), false).await.expect("a list");
+            let buckets = list_buckets(&client, &Renewable::for_tests(), false).await.expect("a list");
             let found = buckets.found.first().and_then(|bucket| bucket.region.as_deref());
             assert_eq!(found, region, "{status} {header:?}");
             assert_eq!(
@@ -229,15 +342,38 @@ mod tests {
         let head = mock!(Client::head_bucket).then_http_response(|| head_answer(503, None));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&list, &head]);
         let credentials = Renewable::for_tests();
-        let error = discover(&client, &credentials, false).await.expect_err("a later try may find it");
+        let error = list_buckets(&client, &credentials, false).await.expect_err("a later try may find it");
         assert!(error.is_transient(), "{error}");
-        let buckets = discover(&client, &credentials, true).await.expect("there is no later try");
+        let buckets = list_buckets(&client, &credentials, true).await.expect("there is no later try");
         assert_eq!(buckets.lost[0].1, Problem::Error("ServiceUnavailable".into()));
     }
 
+    #[tokio::test]
+    async fn every_page_of_directory_buckets_is_read() {
+        let page = |name: &str| ListDirectoryBucketsOutput::builder().buckets(bucket(name, None));
+        let first = mock!(Client::list_directory_buckets)
+            .then_output(move || page("a--use1-az4--x-s3").continuation_token("2").build());
+        let second = mock!(Client::list_directory_buckets)
+            .match_requests(|request| request.continuation_token() == Some("2"))
+            .then_output(move || page("b--use1-az5--x-s3").build());
+        let (credentials, region) = (Renewable::for_tests(), "us-east-1".into());
+        let client = client(&[&first, &second]);
+        let found = list_directory_buckets(&client, &credentials, &region).await.expect("two pages");
+        let named: Vec<_> = found.iter().map(|bucket| (&*bucket.name, bucket.region.as_deref())).collect();
+        assert_eq!(
+            named,
+            [("a--use1-az4--x-s3", Some("us-east-1")), ("b--use1-az5--x-s3", Some("us-east-1"))]
+        );
+        assert!(
+            found.iter().all(|bucket| bucket.class == Class::Directory && bucket.creation_date.is_some())
+        );
+    }
+
     #[test]
-    fn directory_buckets_are_known_by_their_suffix() {
-        assert_eq!(listing_of_unnamed("logs--use1-az4--x-s3"), Listing::Unlistable);
-        assert_eq!(listing_of_unnamed("logs"), Listing::Unlisted);
+    fn what_is_not_listed_was_deleted_unless_its_class_can_not_be_listed() {
+        let listing = |name: &str, lacks| unnamed(name.into(), "us-east-1".into(), lacks).listing;
+        assert_eq!(listing("logs", true), Listing::Unlisted);
+        assert_eq!(listing("logs--use1-az4--x-s3", false), Listing::Unlisted);
+        assert_eq!(listing("logs--use1-az4--x-s3", true), Listing::Unlistable);
     }
 }

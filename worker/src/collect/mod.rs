@@ -5,15 +5,17 @@ mod buckets;
 mod region;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-use fleet::{AccountId, Dataset, ErrorKind, ReportDate, datasets::Discovery};
+use fleet::{AccountId, AwsError, Dataset, ErrorKind, aws, datasets::Discovery};
 use futures::future;
+use tokio_util::sync::CancellationToken;
 
 use self::region::Region;
 use crate::{
+    checkpoint::Checkpoint,
     cloudwatch::{
         calls::CloudWatch,
         limits::Limits,
@@ -32,8 +34,25 @@ pub(crate) const CALLS_IN_A_REGION: usize = region::CALLS_AT_ONCE + 2;
 pub struct Collection {
     /// The rows, sorted as the report has them.
     pub rows: Vec<Row>,
-    /// What went wrong first, where something did: the report is partial then.
+    /// Regions that were not listed to the end.
+    pub regions_pending: Vec<String>,
+    /// Regions that a policy denies and in which nothing is known to exist.
+    pub regions_denied: Vec<String>,
+    /// Whether directory buckets could not be listed.
+    pub lacks_directory_buckets: bool,
+    /// What went wrong first, if a row lacks something or a region is pending.
     pub first_error: Option<String>,
+    /// Why it ended before all was asked for; a later try may give more.
+    pub interruption: Option<Interruption>,
+}
+
+/// Why a collection ended before all was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interruption {
+    /// A call failed.
+    Aws(AwsError),
+    /// It was stopped.
+    Stopped,
 }
 
 /// What to collect.
@@ -43,92 +62,170 @@ pub struct Subject<'a> {
     pub dataset: &'static Dataset,
     /// The days that a value may be of.
     pub window: Window,
-    /// The day it is now.
-    pub today: ReportDate,
+    /// Whether the series are found by `ListMetrics`.
+    pub is_listed: bool,
+    /// Whether the values of the day are final.
+    pub is_settled: bool,
     /// Regions asked whether or not a bucket is there.
     pub regions: &'a [String],
-    /// Whether there may be no other try, so that what can't be had for a passing cause is left out.
+    /// Whether there may be no other try, so that what fails for a transient cause is left out.
     pub is_last: bool,
+    /// Cancelled if the collection is to end with what it has.
+    pub stop: CancellationToken,
 }
 
 /// The resources of an account, before anything is asked about them.
 #[derive(Debug)]
 pub struct Discovered(buckets::Buckets);
 
-/// Finds the account's resources.
+/// Finds the account's resources; directory buckets in `regions` too.
 pub async fn discover(
     session: &Session,
     dataset: &'static Dataset,
+    regions: &[String],
     is_last: bool,
 ) -> Result<Discovered, Failure> {
     match dataset.discovery {
-        Discovery::Buckets => {
-            Ok(Discovered(buckets::discover(&session.s3(), session.credentials(), is_last).await?))
-        }
+        Discovery::Buckets => Ok(Discovered(buckets::discover(session, regions, is_last).await?)),
     }
 }
 
-/// Collects a dataset of the account that the session is in.
+/// Collects a dataset of the account that the session is in. Of the rows that `checkpoint` has, only those that lack
+/// something are asked for.
 ///
-/// A region that may not be asked, or a series that CloudWatch does not give, costs its own rows
+/// A region that a policy denies, or a series that CloudWatch does not give, costs its own rows
 /// and no others.
 ///
 /// # Errors
-/// [`Failure::Aws`] where a later try may give more, and where nothing at all may be asked.
+/// [`Failure::Aws`] if no region answered.
 pub async fn collect(
     session: &Session,
     account_id: &AccountId,
     limits: &Limits,
     subject: &Subject<'_>,
     Discovered(buckets): Discovered,
+    checkpoint: Option<Checkpoint>,
 ) -> Result<Collection, Failure> {
-    let lost: HashSet<&str> = buckets.lost.iter().map(|(resource, _)| &*resource.name).collect();
-    let mut by_region: BTreeMap<Arc<str>, Vec<Resource>> =
-        subject.regions.iter().map(|region| (Arc::from(region.as_str()), Vec::new())).collect();
+    let lacks_directory_buckets = buckets.lacks_directories;
+    let regions_denied = checkpoint.as_ref().map(|it| it.metadata.regions_denied.clone()).unwrap_or_default();
+    let (known, mut places) = places(subject, &buckets, checkpoint);
+    let kept: HashSet<Arc<str>> = known.iter().map(|row| row.resource.name.clone()).collect();
+    let lost: Vec<_> =
+        buckets.lost.into_iter().filter(|(resource, _)| !kept.contains(&resource.name)).collect();
+    let lost_names: HashSet<&str> = lost.iter().map(|(resource, _)| &*resource.name).collect();
     for resource in buckets.found {
         let region = resource.region.clone().expect("cannot fail: found means that the region is known");
-        by_region.entry(region).or_default().push(resource);
+        let place = places.entry(region).or_default();
+        if !place.kept.contains(&resource.name) {
+            place.resources.push(resource);
+        }
     }
-    let asked = by_region.into_iter().map(|(region, resources)| {
+    let asked = places.into_iter().filter(|(_, place)| place.is_to_ask()).map(|(region, place)| {
         let share = session.account().quota_share;
         let cloudwatch = CloudWatch::new(session, &region, limits.of(account_id, &region, share));
-        let lost = &lost;
+        let lost = &lost_names;
         async move {
-            let mut region = Region::new(region, resources);
-            if subject.window.is_listed(subject.today) {
-                region.ask_for_listed(&cloudwatch, subject, lost).await?;
+            let mut region = Region::new(region, place);
+            if subject.is_listed {
+                region.ask_for_listed(&cloudwatch, subject, lost, lacks_directory_buckets).await;
             } else {
-                region.ask_for_everything(&cloudwatch, subject).await?;
+                region.ask_for_everything(&cloudwatch, subject).await;
             }
-            Ok::<_, Failure>(region)
+            region
         }
     });
-    let regions = future::try_join_all(asked).await?;
+    let regions = future::join_all(asked).await;
 
     // Credentials that STS took are refused in a region that the account has not enabled, which is that
-    // region's own affair. Anything else, where no region answered, is the account's.
+    // region's own affair. Anything else, if no region answered, is the account's.
     let mut errors = regions.iter().flat_map(|region| &region.errors);
     if let Some(error) = errors.find(|error| error.kind != ErrorKind::Identity)
+        && known.is_empty()
         && !regions.iter().any(|region| region.answered)
     {
         return Err(Failure::Aws(error.clone()));
     }
 
-    let mut collection = Collection::default();
+    let mut collection =
+        Collection { rows: known, regions_denied, lacks_directory_buckets, ..Collection::default() };
     for region in regions {
+        if region.is_denied_and_empty() {
+            collection.regions_denied.push(region.name.to_string());
+            continue;
+        }
         let first_error = region.errors.first().map(ToString::to_string);
         collection.first_error = collection.first_error.or(first_error);
+        collection.interruption = collection.interruption.or_else(|| region.interruption.clone());
+        if region.is_pending {
+            collection.regions_pending.push(region.name.to_string());
+        }
         collection.rows.extend(region.into_rows(subject));
     }
-    for (resource, problem) in buckets.lost {
-        let status = problem.into();
-        collection.rows.push(Row { resource, datapoint_date: None, values: Vec::new(), status });
-    }
+    collection
+        .rows
+        .extend(lost.into_iter().map(|(resource, problem)| Row::without_values(resource, problem)));
     rows::sort(&mut collection.rows);
-    if collection.first_error.is_none() {
-        let failed = |row: &&Row| matches!(row.status, rows::Status::Denied | rows::Status::Error(_));
-        let first = collection.rows.iter().find(failed);
-        collection.first_error = first.map(|row| format!("{}: {}", row.resource.name, row.status));
-    }
+    let mut lacking = collection.rows.iter().filter(|row| row.status.lacks_something());
+    let first = lacking.next().map(|row| format!("{}: {}", row.resource.name, row.status));
+    collection.first_error = match first {
+        None if collection.regions_pending.is_empty() => None,
+        first => collection.first_error.or(first),
+    };
     Ok(collection)
+}
+
+/// What a region has to be asked for.
+#[derive(Debug, Default)]
+struct Place {
+    /// The resources to ask about.
+    resources: Vec<Resource>,
+    /// The names of those whose rows are known.
+    kept: HashSet<Arc<str>>,
+    /// Whether an earlier try has seen all of what the region has.
+    was_listed: bool,
+}
+
+impl Place {
+    fn is_to_ask(&self) -> bool {
+        !self.was_listed || !self.resources.is_empty()
+    }
+}
+
+/// The rows that are known from earlier tries, and what is left to ask in each region, but for the resources that this
+/// try has found.
+fn places(
+    subject: &Subject<'_>,
+    buckets: &buckets::Buckets,
+    checkpoint: Option<Checkpoint>,
+) -> (Vec<Row>, BTreeMap<Arc<str>, Place>) {
+    let mut places: BTreeMap<Arc<str>, Place> = BTreeMap::new();
+    for region in subject.regions {
+        places.entry(Arc::from(region.as_str())).or_default();
+    }
+    let Some(Checkpoint { metadata, rows }) = checkpoint else { return (Vec::new(), places) };
+    let found: HashMap<&str, Option<&Arc<str>>> =
+        buckets.found.iter().map(|resource| (&*resource.name, resource.region.as_ref())).collect();
+    let mut known = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(region) = row.resource.region.clone() else { continue };
+        let is_found = found.get(&*row.resource.name) == Some(&Some(&region));
+        let place = places.entry(region.clone()).or_default();
+        if !row.status.lacks_something() {
+            place.kept.insert(row.resource.name.clone());
+            known.push(row);
+        } else if !is_found {
+            // Deleted since, or never listed: only the checkpoint still names it.
+            let Resource { name, .. } = row.resource;
+            place.resources.push(buckets::unnamed(name, region, buckets.lacks_directories));
+        }
+    }
+    let found = buckets.found.iter().filter_map(|resource| resource.region.clone());
+    let pending = metadata.regions_pending.iter().filter(|region| aws::is_region(region));
+    for region in found.chain(pending.map(|region| region.as_str().into())) {
+        places.entry(region).or_default();
+    }
+    for (region, place) in &mut places {
+        place.was_listed = !metadata.is_pending(region);
+    }
+    (known, places)
 }

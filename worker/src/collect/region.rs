@@ -5,20 +5,19 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use fleet::{AwsError, Dataset, ErrorKind, datasets::Discovery};
+use fleet::{AwsError, Dataset, ErrorKind};
 use futures::{
     StreamExt,
     stream::{self, FuturesUnordered},
 };
 
-use super::{Subject, buckets};
+use super::{Interruption, Place, Subject, buckets};
 use crate::{
     cloudwatch::{
         calls::{Answers, CloudWatch, Query},
         plan::{self, ListedSeries, Planner, Series},
         rows::{Problem, Reading, Resource, Row},
     },
-    failure::Failure,
     session,
 };
 
@@ -26,6 +25,10 @@ use crate::{
 /// of it is kept up with while an answer takes up to a quarter of a second; this bounds what is held of
 /// requests and answers where those are slow.
 pub(super) const CALLS_AT_ONCE: usize = 12;
+
+/// How many calls may fail in a row for a transient cause, each after all retries of the SDK, before a region is asked no
+/// more on the last try. On earlier ones it is the first: what is left is asked for by the next try.
+const FAILURES_ON_LAST_TRY: usize = 2 * CALLS_AT_ONCE;
 
 /// A region's resources and what is known of them.
 #[derive(Debug)]
@@ -36,29 +39,63 @@ pub(super) struct Region {
     pub(super) errors: Vec<AwsError>,
     /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
     pub(super) answered: bool,
+    /// Whether it is not known which rows it has.
+    pub(super) is_pending: bool,
+    /// Why it was asked no more, if another try may give more.
+    pub(super) interruption: Option<Interruption>,
+    /// The names of resources whose rows are known already.
+    kept: HashSet<Arc<str>>,
+    /// Whether an earlier try has seen all of what it has.
+    was_listed: bool,
+    /// How many calls failed in a row.
+    failures: usize,
+    /// Why it is asked no more.
+    stopped: Option<Problem>,
     resources: Vec<Resource>,
     /// Of each resource, by its place.
     readings: Vec<Reading>,
+    /// How many series of each resource are being asked for, by its place.
+    in_flight: Vec<u32>,
 }
 
 impl Region {
     /// A region of which nothing is asked yet.
-    pub(super) fn new(name: Arc<str>, resources: Vec<Resource>) -> Self {
+    pub(super) fn new(name: Arc<str>, Place { resources, kept, was_listed }: Place) -> Self {
         let readings = vec![Reading::default(); resources.len()];
-        Self { name, errors: Vec::new(), answered: false, resources, readings }
+        Self {
+            name,
+            errors: Vec::new(),
+            answered: false,
+            is_pending: false,
+            interruption: None,
+            kept,
+            was_listed,
+            failures: 0,
+            stopped: None,
+            in_flight: vec![0; resources.len()],
+            resources,
+            readings,
+        }
+    }
+
+    /// Whether a policy denies the region, and nothing is known to exist there: no row lacks anything for it.
+    pub(super) fn is_denied_and_empty(&self) -> bool {
+        let is_denied = |error: &AwsError| error.kind == ErrorKind::Denied;
+        !self.errors.is_empty()
+            && self.errors.iter().all(is_denied)
+            && self.resources.is_empty()
+            && self.kept.is_empty()
     }
 
     /// Asks for what `ListMetrics` names, while it is being listed; not for the resources of the `lost`
-    /// names, of which it is told already that they could not be found.
-    ///
-    /// # Errors
-    /// [`Failure::Aws`] where a later try may give more.
+    /// names, which are known already to have no region.
     pub(super) async fn ask_for_listed(
         &mut self,
         cloudwatch: &CloudWatch,
         subject: &Subject<'_>,
         lost: &HashSet<&str>,
-    ) -> Result<(), Failure> {
+        lacks_directory_buckets: bool,
+    ) {
         let dataset = subject.dataset;
         let discovered = self.resources.len();
         let names = self.resources.iter().map(|resource| resource.name.clone());
@@ -69,71 +106,101 @@ impl Region {
         let mut pages = stream::select_all(listings);
         let mut is_listed = false;
         let caller = Caller::new(cloudwatch, subject);
-        let (mut ready, mut calls) = (VecDeque::new(), FuturesUnordered::new());
+        let mut ready: VecDeque<Vec<Series>> = VecDeque::new();
+        let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
+                && self.stopped.is_none()
                 && let Some(series) = ready.pop_front()
             {
+                self.count_in_flight(&series);
                 calls.push(caller.call(series));
+            }
+            if is_listed && calls.is_empty() {
+                break;
             }
             tokio::select! {
                 page = pages.next(), if !is_listed => match page {
                     Some(Ok(page)) => {
-                        let found = page.into_iter().filter(|series| !lost.contains(series.resource.as_str()));
-                        for ListedSeries { metric, resource, value } in found {
-                            let (name, place) = self.place(&mut places, dataset, resource);
+                        for ListedSeries { metric, resource, value } in page {
+                            if lost.contains(resource.as_str()) || self.kept.contains(resource.as_str()) {
+                                continue;
+                            }
+                            let (name, place) = self.place(&mut places, resource, lacks_directory_buckets);
                             ready.extend(planner.add(metric, value, place, &name));
                         }
                     }
-                    // What is not all listed is not known, however much of it is answered.
                     Some(Err(error)) => {
-                        let found = self.resources.drain(..discovered).collect();
-                        *self = Self::new(self.name.clone(), found);
-                        if discovered == 0 && is_not_enabled(&error) {
+                        self.forget_all_but(discovered);
+                        if discovered == 0 && self.kept.is_empty() && is_not_enabled(&error) {
                             tracing::warn!(region = &*self.name, error = %error, "the account has not enabled the region");
-                            return Ok(());
+                            return;
                         }
-                        return self.fail(0..discovered, error, subject.is_last);
+                        self.is_pending = !self.was_listed && error.kind != ErrorKind::Denied;
+                        self.stopped.get_or_insert(problem_of(&error));
+                        self.note(error, subject.is_last);
+                        break;
                     }
                     None => {
                         is_listed = true;
                         ready.extend(planner.rest());
-                        // Where there is nothing to ask, the list was the answer.
+                        // If there is nothing to ask, the list was the answer.
                         self.answered |= planner.is_empty();
                     }
                 },
-                Some((series, answers)) = calls.next() => self.take(&series, answers, subject)?,
-                else => break,
+                Some((series, answers)) = calls.next() => self.take(&series, answers, subject),
+                () = subject.stop.cancelled() => {
+                    if !is_listed {
+                        self.forget_all_but(discovered);
+                        self.is_pending = !self.was_listed;
+                    }
+                    self.interrupt(Interruption::Stopped, Problem::Transient("Stopped".into()));
+                    break;
+                }
             }
         }
-        self.tell_of_unknown(&planner, dataset);
-        Ok(())
+        if is_listed {
+            self.leave_out(ready.into_iter().flatten());
+        } else {
+            self.leave_out_all();
+        }
+        self.report_unknown(&planner, dataset);
     }
 
     /// Asks for every series that a resource may have.
-    ///
-    /// # Errors
-    /// [`Failure::Aws`] where a later try may give more.
-    pub(super) async fn ask_for_everything(
-        &mut self,
-        cloudwatch: &CloudWatch,
-        subject: &Subject<'_>,
-    ) -> Result<(), Failure> {
-        let names: Vec<Arc<str>> = self.resources.iter().map(|resource| resource.name.clone()).collect();
+    pub(super) async fn ask_for_everything(&mut self, cloudwatch: &CloudWatch, subject: &Subject<'_>) {
+        let resources: Vec<_> =
+            self.resources.iter().map(|resource| (resource.name.clone(), resource.class)).collect();
         let caller = Caller::new(cloudwatch, subject);
-        let calls = plan::everything(subject.dataset, names).map(|series| caller.call(series));
-        let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
-        while let Some((series, answers)) = calls.next().await {
-            self.take(&series, answers, subject)?;
+        let mut ready = plan::everything(subject.dataset, resources);
+        let mut calls = FuturesUnordered::new();
+        loop {
+            while calls.len() < CALLS_AT_ONCE
+                && self.stopped.is_none()
+                && let Some(series) = ready.next()
+            {
+                self.count_in_flight(&series);
+                calls.push(caller.call(series));
+            }
+            if calls.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some((series, answers)) = calls.next() => self.take(&series, answers, subject),
+                () = subject.stop.cancelled() => {
+                    self.interrupt(Interruption::Stopped, Problem::Transient("Stopped".into()));
+                    break;
+                }
+            }
         }
-        Ok(())
+        self.leave_out(ready.flatten());
     }
 
     /// The rows of what is known.
     pub(super) fn into_rows(self, subject: &Subject<'_>) -> impl Iterator<Item = Row> {
-        let window = subject.window;
+        let (window, is_settled) = (subject.window, subject.is_settled);
         let known = self.resources.into_iter().zip(self.readings);
-        known.filter_map(move |(resource, reading)| reading.into_row(resource, window))
+        known.filter_map(move |(resource, reading)| reading.into_row(resource, window, is_settled))
     }
 
     /// The place of the resource of a name, and the name as others share it. One that was not discovered is
@@ -141,66 +208,110 @@ impl Region {
     fn place(
         &mut self,
         places: &mut HashMap<Arc<str>, u32>,
-        dataset: &Dataset,
         name: String,
+        lacks_directory_buckets: bool,
     ) -> (Arc<str>, u32) {
         if let Some((name, place)) = places.get_key_value(name.as_str()) {
             return (name.clone(), *place);
         }
-        let listing = match dataset.discovery {
-            Discovery::Buckets => buckets::listing_of_unnamed(&name),
-        };
         let name: Arc<str> = name.into();
         let place = u32::try_from(self.resources.len())
             .expect("cannot fail: AWS allows a million buckets an account");
         places.insert(name.clone(), place);
-        let region = Some(self.name.clone());
-        self.resources.push(Resource { name: name.clone(), region, creation_date: None, listing });
+        self.resources.push(buckets::unnamed(name.clone(), self.name.clone(), lacks_directory_buckets));
         self.readings.push(Reading::default());
+        self.in_flight.push(0);
         (name, place)
     }
 
+    fn count_in_flight(&mut self, series: &[Series]) {
+        for series in series {
+            self.in_flight[series.resource as usize] += 1;
+        }
+    }
+
     /// Takes in what came of a call.
-    fn take(&mut self, series: &[Series], answers: Answers, subject: &Subject<'_>) -> Result<(), Failure> {
-        let mut open = Vec::new();
+    fn take(&mut self, series: &[Series], answers: Answers, subject: &Subject<'_>) {
+        let problem = answers.error.as_ref().map(problem_of);
         for (series, answer) in series.iter().zip(answers.each) {
             let place = series.resource as usize;
-            match answer {
-                Some(answer) => {
+            self.in_flight[place] -= 1;
+            match (answer, &problem) {
+                (Some(answer), _) => {
                     self.answered = true;
                     self.readings[place].add(series.kind.column, answer, subject.window);
                 }
-                None => open.push(place),
+                (None, Some(problem)) => self.readings[place].fail(problem.clone()),
+                (None, None) => self.readings[place].fail(Problem::Transient("NoAnswer".into())),
             }
         }
-        answers.error.map_or(Ok(()), |error| self.fail(open, error, subject.is_last))
+        match answers.error {
+            Some(error) => self.note(error, subject.is_last),
+            None => {
+                self.failures = 0;
+                let transient = series.iter().find_map(|series| {
+                    self.readings[series.resource as usize].transient_problem().map(str::to_owned)
+                });
+                if let Some(code) = transient
+                    && !subject.is_last
+                {
+                    self.interruption.get_or_insert_with(|| Interruption::Aws(unanswered(code, &self.name)));
+                }
+            }
+        }
     }
 
-    /// Marks the resources at some places, which a failed call was about, unless a later try may do better.
-    fn fail(
-        &mut self,
-        places: impl IntoIterator<Item = usize>,
-        error: AwsError,
-        is_last: bool,
-    ) -> Result<(), Failure> {
-        let problem = match error.kind {
-            _ if session::is_over(&error) => return Err(Failure::Aws(error)),
-            ErrorKind::Transient if !is_last => return Err(Failure::Aws(error)),
-            ErrorKind::Denied => Problem::Denied,
-            _ => Problem::Error(error.code.clone()),
-        };
-        for place in places {
-            self.readings[place].fail(problem.clone());
+    /// Takes in an error of a call, and decides whether the region is asked any further.
+    fn note(&mut self, error: AwsError, is_last: bool) {
+        self.failures += 1;
+        let is_over = session::is_over(&error);
+        let patience = if is_last { FAILURES_ON_LAST_TRY } else { 1 };
+        if is_over || (error.is_transient() && self.failures >= patience) {
+            self.stopped.get_or_insert(problem_of(&error));
         }
-        // Told once, however many calls it meets.
-        if !self.errors.iter().any(|told| told.code == error.code) {
+        if is_over || (error.is_transient() && !is_last) {
+            self.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
+        }
+        // Reported once, however many calls it meets.
+        if !self.errors.iter().any(|known| known.code == error.code) {
             tracing::warn!(region = &*self.name, error = %error, "the region could not be asked");
             self.errors.push(error);
         }
-        Ok(())
     }
 
-    fn tell_of_unknown(&self, planner: &Planner, dataset: &Dataset) {
+    fn interrupt(&mut self, interruption: Interruption, problem: Problem) {
+        self.stopped.get_or_insert(problem);
+        self.interruption.get_or_insert(interruption);
+    }
+
+    /// Forgets what was listed, and answered, of a list that did not come to its end: a resource may have series that
+    /// it did not name yet.
+    fn forget_all_but(&mut self, discovered: usize) {
+        self.resources.truncate(discovered);
+        self.readings = vec![Reading::default(); discovered];
+        self.in_flight = vec![0; discovered];
+    }
+
+    /// Marks the resources of what is asked for no more, and of what is in flight.
+    fn leave_out(&mut self, rest: impl Iterator<Item = Series>) {
+        let Some(problem) = self.stopped.clone() else { return };
+        let in_flight = (0..self.in_flight.len()).filter(|place| self.in_flight[*place] > 0);
+        let places: Vec<usize> = in_flight.chain(rest.map(|series| series.resource as usize)).collect();
+        for place in places {
+            self.readings[place].fail(problem.clone());
+        }
+    }
+
+    /// Marks all resources, since it is not known which series they have.
+    fn leave_out_all(&mut self) {
+        if let Some(problem) = &self.stopped {
+            for reading in &mut self.readings {
+                reading.fail(problem.clone());
+            }
+        }
+    }
+
+    fn report_unknown(&self, planner: &Planner, dataset: &Dataset) {
         for kind in planner.unknown_kinds() {
             let column = dataset.columns[usize::from(kind.column)].name;
             tracing::warn!(
@@ -221,13 +332,28 @@ impl Region {
     }
 }
 
+/// What an error of a call means for the rows that it was about.
+fn problem_of(error: &AwsError) -> Problem {
+    match error.kind {
+        ErrorKind::Denied if !session::is_over(error) => Problem::Denied,
+        ErrorKind::Transient => Problem::Transient(error.code.clone()),
+        _ => Problem::Error(error.code.clone()),
+    }
+}
+
+/// A series that `GetMetricData` answered without its values.
+fn unanswered(code: String, region: &str) -> AwsError {
+    let (operation, message) = ("cloudwatch:GetMetricData", "CloudWatch answered some series only in part");
+    AwsError::coded(operation, code, message, ErrorKind::Transient).in_region(region)
+}
+
 /// Whether an error says that the account has not enabled the region: credentials that STS took are refused. What
 /// was never enabled holds nothing.
 fn is_not_enabled(error: &AwsError) -> bool {
     error.kind == ErrorKind::Identity && !session::is_over(error)
 }
 
-/// What makes a region's calls of `GetMetricData`.
+/// Makes a region's calls of `GetMetricData`.
 struct Caller<'a> {
     cloudwatch: &'a CloudWatch,
     query: Query,
@@ -241,7 +367,7 @@ impl<'a> Caller<'a> {
         Self { cloudwatch, query: Query { dataset, window }, refused: OnceLock::new() }
     }
 
-    /// Asks for the series of one call, and gives them with their answers. Where one was refused the others
+    /// Asks for the series of one call, and gives them with their answers. If one was refused the others
     /// are too, and those that are not begun are not made.
     async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Answers) {
         if let Some(error) = self.refused.get() {

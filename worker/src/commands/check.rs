@@ -10,7 +10,7 @@ use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     AccountName, AwsError, ReportDate, aws,
     command_line::Faults,
-    datasets,
+    datasets::{self, Class},
     exit::{CommandError, Outcome},
     output::{self, Format},
     terminal,
@@ -193,11 +193,12 @@ async fn permissions(
         pages.next().await.and_then(Result::err)
     };
     let asking = async {
-        let mut series = plan::everything(dataset, ["cloudwatch-fleet-check".into()]).flatten();
+        let mut series =
+            plan::everything(dataset, [("cloudwatch-fleet-check".into(), Class::General)]).flatten();
         cloudwatch.get_metric_data(query, &[series.next()?]).await.error
     };
     let buckets = async {
-        match collect::discover(session, dataset, false).await {
+        match collect::discover(session, dataset, &[], false).await {
             Err(Failure::Aws(error)) => Some(error),
             _ => None,
         }

@@ -135,9 +135,10 @@ async fn collect_all(
     for (job, collected) in jobs.iter().zip(collected) {
         let name = &job.account_name;
         match collected {
-            Ok(report) => {
+            Ok(mut report) => {
                 missing.extend(lack(name, &report));
-                table.extend_from_slice(if table.is_empty() { &report.body } else { rows(&report.body) });
+                let body = report.render();
+                table.extend_from_slice(if table.is_empty() { &body } else { rows(&body) });
             }
             // There is nothing to be asked that could go wrong.
             Err(failure @ Failure::NoCredentials(_)) if jobs.len() == 1 => {
@@ -168,7 +169,9 @@ async fn collect(collector: &Collector, job: &Job) -> Result<Report, Failure> {
     let attempt = Attempt::new(true);
     let account = collector.account(job).await?;
     let session = Session::open(account, &collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
-    let report = Box::pin(collector.report(job, &session, &attempt)).await?;
+    let entered = Box::pin(collector.enter(job.dataset, &session, &attempt)).await?;
+    let collected = collector.collect(job, &session, entered, None, Utc::now(), &attempt);
+    let (report, _) = Box::pin(collected).await?;
     let metadata = &report.metadata;
     tracing::info!(
         date = %job.date,

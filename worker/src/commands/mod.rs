@@ -13,6 +13,7 @@ use fleet::{
     accounts::KeptAccounts,
     aws,
     command_line::Faults,
+    date::LISTED_DAYS,
     exit::{CommandError, Outcome},
     telemetry::Speaker,
 };
@@ -82,6 +83,13 @@ pub(crate) struct Collecting {
 impl Collecting {
     /// Makes ready to collect these accounts.
     fn collector(&self, base: SdkConfig, accounts: KeptAccounts) -> Collector {
+        if i64::from(self.lookback_days) > LISTED_DAYS {
+            tracing::warn!(
+                lookback_days = self.lookback_days,
+                "CloudWatch lists a series for two weeks after its last datapoint: one that is silent for longer is not found, \
+                 however far back its values may be taken from"
+            );
+        }
         Collector {
             base,
             accounts,

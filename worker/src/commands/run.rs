@@ -91,6 +91,10 @@ pub(crate) struct Run {
     #[arg(long, env = "FLEET_METRICS_NAMESPACE", value_name = "NAMESPACE")]
     metrics_namespace: Option<Namespace>,
 
+    /// Replace an object under a report's key that is no report, instead of making the job a dead letter.
+    #[arg(long, env = "FLEET_REPLACE_FOREIGN", value_parser = BoolishValueParser::new())]
+    replace_foreign: bool,
+
     // Last, since their headings hold for all that follows.
     #[command(flatten)]
     deployment: Deployment,
@@ -216,6 +220,7 @@ impl Run {
                 collector,
                 bucket,
                 template: self.key_template,
+                replaces_foreign: self.replace_foreign,
                 storing: Breaker::default(),
             }),
             own_metrics: self.metrics_namespace.map(|namespace| Arc::new(OwnMetrics::new(namespace))),

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use csv::{QuoteStyle, Terminator, WriterBuilder};
+use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, WriterBuilder};
 use fleet::{
     AccountId, AccountName, Dataset,
-    datasets::{Cell, Column, Metric},
+    datasets::{Cell, Class, Column, Metric},
 };
 
-use crate::cloudwatch::rows::Row;
+use crate::cloudwatch::rows::{Listing, Resource, Row, Status};
 
 /// What every row of a report has in common.
 #[derive(Debug, Clone)]
@@ -72,10 +72,90 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
     }
 }
 
+/// Why a body is not the table of a report.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It is not CSV.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// A column of the table is missing.
+    #[error("the column {0} is missing")]
+    NoColumn(&'static str),
+    /// A cell does not hold what its column does.
+    #[error("line {line}, column {column}: {text:?} is no value of it")]
+    Cell {
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        column: &'static str,
+        /// What is there instead.
+        text: String,
+    },
+}
+
+/// Reads back the rows that [`encode`] wrote, by the names in the header.
+///
+/// # Errors
+/// [`DecodeError`] if the body is not such a table.
+pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, DecodeError> {
+    let mut reader = ReaderBuilder::new().from_reader(body);
+    let header = reader.headers()?.clone();
+    let mut places = Vec::with_capacity(dataset.columns.len());
+    for (at, column) in dataset.columns.iter().enumerate() {
+        let place = header.iter().position(|name| name == column.name);
+        let place = place.ok_or(DecodeError::NoColumn(column.name))?;
+        places.push((column, place, summed(dataset, column, at)));
+    }
+    let mut rows = Vec::new();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        let mut row = Row {
+            resource: Resource {
+                name: "".into(),
+                region: None,
+                creation_date: None,
+                listing: Listing::Listed,
+                class: Class::General,
+            },
+            datapoint_date: None,
+            values: Vec::new(),
+            status: Status::NoData,
+            withholds_total: false,
+        };
+        for (column, place, summed) in &places {
+            let text = plain(record.get(*place).unwrap_or_default());
+            let wrong = || DecodeError::Cell { line, column: column.name, text: text.to_owned() };
+            let day = || (!text.is_empty()).then(|| text.parse().map_err(|_| wrong())).transpose();
+            match column.cell {
+                Cell::Resource => row.resource.name = text.into(),
+                Cell::Region => row.resource.region = (!text.is_empty()).then(|| text.into()),
+                Cell::CreationDate => row.resource.creation_date = day()?,
+                Cell::DatapointDate => row.datapoint_date = day()?,
+                Cell::Status => row.status = text.parse().map_err(|_| wrong())?,
+                Cell::Measure if !text.is_empty() => {
+                    let value = text.parse().map_err(|_| wrong())?;
+                    row.values.extend(summed.iter().map(|column| (*column, value)));
+                }
+                // Columns of values come before the total of them.
+                Cell::Total(_) => {
+                    row.withholds_total |=
+                        text.is_empty() && row.values.iter().any(|(column, _)| summed.contains(column));
+                }
+                Cell::Measure | Cell::AccountName | Cell::AccountId | Cell::ReportDate => {}
+            }
+        }
+        row.withholds_total |= row.status.lacks_something();
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
 /// The places of the columns whose values a column shows: itself, or those of its metric.
-fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
+#[must_use]
+pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
     let feeds = |metric: &Metric, name: &str| {
-        metric.other == Some(name) || metric.series.iter().any(|(_, column)| *column == name)
+        metric.other == Some(name) || metric.series.iter().any(|series| series.column == name)
     };
     let place = |at: usize| u16::try_from(at).expect("cannot fail: a table has some dozen columns");
     match column.cell {
@@ -94,10 +174,18 @@ fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
 /// A cell of text. A spreadsheet takes one that begins so for a formula.
 /// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
 fn text(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        format!("'{text}").into()
-    } else {
-        text.into()
+    if is_formula(text) { format!("'{text}").into() } else { text.into() }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
+}
+
+/// The text of a cell without the mark of [`text`].
+fn plain(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if is_formula(text) => text,
+        _ => cell,
     }
 }
 
@@ -106,7 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cloudwatch::rows::{Listing, Resource, Status};
 
     fn subject<'a>(name: &'a AccountName, id: &'a AccountId) -> Subject<'a> {
         let dataset = Dataset::find("s3_daily_storage").expect("registered");
@@ -124,9 +211,11 @@ mod tests {
                 region: Some("eu-west-1".into()),
                 creation_date: Some(day("2020-02-29")),
                 listing: Listing::Listed,
+                class: Class::General,
             },
             datapoint_date: (!values.is_empty()).then(|| day("2026-11-02")),
             values: values.to_vec(),
+            withholds_total: status.lacks_something(),
             status,
         }
     }
@@ -175,6 +264,35 @@ mod tests {
     fn objects_alone_make_no_total_of_bytes() {
         let objects = encode_rows(&[row("b", Status::Ok, &[(3, 2)])]);
         assert!(objects.contains(",2,,,") && objects.contains(",,111111111111,"), "{objects}");
+    }
+
+    #[test]
+    fn what_is_no_table_of_a_report_is_refused() {
+        let dataset = Dataset::find("s3_daily_storage").expect("registered");
+        let cells = |status: &str, size: &str| {
+            let row = encode_rows(&[row("b", Status::Ok, &[(4, 7)])]);
+            row.replace(",ok\n", &format!(",{status}\n")).replace(",7,", &format!(",{size},"))
+        };
+        assert_eq!(decode(dataset, cells("late", "8").as_bytes()).expect("a table")[0].value(4), Some(8));
+        for (body, expected) in [
+            (String::new(), "the column bucket_name is missing"),
+            (HEADER.replace(",status", ",state"), "the column status is missing"),
+            (cells("fine", "7"), "line 2, column status: \"fine\" is no value of it"),
+            (cells("ok", "x"), "line 2, column size_standard: \"x\""),
+            (format!("{HEADER}b,data\n"), "found record with 2 fields"),
+        ] {
+            let error = decode(dataset, body.as_bytes()).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_was_withheld_stays_so() {
+        let part = Row { withholds_total: true, ..row("b", Status::Late, &[(4, 7)]) };
+        let whole = row("c", Status::Late, &[(4, 7)]);
+        let dataset = Dataset::find("s3_daily_storage").expect("registered");
+        let decoded = decode(dataset, encode_rows(&[part, whole]).as_bytes()).expect("a table");
+        assert_eq!(decoded.iter().map(|row| row.withholds_total).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]
@@ -230,6 +348,21 @@ mod tests {
             let records = reader.records().map(|record| record.expect("as long as the header"));
             let records: Vec<_> = records.collect();
             prop_assert_eq!(records.len(), rows.len());
+            // A quote before what would be a formula can't be told from the mark.
+            let is_plain = |text: &str| !text.strip_prefix('\'').is_some_and(is_formula);
+            let plain = rows.iter().all(|row| {
+                is_plain(&row.resource.name) && row.resource.region.as_deref().is_none_or(is_plain)
+            });
+            if plain {
+                let dataset = Dataset::find("s3_daily_storage").expect("registered");
+                let decoded = decode(dataset, encoded.as_bytes()).expect("its own table");
+                for (decoded, row) in decoded.iter().zip(&rows) {
+                    let mut row = row.clone();
+                    // An empty cell is no region.
+                    row.resource.region = row.resource.region.filter(|region| !region.is_empty());
+                    prop_assert_eq!(decoded, &row);
+                }
+            }
             for (record, row) in records.iter().zip(&rows) {
                 prop_assert!(!record.iter().any(|cell| cell.starts_with(FORMULA)), "{:?}", record);
                 prop_assert_eq!(&record[0], shown(&row.resource.name));

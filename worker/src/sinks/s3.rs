@@ -1,16 +1,16 @@
-//! The report in S3: one object under a key that depends on the job alone, written only where what
-//! stands there is known and may be replaced.
+//! The report in S3: one object under a key that depends on the job alone, written only if what
+//! exists there is known and may be replaced.
 //!
-//! Two workers may have the same job, a job may be of an older run than what stands, and a partial
+//! Two workers may have the same job, a job may be of an older run than the existing report, and a partial
 //! report must not take a complete one's place. So every write is conditional on what was read,
-//! and decided again when that has changed.
+//! and decided again if that has changed.
 
 use std::time::Duration;
 
 use aws_sdk_s3::{config::Builder, primitives::ByteStream};
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use fleet::{
-    AwsError, ErrorKind, Job, ReportDate, RunId, aws,
+    AccountId, AwsError, ErrorKind, ReportDate, RunId, aws,
     existing::Existing,
     report::{CONTENT_TYPE, ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
@@ -18,22 +18,29 @@ use fleet::{
 
 use crate::failure::Failure;
 
-/// How often a write is decided again because somebody else wrote in between.
+/// How often a write is decided again because another process wrote in between.
 const DECISIONS: usize = 6;
 
-/// What to do with a report, given what stands.
+/// The longest pause between two tries of an upload that failed for a transient cause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What to do with a report, given what exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Write it, if still nothing stands there.
+    /// Write it, if still nothing exists there.
     Create,
-    /// Write it, if what was read still stands there.
+    /// Write it, if what was read is still there.
     Replace(String),
     /// Leave it: this run, or a later one, has a complete report of the day.
     Duplicate,
-    /// Leave it: it is partial, and a complete report of the day stands.
+    /// Leave it: a report exists that is final and saw more.
+    Keep,
+    /// Leave it: it is partial, and a complete report of the day exists.
     KeepComplete,
-    /// Leave it: a later run's report stands.
+    /// Leave it: a later run's report exists.
     Superseded,
+    /// Leave it: the object is no report.
+    Foreign,
 }
 
 /// What a report is, as far as the decision goes.
@@ -43,99 +50,124 @@ pub struct Candidate<'a> {
     pub run_id: &'a RunId,
     /// The day that it is of.
     pub date: ReportDate,
+    /// The account that it is of, if its id is known.
+    pub account_id: Option<&'a AccountId>,
     /// Whether it is whole.
     pub status: ReportStatus,
+    /// Whether its series are found by listing them.
+    pub is_listed: bool,
+    /// Whether it may replace an object that is no report.
+    pub replaces_foreign: bool,
 }
 
-impl<'a> Candidate<'a> {
-    /// The report that a job would best end in.
-    #[must_use]
-    pub fn of(job: &'a Job) -> Self {
-        Self { run_id: &job.run_id, date: job.date, status: ReportStatus::Complete }
-    }
-}
-
-/// Decides whether a report may be written over what stands.
+/// Decides whether a report may be written over what exists.
 #[must_use]
 pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
-    let stands = match existing {
+    let (etag, existing) = match existing {
         Existing::Nothing => return Decision::Create,
-        Existing::Foreign { etag } => return Decision::Replace(etag.clone()),
-        Existing::Report(report) => report,
+        Existing::Foreign { etag } if candidate.replaces_foreign => return Decision::Replace(etag.clone()),
+        Existing::Foreign { .. } => return Decision::Foreign,
+        Existing::Report(report) => (&report.etag, &report.metadata),
     };
-    let (etag, stands) = (&stands.etag, &stands.metadata);
     let replace = Decision::Replace(etag.clone());
-    let stands_later = stands.run_id.follows(candidate.run_id);
-    if stands.report_date != candidate.date {
-        return if stands_later { Decision::Superseded } else { replace };
+    let is_later = existing.run_id.follows(candidate.run_id);
+    if !existing.is_of(candidate.date, candidate.account_id) {
+        return if is_later { Decision::Superseded } else { replace };
     }
-    match (stands.status, candidate.status) {
-        (ReportStatus::Complete, _) if stands.run_id.is_or_follows(candidate.run_id) => Decision::Duplicate,
+    match (existing.status, candidate.status) {
+        (ReportStatus::Complete, _) if existing.run_id.is_or_follows(candidate.run_id) => Decision::Duplicate,
+        (ReportStatus::Complete, _)
+            if existing.is_settled() && existing.is_listed && !candidate.is_listed =>
+        {
+            Decision::Keep
+        }
         (ReportStatus::Complete, ReportStatus::Partial) => Decision::KeepComplete,
-        (ReportStatus::Partial, ReportStatus::Partial) if stands_later => Decision::Superseded,
+        (ReportStatus::Partial, ReportStatus::Partial) if is_later => Decision::Superseded,
         _ => replace,
     }
 }
 
-/// The run that a report is written for: its own, unless it takes the place of a report of its day
-/// by a run that began later, or that has a place in time where its own has none. What the other run
-/// asked for is in it, and `status` of that run must find it.
-fn heir<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -> &'a RunId {
+/// The run to store with a report: its own, unless it is complete and replaces a report of its day and account by a run
+/// that began later, or by a generated run while its own is not. What the other run asked for is in it, and `status` of
+/// that run must find it.
+#[must_use]
+pub fn run_to_credit<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -> &'a RunId {
     match existing.report().map(|report| &report.metadata) {
-        Some(stands)
-            if stands.is_complete_of(metadata.report_date, None)
-                && stands.run_id.is_generated()
-                && !metadata.run_id.follows(&stands.run_id) =>
+        Some(existing)
+            if metadata.status == ReportStatus::Complete
+                && existing.is_of(metadata.report_date, Some(&metadata.account_id))
+                && existing.run_id.is_generated()
+                && !metadata.run_id.follows(&existing.run_id) =>
         {
-            &stands.run_id
+            &existing.run_id
         }
         _ => &metadata.run_id,
     }
 }
 
-/// Looks at what exists under a key.
-pub async fn existing(bucket: &ReportBucket, key: &str) -> Result<Existing, Failure> {
-    bucket.look(key).await.map_err(Failure::ReportBucket)
+/// What must be true of a key for a write to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing exists there.
+    Nothing,
+    /// The object has this version.
+    Version(String),
 }
 
-/// Writes a report, if it may stand. `before` is what stood when the job began. `false` where the
-/// report of this run, or of a later one, stands already.
-pub async fn store(
+impl Precondition {
+    /// That nothing has changed since.
+    #[must_use]
+    pub fn unchanged(existing: &Existing) -> Self {
+        match existing {
+            Existing::Nothing => Self::Nothing,
+            Existing::Foreign { etag } => Self::Version(etag.clone()),
+            Existing::Report(report) => Self::Version(report.etag.clone()),
+        }
+    }
+}
+
+/// What a conditional write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is written.
+    Stored,
+    /// The key has changed since it was looked at.
+    Changed,
+}
+
+/// Writes a report on a condition. An upload that fails for a transient cause is tried again, as long as the caller
+/// waits: the body is paid for.
+///
+/// # Errors
+/// [`Failure::ReportBucket`] if the bucket refuses it.
+pub async fn put(
     bucket: &ReportBucket,
     key: &str,
-    before: Existing,
+    precondition: Precondition,
     metadata: &ReportMetadata,
     body: Vec<u8>,
-) -> Result<bool, Failure> {
-    let candidate =
-        Candidate { run_id: &metadata.run_id, date: metadata.report_date, status: metadata.status };
+) -> Result<Put, Failure> {
+    let (if_none_match, if_match) = match precondition {
+        Precondition::Nothing => (Some("*".to_owned()), None),
+        Precondition::Version(etag) => (None, Some(etag)),
+    };
+    let body = bytes::Bytes::from(body);
     let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_times(DECISIONS)
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
         .with_jitter()
         .build();
-    let body = bytes::Bytes::from(body);
-    let mut standing_now = before;
     loop {
-        let (if_none_match, if_match) = match decide(&standing_now, candidate) {
-            Decision::Create => (Some("*".to_owned()), None),
-            Decision::Replace(etag) => (None, Some(etag)),
-            Decision::Duplicate => return Ok(false),
-            Decision::KeepComplete => {
-                let missing = metadata.first_error.clone().unwrap_or_default();
-                return Err(Failure::Partial { key: key.to_owned(), missing });
-            }
-            Decision::Superseded => return Err(Failure::Superseded(key.to_owned())),
-        };
         let put = bucket
             .client
             .put_object()
             .bucket(&bucket.name)
             .key(key)
             .content_type(CONTENT_TYPE)
-            .set_metadata(Some(metadata.for_run(heir(&standing_now, metadata)).to_headers()))
-            .set_if_none_match(if_none_match)
-            .set_if_match(if_match)
+            .set_metadata(Some(metadata.to_headers()))
+            .set_if_none_match(if_none_match.clone())
+            .set_if_match(if_match.clone())
             .body(ByteStream::from(body.clone()))
             .customize()
             .config_override(Builder::new().timeout_config(aws::upload_timeouts(body.len())))
@@ -143,26 +175,60 @@ pub async fn store(
             .await;
         // The object that was to be replaced may be gone, which is 404 and not 412.
         match put.map_err(|error| AwsError::new("s3:PutObject", error)) {
-            Ok(_) => return Ok(true),
-            Err(error)
-                if matches!(error.kind, ErrorKind::PreconditionFailed) || error.code == "NoSuchKey" =>
-            {
-                let Some(pause) = pauses.next() else {
-                    return Err(Failure::Contended(key.to_owned()));
-                };
-                tracing::info!(key, "somebody else wrote this report in between; looking again");
+            Ok(_) => return Ok(Put::Stored),
+            Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => {
+                return Ok(Put::Changed);
+            }
+            Err(error) if error.is_transient() => {
+                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                tracing::warn!(key, pause_s = pause.as_secs_f32(), error = %error, "the upload failed and is tried again");
                 tokio::time::sleep(pause).await;
-                standing_now = existing(bucket, key).await?;
             }
             Err(error) => return Err(Failure::ReportBucket(error)),
         }
     }
 }
 
+/// The attempts to write under a key while other processes write there too.
+#[derive(Debug)]
+pub struct Attempts {
+    /// What existed when it was last looked at.
+    pub existing: Existing,
+    pauses: ExponentialBackoff,
+}
+
+impl Attempts {
+    /// Attempts that begin with what was read.
+    #[must_use]
+    pub fn new(existing: Existing) -> Self {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_times(DECISIONS)
+            .with_jitter()
+            .build();
+        Self { existing, pauses }
+    }
+
+    /// Looks again, after a pause.
+    ///
+    /// # Errors
+    /// [`Failure::Contended`] if others keep writing.
+    pub async fn look_again(&mut self, bucket: &ReportBucket, key: &str) -> Result<(), Failure> {
+        let Some(pause) = self.pauses.next() else { return Err(Failure::Contended(key.to_owned())) };
+        tracing::info!(key, "another process wrote this report in between; looking again");
+        tokio::time::sleep(pause).await;
+        self.existing = bucket.look(key).await.map_err(Failure::ReportBucket)?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
-    use fleet::{datasets, existing::ExistingReport};
+    use aws_sdk_s3::{config::retry::RetryConfig, operation::put_object::PutObjectOutput};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use aws_smithy_types::body::SdkBody;
+    use fleet::{Job, datasets, existing::ExistingReport};
 
     use super::*;
 
@@ -178,14 +244,14 @@ mod tests {
             only_incomplete: false,
             attributes: serde_json::Map::new(),
         };
-        let written_at = Utc::now();
+        let written_at = "2026-11-06T00:00:00Z".parse().expect("a moment");
         let id = "111111111111".parse().expect("an id");
         let metadata = ReportMetadata { status, ..ReportMetadata::new(&job, id, written_at) };
         Existing::Report(Box::new(ExistingReport { etag: "e".into(), written_at, metadata }))
     }
 
     #[test]
-    fn a_report_inherits_the_run_that_it_does_not_follow() {
+    fn a_report_is_credited_to_the_run_that_it_does_not_follow() {
         let [earlier, run, later] = [RunId::generate(), RunId::generate(), RunId::generate()];
         let manual = RunId::manual("12345678");
         let (day, other) = ("2026-11-03", "2026-10-03");
@@ -194,7 +260,7 @@ mod tests {
             _ => unreachable!("it is one"),
         };
         let cases = [
-            // What stands, the run and status of the report, and the run that it is written for.
+            // What exists, the run and status of the report, and the run that is stored with it.
             (Existing::Nothing, of(&run, COMPLETE), &run),
             (report(&earlier, day, COMPLETE), of(&run, COMPLETE), &run),
             (report(&later, day, PARTIAL), of(&run, COMPLETE), &later),
@@ -203,9 +269,20 @@ mod tests {
             (report(&manual, day, COMPLETE), of(&run, COMPLETE), &run),
             (report(&run, other, COMPLETE), of(&manual, COMPLETE), &manual),
         ];
-        for (standing, metadata, expected) in cases {
-            assert_eq!(heir(&standing, &metadata), expected, "{standing:?} {metadata:?}");
+        for (existing, metadata, expected) in cases {
+            assert_eq!(run_to_credit(&existing, &metadata), expected, "{existing:?} {metadata:?}");
         }
+        let other_account = ReportMetadata { account_id: other_id(), ..of(&run, COMPLETE) };
+        assert_eq!(run_to_credit(&report(&later, day, COMPLETE), &other_account), &run);
+    }
+
+    fn other_id() -> AccountId {
+        "222222222222".parse().expect("an id")
+    }
+
+    fn candidate<'a>(run_id: &'a RunId, date: &str, status: ReportStatus) -> Candidate<'a> {
+        let date = date.parse().expect("a date");
+        Candidate { run_id, date, account_id: None, status, is_listed: true, replaces_foreign: false }
     }
 
     #[test]
@@ -215,10 +292,11 @@ mod tests {
         let (day, other) = ("2026-11-03", "2026-10-03");
         let replace = Decision::Replace("e".into());
         let cases = [
-            // What stands, the candidate's status, what becomes of it.
+            // What exists, the candidate's status, what becomes of it.
             (Existing::Nothing, COMPLETE, Decision::Create),
             (Existing::Nothing, PARTIAL, Decision::Create),
-            (Existing::Foreign { etag: "e".into() }, PARTIAL, replace.clone()),
+            (Existing::Foreign { etag: "e".into() }, PARTIAL, Decision::Foreign),
+            (Existing::Foreign { etag: "e".into() }, COMPLETE, Decision::Foreign),
             (report(&run, day, COMPLETE), COMPLETE, Decision::Duplicate),
             (report(&run, day, COMPLETE), PARTIAL, Decision::Duplicate),
             (report(&later, day, COMPLETE), COMPLETE, Decision::Duplicate),
@@ -235,9 +313,90 @@ mod tests {
             (report(&run, other, COMPLETE), COMPLETE, replace.clone()),
             (report(&later, other, PARTIAL), COMPLETE, Decision::Superseded),
         ];
-        for (standing, status, expected) in cases {
-            let candidate = Candidate { run_id: &run, date: day.parse().expect("a date"), status };
-            assert_eq!(decide(&standing, candidate), expected, "{standing:?} {status:?}");
+        for (existing, status, expected) in cases {
+            assert_eq!(decide(&existing, candidate(&run, day, status)), expected, "{existing:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_no_report_is_replaced_only_if_that_is_asked_for() {
+        let run = RunId::generate();
+        let foreign = Existing::Foreign { etag: "e".into() };
+        let asked = Candidate { replaces_foreign: true, ..candidate(&run, "2026-11-03", COMPLETE) };
+        assert_eq!(decide(&foreign, asked), Decision::Replace("e".into()));
+    }
+
+    #[test]
+    fn a_report_of_another_account_counts_as_one_of_another_day() {
+        let [earlier, run, later] = [RunId::generate(), RunId::generate(), RunId::generate()];
+        let (day, id, other) = ("2026-11-03", "111111111111".parse().expect("an id"), other_id());
+        for (existing, account_id, expected) in [
+            (&run, Some(&id), Decision::Duplicate),
+            (&run, Some(&other), Decision::Replace("e".into())),
+            (&earlier, Some(&other), Decision::Replace("e".into())),
+            (&later, Some(&other), Decision::Superseded),
+            (&run, None, Decision::Duplicate),
+        ] {
+            let candidate = Candidate { account_id, ..candidate(&run, day, COMPLETE) };
+            assert_eq!(decide(&report(existing, day, COMPLETE), candidate), expected, "{account_id:?}");
+        }
+    }
+
+    #[test]
+    fn a_settled_report_from_a_listing_is_kept_if_the_new_one_can_see_less() {
+        let [earlier, run] = [RunId::generate(), RunId::generate()];
+        let day = "2026-11-03";
+        let existing = |is_listed, collected_at: &str, status| {
+            let Existing::Report(mut report) = report(&earlier, day, status) else {
+                unreachable!("it is one")
+            };
+            report.metadata.is_listed = is_listed;
+            report.metadata.collected_at = collected_at.parse().expect("a moment");
+            Existing::Report(report)
+        };
+        let (settled, provisional) = ("2026-11-06T12:00:00Z", "2026-11-06T11:59:59Z");
+        let replace = || Decision::Replace("e".into());
+        for (existing, is_listed, expected) in [
+            (existing(true, settled, COMPLETE), false, Decision::Keep),
+            (existing(true, settled, COMPLETE), true, replace()),
+            (existing(false, settled, COMPLETE), false, replace()),
+            (existing(true, provisional, COMPLETE), false, replace()),
+            (existing(true, settled, PARTIAL), false, replace()),
+        ] {
+            let candidate = Candidate { is_listed, ..candidate(&run, day, COMPLETE) };
+            assert_eq!(decide(&existing, candidate), expected, "{existing:?}");
+        }
+        let partial = Candidate { is_listed: false, ..candidate(&run, day, PARTIAL) };
+        assert_eq!(decide(&existing(true, settled, COMPLETE), partial), Decision::Keep);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_fails_for_a_transient_cause_is_tried_again() {
+        let answer = |status: u16, code: &'static str| {
+            mock!(aws_sdk_s3::Client::put_object).then_http_response(move || {
+                let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+                HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body))
+            })
+        };
+        let stored =
+            || mock!(aws_sdk_s3::Client::put_object).then_output(|| PutObjectOutput::builder().build());
+        let Existing::Report(report) = report(&RunId::generate(), "2026-11-03", COMPLETE) else {
+            unreachable!("it is one")
+        };
+        let cases = [
+            (vec![answer(503, "SlowDown"), answer(500, "InternalError"), stored()], Ok(Put::Stored)),
+            (vec![answer(503, "SlowDown"), answer(412, "PreconditionFailed")], Ok(Put::Changed)),
+            (vec![answer(404, "NoSuchKey")], Ok(Put::Changed)),
+            (vec![answer(503, "SlowDown"), answer(403, "AccessDenied")], Err(())),
+        ];
+        for (answers, expected) in cases {
+            let rules: Vec<&Rule> = answers.iter().collect();
+            let client = mock_client!(aws_sdk_s3, RuleMode::Sequential, &rules, |config| config
+                .retry_config(RetryConfig::disabled()));
+            let bucket = ReportBucket::new(client, "reports");
+            let put = put(&bucket, "k", Precondition::Nothing, &report.metadata, b"body".to_vec()).await;
+            assert_eq!(put.map_err(drop), expected);
+            assert!(answers.iter().all(|answer| answer.num_calls() == 1), "each answer was given once");
         }
     }
 }

@@ -80,7 +80,7 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
     let closed = answering(b"").await;
     let cut = answering(b"HTTP/1.1 200 OK\r\ncontent-").await;
     let silent = server(|stream| async move {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         drop(stream);
     })
     .await;

@@ -51,7 +51,10 @@ async fn aws_own_variable_for_one_service_works_as_everywhere() -> Result<()> {
     }
     assert_is_of(&collect(&fleet, "data").await?, KEYS);
     assert_eq!(signed_by(&fleet.aws, KEYS), set(["GetCallerIdentity"]));
-    assert_eq!(signed_by(&there, KEYS), set(["ListBuckets", "ListMetrics", "GetMetricData"]));
+    assert_eq!(
+        signed_by(&there, KEYS),
+        set(["ListBuckets", "ListDirectoryBuckets", "ListMetrics", "GetMetricData"])
+    );
     Ok(())
 }
 

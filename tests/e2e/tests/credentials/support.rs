@@ -107,7 +107,9 @@ pub(crate) fn assert_nothing_collected(aws: &LocalAws) {
 
 /// All that a report of one bucket takes, by whoever is in the account.
 pub(crate) fn report_calls() -> BTreeSet<String> {
-    ["GetCallerIdentity", "ListBuckets", "ListMetrics", "GetMetricData"].map(str::to_owned).into()
+    ["GetCallerIdentity", "ListBuckets", "ListDirectoryBuckets", "ListMetrics", "GetMetricData"]
+        .map(str::to_owned)
+        .into()
 }
 
 pub(crate) fn set<const N: usize>(operations: [&str; N]) -> BTreeSet<String> {

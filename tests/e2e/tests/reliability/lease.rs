@@ -148,7 +148,7 @@ async fn two_deliveries_of_one_job_at_once_end_in_one_report() -> Result<()> {
     let (one, two) = try_join!(end(one), end(two))?;
     let said = one.status(0).stderr + &two.status(0).stderr;
     assert_eq!(said.matches("the report is stored").count(), 1, "{said}");
-    assert_eq!(said.matches("the report stands already").count(), 1, "{said}");
+    assert_eq!(said.matches("the report exists already").count(), 1, "{said}");
     assert_eq!(fleet.aws.calls().operation("PutObject").outcome("PreconditionFailed").count(), 1);
     assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
     finish(fleet.producer(&["status"])).await?.status(0);

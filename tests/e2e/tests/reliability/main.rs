@@ -1,11 +1,13 @@
 //! What can go wrong, and what happens then: real processes, with each fault asserted to have fired.
 
+mod checkpoint;
 mod descriptors;
 mod lease;
 mod leaving;
 mod network;
 mod own_fault;
 mod partial;
+mod publication;
 mod settling;
 mod storms;
 
@@ -26,7 +28,11 @@ fn day() -> NaiveDate {
 
 /// The keys of that day's reports begin so, and the proof at a worker's start does not.
 fn reports_of_the_day() -> String {
-    format!("s3_daily_storage/report_date={}/", day())
+    reports_of(day())
+}
+
+fn reports_of(date: NaiveDate) -> String {
+    format!("s3_daily_storage/report_date={date}/")
 }
 
 /// A job sent by hand.

@@ -307,7 +307,7 @@ async fn what_cloudwatch_publishes_after_the_first_collection_is_in_the_second()
     let table = fleet.table("data", day)?;
     let total = |bucket: &str| {
         let rows = cells(&table);
-        rows.iter().find(|row| row["bucket_name"] == bucket).map(|row| row["size_total"].to_string())
+        rows.iter().find(|row| row["bucket_name"] == bucket).map(|row| row["size_total"].clone())
     };
     assert_eq!([total("mixed"), total("new")], ["901", "5000000000000"].map(|total| Some(total.to_owned())));
     let told = status(&fleet, &["--settled"], 0).await?;

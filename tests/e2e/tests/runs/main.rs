@@ -72,8 +72,8 @@ async fn the_report_object_is_what_the_contract_says() -> Result<()> {
     assert_eq!((of("status"), of("report-date")), ("complete", &*day()));
     assert_eq!([of("rows"), of("rows-late"), of("rows-denied"), of("rows-error")], ["1", "0", "0", "0"]);
     assert_eq!((of("metrics-requested"), of("attributes")), ("2", "{}"));
-    // GetCallerIdentity, ListBuckets, ListMetrics twice, GetMetricData.
-    assert_eq!((of("api-calls"), of("estimated-cost-usd")), ("5", "0.000040"));
+    // GetCallerIdentity, ListBuckets, ListDirectoryBuckets, ListMetrics twice, GetMetricData.
+    assert_eq!((of("api-calls"), of("estimated-cost-usd")), ("6", "0.000040"));
     assert_eq!(of("sha256"), sha256(&object.body));
     assert!(!object.metadata.contains_key("first-error"));
     let run_id: RunId = of("run-id").parse()?;
@@ -175,7 +175,7 @@ async fn a_duplicate_of_a_run_changes_nothing_and_a_later_run_refreshes() -> Res
     fleet.home.send(JOBS, &body);
     let asked = fleet.aws.calls().operation("GetMetricData").count();
     let worker = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
-    assert!(worker.stderr.contains("the report stands already"), "{}", worker.stderr);
+    assert!(worker.stderr.contains("the report exists already"), "{}", worker.stderr);
     assert_eq!(fleet.aws.calls().operation("GetMetricData").count(), asked, "a duplicate costs nothing");
     assert!(fleet.home.messages(JOBS).is_empty(), "and is deleted");
 

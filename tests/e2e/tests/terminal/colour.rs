@@ -6,8 +6,11 @@ use tokio::process::Command;
 
 use crate::{DATA, day, pty::on_terminal};
 
+/// Variables, and what they ask for.
+type Wish = (&'static [(&'static str, &'static str)], bool, bool);
+
 /// Variables of a person's shell, and whether they want colour on a terminal and in a pipe.
-const WISHES: [(&[(&str, &str)], bool, bool); 7] = [
+const WISHES: [Wish; 7] = [
     (&[("TERM", "xterm-256color")], true, false),
     (&[("TERM", "xterm-256color"), ("NO_COLOR", "")], true, false),
     (&[("TERM", "xterm-256color"), ("NO_COLOR", "1")], false, false),

@@ -177,11 +177,11 @@ impl SeriesResult {
 
     fn into_answer(self) -> Answer {
         match self.status {
-            _ if self.malformed => Err(Problem::Error("MalformedResult".into())),
+            _ if self.malformed => Err(Problem::Transient("MalformedResult".into())),
             Some(StatusCode::Complete) => Ok(self.datapoints),
             Some(StatusCode::Forbidden) => Err(Problem::Denied),
-            Some(other) => Err(Problem::Error(other.as_str().to_owned())),
-            None => Err(Problem::Error("NoResult".into())),
+            Some(other) => Err(Problem::Transient(other.as_str().to_owned())),
+            None => Err(Problem::Transient("NoResult".into())),
         }
     }
 }
@@ -213,7 +213,7 @@ mod tests {
     };
     use aws_smithy_mocks::mock;
     use aws_smithy_types::error::ErrorMetadata;
-    use fleet::datasets::DEFAULT as S3;
+    use fleet::datasets::{Class, DEFAULT as S3};
 
     use super::{super::tests::cloudwatch, *};
     use crate::cloudwatch::plan;
@@ -239,7 +239,7 @@ mod tests {
 
     async fn get(cloudwatch: &CloudWatch, series: usize) -> Answers {
         let query = Query { dataset: S3, window: Window::new("2026-11-03".parse().expect("a date"), 2) };
-        let call = plan::everything(S3, ["bucket".into()]).next().expect("a call");
+        let call = plan::everything(S3, [("bucket".into(), Class::General)]).next().expect("a call");
         cloudwatch.get_metric_data(query, &call[..series]).await
     }
 
@@ -327,10 +327,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_stays_in_part_is_a_problem_by_its_own_name() {
         let cases: [(Option<StatusCode>, Problem, usize); 4] = [
-            (Some(StatusCode::PartialData), Problem::Error("PartialData".into()), 4),
-            (Some(StatusCode::InternalError), Problem::Error("InternalError".into()), 4),
+            (Some(StatusCode::PartialData), Problem::Transient("PartialData".into()), 4),
+            (Some(StatusCode::InternalError), Problem::Transient("InternalError".into()), 4),
             (Some(StatusCode::Forbidden), Problem::Denied, 1),
-            (None, Problem::Error("NoResult".into()), 4),
+            (None, Problem::Transient("NoResult".into()), 4),
         ];
         for (status, expected, calls) in cases {
             let rule = mock!(Client::get_metric_data)

@@ -1,5 +1,7 @@
 //! `ListMetrics`: which series there are, page by page.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_cloudwatch::types::{Dimension, DimensionFilter, Metric as SdkMetric};
 use fleet::{AwsError, Dataset, datasets::Metric};
 use futures::{Stream, stream};
@@ -22,7 +24,7 @@ impl CloudWatch {
             Of(String),
             None,
         }
-        stream::try_unfold(Next::First, move |next| async move {
+        stream::try_unfold((Next::First, BTreeSet::new()), move |(next, mut unexpected)| async move {
             let token = match next {
                 Next::First => None,
                 Next::Of(token) => Some(token),
@@ -50,11 +52,25 @@ impl CloudWatch {
             };
             let page = self.credentials.ask(ask).await?;
             let found = page.metrics.unwrap_or_default().into_iter();
-            let listed = found.filter_map(|found| series(dataset, metric, found)).collect();
+            let mut listed = Vec::with_capacity(found.len());
+            for found in found {
+                match series(dataset, metric, found) {
+                    Ok(series) => listed.push(series),
+                    Err(names) if unexpected.contains(&names) => {}
+                    Err(names) => {
+                        tracing::warn!(
+                            metric = metric.name,
+                            dimensions = names.join(","),
+                            "series with other dimensions than expected are left out"
+                        );
+                        unexpected.insert(names);
+                    }
+                }
+            }
             match page.next_token.filter(|next| !next.is_empty()) {
-                None => Ok(Some((listed, Next::None))),
+                None => Ok(Some((listed, (Next::None, unexpected)))),
                 next if next == token => Err(same_page(OPERATION).in_region(self.region())),
-                Some(next) => Ok(Some((listed, Next::Of(next)))),
+                Some(next) => Ok(Some((listed, (Next::Of(next), unexpected)))),
             }
         })
     }
@@ -66,21 +82,26 @@ fn gives_way(dataset: &Dataset, metric: &Metric) -> bool {
     dataset.metrics.iter().any(|other| other.series.len() > metric.series.len())
 }
 
-fn series(dataset: &Dataset, metric: &'static Metric, found: SdkMetric) -> Option<ListedSeries> {
-    let dimensions = found.dimensions.unwrap_or_default();
-    // A series of the same metric with a dimension more is another one.
-    if dimensions.len() != 2 {
-        return None;
-    }
-    let (mut resource, mut value) = (None, None);
-    for Dimension { name, value: of_it, .. } in dimensions {
+/// The series that an entry of the list names; if it has other dimensions than the metric's series here, their names,
+/// sorted. Such a series is another one, and its values are counted in these already.
+fn series(dataset: &Dataset, metric: &'static Metric, found: SdkMetric) -> Result<ListedSeries, Vec<String>> {
+    let (mut resource, mut value, mut others) = (None, None, Vec::new());
+    for Dimension { name, value: of_it, .. } in found.dimensions.unwrap_or_default() {
         match name {
             Some(name) if name == dataset.resource_dimension => resource = of_it,
             Some(name) if name == metric.dimension => value = of_it,
-            _ => {}
+            other => others.push(other.unwrap_or_default()),
         }
     }
-    Some(ListedSeries { metric, resource: resource?, value: value? })
+    match (resource, value) {
+        (Some(resource), Some(value)) if others.is_empty() => Ok(ListedSeries { metric, resource, value }),
+        (resource, value) => {
+            others.extend(resource.map(|_| dataset.resource_dimension.to_owned()));
+            others.extend(value.map(|_| metric.dimension.to_owned()));
+            others.sort_unstable();
+            Err(others)
+        }
+    }
 }
 
 #[cfg(test)]
