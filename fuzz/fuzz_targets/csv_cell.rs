@@ -8,7 +8,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::NaiveDate;
-use fleet::datasets::{Cell, DEFAULT};
+use fleet::datasets::{Cell, Class, DEFAULT};
 use libfuzzer_sys::fuzz_target;
 use worker::{
     cloudwatch::rows::{Listing, Resource, Row, Status},
@@ -33,9 +33,16 @@ fn row(text: &str) -> Row {
     });
     let values = number.into_iter().flat_map(|number| [(3, number), (4, number / 2), (31, number % 2)]);
     Row {
-        resource: Resource { name: name.into(), region, creation_date, listing: Listing::Listed },
+        resource: Resource {
+            name: name.into(),
+            region,
+            creation_date,
+            listing: Listing::Listed,
+            class: Class::General,
+        },
         datapoint_date: None,
         values: values.collect(),
+        withholds_total: status.lacks_something(),
         status,
     }
 }

@@ -182,7 +182,8 @@ impl Request {
         if !self.attributes.is_empty() {
             let attributes: Vec<String> =
                 self.attributes.iter().map(|(name, value)| attributes::in_short(name, value)).collect();
-            text.push_str(&format!("\nattributes: {}", attributes.join(", ")));
+            text += "\nattributes: ";
+            text += &attributes.join(", ");
         }
         text
     }
