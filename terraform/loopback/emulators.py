@@ -142,7 +142,8 @@ def extract_iam_action(service, method, path, headers, body, query_params):
 
 
 def extract_resource_arn(service, method, path, headers, body, query_params, region, account_id):
-    """RunTask is asked of the task definition, and a task's protection of the task; ministack asks of the cluster.
+    """RunTask is asked of the task definition, a task's protection of the task, and what a service is and how many tasks it
+    wants of the service; ministack asks of the cluster.
     Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
     """
     if service == "monitoring" and "/operation/" in path:
@@ -157,6 +158,12 @@ def extract_resource_arn(service, method, path, headers, body, query_params, reg
         return definition["taskDefinitionArn"]
     if operation == "UpdateTaskProtection":
         return json.loads(body)["tasks"][0]
+    if operation in ("DescribeServices", "UpdateService"):
+        request = json.loads(body)
+        cluster = ecs._clusters.get(ecs._resolve_cluster_name(request.get("cluster", "default")))
+        if cluster:
+            name = (request.get("services") or [request["service"]])[0].rsplit("/", 1)[-1]
+            return f"{cluster['clusterArn'].replace(':cluster/', ':service/')}/{name}"
     return _extract_resource(service, method, path, headers, body, query_params, region, account_id)
 
 

@@ -92,7 +92,7 @@ mod tests {
     const TABLE: &str = "\
 bucket_name,total_objects,size_standard,size_glacier,size_total,region,report_date,datapoint_date,status
 a,2,10,5,15,eu-west-1,2026-11-03,2026-11-03,ok
-b,1,,,,eu-west-1,2026-11-03,2026-11-02,ok
+b,1,,,,eu-west-1,2026-11-03,2026-11-02,late
 c,,,,,us-east-1,2026-11-03,,no_data
 d,4,0,,0,us-east-1,2026-11-03,2026-11-03,deleted
 e,,,,,us-east-1,2026-11-03,,denied
