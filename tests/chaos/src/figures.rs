@@ -104,7 +104,6 @@ impl Figures {
             ("unexpected", self.unexpected),
             ("in disagreement with `producer status`", self.status_disagrees),
             ("in a killed worker's hand and never received again", never_received_again),
-            ("paid for again", self.paid_again),
             ("cries of workers", self.worker_cries.len()),
         ];
         let mut faults: Vec<String> = counted

@@ -1,5 +1,8 @@
 //! What was paid for twice: rows whose values were asked of CloudWatch more often than kills explain. Plain functions
 //! over values.
+//!
+//! It is a figure, and no fault of a run: an answer that is lost on its way, and a listing that breaks off, are paid for as well,
+//! and are not among what is allowed here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -46,7 +46,7 @@ fn workers_that_are_killed_at_every_step_lose_nothing() {
         let is_caught = step != "random moment";
         assert!(!is_caught || figures["step_faults_fired"][step].as_u64() > Some(0), "{step}: {all}");
     }
-    for wrong in ["lost", "short", "corrupt", "unexpected", "status_disagrees", "paid_again"] {
+    for wrong in ["lost", "short", "corrupt", "unexpected", "status_disagrees"] {
         assert_eq!(figures[wrong], 0, "{wrong}: {all}");
     }
     for right in ["reports", "dead_letters", "redeliveries", "duplicate_executions", "recoveries", "statuses"]
