@@ -19,7 +19,7 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 /// What may still become good, or is good in part.
 pub const OPEN: Style = AnsiColor::Yellow.on_default();
 
-/// What somebody has to look at.
+/// A state that needs action.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// What is to be noticed.

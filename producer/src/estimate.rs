@@ -66,7 +66,7 @@ impl From<Price> for Range {
     }
 }
 
-/// How many resources an account without a report is taken to have at most, if nobody says.
+/// How many resources an account without a report is taken to have at most, unless `--buckets` says otherwise.
 const MOST_RESOURCES: u64 = 1000;
 
 /// What a job will cost whose account has no report: with so many resources or, if that is not known, with any

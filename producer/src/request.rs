@@ -104,7 +104,7 @@ impl Request {
     ) -> Result<Self, InvalidRequest> {
         let mut faults = Vec::new();
         let object = source.map(object_of).transpose().map_err(|fault| faults.push(fault));
-        // If it can't be read, nobody knows what it leaves to the defaults.
+        // If it can't be read, what it leaves to the defaults is not known.
         let defaults = Defaults { are_meant: object.is_ok(), around };
         let mut object = object.ok().flatten().unwrap_or_default();
         let (accounts, accounts_from) = accounts(&mut object, &flags.account_names, defaults, &mut faults);

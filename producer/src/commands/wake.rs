@@ -20,7 +20,7 @@ pub(crate) struct WakeArgs {
 }
 
 impl WakeArgs {
-    /// Refuses to wake nobody knows whom.
+    /// Refuses `--wake` if no service is named.
     pub(crate) fn check(&self, faults: &mut Faults) {
         if self.wake && self.service.is_none() && !faults.left_out("service") {
             faults.usage("--wake needs the workers' ECS service; set FLEET_SERVICE or pass --service");
