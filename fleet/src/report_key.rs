@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(template.key(&job(&"a".repeat(63)), None).expect("a key").len(), MAX_KEY_BYTES);
         let template: KeyTemplate = format!("{fits}x/{{account}}").parse().expect("valid");
         let error = template.key(&job(&"a".repeat(63)), None).expect_err("a byte too long");
-        assert!(error.to_string().contains("1,024 bytes"), "{error}");
+        assert!(error.to_string().contains("1,018 bytes"), "{error}");
     }
 
     /// Templates of literals and placeholders, most of them of a shape that S3 takes.

@@ -156,8 +156,11 @@ mod tests {
         GetObjectOutput::builder().e_tag(etag).body(body).build()
     }
 
+    /// An answer of S3, which has the id of its request.
     fn answer(status: u16) -> HttpResponse {
-        HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::empty())
+        let mut answer = HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::empty());
+        answer.headers_mut().insert("x-amz-request-id", "ABCDEF0123456789");
+        answer
     }
 
     #[tokio::test(start_paused = true)]
