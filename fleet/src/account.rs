@@ -127,7 +127,7 @@ impl fmt::Display for AccountId {
 /// At most 80 characters of a value that somebody sent, for an error message.
 pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => format!("{}…", text.split_at(end).0),
         None => text.to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 mod between;
 mod connection;
 mod http;
+pub mod regions;
 mod sqs;
 mod trust;
 
@@ -22,10 +23,13 @@ use aws_types::{origin::Origin, region::Region, service_config::ServiceConfigKey
 use tokio::time::timeout;
 
 use self::http::Http;
-pub use self::sqs::sqs;
 pub(crate) use self::{between::not_from_aws, connection::ConnectionFailure};
+pub use self::{
+    regions::{dns_suffix, is_region, partition},
+    sqs::sqs,
+};
 use crate::{
-    AwsError, ErrorKind, clock::Clock, credentials::Explained, exit::CommandError,
+    AwsError, ErrorKind, bucket_terms::BucketTerms, clock::Clock, credentials::Explained, exit::CommandError,
     kept_credentials::KeptCredentials, profiles,
 };
 
@@ -45,7 +49,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// # Errors
 /// If the environment, or the process's own profile, says what no request can be made of.
 pub async fn base() -> Result<SdkConfig, CommandError> {
-    let http = Http::of_process().map_err(CommandError::Usage)?;
+    let http = Http::of_process().map_err(CommandError::Configuration)?;
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .retry_config(
@@ -71,6 +75,16 @@ pub async fn base() -> Result<SdkConfig, CommandError> {
         None => config,
     };
     Ok(if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) })
+}
+
+/// The same, once the process's own region is shown to exist.
+///
+/// # Errors
+/// If it does not, or as [`base`] has them.
+pub async fn at_start() -> Result<SdkConfig, CommandError> {
+    let config = base().await?;
+    regions::check(regions::own(&config).await.into_iter().collect()).await?;
+    Ok(config)
 }
 
 /// The configuration of one account. `provider` keeps its credentials itself: the SDK's cache can't be
@@ -120,7 +134,9 @@ pub(crate) fn endpoint_of(config: &SdkConfig, service: &str) -> Option<String> {
     of_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-fn has_endpoint(config: &SdkConfig, service: &str) -> bool {
+/// Whether there is such an endpoint.
+#[must_use]
+pub fn has_endpoint(config: &SdkConfig, service: &str) -> bool {
     endpoint_of(config, service).is_some()
 }
 
@@ -138,14 +154,17 @@ pub fn region_of_bucket(answer: &HeadBucketAnswer) -> Option<&str> {
 pub type HeadBucketAnswer = Result<HeadBucketOutput, SdkError<HeadBucketError, HttpResponse>>;
 
 /// An S3 client of the region that a bucket lies in, with what `HeadBucket` answers there. `clock` follows the
-/// client's answers.
+/// client's answers, and `terms` are in each of its requests.
 pub async fn s3_of_bucket(
     config: &SdkConfig,
     bucket: &str,
     clock: &Clock,
+    terms: &BucketTerms,
 ) -> (aws_sdk_s3::Client, HeadBucketAnswer) {
     let client_of = |config: &SdkConfig| {
-        aws_sdk_s3::Client::from_conf(s3_config(config).interceptor(clock.clone()).build())
+        aws_sdk_s3::Client::from_conf(
+            s3_config(config).interceptor(clock.clone()).interceptor(terms.clone()).build(),
+        )
     };
     let client = client_of(config);
     let answer = client.head_bucket().bucket(bucket).send().await;
@@ -197,48 +216,6 @@ pub(crate) async fn read_object_unless(
     })
 }
 
-/// The partition of a region, as ARNs name it.
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-#[must_use]
-pub fn partition(region: &str) -> &'static str {
-    const PARTITIONS: [(&str, &str); 6] = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-    ];
-    PARTITIONS
-        .iter()
-        .find(|(prefix, _)| region.starts_with(prefix))
-        .map_or(if region.starts_with("eusc-") { "aws-eusc" } else { "aws" }, |(_, partition)| partition)
-}
-
-/// How the host names of a region's services end.
-/// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>, and the SDK's partitions
-#[must_use]
-pub fn dns_suffix(region: &str) -> &'static str {
-    match partition(region) {
-        "aws-cn" => "amazonaws.com.cn",
-        "aws-iso" => "c2s.ic.gov",
-        "aws-iso-b" => "sc2s.sgov.gov",
-        "aws-iso-e" => "cloud.adc-e.uk",
-        "aws-iso-f" => "csp.hci.ic.gov",
-        "aws-eusc" => "amazonaws.eu",
-        _ => "amazonaws.com",
-    }
-}
-
-/// Whether a text has the form of a region's name.
-#[must_use]
-pub fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [words @ .., number] = &parts[..] else { return false };
-    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    words.len() >= 2 && words.iter().all(is_word) && !number.starts_with('+') && number.parse::<u8>().is_ok()
-}
-
 /// The slowest that an upload may be, in bytes a second.
 const SLOWEST_UPLOAD: u64 = 128 * 1024;
 
@@ -262,40 +239,4 @@ fn timeouts(read: Duration) -> TimeoutConfig {
 
 fn identity_cache() -> aws_smithy_runtime_api::client::identity::SharedIdentityCache {
     IdentityCache::lazy().buffer_time(Duration::from_mins(5)).load_timeout(Duration::from_secs(20)).build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_a_region_by_its_form() {
-        for region in ["eu-west-1", "us-gov-east-1", "us-isob-east-1", "eusc-de-east-1", "ap-southeast-7"] {
-            assert!(is_region(region), "{region}");
-        }
-        for other in [
-            "",
-            "eu-west1",
-            "EU-west-1",
-            "eu-west-",
-            "eu--1",
-            "1-west-1",
-            "global",
-            "eu-west-1/",
-            "eu-west-x",
-            "eu-west-+1",
-            "eu-west-1\n",
-        ] {
-            assert!(!is_region(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn knows_the_partitions() {
-        assert_eq!(partition("eu-west-1"), "aws");
-        assert_eq!(partition("cn-north-1"), "aws-cn");
-        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
-        assert_eq!(partition("us-isob-east-1"), "aws-iso-b");
-        assert_eq!(partition("eusc-de-east-1"), "aws-eusc");
-    }
 }

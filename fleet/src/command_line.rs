@@ -19,6 +19,7 @@ use clap::{
 use tokio::time::timeout;
 
 use crate::{
+    AccountId,
     accounts::KeptAccounts,
     exit::{self, CommandError},
     reserved::reserved_word,
@@ -58,17 +59,18 @@ impl Faults {
         None
     }
 
-    /// Reads the accounts file; one in S3 only with a configuration.
+    /// Reads the accounts file; one in S3 only with a configuration, and from a bucket of `owner` if that is named.
     pub async fn take_accounts(
         &mut self,
         location: Option<&str>,
+        owner: Option<&AccountId>,
         config: Option<&SdkConfig>,
     ) -> Option<KeptAccounts> {
         if config.is_none() && location.is_some_and(|location| location.starts_with("s3://")) {
             return None;
         }
         let none = SdkConfig::builder().build();
-        let opening = KeptAccounts::open(location, config.unwrap_or(&none));
+        let opening = KeptAccounts::open(location, owner, config.unwrap_or(&none));
         let opened = if self.is_empty() { opening.await } else { timeout(PATIENCE, opening).await.ok()? };
         self.take(opened)
     }
@@ -209,10 +211,10 @@ fn place_of(arg: &Arg, value: &str, args: &[OsString]) -> Option<usize> {
             || short.as_ref().is_some_and(|short| text.starts_with(short))
     };
     let has_value = |at: usize| {
-        let of_it = args[at..].iter().take(2).map(|token| token.to_string_lossy());
+        let of_it = args.iter().skip(at).take(2).map(|token| token.to_string_lossy());
         of_it.into_iter().any(|text| text.contains(value))
     };
-    let mut places = (0..args.len()).filter(|at| is_it(&args[*at]));
+    let mut places = args.iter().enumerate().filter(|(_, token)| is_it(token)).map(|(at, _)| at);
     let first = places.clone().next();
     places.find(|at| has_value(*at)).or(first)
 }

@@ -218,7 +218,7 @@ fn allowed(text: &str) -> String {
 
 /// The longest beginning of a text that has at most so many bytes.
 fn within(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
+    text.split_at(text.floor_char_boundary(most)).0
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use aws_sdk_sqs::Client;
 use clap::Args;
 
 use crate::{
-    aws,
+    AccountId, aws,
+    bucket_terms::{Algorithm, BucketTerms, Encryption},
     command_line::Faults,
     environment,
     exit::CommandError,
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Which fleet is meant.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Deployment")]
 pub struct Deployment {
     /// The URL of the work queue; SQS is asked in its region and at its host.
@@ -25,10 +26,40 @@ pub struct Deployment {
     /// The bucket that reports and manifests lie in.
     #[arg(long, env = "FLEET_REPORT_BUCKET", value_name = "BUCKET", value_parser = report_bucket::check_name)]
     report_bucket: Option<String>,
+
+    /// The account that must own the report bucket; S3 refuses what is asked of another's.
+    #[arg(long, env = "FLEET_REPORT_BUCKET_OWNER", value_name = "ACCOUNT_ID")]
+    report_bucket_owner: Option<AccountId>,
+
+    /// How reports and manifests are encrypted [default: as the bucket says].
+    #[arg(long, env = "FLEET_REPORT_BUCKET_ENCRYPTION", value_name = "ALGORITHM")]
+    report_bucket_encryption: Option<Algorithm>,
+
+    /// The key of KMS that they are encrypted with, by its id, ARN or alias; with aws:kms or aws:kms:dsse.
+    #[arg(long, env = "FLEET_REPORT_BUCKET_KMS_KEY", value_name = "KEY")]
+    report_bucket_kms_key: Option<String>,
 }
 
 const NO_QUEUE: &str = "no work queue is named; set FLEET_QUEUE_URL or pass --queue-url";
 const NO_BUCKET: &str = "no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket";
+
+const KEY_ALONE: &str = "a key of KMS needs FLEET_REPORT_BUCKET_ENCRYPTION (--report-bucket-encryption) of aws:kms or aws:kms:dsse";
+
+/// The report bucket as a deployment names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedBucket<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What is said in each request of it.
+    pub terms: BucketTerms,
+}
+
+impl NamedBucket<'_> {
+    /// Opens it; one that does not exist is a wrong configuration.
+    pub async fn open(self, config: &SdkConfig) -> Result<ReportBucket, CommandError> {
+        ReportBucket::open(config, self.name, self.terms).await.map_err(CommandError::at_start)
+    }
+}
 
 /// The work queue.
 #[derive(Debug, Clone)]
@@ -40,16 +71,25 @@ pub struct Queue {
 }
 
 impl Deployment {
-    /// The report bucket's name, if one is named.
+    /// The report bucket, if one is named.
     #[must_use]
-    pub fn named_bucket(&self) -> Option<&str> {
-        self.report_bucket.as_deref()
+    pub fn named_bucket(&self) -> Option<NamedBucket<'_>> {
+        let kms_key = self.report_bucket_kms_key.clone();
+        let encryption = self.report_bucket_encryption.map(|algorithm| Encryption { algorithm, kms_key });
+        let terms = BucketTerms { owner: self.report_bucket_owner.clone(), encryption };
+        Some(NamedBucket { name: self.report_bucket.as_deref()?, terms })
     }
 
     /// The report bucket's name; a fault if none is named.
-    pub fn bucket(&self, faults: &mut Faults) -> Option<&str> {
+    pub fn bucket(&self, faults: &mut Faults) -> Option<NamedBucket<'_>> {
         if self.report_bucket.is_none() && !faults.left_out("report_bucket") {
             faults.usage(NO_BUCKET);
+        }
+        if self.report_bucket_kms_key.is_some()
+            && matches!(self.report_bucket_encryption, None | Some(Algorithm::Aes256))
+            && !faults.left_out("report_bucket_encryption")
+        {
+            faults.usage(KEY_ALONE);
         }
         self.named_bucket()
     }
@@ -63,7 +103,7 @@ impl Deployment {
     }
 
     /// Both; a fault for each that is not named.
-    pub fn queue_and_bucket(&self, faults: &mut Faults) -> Option<(&str, &str)> {
+    pub fn queue_and_bucket(&self, faults: &mut Faults) -> Option<(&str, NamedBucket<'_>)> {
         let queue = self.queue(faults);
         queue.zip(self.bucket(faults))
     }
@@ -81,8 +121,11 @@ pub struct Opened {
 }
 
 /// Opens the work queue and the report bucket, and tells what is wrong with either of them.
-pub async fn open(config: &SdkConfig, (queue_url, bucket): (&str, &str)) -> Result<Opened, CommandError> {
-    let (queue, bucket) = tokio::join!(Queue::open(config, queue_url), open_bucket(config, bucket));
+pub async fn open(
+    config: &SdkConfig,
+    (queue_url, bucket): (&str, NamedBucket<'_>),
+) -> Result<Opened, CommandError> {
+    let (queue, bucket) = tokio::join!(Queue::open(config, queue_url), bucket.open(config));
     let mut faults = Faults::default();
     let queue = faults.take(queue);
     let ((queue, attributes), bucket) = {
@@ -90,12 +133,6 @@ pub async fn open(config: &SdkConfig, (queue_url, bucket): (&str, &str)) -> Resu
         faults.end(queue.zip(bucket))?
     };
     Ok(Opened { queue, attributes, bucket })
-}
-
-/// Opens the report bucket; one that does not exist is a wrong configuration.
-pub async fn open_bucket(config: &SdkConfig, name: &str) -> Result<ReportBucket, CommandError> {
-    let opened = ReportBucket::open(config, name).await;
-    opened.map_err(CommandError::at_start)
 }
 
 impl Queue {
@@ -146,12 +183,32 @@ mod tests {
 
     #[test]
     fn all_that_is_missing_is_told_at_once() {
-        let deployment = Deployment { queue_url: None, report_bucket: None };
+        let deployment = Deployment::default();
         let mut faults = Faults::default();
         assert_eq!(deployment.queue_and_bucket(&mut faults), None);
         let Err(CommandError::Usage(error)) = faults.end(Some(())) else { panic!("both are missing") };
         assert!(error.to_string().contains("FLEET_QUEUE_URL"), "{error}");
         assert!(error.to_string().contains("FLEET_REPORT_BUCKET"), "{error}");
+    }
+
+    #[test]
+    fn a_key_of_kms_needs_an_algorithm_that_takes_one() {
+        let with = |algorithm| Deployment {
+            report_bucket: Some("reports".into()),
+            report_bucket_encryption: algorithm,
+            report_bucket_kms_key: Some("alias/reports".into()),
+            ..Deployment::default()
+        };
+        for (algorithm, is_right) in [
+            (None, false),
+            (Some(Algorithm::Aes256), false),
+            (Some(Algorithm::Kms), true),
+            (Some(Algorithm::KmsDsse), true),
+        ] {
+            let mut faults = Faults::default();
+            assert!(with(algorithm).bucket(&mut faults).is_some());
+            assert_eq!(faults.is_empty(), is_right, "{algorithm:?}");
+        }
     }
 
     #[test]

@@ -4,10 +4,15 @@
 //! A value of one of these types is valid: [`AccountName`], [`AccountId`], [`RunId`] and
 //! [`ReportDate`] are checked once, at the door, and never again inside.
 
+// Nothing that comes from outside may end the program.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
+
 pub mod account;
 pub mod accounts;
 pub mod aws;
 pub mod aws_error;
+pub mod bucket_terms;
 pub mod clock;
 pub mod command_line;
 pub mod credentials;

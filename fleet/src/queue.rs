@@ -75,7 +75,7 @@ pub async fn attributes(client: &Client, url: &str) -> Result<QueueAttributes, Q
         value.ok_or_else(|| QueueError::Attribute { url: url.to_owned(), name: name.to_string() })
     };
     Ok(QueueAttributes {
-        visibility_timeout: Duration::from_secs(number(QueueAttributeName::VisibilityTimeout)?),
+        visibility_timeout: visibility_timeout(number(QueueAttributeName::VisibilityTimeout)?),
         redrive: match text(&QueueAttributeName::RedrivePolicy) {
             None => None,
             Some(policy) => Some(redrive(policy).ok_or_else(|| QueueError::Attribute {
@@ -89,6 +89,14 @@ pub async fn attributes(client: &Client, url: &str) -> Result<QueueAttributes, Q
             delayed: number(QueueAttributeName::ApproximateNumberOfMessagesDelayed)?,
         },
     })
+}
+
+/// The longest visibility timeout that SQS has: a queue of another maker may name one that no clock can count to.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+const LONGEST_VISIBILITY: Duration = Duration::from_hours(12);
+
+fn visibility_timeout(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST_VISIBILITY)
 }
 
 /// Why a queue can't be used.
@@ -220,6 +228,13 @@ mod tests {
             assert_eq!(redrive(&policy).map(|r| r.max_receive_count), Some(12));
         }
         assert_eq!(redrive("{}"), None);
+    }
+
+    #[test]
+    fn a_visibility_timeout_is_one_that_clocks_can_count_to() {
+        assert_eq!(visibility_timeout(30), Duration::from_secs(30));
+        let longest = std::time::Instant::now() + visibility_timeout(u64::MAX);
+        assert!(longest > std::time::Instant::now());
     }
 
     #[test]

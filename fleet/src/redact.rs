@@ -28,8 +28,9 @@ pub fn redact(text: &str) -> String {
         let (run, after) = rest.split_at(word);
         redacted.push_str(if is_secret(run) { GONE } else { run });
         let other = after.find(is_of_a_key).unwrap_or(after.len());
-        redacted.push_str(&after[..other]);
-        rest = &after[other..];
+        let (between, after) = after.split_at(other);
+        redacted.push_str(between);
+        rest = after;
     }
     redacted
 }
@@ -40,11 +41,10 @@ fn without_external_ids(text: &str) -> String {
     let mut left = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = NAMES.iter().filter_map(|name| Some(rest.find(name)? + name.len())).min() {
-        left.push_str(&rest[..at]);
+        let (before, id) = rest.split_at(at);
+        left.push_str(before);
         left.push_str(GONE);
-        rest = &rest[at..];
-        rest =
-            &rest[rest.find(|c: char| c.is_whitespace() || "&\"'`\\)".contains(c)).unwrap_or(rest.len())..];
+        rest = id.trim_start_matches(|c: char| !c.is_whitespace() && !"&\"'`\\)".contains(c));
     }
     left + rest
 }
@@ -54,12 +54,12 @@ fn without_tokens(text: &str) -> String {
     let mut left = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(TOKEN) {
-        let token = &rest[at..];
+        let (before, token) = rest.split_at(at);
         let length = token.find(|c: char| !is_of_a_key(c) && !matches!(c, '-' | '_' | '.'));
-        let length = length.unwrap_or(token.len());
-        left.push_str(&rest[..at]);
-        left.push_str(if length < SECRET_LENGTH { &token[..length] } else { GONE });
-        rest = &token[length..];
+        let (token, after) = token.split_at(length.unwrap_or(token.len()));
+        left.push_str(before);
+        left.push_str(if token.len() < SECRET_LENGTH { token } else { GONE });
+        rest = after;
     }
     left + rest
 }

@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use chrono::{DateTime, Utc};
 
-use crate::{AwsError, ErrorKind, aws, clock::Clock};
+use crate::{AwsError, ErrorKind, aws, bucket_terms::BucketTerms, clock::Clock};
 
 /// The report bucket, with a client of the region that it lies in.
 #[derive(Debug, Clone)]
@@ -25,9 +25,9 @@ impl ReportBucket {
     }
 
     /// Finds the bucket, in whichever region it lies, and shows that it may be listed.
-    pub async fn open(config: &SdkConfig, name: &str) -> anyhow::Result<Self> {
+    pub async fn open(config: &SdkConfig, name: &str, terms: BucketTerms) -> anyhow::Result<Self> {
         let clock = Clock::default();
-        let (client, answer) = aws::s3_of_bucket(config, name, &clock).await;
+        let (client, answer) = aws::s3_of_bucket(config, name, &clock, &terms).await;
         let bucket = Self { clock, ..Self::new(client, name) };
         match answer {
             Ok(_) => Ok(bucket),
@@ -37,10 +37,10 @@ impl ReportBucket {
                 if error.kind == ErrorKind::Denied && error.code == "Forbidden" {
                     match why_forbidden(&bucket.client, name).await {
                         None => Ok(bucket),
-                        Some(error) => Err(refused(name, error)),
+                        Some(error) => Err(refused(name, error, &terms)),
                     }
                 } else {
-                    Err(refused(name, error))
+                    Err(refused(name, error, &terms))
                 }
             }
         }
@@ -68,7 +68,7 @@ async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
     answer.err().map(|error| AwsError::new("s3:ListBucket", error))
 }
 
-fn refused(name: &str, error: AwsError) -> anyhow::Error {
+fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {
     let mend = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
         // What is missing, the error says itself.
@@ -79,7 +79,9 @@ fn refused(name: &str, error: AwsError) -> anyhow::Error {
         ErrorKind::Denied => "this role needs s3:ListBucket, s3:GetObject and s3:PutObject on it",
         _ => "it could not be reached",
     };
-    anyhow::Error::new(error).context(format!("report bucket {name}: {mend}"))
+    let owner = terms.owner.as_ref().filter(|_| error.kind == ErrorKind::Denied);
+    let owner = owner.map(|owner| format!(", and the bucket must be account {owner}'s")).unwrap_or_default();
+    anyhow::Error::new(error).context(format!("report bucket {name}: {mend}{owner}"))
 }
 
 /// Refuses a name that S3 could not have given a bucket.

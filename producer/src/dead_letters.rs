@@ -213,10 +213,10 @@ pub(crate) fn not_given_back(error: AwsError, queue: &Queue) -> anyhow::Error {
 /// The beginning of a body that somebody sent, as a terminal can show it.
 fn beginning(body: &str) -> String {
     // Redacted before it is cut: half a secret would not be recognized.
-    let start = &body[..body.floor_char_boundary(4 * 1024)];
+    let (start, _) = body.split_at(body.floor_char_boundary(4 * 1024));
     let line = one_line(&redact(start));
     match line.char_indices().nth(BEGINNING) {
-        Some((end, _)) => format!("{}…", &line[..end]),
+        Some((end, _)) => format!("{}…", line.split_at(end).0),
         None if start.len() < body.len() => line + "…",
         None => line,
     }

@@ -147,7 +147,7 @@ mod tests {
         assert!(recent.is_scaled());
         assert_eq!(recent.metrics, 600);
         let old = price(&report(true), datasets::DEFAULT, date("2026-10-01"), now);
-        assert_eq!((old.metrics, old.calls), (200 * 29, None));
+        assert_eq!((old.metrics, old.calls), (200 * 28, None));
     }
 
     #[test]
@@ -172,6 +172,6 @@ mod tests {
             format!("{noun} {dollars:.2}")
         };
         assert_eq!(price("2026-11-20"), "buckets 0.03");
-        assert_eq!(price("2026-07-21"), "buckets 0.29");
+        assert_eq!(price("2026-07-21"), "buckets 0.28");
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn jobs_of(manifest: &Manifest) -> anyhow::Result<Vec<Job>> {
 }
 
 /// The jobs of a request, account by account.
+#[expect(clippy::indexing_slicing, reason = "cannot fail: the place is one of those planned so far")]
 pub(crate) fn expand(
     request: &Request,
     run_id: &RunId,

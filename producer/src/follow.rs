@@ -230,6 +230,10 @@ impl<'a> Follower<'a> {
 
     /// Reads the queue, and after it the reports: a job that leaves the queue between the two has
     /// its report by then. Gives whether the queue is empty for good.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "cannot fail: a status has an account for each job of the manifest"
+    )]
     async fn look(&mut self) -> anyhow::Result<bool> {
         let counts = self.queue.counts().await?;
         self.counts = Some(counts);

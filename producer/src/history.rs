@@ -22,6 +22,7 @@ const CONCURRENCY: usize = 8;
 /// For each job, in order, the report of its account and dataset that the newest of the recent runs
 /// left; none where no such run left one. A report that was sent for by hand is found only under the
 /// job's own key.
+#[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the jobs")]
 pub(crate) async fn newest_reports(
     bucket: &ReportBucket,
     jobs: &[PlannedJob],

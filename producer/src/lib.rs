@@ -12,6 +12,10 @@
 //! `request`, `attributes`, `expand`, `todo`, `status` and `estimate` are plain functions over values; the
 //! others call AWS and decide nothing.
 
+// Nothing that comes from outside may end the program.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
+
 mod attributes;
 mod cli;
 mod commands;

@@ -99,6 +99,10 @@ pub(crate) async fn publish(
 
 /// Sends one batch, whose entries are named by their places. Fails where a call failed; `unsent` then
 /// says so of every entry in doubt.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "cannot fail: the places are those of the entries, and each has one in `unsent`"
+)]
 pub(crate) async fn send(
     queue: &Queue,
     entries: &[SendMessageBatchRequestEntry],

@@ -130,7 +130,7 @@ impl Request {
         let Flags { account_names, date, datasets, attributes, only_incomplete } = flags;
         let all = json!([text, account_names, date, datasets, attributes, only_incomplete]).to_string();
         let digest: [u8; 32] = Sha256::digest(all).into();
-        std::array::from_fn(|at| digest[at])
+        *digest.first_chunk().expect("cannot fail: it has 32 bytes")
     }
 
     /// Every job of the request, account by account.

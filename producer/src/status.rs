@@ -545,6 +545,7 @@ fn why_missing(job: &ManifestJob, existing: Option<&Existing>, dead: &Dead) -> S
 }
 
 /// The dead letters of each of the run's jobs, by its place in the manifest.
+#[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the manifest's jobs")]
 fn buried<'a>(manifest: &Manifest, letters: &'a [Letter]) -> HashMap<usize, Vec<&'a Letter>> {
     let mut jobs: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, job) in manifest.jobs.iter().enumerate() {

@@ -100,9 +100,10 @@ pub(crate) async fn wake(config: &SdkConfig, service: &Service) -> anyhow::Resul
         })
     };
     let found = call(DESCRIBE, json!({"cluster": service.cluster, "services": [service.name]})).await?;
-    let desired = found["services"][0]["desiredCount"].as_u64();
+    let desired = found.pointer("/services/0/desiredCount").and_then(Value::as_u64);
     let desired = desired.with_context(|| {
-        let why = found["failures"][0]["reason"].as_str().unwrap_or("ECS does not describe it");
+        let why = found.pointer("/failures/0/reason").and_then(Value::as_str);
+        let why = why.unwrap_or("ECS does not describe it");
         format!("could not wake service {service}: {why}; correct FLEET_SERVICE")
     })?;
     if desired > 0 {

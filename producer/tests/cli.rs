@@ -15,6 +15,8 @@ fn producer(args: &[&str], variables: &[(&str, &str)], stdin: &str) -> Output {
         .env_clear()
         // Nothing of AWS is asked for that could make a test wait or depend on its machine.
         .envs([("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        // Nothing listens on the discard port: a test that reaches AWS fails at once.
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -13,6 +13,10 @@
 //! Planning calls, assembling rows, encoding CSV and deciding what a write may replace and what
 //! becomes of a failed job are plain functions over values.
 
+// Nothing that comes from outside may end the program.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
+
 pub mod attempt;
 pub mod breaker;
 pub mod checkpoint;

@@ -146,6 +146,14 @@ impl Collector {
         account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))
     }
 
+    /// The regions that are asked in an account whether or not a bucket is left there. Those for all accounts mean those of
+    /// the account's own partition: no other takes its keys.
+    pub(crate) fn regions_of(&self, session: &Session) -> Vec<String> {
+        let partition = aws::partition(session.home_region());
+        let everywhere = self.regions.iter().filter(|region| aws::partition(region) == partition);
+        everywhere.chain(&session.account().regions).cloned().collect()
+    }
+
     /// The listed accounts that are entered through a role by the process's own credentials.
     pub(crate) fn accounts_by_own_role(&self) -> Vec<Account> {
         let partition = aws::partition(aws::region(&self.base));
@@ -165,10 +173,7 @@ impl Collector {
         attempt: &Attempt,
     ) -> Result<Entered, Failure> {
         attempt.enter(Step::Become);
-        // Regions for all accounts mean those of the account's own partition: no other takes its keys.
-        let partition = aws::partition(session.home_region());
-        let everywhere = self.regions.iter().filter(|region| aws::partition(region) == partition);
-        let regions: Vec<String> = everywhere.chain(&session.account().regions).cloned().collect();
+        let regions = self.regions_of(session);
         let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
         // What may be done there matters only in the right account: its identity is the first thing to be refused.
         let entered = future::try_join(session.identity(), discovering.map(Ok)).await;
@@ -589,8 +594,9 @@ impl Report {
         let count =
             |test: fn(&Status) -> bool| self.rows.iter().filter(|row| test(&row.status)).count() as u64;
         let sum = |column: &str| {
-            let at = self.dataset.columns.iter().position(|it| it.name == column)?;
-            let summed = csv::summed(self.dataset, &self.dataset.columns[at], at);
+            let mut columns = self.dataset.columns.iter().enumerate();
+            let (at, column) = columns.find(|(_, it)| it.name == column)?;
+            let summed = csv::summed(self.dataset, column, at);
             Some(self.rows.iter().filter_map(|row| row.total(&summed)).sum())
         };
         let is_whole = self.metadata.regions_pending.is_empty()

@@ -13,7 +13,7 @@ use super::{
     Account, Accounts,
     place::{Place, Version, transient},
 };
-use crate::{AccountName, AwsError, exit::CommandError};
+use crate::{AccountId, AccountName, AwsError, exit::CommandError};
 
 /// How often it is looked whether the file has changed, if accounts are asked for at all.
 const EVERY: Duration = Duration::from_mins(3);
@@ -43,10 +43,14 @@ impl From<Accounts> for KeptAccounts {
 }
 
 impl KeptAccounts {
-    /// Reads the accounts file, if there is one.
-    pub async fn open(location: Option<&str>, config: &SdkConfig) -> Result<Self, CommandError> {
+    /// Reads the accounts file, if there is one. `owner` must own the bucket of one in S3.
+    pub async fn open(
+        location: Option<&str>,
+        owner: Option<&AccountId>,
+        config: &SdkConfig,
+    ) -> Result<Self, CommandError> {
         let Some(location) = location else { return Ok(Accounts::default().into()) };
-        let place = Place::find(location, config).await.map_err(CommandError::at_start)?;
+        let place = Place::find(location, owner, config).await.map_err(CommandError::at_start)?;
         let (accounts, version) = Accounts::load(location, &place).await.map_err(CommandError::at_start)?;
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         Ok(Self { place: Some(place), read, ..accounts.into() })
@@ -138,7 +142,8 @@ mod tests {
         let write = |text: &str| std::fs::write(&path, text).expect("written");
         write(&accounts(&["a"]));
         let location = path.to_str().expect("UTF-8");
-        let kept = KeptAccounts::open(Some(location), &SdkConfig::builder().build()).await.expect("valid");
+        let kept =
+            KeptAccounts::open(Some(location), None, &SdkConfig::builder().build()).await.expect("valid");
         assert!(knows(&kept, "a").await && !knows(&kept, "b").await);
         write(&accounts(&["a", "b"]));
         assert!(knows(&kept, "b").await);
@@ -178,7 +183,7 @@ mod tests {
             .match_requests(|request| request.if_none_match() == Some("two"))
             .then_http_response(|| answer(403));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&first, &again, &broken]);
-        let place = Place::Object { client, bucket: "b".into(), key: "k".into() };
+        let place = Place::Object { client, bucket: "b".into(), key: "k".into(), owner: None };
         let (current, version) = Accounts::load("s3://b/k", &place).await.expect("valid");
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         let kept = KeptAccounts { place: Some(place), read, current: RwLock::new(Arc::new(current)) };
@@ -209,7 +214,7 @@ mod tests {
             .match_requests(|request| request.if_none_match().is_some())
             .then_http_response(|| answer(503));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&first, &outage]);
-        let place = Place::Object { client, bucket: "b".into(), key: "k".into() };
+        let place = Place::Object { client, bucket: "b".into(), key: "k".into(), owner: None };
         let (current, version) = Accounts::load("s3://b/k", &place).await.expect("valid");
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         let kept = KeptAccounts { place: Some(place), read, current: RwLock::new(Arc::new(current)) };

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 
-use crate::{AwsError, aws, clock::Clock};
+use crate::{AccountId, AwsError, aws, bucket_terms::BucketTerms, clock::Clock};
 
 /// Where an accounts file lies.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) enum Place {
     /// On this machine.
     Path(PathBuf),
     /// In S3.
-    Object { client: Client, bucket: String, key: String },
+    Object { client: Client, bucket: String, key: String, owner: Option<AccountId> },
 }
 
 /// What a file was when it was read.
@@ -27,8 +27,12 @@ pub(super) enum Version {
 }
 
 impl Place {
-    /// The place that a path or an `s3://bucket/key` means.
-    pub(super) async fn find(location: &str, config: &SdkConfig) -> anyhow::Result<Self> {
+    /// The place that a path or an `s3://bucket/key` means; `owner` must own the bucket.
+    pub(super) async fn find(
+        location: &str,
+        owner: Option<&AccountId>,
+        config: &SdkConfig,
+    ) -> anyhow::Result<Self> {
         if location.contains(char::is_control) {
             bail!("accounts file {location:?}: a control character is in its name; correct it");
         }
@@ -37,8 +41,9 @@ impl Place {
             .split_once('/')
             .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
             .with_context(|| format!("accounts file {location:?} is not of the form s3://bucket/key"))?;
-        let (client, _) = aws::s3_of_bucket(config, bucket, &Clock::default()).await;
-        Ok(Self::Object { client, bucket: bucket.to_owned(), key: key.to_owned() })
+        let terms = BucketTerms { owner: owner.cloned(), encryption: None };
+        let (client, _) = aws::s3_of_bucket(config, bucket, &Clock::default(), &terms).await;
+        Ok(Self::Object { client, bucket: bucket.to_owned(), key: key.to_owned(), owner: terms.owner })
     }
 
     /// The file's text and its version; none if that is `known` already.
@@ -54,8 +59,14 @@ impl Place {
                 }
                 Ok(Some((tokio::fs::read_to_string(path).await.with_context(told)?, version)))
             }
-            Self::Object { client, bucket, key } => {
-                let told = || format!("could not read the accounts file s3://{bucket}/{key}");
+            Self::Object { client, bucket, key, owner } => {
+                let told = || {
+                    let owner = owner.as_ref().map(|owner| format!(" from a bucket of account {owner}"));
+                    format!(
+                        "could not read the accounts file s3://{bucket}/{key}{}",
+                        owner.unwrap_or_default()
+                    )
+                };
                 let known = match known {
                     Some(Version::Object(etag)) => etag.as_deref(),
                     _ => None,

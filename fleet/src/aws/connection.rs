@@ -31,7 +31,7 @@ pub(crate) struct ConnectionFailure {
     pub(super) way: Way,
     pub(super) fault: Fault,
     /// Whether it is the proxy that was not reached.
-    at_proxy: bool,
+    pub(super) at_proxy: bool,
 }
 
 /// What went wrong on the way.
@@ -101,6 +101,20 @@ impl ConnectionFailure {
     /// A page that is not from AWS, where an answer was expected.
     pub(super) fn not_from_aws(way: Way, page: String) -> Self {
         Self { way, fault: Fault::NotFromAws(page), at_proxy: false }
+    }
+
+    /// Whether it shows that there is a host of that name, whatever is wrong with it.
+    pub(super) fn shows_host(&self) -> bool {
+        !self.at_proxy
+            && matches!(
+                self.fault,
+                Fault::Refused
+                    | Fault::Closed
+                    | Fault::Certificate(_)
+                    | Fault::Tls(_)
+                    | Fault::NotTls
+                    | Fault::NotFromAws(_)
+            )
     }
 
     /// The code that stands in logs and reports in the place of AWS's.

@@ -6,19 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::{Client, config::Builder};
 use aws_types::region::Region;
 
-use super::{DEFAULT_REGION, LONG_POLL_SECONDS, has_endpoint, is_region, timeouts};
-
-/// The ends of public host names, by partition.
-/// Source: <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>
-const PUBLIC_SUFFIXES: [&str; 7] = [
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "amazonaws.eu",
-    "c2s.ic.gov",
-    "sc2s.sgov.gov",
-    "cloud.adc-e.uk",
-    "csp.hci.ic.gov",
-];
+use super::{DEFAULT_REGION, LONG_POLL_SECONDS, dns_suffix, has_endpoint, is_region, timeouts};
 
 /// An SQS client for the queue at `url` and for those beside it, patient enough for a long poll: in the region
 /// that the URL names, at the host that it names.
@@ -45,19 +33,13 @@ pub fn sqs(config: &SdkConfig, url: &str) -> Client {
 fn queue_endpoint(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let host = rest.split('/').next().filter(|host| !host.is_empty())?;
-    let is_plain = |suffix: &&str| {
-        let name = host.strip_suffix(*suffix).and_then(|name| name.strip_suffix('.'));
-        name.is_some_and(|name| match name.split('.').collect::<Vec<_>>()[..] {
-            ["queue"] => true,
-            ["sqs", region] | [region, "queue"] => is_region(region),
-            _ => false,
-        })
-    };
-    if PUBLIC_SUFFIXES.iter().any(is_plain) {
-        None
-    } else {
-        url.get(..scheme.len() + "://".len() + host.len())
-    }
+    let is_plain = queue_region(url).is_some_and(|region| {
+        let suffix = dns_suffix(region);
+        let plain =
+            [format!("sqs.{region}.{suffix}"), format!("{region}.queue.{suffix}"), format!("queue.{suffix}")];
+        plain.iter().any(|plain| plain == host)
+    });
+    if is_plain { None } else { url.get(..scheme.len() + "://".len() + host.len()) }
 }
 
 /// The region in a queue's URL, in each form that SQS has: `sqs.REGION.amazonaws.com`, the same with

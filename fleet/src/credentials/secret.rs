@@ -88,8 +88,10 @@ fn keys(text: &str) -> Result<Credentials, String> {
         let found = names.iter().find_map(|name| value.get(name)?.as_str());
         found.filter(|part| !part.is_empty()).map(str::to_owned)
     };
-    let needed =
-        |names: &[&str]| part(names).ok_or_else(|| format!("it has no {}, which is to be a text", names[0]));
+    let needed = |names: &[&'static str]| {
+        let name = names.first().copied().unwrap_or_default();
+        part(names).ok_or_else(|| format!("it has no {name}, which is to be a text"))
+    };
     Ok(Credentials::new(needed(&ID)?, needed(&SECRET)?, part(&TOKEN), None, "secret"))
 }
 

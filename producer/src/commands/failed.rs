@@ -67,7 +67,7 @@ Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or
 impl FailedArgs {
     /// Shows the dead letters.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        let base = faults.take(aws::base().await);
+        let base = faults.take(aws::at_start().await);
         let url = self.deployment.queue(&mut faults);
         let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = Queue::open(&base, url).await?;

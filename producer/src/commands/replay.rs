@@ -102,7 +102,7 @@ impl ReplayArgs {
             _ => {}
         }
         self.wake.check(&mut faults);
-        let base = faults.take(aws::base().await);
+        let base = faults.take(aws::at_start().await);
         let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = Queue::open(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;

@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    Accounts, Job, KeyTemplate, RunId, VERSION,
+    AccountId, Accounts, Job, KeyTemplate, RunId, VERSION,
     accounts::KeptAccounts,
     aws,
     command_line::Faults,
@@ -132,6 +132,10 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", help_heading = "Deployment")]
     accounts: Option<String>,
 
+    /// The account that must own the bucket of an accounts file in S3.
+    #[arg(long, env = "FLEET_ACCOUNTS_OWNER", value_name = "ACCOUNT_ID", help_heading = "Deployment")]
+    accounts_owner: Option<AccountId>,
+
     /// The accounts of a request that names none, with commas; beats `default` in the accounts file.
     #[arg(
         long,
@@ -212,7 +216,7 @@ impl RunArgs {
         let named = if self.dry_run { None } else { self.deployment.queue_and_bucket(&mut faults) };
         // Only a dry run can do without.
         let needs_aws = !self.dry_run || self.accounts.as_ref().is_some_and(|file| file.starts_with("s3://"));
-        let base = match aws::base().await {
+        let base = match if needs_aws { aws::at_start().await } else { aws::base().await } {
             Err(error) if needs_aws => faults.take(Err(error)),
             base => Some(base),
         };
@@ -319,7 +323,8 @@ impl RunArgs {
     /// Reads what a run is planned from.
     async fn inputs(&self, config: Option<&SdkConfig>, faults: &mut Faults) -> Inputs {
         let source = self.source();
-        let accounts = faults.take_accounts(self.accounts.as_deref(), config).await;
+        let accounts =
+            faults.take_accounts(self.accounts.as_deref(), self.accounts_owner.as_ref(), config).await;
         Inputs { source, accounts: accounts.map(KeptAccounts::into_current) }
     }
 
@@ -378,10 +383,10 @@ impl RunArgs {
     /// What a dry run looks at in the report bucket.
     async fn see(&self, base: Result<SdkConfig, CommandError>, plan: &Plan) -> anyhow::Result<Seen> {
         let base = base.map_err(CommandError::into_error)?;
-        let name = self.deployment.named_bucket();
-        let name =
-            name.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;
-        let bucket = ReportBucket::open(&base, name).await?;
+        let named = self.deployment.named_bucket();
+        let named =
+            named.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;
+        let bucket = ReportBucket::open(&base, named.name, named.terms).await?;
         let todo = self.todo(&bucket, &plan.jobs).await?;
         Seen::of(&bucket, plan, todo).await
     }

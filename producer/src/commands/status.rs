@@ -112,7 +112,7 @@ provisional report is complete, but with --settled.";
 impl StatusArgs {
     /// Tells how the run stands.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        let base = faults.take(aws::base().await);
+        let base = faults.take(aws::at_start().await);
         let named = self.deployment.queue_and_bucket(&mut faults);
         let (named, base) = faults.end(named.zip(base))?;
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;

@@ -95,6 +95,7 @@ fn tables(letters: &[Letter]) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
+#[expect(clippy::indexing_slicing, reason = "cannot fail: the place was found, or made, just before")]
 fn by_run(letters: &[Letter]) -> Runs<'_> {
     let mut runs: Runs<'_> = Vec::new();
     for letter in letters {

@@ -166,6 +166,7 @@ fn as_json_it_has_a_flat_entry_an_account() {
             "date": DATE,
             "created_at": "2026-11-21T10:00:00Z",
             "complete": false,
+            "queue": null,
             "dead_letters_hidden": 0,
             "totals": {"rows": 200, "bytes": 7_000_000_000_000_u64, "objects": 1_200, "estimated_cost_usd": 0.058},
             "counts": {"complete": 1, "provisional": 0, "late": 0, "partial": 0, "failed": 0, "in_progress": 0, "missing": 1, "other_dead_letters": null},

@@ -316,3 +316,33 @@ async fn an_outage_is_not_told_as_a_missing_permission() -> Result<()> {
     assert!(mends(&ended, "data")[0].contains("sts:AssumeRole: Unreachable"), "{}", ended.stdout);
     Ok(())
 }
+
+#[tokio::test]
+async fn every_configured_region_is_asked_and_named_if_it_denies() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", DATA);
+    account.deny_in("cloudwatch:GetMetricData", "us-east-1");
+    account.disable_region("me-south-1");
+    fleet.variable("FLEET_REGIONS", "us-east-1,ap-south-1,me-south-1");
+    let ended = check(&fleet, &["data"]).await?.status(1);
+    assert_eq!(row(&ended, "data")[3..], ["ok", "ok", "ok"]);
+    let mends = mends(&ended, "data");
+    assert_eq!(mends.len(), 1, "{}", ended.stdout);
+    assert!(mends[0].contains("allow cloudwatch:GetMetricData on * in us-east-1 to "), "{mends:?}");
+    for region in [HOME_REGION, "us-east-1", "ap-south-1", "me-south-1"] {
+        assert_eq!(fleet.aws.calls().operation("GetMetricData").region(region).count(), 1, "{region}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn directory_buckets_that_can_not_be_listed_are_mentioned_and_nothing_is_wrong() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", DATA);
+    account.deny("s3express:ListAllMyDirectoryBuckets");
+    let ended = check(&fleet, &["data"]).await?.status(0);
+    assert!(ended.stdout.contains("s3express:ListAllMyDirectoryBuckets"), "{}", ended.stdout);
+    let json = check_more(&fleet, &["--account-name", "data", "--format", "json"]).await?.status(0).json()?;
+    assert_eq!(json["accounts"][0]["lists_directory_buckets"], false, "{json}");
+    Ok(())
+}

@@ -376,3 +376,56 @@ async fn regions_for_all_accounts_are_those_of_their_partition() -> Result<()> {
     assert_eq!((asked("eu-west-1"), asked("us-west-2"), asked("cn-north-1")), (2, 2, 0));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_region_to_ask_that_a_policy_denies_is_named_and_leaves_the_report_complete() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.variable("FLEET_REGIONS", "me-south-1");
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", HOME_REGION).size("StandardStorage", recent(), 7.0);
+    account.deny_in("cloudwatch:ListMetrics", "me-south-1");
+    account.deny_in("cloudwatch:GetMetricData", "me-south-1");
+    let day = recent().to_string();
+    let ended = fleet.run(&["--account-name", "data", "--date", &day], &[]).await?;
+    assert!(ended.stderr.contains("me-south-1"), "{}", ended.stderr);
+    assert_eq!(fleet.metadata("data", recent(), "status")?, "complete");
+    assert_eq!(fleet.metadata("data", recent(), "regions-denied")?, "me-south-1");
+    assert_eq!(fleet.metadata("data", recent(), "rows-denied")?, "0");
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_whose_only_region_to_ask_is_denied_has_failed() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    fleet.variable("FLEET_REGIONS", "me-south-1");
+    let account = fleet.account("data", "111111111111");
+    account.deny_in("cloudwatch:ListMetrics", "me-south-1");
+    let day = recent().to_string();
+    let ended = finish(fleet.worker(&["collect", "--account-name", "data", "--date", &day])).await?.status(1);
+    assert!(ended.stderr.contains("cloudwatch:ListMetrics in me-south-1"), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    Ok(())
+}
+
+#[tokio::test]
+async fn series_of_a_shape_that_is_not_known_are_warned_of_once_and_not_summed() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account("data", "111111111111");
+    account.bucket("b", HOME_REGION).size("StandardStorage", recent(), 7.0);
+    let at = recent().and_hms_opt(0, 0, 0).expect("midnight").and_utc();
+    for bucket in ["b", "c"] {
+        let dimensions = [("BucketName", bucket), ("StorageType", "StandardStorage"), ("AccessPoint", "one")];
+        account.metric(HOME_REGION, "AWS/S3", "BucketSizeBytes", &dimensions, at, 100.0);
+    }
+    let date = recent().to_string();
+    let arguments = ["collect", "--account-name", "data", "--date", &date];
+    let ended = finish(fleet.worker(&arguments)).await?.status(0);
+    let rows = cells(&ended.stdout);
+    assert_eq!((rows.len(), &*rows[0]["size_total"]), (1, "7"));
+    let warned: Vec<_> =
+        ended.stderr.lines().filter(|line| line.contains("other dimensions than expected")).collect();
+    assert_eq!(warned.len(), 1, "{}", ended.stderr);
+    assert!(warned[0].contains("AccessPoint,BucketName,StorageType"), "{warned:?}");
+    Ok(())
+}

@@ -44,7 +44,7 @@ fn same_page(operation: &'static str) -> AwsError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_smithy_mocks::{Rule, RuleMode, mock_client};
     use fleet::AccountId;
 
@@ -52,7 +52,7 @@ mod tests {
     use crate::cloudwatch::limits::Limits;
 
     /// CloudWatch with canned answers.
-    pub(super) fn cloudwatch(rules: &[&Rule]) -> CloudWatch {
+    pub(crate) fn cloudwatch(rules: &[&Rule]) -> CloudWatch {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::Sequential, rules);
         let account: AccountId = "111111111111".parse().expect("an id");
         let limits = Limits::default().of(&account, &"eu-west-1".into(), 1.0);

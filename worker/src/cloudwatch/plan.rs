@@ -146,10 +146,11 @@ impl Planner {
                 self.kinds.len() - 1
             }
         };
+        let kind = self.kinds.get(at)?.clone();
         if !self.asked.insert((resource, place(at))) {
             return None;
         }
-        self.waiting.push(Series { resource, name: name.clone(), kind: self.kinds[at].clone() });
+        self.waiting.push(Series { resource, name: name.clone(), kind });
         (self.waiting.len() == QUERIES_PER_CALL).then(|| mem::take(&mut self.waiting))
     }
 
@@ -172,7 +173,7 @@ impl Planner {
     /// The kinds that the dataset does not know by name.
     #[must_use]
     pub fn unknown_kinds(&self) -> &[SeriesKind] {
-        &self.kinds[self.known..]
+        self.kinds.get(self.known..).unwrap_or_default()
     }
 }
 

@@ -270,6 +270,7 @@ mod tests {
 
     fn head_answer(status: u16, region: Option<&str>) -> HttpResponse {
         let mut answer = HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::empty());
+        answer.headers_mut().insert("x-amz-request-id", "ABCDEF0123456789");
         if let Some(region) = region {
             answer.headers_mut().insert("x-amz-bucket-region", region.to_owned());
         }

@@ -14,6 +14,7 @@ use futures::future;
 use tokio_util::sync::CancellationToken;
 
 use self::region::Region;
+pub(crate) use self::region::is_not_enabled;
 use crate::{
     checkpoint::Checkpoint,
     cloudwatch::{
@@ -77,6 +78,14 @@ pub struct Subject<'a> {
 /// The resources of an account, before anything is asked about them.
 #[derive(Debug)]
 pub struct Discovered(buckets::Buckets);
+
+impl Discovered {
+    /// Whether directory buckets could not be listed, in one region at least.
+    #[must_use]
+    pub fn lacks_directory_buckets(&self) -> bool {
+        self.0.lacks_directories
+    }
+}
 
 /// Finds the account's resources; directory buckets in `regions` too.
 pub async fn discover(

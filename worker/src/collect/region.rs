@@ -58,6 +58,10 @@ pub(super) struct Region {
     in_flight: Vec<u32>,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "cannot fail: a series is of a resource of this region, and its column of the dataset"
+)]
 impl Region {
     /// A region of which nothing is asked yet.
     pub(super) fn new(name: Arc<str>, Place { resources, kept, was_listed }: Place) -> Self {
@@ -349,7 +353,7 @@ fn unanswered(code: String, region: &str) -> AwsError {
 
 /// Whether an error says that the account has not enabled the region: credentials that STS took are refused. What
 /// was never enabled holds nothing.
-fn is_not_enabled(error: &AwsError) -> bool {
+pub(crate) fn is_not_enabled(error: &AwsError) -> bool {
     error.kind == ErrorKind::Identity && !session::is_over(error)
 }
 

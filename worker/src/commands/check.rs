@@ -2,20 +2,20 @@
 
 mod shown;
 
-use std::{panic::AssertUnwindSafe, pin::pin};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin};
 
 use anyhow::anyhow;
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
-    AccountName, AwsError, ReportDate, aws,
+    AccountName, AwsError, Dataset, ReportDate, aws,
     command_line::Faults,
     datasets::{self, Class},
     exit::{CommandError, Outcome},
     output::{self, Format},
     terminal,
 };
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::join_all, stream};
 use tracing::Instrument;
 
 use super::{AccountsFile, chosen::Chosen};
@@ -38,8 +38,8 @@ const AT_ONCE: usize = 8;
 
 /// Shows who the worker becomes in each account, and which permission is missing there.
 ///
-/// Asks each account what a job would ask, once each and in its home region, for less than a cent in all. Without
-/// --account-name, every account of the accounts file is checked. Ends with 1 where something is
+/// Asks each account what a job would ask, once each, in its home region and in each that is configured, for less than a cent in
+/// all. Without --account-name, every account of the accounts file is checked. Ends with 1 if something is
 /// missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
@@ -57,6 +57,10 @@ pub(crate) struct Check {
 
     #[command(flatten)]
     file: AccountsFile,
+
+    /// Regions to ask in every account.
+    #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = super::region)]
+    regions: Vec<String>,
 }
 
 const AFTER_HELP: &str = "\
@@ -67,22 +71,44 @@ Examples:
   worker check --format json | jq '.accounts[] | select(.advice != [])'
 
 --format json, one object:
-  checked, failed (how many), and accounts: account_name, account_id and arn (null if the account was
-  not reached), reason (why not, or null), permissions (action, and answer: ok, denied or an error's
-  code) and advice (what to do, a sentence for each thing that is wrong).";
+  checked, failed (how many), and accounts: account_name, account_id and arn (null if the account
+  was not reached), reason (why not, or null), permissions (action, and answer: ok, denied, an
+  error's code, or nothing to ask), lists_directory_buckets, and advice (what to do, a sentence for
+  each thing that is wrong).";
 
 /// What came of one account.
 struct Checked {
     account_name: AccountName,
     identity: Result<Identity, Failure>,
-    /// Each permission, with what asking for it failed of.
-    permissions: Vec<(&'static str, Option<AwsError>)>,
+    /// Each permission, with what came of asking for it in the home region.
+    permissions: Vec<(&'static str, Answer)>,
+    /// What failed in other regions.
+    elsewhere: Vec<(String, &'static str, AwsError)>,
+    /// Whether directory buckets can't be listed, in one region at least. That is optional.
+    lacks_directory_buckets: bool,
+}
+
+/// What came of asking for something.
+#[derive(Debug)]
+enum Answer {
+    /// It is allowed.
+    Allowed,
+    /// The dataset has nothing that is asked so.
+    NothingToAsk,
+    /// It failed.
+    Failed(AwsError),
+}
+
+impl From<Option<AwsError>> for Answer {
+    fn from(error: Option<AwsError>) -> Self {
+        error.map_or(Self::Allowed, Self::Failed)
+    }
 }
 
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let base = faults.take(aws::base().await);
-        let accounts = self.chosen.accounts(&mut faults, self.file.accounts.as_deref(), base.as_ref()).await;
+        let accounts = self.chosen.accounts(&mut faults, &self.file, &self.regions, base.as_ref()).await;
         let (base, accounts) = faults.end(base.zip(accounts))?;
         let accounts =
             if self.chosen.is_at_hand() { self.chosen.reach(&base).await?.into() } else { accounts };
@@ -90,7 +116,7 @@ impl Check {
             base,
             accounts: accounts.into(),
             lookback_days: 0,
-            regions: Vec::new(),
+            regions: self.regions,
             limits: Limits::default(),
             entering: Breaker::default(),
         };
@@ -143,19 +169,27 @@ async fn check_all(collector: &Collector, names: Vec<AccountName>) -> Vec<Checke
 }
 
 impl Checked {
+    fn unreached(account_name: AccountName, failure: Failure) -> Self {
+        Self {
+            account_name,
+            identity: Err(failure),
+            permissions: Vec::new(),
+            elsewhere: Vec::new(),
+            lacks_directory_buckets: false,
+        }
+    }
+
     /// Whether something is wrong with the account.
     fn is_failed(&self) -> bool {
-        self.identity.is_err() || self.permissions.iter().any(|(_, error)| error.is_some())
+        let is_denied = |(_, answer): &(_, Answer)| matches!(answer, Answer::Failed(_));
+        self.identity.is_err() || self.permissions.iter().any(is_denied) || !self.elsewhere.is_empty()
     }
 }
 
 /// What comes of checking an account, if it is that the program has a fault: the others' results stay.
 async fn caught(account_name: AccountName, checking: impl Future<Output = Checked>) -> Checked {
-    AssertUnwindSafe(checking).catch_unwind().await.unwrap_or_else(|panic| Checked {
-        account_name,
-        identity: Err(Failure::from_panic(panic.as_ref())),
-        permissions: Vec::new(),
-    })
+    let ended = AssertUnwindSafe(checking).catch_unwind().await;
+    ended.unwrap_or_else(|panic| Checked::unreached(account_name, Failure::from_panic(panic.as_ref())))
 }
 
 async fn check(collector: &Collector, account_name: AccountName) -> Checked {
@@ -166,54 +200,97 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
         let identity = session.identity().await?;
         Ok((session, identity))
     };
-    match opened.await {
-        Err(failure) => Checked { account_name, identity: Err(failure), permissions: Vec::new() },
-        Ok((session, identity)) => {
-            let permissions = Box::pin(permissions(collector, &session, &identity)).await;
-            Checked { account_name, identity: Ok(identity), permissions }
-        }
+    let (session, identity) = match opened.await {
+        Ok(entered) => entered,
+        Err(failure) => return Checked::unreached(account_name, failure),
+    };
+    let dataset = datasets::DEFAULT;
+    let regions = collector.regions_of(&session);
+    let home = cloudwatch(collector, &session, &identity, session.home_region());
+    let (discovered, [listed, values], elsewhere) = tokio::join!(
+        collect::discover(&session, dataset, &regions, false),
+        metrics(&home, dataset),
+        elsewhere(collector, &session, &identity, dataset, regions.iter()),
+    );
+    let (buckets, lacks_directory_buckets) = match discovered {
+        Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets()),
+        Err(Failure::Aws(error)) => (Answer::Failed(error), false),
+        Err(failure) => return Checked::unreached(account_name, failure),
+    };
+    Checked {
+        account_name,
+        identity: Ok(identity),
+        permissions: vec![
+            ("s3:ListAllMyBuckets", buckets),
+            (LIST_METRICS, listed),
+            (GET_METRIC_DATA, values),
+        ],
+        elsewhere,
+        lacks_directory_buckets,
     }
 }
 
-/// Asks what a job asks, in the account's home region, and one metric instead of all.
-async fn permissions(
+const LIST_METRICS: &str = "cloudwatch:ListMetrics";
+const GET_METRIC_DATA: &str = "cloudwatch:GetMetricData";
+
+/// What failed in the regions other than the home region. One that the account has not enabled costs a job nothing.
+async fn elsewhere(
     collector: &Collector,
     session: &Session,
     identity: &Identity,
-) -> Vec<(&'static str, Option<AwsError>)> {
-    let dataset = datasets::DEFAULT;
-    let region = session.home_region().into();
-    let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
-    let cloudwatch = CloudWatch::new(session, &region, limits);
-    let yesterday = ReportDate::today(Utc::now()).days_before(1);
-    let query = Query { dataset, window: Window::new(yesterday, 0) };
+    dataset: &'static Dataset,
+    regions: impl Iterator<Item = &String>,
+) -> Vec<(String, &'static str, AwsError)> {
+    let regions: BTreeSet<&String> = regions.filter(|region| *region != session.home_region()).collect();
+    let asked = regions.into_iter().map(async |region| {
+        let answers = metrics(&cloudwatch(collector, session, identity, region), dataset).await;
+        [LIST_METRICS, GET_METRIC_DATA].into_iter().zip(answers).filter_map(move |(action, answer)| {
+            match answer {
+                Answer::Failed(error) if !collect::is_not_enabled(&error) => {
+                    Some((region.clone(), action, error))
+                }
+                _ => None,
+            }
+        })
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn cloudwatch(collector: &Collector, session: &Session, identity: &Identity, region: &str) -> CloudWatch {
+    let limits = collector.limits.of(&identity.account_id, &region.into(), session.account().quota_share);
+    CloudWatch::new(session, region, limits)
+}
+
+/// Asks CloudWatch for the first page of a dataset's first metric, and for a value of its first series.
+async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer; 2] {
     let listing = async {
-        // The first page tells, or that there is none.
-        let mut pages = pin!(cloudwatch.list_metrics(dataset, dataset.metrics.first()?));
-        pages.next().await.and_then(Result::err)
+        let Some(metric) = dataset.metrics.first() else { return Answer::NothingToAsk };
+        // The first page is enough to know.
+        let mut pages = pin!(cloudwatch.list_metrics(dataset, metric));
+        pages.next().await.and_then(Result::err).into()
     };
     let asking = async {
         let mut series =
             plan::everything(dataset, [("cloudwatch-fleet-check".into(), Class::General)]).flatten();
-        cloudwatch.get_metric_data(query, &[series.next()?]).await.error
+        let Some(one) = series.next() else { return Answer::NothingToAsk };
+        let yesterday = ReportDate::today(Utc::now()).days_before(1);
+        let query = Query { dataset, window: Window::new(yesterday, 0) };
+        cloudwatch.get_metric_data(query, &[one]).await.error.into()
     };
-    let buckets = async {
-        match collect::discover(session, dataset, &[], false).await {
-            Err(Failure::Aws(error)) => Some(error),
-            _ => None,
-        }
-    };
-    let (buckets, listed, values) = tokio::join!(buckets, listing, asking);
-    vec![
-        ("s3:ListAllMyBuckets", buckets),
-        ("cloudwatch:ListMetrics", listed),
-        ("cloudwatch:GetMetricData", values),
-    ]
+    tokio::join!(listing, asking).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_dataset_that_names_no_series_has_nothing_to_ask() {
+        static NOTHING: Dataset = Dataset { metrics: &[], ..*datasets::DEFAULT };
+        let cloudwatch = crate::cloudwatch::calls::tests::cloudwatch(&[]);
+        let answers = metrics(&cloudwatch, &NOTHING).await;
+        assert!(matches!(answers, [Answer::NothingToAsk, Answer::NothingToAsk]), "{answers:?}");
+    }
 
     #[tokio::test]
     async fn an_account_on_which_the_program_fails_is_told_with_the_others() {

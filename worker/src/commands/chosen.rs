@@ -13,6 +13,7 @@ use fleet::{
     telemetry::NOTICE,
 };
 
+use super::{AccountsFile, regions};
 use crate::{failure::Failure, session::Session, usage::Usage};
 
 /// The accounts that are named, or one that is asked by credentials at hand.
@@ -39,23 +40,26 @@ impl Chosen {
         self.profile.is_some() || self.current_credentials
     }
 
-    /// Reads the accounts file, and checks the names by it.
+    /// Reads the accounts file, and checks the names by it, and the regions that will be asked.
     pub(super) async fn accounts(
         &self,
         faults: &mut Faults,
-        file: Option<&str>,
+        file: &AccountsFile,
+        regions: &[String],
         base: Option<&SdkConfig>,
     ) -> Option<Accounts> {
         if self.is_at_hand() {
             if self.account_name.len() > 1 {
                 faults.usage("one account has these credentials; name one with --account-name, or none");
             }
+            faults.take(regions::check(base?, regions, []).await);
             return Some(Accounts::default());
         }
         if let Some(collision) = colliding_variables(&self.account_name) {
             faults.usage(collision);
         }
-        faults.take_accounts(file, base).await.map(KeptAccounts::into_current)
+        let is_used = |name: &AccountName| self.account_name.is_empty() || self.account_name.contains(name);
+        file.take(regions, is_used, base, faults).await.map(KeptAccounts::into_current)
     }
 
     /// Makes sure of the account that the credentials at hand are of, and says which it is.

@@ -71,8 +71,8 @@ impl Collect {
             );
         }
         let base = faults.take(aws::base().await);
-        let file = self.collecting.file.accounts.as_deref();
-        let accounts = self.chosen.accounts(&mut faults, file, base.as_ref()).await;
+        let Collecting { file, regions, .. } = &self.collecting;
+        let accounts = self.chosen.accounts(&mut faults, file, regions, base.as_ref()).await;
         for name in accounts.iter().flat_map(|accounts| unknown(accounts, &self.chosen.account_name)) {
             faults.take(Err::<(), _>(CommandError::configuration(Failure::UnknownAccount(name))));
         }

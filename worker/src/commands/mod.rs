@@ -3,6 +3,7 @@
 mod check;
 mod chosen;
 mod collect;
+mod regions;
 mod run;
 mod signals;
 
@@ -10,6 +11,7 @@ use anyhow::anyhow;
 use aws_config::SdkConfig;
 use clap::{Args, Subcommand};
 use fleet::{
+    AccountId, AccountName,
     accounts::KeptAccounts,
     aws,
     command_line::Faults,
@@ -55,6 +57,28 @@ pub(crate) struct AccountsFile {
     /// the environment can be collected.
     #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE")]
     accounts: Option<String>,
+
+    /// The account that must own the bucket of an accounts file in S3.
+    #[arg(long, env = "FLEET_ACCOUNTS_OWNER", value_name = "ACCOUNT_ID")]
+    accounts_owner: Option<AccountId>,
+}
+
+impl AccountsFile {
+    /// Reads the accounts, and shows that the regions exist that are configured for those that `is_used`.
+    async fn take(
+        &self,
+        regions: &[String],
+        is_used: impl Fn(&AccountName) -> bool,
+        base: Option<&SdkConfig>,
+        faults: &mut Faults,
+    ) -> Option<KeptAccounts> {
+        let accounts =
+            faults.take_accounts(self.accounts.as_deref(), self.accounts_owner.as_ref(), base).await?;
+        let current = accounts.current();
+        let used = current.iter().filter(|account| is_used(&account.name));
+        faults.take(regions::check(base?, regions, used).await);
+        Some(accounts)
+    }
 }
 
 /// How accounts are collected.

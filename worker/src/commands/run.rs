@@ -137,7 +137,8 @@ impl Run {
         connections::warn_if_too_few(self.concurrency.into());
         let named = self.deployment.queue_and_bucket(&mut faults);
         let base = faults.take(aws::base().await);
-        let accounts = faults.take_accounts(self.collecting.file.accounts.as_deref(), base.as_ref()).await;
+        let Collecting { file, regions, .. } = &self.collecting;
+        let accounts = file.take(regions, |_| true, base.as_ref(), &mut faults).await;
         if let Some(accounts) = &accounts {
             faults.take(self.key_template.check(&accounts.current(), DATASETS).map_err(CommandError::usage));
         }

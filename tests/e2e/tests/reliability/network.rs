@@ -88,8 +88,8 @@ async fn a_page_is_told_as_what_it_is_and_never_as_a_missing_permission() -> Res
     Ok(())
 }
 
-/// A proxy that answers each CONNECT with `answer`, and passes on what it was asked.
-async fn proxy(answer: &'static str) -> Result<(String, mpsc::UnboundedReceiver<String>)> {
+/// A proxy that answers each CONNECT by what it is asked, passes that on, and ends the connection.
+async fn proxy(answer: fn(&str) -> &'static str) -> Result<(String, mpsc::UnboundedReceiver<String>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let place = listener.local_addr()?.to_string();
     let (asked, asking) = mpsc::unbounded_channel();
@@ -98,8 +98,9 @@ async fn proxy(answer: &'static str) -> Result<(String, mpsc::UnboundedReceiver<
             let mut request = vec![0; 4096];
             let read = stream.read(&mut request).await.unwrap_or_default();
             request.truncate(read);
-            let _ = asked.send(String::from_utf8_lossy(&request).into_owned());
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let request = String::from_utf8_lossy(&request).into_owned();
+            let _ = stream.write_all(answer(&request).as_bytes()).await;
+            let _ = asked.send(request);
         }
     });
     Ok((place, asking))
@@ -110,7 +111,7 @@ async fn a_proxy_that_refuses_is_asked_for_every_host_and_named_without_its_cred
     for variable in ["HTTPS_PROXY", "https_proxy"] {
         let mut fleet = Fleet::start().await?;
         let _ = fleet.account("data", "111111111111");
-        let (place, mut asked) = proxy("HTTP/1.1 403 Forbidden\r\n\r\n").await?;
+        let (place, mut asked) = proxy(|_| "HTTP/1.1 403 Forbidden\r\n\r\n").await?;
         fleet.variable(variable, &format!("http://user:hunter2@{place}"));
         let mut worker = fleet.worker(&["check", "--account-name", "data"]);
         let ended = finish({
@@ -118,9 +119,13 @@ async fn a_proxy_that_refuses_is_asked_for_every_host_and_named_without_its_cred
             worker
         });
         let ended = ended.await?.status(1);
-        let request = asked.recv().await.expect("the proxy is asked");
-        assert!(request.starts_with("CONNECT sts.eu-west-1.amazonaws.com:443 "), "{request}");
-        assert!(request.contains("Basic dXNlcjpodW50ZXIy"), "{request}");
+        let mut requests = Vec::new();
+        while let Ok(request) = asked.try_recv() {
+            assert!(request.contains("Basic dXNlcjpodW50ZXIy"), "{request}");
+            requests.push(request);
+        }
+        let host = "CONNECT sts.eu-west-1.amazonaws.com:443 ";
+        assert!(requests.iter().any(|request| request.starts_with(host)), "{requests:?}");
         let told = format!("the proxy http://{place} does not connect to sts.eu-west-1.amazonaws.com");
         assert!(ended.stdout.contains(&told), "{}", ended.stdout);
         assert!(!(ended.stdout + &ended.stderr).contains("hunter2"));
@@ -161,5 +166,47 @@ async fn a_bundle_of_authorities_that_can_not_be_read_is_refused_at_start() -> R
         );
     }
     assert_eq!(fleet.aws.calls().count(), 0);
+    Ok(())
+}
+
+/// Behind a proxy, what this machine's DNS says is not what counts.
+#[tokio::test]
+async fn a_configured_region_that_does_not_exist_is_refused_at_start_by_name_and_place() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let accounts =
+        fleet.file("accounts.toml", "[[account]]\nname = 'data'\nregions = ['eu-wset-1', 'us-east-1']\n")?;
+    let (place, mut asked) = proxy(|request| {
+        let exists = ["eu-west-1.", "us-east-1."].iter().any(|region| request.contains(region));
+        if exists { "HTTP/1.1 200 OK\r\n\r\n" } else { "HTTP/1.1 503 Service Unavailable\r\n\r\n" }
+    })
+    .await?;
+    fleet.variable("FLEET_ACCOUNTS", &accounts);
+    fleet.variable("FLEET_REGIONS", "us-east-3");
+    fleet.variable("HTTPS_PROXY", &format!("http://{place}"));
+    for arguments in [&["check"][..], &["collect", "--account-name", "data"], &["run"]] {
+        let mut worker = fleet.worker(arguments);
+        worker.env_remove("AWS_ENDPOINT_URL");
+        let ended = finish(worker).await?.status(2);
+        for (place, region) in [("FLEET_REGIONS", "us-east-3"), ("account data", "eu-wset-1")] {
+            let told = format!("{place}: {region}: ");
+            assert!(ended.stderr.contains(&told), "{arguments:?}: {}", ended.stderr);
+            assert!(ended.stderr.contains(&format!("monitoring.{region}.amazonaws.com")), "{}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("account data: us-east-1"), "{}", ended.stderr);
+    }
+    let mut requests = Vec::new();
+    while let Ok(request) = asked.try_recv() {
+        requests.push(request);
+    }
+    assert!(requests.iter().all(|request| !request.starts_with("CONNECT sts.")), "{requests:?}");
+
+    // The process's own, of the producer too.
+    let mut producer = fleet.producer(&["status"]);
+    producer.env_remove("AWS_ENDPOINT_URL").env("AWS_REGION", "eu-wst-1");
+    let ended = finish(producer).await?;
+    // The only region that is asked: what the proxy refuses may be all that it is asked.
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.stderr.contains("AWS_REGION: eu-wst-1: "), "{}", ended.stderr);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use e2e::{
-    Fleet, JOBS, days_ago,
+    Ended, Fleet, JOBS, days_ago,
     expected::{Row, cells, table},
     finish,
 };
@@ -149,5 +149,65 @@ async fn a_second_copy_of_a_completing_job_costs_nothing() -> Result<()> {
     fleet.work(&[]).await?;
     assert_eq!(paid_calls(&fleet), paid);
     assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
+    Ok(())
+}
+
+/// A day that `ListMetrics` no longer names, but did when it was collected first.
+fn the_listed() -> NaiveDate {
+    days_ago(16)
+}
+
+/// Collects that day at a moment, for the first time if it is early, and gives what the worker said.
+async fn collect_listed_at(fleet: &Fleet, days_later: u64, hour: u32) -> Result<Ended> {
+    let at = (the_listed() + Days::new(days_later)).and_hms_opt(hour, 1, 0).expect("an hour");
+    fleet.aws.set_clock(at.and_utc());
+    fleet.run(&["--account-name", DATA.0, "--date", &the_listed().to_string()], &[]).await
+}
+
+/// A bucket that is there, and one that is deleted, which only a listing finds.
+async fn one_is_gone() -> Result<Fleet> {
+    let mut fleet = Fleet::start().await?;
+    let account = fleet.account(DATA.0, DATA.1);
+    account.bucket("there", REGION).size("StandardStorage", the_listed(), 5.0).objects(the_listed(), 1.0);
+    let gone = account.bucket("gone", REGION);
+    gone.size("StandardStorage", the_listed(), 7e12).objects(the_listed(), 2.0).deleted();
+    Ok(fleet)
+}
+
+#[tokio::test]
+async fn rows_that_a_later_collection_can_not_see_are_carried_over_as_late() -> Result<()> {
+    let fleet = one_is_gone().await?;
+    collect_listed_at(&fleet, 1, 18).await?;
+    let of = |name: &str| -> Result<_> {
+        let rows = cells(&fleet.table(DATA.0, the_listed())?);
+        Ok(rows.into_iter().find(|row| row["bucket_name"] == name).expect("a row"))
+    };
+    assert_eq!(fleet.metadata(DATA.0, the_listed(), "settled")?, "false");
+    assert_eq!(&*of("gone")?["size_total"], "7000000000000");
+
+    collect_listed_at(&fleet, 13, 12).await?;
+    assert_eq!((&*of("there")?["status"], &*of("there")?["size_total"]), ("ok", "5"));
+    let gone = of("gone")?;
+    assert_eq!(
+        (&*gone["status"], &*gone["size_standard"], &*gone["size_total"]),
+        ("late", "7000000000000", "")
+    );
+    let metadata = |name: &str| fleet.metadata(DATA.0, the_listed(), name);
+    assert_eq!((&*metadata("listed")?, &*metadata("rows-carried")?), ("false", "1"));
+    assert_eq!((&*metadata("rows-late")?, &*metadata("status")?), ("1", "complete"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_settled_report_of_what_was_listed_is_kept_before_anything_is_paid_for() -> Result<()> {
+    let fleet = one_is_gone().await?;
+    collect_listed_at(&fleet, 3, 12).await?;
+    let (settled, paid) = (fleet.table(DATA.0, the_listed())?, paid_calls(&fleet));
+    assert_eq!(fleet.metadata(DATA.0, the_listed(), "settled")?, "true");
+
+    let ended = collect_listed_at(&fleet, 13, 12).await?;
+    assert!(ended.stderr.contains("kept"), "{}", ended.stderr);
+    assert_eq!((fleet.table(DATA.0, the_listed())?, paid_calls(&fleet)), (settled, paid));
+    assert_eq!(status(&fleet, &[], 0).await?["counts"]["complete"], 1);
     Ok(())
 }

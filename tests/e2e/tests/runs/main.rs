@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
 use e2e::{
-    DEAD, Fleet, HOME_REGION, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until,
+    DEAD, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until,
 };
 use fleet::{RunId, manifest::Manifest};
 use futures::future::try_join_all;
@@ -459,5 +459,57 @@ async fn a_dry_run_that_cannot_read_the_bucket_has_a_price_all_the_same() -> Res
     );
     assert!(!unseen.stdout.contains("was found"), "{}", unseen.stdout);
     assert!(unseen.stdout.contains("cost: $0.00 to $0.03"), "{}", unseen.stdout);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_is_no_report_is_left_alone_unless_it_is_to_be_replaced() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let key = report_key("data", days_ago(4));
+    fleet.home.put_object(REPORTS, &key, "bucket,size\nb,7\n", &[("made-by", "another")]);
+    fleet.run(&["--account-name", "data", "--date", &day()], &[]).await?;
+    assert_eq!(fleet.object(&key).expect("it stays").body, "bucket,size\nb,7\n");
+    assert_eq!(fleet.aws.calls().operation("ListMetrics").count(), 0, "nothing is paid for");
+    let failed = finish(fleet.producer(&["failed", "--format", "json"])).await?.status(0).json()?;
+    let letter = &failed["dead_letters"][0];
+    assert_eq!(letter["failure_reason"], "foreign_object", "{failed}");
+    assert!(failed.to_string().contains(&key), "{failed}");
+    let status = finish(fleet.producer(&["status"])).await?.status(3);
+    assert!(status.stdout.contains("foreign_object"), "{}", status.stdout);
+
+    fleet.variable("FLEET_REPLACE_FOREIGN", "true");
+    finish(fleet.producer(&["replay", "--all"])).await?.status(0);
+    fleet.work(&[]).await?;
+    assert_eq!(fleet.metadata("data", days_ago(4), "status")?, "complete");
+    finish(fleet.producer(&["status"])).await?.status(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_owner_than_expected_is_refused_at_the_start() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    fleet.home.put_object(REPORTS, "accounts.toml", "[[account]]\nname = 'data'\n", &[]);
+    fleet.variable("FLEET_ACCOUNTS", &format!("s3://{REPORTS}/accounts.toml"));
+    fleet.variable("FLEET_ACCOUNTS_OWNER", HOME);
+    fleet.variable("FLEET_REPORT_BUCKET_OWNER", HOME);
+    fleet.run(&["--date", &day()], &[]).await?;
+    assert_eq!(fleet.metadata("data", days_ago(4), "status")?, "complete");
+
+    for (variable, said) in [
+        ("FLEET_REPORT_BUCKET_OWNER", "the bucket must be account 222222222222's"),
+        ("FLEET_ACCOUNTS_OWNER", "accounts.toml from a bucket of account 222222222222"),
+    ] {
+        for command in
+            [fleet.producer(&["run", "--date", &day()]), fleet.worker(&["run", "--exit-when-empty"])]
+        {
+            let mut command = command;
+            command.env(variable, "222222222222");
+            let ended = finish(command).await?;
+            assert_ne!(ended.code, Some(0), "{variable}");
+            assert!(ended.stderr.contains(said), "{variable}: {}", ended.stderr);
+        }
+    }
     Ok(())
 }

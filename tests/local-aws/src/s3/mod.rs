@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 use s3s::service::S3ServiceBuilder;
@@ -98,7 +99,7 @@ pub(crate) async fn serve(
         return directory::list(world, call, parts.uri.query().unwrap_or(""));
     }
     if let Some(bucket) = call.resource.as_deref().filter(|_| call.operation != "CreateBucket") {
-        check_place(world, call, bucket)?;
+        check_place(world, call, bucket, parts.headers.get(EXPECTED_OWNER))?;
     }
     let mut headers = parts.headers.clone();
     let body = upload::unframe(&mut headers, body)?;
@@ -118,8 +119,18 @@ pub(crate) async fn serve(
     Ok(Reply::from_parts(parts, body.to_bytes()))
 }
 
-/// The bucket must be there, be the caller's, and lie in the region that the request was signed for.
-fn check_place(world: &World, call: &Call, name: &str) -> Result<(), ServiceError> {
+/// Whose a request says that the bucket must be.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+
+/// The bucket must be there, be the caller's and of the account that is expected, and lie in the region that the
+/// request was signed for.
+fn check_place(
+    world: &World,
+    call: &Call,
+    name: &str,
+    expected_owner: Option<&HeaderValue>,
+) -> Result<(), ServiceError> {
     let place =
         world.buckets.read().buckets.get(name).map(|bucket| (bucket.account.clone(), bucket.region.clone()));
     let Some((account, region)) = place else {
@@ -135,7 +146,8 @@ fn check_place(world: &World, call: &Call, name: &str) -> Result<(), ServiceErro
             .status(hyper::StatusCode::MOVED_PERMANENTLY)
             .header("x-amz-bucket-region", &region));
     }
-    if account != call.account() {
+    if account != call.account() || expected_owner.is_some_and(|owner| owner.as_bytes() != account.as_bytes())
+    {
         return Err(ServiceError::new("AccessDenied", "Access Denied")
             .status(hyper::StatusCode::FORBIDDEN)
             .header("x-amz-bucket-region", &region));

@@ -1,5 +1,6 @@
 //! Denials that stay, and regions that are not enabled.
 
+use aws_sdk_s3::primitives::ByteStream;
 use local_aws::{QueueOptions, Trust};
 
 use crate::support::{ACCOUNT, REGION, cloudwatch, error, keys, s3, sqs, start, sts};
@@ -35,6 +36,19 @@ async fn a_denied_head_bucket_tells_the_region_all_the_same() {
     let response = denied.raw_response().expect("an answer");
     assert_eq!(response.status().as_u16(), 403);
     assert_eq!(response.headers().get("x-amz-bucket-region"), Some(REGION));
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_owner_than_expected_is_refused() {
+    let aws = start().await;
+    let _ = aws.account(ACCOUNT).bucket("reports", REGION);
+    let s3 = s3(&aws, REGION, keys(ACCOUNT));
+    let put = |owner: &'static str| {
+        let put = s3.put_object().bucket("reports").key("k").body(ByteStream::from_static(b"x"));
+        put.expected_bucket_owner(owner).send()
+    };
+    put(ACCOUNT).await.expect("the owner's");
+    assert_eq!(error(put("999999999999").await), (403, "AccessDenied".to_owned()));
 }
 
 #[tokio::test]

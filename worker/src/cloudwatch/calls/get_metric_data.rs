@@ -42,6 +42,7 @@ pub struct Answers {
 impl CloudWatch {
     /// What CloudWatch has for each of at most 500 series, in their order. A series that it answers
     /// only in part is asked for again; what is still not whole then is a [`Problem`] in its place.
+    #[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the batch")]
     pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Answers {
         let mut each: Vec<Option<Answer>> = vec![None; batch.len()];
         let mut pending: Vec<usize> = (0..batch.len()).collect();

@@ -1,9 +1,9 @@
 //! What came of a check, for people and as JSON. Plain functions over values.
 
-use fleet::{AwsError, ErrorKind, credentials::NoCredentials, output, terminal};
+use fleet::{ErrorKind, credentials::NoCredentials, output, terminal};
 use serde_json::{Value, json};
 
-use super::Checked;
+use super::{Answer, Checked};
 use crate::failure::Failure;
 
 /// The most sentences of advice that are shown to people.
@@ -33,6 +33,18 @@ pub(super) fn text(checked: &[Checked], failed_only: bool) -> String {
         }
         parts.push(lines.join("\n"));
     }
+    let lacking: Vec<&str> = checked
+        .iter()
+        .filter(|account| account.lacks_directory_buckets)
+        .map(|account| account.account_name.as_str())
+        .collect();
+    if let [first, others @ ..] = &lacking[..] {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        parts.push(format!(
+            "directory buckets (S3 Express One Zone) can't be listed in {first}{others}; to have them in reports, allow \
+             s3express:ListAllMyDirectoryBuckets on *"
+        ));
+    }
     if parts.is_empty() {
         parts.push(format!("nothing is wrong with {}", output::count(checked.len(), "account")));
     }
@@ -46,13 +58,14 @@ pub(super) fn json(checked: &[Checked], failed_only: bool) -> Value {
         let permissions = account
             .permissions
             .iter()
-            .map(|(action, error)| json!({ "action": action, "answer": answer(error.as_ref()) }));
+            .map(|(action, answer)| json!({ "action": action, "answer": word(answer) }));
         json!({
             "account_name": account.account_name,
             "account_id": identity.map(|identity| &identity.account_id),
             "arn": identity.map(|identity| &identity.arn),
             "reason": failure.map(|failure| failure.reason().code()),
             "permissions": permissions.collect::<Vec<_>>(),
+            "lists_directory_buckets": identity.map(|_| !account.lacks_directory_buckets),
             "advice": advice(account),
         })
     });
@@ -76,7 +89,7 @@ fn table(checked: &[&Checked]) -> String {
             Err(failure) => ("-".to_owned(), failure.reason().to_string()),
         };
         let mut row = vec![account.account_name.to_string(), id, identity];
-        row.extend(account.permissions.iter().map(|(_, error)| answer(error.as_ref()).to_owned()));
+        row.extend(account.permissions.iter().map(|(_, answer)| word(answer).to_owned()));
         row.resize(HEADER.len(), "-".to_owned());
         row
     });
@@ -84,16 +97,18 @@ fn table(checked: &[&Checked]) -> String {
 }
 
 fn painted(table: &str) -> String {
-    let style = |word: &str| if word == "ok" { terminal::GOOD } else { terminal::BAD };
+    let style =
+        |word: &str| if ["ok", "nothing to ask"].contains(&word) { terminal::GOOD } else { terminal::BAD };
     HEADER.iter().rev().take(3).fold(table.to_owned(), |table, column| output::paint(&table, column, style))
 }
 
 /// What a permission's column says.
-fn answer(error: Option<&AwsError>) -> &str {
-    match error {
-        None => "ok",
-        Some(error) if error.kind == ErrorKind::Denied => "denied",
-        Some(error) => &error.code,
+fn word(answer: &Answer) -> &str {
+    match answer {
+        Answer::Allowed => "ok",
+        Answer::NothingToAsk => "nothing to ask",
+        Answer::Failed(error) if error.kind == ErrorKind::Denied => "denied",
+        Answer::Failed(error) => &error.code,
     }
 }
 
@@ -122,15 +137,18 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
             return vec![format!("{}{}", said.trim_start_matches([':', ' ']), way_in(failure))];
         }
     };
-    let missing = account.permissions.iter().filter_map(|(action, error)| {
-        let error = error.as_ref()?;
-        Some(match error.kind {
-            ErrorKind::Denied => {
-                let said = if error.message.is_empty() { &error.code } else { &error.message };
-                format!("allow {action} on * to {} ({said})", identity.arn)
-            }
-            _ => format!("{action} could not be tried: {error}"),
-        })
+    let at_home = account.permissions.iter().filter_map(|(action, answer)| match answer {
+        Answer::Failed(error) => Some((None, *action, error)),
+        Answer::Allowed | Answer::NothingToAsk => None,
+    });
+    let elsewhere = account.elsewhere.iter().map(|(region, action, error)| (Some(region), *action, error));
+    let missing = at_home.chain(elsewhere).map(|(region, action, error)| match error.kind {
+        ErrorKind::Denied => {
+            let said = if error.message.is_empty() { &error.code } else { &error.message };
+            let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
+            format!("allow {action} on *{place} to {} ({said})", identity.arn)
+        }
+        _ => format!("{action} could not be tried: {error}"),
     });
     missing.collect()
 }
@@ -161,22 +179,26 @@ fn way_in(failure: &Failure) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use fleet::AwsError;
+
     use super::*;
     use crate::session::Identity;
 
     const ROLE: &str = "arn:aws:sts::111111111111:assumed-role/cloudwatch-fleet-reader/cloudwatch-fleet";
 
     fn account(nth: usize, denied: bool) -> Checked {
-        let error = denied
+        let listed = denied
             .then(|| AwsError::coded("cloudwatch:ListMetrics", "AccessDenied", "no", ErrorKind::Denied));
         Checked {
             account_name: format!("account-{nth:03}").parse().expect("a name"),
             identity: Ok(Identity { account_id: "111111111111".parse().expect("an id"), arn: ROLE.into() }),
             permissions: vec![
-                ("s3:ListAllMyBuckets", None),
-                ("cloudwatch:ListMetrics", error),
-                ("cloudwatch:GetMetricData", None),
+                ("s3:ListAllMyBuckets", Answer::Allowed),
+                ("cloudwatch:ListMetrics", listed.into()),
+                ("cloudwatch:GetMetricData", Answer::Allowed),
             ],
+            elsewhere: Vec::new(),
+            lacks_directory_buckets: false,
         }
     }
 
@@ -228,6 +250,7 @@ mod tests {
                     { "action": "cloudwatch:ListMetrics", "answer": "denied" },
                     { "action": "cloudwatch:GetMetricData", "answer": "ok" },
                 ],
+                "lists_directory_buckets": true,
                 "advice": [format!("allow cloudwatch:ListMetrics on * to {ROLE} (no)")],
             })
         );
@@ -246,6 +269,44 @@ mod tests {
         }
         let long = short(&format!("arn:aws:iam::111111111111:user/{}", "x".repeat(64)));
         assert_eq!((long.chars().count(), long.ends_with("x…")), (WIDEST, true));
+    }
+
+    #[test]
+    fn advice_has_no_empty_part_and_names_the_region() {
+        let denied = |message: &str| {
+            AwsError::coded("cloudwatch:ListMetrics", "AccessDenied", message, ErrorKind::Denied)
+        };
+        let mut checked = account(1, false);
+        checked.permissions = vec![("cloudwatch:ListMetrics", Answer::Failed(denied("")))];
+        checked.elsewhere = vec![("us-east-1".into(), "cloudwatch:ListMetrics", denied("by a policy"))];
+        assert_eq!(
+            advice(&checked),
+            [
+                format!("allow cloudwatch:ListMetrics on * to {ROLE} (AccessDenied)"),
+                format!("allow cloudwatch:ListMetrics on * in us-east-1 to {ROLE} (by a policy)"),
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_to_ask_is_nothing_wrong() {
+        let mut checked = account(1, false);
+        checked.permissions = vec![("cloudwatch:ListMetrics", Answer::NothingToAsk)];
+        assert!(!checked.is_failed() && advice(&checked).is_empty());
+        assert!(plain(&text(&[checked], false)).contains("nothing to ask"));
+    }
+
+    #[test]
+    fn directory_buckets_that_can_not_be_listed_are_mentioned_once_and_nothing_is_wrong() {
+        let mut checked = [account(1, false), account(2, false), account(3, false)];
+        assert!(!text(&checked, false).contains("directory buckets"));
+        for account in &mut checked[1..] {
+            account.lacks_directory_buckets = true;
+        }
+        let said = text(&checked, false);
+        assert!(said.contains("can't be listed in account-002 and 1 more; to have them"), "{said}");
+        assert!(!checked[1].is_failed());
+        assert_eq!(json(&checked, false)["accounts"][1]["lists_directory_buckets"], json!(false));
     }
 
     #[test]

@@ -1,0 +1,271 @@
+//! Regions: their names, their partitions, and whether those that are configured exist.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+};
+use futures::future::join_all;
+
+use super::{
+    connection::{ConnectionFailure, Fault},
+    has_endpoint,
+    http::Http,
+    region,
+};
+use crate::exit::CommandError;
+
+/// How long a host may take to be reached. One that takes longer is not refused.
+const CONNECT: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How many are told.
+const MOST_TOLD: usize = 20;
+
+/// A configured region, by the host that will be asked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredRegion {
+    /// Where it is configured, as a message says it: `FLEET_REGIONS`, `account data`.
+    pub place: String,
+    /// The region.
+    pub region: String,
+    /// The URL of the service that will be asked there.
+    pub url: String,
+}
+
+/// The partition of a region, as ARNs name it.
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 6] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    PARTITIONS
+        .iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or(if region.starts_with("eusc-") { "aws-eusc" } else { "aws" }, |(_, partition)| partition)
+}
+
+/// How the host names of a region's services end.
+/// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>, and the SDK's partitions
+#[must_use]
+pub fn dns_suffix(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        "aws-eusc" => "amazonaws.eu",
+        _ => "amazonaws.com",
+    }
+}
+
+/// Whether a text has the form of a region's name.
+#[must_use]
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [words @ .., number] = &parts[..] else { return false };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.len() >= 2 && words.iter().all(is_word) && !number.starts_with('+') && number.parse::<u8>().is_ok()
+}
+
+/// The process's own region, in which S3 is asked first; none if an endpoint takes its place.
+pub async fn own(config: &SdkConfig) -> Option<ConfiguredRegion> {
+    use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+
+    if has_endpoint(config, "S3") {
+        return None;
+    }
+    let region = region(config);
+    let params = Params::builder()
+        .region(region)
+        .use_fips(config.use_fips().unwrap_or_default())
+        .use_dual_stack(config.use_dual_stack().unwrap_or_default());
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params.build().ok()?).await.ok()?;
+    let set = |name: &&str| std::env::var(name).is_ok_and(|value| value == region);
+    let place = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(set);
+    let place = place.unwrap_or("the AWS configuration").to_owned();
+    Some(ConfiguredRegion { place, region: region.to_owned(), url: endpoint.url().to_owned() })
+}
+
+/// The home region of an account, in which STS is asked; none if an endpoint takes its place.
+pub async fn home(config: &SdkConfig, place: String, region: &str) -> Option<ConfiguredRegion> {
+    use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+
+    if has_endpoint(config, "STS") {
+        return None;
+    }
+    let params = Params::builder()
+        .region(region)
+        .use_fips(config.use_fips().unwrap_or_default())
+        .use_dual_stack(config.use_dual_stack().unwrap_or_default());
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params.build().ok()?).await.ok()?;
+    Some(ConfiguredRegion { place, region: region.to_owned(), url: endpoint.url().to_owned() })
+}
+
+/// Asks a host of each configured region, in the way that requests go: behind a proxy, the proxy is asked. No
+/// answer at all is logged, and refuses nothing.
+///
+/// # Errors
+/// All regions whose host does not exist, with the place where each is configured.
+pub async fn check(configured: Vec<ConfiguredRegion>) -> Result<(), CommandError> {
+    let http = Http::of_process().map_err(CommandError::Configuration)?;
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+    let connector = http.connector(&settings);
+    let mut by_url: BTreeMap<String, Vec<ConfiguredRegion>> = BTreeMap::new();
+    for region in configured {
+        by_url.entry(region.url.clone()).or_default().push(region);
+    }
+    let asked =
+        join_all(by_url.into_iter().map(async |(url, regions)| (ask(&connector, &url).await, regions)));
+    let mut missing = missing(asked.await);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let more = missing.len().saturating_sub(MOST_TOLD);
+    if more > 0 {
+        missing.truncate(MOST_TOLD);
+        missing.push(format!("and {more} more"));
+    }
+    Err(CommandError::Configuration(anyhow!(
+        "regions that can't be asked are configured:\n  {}",
+        missing.join("\n  ")
+    )))
+}
+
+/// What became of asking a host; none if there is one.
+async fn ask(connector: &SharedHttpConnector, url: &str) -> Option<ConnectionFailure> {
+    let request = HttpRequest::get(url).ok()?;
+    let error = connector.call(request).await.err().map(ConnectorError::into_source)?;
+    error.downcast_ref::<ConnectionFailure>().filter(|failure| !failure.shows_host()).cloned()
+}
+
+/// Those that are to be refused, a line each.
+fn missing(asked: Vec<(Option<ConnectionFailure>, Vec<ConfiguredRegion>)>) -> Vec<String> {
+    // A proxy that lets no host through says nothing about one of them.
+    let is_any_there = asked.iter().any(|(failure, _)| failure.is_none());
+    let mut missing = Vec::new();
+    for (failure, regions) in asked {
+        let Some(failure) = failure else { continue };
+        let is_missing = match failure.fault {
+            Fault::UnknownHost => !failure.at_proxy,
+            Fault::ProxyRefused => is_any_there,
+            _ => false,
+        };
+        for ConfiguredRegion { place, region, .. } in regions {
+            let line = format!("{place}: {region}: {failure}");
+            if is_missing {
+                missing.push(line);
+            } else {
+                tracing::warn!(region, "whether a configured region exists could not be checked: {line}");
+            }
+        }
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_types::region::Region;
+
+    use super::*;
+    use crate::aws::{connection::Way, with_endpoint};
+
+    #[test]
+    fn knows_a_region_by_its_form() {
+        for region in ["eu-west-1", "us-gov-east-1", "us-isob-east-1", "eusc-de-east-1", "ap-southeast-7"] {
+            assert!(is_region(region), "{region}");
+        }
+        for other in [
+            "",
+            "eu-west1",
+            "EU-west-1",
+            "eu-west-",
+            "eu--1",
+            "1-west-1",
+            "global",
+            "eu-west-1/",
+            "eu-west-x",
+            "eu-west-+1",
+            "eu-west-1\n",
+        ] {
+            assert!(!is_region(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn knows_the_partitions() {
+        assert_eq!(partition("eu-west-1"), "aws");
+        assert_eq!(partition("cn-north-1"), "aws-cn");
+        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
+        assert_eq!(partition("us-isob-east-1"), "aws-iso-b");
+        assert_eq!(partition("eusc-de-east-1"), "aws-eusc");
+    }
+
+    fn asked(
+        region: &str,
+        fault: Option<Fault>,
+        proxy: Option<&str>,
+    ) -> (Option<ConnectionFailure>, Vec<ConfiguredRegion>) {
+        let host = format!("monitoring.{region}.amazonaws.com");
+        let way = Way { host: host.clone(), proxy: proxy.map(str::to_owned), is_forwarded: false };
+        let failure = fault.map(|fault| ConnectionFailure { way, fault, at_proxy: false });
+        let places = ["FLEET_REGIONS", "account data"].map(|place| ConfiguredRegion {
+            place: place.into(),
+            region: region.into(),
+            url: format!("https://{host}"),
+        });
+        (failure, places.into())
+    }
+
+    #[test]
+    fn a_region_without_a_host_is_refused_in_every_place_and_silence_refuses_none() {
+        let told = missing(vec![
+            asked("eu-west-1", None, None),
+            asked("us-east-3", Some(Fault::UnknownHost), None),
+            asked("us-east-1", Some(Fault::Unresolved("try again".into())), None),
+            asked("us-east-2", Some(Fault::Silent), None),
+        ]);
+        let line = |place| {
+            format!(
+                "{place}: us-east-3: monitoring.us-east-3.amazonaws.com is not known to DNS; correct the region or the endpoint, or look at this machine's DNS"
+            )
+        };
+        assert_eq!(told, [line("FLEET_REGIONS"), line("account data")]);
+    }
+
+    #[test]
+    fn a_proxy_is_believed_about_a_host_if_it_lets_others_through() {
+        let refused = |region| asked(region, Some(Fault::ProxyRefused), Some("http://proxy:3128"));
+        let told = missing(vec![asked("eu-west-1", None, Some("http://proxy:3128")), refused("us-east-3")]);
+        assert_eq!(told.len(), 2);
+        assert!(told.iter().all(|line| {
+            line.contains("the proxy http://proxy:3128 does not connect to monitoring.us-east-3")
+        }));
+        assert!(missing(vec![refused("eu-west-1"), refused("us-east-3")]).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_hosts_are_those_that_requests_go_to() {
+        let config = SdkConfig::builder().region(Region::new("eu-west-1")).use_fips(true).build();
+        let url = async |config: &SdkConfig| {
+            let home = home(config, "account data".into(), "us-east-1").await;
+            [own(config).await, home].map(|region| region.map(|region| region.url))
+        };
+        let expected =
+            ["https://s3-fips.eu-west-1.amazonaws.com", "https://sts-fips.us-east-1.amazonaws.com"];
+        assert_eq!(url(&config).await, expected.map(|url| Some(url.to_owned())));
+        let emulator = with_endpoint(&config, "http://127.0.0.1:9");
+        assert_eq!(url(&emulator).await, [None, None], "nothing is asked of AWS");
+    }
+}
