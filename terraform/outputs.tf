@@ -69,6 +69,8 @@ output "environment" {
 }
 
 locals {
+  tags_in_shell = replace(jsonencode([for key, value in local.tags : { key = key, value = value }]), "'", "'\\''")
+
   # One line each, to be copied into a shell.
   run_task = {
     for what, task in {
@@ -78,7 +80,7 @@ locals {
         "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",
         "--task-definition ${task.family} --launch-type FARGATE",
         "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${module.fleet.security_group_id}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
-        "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${replace(jsonencode([for key, value in local.tags : { key = key, value = value }]), "'", "'\\''")}'",
+        "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${local.tags_in_shell}'",
         "--overrides '${jsonencode({ containerOverrides = [{ name = task.container, command = task.command }] })}'",
     ])
   }

@@ -58,7 +58,7 @@ variable "accounts" {
 
   validation {
     condition     = length({ for name in keys(var.accounts) : replace(name, "-", "_") => name... }) == length(var.accounts)
-    error_message = "accounts: two names differ only in `-` and `_`, and their access keys would have the same variables; rename one: ${join("; ", [for names in { for name in keys(var.accounts) : replace(name, "-", "_") => name... } : join(" and ", names) if length(names) > 1])}."
+    error_message = "accounts: two names differ only in `-` and `_`, and their access keys would have the same variables; rename one: ${join(", ", flatten([for names in { for name in keys(var.accounts) : replace(name, "-", "_") => name... } : names if length(names) > 1]))}."
   }
 
   validation {

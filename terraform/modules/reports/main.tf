@@ -30,8 +30,6 @@ locals {
 }
 
 resource "aws_s3_bucket" "reports" {
-  #checkov:skip=CKV_AWS_19: encrypted below, which is not seen from the root, where the key is one of two
-  #checkov:skip=CKV_AWS_145: encrypted with a key of one's own if one is given (kms_key_arn, make_kms_key)
   #checkov:skip=CKV_AWS_18: access logs need a second bucket; who must have them has CloudTrail's data events
   #checkov:skip=CKV2_AWS_62: nothing waits for a report
   #checkov:skip=CKV_AWS_144: what is lost can be collected again for 454 days
