@@ -282,7 +282,7 @@ variable "log_retention_days" {
 }
 
 variable "log_stopped" {
-  description = "Whether to keep why tasks stopped in the log group `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region; without it the events are mailed, and not kept."
+  description = "Whether to keep why tasks stopped in the log group `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region; without it ECS alone knows why, for an hour."
   type        = bool
   default     = true
   nullable    = false
@@ -335,7 +335,7 @@ variable "make_kms_key" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key of yours for queues, reports, logs and notifications. Its policy must be that of modules/key: CloudWatch Logs, CloudWatch, EventBridge and EventBridge Scheduler use it, the last two without a condition on their source, and the rest is left to IAM. AWS's own encryption if absent."
+  description = "A customer key of yours for queues, reports, logs and notifications. Its policy must be that of modules/key: CloudWatch Logs, CloudWatch and EventBridge Scheduler use it, the last without a condition on its source, and the rest is left to IAM. AWS's own encryption if absent."
   type        = string
   default     = null
 

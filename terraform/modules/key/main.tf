@@ -50,12 +50,11 @@ resource "aws_kms_key" "this" {
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       },
       {
-        # Without a condition: with one, EventBridge would publish nothing and Scheduler would lose the starts that it can't make,
-        # and neither would say so.
+        # Without a condition: with one, Scheduler would lose the starts that it can't make, and not say so.
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/troubleshooting.html
-        Sid       = "EventsAndStartsThatCouldNotBeMade"
+        Sid       = "StartsThatCouldNotBeMade"
         Effect    = "Allow"
-        Principal = { Service = ["events.amazonaws.com", "scheduler.amazonaws.com"] }
+        Principal = { Service = "scheduler.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = "*"
       },

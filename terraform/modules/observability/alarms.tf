@@ -1,8 +1,9 @@
 # What an operator is told. Each alarm says what to do first.
 
 locals {
-  # Where the reason of a stop is to be found.
-  reasons = var.log_stopped ? aws_cloudwatch_log_group.stopped[0].name : "the task itself, for an hour (aws ecs describe-tasks)"
+  # Where ECS's reason is to be found.
+  reasons         = var.log_stopped ? aws_cloudwatch_log_group.stopped[0].name : "the task itself, for an hour (aws ecs describe-tasks)"
+  service_reasons = var.log_stopped ? aws_cloudwatch_log_group.stopped[0].name : "the service's events (aws ecs describe-services --cluster ${var.cluster.name} --services ${var.families.worker})"
 
   # arn:PARTITION:ecs:REGION:ACCOUNT:service/CLUSTER/NAME
   service_arn = "${replace(var.cluster.arn, ":cluster/", ":service/")}/${var.families.worker}"
@@ -34,16 +35,14 @@ locals {
     producer-failed = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }] }
-      times       = 1
-      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it by hand once that is mended (output backfill_command)."
+      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it by hand once that is fixed (output backfill_command)."
     }
     run-incomplete = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { containers = { name = ["producer"], exitCode = [3] } }
-      times       = 1
       description = "The month of ${var.name} is not complete, or not settled. `producer status --this-month --settled --failed-only` tells which accounts are failed, partial, missing or provisional."
     }
-    # One worker may be killed at any time, and ends with 0 where it is told to stop; one that can't work leaves again
+    # One worker may be killed at any time, and ends with 0 if it is told to stop; one that can't work leaves again
     # and again. `worker check` by hand is none of the service's.
     workers-failing = {
       who         = { group = ["service:${var.families.worker}"] }
@@ -53,31 +52,53 @@ locals {
     }
   }
 
+  # What ECS says of the service itself: a task that can't even be created has no state that could change.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
   of_service = {
     service-impaired = {
       type        = "ECS Service Action"
       detail      = { clusterArn = [var.cluster.arn], eventType = ["WARN", "ERROR"] }
-      description = "ECS can't start workers of ${var.name}, or not always: its role, the subnets' addresses, the quota of vCPUs, or the way to the image. The event's name and reason say which."
+      description = "ECS can't start workers of ${var.name}, or not always: its role, the subnets' addresses, the quota of vCPUs, or the way to the image. Which one is in ${local.service_reasons}."
     }
     deployment-failed = {
       type        = "ECS Deployment State Change"
       detail      = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
-      description = "A deployment of the workers of ${var.name} failed, and ECS went back to the revision before it: look whether the image is there under its tag, and what the new workers logged in ${aws_cloudwatch_log_group.this["worker"].name}."
+      description = "A deployment of the workers of ${var.name} failed, and ECS went back to the revision before it: look whether the image is there, and what the new workers logged in ${aws_cloudwatch_log_group.this["worker"].name}; ECS's reason is in ${local.service_reasons}."
     }
   }
 
-  rules = merge(
-    { for name, rule in aws_cloudwatch_event_rule.task : name => rule },
-    { for name, rule in aws_cloudwatch_event_rule.service : name => rule },
+  events = merge(
+    {
+      for name, event in local.of_task : name => {
+        description = event.description
+        times       = try(event.times, 1)
+        pattern = {
+          source        = ["aws.ecs"]
+          "detail-type" = ["ECS Task State Change"]
+          detail        = merge({ clusterArn = [var.cluster.arn], lastStatus = ["STOPPED"] }, event.who, event.ends)
+        }
+      }
+    },
+    {
+      for name, event in local.of_service : name => {
+        description = event.description
+        times       = 1
+        pattern = {
+          source        = ["aws.ecs"]
+          "detail-type" = [event.type]
+          resources     = [local.service_arn]
+          detail        = event.detail
+        }
+      }
+    },
   )
 }
 
-# There are jobs, and for half an hour no task ran: what `oldest-job` would say after hours, and never of a job that was received
-# three times. Each task of the service gives samples of its CPU each minute, for nothing, and no task gives none.
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html
-resource "aws_cloudwatch_metric_alarm" "no_workers" {
-  alarm_name          = "${var.name}-no-workers"
-  alarm_description   = "There are jobs of ${var.name}, and for half an hour no worker ran. Why ECS can start none is in ${local.reasons} and in the service's events (aws ecs describe-services --cluster ${var.cluster.name} --services ${var.families.worker}); no job is lost for four days."
+# Jobs wait, and none was done for half an hour: no worker can start, those that run have a fault or hang, or all that they ask for
+# is denied. `oldest-job` would say so after hours, and never of a job that was received three times. No job takes half an hour.
+resource "aws_cloudwatch_metric_alarm" "no_progress" {
+  alarm_name          = "${var.name}-no-progress"
+  alarm_description   = "Jobs of ${var.name} wait, and for half an hour none was done. If no worker runs, why is in ${local.service_reasons}; if one does, look at what it logs in ${aws_cloudwatch_log_group.this["worker"].name}, and stop its task if that is nothing. No job is lost for four days."
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
   comparison_operator = "GreaterThanOrEqualToThreshold"
@@ -86,16 +107,16 @@ resource "aws_cloudwatch_metric_alarm" "no_workers" {
   treat_missing_data  = "notBreaching" # SQS says nothing of a queue that was idle for six hours
 
   metric_query {
-    id          = "left_alone"
-    expression  = "IF(FILL(running, 0) < 1, waiting + FILL(in_flight, 0), 0)"
-    label       = "Jobs while no worker runs"
+    id          = "stuck"
+    expression  = "IF(FILL(done, 0) < 1, waiting, 0)"
+    label       = "Jobs that wait while none is done"
     return_data = true
   }
 
   dynamic "metric_query" {
     for_each = {
-      waiting   = "ApproximateNumberOfMessagesVisible"
-      in_flight = "ApproximateNumberOfMessagesNotVisible"
+      waiting = { metric = "ApproximateNumberOfMessagesVisible", stat = "Maximum" }
+      done    = { metric = "NumberOfMessagesDeleted", stat = "Sum" }
     }
 
     content {
@@ -103,22 +124,44 @@ resource "aws_cloudwatch_metric_alarm" "no_workers" {
 
       metric {
         namespace   = "AWS/SQS"
-        metric_name = metric_query.value
+        metric_name = metric_query.value.metric
         dimensions  = { QueueName = var.queues.jobs }
-        stat        = "Maximum"
+        stat        = metric_query.value.stat
         period      = 300
       }
     }
   }
+}
+
+# An alarm that is on is not sent again, so a second dead letter would be silent. These go off for an hour of each day, while
+# there is something on the queue.
+# https://aws.amazon.com/blogs/mt/enhance-cloudwatch-metrics-with-metric-math-functions/
+resource "aws_cloudwatch_metric_alarm" "reminder" {
+  for_each = { for name, queue in local.of_queue : name => queue if queue.metric == "ApproximateNumberOfMessagesVisible" }
+
+  alarm_name          = "${var.name}-${each.key}-reminder"
+  alarm_description   = "Still so, or more by now: ${each.value.description}"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
 
   metric_query {
-    id = "running"
+    id          = "at_nine"
+    expression  = "IF(HOUR(there) == 9, there, 0)"
+    label       = "Messages at nine (UTC)"
+    return_data = true
+  }
+
+  metric_query {
+    id = "there"
 
     metric {
-      namespace   = "AWS/ECS"
-      metric_name = "CPUUtilization"
-      dimensions  = { ClusterName = var.cluster.name, ServiceName = var.families.worker }
-      stat        = "SampleCount"
+      namespace   = "AWS/SQS"
+      metric_name = each.value.metric
+      dimensions  = { QueueName = each.value.queue }
+      stat        = "Maximum"
       period      = 300
     }
   }
@@ -142,75 +185,46 @@ resource "aws_cloudwatch_metric_alarm" "queue" {
   treat_missing_data  = "notBreaching" # SQS says nothing of a queue that was idle for six hours
 }
 
-resource "aws_cloudwatch_event_rule" "task" {
-  for_each = local.of_task
+resource "aws_cloudwatch_event_rule" "ecs" {
+  for_each = local.events
 
-  name        = "${var.name}-${each.key}"
-  description = each.value.description
-
-  event_pattern = jsonencode({
-    source        = ["aws.ecs"]
-    "detail-type" = ["ECS Task State Change"]
-    detail = merge({
-      clusterArn = [var.cluster.arn]
-      lastStatus = ["STOPPED"]
-    }, each.value.who, each.value.ends)
-  })
+  name          = "${var.name}-${each.key}"
+  description   = each.value.description
+  event_pattern = jsonencode(each.value.pattern)
 }
 
-# What ECS says of the service itself: a task that can't even be created has no state that could change.
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
-resource "aws_cloudwatch_event_rule" "service" {
-  for_each = local.of_service
-
-  name        = "${var.name}-${each.key}"
-  description = each.value.description
-
-  event_pattern = jsonencode({
-    source        = ["aws.ecs"]
-    "detail-type" = [each.value.type]
-    resources     = [local.service_arn]
-    detail        = each.value.detail
-  })
-}
-
-# Every such event is kept, unless that is switched off.
+# Every such event is kept, with its reason, unless that is switched off.
 resource "aws_cloudwatch_event_target" "log" {
-  for_each = { for name, rule in local.rules : name => rule if var.log_stopped }
+  for_each = var.log_stopped ? aws_cloudwatch_event_rule.ecs : {}
 
   rule = each.value.name
   arn  = aws_cloudwatch_log_group.stopped[0].arn
 }
 
-# If one event matters, its rule also sends at once what happened and why; the alarm is what a dashboard and a pager
-# understand. The event goes out whole: EventBridge does not escape what it takes out of one, and a reason with a quote in
-# it would be no JSON.
-# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
-resource "aws_cloudwatch_event_target" "topic" {
-  for_each = { for name, rule in local.rules : name => rule if try(local.of_task[name].times, 1) == 1 }
-
-  rule = each.value.name
-  arn  = aws_sns_topic.alarms.arn
-
-  input_transformer {
-    # Not by jsonencode() as a whole, which would write `<` as an escape.
-    input_template = "{\"what\": ${jsonencode(each.value.description)}, \"event\": <aws.events.event.json>}"
-  }
-}
-
-resource "aws_cloudwatch_metric_alarm" "task" {
-  for_each = local.of_task
+# The alarm alone is sent to people, and not the event beside it: one mail, and EventBridge needs no right to the topic.
+resource "aws_cloudwatch_metric_alarm" "ecs" {
+  for_each = local.events
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
   alarm_actions       = [aws_sns_topic.alarms.arn]
   namespace           = "AWS/Events"
   metric_name         = "TriggeredRules"
-  dimensions          = { RuleName = aws_cloudwatch_event_rule.task[each.key].name }
+  dimensions          = { RuleName = aws_cloudwatch_event_rule.ecs[each.key].name }
   statistic           = "Sum"
   period              = 900
   evaluation_periods  = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.times
   treat_missing_data  = "notBreaching" # the metric is there only when the rule matched
+}
+
+moved {
+  from = aws_cloudwatch_event_rule.task
+  to   = aws_cloudwatch_event_rule.ecs
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.task
+  to   = aws_cloudwatch_metric_alarm.ecs
 }

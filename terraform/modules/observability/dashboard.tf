@@ -16,8 +16,8 @@ locals {
 
   alarm_arns = concat(
     [for alarm in aws_cloudwatch_metric_alarm.queue : alarm.arn],
-    [for alarm in aws_cloudwatch_metric_alarm.task : alarm.arn],
-    [aws_cloudwatch_metric_alarm.no_workers.arn],
+    [for alarm in aws_cloudwatch_metric_alarm.ecs : alarm.arn],
+    [aws_cloudwatch_metric_alarm.no_progress.arn],
   )
 
   graphs = [

@@ -94,15 +94,6 @@ resource "aws_sns_topic_policy" "alarms" {
         }
       },
       {
-        # EventBridge can't be held to a condition here: it would publish nothing, and say nothing.
-        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-        Sid       = "Events"
-        Effect    = "Allow"
-        Principal = { Service = "events.amazonaws.com" }
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.alarms.arn
-      },
-      {
         Sid       = "RefusePlainHttp"
         Effect    = "Deny"
         Principal = "*"

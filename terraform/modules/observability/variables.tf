@@ -34,7 +34,7 @@ variable "log_retention_days" {
 }
 
 variable "log_stopped" {
-  description = "Whether to keep why tasks stopped in `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region."
+  description = "Whether to keep why tasks stopped in `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region; without it ECS alone knows why, for an hour."
   type        = bool
   default     = true
   nullable    = false
@@ -88,7 +88,7 @@ variable "metrics_namespace" {
 }
 
 variable "kms_key_arn" {
-  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs, CloudWatch and EventBridge use it, the last without a condition on its source (modules/key does). AWS's own encryption if absent."
+  description = "A customer key for logs and notifications; its policy must let CloudWatch Logs and CloudWatch use it (modules/key does). AWS's own encryption if absent."
   type        = string
   default     = null
 

@@ -29,10 +29,10 @@ run "those_that_come_without_a_role_use_the_key_and_iam_decides_the_rest" {
         try(jsonencode(statement.Condition), "always"),
       ]))
       } == {
-      LeaveTheRestToIam                 = "Allow arn:aws:iam::999999999999:root kms:* * always"
-      Logs                              = "Allow logs.eu-west-1.amazonaws.com kms:Encrypt kms:Decrypt kms:ReEncrypt* kms:GenerateDataKey* kms:DescribeKey * {\"ArnLike\":{\"kms:EncryptionContext:aws:logs:arn\":[\"arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/*\",\"arn:aws:logs:eu-west-1:999999999999:log-group:/aws/events/fleet\"]}}"
-      Alarms                            = "Allow cloudwatch.amazonaws.com kms:Decrypt kms:GenerateDataKey * {\"StringEquals\":{\"aws:SourceAccount\":\"999999999999\"}}"
-      EventsAndStartsThatCouldNotBeMade = "Allow events.amazonaws.com scheduler.amazonaws.com kms:Decrypt kms:GenerateDataKey * always"
+      LeaveTheRestToIam        = "Allow arn:aws:iam::999999999999:root kms:* * always"
+      Logs                     = "Allow logs.eu-west-1.amazonaws.com kms:Encrypt kms:Decrypt kms:ReEncrypt* kms:GenerateDataKey* kms:DescribeKey * {\"ArnLike\":{\"kms:EncryptionContext:aws:logs:arn\":[\"arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/*\",\"arn:aws:logs:eu-west-1:999999999999:log-group:/aws/events/fleet\"]}}"
+      Alarms                   = "Allow cloudwatch.amazonaws.com kms:Decrypt kms:GenerateDataKey * {\"StringEquals\":{\"aws:SourceAccount\":\"999999999999\"}}"
+      StartsThatCouldNotBeMade = "Allow scheduler.amazonaws.com kms:Decrypt kms:GenerateDataKey * always"
     }
     error_message = "The key's policy is ${aws_kms_key.this.policy}"
   }

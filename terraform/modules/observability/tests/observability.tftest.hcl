@@ -64,49 +64,72 @@ run "queues_that_need_somebody_raise_an_alarm" {
   }
 }
 
-# One that needs a task to tell that there is none would never go off, and a sum has no point where one operand has none.
-run "jobs_that_no_worker_does_raise_an_alarm_within_half_an_hour" {
+# Also if no task ever ran, and if one runs and hangs.
+run "jobs_of_which_none_is_done_raise_an_alarm_within_half_an_hour" {
   command = plan
 
   assert {
     condition = (
-      one([for query in aws_cloudwatch_metric_alarm.no_workers.metric_query : query.expression if query.return_data == true])
-      == "IF(FILL(running, 0) < 1, waiting + FILL(in_flight, 0), 0)"
+      one([for query in aws_cloudwatch_metric_alarm.no_progress.metric_query : query.expression if query.return_data == true])
+      == "IF(FILL(done, 0) < 1, waiting, 0)"
     )
-    error_message = "The alarm adds or compares a metric that may have no point, or something else."
+    error_message = "The alarm compares a metric that may have no point, or something else."
   }
 
   assert {
     condition = toset(flatten([
-      for query in aws_cloudwatch_metric_alarm.no_workers.metric_query : [
+      for query in aws_cloudwatch_metric_alarm.no_progress.metric_query : [
         for metric in query.metric :
         "${query.id} ${metric.namespace} ${metric.metric_name} ${metric.stat} ${metric.period} ${jsonencode(metric.dimensions)}"
       ]
       ])) == toset([
       "waiting AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300 {\"QueueName\":\"fleet-jobs\"}",
-      "in_flight AWS/SQS ApproximateNumberOfMessagesNotVisible Maximum 300 {\"QueueName\":\"fleet-jobs\"}",
-      "running AWS/ECS CPUUtilization SampleCount 300 {\"ClusterName\":\"fleet\",\"ServiceName\":\"fleet-worker\"}",
+      "done AWS/SQS NumberOfMessagesDeleted Sum 300 {\"QueueName\":\"fleet-jobs\"}",
     ])
-    error_message = "The alarm looks at something else: ${jsonencode(aws_cloudwatch_metric_alarm.no_workers.metric_query)}"
+    error_message = "The alarm looks at something else: ${jsonencode(aws_cloudwatch_metric_alarm.no_progress.metric_query)}"
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.no_workers.evaluation_periods == 6 &&
-      aws_cloudwatch_metric_alarm.no_workers.comparison_operator == "GreaterThanOrEqualToThreshold" &&
-      aws_cloudwatch_metric_alarm.no_workers.threshold == 1 &&
-      aws_cloudwatch_metric_alarm.no_workers.treat_missing_data == "notBreaching"
+      aws_cloudwatch_metric_alarm.no_progress.evaluation_periods == 6 &&
+      aws_cloudwatch_metric_alarm.no_progress.comparison_operator == "GreaterThanOrEqualToThreshold" &&
+      aws_cloudwatch_metric_alarm.no_progress.threshold == 1 &&
+      aws_cloudwatch_metric_alarm.no_progress.treat_missing_data == "notBreaching"
     )
     error_message = "It goes off too early or too late, or while the queue sleeps."
   }
 }
 
-run "a_service_that_can_create_no_task_is_reported" {
+# An alarm that is on is not sent again.
+run "what_lies_on_a_queue_for_people_is_reported_each_day" {
   command = plan
 
   assert {
     condition = {
-      for name, rule in aws_cloudwatch_event_rule.service : name => jsondecode(rule.event_pattern)
+      for name, alarm in aws_cloudwatch_metric_alarm.reminder : name => join(" ", [
+        one([for query in alarm.metric_query : query.expression if query.return_data == true]),
+        one(flatten([for query in alarm.metric_query : [for metric in query.metric : "${metric.metric_name} ${metric.dimensions.QueueName}"]])),
+        alarm.threshold,
+      ])
+      } == {
+      dead-letters = "IF(HOUR(there) == 9, there, 0) ApproximateNumberOfMessagesVisible fleet-jobs-dead 1"
+      unstarted    = "IF(HOUR(there) == 9, there, 0) ApproximateNumberOfMessagesVisible fleet-unstarted 1"
+    }
+    error_message = "A second dead letter, or a second start that could not be made, is silent."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.reminder : length(coalesce(alarm.ok_actions, [])) == 0])
+    error_message = "It is reported as over each day."
+  }
+}
+
+run "a_service_that_can_create_no_task_raises_an_alarm" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, rule in aws_cloudwatch_event_rule.ecs : name => jsondecode(rule.event_pattern) if contains(keys(local.of_service), name)
       } == {
       service-impaired = {
         source        = ["aws.ecs"]
@@ -121,15 +144,7 @@ run "a_service_that_can_create_no_task_is_reported" {
         detail        = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
       }
     }
-    error_message = "The rules match otherwise: ${jsonencode([for rule in aws_cloudwatch_event_rule.service : rule.event_pattern])}"
-  }
-
-  assert {
-    condition = alltrue([
-      for name, rule in aws_cloudwatch_event_rule.service :
-      aws_cloudwatch_event_target.log[name].rule == rule.name && aws_cloudwatch_event_target.topic[name].rule == rule.name
-    ])
-    error_message = "A rule reports to neither topic nor log."
+    error_message = "The rules match otherwise: ${jsonencode([for rule in aws_cloudwatch_event_rule.ecs : rule.event_pattern])}"
   }
 }
 
@@ -138,7 +153,7 @@ run "tasks_that_end_badly_raise_an_alarm" {
 
   assert {
     condition = {
-      for name, rule in aws_cloudwatch_event_rule.task : name => jsondecode(rule.event_pattern)
+      for name, rule in aws_cloudwatch_event_rule.ecs : name => jsondecode(rule.event_pattern) if contains(keys(local.of_task), name)
       } == {
       producer-failed = {
         source        = ["aws.ecs"]
@@ -171,24 +186,7 @@ run "tasks_that_end_badly_raise_an_alarm" {
         }
       }
     }
-    error_message = "The rules match otherwise: ${jsonencode([for rule in aws_cloudwatch_event_rule.task : rule.event_pattern])}"
-  }
-
-  assert {
-    condition = {
-      for name, alarm in aws_cloudwatch_metric_alarm.task :
-      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.dimensions.RuleName} ${alarm.threshold}"
-      } == {
-      producer-failed = "AWS/Events TriggeredRules fleet-producer-failed 1"
-      run-incomplete  = "AWS/Events TriggeredRules fleet-run-incomplete 1"
-      workers-failing = "AWS/Events TriggeredRules fleet-workers-failing 3"
-    }
-    error_message = "The alarms are otherwise."
-  }
-
-  assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.log : target.arn == "arn:aws:logs:eu-west-1:999999999999:log-group:mock"]) && length(aws_cloudwatch_event_target.log) == 5
-    error_message = "Why a task stopped is not kept."
+    error_message = "The rules match otherwise: ${jsonencode([for rule in aws_cloudwatch_event_rule.ecs : rule.event_pattern])}"
   }
 
   assert {
@@ -211,20 +209,35 @@ run "tasks_that_end_badly_raise_an_alarm" {
     ]
     error_message = "Another service or account writes that log: ${aws_cloudwatch_log_resource_policy.stopped[0].policy_document}"
   }
+}
 
-  # One worker's end is nobody's concern, so its rule tells nobody. And jsonencode() would write the event's place as
-  # an escape.
+run "each_event_is_sent_once_by_its_alarm_and_kept_in_the_log" {
+  command = plan
+
   assert {
-    condition = keys(aws_cloudwatch_event_target.topic) == ["deployment-failed", "producer-failed", "run-incomplete", "service-impaired"] && alltrue([
-      for target in aws_cloudwatch_event_target.topic :
-      can(jsondecode(replace(target.input_transformer[0].input_template, "<aws.events.event.json>", "{}")).what)
-      && strcontains(target.input_transformer[0].input_template, "\"event\": <aws.events.event.json>")
-    ])
-    error_message = "A notification is no JSON, or does not have the event in it."
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.ecs :
+      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.dimensions.RuleName} ${alarm.threshold}"
+      } == {
+      producer-failed   = "AWS/Events TriggeredRules fleet-producer-failed 1"
+      run-incomplete    = "AWS/Events TriggeredRules fleet-run-incomplete 1"
+      workers-failing   = "AWS/Events TriggeredRules fleet-workers-failing 3"
+      service-impaired  = "AWS/Events TriggeredRules fleet-service-impaired 1"
+      deployment-failed = "AWS/Events TriggeredRules fleet-deployment-failed 1"
+    }
+    error_message = "An event raises no alarm, or another one."
+  }
+
+  # The rules have no other target, and EventBridge has no right to the topic (below).
+  assert {
+    condition = {
+      for name, target in aws_cloudwatch_event_target.log : target.rule => target.arn
+    } == { for rule in aws_cloudwatch_event_rule.ecs : rule.name => "arn:aws:logs:eu-west-1:999999999999:log-group:mock" }
+    error_message = "Why a task stopped is not kept."
   }
 }
 
-run "an_account_without_a_log_resource_policy_to_spare_has_the_events_mailed_alone" {
+run "an_account_without_a_log_resource_policy_to_spare_has_the_alarms_alone" {
   command = plan
 
   variables {
@@ -234,9 +247,9 @@ run "an_account_without_a_log_resource_policy_to_spare_has_the_events_mailed_alo
   assert {
     condition = (
       length(aws_cloudwatch_log_resource_policy.stopped) + length(aws_cloudwatch_log_group.stopped) + length(aws_cloudwatch_event_target.log) == 0 &&
-      length(aws_cloudwatch_event_target.topic) == 4 && output.stopped_log_group == null
+      length(aws_cloudwatch_metric_alarm.ecs) == 5 && output.stopped_log_group == null
     )
-    error_message = "A log resource policy is made, or an event is not mailed."
+    error_message = "A log resource policy is made, or an event raises no alarm."
   }
 }
 
@@ -249,15 +262,13 @@ run "all_alarms_are_sent_to_the_topic" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.task), [aws_cloudwatch_metric_alarm.no_workers]) :
+      for alarm in concat(
+        values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.ecs), values(aws_cloudwatch_metric_alarm.reminder),
+        [aws_cloudwatch_metric_alarm.no_progress],
+      ) :
       toset(alarm.alarm_actions) == toset(["arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
     ])
     error_message = "An alarm tells nobody."
-  }
-
-  assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.topic : target.arn == "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
-    error_message = "A rule tells nobody."
   }
 
   assert {
@@ -266,7 +277,7 @@ run "all_alarms_are_sent_to_the_topic" {
   }
 }
 
-run "only_alarms_of_this_deployment_and_rules_use_the_topic" {
+run "only_alarms_of_this_deployment_use_the_topic" {
   command = plan
 
   assert {
@@ -281,13 +292,6 @@ run "only_alarms_of_this_deployment_and_rules_use_the_topic" {
           StringEquals = { "aws:SourceAccount" = "999999999999" }
           ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-west-1:999999999999:alarm:fleet-*" }
         }
-      },
-      {
-        Sid       = "Events"
-        Effect    = "Allow"
-        Principal = { Service = "events.amazonaws.com" }
-        Action    = "sns:Publish"
-        Resource  = "arn:aws:sns:eu-west-1:999999999999:fleet-alarms"
       },
       {
         Sid       = "RefusePlainHttp"
@@ -315,7 +319,7 @@ run "the_dashboard_shows_the_workers_own_figures" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 7
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 9
     error_message = "The dashboard leaves an alarm out."
   }
 }
