@@ -83,7 +83,7 @@ def by_hand(command, *arguments, day=None):
 
 
 def run(task, status=0, **more):
-    """Runs a task's program to its end: with its command and variables, its secrets and its role."""
+    """Runs a task's program to its end: with its command, its variables and its role."""
     definition = client("ecs", root(FLEET)).describe_task_definition(taskDefinition=task["taskDefinitionArn"])
     definition = definition["taskDefinition"]
     [container] = definition["containerDefinitions"]
@@ -92,13 +92,6 @@ def run(task, status=0, **more):
         expect(override["name"] == container["name"], f"no container is named {override['name']}")
         command = override.get("command", command)
     variables = {variable["name"]: variable["value"] for variable in container["environment"]}
-    if container.get("secrets"):
-        execution = role_of_service(ECS_TASKS, definition["executionRoleArn"], task["taskArn"])
-        for secret in container["secrets"]:
-            # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME:KEY:STAGE:VERSION
-            *arn, key, _, _ = secret["valueFrom"].split(":")
-            value = client("secretsmanager", execution).get_secret_value(SecretId=":".join(arn))["SecretString"]
-            variables[secret["name"]] = json.loads(value)[key]
     variables |= {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials_address(
             ECS_TASKS, definition["taskRoleArn"], task["taskArn"]

@@ -61,7 +61,6 @@ module "worker" {
   image            = "${aws_ecr_repository.this.repository_url}:${var.image_tag}"
   command          = ["worker", "run"]
   environment      = var.environment
-  secrets          = var.secrets
   role_arns        = var.role_arns
   log_group        = var.log_group
   size             = var.worker_size

@@ -53,13 +53,6 @@ variable "environment" {
   nullable    = false
 }
 
-variable "secrets" {
-  description = "Environment variables that are read from Secrets Manager: name to `valueFrom`."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "role_arns" {
   description = "The workers' role, and the one with which ECS starts them."
   type = object({

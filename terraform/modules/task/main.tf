@@ -31,9 +31,7 @@ resource "aws_ecs_task_definition" "this" {
     readonlyRootFilesystem = true
     stopTimeout            = 120 # the most that Fargate allows; a worker drains in 110
     linuxParameters        = { capabilities = { add = [], drop = ["ALL"] } }
-    dockerLabels           = length(var.labels) == 0 ? null : var.labels
     environment            = [for name, value in var.environment : { name = name, value = value }]
-    secrets                = [for name, from in var.secrets : { name = name, valueFrom = from }]
 
     logConfiguration = {
       logDriver = "awslogs"

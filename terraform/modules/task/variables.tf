@@ -43,20 +43,6 @@ variable "environment" {
   nullable    = false
 }
 
-variable "secrets" {
-  description = "Environment variables that are read from Secrets Manager when a task starts: name to `valueFrom`, such as arn:…:secret:legacy-a1b2c3:access_key_id::."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
-variable "labels" {
-  description = "Labels of the container. One that changes makes a new revision, and a service then replaces its tasks."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
 variable "role_arns" {
   description = "The role that the program has, and the one with which ECS starts it."
   type = object({

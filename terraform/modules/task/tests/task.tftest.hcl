@@ -12,15 +12,10 @@ variables {
   image     = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet:0.1.0"
   command   = ["worker", "run"]
   log_group = "/fleet/worker"
-  labels    = { accounts = "0f1e" }
 
   environment = {
     FLEET_QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/999999999999/fleet-jobs"
     AWS_REGION      = "eu-west-1"
-  }
-
-  secrets = {
-    legacy_account_access_key = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-a1b2c3:access_key_id::"
   }
 
   role_arns = {
@@ -42,15 +37,10 @@ run "the_container_is_this_and_nothing_else" {
       readonlyRootFilesystem = true
       stopTimeout            = 120
       linuxParameters        = { capabilities = { add = [], drop = ["ALL"] } }
-      dockerLabels           = { accounts = "0f1e" }
       environment = [
         { name = "AWS_REGION", value = "eu-west-1" },
         { name = "FLEET_QUEUE_URL", value = "https://sqs.eu-west-1.amazonaws.com/999999999999/fleet-jobs" },
       ]
-      secrets = [{
-        name      = "legacy_account_access_key"
-        valueFrom = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:legacy-a1b2c3:access_key_id::"
-      }]
       logConfiguration = {
         logDriver = "awslogs"
         options = {
