@@ -1,5 +1,5 @@
 # The accounts file that producer and workers read, off the report bucket, and what follows from the accounts: which roles
-# the workers may assume, and which access keys they are given.
+# the workers may assume, and which secrets they may read.
 
 locals {
   accounts_key = "accounts.toml"
@@ -46,7 +46,7 @@ locals {
     ) if account.access_keys_secret_arn == null
   ]))
 
-  accounts_with_keys = { for name, account in var.accounts : replace(name, "-", "_") => account if account.access_keys_secret_arn != null }
+  accounts_with_keys = [for account in var.accounts : account if account.access_keys_secret_arn != null]
 }
 
 resource "aws_s3_object" "accounts" {

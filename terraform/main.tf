@@ -147,6 +147,7 @@ module "observability" {
   alarm_emails       = var.alarm_emails
   log_retention_days = var.log_retention_days
   log_stopped        = var.log_stopped
+  keep_logs          = var.keep_logs
   oldest_job_hours   = var.oldest_job_hours
   metrics_namespace  = local.metrics_namespace
   cluster            = module.fleet.cluster

@@ -223,7 +223,7 @@ variable "workers" {
 }
 
 variable "subnet_ids" {
-  description = "The subnets that tasks run in, all of one VPC. If absent, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch and S3 in every region that has buckets, by a NAT gateway or a transit gateway, and in the fleet's own also those of ECR (api and dkr), CloudWatch Logs, SQS, STS and, for accounts with access keys, Secrets Manager. Under VPC Block Public Access in both directions a public subnet reaches none of them, and apply says nothing of it: tasks then stop with CannotPullContainerError."
+  description = "The subnets that tasks run in, all of one VPC. If absent, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch, S3 and S3 Express (s3express-control) in every region that has buckets, by a NAT gateway or a transit gateway, and in the fleet's own also those of ECR (api and dkr), ECS, CloudWatch Logs, SQS, STS and, for accounts with access keys, Secrets Manager. Under VPC Block Public Access in both directions a public subnet reaches none of them, and apply says nothing of it: tasks then stop with CannotPullContainerError."
   type        = list(string)
   default     = []
   nullable    = false
@@ -288,6 +288,13 @@ variable "log_stopped" {
   nullable    = false
 }
 
+variable "keep_logs" {
+  description = "Whether `terraform destroy` leaves the log groups. Delete or import them before the same name is applied again."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "keep_reports_days" {
   description = "After how many days reports and manifests expire; never if absent. Their last version is kept for `keep_replaced_days` more."
   type        = number
@@ -320,6 +327,11 @@ variable "allowed_account_ids" {
   type        = list(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.allowed_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "allowed_account_ids must be account ids of twelve digits, in quotes."
+  }
 }
 
 variable "make_kms_key" {

@@ -2,6 +2,13 @@
 # than the whole fleet. Or, if asked for, two subnets without a way to the internet, and endpoints of what the fleet calls.
 
 locals {
+  # Where there are directory buckets, and so a host to list them that a private network would not reach.
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/endpoint-directory-buckets-AZ.html
+  has_directory_buckets = contains(
+    ["ap-northeast-1", "ap-south-1", "eu-north-1", "eu-west-1", "us-east-1", "us-east-2", "us-west-2"],
+    data.aws_region.current.id,
+  )
+
   # What the tasks and ECS call in the fleet's region. ECS itself is for `producer run --wake`; Fargate needs no endpoint of it.
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
   endpoints = var.private ? toset(["ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sqs", "sts"]) : []
@@ -13,7 +20,7 @@ data "aws_availability_zones" "available" {
 
   # Zones that have no Fargate, and local ones, which have none either.
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
-  exclude_zone_ids = ["apne1-az3", "usw1-az2"]
+  exclude_zone_ids = ["apne1-az3", "cnn1-az3", "cnn1-az4", "usw1-az2"]
 
   filter {
     name   = "opt-in-status"
@@ -104,6 +111,17 @@ resource "aws_vpc_endpoint" "s3" {
   route_table_ids   = [aws_route_table.public.id]
 
   tags = { Name = "${var.name}-s3" }
+}
+
+resource "aws_vpc_endpoint" "s3express" {
+  count = var.private && local.has_directory_buckets ? 1 : 0
+
+  vpc_id            = aws_vpc.this.id
+  service_name      = "com.amazonaws.${data.aws_region.current.id}.s3express"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_route_table.public.id]
+
+  tags = { Name = "${var.name}-s3express" }
 }
 
 resource "aws_security_group" "endpoints" {

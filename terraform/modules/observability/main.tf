@@ -17,6 +17,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
   name              = "/${var.name}/${each.key}"
   retention_in_days = var.log_retention_days
+  skip_destroy      = var.keep_logs
   kms_key_id        = var.kms_key_arn
 }
 
@@ -27,6 +28,7 @@ resource "aws_cloudwatch_log_group" "stopped" {
   #checkov:skip=CKV_AWS_338: a year is a choice (log_retention_days); what must last is in manifests and reports
   name              = "/aws/events/${var.name}"
   retention_in_days = var.log_retention_days
+  skip_destroy      = var.keep_logs
   kms_key_id        = var.kms_key_arn
 }
 

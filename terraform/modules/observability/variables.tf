@@ -33,6 +33,13 @@ variable "log_retention_days" {
   }
 }
 
+variable "keep_logs" {
+  description = "Whether `terraform destroy` leaves the log groups."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "log_stopped" {
   description = "Whether to keep why tasks stopped in `/aws/events/<name>`. It takes one of the ten log resource policies that an account has in a region; without it ECS alone knows why, for an hour."
   type        = bool

@@ -204,7 +204,7 @@ locals {
     worker    = { statements = local.worker, description = "What a worker of ${var.name} does: takes jobs, becomes accounts, stores reports." }
     producer  = { statements = local.producer, description = "What `producer run` of ${var.name} does: sends jobs, writes manifests." }
     status    = { statements = local.status, description = "What `producer status` of ${var.name} does: looks, and changes nothing." }
-    execution = { statements = local.execution, description = "What ECS does to start a task of ${var.name}: fetches the image and secrets, writes logs." }
+    execution = { statements = local.execution, description = "What ECS does to start a task of ${var.name}: fetches the image, writes logs." }
   }
 }
 

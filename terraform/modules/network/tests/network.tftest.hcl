@@ -90,6 +90,47 @@ run "a_private_network_has_endpoints_and_no_way_to_the_internet" {
   }
 }
 
+# The workers list them, and would wait in vain for an answer.
+run "directory_buckets_are_listed_from_a_private_network_too" {
+  command = plan
+
+  variables {
+    private = true
+  }
+
+  assert {
+    condition     = [for endpoint in aws_vpc_endpoint.s3express : "${endpoint.service_name} ${endpoint.vpc_endpoint_type}"] == ["com.amazonaws.eu-west-1.s3express Gateway"]
+    error_message = "Directory buckets of the fleet's region can't be listed."
+  }
+}
+
+run "a_region_without_directory_buckets_has_no_endpoint_for_them" {
+  command = plan
+
+  variables {
+    private = true
+  }
+
+  override_data {
+    target = data.aws_region.current
+    values = { id = "eu-central-1" }
+  }
+
+  assert {
+    condition     = length(aws_vpc_endpoint.s3express) == 0
+    error_message = "The apply would fail."
+  }
+}
+
+run "zones_without_fargate_are_left_out" {
+  command = plan
+
+  assert {
+    condition     = data.aws_availability_zones.available.exclude_zone_ids == toset(["apne1-az3", "cnn1-az3", "cnn1-az4", "usw1-az2"])
+    error_message = "A task may be placed where there is no Fargate."
+  }
+}
+
 run "a_range_too_small_or_no_range_is_refused" {
   command = plan
 

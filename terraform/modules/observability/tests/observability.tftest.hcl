@@ -333,6 +333,19 @@ run "logs_are_kept_for_a_while" {
   }
 }
 
+run "logs_outlive_the_stack_if_that_is_wanted" {
+  command = plan
+
+  variables {
+    keep_logs = true
+  }
+
+  assert {
+    condition     = alltrue([for group in concat(values(aws_cloudwatch_log_group.this), aws_cloudwatch_log_group.stopped) : group.skip_destroy])
+    error_message = "terraform destroy deletes the logs."
+  }
+}
+
 run "what_can_not_be_is_refused_by_name" {
   command = plan
 
