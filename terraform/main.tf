@@ -102,6 +102,7 @@ module "fleet" {
   name             = var.name
   network          = local.network
   image_tag        = var.image_tag
+  image_digest     = var.image_digest
   cpu_architecture = var.cpu_architecture
   worker_size      = { cpu = var.workers.cpu, memory = var.workers.memory }
   role_arns        = { task = module.roles.role_arns.worker, execution = module.roles.role_arns.execution }

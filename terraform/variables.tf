@@ -184,6 +184,17 @@ variable "image_tag" {
   }
 }
 
+variable "image_digest" {
+  description = "The digest of the image that runs (`sha256:…`), in place of `image_tag`: what was tested is what runs, also if somebody deletes the tag and pushes another image under it. README.md, step 2, has the command that tells it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.image_digest == null ? true : can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
+    error_message = "image_digest must be sha256: and 64 hexadecimal digits."
+  }
+}
+
 variable "cpu_architecture" {
   description = "What the image is built for: ARM64, which costs a fifth less, or X86_64."
   type        = string

@@ -500,6 +500,30 @@ run "what_the_stack_sets_is_not_set_beside_it" {
   expect_failures = [var.workers, var.image_tag, var.member_role]
 }
 
+run "a_digest_is_what_all_programs_run" {
+  command = plan
+
+  variables {
+    image_digest = "sha256:1f1e0a95b9e5f2e59ab3df4a9d2f4a2ba9ab6b6d0a4d8a1c7a2f3c9f6a2d0e11"
+  }
+
+  assert {
+    condition     = output.fleet.image == "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet@${var.image_digest}"
+    error_message = "The image is ${output.fleet.image}."
+  }
+}
+
+run "a_digest_and_an_account_that_are_none_are_refused" {
+  command = plan
+
+  variables {
+    image_digest        = "0.1.0"
+    allowed_account_ids = ["99999999999"]
+  }
+
+  expect_failures = [var.image_digest, var.allowed_account_ids]
+}
+
 run "ones_own_tags_win_and_a_quote_does_not_end_the_command" {
   command = plan
 

@@ -1,5 +1,9 @@
 # Workers on ECS: none while there is nothing to do, and as many as the backlog asks for else.
 
+locals {
+  image = "${aws_ecr_repository.this.repository_url}${var.image_digest == null ? ":${var.image_tag}" : "@${var.image_digest}"}"
+}
+
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136: ECR encrypts with a key of its own, and the image holds no secret
   name                 = var.name
@@ -58,7 +62,7 @@ module "worker" {
 
   name             = "${var.name}-worker"
   container        = "worker"
-  image            = "${aws_ecr_repository.this.repository_url}:${var.image_tag}"
+  image            = local.image
   command          = ["worker", "run"]
   environment      = var.environment
   role_arns        = var.role_arns

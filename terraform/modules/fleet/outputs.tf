@@ -24,8 +24,8 @@ output "repository" {
 }
 
 output "image" {
-  description = "The image that workers run."
-  value       = "${aws_ecr_repository.this.repository_url}:${var.image_tag}"
+  description = "The image that workers run, by its tag or, if that is given, its digest."
+  value       = local.image
 }
 
 output "security_group_id" {

@@ -30,6 +30,12 @@ variable "image_tag" {
   nullable    = false
 }
 
+variable "image_digest" {
+  description = "The digest of the image that runs (`sha256:…`), in place of its tag."
+  type        = string
+  default     = null
+}
+
 variable "cpu_architecture" {
   description = "What the image is built for: ARM64 or X86_64."
   type        = string

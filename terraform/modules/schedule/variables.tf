@@ -72,7 +72,7 @@ variable "request" {
 }
 
 variable "image" {
-  description = "The image that has the producer, with its tag."
+  description = "The image that has the producer, with its tag or its digest."
   type        = string
   nullable    = false
 }

@@ -16,13 +16,13 @@ variable "container" {
 }
 
 variable "image" {
-  description = "The image, with its tag."
+  description = "The image, with its tag or its digest."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex(":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image))
-    error_message = "image must end with a tag (…/fleet:0.1.0), so that it is known what runs."
+    condition     = can(regex("^[^@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$", var.image))
+    error_message = "image must end with a tag (…/fleet:0.1.0) or a digest (…/fleet@sha256:…), so that it is known what runs."
   }
 }
 

@@ -60,6 +60,19 @@ run "the_image_is_the_repositorys_and_never_changes_under_its_tag" {
   }
 }
 
+run "the_image_that_was_tested_runs_whatever_its_tag_names_by_now" {
+  command = plan
+
+  variables {
+    image_digest = "sha256:1f1e0a95b9e5f2e59ab3df4a9d2f4a2ba9ab6b6d0a4d8a1c7a2f3c9f6a2d0e11"
+  }
+
+  assert {
+    condition     = output.image == "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet@${var.image_digest}"
+    error_message = "The image is ${output.image}."
+  }
+}
+
 run "no_worker_runs_where_there_is_no_job" {
   command = plan
 

@@ -71,6 +71,29 @@ run "it_runs_on_fargate_on_arm_as_its_own_role" {
   }
 }
 
+run "an_image_is_named_by_its_digest_too" {
+  command = plan
+
+  variables {
+    image = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet@sha256:1f1e0a95b9e5f2e59ab3df4a9d2f4a2ba9ab6b6d0a4d8a1c7a2f3c9f6a2d0e11"
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].image == var.image
+    error_message = "The container is ${aws_ecs_task_definition.this.container_definitions}"
+  }
+}
+
+run "a_digest_that_is_cut_off_is_refused" {
+  command = plan
+
+  variables {
+    image = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet@sha256:1f1e0a95"
+  }
+
+  expect_failures = [var.image]
+}
+
 run "what_can_not_be_is_refused_by_name" {
   command = plan
 
