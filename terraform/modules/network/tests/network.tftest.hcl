@@ -140,3 +140,21 @@ run "a_range_too_small_or_no_range_is_refused" {
 
   expect_failures = [var.cidr_block]
 }
+
+# Which zones are available changes, and another zone would be another subnet, which fails while tasks are in the old one.
+run "a_network_that_is_made" {
+}
+
+run "its_subnets_stay_where_they_are_if_a_zone_is_away_for_a_while" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["eu-west-1b", "eu-west-1c"] }
+  }
+
+  assert {
+    condition     = [for subnet in aws_subnet.public : subnet.availability_zone] == ["eu-west-1a", "eu-west-1b"]
+    error_message = "The subnets are made anew, in ${jsonencode([for subnet in aws_subnet.public : subnet.availability_zone])}."
+  }
+}
