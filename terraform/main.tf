@@ -30,11 +30,13 @@ locals {
   tags = merge({ "fleet:application" = "cloudwatch-fleet", "fleet:deployment" = var.name }, var.tags)
 
   environment = {
-    AWS_REGION          = var.region
-    FLEET_ACCOUNTS      = "s3://${module.reports.bucket.name}/${local.accounts_key}"
-    FLEET_LOG_FORMAT    = "json"
-    FLEET_QUEUE_URL     = module.queue.jobs.url
-    FLEET_REPORT_BUCKET = module.reports.bucket.name
+    AWS_REGION                = var.region
+    FLEET_ACCOUNTS            = "s3://${module.reports.bucket.name}/${local.accounts_key}"
+    FLEET_ACCOUNTS_OWNER      = data.aws_caller_identity.current.account_id
+    FLEET_LOG_FORMAT          = "json"
+    FLEET_QUEUE_URL           = module.queue.jobs.url
+    FLEET_REPORT_BUCKET       = module.reports.bucket.name
+    FLEET_REPORT_BUCKET_OWNER = data.aws_caller_identity.current.account_id
   }
 }
 

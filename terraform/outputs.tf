@@ -64,7 +64,9 @@ output "environment" {
     export FLEET_QUEUE_URL=${module.queue.jobs.url}
     export FLEET_SERVICE=${local.service}
     export FLEET_REPORT_BUCKET=${module.reports.bucket.name}
+    export FLEET_REPORT_BUCKET_OWNER=${data.aws_caller_identity.current.account_id}
     export FLEET_ACCOUNTS=s3://${module.reports.bucket.name}/${local.accounts_key}
+    export FLEET_ACCOUNTS_OWNER=${data.aws_caller_identity.current.account_id}
   SHELL
 }
 

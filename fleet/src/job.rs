@@ -56,9 +56,9 @@ pub enum JobError {
     /// Over 64 KiB.
     #[error("the job has {0} bytes; at most {MAX_BYTES} are taken")]
     TooLarge(usize),
-    /// Not JSON, nested too deep, or with a key twice.
+    /// Not JSON, nested too deep, or with a key twice. It is no source of this error, which says it already.
     #[error("the job {0}")]
-    NotJson(#[from] JsonError),
+    NotJson(JsonError),
     /// JSON, and not an object.
     #[error("the job is {0}, not a JSON object such as {{\"account_name\":\"data\"}}")]
     NotAnObject(&'static str),
@@ -134,7 +134,7 @@ impl Job {
         if body.len() > MAX_BYTES {
             return Err(JobError::TooLarge(body.len()));
         }
-        let mut object = match json::read(body)? {
+        let mut object = match json::read(body).map_err(JobError::NotJson)? {
             Value::Object(object) => object,
             other => return Err(JobError::NotAnObject(kind(&other))),
         };
@@ -287,6 +287,14 @@ mod tests {
                 .starts_with("the message attribute run_id: run id")
         );
         assert_eq!(told(ENVELOPE), "the job has no date, and its message does not say when it was sent");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_once() {
+        for body in ["hello", r#"{"account_name":"a","account_name":"a"}"#] {
+            let error = parse(body).expect_err(body);
+            assert!(std::error::Error::source(&error).is_none(), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::{ValueEnum, builder::styling::Style};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 use serde_json::Value;
 
 use crate::terminal;
@@ -48,7 +48,25 @@ pub fn table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = 
     lines_of(Table::new(), header, numbers, rows)
 }
 
-/// The same table within so many columns of a terminal, for people alone: cells that are too long are broken.
+/// Bytes, in the largest unit of which there is one.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    let (mut number, mut unit) = (u128::from(bytes) * 100, None);
+    for larger in units {
+        if number < 100_000 {
+            break;
+        }
+        (number, unit) = (number / 1000, Some(larger));
+    }
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |unit| format!("{}.{:02} {unit}", number / 100, number % 100),
+    )
+}
+
+/// The same table within so many columns of a terminal, for people alone: cells that are too long are broken, but for
+/// numbers, of which a part would be another number.
 pub fn table_within(
     width: usize,
     header: &[&str],
@@ -59,6 +77,12 @@ pub fn table_within(
     table
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table.set_header(header.to_vec());
+    for index in numbers {
+        if let Some(column) = table.column_mut(*index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     lines_of(table, header, numbers, rows)
 }
 

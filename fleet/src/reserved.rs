@@ -21,10 +21,11 @@ const ONE_DAY: &str = "a range of days is not supported yet; write date (--date)
 const REGIONS: &str =
     "every region of an account is reported; set regions in the accounts file for further ones";
 const BUCKETS: &str = "every bucket of an account is reported; leave it out";
+const MONTH: &str = "write date (--date), one day a request; without a date it is the first of this month";
 const LATER: &str = "it is reserved for later versions; give the attribute another name";
 
 /// Every reserved word. The keys of a request itself, `account_name`, `date` and `dataset`, are not among them.
-pub const RESERVED_WORDS: [ReservedWord; 25] = [
+pub const RESERVED_WORDS: [ReservedWord; 26] = [
     mistaken("account", NAME_ACCOUNTS),
     mistaken("accounts", NAME_ACCOUNTS),
     mistaken("account_id", NAME_BY_NAME),
@@ -33,6 +34,7 @@ pub const RESERVED_WORDS: [ReservedWord; 25] = [
     mistaken("start", ONE_DAY),
     mistaken("end", ONE_DAY),
     mistaken("day", "write date (--date)"),
+    mistaken("months", MONTH),
     mistaken("region", REGIONS),
     mistaken("regions", REGIONS),
     mistaken("bucket", BUCKETS),
@@ -40,7 +42,7 @@ pub const RESERVED_WORDS: [ReservedWord; 25] = [
     key("from", ONE_DAY),
     key("to", ONE_DAY),
     key("last", ONE_DAY),
-    key("month", "write date (--date), one day a request; without a date it is the first of this month"),
+    key("month", MONTH),
     key("window", "a report is of a whole day; leave it out"),
     key("provisional", LATER),
     key("settle", LATER),
@@ -61,12 +63,16 @@ const fn key(word: &'static str, instead: &'static str) -> ReservedWord {
 }
 
 /// The reserved word that a name is, in whatever case, and with or without `_` and `-`: `accountId` is no less
-/// a slip than `account_id`.
+/// a slip than `account_id`, and neither is `account_ids`.
 #[must_use]
 pub fn reserved_word(name: &str) -> Option<&'static ReservedWord> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let name = plain(name);
-    RESERVED_WORDS.iter().find(|reserved| plain(reserved.word) == name)
+    RESERVED_WORDS.iter().find(|reserved| {
+        let word = plain(reserved.word);
+        // A plural of a key of jobs and messages is no such key, and may be meant.
+        word == name || (reserved.can_be_meant && name.strip_suffix('s') == Some(word.as_str()))
+    })
 }
 
 #[cfg(test)]
@@ -79,7 +85,10 @@ mod tests {
         for name in ["account_id", "accountId", "ACCOUNT-ID", "accountid"] {
             assert_eq!(reserved_word(name).map(|reserved| reserved.word), Some("account_id"), "{name}");
         }
-        for name in ["", "ticket", "account_name", "date", "dataset", "account_owner"] {
+        for (name, word) in [("names", "name"), ("Days", "day"), ("starts", "start"), ("months", "months")] {
+            assert_eq!(reserved_word(name).map(|reserved| reserved.word), Some(word), "{name}");
+        }
+        for name in ["", "s", "ticket", "windows", "account_name", "date", "dataset", "account_owner"] {
             assert_eq!(reserved_word(name), None, "{name}");
         }
     }

@@ -220,12 +220,17 @@ impl<'a> Follower<'a> {
         RunStatus::of(self.manifest, observed)
     }
 
-    /// When a worker is known to have had a job last: in flight, or done since the run was sent. Else when it was sent.
+    /// When a worker is known to have had a job last: in flight, done or given up since the run was sent. Else when it was
+    /// sent.
     fn last_taken_at(&self) -> DateTime<Utc> {
         let sent_at = self.manifest.sent_at.unwrap_or(self.manifest.created_at);
         let reports = self.existing.iter().flatten().filter_map(Existing::report);
         let done_at = reports.map(|report| report.written_at).max();
-        done_at.into_iter().chain(self.taken_at).fold(sent_at, DateTime::max)
+        let given_up_at = match &self.graveyard.seen {
+            Dead::Seen { letters, .. } => letters.iter().filter_map(|letter| letter.sent_at).max(),
+            Dead::NotSeen | Dead::Unreadable => None,
+        };
+        done_at.into_iter().chain(given_up_at).chain(self.taken_at).fold(sent_at, DateTime::max)
     }
 
     /// Reads the queue, and after it the reports: a job that leaves the queue between the two has

@@ -27,6 +27,7 @@ use crate::{
         self, Letter,
         hold::{GRACE, Hold, Refused},
         selection::Selection,
+        text::is_to_replay,
     },
     publish::{self, BATCH_BYTES, BATCH_ENTRIES},
 };
@@ -38,6 +39,8 @@ pub(crate) enum Fate {
     Replayed,
     /// It was replayed too often already.
     WornOut,
+    /// It would fail in the same way.
+    Hopeless,
     /// It is still in the dead-letter queue, and why.
     Left(String),
     /// It is on the work queue, and in the dead-letter queue too, and why.
@@ -69,6 +72,19 @@ struct Selected {
     attributes: Attributes,
 }
 
+impl Letter {
+    /// Why it is not replayed unless that is forced; none if it is.
+    fn refused_replay(&self) -> Option<Fate> {
+        if !is_to_replay(self.dead.reason()) {
+            Some(Fate::Hopeless)
+        } else if self.is_worn_out() {
+            Some(Fate::WornOut)
+        } else {
+            None
+        }
+    }
+}
+
 impl Selected {
     fn of(letter: Letter, message: Message) -> Self {
         let (attributes, left_out) = dead_letter::replay_attributes(&message);
@@ -83,7 +99,8 @@ impl Selected {
     }
 }
 
-/// Replays what is selected and, where that is forced, also of it what was replayed too often already.
+/// Replays what is selected and, if that is forced, also of it what was replayed too often already or
+/// would fail in the same way.
 /// The counts of the dead-letter queue were read just before. `progress` is told how far it is.
 pub(crate) async fn replay<S: Future<Output = ()>>(
     work: &Queue,
@@ -130,9 +147,13 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
     };
     match received {
         Ok(None) => {
-            let worn_out = |selected: &Selected| selected.letter.is_worn_out() && !force;
-            let (worn_out, to_send): (Vec<_>, Vec<_>) = selected.into_iter().partition(worn_out);
-            replayed.letters.extend(worn_out.into_iter().map(|selected| (selected.letter, Fate::WornOut)));
+            let mut to_send = Vec::new();
+            for selected in selected {
+                match selected.letter.refused_replay().filter(|_| !force) {
+                    Some(fate) => replayed.letters.push((selected.letter, fate)),
+                    None => to_send.push(selected),
+                }
+            }
             // What is not sent need not stay hidden for as long as sending takes.
             let ids: HashSet<&str> =
                 to_send.iter().map(|selected| selected.letter.message_id.as_str()).collect();

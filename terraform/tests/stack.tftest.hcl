@@ -142,7 +142,9 @@ run "what_people_copy_out_of_the_outputs_is_whole" {
       export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/mock
       export FLEET_SERVICE=fleet/fleet-worker
       export FLEET_REPORT_BUCKET=fleet-reports-999999999999-eu-west-1
+      export FLEET_REPORT_BUCKET_OWNER=999999999999
       export FLEET_ACCOUNTS=s3://fleet-reports-999999999999-eu-west-1/accounts.toml
+      export FLEET_ACCOUNTS_OWNER=999999999999
     SHELL
     error_message = "The environment is\n${output.environment}"
   }

@@ -172,6 +172,7 @@ fn as_json(replayed: &Replayed) -> Value {
         let (outcome, why) = match fate {
             Fate::Replayed => ("replayed", None),
             Fate::WornOut => ("refused", Some("replayed too often already; --force replays it")),
+            Fate::Hopeless => ("refused", Some("it would fail in the same way; --force replays it")),
             Fate::Left(why) => ("left", Some(why.as_str())),
             Fate::NotDeleted(why) => ("not_deleted", Some(why.as_str())),
         };

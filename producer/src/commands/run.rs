@@ -20,6 +20,7 @@ use fleet::{
     exit::{CommandError, Outcome},
     manifest::{JobState, Manifest},
     output::Format,
+    queue::QueueAttributes,
     report_bucket::ReportBucket,
     report_key,
 };
@@ -230,6 +231,7 @@ impl RunArgs {
         }
         let ((named, _), base) = faults.end(named.zip(plan).zip(base.and_then(Result::ok)))?;
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
+        warn_without_dead_letters(&queue, &attributes);
         let (now, run_id) = match self.at {
             Some(at) => (at, RunId::scheduled(at, Request::digest(inputs.source.as_ref(), &self.flags()))),
             None => {
@@ -260,7 +262,7 @@ impl RunArgs {
             "run begins"
         );
         let ran = Ran { manifest: &manifest, request: &plan.request, todo: &todo };
-        ran.announce(self.format)?;
+        ran.announce(self.format);
 
         // Those of the manifest, whichever delivery of the start has written it.
         let jobs = if manifest.sent_at.is_some() { Vec::new() } else { jobs_of(&manifest)? };
@@ -482,4 +484,15 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// The names of a list with commas, in which people put spaces.
 fn trimmed(names: &[String]) -> Vec<String> {
     names.iter().map(|name| name.trim().to_owned()).collect()
+}
+
+/// Warns of a queue without a dead-letter queue, such as a dead-letter queue that was named by mistake.
+fn warn_without_dead_letters(queue: &Queue, attributes: &QueueAttributes) {
+    if attributes.redrive.is_none() {
+        tracing::warn!(
+            "queue {} has no dead-letter queue; is it the work queue? A job that can't be done stays on it until the queue \
+             forgets it",
+            queue.url
+        );
+    }
 }

@@ -97,14 +97,15 @@ failed accounts are shown as missing.
 --format json, one object:
   run_id, date, created_at, complete, counts (complete, provisional and late, both of the complete
   ones, partial, failed, in_progress, missing, other_dead_letters: those of no failed account of the
-  run, or null), queue (waiting and in_flight: jobs of this and other runs; no_worker_for_seconds: for
-  how long no worker has taken a job, or null), totals (rows, bytes, objects, estimated_cost_usd), dead_letters_hidden (how many
-  another process is reading, so that they can't be seen), and accounts: account_name, dataset, state
-  (complete, partial, failed, in_progress or missing), report_key, detail (what is missing and why,
-  or null), failure_reason and failure_message (null unless it failed) and, if a report exists,
-  settled, collected_at, settles_at, rows, rows_late, rows_denied, rows_error, bytes, objects,
-  api_calls, metrics_requested, estimated_cost_usd. Bytes and objects are null if a report of an
-  earlier version does not say.
+  run, or null), queue (waiting and in_flight: jobs of this and other runs; no_worker_for_seconds:
+  for how long no worker is known to have had a job, or null), totals (rows, bytes, objects,
+  estimated_cost_usd), dead_letters_hidden (how many another process is reading, so that they can't
+  be seen), and accounts: account_name, dataset, state (complete, partial, failed, in_progress or
+  missing), report_key, detail (what is missing and why, or null), failure_reason and
+  failure_message (null unless it failed) and, if a report exists, settled, collected_at,
+  settles_at, rows, rows_late, rows_denied, rows_error, bytes, objects, api_calls,
+  metrics_requested, estimated_cost_usd. Bytes and objects are null if a report of an earlier
+  version does not say.
 
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is. A
 provisional report is complete, but with --settled.";

@@ -14,7 +14,7 @@ use super::{Found, Letter, hidden_hint, one_line, selection::Selection};
 pub(crate) const MOST_NAMES: usize = 20;
 
 /// What to do with dead letters that no replay helps.
-pub(crate) const NEVER_DONE: &str = "a replay never does them: they leave the queue when its retention ends, or by \
+pub(crate) const NEVER_DONE: &str = "a replay would fail in the same way: they leave the queue when its retention ends, or by \
                                      hand (aws sqs receive-message, delete-message)";
 
 /// The whole text; `queue` is the name of the dead-letter queue.
@@ -23,7 +23,7 @@ pub(crate) fn render(found: &Found, selection: &Selection, queue: &str) -> Strin
     if found.letters.is_empty() {
         return match (hint, selection.words()) {
             (None, Some(words)) if !found.others.is_empty() => {
-                format!("none of the {} in {queue} is {words}", count(found.others.len(), "dead letter"))
+                format!("{queue} has {}, none {words}", count(found.others.len(), "dead letter"))
             }
             (None, _) => format!("nothing has failed: the dead-letter queue {queue} is empty"),
             (Some(hint), None) => format!("no dead letter is to be seen in {queue} now; {hint}"),

@@ -35,6 +35,7 @@ fn what_was_not_done_is_told_with_what_to_do() {
         letters: vec![
             of("a", Fate::Replayed),
             of("b", Fate::WornOut),
+            of("f", Fate::Hopeless),
             of("c", Fate::Left("InternalError: try again".into())),
             of("d", Fate::NotDeleted("InternalError: no".into())),
         ],
@@ -47,13 +48,14 @@ fn what_was_not_done_is_told_with_what_to_do() {
     ACCOUNT  DATASET           REASON  REPLAYS  OUTCOME                RUN
     a        s3_daily_storage  panic         1  replayed               r-1
     b        s3_daily_storage  panic         0  refused                r-1
+    f        s3_daily_storage  panic         0  refused                r-1
     c        s3_daily_storage  panic         0  left                   r-1
     d        s3_daily_storage  panic         1  replayed, not deleted  r-1
 
-    2 dead letters replayed, 2 left in the dead-letter queue, 3 not selected
+    2 dead letters replayed, 3 left in the dead-letter queue, 3 not selected
     1 more is being looked at by somebody else, or was a minute ago; look again in a minute
     ");
-    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; mend the cause, then add --force; left in the dead-letter queue (InternalError: try again): c; replayed, and still in the dead-letter queue too, since they could not be deleted: d; another replay makes a duplicate of them, which does no harm; no such dead letter of e; `producer failed` shows what there is");
+    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; mend the cause, then add --force; not replayed, since they would fail in the same way: f; `producer failed` says what to do, and --force replays them all the same; left in the dead-letter queue (InternalError: try again): c; replayed, and still in the dead-letter queue too, since they could not be deleted: d; another replay makes a duplicate of them, which does no harm; no such dead letter of e; `producer failed` shows what there is");
     replayed.letters = vec![of("a", Fate::Replayed), of("b", Fate::Left("not tried".into()))];
     replayed.unmatched.clear();
     replayed.interrupted = true;
@@ -64,16 +66,29 @@ fn what_was_not_done_is_told_with_what_to_do() {
 }
 
 #[test]
+fn what_would_fail_in_the_same_way_is_replayed_only_if_that_is_forced() {
+    for (reason, fate) in [
+        ("bad_message", Some(Fate::Hopeless)),
+        ("too_old", Some(Fate::Hopeless)),
+        ("superseded", Some(Fate::Hopeless)),
+        ("panic", None),
+        ("foreign_object", None),
+    ] {
+        assert_eq!(letter("a", "r-1", reason, "").refused_replay(), fate, "{reason}");
+    }
+}
+
+#[test]
 fn a_selection_that_matches_nothing_is_told() {
     let replayed = Replayed { others: 2, ..Replayed::default() };
     assert_eq!(
         text::nothing(&replayed, &selection(&["a", "b"], Some("r-9")), "jobs-dead"),
-        "none of the 2 dead letters in jobs-dead is of run r-9 and of a, b; `producer failed` shows what there is"
+        "jobs-dead has 2 dead letters, none of run r-9 and of a, b; `producer failed` shows what there is"
     );
     let some_hidden = Replayed { others: 2, elsewhere: 1, ..Replayed::default() };
     assert_eq!(
         text::nothing(&some_hidden, &selection(&["a"], None), "jobs-dead"),
-        "none of the 2 dead letters to be seen in jobs-dead is of a; 1 more is being looked at by somebody else, \
+        "jobs-dead has 2 dead letters to be seen, none of a; 1 more is being looked at by somebody else, \
          or was a minute ago; look again in a minute"
     );
     for selection in [selection(&[], None), selection(&["a"], None)] {

@@ -58,6 +58,14 @@ pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
             names(&worn_out)
         ));
     }
+    let hopeless = of(|fate| *fate == Fate::Hopeless);
+    if !hopeless.is_empty() {
+        parts.push(format!(
+            "not replayed, since they would fail in the same way: {}; `producer failed` says what to do, and --force \
+             replays them all the same",
+            names(&hopeless)
+        ));
+    }
     // An interruption has said so.
     let mut left: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
     for (letter, fate) in &replayed.letters {
@@ -104,8 +112,8 @@ pub(crate) fn nothing(replayed: &Replayed, selection: &Selection, queue: &str) -
     let wanted = selection.words().unwrap_or_else(|| "selected".into());
     let others = count(replayed.others, "dead letter");
     match hidden_hint(replayed.elsewhere) {
-        Some(hint) => format!("none of the {others} to be seen in {queue} is {wanted}; {hint}"),
-        None => format!("none of the {others} in {queue} is {wanted}; `producer failed` shows what there is"),
+        Some(hint) => format!("{queue} has {others} to be seen, none {wanted}; {hint}"),
+        None => format!("{queue} has {others}, none {wanted}; `producer failed` shows what there is"),
     }
 }
 
@@ -126,7 +134,7 @@ fn row(letter: &Letter, fate: &Fate) -> Vec<String> {
         letter.dead.replay_count.saturating_add(u32::from(is_sent)).to_string(),
         match fate {
             Fate::Replayed => "replayed".into(),
-            Fate::WornOut => "refused".into(),
+            Fate::WornOut | Fate::Hopeless => "refused".into(),
             Fate::Left(_) => "left".into(),
             Fate::NotDeleted(_) => "replayed, not deleted".into(),
         },

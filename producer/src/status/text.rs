@@ -92,7 +92,7 @@ pub(crate) fn queue(status: &RunStatus) -> Option<String> {
     if let Some(seconds) = queue.untaken_for {
         let time = humantime::format_duration(Duration::from_secs(seconds));
         // Cannot fail: writing to a String does not.
-        let _ = write!(text, "; no worker has taken a job for {time}");
+        let _ = write!(text, "; no worker is known to have had a job for {time}");
     }
     Some(text)
 }
@@ -102,27 +102,15 @@ fn totals(totals: &Totals) -> String {
     let rows = count(totals.rows.try_into().unwrap_or(usize::MAX), "row");
     let size = match (totals.bytes, totals.objects) {
         (Some(bytes), Some(objects)) => {
-            format!("{} in {}", size(bytes), count(objects.try_into().unwrap_or(usize::MAX), "object"))
+            format!(
+                "{} in {}",
+                output::size(bytes),
+                count(objects.try_into().unwrap_or(usize::MAX), "object")
+            )
         }
         _ => "bytes and objects not known, as a report of an earlier version does not say".to_owned(),
     };
     format!("\ntotal: {rows}, {size}, {}", dollars(totals.estimated_cost_usd))
-}
-
-/// Bytes, in the largest unit of which there is one.
-fn size(bytes: u64) -> String {
-    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    let (mut number, mut unit) = (u128::from(bytes) * 100, None);
-    for larger in units {
-        if number < 100_000 {
-            break;
-        }
-        (number, unit) = (number / 1000, Some(larger));
-    }
-    unit.map_or_else(
-        || format!("{bytes} bytes"),
-        |unit| format!("{}.{:02} {unit}", number / 100, number % 100),
-    )
 }
 
 /// What the table has room for; what was said stands below it.

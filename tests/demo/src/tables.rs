@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet::output::{dollars, table_within};
+use fleet::output::{dollars, size, table_within};
 
 use crate::{
     cast::Account,
@@ -50,7 +50,7 @@ pub(crate) fn results(width: usize, lines: &[Line], took: Duration) -> String {
             line.account.clone(),
             grouped(line.sums.buckets),
             grouped(line.sums.objects),
-            grouped(line.sums.bytes),
+            size(line.sums.bytes),
             grouped(line.api_calls),
             dollars(line.dollars),
             seconds(line.took),
@@ -131,8 +131,16 @@ mod tests {
         let shown = results(100, &[line("data", 900), line("web", 101)], Duration::from_millis(1_400));
         let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines.len(), 4, "{shown}");
-        assert_eq!(lines[1], ["data", "900", "900,000", "900,000,000", "12", "$0.25", "1.3"]);
-        assert_eq!(lines[3], ["all", "1,001", "1,001,000", "1,001,000,000", "24", "$0.50", "1.4"]);
+        assert_eq!(lines[1], ["data", "900", "900,000", "900.00", "MB", "12", "$0.25", "1.3"]);
+        assert_eq!(lines[3], ["all", "1,001", "1,001,000", "1.00", "GB", "24", "$0.50", "1.4"]);
+    }
+
+    #[test]
+    fn no_number_is_broken_in_a_narrow_terminal() {
+        let shown = results(77, &[line("data", 49_266_919), line("web", 101)], Duration::from_millis(1_400));
+        assert!(shown.lines().all(|line| line.chars().count() <= 77), "{shown}");
+        assert_eq!(shown.lines().count(), 4, "{shown}");
+        assert!(shown.contains("49,266,919,000"), "{shown}");
     }
 
     #[test]

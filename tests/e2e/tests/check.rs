@@ -276,6 +276,18 @@ async fn without_any_account_the_mend_is_told() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_account_that_is_named_twice_is_refused_before_it_is_asked_and_paid_for_twice() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", DATA);
+    for command in ["check", "collect"] {
+        let ended = finish(fleet.worker(&[command, "--account-name", "data,data"])).await?.status(2);
+        assert!(ended.stderr.contains("account data: stands twice; leave one out"), "{}", ended.stderr);
+    }
+    assert_eq!(fleet.aws.calls().count(), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn names_whose_access_keys_would_be_one_pair_are_refused() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("opra-dev", DATA);

@@ -1,5 +1,7 @@
 //! Which accounts a command asks, and as whom.
 
+use std::collections::HashSet;
+
 use anyhow::anyhow;
 use aws_config::{SdkConfig, meta::region::ProvideRegion, profile::ProfileFileRegionProvider};
 use clap::{Args, builder::BoolishValueParser};
@@ -54,6 +56,10 @@ impl Chosen {
             }
             faults.take(regions::check(base?, regions, []).await);
             return Some(Accounts::default());
+        }
+        let mut names = HashSet::new();
+        for name in self.account_name.iter().filter(|name| !names.insert(*name)) {
+            faults.usage(format!("account {name}: stands twice; leave one out"));
         }
         if let Some(collision) = colliding_variables(&self.account_name) {
             faults.usage(collision);

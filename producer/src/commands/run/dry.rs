@@ -146,7 +146,7 @@ impl Quote<'_> {
         }
         if self.prices().any(|price| price.is_scaled()) {
             text.push_str(
-                "\n~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago \
+                "\n~  scaled by the rows of the account's newest report, since of a day of up to eleven days ago \
                  fewer metrics are asked than of an older one",
             );
         }
@@ -292,7 +292,7 @@ mod tests {
         3 jobs to send, 2 already complete; cost: about $0.35 to $0.64; nothing was sent
         accounts: the 3 that the request names
         ?  no report of the account was found; 1,000 buckets cost about $0.28 on this day, and --buckets N says how many an account has
-        ~  scaled by the rows of the account's newest report, since of a day of up to two weeks ago fewer metrics are asked than of an older one
+        ~  scaled by the rows of the account's newest report, since of a day of up to eleven days ago fewer metrics are asked than of an older one
         ");
         let told = quote.json();
         assert_eq!((&told["at_least"], &told["collections"]), (&json!(true), &json!(1)));

@@ -26,11 +26,13 @@ pub(super) struct Ran<'a> {
 
 impl Ran<'_> {
     /// Names the run before the first job is sent, so that it is known whatever happens next.
-    pub(super) fn announce(self, format: Format) -> anyhow::Result<()> {
-        match format {
-            Format::Text => output::print(&format!("{}\n{}", self.heading(), self.request.describe())),
-            // One object, at the end.
-            Format::Json => Ok(()),
+    pub(super) fn announce(self, format: Format) {
+        // As JSON, there is one object, at the end.
+        if format == Format::Text
+            && let Err(error) = output::print(&format!("{}\n{}", self.heading(), self.request.describe()))
+        {
+            // What is recorded by now is sent all the same; that its end can't be written either fails the command.
+            tracing::warn!("{error:#}");
         }
     }
 

@@ -53,7 +53,7 @@ fn a_queue_with_everything_in_it() {
       1 of them was replayed 3 times already and is left out; --force takes it too
 
     1 bad_message: correct what sent it; a replay of the same message fails the same way
-      a replay never does them: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
+      a replay would fail in the same way: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
 
     1 max_receives: workers died with the job in hand, or gave it back, as often as the queue allows (its maxReceiveCount); see their logs, then replay
       producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name opra-dev
@@ -88,7 +88,7 @@ fn what_is_not_meant_is_counted() {
     let none = Found { letters: Vec::new(), others: letters(), ..Found::default() };
     assert_eq!(
         render(&none, &panics, "jobs-dead"),
-        "none of the 2 dead letters in jobs-dead is with the reason panic"
+        "jobs-dead has 2 dead letters, none with the reason panic"
     );
 }
 

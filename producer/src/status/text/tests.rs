@@ -170,7 +170,7 @@ fn a_complete_run_needs_nothing() {
     ");
     for (bytes, expected) in [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1.00 kB"), (u64::MAX, "18.44 EB")]
     {
-        assert_eq!(size(bytes), expected);
+        assert_eq!(output::size(bytes), expected);
     }
 }
 
@@ -208,7 +208,7 @@ fn failed_accounts_are_told_by_reason() {
     1 account failed, bad_message:
       web: the job is not JSON
     To mend it: correct what sent it; a replay of the same message fails the same way
-      a replay never does them: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
+      a replay would fail in the same way: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
     The workers' logs say why an account is missing; they must have the producer's key template.
     To send the 1 missing job again:
       producer run --only-incomplete --date 2026-11-01 --account-name lost
@@ -227,7 +227,7 @@ fn waiting_and_in_flight_are_shown_apart() {
     let mut status = status_of(&manifest, &[Existing::Nothing], false, &Dead::NotSeen);
     assert_eq!(queue(&status), None, "it was not read");
     status.queue = Some(QueueState { waiting: 1, in_flight: 0, untaken_for: Some(307) });
-    let line = "queue: 1 waiting, 0 in flight; no worker has taken a job for 5m 7s";
+    let line = "queue: 1 waiting, 0 in flight; no worker is known to have had a job for 5m 7s";
     assert_eq!(queue(&status).as_deref(), Some(line));
     let text = render(&status, false);
     assert!(text.contains(&format!("\n{line}\nStart a worker (`worker run`)")), "{text}");

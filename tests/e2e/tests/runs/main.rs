@@ -220,6 +220,27 @@ async fn failed_entries_of_a_batch_are_sent_again_and_they_alone() -> Result<()>
 }
 
 #[tokio::test]
+async fn jobs_are_sent_even_if_nothing_can_be_written_and_a_queue_that_gives_up_nothing_is_warned_of()
+-> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let mut producer = fleet.producer(&["run", "--account-name", "data", "--date", &day()]);
+    producer.stdout(std::fs::File::options().write(true).open("/dev/full")?);
+    let ended = finish(producer).await?.status(1);
+    assert!(ended.stderr.contains("could not write to standard output"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("has no dead-letter queue"), "{}", ended.stderr);
+    assert_eq!(fleet.home.messages(JOBS).len(), 1);
+    fleet.work(&[]).await?;
+    finish(fleet.producer(&["status"])).await?.status(0);
+
+    let mut producer = fleet.producer(&["run", "--account-name", "data", "--date", &day()]);
+    producer.env("FLEET_QUEUE_URL", fleet.queue_url.replace(JOBS, DEAD));
+    let ended = finish(producer).await?.status(0);
+    assert!(ended.stderr.contains("has no dead-letter queue; is it the work queue?"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_queue_or_bucket_that_does_not_exist_is_named() -> Result<()> {
     let fleet = Fleet::start().await?;
     let queue = fleet.queue_url.replace("jobs", "jbos");
