@@ -76,8 +76,8 @@ pub struct CallRecord {
     pub region: String,
     /// The access key that signed it.
     pub access_key: String,
-    /// `ok`, an error code, `foreign` or `reset` by a fault, `lost` if it was carried out and a fault withheld the answer,
-    /// or `abandoned` by a client that did not wait for it.
+    /// `ok`, an error code, `foreign` or `reset` by a fault, `lost` if it was carried out and a fault withheld the answer or
+    /// a part of it, or `abandoned` by a client that did not wait for it.
     pub outcome: String,
     /// The bucket or the queue.
     pub resource: Option<String>,

@@ -267,7 +267,10 @@ fn finish(world: &World, call: &Call, result: Result<Reply, ServiceError>) -> Ou
     }
     let delivery = match struck(Stage::Answer).as_ref().map(Struck::effect) {
         Some(Effect::Trickle(rate)) => Delivery::Trickle(*rate),
-        Some(Effect::Truncate) => Delivery::Truncated,
+        Some(Effect::Truncate) => {
+            let outcome = if outcome == "ok" { Cow::Borrowed("lost") } else { outcome };
+            return (Answer::Reply(reply, Delivery::Truncated), outcome);
+        }
         _ => Delivery::Whole,
     };
     (Answer::Reply(reply, delivery), outcome)
