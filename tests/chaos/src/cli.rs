@@ -40,18 +40,20 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) keep: bool,
 
-    /// Make CloudWatch lie, to see that this program finds it: the run must fail then.
+    /// Make AWS lie, to see that this program finds it: the run must fail then.
     #[arg(long, value_name = "LIE")]
     pub(crate) plant: Option<Plant>,
 }
 
-/// A lie of CloudWatch's that no worker can find out.
+/// A lie of AWS's that no worker can find out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Plant {
     /// A few values are one too high: reports are corrupt.
     OffByOne,
     /// Of a long listing only the first page is given: reports are short.
     DroppedPage,
+    /// A partial report is not there when the next try reads it: rows are paid for again.
+    LostCheckpoint,
 }
 
 const AFTER_HELP: &str = "\
@@ -64,6 +66,8 @@ The words of the table:
   redelivery   a receive of a job beyond its first
   duplicate execution     a job that more than one worker collected
   duplicate dead letter   a second dead letter of a job: its worker died before it deleted the job
+  row paid for again      a row that CloudWatch gave to a job once more, though no answer was lost: by a kill
+               before the upload, by calls that failed, or since two workers had the job at once
   recovery     from a kill until another worker is given a job that the killed one had in hand
 
 Examples:
@@ -71,8 +75,8 @@ Examples:
   chaos --kills 3000 --workers 8 --format json > chaos.json
   chaos --kills 20 --plant off-by-one      # must fail
 
-Exit status: 0 where lost, short, corrupt and unexpected are 0, `producer status` agreed, and every step's
-fault fired; else 1, and the folder with the workers' logs is kept and named. 2 wrong usage.";
+Exit status: 0 where lost, short, corrupt and unexpected are 0, no row was paid for again, `producer status`
+agreed, and every step's fault fired; else 1, and the folder with the workers' logs is kept and named. 2 wrong usage.";
 
 #[cfg(test)]
 mod tests {

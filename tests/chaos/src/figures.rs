@@ -102,6 +102,7 @@ impl Figures {
             ("short", self.short),
             ("corrupt", self.corrupt),
             ("unexpected", self.unexpected),
+            ("rows paid for again", self.paid_again),
             ("in disagreement with `producer status`", self.status_disagrees),
             ("in a killed worker's hand and never received again", never_received_again),
             ("cries of workers", self.worker_cries.len()),

@@ -31,12 +31,20 @@ pub(crate) struct History {
 /// Whose report workers ask to write, to see that they may.
 const NOBODY: &str = "nobody";
 
-/// When a job came to a worker, or stopped being its own.
+/// A job came to a worker, or stopped being its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event<'a> {
+pub(crate) enum Event<'a> {
     Received(&'a str),
-    PutOff,
-    Deleted,
+    PutOff(&'a str),
+    Deleted(&'a str),
+}
+
+impl<'a> Event<'a> {
+    /// The worker's own access key.
+    pub(crate) fn key(self) -> &'a str {
+        let (Self::Received(key) | Self::PutOff(key) | Self::Deleted(key)) = self;
+        key
+    }
 }
 
 impl History {
@@ -68,7 +76,7 @@ impl History {
                         history.recoveries.push((*at - kill.at).to_std().unwrap_or_default());
                     }
                     // Its last word was on its way.
-                    Some((_, Event::PutOff | Event::Deleted)) => {}
+                    Some((_, Event::PutOff(_) | Event::Deleted(_))) => {}
                     None => history.never_received_again += 1,
                 }
             }
@@ -90,11 +98,11 @@ impl History {
 }
 
 fn put_off(of_job: &[(DateTime<Utc>, Event<'_>)]) -> u64 {
-    of_job.iter().filter(|(_, event)| *event == Event::PutOff).count() as u64
+    of_job.iter().filter(|(_, event)| matches!(event, Event::PutOff(_))).count() as u64
 }
 
 /// What happened to each job, in order.
-fn events(calls: &[CallRecord]) -> HashMap<&str, Vec<(DateTime<Utc>, Event<'_>)>> {
+pub(crate) fn events(calls: &[CallRecord]) -> HashMap<&str, Vec<(DateTime<Utc>, Event<'_>)>> {
     let mut events: HashMap<&str, Vec<(DateTime<Utc>, Event<'_>)>> = HashMap::new();
     let carried_out = |call: &&CallRecord| {
         call.resource.as_deref() == Some(JOBS) && matches!(call.outcome.as_str(), "ok" | "lost")
@@ -104,8 +112,8 @@ fn events(calls: &[CallRecord]) -> HashMap<&str, Vec<(DateTime<Utc>, Event<'_>)>
         let renewal = i64::try_from(VISIBILITY.as_secs()).ok();
         let event = match call.operation.as_str() {
             "ReceiveMessage" => Event::Received(key),
-            "DeleteMessage" => Event::Deleted,
-            "ChangeMessageVisibility" if call.visibility != renewal => Event::PutOff,
+            "DeleteMessage" => Event::Deleted(key),
+            "ChangeMessageVisibility" if call.visibility != renewal => Event::PutOff(key),
             _ => continue,
         };
         for id in &call.message_ids {

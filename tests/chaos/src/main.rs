@@ -145,12 +145,14 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     let toll = lock(&workforce.toll);
     let findings = lock(&rounds.findings);
     let history = History::read(&calls, &toll.kills, &begun_at, &names);
-    let ids = cast.members.iter().map(|member| (member.name.as_str(), member.id.as_str())).collect();
-    let jobs =
-        sent.iter().flat_map(|round| round.members(&cast).map(|member| (member.id.as_str(), round.date)));
-    let allowed = payments::allowed(jobs, &calls, &toll.kills, &ids);
-    let paid_again = payments::paid_again(&world.aws.asked_series(), &allowed);
+    let ids: HashMap<_, _> =
+        cast.members.iter().map(|member| (member.name.as_str(), member.id.as_str())).collect();
     let sayings = lock(&workforce.sayings);
+    let days: HashMap<_, _> = sent.iter().map(|round| (round.run_id.as_str(), round.date)).collect();
+    let jobs = sayings.jobs.iter().filter_map(|(message, (name, run_id))| {
+        Some((message.as_str(), (*ids.get(name.as_str())?, *days.get(run_id.as_str())?)))
+    });
+    let paid_again = payments::paid_again(&world.aws.asked_series(), &calls, &jobs.collect(), &ids);
     let run = (cli.seed, sent.len(), begun.elapsed());
     let figures = Figures::of(run, &toll, &findings, &history, &paid_again, &mix, &sayings);
     figures.print(cli.format)?;

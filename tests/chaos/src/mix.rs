@@ -11,7 +11,7 @@ use crate::world::{DEAD, JOBS, REPORT_PREFIX};
 /// The faults that are mixed in, each with what it does.
 pub(crate) struct Mix {
     passing: Vec<(&'static str, FaultHandle)>,
-    /// What CloudWatch lies about to the end.
+    /// What AWS lies about to the end.
     planted: Option<(&'static str, FaultHandle)>,
 }
 
@@ -64,6 +64,11 @@ impl Mix {
             Plant::DroppedPage => {
                 ("planted: a page is dropped", 1.0, Fault::dropped_page().on("ListMetrics"))
             }
+            Plant::LostCheckpoint => (
+                "planted: no checkpoint is found",
+                1.0,
+                Fault::error("NoSuchKey", 404).on("GetObject").key_prefix(REPORT_PREFIX),
+            ),
         });
         let set = |((what, share, fault), seed)| (what, aws.fault(Fault::probability(fault, share, seed)));
         let seed_of_planted = seed.wrapping_add(faults.len() as u64);

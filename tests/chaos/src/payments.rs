@@ -1,173 +1,281 @@
-//! What was paid for twice: rows whose values were asked of CloudWatch more often than kills explain. Plain functions
-//! over values.
+//! What was paid for twice: rows whose values CloudWatch gave to a job more often than what befell it explains. Plain
+//! functions over values.
 //!
-//! It is a figure, and no fault of a run: an answer that is lost on its way, and a listing that breaks off, are paid for as well,
-//! and are not among what is allowed here.
+//! A job may pay for a row once, and once more for each try whose answer could not be kept: the worker was killed, or lost
+//! the job, before its upload; another worker's upload was first, or its own failed; or the listing broke off, so that what
+//! was answered may not have been all. The log of calls tells which of these befell a try. What a try has stored is not
+//! to be paid for again, whoever is killed then.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use local_aws::{AskedSeries, CallRecord};
 
-use crate::history::parts;
+use crate::history::{Event, events, parts};
 use crate::truth::day_of_window;
-use crate::workers::{Kill, worker_of};
+use crate::workers::worker_of;
 
-/// How often a row of an account on a day may be paid for, by account and day.
-pub(crate) type Allowed<'a> = HashMap<(&'a str, NaiveDate), u64>;
+/// After how many failures a listing breaks off: so often does the SDK try a call.
+const TRIES_OF_A_CALL: usize = 5;
 
-/// What a worker is collecting in an account, as far as its calls show.
-#[derive(Debug, Clone, Copy)]
-struct Try {
+/// The account's id and the day of each job, by its message's id.
+pub(crate) type Jobs<'a> = HashMap<&'a str, (&'a str, NaiveDate)>;
+
+/// A try: a job in a worker's hand.
+struct Try<'a> {
+    /// The message's id.
+    job: &'a str,
     date: NaiveDate,
-    /// Whether CloudWatch was asked, and nothing stored since.
-    is_unstored: bool,
+    from: DateTime<Utc>,
+    /// When the worker settled the job or was given it again; none where neither happened.
+    until: Option<DateTime<Utc>>,
+    /// Whether the worker put the job off or deleted it.
+    is_settled: bool,
+    uploads: Vec<(DateTime<Utc>, Upload)>,
+    /// The region of each `ListMetrics` that failed.
+    failed_listings: Vec<&'a str>,
 }
 
-/// How often each row may be paid for: once for each job, once more for each worker that was killed, or that another
-/// overtook, between its question and the end of its upload. `jobs` are those that were sent, and `ids` the accounts' by
-/// their names.
-pub(crate) fn allowed<'a>(
-    jobs: impl Iterator<Item = (&'a str, NaiveDate)>,
-    calls: &'a [CallRecord],
-    kills: &[Kill],
-    ids: &HashMap<&str, &'a str>,
-) -> Allowed<'a> {
-    let mut allowed = Allowed::new();
-    jobs.for_each(|job| *allowed.entry(job).or_default() += 1);
-    let killed: HashSet<&str> = kills.iter().filter_map(|kill| worker_of(&kill.key)).collect();
-    let mut tries: HashMap<(&'a str, &'a str), Try> = HashMap::new();
-    let mut in_order: Vec<&'a CallRecord> = calls.iter().collect();
+/// What became of the upload of a report, complete or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    Stored,
+    Overtaken,
+    Failed,
+}
+
+impl Try<'_> {
+    fn is_on(&self, at: DateTime<Utc>) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at <= until)
+    }
+
+    /// Whether what a region had answered by then is lost, and not by the worker's fault.
+    fn is_in_vain(&self, region: &str, answered: DateTime<Utc>) -> bool {
+        let uploads = self.uploads.iter().filter(|(at, _)| *at >= answered).map(|(_, upload)| *upload);
+        let is_lost = match uploads.clone().find(|upload| *upload != Upload::Failed) {
+            Some(upload) => upload == Upload::Overtaken,
+            None => !self.is_settled || uploads.count() > 0,
+        };
+        is_lost || self.failed_listings.iter().filter(|failed| **failed == region).count() >= TRIES_OF_A_CALL
+    }
+}
+
+/// The tries, by the worker and the account's id.
+type Tries<'a> = HashMap<(&'a str, &'a str), Vec<Try<'a>>>;
+
+/// Reads the log. `ids` are the accounts' by their names.
+fn tries<'a>(calls: &'a [CallRecord], jobs: &Jobs<'a>, ids: &HashMap<&str, &'a str>) -> Tries<'a> {
+    let mut tries = Tries::new();
+    for (job, of_job) in events(calls) {
+        let Some((account, date)) = jobs.get(job).copied() else { continue };
+        for (nth, (from, event)) in of_job.iter().enumerate() {
+            let (Event::Received(key), Some(worker)) = (*event, worker_of(event.key())) else { continue };
+            let next = of_job[nth + 1..].iter().find(|(_, event)| event.key() == key);
+            tries.entry((worker, account)).or_default().push(Try {
+                job,
+                date,
+                from: *from,
+                until: next.map(|(at, _)| *at),
+                is_settled: next.is_some_and(|(_, event)| !matches!(event, Event::Received(_))),
+                uploads: Vec::new(),
+                failed_listings: Vec::new(),
+            });
+        }
+    }
+    let mut in_order: Vec<&CallRecord> = calls.iter().collect();
     in_order.sort_by_key(|call| call.time + call.duration);
     for call in in_order {
         let Some(worker) = worker_of(&call.access_key) else { continue };
-        if call.operation == "GetMetricData" {
-            if let Some(asking) = tries.get_mut(&(worker, call.account.as_str())) {
-                asking.is_unstored = true;
+        let at = call.time + call.duration;
+        match call.operation.as_str() {
+            "PutObject" => {
+                let Some((_, date, name)) = call.key.as_deref().and_then(parts) else { continue };
+                let (Ok(date), Some(account)) = (date.parse::<NaiveDate>(), ids.get(name)) else { continue };
+                let upload = match call.outcome.as_str() {
+                    "ok" | "lost" => Upload::Stored,
+                    "PreconditionFailed" => Upload::Overtaken,
+                    _ => Upload::Failed,
+                };
+                let under_way = under_way(&mut tries, (worker, account), at);
+                under_way.filter(|it| it.date == date).for_each(|it| it.uploads.push((at, upload)));
             }
-            continue;
-        }
-        let report = call.key.as_deref().and_then(parts);
-        let Some((date, id)) = report.and_then(|(_, date, name)| Some((date.parse().ok()?, *ids.get(name)?)))
-        else {
-            continue;
-        };
-        match (call.operation.as_str(), call.outcome.as_str()) {
-            ("HeadObject", _) => {
-                let fresh = Try { date, is_unstored: false };
-                tries
-                    .entry((worker, id))
-                    .and_modify(|it| {
-                        if it.date != date {
-                            *it = fresh;
-                        }
-                    })
-                    .or_insert(fresh);
+            // It does not say which day it is for.
+            "ListMetrics" if call.outcome != "ok" => {
+                let under_way = under_way(&mut tries, (worker, &call.account), at);
+                under_way.for_each(|it| it.failed_listings.push(&call.region));
             }
-            ("PutObject", "ok" | "lost") => {
-                if let Some(stored) = tries.get_mut(&(worker, id)) {
-                    stored.is_unstored = false;
-                }
-            }
-            // Another was first, and both have paid.
-            ("PutObject", "PreconditionFailed") => *allowed.entry((id, date)).or_default() += 1,
             _ => {}
         }
     }
-    for ((worker, id), last) in tries {
-        if last.is_unstored && killed.contains(worker) {
-            *allowed.entry((id, last.date)).or_default() += 1;
-        }
-    }
-    allowed
+    tries
 }
 
-/// The rows that were paid for more often: those whose series were all answered too often. A row that lacks one of them
-/// is asked for again as a whole.
-pub(crate) fn paid_again(asked: &[AskedSeries], allowed: &Allowed<'_>) -> Vec<String> {
-    let mut rows: BTreeMap<(&str, &str, &str, DateTime<Utc>), u64> = BTreeMap::new();
+fn under_way<'t, 'a>(
+    tries: &'t mut Tries<'a>,
+    of: (&'a str, &'a str),
+    at: DateTime<Utc>,
+) -> impl Iterator<Item = &'t mut Try<'a>> {
+    tries.get_mut(&of).into_iter().flatten().filter(move |it| it.is_on(at))
+}
+
+/// What a try was answered of a row.
+struct Answered {
+    /// How often each series was.
+    times: Vec<usize>,
+    last: DateTime<Utc>,
+}
+
+/// The rows that a job has paid for more often than it may. A try has paid for a row if all its series were answered: one
+/// that lacks any is asked for again as a whole.
+pub(crate) fn paid_again(
+    asked: &[AskedSeries],
+    calls: &[CallRecord],
+    jobs: &Jobs<'_>,
+    ids: &HashMap<&str, &str>,
+) -> Vec<String> {
+    let tries = tries(calls, jobs, ids);
+    let mut rows: BTreeMap<(&str, &str, &str, DateTime<Utc>), Vec<&AskedSeries>> = BTreeMap::new();
     for series in asked {
         let row = (&*series.account, &*series.region, &*series.bucket, series.start);
-        rows.entry(row).and_modify(|times| *times = (*times).min(series.times)).or_insert(series.times);
+        rows.entry(row).or_default().push(series);
     }
-    let too_often = rows.into_iter().filter_map(|((account, region, bucket, start), times)| {
+    let mut again = Vec::new();
+    for ((account, region, bucket, start), of_row) in rows {
         let date = day_of_window(start.date_naive());
-        let most = allowed.get(&(account, date)).copied().unwrap_or_default();
-        (times > most).then(|| {
-            format!("{bucket} of account {account} in {region} on {date}: {times} times and not {most}")
-        })
-    });
-    too_often.collect()
+        let mut answered: BTreeMap<(&str, usize), Answered> = BTreeMap::new();
+        let mut tell =
+            |what: &str| again.push(format!("{bucket} of account {account} in {region} on {date}: {what}"));
+        for (nth, series) in of_row.iter().enumerate() {
+            for ask in &series.asks {
+                let worker = worker_of(&ask.access_key).unwrap_or_default();
+                let of_worker = tries.get(&(worker, account)).map_or(&[][..], Vec::as_slice);
+                let Some(at) = of_worker.iter().position(|it| it.date == date && it.is_on(ask.at)) else {
+                    tell("by a worker without its job");
+                    continue;
+                };
+                let first = || Answered { times: vec![0; of_row.len()], last: ask.at };
+                let answered = answered.entry((worker, at)).or_insert_with(first);
+                answered.times[nth] += 1;
+                answered.last = ask.at.max(answered.last);
+            }
+        }
+        // For each job: how often it has paid, and how often it may.
+        let mut paid: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for ((worker, at), Answered { times, last }) in answered {
+            let it = &tries[&(worker, account)][at];
+            let times = times.into_iter().min().unwrap_or_default();
+            let (all, most) = paid.entry(it.job).or_insert((0, 1));
+            *all += times;
+            *most += usize::from(times > 0 && it.is_in_vain(region, last));
+        }
+        for (times, most) in paid.into_values().filter(|(times, most)| times > most) {
+            tell(&format!("{times} times and not {most}"));
+        }
+    }
+    again
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use local_aws::Service;
+    use local_aws::{Ask, Service};
 
     use super::*;
-    use crate::steps::Step;
     use crate::workers::own_key;
 
     const ID: &str = "111111111111";
 
-    fn date() -> NaiveDate {
-        "2026-11-03".parse().expect("a day")
+    fn at(milliseconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(milliseconds).expect("a time")
     }
 
     fn call(milliseconds: i64, worker: u32, operation: &str, outcome: &str) -> CallRecord {
         let key = "s3_daily_storage/report_date=2026-11-03/account_name=data/report.csv";
         CallRecord {
-            time: DateTime::from_timestamp_millis(milliseconds).expect("a time"),
+            time: at(milliseconds),
             duration: Duration::ZERO,
             service: Service::S3,
             operation: operation.into(),
             account: ID.into(),
-            region: String::new(),
+            region: "eu-west-1".into(),
             access_key: own_key(worker),
             outcome: outcome.into(),
-            resource: None,
-            key: (operation != "GetMetricData").then(|| key.into()),
+            resource: Some(crate::world::JOBS.into()),
+            key: Some(key.into()),
             items: 1,
-            message_ids: Vec::new(),
-            visibility: None,
+            message_ids: vec!["m".into()],
+            visibility: Some(30),
         }
     }
 
-    fn allowed_after(calls: &[CallRecord], killed: &[u32]) -> u64 {
-        let kill = |worker: &u32| Kill { step: Step::Random, at: Utc::now(), key: own_key(*worker) };
-        let kills: Vec<Kill> = killed.iter().map(kill).collect();
-        let jobs = [(ID, date())].into_iter();
-        allowed(jobs, calls, &kills, &HashMap::from([("data", ID)]))[&(ID, date())]
-    }
-
-    #[test]
-    fn a_kill_allows_to_pay_again_only_for_what_was_not_stored() {
-        let asked = [call(0, 1, "HeadObject", "404"), call(1, 1, "GetMetricData", "ok")];
-        assert_eq!(allowed_after(&asked, &[]), 1, "who lives stores what there is");
-        assert_eq!(allowed_after(&asked, &[1]), 2);
-        assert_eq!(allowed_after(&asked, &[2]), 1, "another was killed");
-        assert_eq!(allowed_after(&asked[..1], &[1]), 1, "nothing was asked");
-        for (outcome, most) in [("ok", 1), ("lost", 1), ("abandoned", 2), ("PreconditionFailed", 3)] {
-            let stored = [&asked[..], &[call(2, 1, "PutObject", outcome)]].concat();
-            assert_eq!(allowed_after(&stored, &[1]), most, "{outcome}");
-        }
-    }
-
-    #[test]
-    fn a_row_is_paid_again_if_all_its_series_are() {
-        let series = |storage_type: &str, times| AskedSeries {
+    /// Two series of a row, with the times and the workers that each was answered at and to.
+    fn row(asks: [&[(i64, u32)]; 2]) -> Vec<AskedSeries> {
+        let ask = |(milliseconds, worker): &(i64, u32)| Ask {
+            at: at(*milliseconds),
+            access_key: format!("{}X000", own_key(*worker)).into(),
+        };
+        let series = |(storage_type, asks): (&str, &[(i64, u32)])| AskedSeries {
             account: ID.into(),
             region: "eu-west-1".into(),
             bucket: "b".into(),
             storage_type: storage_type.into(),
             start: "2026-11-01T00:00:00Z".parse().expect("a time"),
-            times,
+            asks: asks.iter().map(ask).collect(),
         };
-        let allowed = Allowed::from([((ID, date()), 1)]);
-        assert!(paid_again(&[series("A", 1), series("B", 2)], &allowed).is_empty());
-        let [row] = &paid_again(&[series("A", 3), series("B", 2)], &allowed)[..] else { panic!("one row") };
-        assert!(row.contains("2026-11-03: 2 times and not 1"), "{row}");
+        ["A", "B"].into_iter().zip(asks).map(series).collect()
+    }
+
+    fn read(asked: &[AskedSeries], calls: &[CallRecord]) -> Vec<String> {
+        let date = "2026-11-03".parse().expect("a day");
+        paid_again(asked, calls, &Jobs::from([("m", (ID, date))]), &HashMap::from([("data", ID)]))
+    }
+
+    /// What is found where a first try asks for a row, this becomes of it, and a second one asks again, and stores it.
+    fn after(first: &[CallRecord]) -> Vec<String> {
+        let (given, again) = ([call(0, 1, "ReceiveMessage", "ok")], [call(100, 2, "ReceiveMessage", "ok")]);
+        let rest = [call(120, 2, "PutObject", "ok"), call(130, 2, "DeleteMessage", "ok")];
+        let both: &[(i64, u32)] = &[(10, 1), (110, 2)];
+        read(&row([both, both]), &[&given[..], first, &again, &rest].concat())
+    }
+
+    #[test]
+    fn what_was_stored_or_thrown_away_is_not_to_be_paid_for_again() {
+        for stored in ["ok", "lost"] {
+            let [row] = &after(&[call(20, 1, "PutObject", stored)])[..] else { panic!("{stored}") };
+            assert!(row.ends_with("2026-11-03: 2 times and not 1"), "{row}");
+        }
+        let put_off = call(30, 1, "ChangeMessageVisibility", "ok");
+        assert_eq!(after(&[call(20, 1, "PutObject", "ok"), put_off.clone()]).len(), 1, "a checkpoint");
+        assert_eq!(after(&[put_off]).len(), 1, "no checkpoint");
+        let before = call(5, 1, "PutObject", "abandoned");
+        assert_eq!(after(&[before, call(30, 1, "DeleteMessage", "ok")]).len(), 1, "nothing uploaded since");
+    }
+
+    #[test]
+    fn what_was_lost_may_be_paid_for_again() {
+        assert!(after(&[]).is_empty(), "killed, or overtaken before it could store anything");
+        for outcome in ["abandoned", "PreconditionFailed"] {
+            let upload = || call(20, 1, "PutObject", outcome);
+            assert!(after(&[upload()]).is_empty(), "{outcome}");
+            assert!(after(&[upload(), call(30, 1, "DeleteMessage", "ok")]).is_empty(), "{outcome}");
+        }
+        let retried = [call(20, 1, "PutObject", "SlowDown"), call(21, 1, "PutObject", "ok")];
+        assert_eq!(after(&retried).len(), 1);
+        let merged = [call(20, 1, "PutObject", "PreconditionFailed"), call(21, 1, "PutObject", "ok")];
+        assert!(after(&merged).is_empty(), "another was first, and both have paid");
+        for (failures, rows) in [(4, 1), (5, 0)] {
+            let mut calls = vec![call(5, 1, "ListMetrics", "Throttling"); failures];
+            calls.push(call(20, 1, "PutObject", "ok"));
+            assert_eq!(after(&calls).len(), rows, "{failures} failures of a listing");
+        }
+    }
+
+    #[test]
+    fn a_row_is_paid_for_if_all_its_series_are_and_by_the_job_in_hand() {
+        let calls = [call(0, 1, "ReceiveMessage", "ok"), call(20, 1, "PutObject", "ok")];
+        assert!(read(&row([&[(10, 1), (11, 1)], &[(10, 1)]]), &calls).is_empty());
+        assert_eq!(read(&row([&[(10, 1), (11, 1)], &[(10, 1), (11, 1)]]), &calls).len(), 1);
+        assert_eq!(read(&row([&[(10, 2)], &[]]), &calls).len(), 1, "the job is another worker's");
     }
 }

@@ -1,7 +1,8 @@
-//! What the workers log: kept in a file each, and counted where it is a warning or worse.
+//! What the workers log: kept in a file each, counted where it is a warning or worse, and read for which message is
+//! which job.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{BufWriter, Write},
     path::PathBuf,
@@ -24,6 +25,8 @@ pub(crate) struct Sayings {
     pub(crate) said: BTreeMap<String, u64>,
     /// What no logger wrote: a panic's words.
     pub(crate) cried: Vec<String>,
+    /// The account's name and the run of each job that they had in hand, by its message's id.
+    pub(crate) jobs: HashMap<String, (String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -31,6 +34,15 @@ struct Line<'a> {
     level: &'a str,
     message: std::borrow::Cow<'a, str>,
     reason: Option<&'a str>,
+    span: Option<Span>,
+}
+
+/// The job that a line is about. A line about none may have another span, or none.
+#[derive(Deserialize)]
+struct Span {
+    message_id: Option<String>,
+    account_name: Option<String>,
+    run_id: Option<String>,
 }
 
 /// What a worker logs when it is about to take jobs.
@@ -68,6 +80,11 @@ fn hear(text: &str, sayings: &mut Sayings) {
         }
         return;
     };
+    if let Some(Span { message_id: Some(message), account_name: Some(name), run_id: Some(run_id) }) =
+        line.span
+    {
+        sayings.jobs.insert(message, (name, run_id));
+    }
     if !matches!(line.level, "INFO" | "DEBUG") {
         let short = line.message.split([':', ';']).next().unwrap_or_default();
         let reason = line.reason.map_or_else(String::new, |reason| format!(" [{reason}]"));
@@ -84,6 +101,8 @@ mod tests {
         let mut sayings = Sayings::default();
         for line in [
             r#"{"level":"INFO","message":"the worker is ready"}"#,
+            r#"{"level":"INFO","message":"a","span":{"message_id":"m","account_name":"data","run_id":"r"}}"#,
+            r#"{"level":"INFO","message":"a","span":{"name":"job"}}"#,
             r#"{"level":"WARN","message":"the job failed: a","reason":"unavailable"}"#,
             r#"{"level":"WARN","message":"the job failed: b","reason":"unavailable"}"#,
             r#"{"level":"WARN","message":"cut o"#,
@@ -93,5 +112,6 @@ mod tests {
         }
         assert_eq!(sayings.said, BTreeMap::from([("WARN the job failed [unavailable]".to_owned(), 2)]));
         assert_eq!(sayings.cried.len(), 1);
+        assert_eq!(sayings.jobs, HashMap::from([("m".to_owned(), ("data".to_owned(), "r".to_owned()))]));
     }
 }

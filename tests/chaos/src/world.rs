@@ -43,7 +43,7 @@ impl World {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let aws =
             LocalAws::start(Options { latency: LATENCY, log_capacity: LOG, ..Options::default() }).await?;
-        aws.count_series();
+        aws.keep_asks();
         let home = aws.account(HOME);
         home.bucket(REPORTS, HOME_REGION);
         let queue_url = home.queue(

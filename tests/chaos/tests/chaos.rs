@@ -46,7 +46,7 @@ fn workers_that_are_killed_at_every_step_lose_nothing() {
         let is_caught = step != "random moment";
         assert!(!is_caught || figures["step_faults_fired"][step].as_u64() > Some(0), "{step}: {all}");
     }
-    for wrong in ["lost", "short", "corrupt", "unexpected", "status_disagrees"] {
+    for wrong in ["lost", "short", "corrupt", "unexpected", "paid_again", "status_disagrees"] {
         assert_eq!(figures[wrong], 0, "{wrong}: {all}");
     }
     for right in ["reports", "dead_letters", "redeliveries", "duplicate_executions", "recoveries", "statuses"]
@@ -75,4 +75,17 @@ fn a_page_that_is_dropped_is_found() {
     assert_eq!(code, Some(1), "{figures:#}\n{said}");
     assert!(figures["short"].as_u64() > Some(0), "{figures:#}\n{said}");
     assert!(said.contains("Short: account \"team-01\""), "{said}");
+}
+
+#[test]
+fn a_checkpoint_that_is_not_used_is_found() {
+    // Enough for three workers to die after a checkpoint: what lies beside a complete report is still found.
+    let (code, figures, said) =
+        chaos(&["--kills", "39", "--workers", "6", "--accounts", "6", "--plant", "lost-checkpoint"]);
+    assert_eq!(code, Some(1), "{figures:#}\n{said}");
+    assert!(figures["paid_again"].as_u64() > Some(0), "{figures:#}\n{said}");
+    assert!(said.contains("paid for again: "), "{said}");
+    for right in ["lost", "short", "corrupt"] {
+        assert_eq!(figures[right], 0, "{figures:#}\n{said}");
+    }
 }

@@ -128,12 +128,12 @@ impl LocalAws {
         self.world.buckets.without_directories(region);
     }
 
-    /// Begins to count how often each series is asked of `GetMetricData`.
-    pub fn count_series(&self) {
+    /// Begins to keep when each series is asked of `GetMetricData`, and by whom.
+    pub fn keep_asks(&self) {
         self.world.asked.begin();
     }
 
-    /// How often each series was asked of `GetMetricData` since [`LocalAws::count_series`].
+    /// The series that were asked of `GetMetricData` since [`LocalAws::keep_asks`].
     #[must_use]
     pub fn asked_series(&self) -> Vec<AskedSeries> {
         self.world.asked.all()

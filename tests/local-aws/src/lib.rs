@@ -82,7 +82,7 @@ mod world;
 pub use account::{Account, Bucket, QueueOptions};
 pub use aws::{LocalAws, Options};
 pub use calls::{CallQuery, CallRecord, Service};
-pub use cloudwatch::AskedSeries;
+pub use cloudwatch::{Ask, AskedSeries};
 pub use faults::{Fault, FaultHandle, ResultStatus};
 pub use s3::Object;
 pub use sqs::{Message, Place, QueueCounts};

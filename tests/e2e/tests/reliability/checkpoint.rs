@@ -33,7 +33,7 @@ async fn far_is_down() -> Result<(Fleet, FaultHandle)> {
         account.bucket(&format!("near-{nth:02}"), NEAR).size("StandardStorage", old(), 7.0);
     }
     account.bucket("far", FAR).size("StandardStorage", old(), 9.0);
-    fleet.aws.count_series();
+    fleet.aws.keep_asks();
     let down = fleet.aws.fault(Fault::unavailable().service(Service::CloudWatch).region(FAR));
     fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","date":"{}"}}"#, old()));
     Ok((fleet, down))
@@ -44,16 +44,16 @@ fn worker(fleet: &Fleet) -> Result<Child> {
 }
 
 /// How often the series of each region were asked for, if it is the same for all of them.
-fn asked(fleet: &Fleet) -> BTreeMap<String, u64> {
+fn asked(fleet: &Fleet) -> BTreeMap<String, usize> {
     let mut asked = BTreeMap::new();
     for series in fleet.aws.asked_series() {
-        let times = *asked.entry(series.region.clone()).or_insert(series.times);
-        assert_eq!(times, series.times, "{series:?}");
+        let times = *asked.entry(series.region.clone()).or_insert(series.asks.len());
+        assert_eq!(times, series.asks.len(), "{series:?}");
     }
     asked
 }
 
-fn times(near: u64, far: u64) -> BTreeMap<String, u64> {
+fn times(near: usize, far: usize) -> BTreeMap<String, usize> {
     let all = [(NEAR, near), (FAR, far)].into_iter().filter(|(_, times)| *times > 0);
     all.map(|(region, times)| (region.to_owned(), times)).collect()
 }

@@ -1,13 +1,14 @@
-//! How often each series was asked for and answered by `GetMetricData`: what is paid for, and paid for again.
+//! When each series was asked for and answered by `GetMetricData`, and by whom: what is paid for, and paid for again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
 use super::store::MetricRef;
+use crate::identity::Caller;
 
-/// A series of S3's storage metrics, and how often `GetMetricData` answered a query for it.
+/// A series of S3's storage metrics, and the queries for it that `GetMetricData` answered as complete.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AskedSeries {
     /// The account whose metrics were asked for.
@@ -20,47 +21,58 @@ pub struct AskedSeries {
     pub storage_type: String,
     /// Where the queries began.
     pub start: DateTime<Utc>,
-    /// How many queries were answered as complete.
-    pub times: u64,
+    /// The queries.
+    pub asks: Vec<Ask>,
 }
 
-/// The counts, once they are asked for: a benchmark is not to pay for them.
+/// A query that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ask {
+    /// When, by this machine's clock.
+    pub at: DateTime<Utc>,
+    /// The access key that signed the call.
+    pub access_key: Arc<str>,
+}
+
+/// The queries, once they are asked for: a benchmark is not to pay for them.
 #[derive(Default)]
 pub(crate) struct Asked {
-    counts: Mutex<Option<HashMap<AskedSeries, u64>>>,
+    asks: Mutex<Option<HashMap<AskedSeries, Vec<Ask>>>>,
 }
 
 impl Asked {
     pub(crate) fn begin(&self) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashMap::new());
+        *self.asks.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashMap::new());
     }
 
-    /// What counts the queries of a call, if they are counted.
-    pub(crate) fn counting<'a>(&'a self, account: &'a str, region: &'a str) -> Option<Counting<'a>> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.is_some().then_some(Counting { counts, account, region })
+    /// What keeps the queries of a call, if they are kept.
+    pub(crate) fn by<'a>(&'a self, caller: &'a Caller, region: &'a str) -> Option<Asking<'a>> {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask = Ask { at: Utc::now(), access_key: caller.access_key.as_str().into() };
+        asks.is_some().then_some(Asking { asks, ask, account: &caller.account, region })
     }
 
-    /// All counts, sorted.
+    /// All series, sorted.
     pub(crate) fn all(&self) -> Vec<AskedSeries> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let with_times =
-            |(series, times): (&AskedSeries, &u64)| AskedSeries { times: *times, ..series.clone() };
-        let mut all: Vec<_> = counts.iter().flatten().map(with_times).collect();
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let with_asks =
+            |(series, asks): (&AskedSeries, &Vec<Ask>)| AskedSeries { asks: asks.clone(), ..series.clone() };
+        let mut all: Vec<_> = asks.iter().flatten().map(with_asks).collect();
         all.sort();
         all
     }
 }
 
-/// Counts the queries of one call.
-pub(crate) struct Counting<'a> {
-    counts: MutexGuard<'a, Option<HashMap<AskedSeries, u64>>>,
+/// Keeps the queries of one call.
+pub(crate) struct Asking<'a> {
+    asks: MutexGuard<'a, Option<HashMap<AskedSeries, Vec<Ask>>>>,
+    ask: Ask,
     account: &'a str,
     region: &'a str,
 }
 
-impl Counting<'_> {
-    /// Counts a query that was answered.
+impl Asking<'_> {
+    /// Keeps a query that was answered.
     pub(crate) fn add(&mut self, metric: &MetricRef<'_>, start: i64) {
         let dimension = |name| metric.dimension(name).unwrap_or_default().to_owned();
         let series = AskedSeries {
@@ -69,10 +81,10 @@ impl Counting<'_> {
             bucket: dimension("BucketName"),
             storage_type: dimension("StorageType"),
             start: DateTime::from_timestamp(start, 0).unwrap_or_default(),
-            times: 0,
+            asks: Vec::new(),
         };
-        if let Some(counts) = self.counts.as_mut() {
-            *counts.entry(series).or_default() += 1;
+        if let Some(asks) = self.asks.as_mut() {
+            asks.entry(series).or_default().push(self.ask.clone());
         }
     }
 }

@@ -152,12 +152,12 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
     let mut page =
         Page { left: input.max_datapoints.unwrap_or(MAX_DATAPOINTS), results: Vec::new(), next: None };
     page.fill(&plans, place, &metrics, &faults, ascending);
-    if let Some(mut counts) = world.asked.counting(call.account(), &call.region) {
+    if let Some(mut asking) = world.asked.by(&call.caller, &call.region) {
         let is_complete = |result: &&MetricDataResult<'_>| result.status_code == "Complete";
         let complete: HashSet<&str> =
             page.results.iter().filter(is_complete).map(|result| result.id).collect();
         for plan in plans.iter().filter(|plan| complete.contains(plan.id)) {
-            counts.add(&plan.metric.named(&pairs(&plan.metric.dimensions)), plan.window.start);
+            asking.add(&plan.metric.named(&pairs(&plan.metric.dimensions)), plan.window.start);
         }
     }
     let next_token = page.next.map(Place::token).filter(|_| !drops_token(&faults));

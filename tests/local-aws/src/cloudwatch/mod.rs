@@ -22,7 +22,7 @@ use crate::reply::{Reply, ServiceError, unknown_operation};
 use crate::world::World;
 
 pub(crate) use asked::Asked;
-pub use asked::AskedSeries;
+pub use asked::{Ask, AskedSeries};
 pub(crate) use store::{CloudWatch, MetricRef, S3_NAMESPACE};
 pub(crate) use window::{DAY, Statistic};
 
