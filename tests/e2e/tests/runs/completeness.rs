@@ -174,6 +174,25 @@ async fn an_unfinished_report_is_in_progress_while_its_job_is_on_the_queue() -> 
 }
 
 #[tokio::test]
+async fn jobs_that_no_worker_takes_are_shown_apart_with_how_long_that_is() -> Result<()> {
+    let mut fleet = Fleet::start().await?;
+    let _ = fleet.account("data", "111111111111");
+    let date = days_ago(4).to_string();
+    send(&fleet, &["--account-name", "data", "--date", &date]).await?;
+    fleet.aws.set_clock(fleet.aws.now() + TimeDelta::minutes(5));
+    let told = status(&fleet, &[], 3).await?;
+    assert_eq!((&told["queue"]["waiting"], &told["queue"]["in_flight"]), (&json!(1), &json!(0)), "{told}");
+    let untaken = told["queue"]["no_worker_for_seconds"].as_u64().unwrap_or_default();
+    assert!((295..400).contains(&untaken), "{told}");
+    let shown = finish(fleet.producer(&["status"])).await?.status(3).stdout;
+    assert!(
+        shown.contains("queue: 1 waiting, 0 in flight; no worker is known to have had a job for 5m"),
+        "{shown}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_producer_whose_clock_is_ahead_blocks_no_later_run() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let account = fleet.account("data", "111111111111");
