@@ -20,6 +20,9 @@ use crate::{environment, exit::CommandError};
 const SERVICES: [&str; 8] =
     ["CloudWatch", "S3", "Secrets Manager", "Signin", "SQS", "SSO", "SSO OIDC", "STS"];
 
+/// The variable of an endpoint; that of one service's has its name after it.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+
 /// The keys of a profile whose values end up in headers, host names and URLs, or lead to such.
 const KEYS: [&str; 17] = [
     "aws_access_key_id",
@@ -64,21 +67,31 @@ fn whole(path: &Path) -> PathBuf {
 /// With the key that is wrong.
 pub(crate) async fn check_own(config: &SdkConfig) -> Result<(), CommandError> {
     let Some(own) = Profiles::load(None, None).await else { return Ok(()) };
-    let fault = own.fault().or_else(|| {
-        if config.region().is_some_and(|region| !environment::is_host_label(Region::as_ref(region))) {
-            return Some(format!("{}: region is not a region; write it as eu-west-1", own.place()));
-        }
-        let of_service = |service: &&str| {
-            let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL");
-            let key = key.profile("endpoint_url").build().ok()?;
-            let endpoint = config.service_config()?.load_config(key)?;
-            (!environment::is_url_of_a_host(&endpoint)).then(|| {
-                format!("{}: endpoint_url of {service} is not a URL; write it as https://host", own.place())
-            })
-        };
-        SERVICES.iter().find_map(of_service)
-    });
+    let is_set = |name: &str| env::var_os(name).is_some();
+    let fault = own.fault();
+    let fault = fault.or_else(|| Some(format!("{}: {}", own.place(), fault_of_config(config, is_set)?)));
     fault.map_or(Ok(()), |fault| Err(CommandError::Configuration(anyhow!(fault))))
+}
+
+/// What of the profile can't be used in what the SDK made of it and of the environment. What a variable says
+/// takes the profile's place, and is checked by the variable's name.
+fn fault_of_config(config: &SdkConfig, is_set: impl Fn(&str) -> bool) -> Option<String> {
+    let is_from_profile = !is_set("AWS_REGION") && !is_set("AWS_DEFAULT_REGION");
+    let region = config.region().filter(|_| is_from_profile);
+    if region.is_some_and(|region| !environment::is_host_label(Region::as_ref(region))) {
+        return Some("region is not a region; write it as eu-west-1".to_owned());
+    }
+    if is_set(ENDPOINT) {
+        return None;
+    }
+    let of_service = |service: &str| {
+        let variable = format!("{ENDPOINT}_{}", service.replace(' ', "_").to_ascii_uppercase());
+        let key = ServiceConfigKey::builder().service_id(service).env(ENDPOINT).profile("endpoint_url");
+        let endpoint = config.service_config()?.load_config(key.build().ok()?)?;
+        (!is_set(&variable) && !environment::is_url_of_a_host(&endpoint))
+            .then(|| format!("endpoint_url of {service} is not a URL; write it as https://host"))
+    };
+    SERVICES.into_iter().find_map(of_service)
 }
 
 /// A profile in its files.
@@ -181,4 +194,39 @@ pub(crate) enum Cause {
     AsksForCode { profile: String },
     /// Whatever the SDK says.
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_types::service_config::LoadServiceConfig;
+
+    use super::*;
+
+    /// What the SDK takes for every service's endpoint.
+    #[derive(Debug)]
+    struct Endpoint(&'static str);
+
+    impl LoadServiceConfig for Endpoint {
+        fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
+            Some(self.0.to_owned())
+        }
+    }
+
+    #[test]
+    fn what_a_variable_says_is_not_blamed_on_the_profile() {
+        let fault = |config: &SdkConfig, set: &[&str]| fault_of_config(config, |name| set.contains(&name));
+        let config = SdkConfig::builder().region(Region::new("us-east-1\n")).build();
+        let of_region = "region is not a region; write it as eu-west-1";
+        assert_eq!(fault(&config, &["AWS_ENDPOINT_URL"]).as_deref(), Some(of_region));
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            assert_eq!(fault(&config, &[name]), None, "{name}");
+        }
+        let config = SdkConfig::builder().service_config(Endpoint("127.0.0.1:1")).build();
+        let of = |service: &str| format!("endpoint_url of {service} is not a URL; write it as https://host");
+        assert_eq!(fault(&config, &["AWS_REGION"]), Some(of("CloudWatch")));
+        assert_eq!(fault(&config, &["AWS_ENDPOINT_URL_CLOUDWATCH"]), Some(of("S3")));
+        assert_eq!(fault(&config, &["AWS_ENDPOINT_URL"]), None);
+        let all = SERVICES.map(|name| format!("AWS_ENDPOINT_URL_{}", name.to_uppercase().replace(' ', "_")));
+        assert_eq!(fault_of_config(&config, |name| all.iter().any(|set| set == name)), None);
+    }
 }
