@@ -341,9 +341,9 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
 fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -> Option<AwsError> {
     let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
     let explained = chain(failure).find_map(|cause| cause.downcast_ref::<NoneGiven>());
-    if let Some(explained) = explained.filter(|explained| explained.is_all) {
+    if let Some((explained, kind)) = explained.and_then(|explained| Some((explained, explained.known?))) {
         let message = redact(&explained.to_string());
-        return Some(AwsError::coded(operation, "NoCredentials", message, ErrorKind::NoCredentials));
+        return Some(AwsError::coded(operation, "NoCredentials", message, kind));
     }
     for cause in chain(failure) {
         // Of a secret that keys lie in.

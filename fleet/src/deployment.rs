@@ -126,6 +126,11 @@ pub async fn open(
     (queue_url, bucket): (&str, NamedBucket<'_>),
 ) -> Result<Opened, CommandError> {
     let (queue, bucket) = tokio::join!(Queue::open(config, queue_url), bucket.open(config));
+    // One fault, whatever is opened.
+    let queue = match queue {
+        Err(error) if error.is_no_credentials() => return Err(error),
+        queue => queue,
+    };
     let mut faults = Faults::default();
     let queue = faults.take(queue);
     let ((queue, attributes), bucket) = {

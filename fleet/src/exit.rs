@@ -50,16 +50,25 @@ impl CommandError {
         }
     }
 
-    /// What it means that something configured can't be read or opened: a wrong name is a wrong
-    /// configuration, a refusal or an outage of AWS is not.
+    /// What it means that something configured can't be read or opened: a wrong name and credentials that are
+    /// nowhere are a wrong configuration; a refusal, an outage of AWS and a login that has expired are not.
     pub fn at_start(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
-        let of_aws = error.chain().find_map(|cause| cause.downcast_ref::<AwsError>());
-        match of_aws.map(|error| error.kind) {
-            None | Some(ErrorKind::NotFound) => Self::Configuration(error),
+        match kind_of(&error) {
+            None | Some(ErrorKind::NotFound | ErrorKind::NoCredentials) => Self::Configuration(error),
             Some(_) => Self::Failed(error),
         }
     }
+
+    /// Whether the process has no credentials of its own, so that nothing can be opened.
+    pub(crate) fn is_no_credentials(&self) -> bool {
+        let (Self::Usage(error) | Self::Configuration(error) | Self::Failed(error)) = self;
+        kind_of(error) == Some(ErrorKind::NoCredentials)
+    }
+}
+
+fn kind_of(error: &anyhow::Error) -> Option<ErrorKind> {
+    error.chain().find_map(|cause| cause.downcast_ref::<AwsError>()).map(|error| error.kind)
 }
 
 impl From<anyhow::Error> for CommandError {
@@ -108,8 +117,11 @@ mod tests {
     #[test]
     fn a_wrong_name_is_wrong_configuration_and_an_outage_is_not() {
         assert!(matches!(CommandError::at_start(anyhow!("no file")), CommandError::Configuration(_)));
-        assert!(matches!(CommandError::at_start(aws(ErrorKind::NotFound)), CommandError::Configuration(_)));
-        assert!(matches!(CommandError::at_start(aws(ErrorKind::Transient)), CommandError::Failed(_)));
-        assert!(matches!(CommandError::at_start(aws(ErrorKind::Denied)), CommandError::Failed(_)));
+        for kind in [ErrorKind::NotFound, ErrorKind::NoCredentials] {
+            assert!(matches!(CommandError::at_start(aws(kind)), CommandError::Configuration(_)), "{kind:?}");
+        }
+        for kind in [ErrorKind::Transient, ErrorKind::Denied, ErrorKind::Identity, ErrorKind::Expired] {
+            assert!(matches!(CommandError::at_start(aws(kind)), CommandError::Failed(_)), "{kind:?}");
+        }
     }
 }

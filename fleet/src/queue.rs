@@ -103,7 +103,7 @@ fn visibility_timeout(seconds: u64) -> Duration {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// A call failed.
-    #[error("queue {url}: could not be read{}", mend(source.kind))]
+    #[error("queue {url}: could not be read{}", mend(source))]
     Call {
         /// The queue's URL.
         url: String,
@@ -121,12 +121,12 @@ pub enum QueueError {
 }
 
 /// What to do where a queue can't be read.
-fn mend(kind: ErrorKind) -> &'static str {
-    match kind {
+fn mend(error: &AwsError) -> &'static str {
+    match error.kind {
         ErrorKind::NotFound => "; no such queue: create it, or correct FLEET_QUEUE_URL",
         ErrorKind::Denied => "; allow sqs:GetQueueAttributes on it to whoever runs this",
-        // What is missing, the error says itself.
-        ErrorKind::NoCredentials => "; there are no credentials to reach it with",
+        // What is missing or has expired, the error says itself.
+        _ if error.code == "NoCredentials" => "; there are no credentials to reach it with",
         ErrorKind::Identity | ErrorKind::Expired => {
             "; these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }

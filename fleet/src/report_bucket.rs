@@ -71,8 +71,8 @@ async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
 fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {
     let mend = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
-        // What is missing, the error says itself.
-        ErrorKind::NoCredentials => "there are no credentials to reach it with",
+        // What is missing or has expired, the error says itself.
+        _ if error.code == "NoCredentials" => "there are no credentials to reach it with",
         ErrorKind::Identity | ErrorKind::Expired => {
             "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }

@@ -12,6 +12,7 @@ use aws_credential_types::{
 };
 
 use crate::{
+    ErrorKind,
     aws_error::{chain, is_unreachable, told},
     environment,
     profiles::{Cause, Profiles},
@@ -38,9 +39,22 @@ enum Of {
 #[error("{message}")]
 pub(crate) struct NoneGiven {
     message: String,
-    /// Whether the message says all: what the SDK says of each part of the provider adds nothing then.
-    pub(crate) is_all: bool,
+    /// What it means, if the message says all: what the SDK says of each part of the provider adds nothing then.
+    pub(crate) known: Option<ErrorKind>,
     source: CredentialsError,
+}
+
+/// Why there are none, if that is known.
+struct Why {
+    kind: ErrorKind,
+    text: String,
+}
+
+impl Why {
+    /// What a person has to set or correct.
+    fn unset(text: String) -> Self {
+        Self { kind: ErrorKind::NoCredentials, text }
+    }
 }
 
 impl Explained {
@@ -80,12 +94,9 @@ impl Explained {
                 (cause, file.as_ref().map_or_else(|| format!("profile {name}"), of_file))
             }
         };
-        let is_all = cause.is_some();
-        NoneGiven {
-            message: cause.unwrap_or_else(|| format!("{place} gives no credentials")),
-            is_all,
-            source,
-        }
+        let known = cause.as_ref().map(|why| why.kind);
+        let message = cause.map_or_else(|| format!("{place} gives no credentials"), |why| why.text);
+        NoneGiven { message, known, source }
     }
 }
 
@@ -93,7 +104,7 @@ impl Explained {
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// Why the process has no credentials of its own, if that is known.
-async fn why_of_process(error: &CredentialsError) -> Option<String> {
+async fn why_of_process(error: &CredentialsError) -> Option<Why> {
     let is_set = |name: &str| env::var_os(name).is_some();
     let pair = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     if is_set(pair[0]) && is_set(pair[1]) {
@@ -101,16 +112,18 @@ async fn why_of_process(error: &CredentialsError) -> Option<String> {
     }
     let profiles = Profiles::load(None, None).await;
     if let Some(profiles) = &profiles
-        && let Some(cause) = why_of_profile(profiles, error, is_set("AWS_PROFILE")).await
+        && let Some(why) = why_of_profile(profiles, error, is_set("AWS_PROFILE")).await
     {
-        return Some(if is_set("AWS_PROFILE") { format!("AWS_PROFILE: {cause}") } else { cause });
+        let place = if is_set("AWS_PROFILE") { "AWS_PROFILE: " } else { "" };
+        return Some(Why { text: format!("{place}{}", why.text), ..why });
     }
     if let Some(path) = env::var_os(TOKEN).map(PathBuf::from) {
         if let Err(error) = tokio::fs::read(&path).await {
-            return Some(format!("{TOKEN} names {}, which can't be read: {error}", path.display()));
+            let path = path.display();
+            return Some(Why::unset(format!("{TOKEN} names {path}, which can't be read: {error}")));
         }
         if !is_set("AWS_ROLE_ARN") {
-            return Some(format!("{TOKEN} is set and AWS_ROLE_ARN is not; set both"));
+            return Some(Why::unset(format!("{TOKEN} is set and AWS_ROLE_ARN is not; set both")));
         }
         return None;
     }
@@ -119,42 +132,47 @@ async fn why_of_process(error: &CredentialsError) -> Option<String> {
     }
     for (there, missing) in [(pair[0], pair[1]), (pair[1], pair[0])] {
         if is_set(there) {
-            return Some(format!("{there} is set and {missing} is not; set both"));
+            return Some(Why::unset(format!("{there} is set and {missing} is not; set both")));
         }
     }
-    Some(
+    Some(Why::unset(
         "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/config \
          with AWS_PROFILE, or run where a role is attached (ECS, EKS, EC2)"
             .to_owned(),
-    )
+    ))
 }
 
 /// Why a profile has no credentials, if that is known.
-async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named: bool) -> Option<String> {
-    match profiles.cause() {
-        Cause::Missing { profile, .. } if !is_named && profile == profiles.name() => None,
+async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named: bool) -> Option<Why> {
+    let text = match profiles.cause() {
+        Cause::Missing { profile, .. } if !is_named && profile == profiles.name() => return None,
         Cause::Missing { profile, named_by } => {
             let files = profiles.files();
             let named_by = named_by.map(|by| format!(", which profile {by} names,")).unwrap_or_default();
-            Some(format!("profile {profile}{named_by} does not exist in {files}"))
+            format!("profile {profile}{named_by} does not exist in {files}")
         }
         Cause::Nothing { profile } if is_named => {
-            Some(format!("profile {profile} has no credentials in {}", profiles.files()))
+            format!("profile {profile} has no credentials in {}", profiles.files())
         }
-        Cause::Login { profile, command } if is_of_login(error) => Some(format!(
-            "the login of profile {profile} has expired, or there was none; run `{command} --profile {profile}`"
-        )),
+        // Nothing is to be corrected: it was good, and will be again.
+        Cause::Login { profile, command } if is_of_login(error) => {
+            let text = format!(
+                "the login of profile {profile} has expired, or there was none; run `{command} --profile {profile}`"
+            );
+            return Some(Why { kind: ErrorKind::Expired, text });
+        }
         Cause::TokenFile { profile, path } => {
             let error = tokio::fs::read(&path).await.err()?;
-            Some(format!(
-                "profile {profile}: web_identity_token_file names {path}, which can't be read: {error}"
-            ))
+            format!("profile {profile}: web_identity_token_file names {path}, which can't be read: {error}")
         }
-        Cause::AsksForCode { profile } if told(error).contains("AccessDenied") => Some(format!(
+        Cause::AsksForCode { profile } if told(error).contains("AccessDenied") => format!(
             "profile {profile} has an mfa_serial, whose code only a person can type; use a profile made by `aws login` or `aws configure sso`, or keys of `aws sts get-session-token`"
-        )),
-        Cause::Nothing { .. } | Cause::Login { .. } | Cause::AsksForCode { .. } | Cause::Other => None,
-    }
+        ),
+        Cause::Nothing { .. } | Cause::Login { .. } | Cause::AsksForCode { .. } | Cause::Other => {
+            return None;
+        }
+    };
+    Some(Why::unset(text))
 }
 
 /// Whether it is the login that is at fault, by the files that logins leave and by what is answered to an old one;
