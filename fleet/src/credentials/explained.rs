@@ -6,10 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_credential_types::{
     Credentials,
     provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 
 use crate::{
     ErrorKind,
@@ -106,8 +108,7 @@ const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// Why the process has no credentials of its own, if that is known.
 async fn why_of_process(error: &CredentialsError) -> Option<Why> {
     let is_set = |name: &str| env::var_os(name).is_some();
-    let pair = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-    if is_set(pair[0]) && is_set(pair[1]) {
+    if PAIR.into_iter().all(is_set) {
         return None;
     }
     let profiles = Profiles::load(None, None).await;
@@ -127,19 +128,44 @@ async fn why_of_process(error: &CredentialsError) -> Option<Why> {
         }
         return None;
     }
-    if !matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+    let refusal = metadata_refusal(error);
+    if refusal.is_none() && !matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
         return None;
     }
-    for (there, missing) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+    Some(Why::unset(nothing_found(is_set, refusal)))
+}
+
+const PAIR: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+/// What is said if no part of the chain has credentials; the last one, the instance metadata service, may have
+/// refused to give any.
+fn nothing_found(is_set: impl Fn(&str) -> bool, refusal: Option<String>) -> String {
+    let [id, secret] = PAIR;
+    for (there, missing) in [(id, secret), (secret, id)] {
         if is_set(there) {
-            return Some(Why::unset(format!("{there} is set and {missing} is not; set both")));
+            return format!("{there} is set and {missing} is not; set both");
         }
     }
-    Some(Why::unset(
-        "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/config \
-         with AWS_PROFILE, or run where a role is attached (ECS, EKS, EC2)"
-            .to_owned(),
-    ))
+    let refusal = refusal.map(|said| format!(", and the instance metadata service gives none ({said})"));
+    format!(
+        "no credentials were found{}: set {id} and {secret}, or name a profile of ~/.aws/config with AWS_PROFILE, or \
+         run where a role is attached (ECS, EKS, EC2)",
+        refusal.unwrap_or_default()
+    )
+}
+
+/// What the instance metadata service said instead of giving credentials; none if it was not asked, could not be
+/// reached, or has a fault that may pass.
+fn metadata_refusal(error: &CredentialsError) -> Option<String> {
+    let refused = chain(error).find_map(|cause| cause.downcast_ref::<ImdsError>())?;
+    let status = match refused {
+        ImdsError::ErrorResponse(answer) => answer.response().status(),
+        _ => chain(refused)
+            .find_map(|cause| cause.downcast_ref::<SdkError<TokenError, HttpResponse>>())?
+            .raw_response()?
+            .status(),
+    };
+    status.is_client_error().then(|| status.as_u16().to_string())
 }
 
 /// Why a profile has no credentials, if that is known.

@@ -5,6 +5,10 @@ use chrono::{TimeDelta, Utc};
 use e2e::{Ended, Fleet, HOME_REGION, finish};
 use local_aws::Trust;
 use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::support::{
     PROFILE, PROFILE_KEY, ROLE, account_file, assert_is_of, collect, error_of, four_accounts, inhabited,
@@ -203,6 +207,36 @@ async fn a_process_without_credentials_says_which_are_missing() -> Result<()> {
         let debug = [variables, &[("RUST_LOG", "debug")]].concat();
         let ended = without_keys(&fleet, &debug).await?.status(2);
         assert!(ended.stderr.contains("no credentials: "), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_metadata_service_that_refuses_hides_no_missing_credentials() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let place = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    for (variables, told) in [
+        (
+            &[][..],
+            "no credentials were found, and the instance metadata service gives none (403): set AWS_ACCESS_KEY_ID",
+        ),
+        (
+            &[("AWS_SECRET_ACCESS_KEY", "x")],
+            "AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not; set both",
+        ),
+    ] {
+        let fleet = Fleet::start().await?;
+        let service =
+            [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*place)];
+        let ended = without_keys(&fleet, &[variables, &service].concat()).await?.status(2);
+        assert!(error_of(&ended).contains(told), "{}", error_of(&ended));
+        assert_brief(&ended);
     }
     Ok(())
 }
