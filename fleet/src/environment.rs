@@ -43,12 +43,13 @@ pub fn unset_empty() -> Result<(), CommandError> {
 }
 
 /// Checks what ends up in headers, host names and URLs, where the SDK would panic or call it a failure of the
-/// network. No value is shown.
+/// network. No value is shown but that of a proxy, without the credentials for it.
 ///
 /// # Errors
 /// With all variables that can't be used, and why.
 pub fn check() -> Result<(), CommandError> {
-    let faults = faults(env::vars_os());
+    let mut faults = faults(env::vars_os());
+    faults.extend(proxy_faults(variable));
     if faults.is_empty() { Ok(()) } else { Err(CommandError::Configuration(anyhow!(faults.join("\n  ")))) }
 }
 
@@ -98,6 +99,41 @@ pub fn header_fault(value: &str) -> Option<&'static str> {
         return Some(CONTROL);
     }
     (!value.is_ascii()).then_some("has a character in it that is not ASCII")
+}
+
+/// The variables that name the proxy of requests by HTTPS, by HTTP, and by either if there is none for it.
+const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+const HTTP_PROXY: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
+const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
+/// The variable that names the proxy of requests by HTTPS, or by HTTP.
+pub(crate) fn proxy_variable(is_https: bool) -> &'static str {
+    let own = if is_https { HTTPS_PROXY } else { HTTP_PROXY };
+    let set = own.into_iter().chain(ALL_PROXY).find(|name| env::var_os(name).is_some());
+    set.unwrap_or(if is_https { "HTTPS_PROXY" } else { "HTTP_PROXY" })
+}
+
+/// The proxies that no request can go by: the HTTP client speaks HTTP to them alone, and goes without one whose
+/// name it can't read. Requests of AWS go by HTTPS; one for all schemes that they don't go by is let be.
+fn proxy_faults(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
+    let used = [set(HTTPS_PROXY).or_else(|| set(ALL_PROXY)), set(HTTP_PROXY)];
+    let fault = |(name, value): (&str, String)| {
+        // What has a control character in it is told by the variable's name alone.
+        if is_proxy(&value) || header_fault(&value).is_some() {
+            return None;
+        }
+        let (scheme, rest) = value.split_once("://").map_or(("", &*value), |(scheme, rest)| (scheme, rest));
+        let place = rest.rsplit('@').next().unwrap_or_default();
+        let shown = if scheme.is_empty() { place.to_owned() } else { format!("{scheme}://{place}") };
+        Some(format!("{name} {shown} is not an HTTP proxy; write it as http://HOST:PORT, or unset it"))
+    };
+    used.into_iter().flatten().filter_map(fault).collect()
+}
+
+/// Whether a text is a proxy that HTTP is spoken to, whose scheme may be left out.
+fn is_proxy(text: &str) -> bool {
+    is_url_of_a_host(text) || !text.contains("://") && is_url_of_a_host(&format!("http://{text}"))
 }
 
 /// Whether a text can be the region in a host name.
@@ -187,6 +223,42 @@ mod tests {
             let said = fault(name, value);
             assert!(said.is_some_and(|said| said.contains(expected)), "{name}={value}: {said:?}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_speaks_no_http_is_refused_without_its_credentials() {
+        let said = |set: &[(&str, &str)]| {
+            proxy_faults(|name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        for (name, value, shown) in [
+            ("ALL_PROXY", "socks5://127.0.0.1:9", "socks5://127.0.0.1:9"),
+            ("all_proxy", "socks://u:canary@proxy:9", "socks://proxy:9"),
+            ("HTTPS_PROXY", "ftp://canary@proxy", "ftp://proxy"),
+            ("https_proxy", "u:can@ary@pro xy", "pro xy"),
+            ("HTTP_PROXY", "socks5h://proxy:9", "socks5h://proxy:9"),
+            ("http_proxy", "http://proxy:port", "http://proxy:port"),
+        ] {
+            let told =
+                format!("{name} {shown} is not an HTTP proxy; write it as http://HOST:PORT, or unset it");
+            assert_eq!(said(&[(name, value)]), [told]);
+        }
+        let none: [&str; 0] = [];
+        for value in [
+            "http://u:p@proxy:3128",
+            "https://proxy/",
+            "proxy:3128",
+            "u:p@proxy:3128",
+            "proxy",
+            "http://[::1]:3128",
+        ] {
+            assert_eq!(said(&[("HTTPS_PROXY", value)]), none, "{value}");
+        }
+        // By which no request of AWS goes.
+        let socks = ("ALL_PROXY", "socks5://127.0.0.1:9");
+        assert_eq!(said(&[socks, ("https_proxy", "http://proxy:3128")]), none);
+        assert_eq!(said(&[("HTTPS_PROXY", "canary\n")]), none, "the variable alone is told");
     }
 
     #[test]

@@ -88,6 +88,14 @@ fn a_missing_queue_or_bucket_is_named_with_its_variable() {
 }
 
 #[test]
+fn a_proxy_that_speaks_no_http_is_refused_before_any_request() {
+    let variables = [("ALL_PROXY", "socks5://user:canary@127.0.0.1:9"), ("FLEET_QUEUE_URL", QUEUE)];
+    let output = producer(&["failed"], &variables, "");
+    refused(&output, "ALL_PROXY socks5://127.0.0.1:9 is not an HTTP proxy; write it as http://HOST:PORT");
+    assert!(!stderr(&output).contains("canary"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_replay_without_a_selection_tells_the_three_ways() {
     for flag in ["--account-name NAME", "--run-id ID", "--reason CODE", "--all"] {
         refused(&configured(&["replay"], ""), flag);

@@ -12,7 +12,7 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::CertificateError;
 
-use crate::{ErrorKind, aws_error::NOT_FROM_AWS};
+use crate::{ErrorKind, aws_error::NOT_FROM_AWS, environment};
 
 /// How a request goes to its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +140,9 @@ impl ConnectionFailure {
     /// name, a route and a service may come back.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self.fault {
-            Fault::Certificate(_) | Fault::Tls(_) | Fault::ProxyCredentials => ErrorKind::Permanent,
+            Fault::Certificate(_) | Fault::Tls(_) | Fault::NotTls | Fault::ProxyCredentials => {
+                ErrorKind::Permanent
+            }
             Fault::UnknownHost
             | Fault::Unresolved(_)
             | Fault::Refused
@@ -148,7 +150,6 @@ impl ConnectionFailure {
             | Fault::Silent
             | Fault::NoRoute(_)
             | Fault::NoDescriptors
-            | Fault::NotTls
             | Fault::ProxyRefused
             | Fault::NotFromAws(_)
             | Fault::Other(_) => ErrorKind::Transient,
@@ -165,7 +166,11 @@ impl fmt::Display for ConnectionFailure {
             Some(proxy) => format!("{host}, by way of the proxy {proxy},"),
             None => host.clone(),
         };
+        let variable = environment::proxy_variable(!self.way.is_forwarded);
         match &self.fault {
+            Fault::UnknownHost if self.at_proxy => {
+                write!(f, "{there} is not known to DNS; correct {variable}, or look at this machine's DNS")
+            }
             Fault::UnknownHost => {
                 write!(
                     f,
@@ -183,14 +188,20 @@ impl fmt::Display for ConnectionFailure {
             ),
             Fault::Certificate(detail) => write!(f, "{there} has a certificate that is refused: {detail}"),
             Fault::Tls(detail) => write!(f, "{there} does not agree on TLS: {detail}"),
-            Fault::NotTls => write!(f, "{there} does not speak TLS"),
+            Fault::NotTls if self.at_proxy => {
+                write!(f, "{there} does not speak TLS; write it as http://HOST:PORT in {variable}")
+            }
+            Fault::NotTls => write!(
+                f,
+                "{there} does not speak TLS; correct the endpoint or its port, or look at what is between"
+            ),
             Fault::ProxyRefused => write!(
                 f,
                 "the proxy {proxy} does not connect to {host}; allow that there, or name the host in NO_PROXY"
             ),
             Fault::ProxyCredentials => write!(
                 f,
-                "the proxy {proxy} refuses the credentials for it, or there are none; write them into HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT"
+                "the proxy {proxy} refuses the credentials for it, or there are none; write them into {variable}, as http://USER:PASSWORD@HOST:PORT"
             ),
             Fault::NotFromAws(page) => {
                 write!(
@@ -198,7 +209,7 @@ impl fmt::Display for ConnectionFailure {
                     "something between here and {there} answered: {page}; look at the proxy or firewall there"
                 )
             }
-            Fault::Other(detail) => write!(f, "{there}: {detail}"),
+            Fault::Other(detail) => write!(f, "{}: {detail}", there.trim_end_matches(',')),
         }
     }
 }

@@ -105,12 +105,48 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
             format!("{cut} closed the connection before it had answered"),
         ),
         (format!("http://{silent}/"), Fault::Silent, "Timeout", format!("{silent} did not answer in time")),
-        (format!("https://{plain}/"), Fault::NotTls, "Unreachable", format!("{plain} does not speak TLS")),
+        (
+            format!("https://{plain}/"),
+            Fault::NotTls,
+            "Unreachable",
+            format!(
+                "{plain} does not speak TLS; correct the endpoint or its port, or look at what is between"
+            ),
+        ),
     ] {
         let failure = failure(&direct, &url).await;
         assert_eq!((&failure.fault, failure.code(), failure.to_string()), (&fault, code, told), "{url}");
-        assert_eq!(failure.kind(), ErrorKind::Transient, "{url}");
+        // What does not speak TLS will not begin to.
+        let is_lasting = fault == Fault::NotTls;
+        let kind = if is_lasting { ErrorKind::Permanent } else { ErrorKind::Transient };
+        assert_eq!(failure.kind(), kind, "{url}");
     }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_proxy_is_mended_in_its_variable() {
+    let failure_by = async |proxy: &str| {
+        failure(&http(no_authority(), Some(proxy)), "https://sts.eu-west-1.amazonaws.com/").await
+    };
+    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let variable = environment::proxy_variable(true);
+    let way = "on the way to sts.eu-west-1.amazonaws.com,";
+    let failure = failure_by(&format!("https://{plain}")).await;
+    let told = format!(
+        "the proxy https://{plain}, {way} does not speak TLS; write it as http://HOST:PORT in {variable}"
+    );
+    assert_eq!((failure.to_string(), failure.kind()), (told, ErrorKind::Permanent));
+    let mut failure = failure_by("http://proxy.invalid:3128").await;
+    assert!(failure.at_proxy, "{failure:?}");
+    // Without any DNS there is no answer that there is no such name.
+    failure.fault = Fault::UnknownHost;
+    let told = format!(
+        "the proxy http://proxy.invalid:3128, {way} is not known to DNS; correct {variable}, or look at this machine's DNS"
+    );
+    assert_eq!(failure.to_string(), told);
+    failure.fault = Fault::Other("why".into());
+    let told = "the proxy http://proxy.invalid:3128, on the way to sts.eu-west-1.amazonaws.com: why";
+    assert_eq!(failure.to_string(), told);
 }
 
 #[tokio::test]
