@@ -132,6 +132,37 @@ impl Failure {
         Self::Panic(text.map_or_else(|| "it does not say which".to_owned(), |text| fleet::redact(&text)))
     }
 
+    /// Where to look if the account could not be entered at all, to be put behind the failure.
+    #[must_use]
+    pub fn way_in(&self) -> &'static str {
+        let error = match self {
+            Self::UnknownAccount(_) => return "; add it there",
+            Self::NoCredentials(NoCredentials::Nothing { .. }) => {
+                return "; to use what this shell has, pass --profile NAME or --current-credentials";
+            }
+            Self::Aws(error) => error,
+            _ => return "",
+        };
+        match error.kind {
+            ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
+                "; the role must be there, and its trust policy name who asks, with the external id of the accounts file and the organization of who asks; and who asks must be allowed sts:AssumeRole"
+            }
+            ErrorKind::Identity => {
+                "; the access key is mistyped, deleted or of another partition, or its session token is missing"
+            }
+            // What could be said in our own words ends with what to do.
+            ErrorKind::Expired | ErrorKind::NoCredentials
+                if error.code == "NoCredentials" && error.message.contains("; ") =>
+            {
+                ""
+            }
+            ErrorKind::Expired => "; put new temporary credentials in their place",
+            ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
+            ErrorKind::Transient => "; this may pass, try again",
+            _ => "",
+        }
+    }
+
     /// The stable reason.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -166,5 +197,26 @@ impl Failure {
             Self::Panic(_) => Reason::Panic,
             Self::Own(_) => Reason::OwnFault,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_is_said_once() {
+        let of = |code: &str, message: &str, kind| {
+            Failure::Aws(AwsError::coded("sts:GetCallerIdentity", code, message, kind)).way_in()
+        };
+        let unset = "profile p: the access key id has a control character in it; correct it";
+        assert_eq!(of("NoCredentials", unset, ErrorKind::NoCredentials), "");
+        let login = "the login of profile p has expired; run `aws sso login --profile p`";
+        assert_eq!(of("NoCredentials", login, ErrorKind::Expired), "");
+        let unknown = of("NoCredentials", "an error occurred", ErrorKind::NoCredentials);
+        assert_eq!(unknown, "; correct it, or say in the accounts file what else to use");
+        let expired = of("ExpiredToken", "it is expired", ErrorKind::Expired);
+        assert_eq!(expired, "; put new temporary credentials in their place");
+        assert!(of("InvalidClientTokenId", "invalid", ErrorKind::Identity).contains("mistyped"));
     }
 }

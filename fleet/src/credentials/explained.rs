@@ -216,14 +216,15 @@ fn is_of_login(error: &CredentialsError) -> bool {
 }
 
 /// Refuses credentials that can't be in a header, with which the SDK would panic.
-pub(super) fn usable(credentials: Credentials) -> provider::Result {
+fn usable(credentials: Credentials) -> provider::Result {
     match fault(&credentials) {
         None => Ok(credentials),
         Some(fault) => Err(CredentialsError::invalid_configuration(fault)),
     }
 }
 
-fn fault(credentials: &Credentials) -> Option<String> {
+/// What of credentials can't be in a header; no value is shown.
+pub(super) fn fault(credentials: &Credentials) -> Option<String> {
     let parts = [
         ("access key id", Some(credentials.access_key_id())),
         ("secret access key", Some(credentials.secret_access_key())),

@@ -12,8 +12,8 @@ use aws_credential_types::{
 };
 use serde_json::{Value, json};
 
-use super::explained::usable;
-use crate::{aws, json_service::JsonOperation, kept_credentials::KeptCredentials};
+use super::explained::fault;
+use crate::{AwsError, aws, json_service::JsonOperation, kept_credentials::KeptCredentials};
 
 /// The action by which a secret is read.
 pub const GET_SECRET_VALUE: &str = "secretsmanager:GetSecretValue";
@@ -62,14 +62,30 @@ struct Secret {
 impl Secret {
     async fn credentials(&self) -> provider::Result {
         let answer = OPERATION.call(&self.config, json!({ "SecretId": self.arn })).await;
-        let answer = answer.map_err(CredentialsError::provider_error)?;
+        let answer = answer.map_err(|error| unread(&self.arn, error))?;
         let text = answer.get("SecretString").and_then(Value::as_str);
         let keys = text.ok_or_else(|| "it has no text".to_owned()).and_then(keys);
-        let keys = keys.map_err(|fault| {
-            CredentialsError::invalid_configuration(format!("secret {}: {fault}", self.arn))
-        })?;
-        usable(keys)
+        let usable = keys.and_then(|keys| fault(&keys).map_or(Ok(keys), Err));
+        usable.map_err(|fault| wrong(&self.arn, &fault))
     }
+}
+
+/// What it means that a secret could not be read. That there is none is the account's fault, and all else that of
+/// who reads it.
+fn unread(arn: &str, error: AwsError) -> CredentialsError {
+    match &*error.code {
+        "ResourceNotFoundException" => {
+            wrong(arn, "it does not exist; correct secret_arn in the accounts file, or create it")
+        }
+        "InvalidRequestException" if error.message.contains("deletion") => {
+            wrong(arn, "it is marked for deletion; restore it, or correct secret_arn in the accounts file")
+        }
+        _ => CredentialsError::provider_error(error),
+    }
+}
+
+fn wrong(arn: &str, fault: &str) -> CredentialsError {
+    CredentialsError::invalid_configuration(format!("secret {arn}: {fault}"))
 }
 
 impl ProvideCredentials for Secret {
@@ -116,6 +132,28 @@ mod tests {
         }
         let keys = keys(r#"{"access_key_id":"AKIA","secret_access_key":"s","session_token":""}"#);
         assert_eq!(keys.expect("keys").session_token(), None);
+    }
+
+    #[test]
+    fn a_secret_that_does_not_exist_is_named_and_is_a_fault_of_the_accounts_file() {
+        use std::error::Error;
+
+        use crate::ErrorKind;
+
+        let arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:keys-a1b2c3";
+        let deleted = "You can't perform this operation on the secret because it was marked for deletion.";
+        let of = |code: &str, message: &str| {
+            let error = AwsError::coded(GET_SECRET_VALUE, code, message, ErrorKind::Permanent);
+            unread(arn, error).source().expect("why").to_string()
+        };
+        let told =
+            format!("secret {arn}: it does not exist; correct secret_arn in the accounts file, or create it");
+        assert_eq!(of("ResourceNotFoundException", "no such secret"), told);
+        assert!(
+            of("InvalidRequestException", deleted)
+                .ends_with("restore it, or correct secret_arn in the accounts file")
+        );
+        assert!(of("DecryptionFailure", "no").contains("DecryptionFailure"));
     }
 
     #[test]

@@ -92,7 +92,10 @@ impl Chosen {
         };
         let identity = reached.await.map_err(|failure| {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);
-            let error = anyhow!(failure).context(format!("the credentials of {who} can't be used"));
+            let way_in = failure.way_in();
+            let said = format!("{:#}", anyhow!(failure));
+            let said = said.trim_end_matches('.');
+            let error = anyhow!("the credentials of {who} can't be used: {said}{way_in}");
             if has_none { CommandError::Configuration(error) } else { CommandError::Failed(error) }
         })?;
         let id = identity.account_id;

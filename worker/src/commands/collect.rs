@@ -145,7 +145,10 @@ async fn collect_all(
                 return Err(CommandError::configuration(failure));
             }
             Err(failure) => {
-                missing.push(format!("account {name} could not be collected: {:#}", anyhow!(failure)));
+                let way_in = failure.way_in();
+                let said = format!("{:#}", anyhow!(failure));
+                let said = said.trim_end_matches('.');
+                missing.push(format!("account {name} could not be collected: {said}{way_in}"));
             }
         }
     }

@@ -96,6 +96,7 @@ async fn an_access_key_that_aws_does_not_know_is_told() -> Result<()> {
         let error = error_of(&ended);
         assert!(error.contains("account data could not be collected"), "{error}");
         assert!(error.contains("InvalidClientTokenId") || error.contains("InvalidAccessKeyId"), "{error}");
+        assert!(error.contains("; the access key is mistyped"), "{error}");
         assert!(fleet.aws.calls().failed().count() > 0);
         assert_nothing_collected(&fleet.aws);
         assert_eq!(signed_by(&fleet.aws, HOME), set([]));

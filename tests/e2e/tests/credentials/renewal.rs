@@ -151,7 +151,7 @@ async fn a_secret_that_can_not_be_used_costs_its_account_alone() -> Result<()> {
             false,
             "the access key id has a control",
         ),
-        (None, false, "secretsmanager:GetSecretValue in eu-west-1: ResourceNotFoundException"),
+        (None, false, "it does not exist; correct secret_arn in the accounts file"),
         (Some(SECRET), true, "secretsmanager:GetSecretValue in eu-west-1: AccessDeniedException"),
     ] {
         let mut fleet = four_accounts().await?;
@@ -169,6 +169,8 @@ async fn a_secret_that_can_not_be_used_costs_its_account_alone() -> Result<()> {
         assert!(error_of(&ended).contains(told), "{}", error_of(&ended));
         let check = finish(fleet.worker(&["check"])).await?.status(1);
         assert!(check.stdout.contains(KEYS), "the other one is there: {}", check.stdout);
+        assert_eq!(check.stdout.contains("no_credentials"), !is_denied, "{}", check.stdout);
+        assert!(check.stdout.contains(&arn), "{}", check.stdout);
         for said in [&ended.stderr, &check.stdout, &check.stderr] {
             assert!(!said.contains("canary"), "{said}");
         }

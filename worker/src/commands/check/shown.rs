@@ -1,10 +1,9 @@
 //! What came of a check, for people and as JSON. Plain functions over values.
 
-use fleet::{ErrorKind, credentials::NoCredentials, output, terminal};
+use fleet::{ErrorKind, output, terminal};
 use serde_json::{Value, json};
 
 use super::{Answer, Checked};
-use crate::failure::Failure;
 
 /// The most sentences of advice that are shown to people.
 const MOST_SHOWN: usize = 20;
@@ -134,7 +133,7 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
             // Some failures name the account themselves.
             let said =
                 said.trim_end_matches('.').trim_start_matches(&format!("account {}", account.account_name));
-            return vec![format!("{}{}", said.trim_start_matches([':', ' ']), way_in(failure))];
+            return vec![format!("{}{}", said.trim_start_matches([':', ' ']), failure.way_in())];
         }
     };
     let at_home = account.permissions.iter().filter_map(|(action, answer)| match answer {
@@ -153,36 +152,12 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
     missing.collect()
 }
 
-/// Where to look if the account could not be entered at all.
-fn way_in(failure: &Failure) -> &'static str {
-    let error = match failure {
-        Failure::UnknownAccount(_) => return "; add it there",
-        Failure::NoCredentials(NoCredentials::Nothing { .. }) => {
-            return "; to use what this shell has, pass --profile NAME or --current-credentials";
-        }
-        Failure::Aws(error) => error,
-        _ => return "",
-    };
-    match error.kind {
-        ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
-            "; the role must be there, and its trust policy name who asks, with the external id of the accounts file and the organization of who asks; and who asks must be allowed sts:AssumeRole"
-        }
-        ErrorKind::Identity => {
-            "; the access key is mistyped, deleted or of another partition, or its session token is missing"
-        }
-        ErrorKind::Expired => "; put new temporary credentials in their place",
-        ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
-        ErrorKind::Transient => "; this may pass, try again",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use fleet::AwsError;
 
     use super::*;
-    use crate::session::Identity;
+    use crate::{failure::Failure, session::Identity};
 
     const ROLE: &str = "arn:aws:sts::111111111111:assumed-role/cloudwatch-fleet-reader/cloudwatch-fleet";
 
