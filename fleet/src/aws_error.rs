@@ -220,7 +220,7 @@ impl AwsError {
                 let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
                 match (code, not_from_aws(context.raw())) {
                     (Some(code), _) => make(word(code), message, kind_of(code, status)),
-                    (None, Some(what)) => make(NOT_FROM_AWS, &between(&what), ErrorKind::Transient),
+                    (None, Some(what)) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
                     // A HEAD request is answered without a body, hence without a code.
                     (None, None) => {
                         make(code_of_status(status), message, kind_of(code_of_status(status), status))
@@ -245,7 +245,7 @@ impl AwsError {
                     .unwrap_or_else(|| make("InvalidRequest", UNMAKEABLE, ErrorKind::Permanent))
             }
             _ => match error.raw_response().and_then(not_from_aws) {
-                Some(what) => make(NOT_FROM_AWS, &between(&what), ErrorKind::Transient),
+                Some(what) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
                 None => make("BrokenAnswer", &told(error), ErrorKind::Transient),
             },
         }
@@ -266,10 +266,6 @@ impl AwsError {
 
 /// The code of an answer that no service of AWS gave.
 pub(crate) const NOT_FROM_AWS: &str = "NotFromAws";
-
-fn between(what: &str) -> String {
-    format!("something between here and AWS answered: {what}; look at the proxy or firewall there")
-}
 
 fn kind_of(code: &str, status: u16) -> ErrorKind {
     let listed = CODES.iter().find(|(_, codes)| codes.contains(&code)).map(|(kind, _)| *kind);

@@ -19,8 +19,10 @@ const TOLD: usize = 80;
 
 /// The answer, unless it is a page that no service of AWS sent, whatever its status: by that alone a report would
 /// count as stored that is not.
-pub(super) async fn refuse_page(way: Way, answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+pub(super) async fn refuse_page(way: Way, mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     if !is_page(&answer) || names_its_request(&answer) || is_metadata_service(&way.host) {
+        // For who finds out later that it is none: the request is gone by then.
+        answer.add_extension(way);
         return Ok(answer);
     }
     let (status, kind) = (answer.status().as_u16(), content_type(&answer).to_owned());
@@ -35,13 +37,21 @@ pub(super) async fn refuse_page(way: Way, answer: HttpResponse) -> Result<HttpRe
     Err(ConnectorError::other(page.into(), Some(ErrorKind::TransientError)))
 }
 
-/// What came in the place of an answer of AWS; none if it may be one. An S3 of another maker may say in a status
+/// What is said of an answer that is not from AWS; none if it may be. An S3 of another maker may say in a status
 /// alone that there is no such object, or that it has changed.
 pub(crate) fn not_from_aws(answer: &HttpResponse) -> Option<String> {
     let body = answer.body().bytes().unwrap_or_default();
     let status = answer.status().as_u16();
     let is_bare = body.is_empty() && !is_page(answer) && matches!(status, 404 | 412);
-    (!is_bare && !names_its_request(answer)).then(|| told(status, content_type(answer), body))
+    if is_bare || names_its_request(answer) {
+        return None;
+    }
+    let page = told(status, content_type(answer), body);
+    // Which every answer has that the process's client gave.
+    Some(match answer.extension::<Way>() {
+        Some(way) => ConnectionFailure::not_from_aws(way.clone(), page).to_string(),
+        None => format!("something answered in the place of AWS: {page}"),
+    })
 }
 
 fn names_its_request(answer: &HttpResponse) -> bool {
@@ -154,8 +164,9 @@ mod tests {
 
     #[test]
     fn what_names_no_request_is_not_from_aws_unless_it_says_in_a_status_alone_that_an_object_is_gone() {
-        for status in [400, 401, 403, 407, 500, 502] {
-            assert_eq!(not_from_aws(&answer(status, &[], "")), Some(format!("{status}, no content type")));
+        for status in [302, 400, 401, 403, 407, 500, 502] {
+            let said = not_from_aws(&answer(status, &[], "")).expect("not from AWS");
+            assert_eq!(said, format!("something answered in the place of AWS: {status}, no content type"));
         }
         assert_eq!(not_from_aws(&answer(403, &[("x-amz-request-id", "1")], "")), None);
         for status in [404, 412] {
@@ -164,7 +175,24 @@ mod tests {
         }
         let json = answer(403, &[("content-type", "application/json")], "{\"blocked\":\"by policy\"}");
         let told = "403, application/json, \"{\\\"blocked\\\":\\\"by policy\\\"}\"";
-        assert_eq!(not_from_aws(&json).as_deref(), Some(told));
+        assert!(not_from_aws(&json).is_some_and(|said| said.ends_with(told)));
+    }
+
+    #[tokio::test]
+    async fn the_host_is_named_whatever_came() {
+        let text = ("content-type", "text/plain");
+        for (status, headers, body, told) in [
+            (302, &[][..], "", "302, no content type"),
+            (200, &[], "", "200, no content type"),
+            (500, &[text], "no route", "500, text/plain, \"no route\""),
+        ] {
+            let way = way("sts.eu-west-1.amazonaws.com");
+            let passed = refuse_page(way, answer(status, headers, body)).await.expect("no page");
+            let said = format!(
+                "something between here and sts.eu-west-1.amazonaws.com answered: {told}; look at the proxy or firewall there"
+            );
+            assert_eq!(not_from_aws(&passed), Some(said));
+        }
     }
 
     #[test]
