@@ -2,12 +2,18 @@
 
 mod people;
 
-use std::io::{self, IsTerminal};
+use std::{
+    collections::HashSet,
+    io::{self, IsTerminal},
+    sync::{Mutex, PoisonError},
+};
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
-use tracing::{Level, Metadata};
+use tracing::{Event, Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer, fmt,
+    layer::{Context, Filter, SubscriberExt},
+    util::SubscriberInitExt,
 };
 
 use self::people::People;
@@ -94,7 +100,7 @@ impl Logging {
             Ok(wanted) if !wanted.is_empty() => EnvFilter::builder().parse_lossy(wanted),
             _ => EnvFilter::new(self.wanted(format, speaker)),
         };
-        tracing_subscriber::registry().with(lines.with_filter(filter_fn(discreet))).with(wanted).init();
+        tracing_subscriber::registry().with(lines.with_filter(Discreet::default())).with(wanted).init();
         LastWords {
             failure_is_plain: format == LogFormat::Text,
             usage_is_plain: self.log_format != Some(LogFormat::Json),
@@ -109,6 +115,26 @@ impl Logging {
             (LogFormat::Text, Speaker::Service, false) => "info,step=warn",
             (LogFormat::Text, Speaker::Service, true) | (LogFormat::Json, _, true) => "debug",
         }
+    }
+}
+
+/// Lets no secret out, and says once what the SDK finds wrong with a file of profiles: it says so each time that it
+/// reads the file.
+#[derive(Debug, Default)]
+struct Discreet {
+    said: Mutex<HashSet<String>>,
+}
+
+impl<S> Filter<S> for Discreet {
+    fn enabled(&self, line: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        discreet(line)
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let is_of_a_file = event.metadata().target().starts_with("aws_runtime::env_config");
+        // Its debug form has all that it says.
+        let is_new = || self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{event:?}"));
+        !is_of_a_file || is_new()
     }
 }
 
@@ -127,4 +153,31 @@ fn discreet(line: &Metadata<'_>) -> bool {
     ];
     let carrier = CARRIERS.iter().find(|(prefix, _)| line.target().starts_with(prefix));
     carrier.is_none_or(|(_, most)| line.level() <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_file_of_profiles_is_said_once() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let to = lines.clone();
+        let say = move |line: &str| to.lock().expect("not poisoned").push(line.to_owned());
+        let people = People { has_time: false, is_verbose: false, say }.with_filter(Discreet::default());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(people), || {
+            for path in ["/no/such", "/no/such", "/no/other", "/no/such"] {
+                tracing::warn!(target: "aws_runtime::env_config::source", path, "not found");
+                tracing::warn!(path, "ours");
+            }
+        });
+        let lines = lines.lock().expect("not poisoned");
+        let count = |path: &str, message: &str| {
+            lines.iter().filter(|line| line.contains(path) && line.contains(message)).count()
+        };
+        assert_eq!([count("/no/such", "not found"), count("/no/other", "not found")], [1, 1], "{lines:?}");
+        assert_eq!(count("/no", "ours"), 4, "{lines:?}");
+    }
 }
