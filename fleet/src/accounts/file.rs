@@ -100,16 +100,49 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
     let lines_before = text.get(..at).unwrap_or_default().matches('\n').count();
     let line = text.lines().nth(lines_before).unwrap_or_default();
     let place = format!("line {}", lines_before + 1);
-    let Some((key, value)) = line.split_once('=') else { return format!("{place}: {}", error.message()) };
+    let Some((key, value)) = line.split_once('=') else {
+        return match line.trim() {
+            "[account]" if is_of_a_key(error) => format!("{place}: {ACCOUNT}"),
+            "[[defaults]]" if is_of_a_key(error) => {
+                format!("{place}: write [defaults], in one pair of brackets, once")
+            }
+            _ => format!("{place}: {}", error.message()),
+        };
+    };
     let key = key.trim();
     // A number, a date, a boolean and a bare word each get another message of TOML's, with the value in it.
     if TEXTS.contains(&key) && !value.trim_start_matches(['[', ' ', '\t']).starts_with(['"', '\'']) {
         return format!("{place}, {key}: it is a text; write it in quotes");
     }
     // Only if the TOML itself is sound is what comes before the `=` a key of ours for certain.
-    let key = if error.message().starts_with("invalid type") { format!(", {key}") } else { String::new() };
-    format!("{place}{key}: {}", error.message())
+    match wanted(key).filter(|_| is_of_a_key(error)) {
+        Some(wanted) => format!("{place}, {key}: {wanted}"),
+        None => format!("{place}: {}", error.message()),
+    }
 }
+
+/// Whether TOML is content with a file, and a key's value is not what the key takes.
+fn is_of_a_key(error: &toml::de::Error) -> bool {
+    ["invalid type", "invalid value", "unknown variant"]
+        .iter()
+        .any(|begin| error.message().starts_with(begin))
+}
+
+/// What a key takes, where TOML's own words would be those of a program.
+fn wanted(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "account" => ACCOUNT,
+        "credentials" => "it is one of \"role\", \"keys\", \"profile\" and \"default\"",
+        "default" => "it is true or false, without quotes",
+        "duration_seconds" => "it is a whole number; write it as 3600, without quotes",
+        "quota_share" => "it is a number; write it as 0.5, without quotes",
+        "regions" => "it is a list of texts; write it as [\"eu-west-1\"]",
+        _ if TEXTS.contains(&key) => "it is one text; write it in quotes",
+        _ => return None,
+    })
+}
+
+const ACCOUNT: &str = "write [[account]], in two pairs of brackets, above the lines of each account";
 
 impl RawAccount {
     /// The account, with every fault of it added to `faults`.
@@ -359,8 +392,30 @@ mod tests {
         }
         let said = faults("[defaults]\nexternal_id = 4711\n");
         assert_eq!(said, "line 2, external_id: it is a text; write it in quotes");
-        let said = faults("[[account]]\nname = 'data'\nquota_share = 'half'\n");
-        assert!(said.starts_with("line 3, quota_share: invalid type: string"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_what_a_key_takes_is_told_in_words_of_the_file() {
+        for (line, told) in [
+            ("quota_share = '0.5'", "quota_share: it is a number; write it as 0.5, without quotes"),
+            ("duration_seconds = '900'", "duration_seconds: it is a whole number; write it as 3600"),
+            ("duration_seconds = 900.5", "duration_seconds: it is a whole number"),
+            ("duration_seconds = -1", "duration_seconds: it is a whole number"),
+            ("default = 'true'", "default: it is true or false, without quotes"),
+            ("regions = 'eu-west-1'", "regions: it is a list of texts; write it as [\"eu-west-1\"]"),
+            ("region = ['eu-west-1']", "region: it is one text; write it in quotes"),
+            (
+                "credentials = 'foo'",
+                "credentials: it is one of \"role\", \"keys\", \"profile\" and \"default\"",
+            ),
+        ] {
+            let said = of_account(line);
+            assert!(said.starts_with(&format!("line 3, {told}")), "{line}: {said}");
+        }
+        assert_eq!(faults("[account]\nname = 'data'\n"), format!("line 1: {ACCOUNT}"));
+        assert_eq!(faults("account = 'data'\n"), format!("line 1, account: {ACCOUNT}"));
+        let said = faults("[[defaults]]\nregion = 'eu-west-1'\n");
+        assert_eq!(said, "line 1: write [defaults], in one pair of brackets, once");
     }
 
     #[test]
