@@ -320,7 +320,8 @@ fn shows_request(error: &(dyn Error + 'static)) -> bool {
 /// that may hold an answer of STS whole, with the credentials in it.
 pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
     let text = |cause: &(dyn Error + 'static)| {
-        if shows_request(cause) { UNMAKEABLE.to_owned() } else { cause.to_string() }
+        // What a program said ends with its line.
+        if shows_request(cause) { UNMAKEABLE.to_owned() } else { cause.to_string().trim_end().to_owned() }
     };
     chain(error).map(text).fold(String::new(), |told, cause| {
         if told.contains(&cause) {
@@ -411,6 +412,15 @@ mod tests {
         let role =
             AwsError::coded("sts:AssumeRole", "AccessDenied", "", ErrorKind::Denied).in_region("eu-west-1");
         assert_eq!(role.to_string(), "sts:AssumeRole: AccessDenied");
+    }
+
+    #[test]
+    fn what_a_program_said_ends_without_its_line_break() {
+        let error = CredentialsError::provider_error("the program said: no such user\n");
+        assert_eq!(
+            told(&error),
+            "an error occurred while loading credentials: the program said: no such user"
+        );
     }
 
     #[test]

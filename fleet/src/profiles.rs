@@ -159,10 +159,12 @@ impl Profiles {
                 return Cause::TokenFile { profile, path: path.to_owned() };
             }
             if let Some(next) = found.get("source_profile").filter(|next| has("role_arn") && *next != name) {
-                if seen.contains(&next) {
-                    return Cause::Other;
-                }
+                let is_circle = next == self.name() || seen.contains(&next);
                 seen.push(next);
+                if is_circle {
+                    let circle = [&[self.name()], &seen[..]].concat().join(", ");
+                    return Cause::Circle { profile: self.name().to_owned(), circle };
+                }
                 (name, named_by) = (next, Some(profile));
                 continue;
             }
@@ -190,6 +192,8 @@ pub(crate) enum Cause {
     Login { profile: String, command: &'static str },
     /// A file with a token.
     TokenFile { profile: String, path: String },
+    /// Its source leads back to where it was; all names on the way.
+    Circle { profile: String, circle: String },
     /// A person has to type a code.
     AsksForCode { profile: String },
     /// Whatever the SDK says.
@@ -209,6 +213,21 @@ mod tests {
     impl LoadServiceConfig for Endpoint {
         fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
             Some(self.0.to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn sources_that_lead_in_a_circle_are_told_by_their_names() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let profile = |name: &str, source: &str| {
+            format!("[{name}]\nrole_arn = arn:aws:iam::111111111111:role/r\nsource_profile = {source}\n")
+        };
+        let text = [profile("a", "b"), profile("b", "c"), profile("c", "b")].concat();
+        std::fs::write(file.path(), text).expect("written");
+        for (name, circle) in [("a", "a, b, c, b"), ("b", "b, c, b")] {
+            let profiles = Profiles::load(Some(name), Some(file.path())).await.expect("profiles");
+            let expected = Cause::Circle { profile: name.into(), circle: circle.into() };
+            assert_eq!(profiles.cause(), expected);
         }
     }
 

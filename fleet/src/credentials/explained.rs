@@ -191,6 +191,11 @@ async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named:
             let error = tokio::fs::read(&path).await.err()?;
             format!("profile {profile}: web_identity_token_file names {path}, which can't be read: {error}")
         }
+        Cause::Circle { profile, circle } => {
+            format!(
+                "profile {profile}: its source_profile leads in a circle ({circle}); name one that has credentials"
+            )
+        }
         Cause::AsksForCode { profile } if told(error).contains("AccessDenied") => format!(
             "profile {profile} has an mfa_serial, whose code only a person can type; use a profile made by `aws login` or `aws configure sso`, or keys of `aws sts get-session-token`"
         ),

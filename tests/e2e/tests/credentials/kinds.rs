@@ -67,6 +67,14 @@ mfa_serial = arn:aws:iam::333333333333:mfa/me
 role_arn = arn:aws:iam::111111111111:role/reader
 source_profile = gone
 
+[profile circle]
+role_arn = arn:aws:iam::111111111111:role/reader
+source_profile = circle2
+
+[profile circle2]
+role_arn = arn:aws:iam::111111111111:role/reader
+source_profile = circle
+
 [profile empty]
 region = eu-west-1
 ";
@@ -109,7 +117,7 @@ async fn every_kind_of_profile_works() -> Result<()> {
 }
 
 /// What is said of each kind that does not.
-const TOLD: [(&str, &str); 9] = [
+const TOLD: [(&str, &str); 10] = [
     ("sso1", "the login of profile sso1 has expired, or there was none; run `aws sso login --profile sso1`"),
     (
         "sso-old",
@@ -128,6 +136,10 @@ const TOLD: [(&str, &str); 9] = [
     (
         "orphan",
         "profile gone, which profile orphan names, does not exist in ~/.aws/config and ~/.aws/credentials",
+    ),
+    (
+        "circle",
+        "profile circle: its source_profile leads in a circle (circle, circle2, circle); name one that has",
     ),
     ("empty", "profile empty has no credentials in ~/.aws/config and ~/.aws/credentials"),
     ("nope", "profile nope does not exist in ~/.aws/config and ~/.aws/credentials"),
