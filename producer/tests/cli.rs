@@ -93,6 +93,7 @@ fn a_proxy_that_speaks_no_http_is_refused_before_any_request() {
     let output = producer(&["failed"], &variables, "");
     refused(&output, "ALL_PROXY socks5://127.0.0.1:9 is not an HTTP proxy; write it as http://HOST:PORT");
     assert!(!stderr(&output).contains("canary"), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
 }
 
 #[test]

@@ -81,6 +81,11 @@ impl Way {
         Self { host, is_forwarded: proxy.is_some() && url.scheme_str() == Some("http"), proxy }
     }
 
+    /// Whether it goes by a proxy of another kind than the client can speak to.
+    pub(super) fn is_by_socks(&self) -> bool {
+        self.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("socks"))
+    }
+
     /// What the SDK is told of a failure on this way: its kind says whether the SDK tries again.
     pub(super) fn failure(self, error: &ConnectorError) -> ConnectorError {
         let is_timeout = error.is_timeout();

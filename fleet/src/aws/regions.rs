@@ -143,11 +143,12 @@ pub async fn check(configured: Vec<ConfiguredRegion>) -> Result<(), CommandError
     )))
 }
 
-/// What became of asking a host; none if there is one.
+/// What became of asking a host; none if there is one. A proxy that speaks no HTTP is refused by its variable.
 async fn ask(connector: &SharedHttpConnector, url: &str) -> Option<ConnectionFailure> {
     let request = HttpRequest::get(url).ok()?;
     let error = connector.call(request).await.err().map(ConnectorError::into_source)?;
-    error.downcast_ref::<ConnectionFailure>().filter(|failure| !failure.shows_host()).cloned()
+    let is_told = |failure: &&ConnectionFailure| failure.shows_host() || failure.way.is_by_socks();
+    error.downcast_ref::<ConnectionFailure>().filter(|failure| !is_told(failure)).cloned()
 }
 
 /// Those that are to be refused, a line each.

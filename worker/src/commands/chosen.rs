@@ -92,7 +92,8 @@ impl Chosen {
         };
         let identity = reached.await.map_err(|failure| {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);
-            let way_in = failure.way_in();
+            // What is missing, the failure says; the accounts file has no part in it.
+            let way_in = if has_none { "" } else { failure.way_in() };
             let said = format!("{:#}", anyhow!(failure));
             let said = said.trim_end_matches('.');
             let error = anyhow!("the credentials of {who} can't be used: {said}{way_in}");

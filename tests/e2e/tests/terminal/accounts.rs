@@ -81,6 +81,7 @@ async fn a_profile_is_asked_by_its_name_and_the_account_is_said_first() -> Resul
 
     let ended = collect(&fleet, &["--profile", "nope"]).await?.status(2);
     assert!(ended.stderr.contains("the credentials of profile nope can't be used"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("accounts file"), "{}", ended.stderr);
     let ended = collect(&fleet, &["--profile", "prod", "--current-credentials"]).await?.status(2);
     assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
     let ended = collect(&fleet, &["--profile", "prod", "--account-name", "a,b"]).await?.status(2);
