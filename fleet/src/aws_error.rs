@@ -189,6 +189,16 @@ impl AwsError {
         Self { operation, region: None, code: code.into(), message: message.into(), kind }
     }
 
+    /// A success without what AWS puts into each: something between here and AWS may have given it, so nothing is
+    /// known to be done.
+    #[must_use]
+    pub fn unconfirmed(operation: &'static str, lacks: &str) -> Self {
+        let message = format!(
+            "the answer has no {lacks}, which AWS always gives; look at the proxy or firewall between here and AWS"
+        );
+        Self::coded(operation, NOT_FROM_AWS, message, ErrorKind::Transient)
+    }
+
     /// The same error of a call in a region. A role is assumed elsewhere, so that an error of that stays as it is.
     #[must_use]
     pub fn in_region(self, region: &str) -> Self {

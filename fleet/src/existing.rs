@@ -52,7 +52,7 @@ impl ReportBucket {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(Existing::Nothing),
             Err(error) => return Err(error),
         };
-        let etag = head.e_tag.unwrap_or_default();
+        let etag = head.e_tag.ok_or_else(|| AwsError::unconfirmed("s3:GetObject", "ETag"))?;
         let written_at = head.last_modified.and_then(|time| DateTime::from_timestamp(time.secs(), 0));
         let written_at = written_at.unwrap_or_else(|| self.now());
         let metadata = head.metadata.as_ref();

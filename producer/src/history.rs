@@ -144,7 +144,9 @@ mod tests {
             let headers = metadata.to_headers();
             mock!(aws_sdk_s3::Client::head_object)
                 .match_requests(move |input: &HeadObjectInput| input.key() == Some(key))
-                .then_output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build())
+                .then_output(move || {
+                    HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers.clone())).build()
+                })
         };
         let (first, second, third) =
             (head("october/a.csv", 1), head("november/a.csv", 2), head("october/b.csv", 3));

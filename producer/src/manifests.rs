@@ -55,7 +55,8 @@ async fn put(
         .content_type("application/json")
         .set_if_none_match(if_none_match.map(str::to_owned))
         .body(body.into());
-    put.send().await.map(drop).map_err(|error| AwsError::new("s3:PutObject", error))
+    let put = put.send().await.map_err(|error| AwsError::new("s3:PutObject", error))?;
+    put.e_tag.map(drop).ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag"))
 }
 
 /// Reads a run's manifest; `None` if there is no such run.
@@ -188,7 +189,7 @@ pub(crate) mod tests {
         let key = Manifest::key(&manifest.run_id);
         let put = mock!(aws_sdk_s3::Client::put_object)
             .match_requests(move |put| put.if_none_match() == Some("*") && put.key() == Some(&key))
-            .then_output(|| PutObjectOutput::builder().build());
+            .then_output(|| PutObjectOutput::builder().e_tag("e").build());
         let written = write(&bucket(&[&put]), manifest.clone(), false).await.expect("written");
         assert_eq!(written, manifest);
         assert_eq!(put.num_calls(), 1);

@@ -34,7 +34,7 @@ mod tests {
     async fn tells_reports_from_other_objects_and_from_nothing() {
         let headers = complete("data", &RunId::generate()).to_headers();
         let head = move |headers: HashMap<String, String>| {
-            HeadObjectOutput::builder().set_metadata(Some(headers)).build()
+            HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers)).build()
         };
         let ours = mock!(aws_sdk_s3::Client::head_object)
             .match_requests(|input: &HeadObjectInput| input.key() == Some("ours"))

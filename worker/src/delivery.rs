@@ -273,7 +273,10 @@ impl Delivery {
             .set_message_attributes(Some(attributes))
             .send()
             .await;
-        match sent.map_err(|error| AwsError::new("sqs:SendMessage", error)) {
+        let sent = sent.map_err(|error| AwsError::new("sqs:SendMessage", error)).and_then(|sent| {
+            sent.message_id.ok_or_else(|| AwsError::unconfirmed("sqs:SendMessage", "MessageId"))
+        });
+        match sent {
             Ok(_) => Verdict::Delete(Ended::DeadLettered),
             Err(error) => {
                 tracing::error!(

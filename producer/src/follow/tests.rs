@@ -74,7 +74,9 @@ fn bucket(
                     looks.fetch_add(1, Ordering::SeqCst);
                     seen.fetch_add(1, Ordering::SeqCst) >= *from
                 })
-                .then_output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build()),
+                .then_output(move || {
+                    HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers.clone())).build()
+                }),
         );
     }
     rules.push(mock!(aws_sdk_s3::Client::head_object).sequence().http_status(404, None).repeatedly().build());
@@ -184,7 +186,7 @@ async fn what_nobody_has_looked_at_is_neither_missing_nor_decided() {
     let head = mock!(aws_sdk_s3::Client::head_object)
         .sequence()
         .http_status(503, None)
-        .output(move || HeadObjectOutput::builder().set_metadata(Some(headers.clone())).build())
+        .output(move || HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers.clone())).build())
         .build();
     let once = |conf: aws_sdk_s3::config::Builder| conf.retry_config(RetryConfig::disabled());
     let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::Sequential, [&head], once), "reports");
@@ -217,7 +219,7 @@ async fn a_partial_report_is_looked_at_again() {
             // No report of ours.
             _ => HashMap::new(),
         };
-        HeadObjectOutput::builder().set_metadata(Some(headers)).build()
+        HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers)).build()
     });
     let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&head]), "reports");
     let (queue, _) = queue(|_| 1);

@@ -174,7 +174,9 @@ pub async fn put(
             .send()
             .await;
         // The object that was to be replaced may be gone, which is 404 and not 412.
-        match put.map_err(|error| AwsError::new("s3:PutObject", error)) {
+        let put = put.map_err(|error| AwsError::new("s3:PutObject", error));
+        let put = put.and_then(|put| put.e_tag.ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag")));
+        match put {
             Ok(_) => return Ok(Put::Stored),
             Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => {
                 return Ok(Put::Changed);
@@ -378,7 +380,11 @@ mod tests {
                 HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body))
             })
         };
-        let stored =
+        let stored = || {
+            mock!(aws_sdk_s3::Client::put_object)
+                .then_output(|| PutObjectOutput::builder().e_tag("e").build())
+        };
+        let unconfirmed =
             || mock!(aws_sdk_s3::Client::put_object).then_output(|| PutObjectOutput::builder().build());
         let Existing::Report(report) = report(&RunId::generate(), "2026-11-03", COMPLETE) else {
             unreachable!("it is one")
@@ -386,6 +392,7 @@ mod tests {
         let cases = [
             (vec![answer(503, "SlowDown"), answer(500, "InternalError"), stored()], Ok(Put::Stored)),
             (vec![answer(503, "SlowDown"), answer(412, "PreconditionFailed")], Ok(Put::Changed)),
+            (vec![unconfirmed(), stored()], Ok(Put::Stored)),
             (vec![answer(404, "NoSuchKey")], Ok(Put::Changed)),
             (vec![answer(503, "SlowDown"), answer(403, "AccessDenied")], Err(())),
         ];

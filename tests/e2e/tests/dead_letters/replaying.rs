@@ -193,6 +193,8 @@ async fn a_job_that_the_queue_moved_keeps_its_day_and_says_nothing_of_an_earlier
         killed.start_kill()?;
         end(killed).await?;
         hang.stop();
+        // Its long poll ends with its connection: until then it could be given the job.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         fleet.home.pass_time(JOBS, Duration::from_secs(31));
     }
     fleet.work(&[]).await?;
