@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_s3::{Client, types::Bucket};
 use chrono::DateTime;
 use fleet::{AwsError, ErrorKind, aws, datasets::Class};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     cloudwatch::rows::{Listing, Problem, Resource},
@@ -34,12 +34,15 @@ pub(super) struct Buckets {
     pub(super) found: Vec<Resource>,
     /// Those whose region could not be learnt, and why.
     pub(super) lost: Vec<(Resource, Problem)>,
-    /// Whether directory buckets could not be listed, in one region at least.
+    /// Whether directory buckets could not be listed, in one of these regions at least.
     pub(super) lacks_directories: bool,
+    /// The regions whose directory buckets are among them.
+    pub(super) with_directories: BTreeSet<Arc<str>>,
 }
 
-/// Every bucket of the account: those that `ListBuckets` names, and the directory buckets of the home region, of
-/// `regions` and of each region with a bucket. On the last try, what could not be learnt for a transient cause is left out.
+/// Every bucket of the account that `ListBuckets` names, and the directory buckets of the home region and of `regions`.
+/// Those of other regions are listed while CloudWatch is asked there. On the last try, what could not be learnt for a
+/// transient cause is left out.
 pub(super) async fn discover(
     session: &Session,
     regions: &[String],
@@ -48,16 +51,15 @@ pub(super) async fn discover(
     let home = session.home_region();
     let first: BTreeSet<Arc<str>> = regions.iter().map(String::as_str).chain([home]).map(Arc::from).collect();
     let s3 = session.s3(home);
-    let (mut buckets, mut directories) = futures::try_join!(
-        list_buckets(&s3, session.credentials(), is_last),
-        list_directories(session, first.clone(), is_last),
-    )?;
-    let with_buckets: BTreeSet<Arc<str>> =
-        buckets.found.iter().filter_map(|bucket| bucket.region.clone()).collect();
-    let others = list_directories(session, &with_buckets - &first, is_last).await?;
-    buckets.lacks_directories = directories.is_incomplete | others.is_incomplete;
-    directories.found.extend(others.found);
-    buckets.found.extend(directories.found);
+    let directories = stream::iter(first.clone())
+        .map(|region| async move { list_directories(session, &region, is_last).await })
+        .buffer_unordered(CALLS_AT_ONCE)
+        .try_collect::<Vec<_>>();
+    let (mut buckets, directories) =
+        futures::try_join!(list_buckets(&s3, session.credentials(), is_last), directories)?;
+    buckets.lacks_directories = directories.iter().any(|directories| directories.is_incomplete);
+    buckets.found.extend(directories.into_iter().flat_map(|directories| directories.found));
+    buckets.with_directories = first;
     Ok(buckets)
 }
 
@@ -119,41 +121,30 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
     Ok(buckets)
 }
 
-/// The directory buckets of some regions.
+/// The directory buckets of a region.
 #[derive(Debug, Default)]
-struct Directories {
-    found: Vec<Resource>,
-    /// Whether a region could not be listed.
-    is_incomplete: bool,
+pub(super) struct Directories {
+    pub(super) found: Vec<Resource>,
+    /// Whether they could not be listed.
+    pub(super) is_incomplete: bool,
 }
 
-/// The directory buckets of these regions. Their listing is optional: a region that does not allow it is left out.
-async fn list_directories(
+/// The directory buckets of a region. Their listing is optional: if it is not allowed, they are left out.
+pub(super) async fn list_directories(
     session: &Session,
-    regions: BTreeSet<Arc<str>>,
+    region: &Arc<str>,
     is_last: bool,
 ) -> Result<Directories, AwsError> {
-    let mut listings = stream::iter(regions)
-        .map(|region| async move {
-            let s3 = session.s3(&region);
-            let listed = list_directory_buckets(&s3, session.credentials(), &region).await;
-            (region, listed)
-        })
-        .buffer_unordered(CALLS_AT_ONCE);
-    let mut directories = Directories::default();
-    while let Some((region, listed)) = listings.next().await {
-        match listed {
-            Ok(found) => directories.found.extend(found),
-            Err(error) if has_no_directory_buckets(&error) => {}
-            Err(error) if error.is_transient() && !is_last => return Err(error),
-            Err(error) if session::is_over(&error) => return Err(error),
-            Err(error) => {
-                tracing::info!(region = &*region, error = %error, "directory buckets could not be listed");
-                directories.is_incomplete = true;
-            }
+    match list_directory_buckets(&session.s3(region), session.credentials(), region).await {
+        Ok(found) => Ok(Directories { found, is_incomplete: false }),
+        Err(error) if has_no_directory_buckets(&error) => Ok(Directories::default()),
+        Err(error) if error.is_transient() && !is_last => Err(error),
+        Err(error) if session::is_over(&error) => Err(error),
+        Err(error) => {
+            tracing::info!(region = &**region, error = %error, "directory buckets could not be listed");
+            Ok(Directories { found: Vec::new(), is_incomplete: true })
         }
     }
-    Ok(directories)
 }
 
 /// The directory buckets of a region.

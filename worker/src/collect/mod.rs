@@ -115,9 +115,9 @@ pub async fn collect(
     Discovered(buckets): Discovered,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Collection, Failure> {
-    let lacks_directory_buckets = buckets.lacks_directories;
     let regions_denied = checkpoint.as_ref().map(|it| it.metadata.regions_denied.clone()).unwrap_or_default();
     let (known, mut places) = places(subject, &buckets, checkpoint);
+    let (lacks_directories, with_directories) = (buckets.lacks_directories, buckets.with_directories);
     let kept: HashSet<Arc<str>> = known.iter().map(|row| row.resource.name.clone()).collect();
     let lost: Vec<_> =
         buckets.lost.into_iter().filter(|(resource, _)| !kept.contains(&resource.name)).collect();
@@ -132,18 +132,40 @@ pub async fn collect(
     let asked = places.into_iter().filter(|(_, place)| place.is_to_ask()).map(|(region, place)| {
         let share = session.account().quota_share;
         let cloudwatch = CloudWatch::new(session, &region, limits.of(account_id, &region, share));
-        let lost = &lost_names;
+        let (lost, with_directories) = (&lost_names, &with_directories);
         async move {
-            let mut region = Region::new(region, place);
-            if subject.is_listed {
-                region.ask_for_listed(&cloudwatch, subject, lost, lacks_directory_buckets).await;
-            } else {
-                region.ask_for_everything(&cloudwatch, subject).await;
+            let directories = async {
+                let is_known = with_directories.contains(&region);
+                if is_known {
+                    None
+                } else {
+                    Some(buckets::list_directories(session, &region, subject.is_last).await)
+                }
+            };
+            let mut asked = Region::new(region.clone(), place);
+            let asking = async {
+                if subject.is_listed {
+                    // Of what is not listed yet, no one can say that it would be.
+                    let lacks_directories = lacks_directories || !with_directories.contains(&region);
+                    asked.ask_for_listed(&cloudwatch, subject, lost, lacks_directories).await
+                } else {
+                    asked.ask_for_everything(&cloudwatch, subject).await;
+                    false
+                }
+            };
+            let (is_known, directories) = future::join(asking, directories).await;
+            let lacks_directories =
+                matches!(&directories, Some(Ok(directories)) if directories.is_incomplete);
+            let mut late = directories.and_then(|directories| asked.learn(directories, is_known));
+            if let Some(late) = &mut late {
+                late.ask_for_everything(&cloudwatch, subject).await;
             }
-            region
+            ([Some(asked), late], lacks_directories)
         }
     });
-    let regions = future::join_all(asked).await;
+    let (regions, lacking): (Vec<_>, Vec<bool>) = future::join_all(asked).await.into_iter().unzip();
+    let regions: Vec<Region> = regions.into_iter().flatten().flatten().collect();
+    let lacks_directory_buckets = lacks_directories || lacking.contains(&true);
 
     // Credentials that STS took are refused in a region that the account has not enabled, which is that
     // region's own affair. Anything else, if no region answered, is the account's.
@@ -225,7 +247,8 @@ fn places(
         } else if !is_found {
             // Deleted since, or never listed: only the checkpoint still names it.
             let Resource { name, .. } = row.resource;
-            place.resources.push(buckets::unnamed(name, region, buckets.lacks_directories));
+            let lacks_directories = buckets.lacks_directories || !buckets.with_directories.contains(&region);
+            place.resources.push(buckets::unnamed(name, region, lacks_directories));
         }
     }
     let found = buckets.found.iter().filter_map(|resource| resource.region.clone());

@@ -1,22 +1,25 @@
 //! One region of an account: asking for what is there, and taking in the answers as they come.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, OnceLock},
 };
 
-use fleet::{AwsError, Dataset, ErrorKind};
+use fleet::{AwsError, Dataset, ErrorKind, datasets::Class};
 use futures::{
     StreamExt,
     stream::{self, FuturesUnordered},
 };
 
-use super::{Interruption, Place, Subject, buckets};
+use super::{
+    Interruption, Place, Subject,
+    buckets::{self, Directories},
+};
 use crate::{
     cloudwatch::{
         calls::{Answers, CloudWatch, Query},
         plan::{self, ListedSeries, Planner, Series},
-        rows::{Problem, Reading, Resource, Row},
+        rows::{Listing, Problem, Reading, Resource, Row},
     },
     session,
 };
@@ -92,14 +95,14 @@ impl Region {
     }
 
     /// Asks for what `ListMetrics` names, while it is being listed; not for the resources of the `lost`
-    /// names, which are known already to have no region.
+    /// names, which are known already to have no region. Gives whether the list came to its end.
     pub(super) async fn ask_for_listed(
         &mut self,
         cloudwatch: &CloudWatch,
         subject: &Subject<'_>,
         lost: &HashSet<&str>,
         lacks_directory_buckets: bool,
-    ) {
+    ) -> bool {
         let dataset = subject.dataset;
         let discovered = self.resources.len();
         let names = self.resources.iter().map(|resource| resource.name.clone());
@@ -138,7 +141,7 @@ impl Region {
                         self.forget_all_but(discovered);
                         if discovered == 0 && self.kept.is_empty() && is_not_enabled(&error) {
                             tracing::warn!(region = &*self.name, error = %error, "the account has not enabled the region");
-                            return;
+                            return false;
                         }
                         self.is_pending = !self.was_listed && error.kind != ErrorKind::Denied;
                         self.stopped.get_or_insert(problem_of(&error));
@@ -169,6 +172,7 @@ impl Region {
             self.leave_out_all();
         }
         self.report_unknown(&planner, dataset);
+        is_listed
     }
 
     /// Asks for every series that a resource may have.
@@ -198,6 +202,48 @@ impl Region {
             }
         }
         self.leave_out(ready.flatten());
+    }
+
+    /// Takes in its directory buckets, which were listed meanwhile. If it `is_known` which series there are, all were asked
+    /// for; else those of what is new are still to be, and it is given as a region of its own.
+    pub(super) fn learn(
+        &mut self,
+        directories: Result<Directories, AwsError>,
+        is_known: bool,
+    ) -> Option<Self> {
+        let Directories { found, is_incomplete } = match directories {
+            Ok(directories) => directories,
+            Err(error) => {
+                self.is_pending |= !self.was_listed;
+                self.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
+                self.errors.push(error);
+                return None;
+            }
+        };
+        let found = found.into_iter().filter(|bucket| !self.kept.contains(&bucket.name));
+        let mut found: BTreeMap<Arc<str>, Resource> =
+            found.map(|bucket| (bucket.name.clone(), bucket)).collect();
+        for resource in self.resources.iter_mut().filter(|resource| resource.class == Class::Directory) {
+            match found.remove(&resource.name) {
+                Some(listed) => *resource = listed,
+                None if !is_incomplete => resource.listing = Listing::Unlisted,
+                None => {}
+            }
+        }
+        let found: Vec<Resource> = found.into_values().collect();
+        let problem = self.stopped.as_ref().filter(|_| !is_known);
+        if !is_known && problem.is_none() && !found.is_empty() {
+            let place = Place { resources: found, kept: HashSet::new(), was_listed: true };
+            return Some(Self::new(self.name.clone(), place));
+        }
+        let mut reading = Reading::default();
+        if let Some(problem) = problem {
+            reading.fail(problem.clone());
+        }
+        self.readings.extend(found.iter().map(|_| reading.clone()));
+        self.in_flight.extend(found.iter().map(|_| 0));
+        self.resources.extend(found);
+        None
     }
 
     /// The rows of what is known.

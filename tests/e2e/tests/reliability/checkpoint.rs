@@ -101,6 +101,30 @@ async fn a_region_that_is_down_for_five_tries_does_not_make_the_others_pay_again
     Ok(())
 }
 
+#[tokio::test]
+async fn directory_buckets_that_can_not_be_listed_now_cost_another_try_and_nothing_twice() -> Result<()> {
+    let (fleet, cloudwatch) = far_is_down().await?;
+    cloudwatch.stop();
+    let fast = "fast--mec1-az1--x-s3";
+    fleet.aws.account(ID).directory_bucket(fast, FAR).size("ExpressOneZoneStorage", old(), 3.0);
+    let down = fleet.aws.fault(Fault::unavailable().on("ListDirectoryBuckets").region(FAR));
+    let worker = worker(&fleet)?;
+    let pause = put_off(&fleet, 1).await?;
+    assert!(down.fired() > 0);
+    assert_eq!(asked(&fleet), times(1, 1));
+    assert_eq!(fleet.metadata("data", old(), "regions-pending")?, FAR);
+    down.stop();
+    fleet.home.pass_time(JOBS, pause);
+    end(worker).await?.status(0);
+    assert_eq!(asked(&fleet), times(1, 1), "the directory bucket's are new, and the others are known");
+    let rows = cells(&fleet.table("data", old())?);
+    assert_eq!(rows.len(), BUCKETS + 2);
+    let fast = rows.iter().find(|row| row["bucket_name"] == fast).expect("a row");
+    assert_eq!((&*fast["status"], &*fast["size_total"]), ("ok", "3"));
+    assert_eq!(fleet.metadata("data", old(), "status")?, "complete");
+    Ok(())
+}
+
 /// Where the worker is killed that has stored what it has.
 #[tokio::test]
 async fn a_worker_killed_after_its_checkpoint_leaves_it_to_the_next() -> Result<()> {
