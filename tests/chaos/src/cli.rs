@@ -6,14 +6,14 @@ use fleet::output::Format;
 /// Kills workers at every step of a job, and shows that nothing is lost.
 ///
 /// Real producer and worker processes run on a make-believe AWS on 127.0.0.1. Workers are killed
-/// (SIGKILL) at eleven named steps and at random moments, each at once replaced by a new one, while
+/// (SIGKILL) at twelve named steps and at random moments, each at once replaced by a new one, while
 /// calls are throttled, fail, hang and are cut off. In the end every report is compared, byte by byte,
 /// with what was put into CloudWatch, and every account must have ended in one report, or in a dead
 /// letter with its reason where it can't succeed.
 #[derive(Debug, Parser)]
 #[command(name = "chaos", version, after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {
-    /// How many workers are killed. The steps take turns: from 600 on, each has at least 50. A worker that is
+    /// How many workers are killed. The steps take turns: from 650 on, each has at least 50. A worker that is
     /// not met at its step counts as killed at a random moment, and one more may be killed for it.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) kills: u32,
