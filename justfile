@@ -35,13 +35,13 @@ chaos kills="300" seed="1":
 bench *arguments:
     cargo run --release --locked --bin bench -- {{arguments}}
 
-# Measures everything again, in about an hour, and writes it into the README; a missed bar is shown there, and ends with 1.
+# Measures everything again, in about an hour, and writes tests/bench/FIGURES.md; a missed bar is shown there, and ends with 1.
 figures:
     cargo build --release --locked -p worker
     just bench all --worker target/release/worker --format json > target/figures.json || true
     just bench table target/figures.json > target/figures.md # what was cut short is no table, and takes the place of nothing
     mv target/figures.json tests/bench/figures.json
-    just bench readme
+    just bench document
 
 # What a metric costs in the plan, the rows and the table, which are plain functions.
 bench-pure *arguments:

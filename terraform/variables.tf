@@ -27,7 +27,7 @@ variable "accounts" {
     The accounts to collect, by the name that people give them. Each says how it is entered: by the member role
     (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
     this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
-    customer key encrypts it; workers read it when they need it, and again after a rotation). The rest is as in the accounts file: README.md, "Many accounts". Terraform
+    customer key encrypts it; workers read it when they need it, and again after a rotation). The rest is as in the accounts file: docs/accounts-file.md. Terraform
     drops a key that it does not know, without a word: compare `aws_s3_object.accounts` in the plan.
   TEXT
   type = map(object({
@@ -203,7 +203,7 @@ variable "cpu_architecture" {
 }
 
 variable "workers" {
-  description = "How many workers there are at least (0: none while there are no jobs) and at most, and for how many jobs one more is started; the size of each, how many accounts it collects beside each other, and further variables for it (README.md, \"Configuration\")."
+  description = "How many workers there are at least (0: none while there are no jobs) and at most, and for how many jobs one more is started; the size of each, how many accounts it collects beside each other, and further variables for it (docs/configuration.md)."
   type = object({
     min             = optional(number, 0)
     max             = optional(number, 10)

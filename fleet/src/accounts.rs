@@ -227,7 +227,7 @@ fn collision(first: &AccountName, second: &AccountName) -> String {
 mod tests {
     use super::*;
 
-    /// The file of the README.
+    /// A file with accounts of several kinds.
     const SAMPLE: &str = r#"
         [defaults]
         role_name   = "cloudwatch-fleet-reader"
@@ -260,6 +260,16 @@ mod tests {
         assert_eq!(legacy.credentials, Some(CredentialKind::Profile));
         assert!(accounts.get(&"other".parse().expect("a name")).is_none());
         assert!(Accounts::default().get(&"other".parse().expect("a name")).is_some());
+    }
+
+    #[test]
+    fn reads_the_file_of_the_documents() {
+        let document = include_str!("../../docs/accounts-file.md");
+        let (_, sample) = document.split_once("```toml\n").expect("a sample");
+        let (sample, _) = sample.split_once("```\n").expect("its end");
+        let accounts = Accounts::parse(sample).expect("valid");
+        let names: Vec<_> = accounts.iter().map(|account| account.name.as_str()).collect();
+        assert_eq!(names, ["data", "legacy"]);
     }
 
     #[test]

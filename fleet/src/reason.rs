@@ -1,5 +1,5 @@
 //! Why a job is not done, as everybody names it: the worker's logs, the dead letters, `producer
-//! failed` and `status`, and the table in the README.
+//! failed` and `status`, and `docs/operations.md`.
 
 use std::fmt;
 
@@ -185,11 +185,20 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_the_table() {
-        let readme = include_str!("../../README.md");
-        for reason in Reason::ALL {
-            let row = format!("| `{reason}` | {} |", reason.advice());
-            assert!(readme.contains(&row), "the README lacks:\n{row}");
+    fn the_document_has_a_section_for_each_reason_with_its_advice() {
+        let document = include_str!("../../docs/operations.md");
+        let (_, reasons) = document.split_once("\n## Reasons\n").expect("a section of reasons");
+        let sections: Vec<_> = reasons.split("\n### ").skip(1).collect();
+        let headings: Vec<_> = sections.iter().filter_map(|section| section.lines().next()).collect();
+        assert_eq!(headings, Reason::ALL.map(|reason| format!("`{reason}`")));
+        for (reason, section) in Reason::ALL.into_iter().zip(sections) {
+            let advice = format!("- **What to do:** {}.", reason.advice());
+            assert!(
+                section.lines().any(|line| line == advice),
+                "docs/operations.md lacks at {reason}:\n{advice}"
+            );
+            let has = |what: &str| section.contains(&format!("\n- **{what}"));
+            assert!(has("Cause:** ") && has("The fleet** "), "{section}");
         }
     }
 }

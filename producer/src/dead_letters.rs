@@ -119,7 +119,7 @@ pub(crate) fn of_queue(queue: &Queue, attributes: &QueueAttributes) -> Result<Qu
 pub(crate) fn no_redrive_policy(queue: &Queue) -> String {
     format!(
         "queue {} has no redrive policy, hence no dead-letter queue; set its RedrivePolicy, with a \
-         deadLetterTargetArn and a maxReceiveCount of 12 (step 3 in the README creates both queues)",
+         deadLetterTargetArn and a maxReceiveCount of 12 (step 3 of docs/setup-by-hand.md creates both queues)",
         queue.url
     )
 }

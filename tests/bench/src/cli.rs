@@ -71,8 +71,10 @@ pub(crate) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Writes the figures of tests/bench/figures.json into the README, and their drawing beside them.
-    Readme,
+    /// Writes the figures of tests/bench/figures.json into tests/bench/FIGURES.md, and their sum into the README.
+    ///
+    /// Their drawing is tests/bench/figures.svg.
+    Document,
 }
 
 impl Command {
@@ -88,7 +90,7 @@ impl Command {
             Self::All { .. } => "all",
             Self::Plot { .. } => "plot",
             Self::Table { .. } => "table",
-            Self::Readme => "readme",
+            Self::Document => "document",
         }
     }
 }
@@ -109,7 +111,7 @@ Examples:
   bench table account.json peers.json
   bench plot account.json peers.json > figures.svg
   bench all --format json > tests/bench/figures.json
-  bench readme";
+  bench document";
 
 #[cfg(test)]
 mod tests {

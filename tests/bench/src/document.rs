@@ -1,5 +1,5 @@
-//! The figures in the README: a section between two marks, and a drawing, both made of the JSON that is kept
-//! beside this crate. A test holds them together.
+//! The figures in the documents, made of the JSON that is kept beside this crate: between two marks all of them in
+//! FIGURES.md and their sum in the README, and a drawing. A test holds them together.
 
 use std::{fs, path::Path};
 
@@ -14,28 +14,39 @@ use crate::{
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.json");
 const DRAWING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.svg");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/FIGURES.md");
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 
 const BEGIN: &str =
-    "<!-- figures: `just figures` measures them, `just bench readme` writes all up to their end -->\n";
+    "<!-- figures: `just figures` measures them, `just bench document` writes all up to their end -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
 const IMAGE: &str = "![Bars: seconds, CPU and memory beside two Python programs; one account's seconds beside their floor; \
-    accounts a second of 1 to 8 workers; memory by size](tests/bench/figures.svg)";
+    accounts a second of 1 to 8 workers; memory by size](figures.svg)";
 
 /// How many letters a line of prose has at most, where its words allow.
 const WIDTH: usize = 115;
 
-/// Writes both, and gives the bars of the figures.
+/// Writes the documents and the drawing, and gives the bars of the figures.
 pub(crate) fn write() -> anyhow::Result<Vec<Bar>> {
     let outcomes = figures()?;
-    let old = fs::read_to_string(README).with_context(|| format!("could not read {README}"))?;
-    let readme = with(&old, &section(&outcomes)).with_context(|| format!("{README} has not both marks"))?;
-    let [to_readme, to_drawing] = [README, DRAWING].map(|path| Destination::open(Path::new(path)));
-    let (to_readme, to_drawing) = (to_readme?, to_drawing?);
-    to_readme.write(readme.as_bytes())?;
-    to_drawing.write(plot::svg(&outcomes).as_bytes())?;
+    let files = [
+        (PAGE, renewed(PAGE, &section(&outcomes))?),
+        (README, renewed(README, &sum(&outcomes))?),
+        (DRAWING, plot::svg(&outcomes)),
+    ];
+    // All of them can be written, or none is.
+    let files = files.map(|(path, text)| anyhow::Ok((Destination::open(Path::new(path))?, text)));
+    for (to, text) in files.into_iter().collect::<anyhow::Result<Vec<_>>>()? {
+        to.write(text.as_bytes())?;
+    }
     Ok(outcomes.into_iter().flat_map(|outcome| outcome.bars).collect())
+}
+
+/// A document as it is, but for what is between its marks.
+fn renewed(path: &str, section: &str) -> anyhow::Result<String> {
+    let old = fs::read_to_string(path).with_context(|| format!("could not read {path}"))?;
+    with(&old, section).with_context(|| format!("{path} has not both marks"))
 }
 
 /// The figures, which must be measurements.
@@ -50,11 +61,18 @@ fn figures() -> anyhow::Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-fn section(outcomes: &[Outcome]) -> String {
+/// The figures in a sentence.
+fn sum(outcomes: &[Outcome]) -> String {
     let lead = table::lead(outcomes).map(|lead| format!("{}\n\n", wrapped("", &lead))).unwrap_or_default();
+    format!("\n{lead}")
+}
+
+/// All figures.
+fn section(outcomes: &[Outcome]) -> String {
+    let sum = sum(outcomes);
     let (floor, table) = (wrapped("", &floor::definition()), table::markdown(outcomes));
     let notes: String = table::notes(outcomes).iter().map(|note| wrapped("- ", note) + "\n").collect();
-    format!("\n{lead}{floor}\n\n{IMAGE}\n\n{table}\n{notes}\n")
+    format!("{sum}{floor}\n\n{IMAGE}\n\n{table}\n{notes}\n")
 }
 
 /// Prose in lines, the first of which begins with a mark, and the others below what comes after it.
@@ -71,9 +89,9 @@ fn wrapped(mark: &str, prose: &str) -> String {
     textwrap::fill(&prose.split_whitespace().collect::<Vec<_>>().join(" "), options)
 }
 
-/// A README with another section between the marks; none where it has not both.
-fn with(readme: &str, section: &str) -> Option<String> {
-    let (before, rest) = readme.split_once(BEGIN)?;
+/// A document with another section between the marks; `None` if it has not both.
+fn with(document: &str, section: &str) -> Option<String> {
+    let (before, rest) = document.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{BEGIN}{section}{END}{after}"))
 }
@@ -83,12 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_says_what_was_measured() {
+    fn the_documents_say_what_was_measured() {
         let outcomes = figures().expect("figures");
-        let readme = fs::read_to_string(README).expect("a README");
-        let drawing = fs::read_to_string(DRAWING).expect("a drawing");
-        let is_same = with(&readme, &section(&outcomes)).expect("both marks") == readme;
-        assert!(is_same && plot::svg(&outcomes) == drawing, "`just bench readme` writes them anew");
+        let files = [
+            (PAGE, renewed(PAGE, &section(&outcomes)).expect("both marks")),
+            (README, renewed(README, &sum(&outcomes)).expect("both marks")),
+            (DRAWING, plot::svg(&outcomes)),
+        ];
+        for (path, text) in files {
+            let written = fs::read_to_string(path).expect("a file");
+            assert!(written == text, "`just bench document` writes {path} anew");
+        }
     }
 
     #[test]
@@ -100,8 +123,8 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_marks_is_replaced() {
-        let readme = format!("before\n{BEGIN}old\n{END}after\n");
-        assert_eq!(with(&readme, "new\n"), Some(format!("before\n{BEGIN}new\n{END}after\n")));
+        let document = format!("before\n{BEGIN}old\n{END}after\n");
+        assert_eq!(with(&document, "new\n"), Some(format!("before\n{BEGIN}new\n{END}after\n")));
         assert_eq!(with("no marks", "new\n"), None);
     }
 }

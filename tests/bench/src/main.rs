@@ -5,11 +5,12 @@
 //! them, [`floor`] the least calls and seconds. [`program`] starts the worker and the peers as processes of
 //! their own, which [`stopwatch`] times; [`load`] is the client that finds local-aws' own ceiling.
 //! [`outcome`] is what came of it: cases, bars that are met or missed, and on what it was [`made`]. [`table`]
-//! and [`plot`] show it, [`readme`] puts both into the README.
+//! and [`plot`] show it, [`document`] puts both into the documents.
 //!
 //! `floor`, `statistics`, `outcome`, `table` and `plot` are plain functions over values.
 
 mod cli;
+mod document;
 mod floor;
 mod load;
 mod made;
@@ -17,7 +18,6 @@ mod outcome;
 mod plot;
 mod program;
 mod python;
-mod readme;
 mod scenarios;
 mod statistics;
 mod stopwatch;
@@ -61,7 +61,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             output::print(table::markdown(&read(files)?).trim_end())?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Readme => readme::write()?,
+        Command::Document => document::write()?,
         _ => measure(cli)?,
     };
     let missed: Vec<_> = bars.iter().filter(|bar| !bar.met).collect();

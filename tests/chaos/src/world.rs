@@ -21,8 +21,8 @@ pub(crate) const REPORT_PREFIX: &str = "s3_daily_storage/";
 /// How long a job is hidden: the shortest that a worker takes.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(3);
 
-/// After how many receives the queue gives a job up: SQS's maximum, and not the twelve that the README
-/// recommends. Kills are all that these jobs suffer from for long, and a few meet more than twelve: the
+/// After how many receives the queue gives a job up: SQS's maximum, and not the twelve of
+/// docs/setup-by-hand.md. Kills are all that these jobs suffer from for long, and a few meet more than twelve: the
 /// queue would move those without a reason. What is to be shown is that no number of kills costs a report.
 const MAX_RECEIVES: u32 = 1000;
 

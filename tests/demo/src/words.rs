@@ -54,4 +54,4 @@ pub(crate) const COMMANDS: [(&str, &str); 3] = [
 ];
 
 pub(crate) const README: &str = "\
-README.md tells how to put the fleet into an account of yours, and what to do day by day.";
+README.md says how to set the fleet up in an account of yours, docs/operations.md what to do day by day.";

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-/// Every column of the report, as the README has them.
+/// Every column of the report, as docs/report-format.md has them.
 pub const COLUMNS: [&str; 38] = [
     "bucket_name",
     "account_name",
