@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 use fleet::descriptors;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::collect;
-
 /// How many regions an account has without opting in to more.
 /// Source: <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
 const USUAL_REGIONS: usize = 17;
@@ -23,16 +21,17 @@ pub(crate) async fn turn() -> Option<SemaphorePermit<'static>> {
     CALLS.acquire().await.ok()
 }
 
-/// Says so if as many accounts at once may want more connections than this process may have.
-pub(crate) fn warn_if_too_few(concurrency: usize) {
-    if let Some(warning) = warning(concurrency, descriptors::limit()) {
+/// Says so if as many accounts at once, of so many calls in a region each, may want more connections than this process
+/// may have.
+pub(crate) fn warn_if_too_few(concurrency: usize, calls_in_a_region: usize) {
+    if let Some(warning) = warning(concurrency, calls_in_a_region, descriptors::limit()) {
         tracing::warn!("{warning}");
     }
 }
 
-fn warning(concurrency: usize, limit: usize) -> Option<String> {
+fn warning(concurrency: usize, calls_in_a_region: usize, limit: usize) -> Option<String> {
     let (calls, wanted) =
-        (descriptors::calls_at_once(limit), concurrency * USUAL_REGIONS * collect::CALLS_IN_A_REGION);
+        (descriptors::calls_at_once(limit), concurrency * USUAL_REGIONS * calls_in_a_region);
     (calls < wanted).then(|| {
         format!(
             "this process may have {limit} files open, and so makes {calls} calls at once, where {concurrency} accounts of {USUAL_REGIONS} regions may want {wanted}: raise the hard limit (ulimit -Hn), or lower --concurrency"
@@ -46,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_too_low_for_the_concurrency_is_told_with_what_to_do() {
-        let told = warning(4, 1024).expect("a warning");
+        let told = warning(4, 14, 1024).expect("a warning");
         for part in [
             "1024 files",
             "480 calls",
@@ -56,8 +55,8 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part}: {told}");
         }
-        assert_eq!(warning(4, 4096), None);
-        assert!(warning(256, 65_536).is_some());
-        assert_eq!(warning(256, 1_048_576), None);
+        assert_eq!(warning(4, 14, 4096), None);
+        assert!(warning(256, 14, 65_536).is_some());
+        assert_eq!(warning(256, 14, 1_048_576), None);
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Collecting, signals::Signals};
 use crate::{
     breaker::Breaker,
-    connections,
+    collect, connections,
     consumer::{Consumer, Tally},
     delivery::{DeadLetterQueue, WorkQueue},
     failure::OwnFault,
@@ -134,7 +134,7 @@ impl Run {
 
     /// Opens all that is needed, and shows that it is there.
     async fn ready(self, mut faults: Faults) -> Result<Consumer, CommandError> {
-        connections::warn_if_too_few(self.concurrency.into());
+        connections::warn_if_too_few(self.concurrency.into(), collect::CALLS_IN_A_REGION);
         let named = self.deployment.queue_and_bucket(&mut faults);
         let base = faults.take(aws::base().await);
         let Collecting { file, regions, .. } = &self.collecting;
