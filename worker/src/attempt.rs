@@ -10,6 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::usage::Usage;
 
+/// How long a job may take: far longer than any does, and far shorter than the twelve hours for which SQS
+/// hides a message at most.
+pub const LONGEST: Duration = Duration::from_hours(2);
+
 /// What is being done for a job. A dead letter says where it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {

@@ -18,17 +18,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, LONGEST},
     failure::Failure,
     fate::{Fate, Receives},
     lease::{Held, Lease},
     report::Done,
     usage::Usage,
 };
-
-/// How long a job may take: far longer than any does, and far shorter than the twelve hours for which SQS
-/// hides a message at most.
-pub const LONGEST: Duration = Duration::from_hours(2);
 
 /// How long a job that has to end may take to store what it has: the largest report is some megabytes.
 const STORING: Duration = Duration::from_mins(2);
@@ -374,7 +370,7 @@ async fn bounded(
         Err(_) => attempt.wrap_up(performing, STORING).await,
     };
     match ended {
-        None => Err(Failure::Deadline { missing: String::new() }),
+        None => Err(Failure::Deadline { longest: LONGEST, missing: String::new() }),
         Some(Err(panic)) => Err(Failure::from_panic(panic.as_ref())),
         Some(Ok(ended)) => ended,
     }

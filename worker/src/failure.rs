@@ -1,6 +1,6 @@
 //! Why a job is not done.
 
-use std::any::Any;
+use std::{any::Any, time::Duration};
 
 use fleet::{
     AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, date::DateError,
@@ -77,8 +77,10 @@ pub enum Failure {
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
     /// The job took longer than one may.
-    #[error("the job was not done in {} minutes{}{missing}", crate::delivery::LONGEST.as_secs() / 60, if missing.is_empty() { "" } else { "; missing: " })]
+    #[error("the job was not done in {} minutes{}{missing}", longest.as_secs() / 60, if missing.is_empty() { "" } else { "; missing: " })]
     Deadline {
+        /// How long one may take.
+        longest: Duration,
         /// What is missing of its report; empty if there is none.
         missing: String,
     },

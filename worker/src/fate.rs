@@ -155,7 +155,7 @@ mod tests {
             (Failure::Superseded(key()), [DeadLetter; 3]),
             (Failure::Contended(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::ForeignObject(key()), [DeadLetter; 3]),
-            (Failure::Deadline { missing: key() }, [DeadLetter; 3]),
+            (Failure::Deadline { longest: Duration::ZERO, missing: key() }, [DeadLetter; 3]),
             (Failure::Panic(key()), [soon, Later(FIRST_PAUSE * 2), DeadLetter]),
             (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), [StopWorker; 3]),
         ];

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use crate::delivery::LONGEST;
+use crate::attempt::LONGEST;
 
 /// Where ECS tells a container its agent's address.
 pub const AGENT_VARIABLE: &str = "ECS_AGENT_URI";

@@ -19,7 +19,7 @@ use fleet::{
 use futures::{FutureExt, future};
 
 use crate::{
-    attempt::{Attempt, Step},
+    attempt::{Attempt, LONGEST, Step},
     breaker::{Breaker, Streak},
     checkpoint::{self, Checkpoint},
     cloudwatch::{
@@ -307,7 +307,9 @@ impl Reporter {
         }
         Err(match interruption {
             Interruption::Aws(error) => session.blame(Failure::Aws(error)),
-            Interruption::Stopped => Failure::Deadline { missing: report.what_is_missing() },
+            Interruption::Stopped => {
+                Failure::Deadline { longest: LONGEST, missing: report.what_is_missing() }
+            }
         })
     }
 
