@@ -7,7 +7,7 @@ use fleet::{
     job::JobError, report_key::KeyError,
 };
 
-use crate::session::Identity;
+use crate::identity::Identity;
 
 /// Why a job is not done. [`Fate`](crate::fate::Fate) says what becomes of it then.
 #[derive(Debug, thiserror::Error)]

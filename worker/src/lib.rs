@@ -27,6 +27,7 @@ pub mod consumer;
 pub mod delivery;
 pub mod failure;
 pub mod fate;
+pub mod identity;
 pub mod lease;
 pub mod own_metrics;
 pub mod own_role;

@@ -29,8 +29,9 @@ use crate::{
     },
     collect::{self, Collection, Discovered, Interruption, Subject},
     failure::{Failure, OwnFault},
+    identity::Identity,
     own_role::{self, Entry},
-    session::{self, Identity, Session},
+    session::{self, Session},
     sinks::{
         csv,
         s3::{self, Candidate, Decision, Precondition, Put},

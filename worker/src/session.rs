@@ -12,6 +12,7 @@ use fleet::{
 
 use crate::{
     failure::{Failure, OwnFault},
+    identity::Identity,
     usage::Usage,
 };
 
@@ -50,15 +51,6 @@ pub struct Session {
     config: SdkConfig,
     credentials: Renewable,
     usage: Usage,
-}
-
-/// Who AWS says we are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The account that we act in.
-    pub account_id: AccountId,
-    /// The user or role that we act as.
-    pub arn: String,
 }
 
 /// Whether an account is entered through a role by the process's own credentials.

@@ -28,8 +28,9 @@ use crate::{
     },
     collect,
     failure::Failure,
+    identity::Identity,
     report::Collector,
-    session::{Identity, Session},
+    session::Session,
     usage::Usage,
 };
 

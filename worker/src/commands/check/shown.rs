@@ -157,7 +157,7 @@ mod tests {
     use fleet::AwsError;
 
     use super::*;
-    use crate::{failure::Failure, session::Identity};
+    use crate::{failure::Failure, identity::Identity};
 
     const ROLE: &str = "arn:aws:sts::111111111111:assumed-role/cloudwatch-fleet-reader/cloudwatch-fleet";
 
