@@ -8,6 +8,7 @@ use fleet::{
 use futures::{StreamExt, stream};
 
 use crate::{
+    entering,
     failure::{Failure, OwnFault},
     report::Collector,
     session::Session,
@@ -71,7 +72,7 @@ fn sample(accounts: impl Iterator<Item = Account>) -> Vec<Account> {
 
 async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
     let session = Session::open(account, &collector.base, None, Usage::default()).await?;
-    session.identity().await.map(drop).map_err(|failure| session.blame(failure))
+    entering::identity(&session).await.map(drop).map_err(|failure| entering::blame(&session, failure))
 }
 
 /// Asks S3 for a write that can't happen. Whoever may not write is told so before the condition is

@@ -28,6 +28,7 @@ use crate::{
         rows::{self, Row, Status},
     },
     collect::{self, Collection, Discovered, Interruption, Subject},
+    entering,
     failure::{Failure, OwnFault},
     identity::Identity,
     own_role::{self, Entry},
@@ -177,11 +178,11 @@ impl Collector {
         let regions = self.regions_of(session);
         let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
         // What may be done there matters only in the right account: its identity is the first thing to be refused.
-        let entered = future::try_join(session.identity(), discovering.map(Ok)).await;
-        let (identity, discovered) = entered.map_err(|failure| session.blame(failure))?;
+        let entered = future::try_join(entering::identity(session), discovering.map(Ok)).await;
+        let (identity, discovered) = entered.map_err(|failure| entering::blame(session, failure))?;
         self.entering.succeeded();
         attempt.enter(Step::Discover);
-        let discovered = discovered.map_err(|failure| session.blame(failure))?;
+        let discovered = discovered.map_err(|error| entering::blame(session, error.into()))?;
         tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
         Ok(Entered { identity, regions, discovered })
     }
@@ -212,7 +213,7 @@ impl Collector {
         let account_id = &metadata.account_id;
         let collected =
             collect::collect(session, account_id, &self.limits, &subject, discovered, checkpoint).await;
-        let collected = collected.map_err(|failure| session.blame(failure))?;
+        let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
         attempt.enter(Step::Render);
         let interruption = collected.interruption.clone();
         let usage = session.usage().clone();
@@ -307,7 +308,7 @@ impl Reporter {
             return Ok(done);
         }
         Err(match interruption {
-            Interruption::Aws(error) => session.blame(Failure::Aws(error)),
+            Interruption::Aws(error) => entering::blame(&session, error.into()),
             Interruption::Stopped => {
                 Failure::Deadline { longest: LONGEST, missing: report.what_is_missing() }
             }

@@ -5,16 +5,12 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, RunId, aws,
-    credentials::{self, BaseSource, CredentialSource, secret::GET_SECRET_VALUE},
+    credentials::{self, BaseSource, CredentialSource, NoCredentials, secret::GET_SECRET_VALUE},
     environment,
     telemetry::STEP,
 };
 
-use crate::{
-    failure::{Failure, OwnFault},
-    identity::Identity,
-    usage::Usage,
-};
+use crate::{identity::Identity, usage::Usage};
 
 mod renewable;
 
@@ -33,10 +29,10 @@ const RETRY_REFILL: f32 = 10.0;
 const CLOUDWATCH_TRIES: u32 = 7;
 
 /// The call by which a role is assumed.
-const ASSUME_ROLE: &str = "sts:AssumeRole";
+pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// The call by which a process becomes itself whose credentials are a web identity's token.
-const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+pub(crate) const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 
 /// Whether an error says that the account's credentials are over: no part of the account is then to be asked.
 pub(crate) fn is_over(error: &AwsError) -> bool {
@@ -62,13 +58,13 @@ impl Session {
     /// Becomes an account, for a run if there is one. Nothing is asked of AWS yet; what is, `usage` counts.
     ///
     /// # Errors
-    /// [`Failure::NoCredentials`] where nothing says how.
+    /// Where nothing says how.
     pub async fn open(
         account: Account,
         base: &SdkConfig,
         run: Option<&RunId>,
         usage: Usage,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, NoCredentials> {
         let partition = aws::partition(aws::region(base));
         let source = CredentialSource::choose(&account, partition, environment::variable)?;
         tracing::info!(target: STEP, account_name = %account.name, credentials = %source, "becoming the account");
@@ -103,11 +99,8 @@ impl Session {
         aws::region(&self.config)
     }
 
-    /// Asks STS who we are.
-    ///
-    /// # Errors
-    /// [`Failure::WrongAccount`] where that is not the account that it should be.
-    pub async fn identity(&self) -> Result<Identity, Failure> {
+    /// Asks STS who we are, whether or not that is who we should be.
+    pub(crate) async fn identity(&self) -> Result<Identity, AwsError> {
         const OPERATION: &str = "sts:GetCallerIdentity";
         let client = aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::config::Builder::from(&self.config)
@@ -120,70 +113,17 @@ impl Session {
             let answer = client.get_caller_identity().send().await;
             answer.map_err(|error| AwsError::new(OPERATION, error).in_region(self.home_region()))
         };
-        let answer = self.credentials.ask(ask).await.map_err(|error| self.entering(error))?;
+        let answer = self.credentials.ask(ask).await?;
         let account_id = answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| {
             AwsError::coded(OPERATION, "NoAccount", "the answer has no account id", ErrorKind::Permanent)
         })?;
-        let identity = Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() };
-        match &self.account.id {
-            Some(expected) if *expected != identity.account_id => {
-                Err(Failure::WrongAccount { expected: expected.clone(), identity })
-            }
-            _ => Ok(identity),
-        }
-    }
-
-    /// What it means that the account could not be entered. Another region may do, which the account alone is to blame for.
-    fn entering(&self, error: AwsError) -> Failure {
-        if error.kind == ErrorKind::RegionDisabled && error.operation == ASSUME_ROLE {
-            Failure::RegionDisabled { region: self.home_region().to_owned(), source: error }
-        } else {
-            error.into()
-        }
+        Ok(Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() })
     }
 
     /// The account's credentials.
     #[must_use]
     pub(crate) fn credentials(&self) -> &Renewable {
         &self.credentials
-    }
-
-    /// A failure with its blame: what the process's own credentials are refused for is no fault of the
-    /// account's.
-    #[must_use]
-    pub fn blame(&self, failure: Failure) -> Failure {
-        let source = self.credentials.source();
-        let is_own = matches!(source.base(), BaseSource::Default);
-        let is_role = matches!(source, CredentialSource::Role { .. });
-        let Failure::Aws(error) = failure else { return failure };
-        let is_refused =
-            matches!(error.kind, ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials);
-        // Secrets are read by the process itself.
-        if error.operation == GET_SECRET_VALUE && is_refused {
-            return OwnFault::Credentials(error).into();
-        }
-        if !is_own {
-            return Failure::Aws(error);
-        }
-        if error.operation == ASSUME_ROLE_WITH_WEB_IDENTITY && error.kind != ErrorKind::Transient {
-            return OwnFault::Credentials(error).into();
-        }
-        // With a role, whatever comes after it was assumed is the account's.
-        if is_role && error.operation != ASSUME_ROLE {
-            return Failure::Aws(error);
-        }
-        match error.kind {
-            ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials => {
-                OwnFault::Credentials(error).into()
-            }
-            ErrorKind::Denied if is_role => Failure::RoleRefused(error),
-            ErrorKind::Denied
-            | ErrorKind::RegionDisabled
-            | ErrorKind::NotFound
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::Transient
-            | ErrorKind::Permanent => Failure::Aws(error),
-        }
     }
 
     /// S3, in a region.
@@ -239,30 +179,6 @@ mod tests {
             session.cloudwatch("eu-west-1").config().retry_partition().cloned(),
             session.cloudwatch("us-east-1").config().retry_partition().cloned(),
         ]
-    }
-
-    #[tokio::test]
-    async fn the_account_is_to_blame_for_nothing_that_its_worker_may_not_become_itself() {
-        let text = "[[account]]\nname = 'data'\nid = '111111111111'\nrole_name = 'reader'";
-        let accounts = Accounts::parse(text).expect("accounts");
-        let account = accounts.iter().next().expect("one").clone();
-        let session =
-            Session::open(account, &aws::base().await.expect("a configuration"), None, Usage::default())
-                .await
-                .expect("a session");
-        let blamed = |operation, kind| {
-            let error = AwsError::coded(operation, "AccessDenied", String::new(), kind);
-            assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");
-            session.blame(error.into())
-        };
-        let own = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Denied);
-        assert!(matches!(own, Failure::Own(OwnFault::Credentials(_))), "{own:?}");
-        let passing = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Transient);
-        assert!(matches!(passing, Failure::Aws(_)), "{passing:?}");
-        let refused = blamed(ASSUME_ROLE, ErrorKind::Denied);
-        assert!(matches!(refused, Failure::RoleRefused(_)), "{refused:?}");
-        let denied = blamed("s3:ListAllMyBuckets", ErrorKind::Denied);
-        assert!(matches!(denied, Failure::Aws(_)), "{denied:?}");
     }
 
     #[tokio::test]

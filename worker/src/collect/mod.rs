@@ -23,7 +23,6 @@ use crate::{
         plan::Window,
         rows::{self, Resource, Row},
     },
-    failure::Failure,
     session::Session,
 };
 
@@ -93,9 +92,9 @@ pub async fn discover(
     dataset: &'static Dataset,
     regions: &[String],
     is_last: bool,
-) -> Result<Discovered, Failure> {
+) -> Result<Discovered, AwsError> {
     match dataset.discovery {
-        Discovery::Buckets => Ok(Discovered(buckets::discover(session, regions, is_last).await?)),
+        Discovery::Buckets => buckets::discover(session, regions, is_last).await.map(Discovered),
     }
 }
 
@@ -106,7 +105,7 @@ pub async fn discover(
 /// and no others.
 ///
 /// # Errors
-/// [`Failure::Aws`] if no region answered.
+/// What a region said, if none answered.
 pub async fn collect(
     session: &Session,
     account_id: &AccountId,
@@ -114,7 +113,7 @@ pub async fn collect(
     subject: &Subject<'_>,
     Discovered(buckets): Discovered,
     checkpoint: Option<Checkpoint>,
-) -> Result<Collection, Failure> {
+) -> Result<Collection, AwsError> {
     let regions_denied = checkpoint.as_ref().map(|it| it.metadata.regions_denied.clone()).unwrap_or_default();
     let (known, mut places) = places(subject, &buckets, checkpoint);
     let (lacks_directories, with_directories) = (buckets.lacks_directories, buckets.with_directories);
@@ -174,7 +173,7 @@ pub async fn collect(
         && known.is_empty()
         && !regions.iter().any(|region| region.answered)
     {
-        return Err(Failure::Aws(error.clone()));
+        return Err(error.clone());
     }
 
     let mut collection =

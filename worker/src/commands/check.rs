@@ -26,7 +26,7 @@ use crate::{
         limits::Limits,
         plan::{self, Window},
     },
-    collect,
+    collect, entering,
     failure::Failure,
     identity::Identity,
     report::Collector,
@@ -198,7 +198,7 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
         let account = collector.accounts.find(&account_name).await?;
         let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
         let session = Session::open(account, &collector.base, None, Usage::default()).await?;
-        let identity = session.identity().await?;
+        let identity = entering::identity(&session).await?;
         Ok((session, identity))
     };
     let (session, identity) = match opened.await {
@@ -215,8 +215,7 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
     );
     let (buckets, lacks_directory_buckets) = match discovered {
         Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets()),
-        Err(Failure::Aws(error)) => (Answer::Failed(error), false),
-        Err(failure) => return Checked::unreached(account_name, failure),
+        Err(error) => (Answer::Failed(error), false),
     };
     Checked {
         account_name,

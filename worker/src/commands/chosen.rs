@@ -16,7 +16,7 @@ use fleet::{
 };
 
 use super::{AccountsFile, regions};
-use crate::{failure::Failure, session::Session, usage::Usage};
+use crate::{entering, failure::Failure, session::Session, usage::Usage};
 
 /// The accounts that are named, or one that is asked by credentials at hand.
 #[derive(Debug, Args)]
@@ -88,7 +88,7 @@ impl Chosen {
             self.profile.as_ref().map_or_else(|| "this shell".to_owned(), |name| format!("profile {name}"));
         let reached = async {
             let session = Session::open(account.clone(), base, None, Usage::default()).await?;
-            session.identity().await
+            entering::identity(&session).await
         };
         let identity = reached.await.map_err(|failure| {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);

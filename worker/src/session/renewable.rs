@@ -62,7 +62,7 @@ impl Renewable {
     }
 
     /// What the credentials come from.
-    pub(super) fn source(&self) -> &CredentialSource {
+    pub(crate) fn source(&self) -> &CredentialSource {
         &self.0.source
     }
 
