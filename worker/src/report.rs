@@ -1,7 +1,5 @@
 //! One job from its account to its report: collect, describe, and (for a job off the queue) store.
 
-use std::collections::{HashMap, HashSet};
-
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -21,23 +19,16 @@ use futures::{FutureExt, future};
 use crate::{
     attempt::{Attempt, LONGEST, Step},
     breaker::{Breaker, Streak},
-    checkpoint::{self, Checkpoint},
-    cloudwatch::{
-        limits::Limits,
-        plan::Window,
-        rows::{self, Row, Status},
-    },
-    collect::{self, Collection, Discovered, Interruption, Subject},
+    checkpoint::Checkpoint,
+    cloudwatch::{limits::Limits, plan::Window, rows::Row},
+    collect::{self, Discovered, Interruption, Subject},
+    draft::Report,
     entering,
     failure::{Failure, OwnFault},
     identity::Identity,
     own_role::{self, Entry},
     session::{self, Session},
-    sinks::{
-        csv,
-        s3::{self, Candidate, Decision, Precondition, Put},
-    },
-    usage::Usage,
+    sinks::s3::{self, Candidate, Decision, Precondition, Put},
 };
 
 /// How many accounts one after the other may not be entered by a worker that has entered none, before it
@@ -71,37 +62,6 @@ pub struct Entered {
     identity: Identity,
     regions: Vec<String>,
     discovered: Discovered,
-}
-
-/// A report that is not stored yet.
-#[derive(Debug)]
-pub struct Report {
-    /// What it says of itself.
-    pub metadata: ReportMetadata,
-    rows: Vec<Row>,
-    dataset: &'static Dataset,
-    /// What this try has asked.
-    usage: Usage,
-    /// What the tries before have.
-    before: Spent,
-}
-
-/// What tries at a job have asked, and what it cost.
-#[derive(Debug, Clone, Copy, Default)]
-struct Spent {
-    api_calls: u64,
-    metrics: u64,
-    dollars: f64,
-}
-
-impl Spent {
-    fn of(report: &ReportMetadata) -> Self {
-        Self {
-            api_calls: report.api_calls,
-            metrics: report.metrics_requested,
-            dollars: report.estimated_cost_usd,
-        }
-    }
 }
 
 /// Makes reports of jobs, in the report bucket.
@@ -565,145 +525,5 @@ fn describe(
         is_listed: metadata.is_listed && earlier.is_listed,
         rows_carried: earlier.rows_carried,
         ..metadata
-    }
-}
-
-impl Report {
-    /// The report of what was collected; of its rows, those that `earlier` tries had are among them.
-    fn new(
-        dataset: &'static Dataset,
-        metadata: ReportMetadata,
-        earlier: Option<&ReportMetadata>,
-        usage: Usage,
-        collected: Collection,
-    ) -> Self {
-        let Collection {
-            rows, regions_pending, regions_denied, lacks_directory_buckets, first_error, ..
-        } = collected;
-        let metadata = ReportMetadata {
-            regions_pending,
-            regions_denied,
-            lacks_directory_buckets,
-            first_error,
-            ..metadata
-        };
-        let mut report =
-            Self { metadata, rows, dataset, usage, before: earlier.map(Spent::of).unwrap_or_default() };
-        report.count();
-        report
-    }
-
-    /// Takes in what the rows and the tries so far add up to.
-    fn count(&mut self) {
-        let count =
-            |test: fn(&Status) -> bool| self.rows.iter().filter(|row| test(&row.status)).count() as u64;
-        let sum = |column: &str| {
-            let mut columns = self.dataset.columns.iter().enumerate();
-            let (at, column) = columns.find(|(_, it)| it.name == column)?;
-            let summed = csv::summed(self.dataset, column, at);
-            Some(self.rows.iter().filter_map(|row| row.total(&summed)).sum())
-        };
-        let is_whole = self.metadata.regions_pending.is_empty()
-            && !self.rows.iter().any(|row| row.status.lacks_something());
-        self.metadata = ReportMetadata {
-            status: if is_whole { ReportStatus::Complete } else { ReportStatus::Partial },
-            is_unfinished: self.metadata.is_unfinished && !is_whole,
-            first_error: self.metadata.first_error.take().filter(|_| !is_whole),
-            rows: self.rows.len() as u64,
-            rows_late: count(|status| *status == Status::Late),
-            rows_denied: count(|status| *status == Status::Denied),
-            rows_error: count(|status| matches!(status, Status::Error(_))),
-            bytes: sum(self.dataset.bytes),
-            objects: sum(self.dataset.objects),
-            api_calls: self.before.api_calls + self.usage.calls(),
-            metrics_requested: self.before.metrics + self.usage.metrics(),
-            estimated_cost_usd: self.before.dollars + self.usage.dollars(),
-            ..self.metadata.clone()
-        };
-    }
-
-    /// The table. The metadata says afterwards what is in it.
-    pub fn render(&mut self) -> Vec<u8> {
-        self.count();
-        let body = csv::encode(
-            &csv::Subject {
-                dataset: self.dataset,
-                account_name: &self.metadata.account_name,
-                account_id: &self.metadata.account_id,
-                date: self.metadata.report_date.day(),
-            },
-            &self.rows,
-        );
-        self.metadata.sha256 = checkpoint::sha256(&body);
-        body
-    }
-
-    /// Takes over rows of earlier reports that this collection could not see: of resources that it has no row of, and
-    /// those with values that only a listing finds.
-    fn carry(&mut self, earlier: Vec<Row>) {
-        if earlier.is_empty() {
-            return;
-        }
-        let only_listed: HashSet<&str> =
-            self.dataset.metrics.iter().filter_map(|metric| metric.other).collect();
-        let columns = (0..).zip(self.dataset.columns);
-        let only_listed: Vec<u16> =
-            columns.filter(|(_, column)| only_listed.contains(column.name)).map(|(at, _)| at).collect();
-        for row in earlier {
-            let known = self.rows.iter_mut().find(|known| known.is_of(&row.resource));
-            match known {
-                None => self.rows.push(row),
-                Some(known) if *known != row && only_listed.iter().any(|at| row.value(*at).is_some()) => {
-                    *known = row;
-                }
-                Some(_) => continue,
-            }
-            self.metadata.rows_carried += 1;
-        }
-        rows::sort(&mut self.rows);
-        self.count();
-    }
-
-    /// Takes in what another worker has of the same job: of each row, the one that lacks nothing.
-    fn merge(&mut self, theirs: Checkpoint) {
-        let Checkpoint { metadata, rows } = theirs;
-        let mut ours: HashMap<_, Row> = std::mem::take(&mut self.rows)
-            .into_iter()
-            .map(|row| ((row.resource.name.clone(), row.resource.region.clone()), row))
-            .collect();
-        for row in rows {
-            let known = ours.entry((row.resource.name.clone(), row.resource.region.clone()));
-            let lacks_something = row.status.lacks_something();
-            known
-                .and_modify(|known| {
-                    if known.status.lacks_something() && !lacks_something {
-                        known.clone_from(&row);
-                    }
-                })
-                .or_insert(row);
-        }
-        self.rows = ours.into_values().collect();
-        rows::sort(&mut self.rows);
-        self.metadata.regions_pending.retain(|region| metadata.is_pending(region));
-        self.metadata.collected_at = self.metadata.collected_at.min(metadata.collected_at);
-        self.metadata.is_listed &= metadata.is_listed;
-        self.metadata.rows_carried = self.metadata.rows_carried.max(metadata.rows_carried);
-        // Theirs has the cost of the tries before both.
-        self.before = Spent::of(&metadata);
-        self.count();
-    }
-
-    /// What is missing, in words.
-    fn what_is_missing(&self) -> String {
-        let ReportMetadata { rows_denied, rows_error, regions_pending, first_error, .. } = &self.metadata;
-        let mut parts = Vec::new();
-        if rows_denied + rows_error > 0 {
-            parts.push(format!("{} of {} rows lack values", rows_denied + rows_error, self.metadata.rows));
-        }
-        if !regions_pending.is_empty() {
-            parts.push(format!("not listed to the end: {}", regions_pending.join(", ")));
-        }
-        parts.extend(first_error.clone());
-        parts.join("; ")
     }
 }

@@ -18,12 +18,7 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{Collecting, chosen::Chosen, signals::Signals};
-use crate::{
-    attempt::Attempt,
-    failure::Failure,
-    report::{Collector, Report},
-    session::Session,
-};
+use crate::{attempt::Attempt, draft::Report, failure::Failure, report::Collector, session::Session};
 
 /// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;
