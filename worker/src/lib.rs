@@ -2,9 +2,9 @@
 //!
 //! A job's way through the modules: `poll` receives it, [`consumer`] takes it, [`delivery`] has it done and settles
 //! it while its [`lease`] keeps it, [`report`] does it: [`session`] becomes its account, [`entering`] makes sure of its
-//! [`identity`], [`collect`] finds what there is and asks [`cloudwatch`] about it, counted by [`usage`], and [`sinks`]
-//! encode and store the [`draft`] that comes of it; what an earlier try has left is its [`checkpoint`]. Each try is an
-//! [`attempt`]. [`failure`] names why a job is not done, and [`fate`] decides what becomes of it.
+//! [`identity`], [`collector`] has [`collect`] find what there is and ask [`cloudwatch`] about it, counted by [`usage`],
+//! and [`sinks`] encode and store the [`draft`] that comes of it; what an earlier try has left is its [`checkpoint`].
+//! Each try is an [`attempt`]. [`failure`] names why a job is not done, and [`fate`] decides what becomes of it.
 //!
 //! The worker itself: [`own_role`] shows at the start that it may write reports, [`breaker`] keeps it
 //! from blaming the accounts for its own fault, `connections` bounds what it opens at once, [`protection`] keeps it from being stopped while busy, and
@@ -22,6 +22,7 @@ pub mod breaker;
 pub mod checkpoint;
 pub mod cloudwatch;
 pub mod collect;
+pub mod collector;
 mod connections;
 pub mod consumer;
 pub mod delivery;

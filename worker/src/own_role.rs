@@ -8,9 +8,9 @@ use fleet::{
 use futures::{StreamExt, stream};
 
 use crate::{
+    collector::Collector,
     entering,
     failure::{Failure, OwnFault},
-    report::Collector,
     session::Session,
     usage::Usage,
 };

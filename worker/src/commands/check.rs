@@ -26,10 +26,11 @@ use crate::{
         limits::Limits,
         plan::{self, Window},
     },
-    collect, entering,
+    collect,
+    collector::Collector,
+    entering,
     failure::Failure,
     identity::Identity,
-    report::Collector,
     session::Session,
     usage::Usage,
 };

@@ -18,7 +18,7 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{Collecting, chosen::Chosen, signals::Signals};
-use crate::{attempt::Attempt, draft::Report, failure::Failure, report::Collector, session::Session};
+use crate::{attempt::Attempt, collector::Collector, draft::Report, failure::Failure, session::Session};
 
 /// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;

@@ -20,7 +20,7 @@ use fleet::{
     telemetry::Speaker,
 };
 
-use crate::{breaker::Breaker, cloudwatch::limits::Limits, report::Collector};
+use crate::{breaker::Breaker, cloudwatch::limits::Limits, collector::Collector};
 
 /// What the worker can be told to do; each command says so itself.
 #[derive(Debug, Subcommand)]
