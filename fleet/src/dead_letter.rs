@@ -11,7 +11,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
     Reason,
-    labels::Labels,
+    labels::{FIRST_SEEN, Labels, first_seen},
     message_attributes::{Attributes, MAX_BYTES, Packing, size, text, text_of},
     queue,
     redact::redact,
@@ -21,7 +21,6 @@ const REASON: &str = "failure_reason";
 const MESSAGE: &str = "failure_message";
 const STEP: &str = "failure_step";
 const ATTEMPTS: &str = "failure_attempts";
-const FIRST_SEEN: &str = "failure_first_seen";
 const WORKER_VERSION: &str = "failure_worker_version";
 const REPLAY_COUNT: &str = "replay_count";
 
@@ -135,11 +134,6 @@ impl Failure {
 #[must_use]
 pub fn replay_count(message: &Message) -> u32 {
     text_of(message, REPLAY_COUNT).and_then(|count| count.parse().ok()).unwrap_or_default()
-}
-
-/// When the job of a dead letter was first received, by the dead letter's own account.
-pub(crate) fn first_seen(message: &Message) -> Option<DateTime<Utc>> {
-    text_of(message, FIRST_SEEN)?.parse().ok()
 }
 
 /// The attributes of a job that is sent once more, and the names of those of its dead letter that there is no room

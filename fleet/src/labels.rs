@@ -5,6 +5,7 @@
 //! the attributes carry them along.
 
 use aws_sdk_sqs::types::Message;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
@@ -18,6 +19,9 @@ const ACCOUNT_NAME: &str = "account_name";
 const DATASET: &str = "dataset";
 const RUN_ID: &str = "run_id";
 const DATE: &str = "date";
+
+/// What a dead letter says of when its job was first received. A replay of one without a day has it too.
+pub(crate) const FIRST_SEEN: &str = "failure_first_seen";
 
 /// The account, dataset, run and day of a message, as far as they are valid.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -116,7 +120,7 @@ impl<'a> Envelope<'a> {
     /// when the job was sent; SQS knows only when its newest copy was.
     #[must_use]
     pub fn from_message(message: &'a Message) -> Self {
-        let seen_at = crate::dead_letter::first_seen(message);
+        let seen_at = first_seen(message);
         Self {
             message_id: message.message_id().unwrap_or_default(),
             sent_at: crate::queue::sent_at(message).into_iter().chain(seen_at).min(),
@@ -124,6 +128,11 @@ impl<'a> Envelope<'a> {
             run_id: text_of(message, RUN_ID),
         }
     }
+}
+
+/// When the job of a dead letter was first received, by the dead letter's own account.
+pub(crate) fn first_seen(message: &Message) -> Option<DateTime<Utc>> {
+    text_of(message, FIRST_SEEN)?.parse().ok()
 }
 
 #[cfg(test)]
