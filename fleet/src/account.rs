@@ -1,4 +1,4 @@
-//! The two names of an account: the one people give it, and AWS's twelve digits.
+//! The two names of an account, the one people give it and AWS's twelve digits, and the variables that the first stands in.
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// The longest account name, in characters.
 const MAX_NAME: usize = 63;
+
+/// How the variables of an account's own credentials end, after its [stem](AccountName::variable_stem).
+pub const VARIABLES: [&str; 3] = ["_account_access_key", "_secret_access_key", "_session_token"];
 
 /// The name people give an account: `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`.
 ///

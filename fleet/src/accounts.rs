@@ -29,9 +29,6 @@ pub const DEFAULT_QUOTA_SHARE: f64 = 0.5;
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const DEFAULT_DURATION_SECONDS: u32 = 3600;
 
-/// How the variables of an account's own credentials end, after its [stem](AccountName::variable_stem).
-pub const VARIABLES: [&str; 3] = ["_account_access_key", "_secret_access_key", "_session_token"];
-
 /// What is known of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {

@@ -18,11 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub(crate) use self::explained::{Explained, NoneGiven};
-use crate::{
-    Account, RunId,
-    accounts::{ExternalId, VARIABLES},
-    environment, profiles,
-};
+use crate::{Account, RunId, account::VARIABLES, accounts::ExternalId, environment, profiles};
 
 /// The longest name of a role's session.
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>

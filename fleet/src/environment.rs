@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use http::Uri;
 
-use crate::{accounts, exit::CommandError};
+use crate::{account, exit::CommandError};
 
 /// Unsets every variable of ours that is empty, since compose files and CI systems write an unset one so.
 /// To be called first.
@@ -70,7 +70,7 @@ fn faults(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> 
 
 fn fault(name: &str, value: &str) -> Option<&'static str> {
     // An account's own are that account's affair, and an attribute may be a text of many lines.
-    let is_accounts = accounts::VARIABLES.iter().any(|end| name.ends_with(end));
+    let is_accounts = account::VARIABLES.iter().any(|end| name.ends_with(end));
     if !is_ours(OsStr::new(name)) || is_accounts && !name.starts_with("AWS_") || name == "FLEET_ATTRIBUTE" {
         return None;
     }
@@ -164,7 +164,7 @@ fn is_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     ["AWS_", "FLEET_", "ECS_", "SSL_CERT_"].iter().any(|beginning| name.starts_with(beginning))
         || name.to_ascii_lowercase().ends_with("_proxy")
-        || accounts::VARIABLES.iter().any(|end| name.ends_with(end))
+        || account::VARIABLES.iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
