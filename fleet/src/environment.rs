@@ -7,10 +7,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, Result, anyhow};
 use http::Uri;
 
-use crate::{account, exit::CommandError};
+use crate::account;
 
 /// Unsets every variable of ours that is empty, since compose files and CI systems write an unset one so.
 /// To be called first.
@@ -21,7 +21,7 @@ use crate::{account, exit::CommandError};
 ///
 /// # Errors
 /// If the program can't be started again.
-pub fn unset_empty() -> Result<(), CommandError> {
+pub fn unset_empty() -> Result<()> {
     let empty = empty_of_ours(env::vars_os());
     if empty.is_empty() {
         return Ok(());
@@ -29,7 +29,7 @@ pub fn unset_empty() -> Result<(), CommandError> {
     let names = || {
         format!("{} can't be unset here; unset what is empty", empty.join(&OsString::from(", ")).display())
     };
-    let program = env::current_exe().with_context(names).map_err(CommandError::Configuration)?;
+    let program = env::current_exe().with_context(names)?;
     let mut arguments = env::args_os();
     let mut again = Command::new(program);
     if let Some(name) = arguments.next() {
@@ -39,7 +39,7 @@ pub fn unset_empty() -> Result<(), CommandError> {
     for name in &empty {
         again.env_remove(name);
     }
-    Err(CommandError::Configuration(anyhow::Error::new(again.exec()).context(names())))
+    Err(again.exec()).with_context(names)
 }
 
 /// Checks what ends up in headers, host names and URLs, where the SDK would panic or call it a failure of the
@@ -47,10 +47,10 @@ pub fn unset_empty() -> Result<(), CommandError> {
 ///
 /// # Errors
 /// With all variables that can't be used, and why.
-pub fn check() -> Result<(), CommandError> {
+pub fn check() -> Result<()> {
     let mut faults = faults(env::vars_os());
     faults.extend(proxy_faults(variable));
-    if faults.is_empty() { Ok(()) } else { Err(CommandError::Configuration(anyhow!(faults.join("\n  ")))) }
+    if faults.is_empty() { Ok(()) } else { Err(anyhow!(faults.join("\n  "))) }
 }
 
 /// A variable of this account's, or none; one that is not UTF-8 has characters that no credentials have.

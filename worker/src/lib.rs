@@ -47,7 +47,11 @@ mod commands;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
-use fleet::{command_line, descriptors, environment, exit, telemetry::LastWords};
+use fleet::{
+    command_line, descriptors, environment,
+    exit::{self, CommandError},
+    telemetry::LastWords,
+};
 use tokio::runtime;
 
 /// Runs the worker on a command line, the program's name first, and says how it ended: 0 done,
@@ -57,14 +61,14 @@ use tokio::runtime;
 /// runtime.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(error), LastWords::PLAIN);
+        return exit::status(Err(CommandError::Configuration(error)), LastWords::PLAIN);
     }
     let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, &[]) {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };
     let words = cli.logging.start(cli.command.speaker());
-    faults.take(environment::check());
+    faults.take(environment::check().map_err(CommandError::Configuration));
     descriptors::raise_limit();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
