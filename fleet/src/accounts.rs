@@ -15,10 +15,11 @@ use std::{
 };
 
 use anyhow::Context;
+use serde::Deserialize;
 
 pub use self::kept::KeptAccounts;
 use self::place::{Place, Version};
-use crate::{AccountId, AccountName, credentials::CredentialKind};
+use crate::{AccountId, AccountName};
 
 /// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
 /// owners have dashboards that ask too.
@@ -62,6 +63,20 @@ pub struct Account {
     pub secret_arn: Option<String>,
     /// An AWS endpoint of the account's own.
     pub endpoint: Option<String>,
+}
+
+/// A kind of credentials, as the accounts file names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialKind {
+    /// A role of the account, assumed.
+    Role,
+    /// Access keys in two or three environment variables.
+    Keys,
+    /// A profile of the shared configuration.
+    Profile,
+    /// The process's own default chain.
+    Default,
 }
 
 /// What a role's trust policy asks for. It does not print.

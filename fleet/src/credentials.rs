@@ -15,10 +15,14 @@ use aws_config::{
 };
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 pub(crate) use self::explained::{Explained, NoneGiven};
-use crate::{Account, RunId, account::VARIABLES, accounts::ExternalId, environment, profiles};
+use crate::{
+    Account, RunId,
+    account::VARIABLES,
+    accounts::{CredentialKind, ExternalId},
+    environment, profiles,
+};
 
 /// The longest name of a role's session.
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
@@ -29,20 +33,6 @@ const LONGEST_SESSION_NAME: usize = 64;
 pub fn session_name(run: Option<&RunId>) -> String {
     let name = run.map_or_else(|| "cloudwatch-fleet".to_owned(), |run| format!("cloudwatch-fleet-{run}"));
     name.chars().take(LONGEST_SESSION_NAME).collect()
-}
-
-/// A kind of credentials, as the accounts file names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CredentialKind {
-    /// A role of the account, assumed.
-    Role,
-    /// Access keys in two or three environment variables.
-    Keys,
-    /// A profile of the shared configuration.
-    Profile,
-    /// The process's own default chain.
-    Default,
 }
 
 /// What an account's credentials are made of.

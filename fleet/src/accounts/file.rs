@@ -7,8 +7,8 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Account, DEFAULT_DURATION_SECONDS, DEFAULT_QUOTA_SHARE, ExternalId};
-use crate::{AccountId, AccountName, aws, credentials::CredentialKind, environment};
+use super::{Account, CredentialKind, DEFAULT_DURATION_SECONDS, DEFAULT_QUOTA_SHARE, ExternalId};
+use crate::{AccountId, AccountName, aws, environment};
 
 /// The shares that are taken; a larger one than AWS's quotas have been raised to is a slip.
 const QUOTA_SHARES: RangeInclusive<f64> = 0.01..=100.0;

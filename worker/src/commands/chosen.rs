@@ -7,10 +7,9 @@ use aws_config::{SdkConfig, meta::region::ProvideRegion, profile::ProfileFileReg
 use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     Account, AccountName, Accounts, ErrorKind,
-    accounts::{KeptAccounts, colliding_variables},
+    accounts::{CredentialKind, KeptAccounts, colliding_variables},
     aws,
     command_line::Faults,
-    credentials::CredentialKind,
     exit::CommandError,
     telemetry::NOTICE,
 };
