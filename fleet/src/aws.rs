@@ -2,8 +2,8 @@
 //!
 //! Two layers retry and no more: the SDK a request, the queue a job.
 
-mod between;
-mod connection;
+pub(crate) mod between;
+pub(crate) mod connection;
 mod http;
 pub mod regions;
 mod sqs;
@@ -23,7 +23,6 @@ use aws_types::{origin::Origin, region::Region, service_config::ServiceConfigKey
 use tokio::time::timeout;
 
 use self::http::Http;
-pub(crate) use self::{between::not_from_aws, connection::ConnectionFailure};
 pub use self::{
     regions::{dns_suffix, is_region, partition},
     sqs::sqs,

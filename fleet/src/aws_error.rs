@@ -16,8 +16,12 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::{
-    aws::{ConnectionFailure, not_from_aws},
-    credentials::NoneGiven,
+    ErrorKind,
+    aws::{
+        between::not_from_aws,
+        connection::{ConnectionFailure, NOT_FROM_AWS},
+    },
+    credentials::none_given::NoneGiven,
     redact,
 };
 
@@ -26,30 +30,6 @@ const MAX_MESSAGE: usize = 500;
 
 /// The longest code that is passed on, in characters.
 const MAX_CODE: usize = 64;
-
-/// What an error means for whoever asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// Not allowed, by a policy.
-    Denied,
-    /// The credentials themselves are refused; in a region that the account has not enabled, good
-    /// ones are too.
-    Identity,
-    /// The credentials were good and are no longer.
-    Expired,
-    /// No credentials could be had: the provider failed before anything was asked.
-    NoCredentials,
-    /// STS is not active in this region for the account.
-    RegionDisabled,
-    /// What was asked for does not exist.
-    NotFound,
-    /// The object is another one than it was when it was read.
-    PreconditionFailed,
-    /// A passing cause: throttled, timed out, unreachable, or the service's own fault.
-    Transient,
-    /// Anything else; asking again would give it again.
-    Permanent,
-}
 
 /// A call that failed, after the SDK's own retries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -273,9 +253,6 @@ impl AwsError {
         self.kind == ErrorKind::Transient
     }
 }
-
-/// The code of an answer that no service of AWS gave.
-pub(crate) const NOT_FROM_AWS: &str = "NotFromAws";
 
 fn kind_of(code: &str, status: u16) -> ErrorKind {
     let listed = CODES.iter().find(|(_, codes)| codes.contains(&code)).map(|(kind, _)| *kind);

@@ -5,6 +5,7 @@
 //! on the wrong account.
 
 mod explained;
+pub(crate) mod none_given;
 pub mod secret;
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -16,7 +17,7 @@ use aws_config::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) use self::explained::{Explained, NoneGiven};
+pub(crate) use self::explained::Explained;
 use crate::{
     Account, RunId,
     account::VARIABLES,

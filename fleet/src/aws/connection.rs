@@ -12,7 +12,10 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::CertificateError;
 
-use crate::{ErrorKind, aws_error::NOT_FROM_AWS, environment};
+use crate::{ErrorKind, environment};
+
+/// The code of an answer that no service of AWS gave.
+pub(crate) const NOT_FROM_AWS: &str = "NotFromAws";
 
 /// How a request goes to its host.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use aws_credential_types::{
 };
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 
+use super::none_given::NoneGiven;
 use crate::{
     ErrorKind,
     aws_error::{chain, is_unreachable, told},
@@ -34,16 +35,6 @@ enum Of {
     Process,
     /// A profile.
     Profile { name: String, file: Option<PathBuf> },
-}
-
-/// Why there are no credentials.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct NoneGiven {
-    message: String,
-    /// What it means, if the message says all: what the SDK says of each part of the provider adds nothing then.
-    pub(crate) known: Option<ErrorKind>,
-    source: CredentialsError,
 }
 
 /// Why there are none, if that is known.
