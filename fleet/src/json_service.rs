@@ -31,7 +31,13 @@ use aws_smithy_types::{body::SdkBody, config_bag::Layer, error::ErrorMetadata};
 use aws_types::{SigningName, region::SigningRegion};
 use serde_json::Value;
 
-use crate::{AwsError, ErrorKind, aws};
+use crate::{
+    AwsError, ErrorKind,
+    aws::{
+        config::{endpoint_of, region},
+        regions::dns_suffix,
+    },
+};
 
 /// An operation of a service.
 #[derive(Debug, Clone, Copy)]
@@ -91,9 +97,9 @@ impl JsonOperation {
 
     /// An endpoint of one's own, if one is set, else AWS's.
     fn endpoint(&self, config: &SdkConfig) -> String {
-        aws::endpoint_of(config, self.id).unwrap_or_else(|| {
-            let region = aws::region(config);
-            format!("https://{}.{region}.{}", self.service, aws::dns_suffix(region))
+        endpoint_of(config, self.id).unwrap_or_else(|| {
+            let region = region(config);
+            format!("https://{}.{region}.{}", self.service, dns_suffix(region))
         })
     }
 }

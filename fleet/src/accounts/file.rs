@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Account, CredentialKind, DEFAULT_DURATION_SECONDS, DEFAULT_QUOTA_SHARE, ExternalId};
-use crate::{AccountId, AccountName, aws, environment};
+use crate::{AccountId, AccountName, aws::regions::is_region, environment};
 
 /// The shares that are taken; a larger one than AWS's quotas have been raised to is a slip.
 const QUOTA_SHARES: RangeInclusive<f64> = 0.01..=100.0;
@@ -83,7 +83,7 @@ pub(super) fn parse(text: &str) -> (Vec<Account>, Vec<String>) {
         Err(error) => return (Vec::new(), vec![explain(text, &error)]),
     };
     let mut faults = Vec::new();
-    if file.defaults.region.as_deref().is_some_and(|region| !aws::is_region(region)) {
+    if file.defaults.region.as_deref().is_some_and(|region| !is_region(region)) {
         faults.push(format!(
             "defaults: region {:?} is not a region; write it as eu-west-1",
             file.defaults.region.as_deref().unwrap_or_default()
@@ -154,7 +154,7 @@ impl RawAccount {
             .as_deref()
             .and_then(|id| id.parse::<AccountId>().map_err(|error| fault(error.to_string())).ok());
         for region in self.region.iter().chain(&self.regions) {
-            if !aws::is_region(region) {
+            if !is_region(region) {
                 fault(format!("region {region:?} is not a region; write it as eu-west-1"));
             }
         }
@@ -261,7 +261,7 @@ fn is_secret_arn(arn: &str) -> bool {
         return false;
     };
     partition.starts_with("aws")
-        && aws::is_region(region)
+        && is_region(region)
         && account.parse::<AccountId>().is_ok()
         && is_of(name, b"/_+=.@-", 1..=519)
 }

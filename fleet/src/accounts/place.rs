@@ -6,7 +6,12 @@ use anyhow::{Context, bail};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 
-use crate::{AccountId, AwsError, aws, bucket_terms::BucketTerms, clock::Clock};
+use crate::{
+    AccountId, AwsError,
+    aws::s3::{read_object_unless, s3_of_bucket},
+    bucket_terms::BucketTerms,
+    clock::Clock,
+};
 
 /// Where an accounts file lies.
 #[derive(Debug)]
@@ -42,7 +47,7 @@ impl Place {
             .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
             .with_context(|| format!("accounts file {location:?} is not of the form s3://bucket/key"))?;
         let terms = BucketTerms { owner: owner.cloned(), encryption: None };
-        let (client, _) = aws::s3_of_bucket(config, bucket, &Clock::default(), &terms).await;
+        let (client, _) = s3_of_bucket(config, bucket, &Clock::default(), &terms).await;
         Ok(Self::Object { client, bucket: bucket.to_owned(), key: key.to_owned(), owner: terms.owner })
     }
 
@@ -71,7 +76,7 @@ impl Place {
                     Some(Version::Object(etag)) => etag.as_deref(),
                     _ => None,
                 };
-                let read = aws::read_object_unless(client, bucket, key, known).await.with_context(told)?;
+                let read = read_object_unless(client, bucket, key, known).await.with_context(told)?;
                 let Some((bytes, etag)) = read else { return Ok(None) };
                 let text =
                     String::from_utf8(bytes).with_context(|| format!("s3://{bucket}/{key} is not UTF-8"))?;

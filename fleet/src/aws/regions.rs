@@ -12,10 +12,9 @@ use aws_smithy_runtime_api::client::{
 use futures::future::join_all;
 
 use super::{
+    config::{has_endpoint, region},
     connection::{ConnectionFailure, Fault},
-    has_endpoint,
     http::Http,
-    region,
 };
 use crate::exit::CommandError;
 

@@ -6,7 +6,15 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::{Client, config::Builder};
 use aws_types::region::Region;
 
-use super::{DEFAULT_REGION, LONG_POLL_SECONDS, dns_suffix, has_endpoint, is_region, timeouts};
+use super::{
+    config::{DEFAULT_REGION, has_endpoint},
+    regions::{dns_suffix, is_region},
+    timeouts::timeouts,
+};
+
+/// The longest that `ReceiveMessage` waits, in seconds.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
+pub const LONG_POLL_SECONDS: i32 = 20;
 
 /// An SQS client for the queue at `url` and for those beside it, patient enough for a long poll: in the region
 /// that the URL names, at the host that it names.

@@ -13,7 +13,9 @@ use aws_credential_types::{
 use serde_json::{Value, json};
 
 use super::explained::fault;
-use crate::{AwsError, aws, json_service::JsonOperation, kept_credentials::KeptCredentials};
+use crate::{
+    AwsError, aws::config::with_region, json_service::JsonOperation, kept_credentials::KeptCredentials,
+};
 
 /// The action by which a secret is read.
 pub const GET_SECRET_VALUE: &str = "secretsmanager:GetSecretValue";
@@ -40,7 +42,7 @@ pub(super) fn provider(arn: &str, own: &SdkConfig) -> SharedCredentialsProvider 
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
         // In the region of the ARN: a secret is known in no other.
-        let config = arn.split(':').nth(3).map(|region| aws::with_region(own, region));
+        let config = arn.split(':').nth(3).map(|region| with_region(own, region));
         let secret = Secret { arn: arn.to_owned(), config: config.unwrap_or_else(|| own.clone()) };
         SharedCredentialsProvider::new(KeptCredentials::new(SharedCredentialsProvider::new(secret)))
     };

@@ -1,0 +1,99 @@
+//! Where a bucket is asked, and how an object is read whole.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::operation::head_bucket::{HeadBucketError, HeadBucketOutput};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use tokio::time::timeout;
+
+use super::{
+    config::{has_endpoint, region, with_region},
+    timeouts::LONGEST_CALL,
+};
+use crate::{AwsError, ErrorKind, bucket_terms::BucketTerms, clock::Clock};
+
+/// An S3 client. If an endpoint is set, the bucket goes into the path: such an endpoint has no host name for
+/// each bucket.
+#[must_use]
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::from_conf(s3_config(config).build())
+}
+
+fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::from(config).force_path_style(has_endpoint(config, "S3"))
+}
+
+/// The region that a bucket lies in, off whatever `HeadBucket` answers: a redirect and a refusal name it
+/// too.
+#[must_use]
+pub fn region_of_bucket(answer: &HeadBucketAnswer) -> Option<&str> {
+    match answer {
+        Ok(head) => head.bucket_region(),
+        Err(error) => error.raw_response()?.headers().get("x-amz-bucket-region"),
+    }
+}
+
+/// What `HeadBucket` answers.
+pub type HeadBucketAnswer = Result<HeadBucketOutput, SdkError<HeadBucketError, HttpResponse>>;
+
+/// An S3 client of the region that a bucket lies in, with what `HeadBucket` answers there. `clock` follows the
+/// client's answers, and `terms` are in each of its requests.
+pub async fn s3_of_bucket(
+    config: &SdkConfig,
+    bucket: &str,
+    clock: &Clock,
+    terms: &BucketTerms,
+) -> (aws_sdk_s3::Client, HeadBucketAnswer) {
+    let client_of = |config: &SdkConfig| {
+        aws_sdk_s3::Client::from_conf(
+            s3_config(config).interceptor(clock.clone()).interceptor(terms.clone()).build(),
+        )
+    };
+    let client = client_of(config);
+    let answer = client.head_bucket().bucket(bucket).send().await;
+    match region_of_bucket(&answer) {
+        Some(elsewhere) if elsewhere != region(config) => {
+            let client = client_of(&with_region(config, elsewhere));
+            let answer = client.head_bucket().bucket(bucket).send().await;
+            (client, answer)
+        }
+        _ => (client, answer),
+    }
+}
+
+/// Reads an object whole.
+pub async fn read_object(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
+    let read = read_object_unless(client, bucket, key, None).await?;
+    // Cannot fail: without a condition there is an object, or an error.
+    Ok(read.map(|(bytes, _)| bytes).unwrap_or_default())
+}
+
+/// Reads an object whole, and its `ETag`; none if that is `known` already.
+pub(crate) async fn read_object_unless(
+    client: &aws_sdk_s3::Client,
+    bucket: &str,
+    key: &str,
+    known: Option<&str>,
+) -> Result<Option<(Vec<u8>, Option<String>)>, AwsError> {
+    const OPERATION: &str = "s3:GetObject";
+    let read = async {
+        let get = client.get_object().bucket(bucket).key(key).set_if_none_match(known.map(str::to_owned));
+        let object = match get.send().await {
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 304) => {
+                return Ok(None);
+            }
+            answer => answer.map_err(|error| AwsError::new(OPERATION, error))?,
+        };
+        let etag = object.e_tag().map(str::to_owned);
+        match object.body.collect().await {
+            Ok(bytes) => Ok(Some((bytes.to_vec(), etag))),
+            Err(error) => {
+                Err(AwsError::coded(OPERATION, "BrokenAnswer", error.to_string(), ErrorKind::Transient))
+            }
+        }
+    };
+    // The SDK bounds the answer's beginning only, and an object may come very slowly.
+    timeout(LONGEST_CALL, read).await.unwrap_or_else(|_| {
+        let message = "the object did not come whole in time";
+        Err(AwsError::coded(OPERATION, "Timeout", message, ErrorKind::Transient))
+    })
+}

@@ -1,0 +1,29 @@
+//! How long a call may take, and what the SDK is told of it.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+
+/// How long a call may take, with all its tries.
+pub const LONGEST_CALL: Duration = Duration::from_secs(90);
+
+/// The slowest that an upload may be, in bytes a second.
+const SLOWEST_UPLOAD: u64 = 128 * 1024;
+
+/// The timeouts of a request with so large a body: for the SDK, sending it is a part of waiting for
+/// the answer.
+#[must_use]
+pub fn upload_timeouts(bytes: usize) -> TimeoutConfig {
+    let upload = Duration::from_secs(bytes as u64 / SLOWEST_UPLOAD);
+    let timeouts = timeouts(Duration::from_secs(15) + upload);
+    timeouts.to_builder().operation_timeout(LONGEST_CALL + upload * 2).build()
+}
+
+pub(super) fn timeouts(read: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(read)
+        .operation_attempt_timeout(read + Duration::from_secs(5))
+        .operation_timeout(LONGEST_CALL)
+        .build()
+}
