@@ -127,8 +127,10 @@ impl Report {
         let columns = (0..).zip(self.dataset.columns);
         let only_listed: Vec<u16> =
             columns.filter(|(_, column)| only_listed.contains(column.name)).map(|(at, _)| at).collect();
+        let places: HashMap<_, usize> =
+            self.rows.iter().enumerate().map(|(place, row)| (row.resource.key(), place)).collect();
         for row in earlier {
-            let known = self.rows.iter_mut().find(|known| known.is_of(&row.resource));
+            let known = places.get(&row.resource.key()).and_then(|place| self.rows.get_mut(*place));
             match known {
                 None => self.rows.push(row),
                 Some(known) if *known != row && only_listed.iter().any(|at| row.value(*at).is_some()) => {
@@ -145,12 +147,10 @@ impl Report {
     /// Takes in what another worker has of the same job: of each row, the one that lacks nothing.
     pub(crate) fn merge(&mut self, theirs: Checkpoint) {
         let Checkpoint { metadata, rows } = theirs;
-        let mut ours: HashMap<_, Row> = std::mem::take(&mut self.rows)
-            .into_iter()
-            .map(|row| ((row.resource.name.clone(), row.resource.region.clone()), row))
-            .collect();
+        let mut ours: HashMap<_, Row> =
+            std::mem::take(&mut self.rows).into_iter().map(|row| (row.resource.key(), row)).collect();
         for row in rows {
-            let known = ours.entry((row.resource.name.clone(), row.resource.region.clone()));
+            let known = ours.entry(row.resource.key());
             let lacks_something = row.status.lacks_something();
             known
                 .and_modify(|known| {

@@ -56,6 +56,14 @@ pub struct Resource {
     pub class: Class,
 }
 
+impl Resource {
+    /// What tells a resource from others of its account: a bucket may be made again, by its name, in another region.
+    #[must_use]
+    pub fn key(&self) -> (Arc<str>, Option<Arc<str>>) {
+        (self.name.clone(), self.region.clone())
+    }
+}
+
 /// What is known of one resource so far: the values of the newest day that has any.
 ///
 /// Only values of one day are kept. Taking the newest of each series would count bytes twice when
@@ -177,12 +185,6 @@ impl Row {
     pub fn without_values(resource: Resource, problem: Problem) -> Self {
         let status = problem.into();
         Self { resource, datapoint_date: None, values: Vec::new(), status, withholds_total: true }
-    }
-
-    /// Whether this is a row of that resource: of its name in its region.
-    #[must_use]
-    pub fn is_of(&self, resource: &Resource) -> bool {
-        self.resource.name == resource.name && self.resource.region == resource.region
     }
 
     /// The value in a column.
