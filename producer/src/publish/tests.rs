@@ -169,7 +169,8 @@ async fn what_still_fails_is_named_and_the_rest_is_sent() {
     assert_eq!(text.as_deref(), Some("11 of 12 jobs were sent; InternalError: try again: a3"));
     assert_eq!(sizes(&calls), [10, 1, 1, 1, 1, 1, 1, 1, 2]);
     let waited = begun.elapsed();
-    assert!(waited > Duration::from_secs(10) && waited < Duration::from_secs(30), "{waited:?}");
+    // The pauses are 16.2 s together, and each may be twice as long.
+    assert!(waited > Duration::from_secs(16) && waited < Duration::from_secs(33), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
