@@ -185,7 +185,7 @@ variable "image_tag" {
 }
 
 variable "image_digest" {
-  description = "The digest of the image that runs (`sha256:…`), in place of `image_tag`: what was tested is what runs, also if somebody deletes the tag and pushes another image under it. README.md, step 2, has the command that tells it."
+  description = "The digest of the image that runs (`sha256:…`), in place of `image_tag`: what was tested is what runs, even if another image is pushed under the tag. README.md, step 2, has the command that prints it."
   type        = string
   default     = null
 

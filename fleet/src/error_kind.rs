@@ -1,6 +1,6 @@
 //! What an error of AWS means, whether AWS gave it, what is on the way there or what gives credentials.
 
-/// What an error means for whoever asked.
+/// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Not allowed, by a policy.

@@ -103,7 +103,7 @@ fn visibility_timeout(seconds: u64) -> Duration {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// A call failed.
-    #[error("queue {url}: could not be read{}", mend(source))]
+    #[error("queue {url}: could not be read{}", advice(source))]
     Call {
         /// The queue's URL.
         url: String,
@@ -121,7 +121,7 @@ pub enum QueueError {
 }
 
 /// What to do where a queue can't be read.
-fn mend(error: &AwsError) -> &'static str {
+fn advice(error: &AwsError) -> &'static str {
     match error.kind {
         ErrorKind::NotFound => "; no such queue: create it, or correct FLEET_QUEUE_URL",
         ErrorKind::Denied => "; allow sqs:GetQueueAttributes on it to whoever runs this",

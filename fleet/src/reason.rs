@@ -123,14 +123,14 @@ impl Reason {
                 "the credentials are another account's than `id` in the accounts file; correct one of them, then replay"
             }
             Self::AccessDenied => {
-                "allow the action that the message names (`worker check` lists all that is missing in the home region), then replay"
+                "allow the action that the message names (`worker check` lists all that is missing in the home region and in configured ones), then replay"
             }
-            Self::AwsError => "AWS refused the call for good; look its code up, mend the cause, then replay",
+            Self::AwsError => "AWS refused the call for good; look its code up, fix the cause, then replay",
             Self::BadKeyTemplate => {
                 "the key template wants what the account does not have; correct either, then replay"
             }
             Self::Partial => {
-                "a complete report of the day stands and is kept; mend what the message says is missing and replay, or leave it"
+                "a complete report of the day stands and is kept; fix what the message says is missing and replay, or leave it"
             }
             Self::Superseded => "a later run's report stands and is kept; nothing to do",
             Self::ForeignObject => {
@@ -154,7 +154,7 @@ impl Reason {
                 "nothing: another worker has the job; where it is frequent, raise the queue's visibility timeout"
             }
             Self::OwnFault => {
-                "the worker's own role, credentials or report bucket: mend what the line names; the worker left, and its jobs are back on the queue"
+                "the worker's own role, credentials or report bucket: fix what the line names; the worker left, and its jobs are back on the queue"
             }
         }
     }

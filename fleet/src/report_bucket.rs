@@ -69,7 +69,7 @@ async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
 }
 
 fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {
-    let mend = match error.kind {
+    let advice = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
         // What is missing or has expired, the error says itself.
         _ if error.code == "NoCredentials" => "there are no credentials to reach it with",
@@ -81,13 +81,13 @@ fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {
     };
     let owner = terms.owner.as_ref().filter(|_| error.kind == ErrorKind::Denied);
     let owner = owner.map(|owner| format!(", and the bucket must be account {owner}'s")).unwrap_or_default();
-    anyhow::Error::new(error).context(format!("report bucket {name}: {mend}{owner}"))
+    anyhow::Error::new(error).context(format!("report bucket {name}: {advice}{owner}"))
 }
 
 /// Refuses a name that S3 could not have given a bucket.
 ///
 /// # Errors
-/// A message that names the bucket and the mend.
+/// A message that names the bucket and what to do.
 pub fn check_name(name: &str) -> anyhow::Result<String> {
     let shaped = (3..=63).contains(&name.len())
         && name

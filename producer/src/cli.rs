@@ -45,8 +45,8 @@ First steps:
   producer run --account-name data --dry-run   # what would be sent, and what it costs
   producer run --account-name data --wait      # send it, and follow it to the end
   producer status                              # how the latest run stands
-  producer failed                              # what was given up, why, and how to mend it
-  producer replay --account-name data          # once it is mended: do it again
+  producer failed                              # what was given up, why, and how to fix it
+  producer replay --account-name data          # once it is fixed: do it again
 
 Exit status:
   0  done

@@ -239,10 +239,11 @@ pub(crate) fn hidden_hint(elsewhere: u64) -> Option<String> {
     match elsewhere {
         0 => None,
         1 => Some(
-            "1 more is being looked at by somebody else, or was a minute ago; look again in a minute".into(),
+            "1 more is in flight: another command is reading it, or was a minute ago; look again in a minute"
+                .into(),
         ),
         more => Some(format!(
-            "{more} more are being looked at by somebody else, or were a minute ago; look again in a minute"
+            "{more} more are in flight: another command is reading them, or was a minute ago; look again in a minute"
         )),
     }
 }

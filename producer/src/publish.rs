@@ -68,7 +68,7 @@ impl Published {
 /// Sends the jobs, ten a call, one call after the other, until `interrupted` is ready.
 ///
 /// `progress` is told how many more are done with. After a call that failed, the jobs that are left
-/// are not tried: what the SDK could not mend in its tries is not mended by the next call.
+/// are not tried: what the SDK could not fix in its tries is not fixed by the next call.
 pub(crate) async fn publish(
     queue: &Queue,
     jobs: &[&Job],

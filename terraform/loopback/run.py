@@ -61,7 +61,7 @@ def main():
         states_are(run(looked, status=3), failed={"wrong-id", "other-org"})
         dead_letters_are(as_operator, {"wrong-id": "access_denied", "other-org": "access_denied"})
 
-    with step("one is mended: replay, backfill, completion"):
+    with step("one is fixed: replay, backfill, completion"):
         owners["wrong-id"].apply(external_id=outputs["member_role"]["external_id"])
         program(["producer", "replay", "--account-name", "wrong-id"], as_operator)
         run(fired(f"{NAME}-complete"))

@@ -42,7 +42,7 @@ Examples:
   producer failed --format json | jq .counts     # how often each reason
 
 What to do next:
-  mend what a reason names, then             producer replay --reason CODE
+  fix what a reason names, then              producer replay --reason CODE
   see how the accounts of a run stand        producer status RUN_ID --failed-only
 
 The table, by run, reason and message; {account} and {account_id} in a message stand for each:

@@ -21,7 +21,7 @@ use crate::{
     replay::{Fate, Replayed, Step, replay, text},
 };
 
-/// Sends jobs that were given up to the workers once more, after their cause was mended.
+/// Sends jobs that were given up to the workers once more, after their cause was fixed.
 ///
 /// What is selected is sent to the work queue, body unchanged, and deleted from the dead-letter queue
 /// after that; where account, run and reason are given, all must match. A job that fails again comes
@@ -53,8 +53,8 @@ pub(crate) struct ReplayArgs {
 
 const AFTER_HELP: &str = "\
 Examples:
-  producer failed                                # first: what failed, why, and how to mend it
-  producer replay --account-name data,opra-dev   # once the two are mended
+  producer failed                                # first: what failed, why, and how to fix it
+  producer replay --account-name data,opra-dev   # once the two are fixed
   producer replay --run-id 019a6b0c-…            # all that failed of a run
   producer replay --reason access_denied         # all that was given up for that
   producer replay --all

@@ -81,7 +81,7 @@ Examples:
   producer status --this-month                   # the latest of the first of this month
   producer status --this-month --settled         # is the month final?
   producer status --watch                        # follow it to the end
-  producer status 019a6b0c-… --failed-only       # what has to be mended
+  producer status 019a6b0c-… --failed-only       # what has to be fixed
   producer status --format json | jq .counts
 
 What to do next:

@@ -43,7 +43,7 @@ pub(crate) fn render(found: &Found, selection: &Selection, queue: &str) -> Strin
         (None, _) => {
             text.push('.');
             if found.letters.iter().all(|letter| is_to_replay(letter.dead.reason())) {
-                text.push_str(" To replay all, once everything is mended:\n  producer replay --all");
+                text.push_str(" To replay all, once everything is fixed:\n  producer replay --all");
             }
         }
     }
@@ -183,7 +183,7 @@ fn by_reason(letters: &[Letter]) -> Vec<(&str, Vec<&Letter>)> {
     reasons
 }
 
-/// Whether a replay of what failed so can end otherwise, once something is mended.
+/// Whether a replay of what failed so can end otherwise, once something is fixed.
 pub(crate) fn is_to_replay(reason: &str) -> bool {
     !matches!(Reason::of_code(reason), Some(Reason::BadMessage | Reason::TooOld | Reason::Superseded))
 }

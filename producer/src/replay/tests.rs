@@ -53,9 +53,9 @@ fn what_was_not_done_is_told_with_what_to_do() {
     d        s3_daily_storage  panic         1  replayed, not deleted  r-1
 
     2 dead letters replayed, 3 left in the dead-letter queue, 3 not selected
-    1 more is being looked at by somebody else, or was a minute ago; look again in a minute
+    1 more is in flight: another command is reading it, or was a minute ago; look again in a minute
     ");
-    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; mend the cause, then add --force; not replayed, since they would fail in the same way: f; `producer failed` says what to do, and --force replays them all the same; left in the dead-letter queue (InternalError: try again): c; replayed, and still in the dead-letter queue too, since they could not be deleted: d; another replay makes a duplicate of them, which does no harm; no such dead letter of e; `producer failed` shows what there is");
+    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; fix the cause, then add --force; not replayed, since they would fail in the same way: f; `producer failed` says what to do, and --force replays them all the same; left in the dead-letter queue (InternalError: try again): c; replayed, and still in the dead-letter queue too, since they could not be deleted: d; another replay makes a duplicate of them, which does no harm; no such dead letter of e; `producer failed` shows what there is");
     replayed.letters = vec![of("a", Fate::Replayed), of("b", Fate::Left("not tried".into()))];
     replayed.unmatched.clear();
     replayed.interrupted = true;
@@ -88,7 +88,7 @@ fn a_selection_that_matches_nothing_is_told() {
     let some_hidden = Replayed { others: 2, elsewhere: 1, ..Replayed::default() };
     assert_eq!(
         text::nothing(&some_hidden, &selection(&["a"], None), "jobs-dead"),
-        "jobs-dead has 2 dead letters to be seen, none of a; 1 more is being looked at by somebody else, \
+        "jobs-dead has 2 dead letters to be seen, none of a; 1 more is in flight: another command is reading it, \
          or was a minute ago; look again in a minute"
     );
     for selection in [selection(&[], None), selection(&["a"], None)] {

@@ -54,7 +54,7 @@ pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
     let worn_out = of(|fate| *fate == Fate::WornOut);
     if !worn_out.is_empty() {
         parts.push(format!(
-            "not replayed, since {MOST_REPLAYS} replays did not help: {}; mend the cause, then add --force",
+            "not replayed, since {MOST_REPLAYS} replays did not help: {}; fix the cause, then add --force",
             names(&worn_out)
         ));
     }

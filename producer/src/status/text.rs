@@ -157,7 +157,7 @@ fn hidden(status: &RunStatus) -> String {
         more => format!("{more} dead letters"),
     };
     format!(
-        "\n{letters} can't be seen now (somebody else looks at them, or did a minute ago); some of the {accounts} may \
+        "\n{letters} can't be seen now (another command is reading them, or was a minute ago); some of the {accounts} may \
          have failed; look again in a minute"
     )
 }
@@ -266,7 +266,7 @@ fn failures(status: &RunStatus) -> String {
     for (reason, accounts) in reasons {
         text.push_str(&format!("\n{} failed, {}:", count(accounts.len(), "account"), one_line(reason)));
         text.push_str(&messages(&accounts, &format!("producer failed --run-id {}", status.run_id)));
-        text.push_str(&format!("\nTo mend it: {}", advice(reason)));
+        text.push_str(&format!("\nTo fix it: {}", advice(reason)));
         if !is_to_replay(reason) {
             text.push_str(&format!("\n  {NEVER_DONE}"));
             continue;

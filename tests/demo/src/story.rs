@@ -44,9 +44,9 @@ pub(crate) async fn tell(cli: &Cli) -> anyhow::Result<()> {
     screen.gap()?;
     let Work { mut stored, mut took } = crew.work(&mut screen, CAST.len(), Some(FORGOTTEN)).await?;
     status(&mut screen, &shell).await?;
-    let (late_crew, mended) = mend(&mut screen, &mut shell, workers + 1, &run_id).await?;
-    took += mended.iter().map(|report| Duration::from_millis(report.milliseconds)).sum::<Duration>();
-    stored.extend(mended);
+    let (late_crew, fixed) = fix(&mut screen, &mut shell, workers + 1, &run_id).await?;
+    took += fixed.iter().map(|report| Duration::from_millis(report.milliseconds)).sum::<Duration>();
+    stored.extend(fixed);
     reports(&mut screen, &world, folder, &stored, took)?;
     next(&mut screen)?;
     // By now the first workers have seen that nothing is left to do.
@@ -111,13 +111,13 @@ async fn status(screen: &mut Screen, shell: &Shell) -> anyhow::Result<()> {
 }
 
 /// Mends what failed: has the keys set, and its job done by a worker of this number.
-async fn mend(
+async fn fix(
     screen: &mut Screen,
     shell: &mut Shell,
     number: usize,
     run_id: &str,
 ) -> anyhow::Result<(Crew, Vec<Stored>)> {
-    screen.step("A failure, mended")?;
+    screen.step("A failure, fixed")?;
     screen.explain(words::FAILED)?;
     screen.gap()?;
     producer(screen, shell, &["failed"], 0).await?;

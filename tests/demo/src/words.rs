@@ -31,7 +31,7 @@ failed, with the reason. SQS has no peek: the producer receives all dead letters
 back, and waits two polls of a second each to be sure that it has all.";
 
 pub(crate) const FAILED: &str = "\
-A *dead letter* is a job with the reason why it can't be done, and waits until that is mended:";
+A *dead letter* is a job with the reason why it can't be done, and waits until that is fixed:";
 
 pub(crate) const MEND: &str = "\
 So set the keys where the workers run, start a worker that knows them, and send the job again:";

@@ -38,7 +38,7 @@ fn row(ended: &Ended, account: &str) -> Vec<String> {
 }
 
 /// What is to be done about an account, a line each.
-fn mends<'a>(ended: &'a Ended, account: &str) -> Vec<&'a str> {
+fn fixes<'a>(ended: &'a Ended, account: &str) -> Vec<&'a str> {
     let told = ended.stdout.split_once("\n\n").map_or("", |(_, told)| told);
     told.lines().filter(|line| line.starts_with(&format!("{account}: "))).collect()
 }
@@ -121,7 +121,7 @@ async fn each_permission_that_is_missing_is_told_and_no_other() -> Result<()> {
             expected[3 + column] = "denied";
             assert_eq!(row(&ended, "data"), expected);
 
-            let told = mends(&ended, "data");
+            let told = fixes(&ended, "data");
             assert_eq!(told.len(), 1, "{}", ended.stdout);
             assert!(told[0].starts_with(&format!("data: allow {action} on * to {arn}")), "{}", told[0]);
             for (other, _) in PERMISSIONS.iter().filter(|(other, _)| other != action) {
@@ -145,7 +145,7 @@ async fn several_missing_permissions_are_told_at_once() -> Result<()> {
     }
     let ended = check(&fleet, &["data"]).await?.status(1);
     assert_eq!(row(&ended, "data")[3..], ["denied", "denied", "denied"]);
-    let told = mends(&ended, "data");
+    let told = fixes(&ended, "data");
     assert_eq!(told.len(), 3, "{}", ended.stdout);
     for (line, (action, _)) in told.iter().zip(PERMISSIONS) {
         assert!(line.contains(action), "{line}");
@@ -197,7 +197,7 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
         ended.stdout.lines().skip(1).take(7).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(named, ["few-rights", "forgotten", "swapped", "distrusted", "typo", "profiled", "good"]);
     assert_eq!(row(&ended, "good"), ["good", DATA, "root", "ok", "ok", "ok"]);
-    assert_eq!(mends(&ended, "good"), [""; 0]);
+    assert_eq!(fixes(&ended, "good"), [""; 0]);
     for (account, column, told) in [
         ("forgotten", "no_credentials", &["forgotten_account_access_key", "forgotten_secret_access_key"][..]),
         ("swapped", "wrong_account", &["333333333333", "123412341234"]),
@@ -210,13 +210,13 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
         ("profiled", "no_credentials", &["profile lagacy"]),
     ] {
         assert_eq!(row(&ended, account), [account, "-", column, "-", "-", "-"], "{}", ended.stdout);
-        let lines = mends(&ended, account);
+        let lines = fixes(&ended, account);
         assert_eq!(lines.len(), 1, "{}", ended.stdout);
         for told in told {
             assert!(lines[0].contains(told), "{told}: {}", lines[0]);
         }
     }
-    assert!(mends(&ended, "few-rights")[0].contains("allow cloudwatch:GetMetricData"), "{}", ended.stdout);
+    assert!(fixes(&ended, "few-rights")[0].contains("allow cloudwatch:GetMetricData"), "{}", ended.stdout);
 
     // Nobody's part was asked for by the worker itself, but the role that it may not assume.
     let own = fleet.aws.calls().account(HOME).records();
@@ -239,7 +239,7 @@ async fn the_accounts_that_are_named_are_checked_and_no_others() -> Result<()> {
 
     let ended = check(&fleet, &["godo"]).await?.status(1);
     assert!(
-        mends(&ended, "godo")[0].ends_with("is not in the accounts file; add it there"),
+        fixes(&ended, "godo")[0].ends_with("is not in the accounts file; add it there"),
         "{}",
         ended.stdout
     );
@@ -309,7 +309,7 @@ async fn an_outage_is_not_told_as_a_missing_permission() -> Result<()> {
     assert_eq!(row(&ended, "data")[3..], ["ok", "InternalFailure", "ok"]);
     assert!(!ended.stdout.contains("allow "), "{}", ended.stdout);
     assert!(
-        mends(&ended, "data")[0].contains("cloudwatch:ListMetrics could not be tried"),
+        fixes(&ended, "data")[0].contains("cloudwatch:ListMetrics could not be tried"),
         "{}",
         ended.stdout
     );
@@ -325,7 +325,7 @@ async fn an_outage_is_not_told_as_a_missing_permission() -> Result<()> {
     let ended = check(&fleet, &["data"]).await?.status(1);
     assert!(fault.fired() > 0);
     assert_eq!(row(&ended, "data"), ["data", "-", "unavailable", "-", "-", "-"]);
-    assert!(mends(&ended, "data")[0].contains("sts:AssumeRole: Unreachable"), "{}", ended.stdout);
+    assert!(fixes(&ended, "data")[0].contains("sts:AssumeRole: Unreachable"), "{}", ended.stdout);
     Ok(())
 }
 
@@ -338,9 +338,9 @@ async fn every_configured_region_is_asked_and_named_if_it_denies() -> Result<()>
     fleet.variable("FLEET_REGIONS", "us-east-1,ap-south-1,me-south-1");
     let ended = check(&fleet, &["data"]).await?.status(1);
     assert_eq!(row(&ended, "data")[3..], ["ok", "ok", "ok"]);
-    let mends = mends(&ended, "data");
-    assert_eq!(mends.len(), 1, "{}", ended.stdout);
-    assert!(mends[0].contains("allow cloudwatch:GetMetricData on * in us-east-1 to "), "{mends:?}");
+    let fixes = fixes(&ended, "data");
+    assert_eq!(fixes.len(), 1, "{}", ended.stdout);
+    assert!(fixes[0].contains("allow cloudwatch:GetMetricData on * in us-east-1 to "), "{fixes:?}");
     for region in [HOME_REGION, "us-east-1", "ap-south-1", "me-south-1"] {
         assert_eq!(fleet.aws.calls().operation("GetMetricData").region(region).count(), 1, "{region}");
     }

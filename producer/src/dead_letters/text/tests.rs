@@ -48,7 +48,7 @@ fn a_queue_with_everything_in_it() {
         -         -                 -           discover         2        0  2026-11-21 10:00Z
           the body begins: not a job
 
-    3 access_denied: allow the action that the message names (`worker check` lists all that is missing in the home region), then replay
+    3 access_denied: allow the action that the message names (`worker check` lists all that is missing in the home region and in configured ones), then replay
       producer replay --reason access_denied --account-name backup,data,web
       1 of them was replayed 3 times already and is left out; --force takes it too
 
@@ -62,7 +62,7 @@ fn a_queue_with_everything_in_it() {
       producer replay --run-id 019b0000-0000-7000-8000-000000000000 --account-name data
 
     6 dead letters in jobs-dead.
-    2 more are being looked at by somebody else, or were a minute ago; look again in a minute
+    2 more are in flight: another command is reading them, or was a minute ago; look again in a minute
     ");
 }
 
@@ -72,7 +72,7 @@ fn an_empty_queue_and_one_that_only_looks_so() {
     let hidden = Found { elsewhere: 1, ..Found::default() };
     assert_eq!(
         render_all(&hidden),
-        "no dead letter is to be seen in jobs-dead now; 1 more is being looked at by somebody else, or was a minute \
+        "no dead letter is to be seen in jobs-dead now; 1 more is in flight: another command is reading it, or was a minute \
          ago; look again in a minute"
     );
 }
@@ -120,7 +120,7 @@ fn what_a_replay_never_does_is_said_and_all_is_not_offered() {
             ..Found::default()
         })
     };
-    assert!(text("deadline").ends_with("mended:\n  producer replay --all"));
+    assert!(text("deadline").ends_with("fixed:\n  producer replay --all"));
     for never in ["bad_message", "too_old", "superseded"] {
         let text = text(never);
         assert!(text.contains(&format!("\n  {NEVER_DONE}\n")), "{text}");

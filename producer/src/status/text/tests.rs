@@ -107,7 +107,7 @@ fn what_is_hidden_or_not_to_be_read_is_told_before_anything_is_sent_again() {
         |drained, dead: &Dead| render(&status_of(&manifest, &[Existing::Nothing], drained, dead), false);
     let hidden = |elsewhere| Dead::Seen { letters: Vec::new(), elsewhere };
     let text = told(false, &hidden(14));
-    let expected = "\n14 dead letters can't be seen now (somebody else looks at them, or did a minute ago); some of the \
+    let expected = "\n14 dead letters can't be seen now (another command is reading them, or was a minute ago); some of the \
                     accounts in progress may have failed; look again in a minute\n";
     assert!(text.contains(expected), "{text}");
     let text = told(true, &hidden(1));
@@ -199,15 +199,15 @@ fn failed_accounts_are_told_by_reason() {
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
     total: 200 rows, 7.00 TB in 1200 objects, $0.06
-    1 dead letter can't be seen now (somebody else looks at them, or did a minute ago); some of the missing accounts may have failed; look again in a minute
+    1 dead letter can't be seen now (another command is reading them, or was a minute ago); some of the missing accounts may have failed; look again in a minute
     2 accounts failed, access_denied:
       data: cloudwatch:ListMetrics in eu-west-1: AccessDenied: no
       opra-dev: denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied denied
-    To mend it: allow the action that the message names (`worker check` lists all that is missing in the home region), then replay
+    To fix it: allow the action that the message names (`worker check` lists all that is missing in the home region and in configured ones), then replay
       producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name data,opra-dev
     1 account failed, bad_message:
       web: the job is not JSON
-    To mend it: correct what sent it; a replay of the same message fails the same way
+    To fix it: correct what sent it; a replay of the same message fails the same way
       a replay would fail in the same way: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
     The workers' logs say why an account is missing; they must have the producer's key template.
     To send the 1 missing job again:

@@ -170,7 +170,8 @@ async fn what_a_killed_look_leaves_hidden_is_told_and_back_in_a_minute() -> Resu
     let told = failed(&fleet).await?;
     assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (15, &json!(10)));
     let told = producer(&fleet, &["failed"]).await?.status(0);
-    let hint = "10 more are being looked at by somebody else, or were a minute ago; look again in a minute";
+    let hint =
+        "10 more are in flight: another command is reading them, or was a minute ago; look again in a minute";
     assert!(told.stdout.contains(hint), "{}", told.stdout);
     fleet.home.pass_time(DEAD, Duration::from_secs(61));
     let told = failed(&fleet).await?;
@@ -221,10 +222,10 @@ async fn a_wrong_access_key_is_not_taken_for_a_missing_permission() -> Result<()
         producer.env("AWS_ACCESS_KEY_ID", "AKIANOBODYKNOWSTHIS1");
         let ended = finish(producer).await?;
         assert_ne!(ended.code, Some(0));
-        let mend =
+        let fix =
             "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role";
         assert!(
-            opened.iter().any(|what| ended.stderr.contains(what)) && ended.stderr.contains(mend),
+            opened.iter().any(|what| ended.stderr.contains(what)) && ended.stderr.contains(fix),
             "{}",
             ended.stderr
         );

@@ -91,7 +91,7 @@ async fn a_replay_of_what_another_look_hides_has_failed() -> Result<()> {
         }
     }
     let status = producer(&fleet, &["status"]).await?.status(3);
-    let told = "10 dead letters can't be seen now (somebody else looks at them, or did a minute ago); some of the \
+    let told = "10 dead letters can't be seen now (another command is reading them, or was a minute ago); some of the \
                 accounts in progress may have failed; look again in a minute";
     assert!(status.stdout.contains(told), "{}", status.stdout);
     let run_id =
@@ -243,7 +243,7 @@ async fn what_fails_again_comes_back_and_is_refused_after_three_replays() -> Res
     bury(&fleet, "web", &body("web"), 0)?;
     let ended = producer(&fleet, &["replay", "--all"]).await?.status(1);
     assert!(
-        ended.stderr.contains("3 replays did not help: account-000; mend the cause, then add --force"),
+        ended.stderr.contains("3 replays did not help: account-000; fix the cause, then add --force"),
         "{}",
         ended.stderr
     );

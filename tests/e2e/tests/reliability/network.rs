@@ -41,7 +41,7 @@ async fn a_network_that_breaks_costs_tries_and_no_job() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(30).await?;
     let faults = [Fault::reset(), Fault::reset_answer(), Fault::truncated(), Fault::unavailable()];
-    // Seldom enough that the SDK's five tries of a request mend all of it.
+    // Seldom enough that the SDK's five tries of a request fix all of it.
     let faults = (1..).zip(faults).map(|(seed, fault)| fleet.aws.fault(fault.probability(0.03, seed)));
     let faults: Vec<_> = faults.collect();
     fleet.work(&[]).await?;
