@@ -1,5 +1,5 @@
-//! An account's name on its way to a variable and to a key. Twins: `fleet/src/account.rs` and
-//! `fleet/src/report_key.rs`.
+//! An account's name on its way to a variable and to a key. Twins: `crates/fleet/src/account.rs` and
+//! `crates/fleet/src/report_key.rs`.
 //!
 //! An input is four texts between record separators: a name, another, a run id and a key template.
 

@@ -1,4 +1,4 @@
-//! The body of a message, from any bytes. Twin: `fleet/src/job.rs`.
+//! The body of a message, from any bytes. Twin: `crates/fleet/src/job.rs`.
 
 #![no_main]
 

@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn reads_the_file_of_the_documents() {
-        let document = include_str!("../../docs/accounts-file.md");
+        let document = include_str!("../../../docs/accounts-file.md");
         let (_, sample) = document.split_once("```toml\n").expect("a sample");
         let (sample, _) = sample.split_once("```\n").expect("its end");
         let accounts = Accounts::parse(sample).expect("valid");

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_document_has_a_section_for_each_reason_with_its_advice() {
-        let document = include_str!("../../docs/operations.md");
+        let document = include_str!("../../../docs/operations.md");
         let (_, reasons) = document.split_once("\n## Reasons\n").expect("a section of reasons");
         let sections: Vec<_> = reasons.split("\n### ").skip(1).collect();
         let headings: Vec<_> = sections.iter().filter_map(|section| section.lines().next()).collect();
