@@ -4,12 +4,16 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
+use engine::{
+    Message,
+    attributes::size,
+    dead_letter::Cause,
+    message::{Attribute, Attributes},
+};
 use fleet::{
     Labels,
-    dead_letter::{DeadLetter, Failure, replay_attributes},
+    dead_letter::{DeadLetter, replay_attributes},
     job::{Envelope, Job, JobError, MAX_BYTES},
-    message_attributes::{Attributes, size},
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -23,40 +27,41 @@ fn parse(body: &str) -> Result<Job, JobError> {
 
 /// A message that was sent on the 21st of November, or on a later day with these attributes.
 fn message(body: &str, attributes: Option<Attributes>) -> Message {
-    let (id, sent_at) =
-        if attributes.is_none() { ("0a1b2c3d-4e5f", "1795255200000") } else { ("f-1", "1801303200000") };
-    let message = Message::builder().message_id(id).body(body).set_message_attributes(attributes);
-    message.attributes(MessageSystemAttributeName::SentTimestamp, sent_at).build()
+    let (id, sent_at) = match attributes {
+        None => ("0a1b2c3d-4e5f", "2026-11-21T10:00:00Z"),
+        Some(_) => ("f-1", "2027-01-30T10:00:00Z"),
+    };
+    Message {
+        id: id.into(),
+        body: body.into(),
+        sent_at: Some(sent_at.parse().expect("a moment")),
+        attributes: attributes.unwrap_or_default(),
+        ..Message::default()
+    }
 }
 
 /// A copy keeps what the message was, however often it is made, and stays within SQS's limits.
 fn survives_copies(body: &str, labels: &Labels) {
-    let failure = Failure {
+    let cause = Cause {
         reason: "bad_message".into(),
         message: body.into(),
         step: "receive".into(),
-        attempts: 1,
+        receive_count: 1,
         first_seen: Some("2026-11-21T10:00:00Z".parse().expect("a moment")),
         worker_version: "0.2.0".into(),
     };
-    let value = MessageAttributeValue::builder()
-        .data_type("String")
-        .string_value("x")
-        .build()
-        .expect("it has a type");
-    let foreign = (0..body.len() % 8).map(|nth| (format!("foreign-{nth}"), value.clone()));
-    let mut first = message(body, None);
-    first.message_attributes = Some(foreign.collect());
-    let (attributes, left_out) = failure.attributes(&first, labels).expect("a body this short leaves room");
-    let told = attributes["failure_message"].string_value().expect("a text").to_owned();
-    assert!(told.len() <= 1024 && told.contains(NOTE) || left_out.is_empty(), "{told}");
+    let foreign = (0..body.len() % 8).map(|nth| (format!("foreign-{nth}"), Attribute::from("x")));
+    let first = Message { attributes: foreign.collect(), ..message(body, None) };
+    let (attributes, left_out) =
+        cause.attributes(&first, &labels.beside(body)).expect("a body this short leaves room");
+    let written = attributes["failure_message"].text().expect("a text").to_owned();
+    assert!(written.len() <= 1024 && written.contains(NOTE) || left_out.is_empty(), "{written}");
     let letter = message(body, Some(attributes));
-    assert_eq!(DeadLetter::of_message(&letter).labels, *labels);
+    assert_eq!(DeadLetter::from_message(&letter).labels, *labels);
     let replayed = message(body, Some(replay_attributes(&letter).0));
-    assert_eq!(Labels::of_message(&replayed), *labels);
+    assert_eq!(Labels::from_message(&replayed), *labels);
     for copy in [&letter, &replayed] {
-        let attributes = copy.message_attributes().expect("it has some");
-        assert!(attributes.len() <= 10 && size(body, attributes) <= 1024 * 1024);
+        assert!(copy.attributes.len() <= 10 && size(body, &copy.attributes) <= 1024 * 1024);
     }
 }
 
@@ -100,7 +105,7 @@ fuzz_target!(|data: &[u8]| {
             assert!(told.len() < 1500, "{} bytes of message", told.len());
             assert!(!told.contains(char::is_control), "{told:?}");
             if !body.is_empty() {
-                survives_copies(&body, &Labels::of_message(&message(&body, None)));
+                survives_copies(&body, &Labels::from_message(&message(&body, None)));
             }
             return;
         }
@@ -111,7 +116,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(is_name(job.run_id.as_str(), 64, "._-"), "{}", job.run_id);
 
     assert!(has_each_key_once(&body, &job), "a key was lost");
-    survives_copies(&body, &Labels::of_job(&job));
+    survives_copies(&body, &Labels::from_job(&job));
 
     // Escapes may make what is written longer than what was read.
     let written = job.body();

@@ -12,17 +12,13 @@ pub(crate) mod text;
 use std::pin::Pin;
 
 use anyhow::anyhow;
-use aws_sdk_sqs::types::Message;
 use chrono::{DateTime, Utc};
-use fleet::{
-    AwsError, ErrorKind,
-    dead_letter::DeadLetter,
-    deployment::Queue,
-    exit::CommandError,
-    job,
-    queue::{QueueAttributes, QueueCounts, sent_at},
+use engine::{
+    AwsError, ErrorKind, Message, Queue,
+    queue::{QueueAttributes, QueueCounts},
     redact,
 };
+use fleet::{dead_letter::DeadLetter, exit::CommandError, job};
 
 use self::{hold::Hold, selection::Selection};
 
@@ -71,22 +67,21 @@ pub(crate) enum Looked<S> {
 
 impl Letter {
     /// What is shown of a message.
-    pub(crate) fn of(message: &Message) -> Self {
-        let dead = DeadLetter::of_message(message);
-        let body = message.body().unwrap_or_default();
+    pub(crate) fn from_message(message: &Message) -> Self {
+        let dead = DeadLetter::from_message(message);
         Self {
-            message_id: message.message_id().unwrap_or_default().to_owned(),
-            sent_at: sent_at(message),
+            message_id: message.id.clone(),
+            sent_at: message.sent_at,
             body: None,
-            beginning: dead.labels.account_name.is_none().then(|| beginning(body)),
+            beginning: dead.labels.account_name.is_none().then(|| beginning(&message.body)),
             dead,
         }
     }
 
     /// What is shown of a message, with its body.
     pub(crate) fn with_body(message: &Message) -> Self {
-        let body = message.body().filter(|body| body.len() <= job::MAX_BYTES);
-        Self { body: body.map(redact), ..Self::of(message) }
+        let body = (message.body.len() <= job::MAX_BYTES).then(|| redact(&message.body));
+        Self { body, ..Self::from_message(message) }
     }
 
     /// Whether it was replayed so often that one more replay needs to be forced.
@@ -96,7 +91,7 @@ impl Letter {
 
     /// What it failed of, on one line; empty where nothing says so.
     pub(crate) fn message(&self) -> String {
-        self.dead.failure.as_ref().map(|failure| one_line(&failure.message)).unwrap_or_default()
+        self.dead.cause.as_ref().map(|cause| one_line(&cause.message)).unwrap_or_default()
     }
 }
 
@@ -110,9 +105,8 @@ impl Found {
 
 /// The queue that a work queue's dead letters go to; one without is a wrong configuration.
 pub(crate) fn of_queue(queue: &Queue, attributes: &QueueAttributes) -> Result<Queue, CommandError> {
-    queue
-        .dead_letters(attributes)
-        .ok_or_else(|| CommandError::Configuration(anyhow!(no_redrive_policy(queue))))
+    let dead_letters = attributes.redrive.as_ref().and_then(|redrive| queue.dead_letters(redrive));
+    dead_letters.ok_or_else(|| CommandError::Configuration(anyhow!(no_redrive_policy(queue))))
 }
 
 /// That a work queue has no dead-letter queue, and what to do about it.

@@ -3,11 +3,10 @@
 
 use std::{pin::Pin, time::Duration};
 
+use anyhow::Context;
 use chrono::{DateTime, Utc};
-use fleet::{
-    AwsError, deployment::Queue, existing::Existing, manifest::Manifest, queue::QueueCounts,
-    report_bucket::ReportBucket,
-};
+use engine::{AwsError, Queue, queue::QueueCounts};
+use fleet::{existing::Existing, manifest::Manifest, report_bucket::ReportBucket};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -240,7 +239,8 @@ impl<'a> Follower<'a> {
         reason = "cannot fail: a status has an account for each job of the manifest"
     )]
     async fn look(&mut self) -> anyhow::Result<bool> {
-        let counts = self.queue.counts().await?;
+        let attributes = self.queue.attributes().await.context("could not read the work queue's counts")?;
+        let counts = attributes.counts;
         self.counts = Some(counts);
         if counts.in_flight > 0 {
             self.taken_at = Some(self.bucket.now());
@@ -309,7 +309,7 @@ impl<'a> Follower<'a> {
             }
             return Ok(None);
         }
-        match dead_letters::look(queue, counts, stop, Letter::of).await? {
+        match dead_letters::look(queue, counts, stop, Letter::from_message).await? {
             Looked::Stopped(stopped) => return Ok(Some(stopped)),
             Looked::All(found) => {
                 if let Some(error) = found.not_given_back {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use anyhow::{Context, anyhow};
 use fleet::{
-    AwsError, ErrorKind, ReportDate, RunId, RunQuery, manifest::Manifest, report_bucket::ReportBucket,
-    report_key::MANIFEST_PREFIX,
+    AwsError, ErrorKind, ReportDate, RunId, RunQuery, from_sdk, manifest::Manifest,
+    report_bucket::ReportBucket, report_key::MANIFEST_PREFIX,
 };
 
 /// How far back runs are listed before all are, in days: two monthly ones.
@@ -55,7 +55,7 @@ async fn put(
         .content_type("application/json")
         .set_if_none_match(if_none_match.map(str::to_owned))
         .body(body.into());
-    let put = put.send().await.map_err(|error| AwsError::new("s3:PutObject", error))?;
+    let put = put.send().await.map_err(|error| from_sdk("s3:PutObject", error))?;
     put.e_tag.map(drop).ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag"))
 }
 
@@ -120,7 +120,7 @@ async fn list(bucket: &ReportBucket, prefix: &str, after: Option<String>) -> any
     let mut runs = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page
-            .map_err(|error| AwsError::new("s3:ListBucket", error))
+            .map_err(|error| from_sdk("s3:ListBucket", error))
             .with_context(|| format!("could not list the runs in s3://{}/{prefix}", bucket.name))?;
         let keys = page.contents().iter().filter_map(|object| object.key());
         runs.extend(keys.filter_map(Manifest::run_of_key).filter(RunId::is_generated));

@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use fleet::{AwsError, Job, Labels, deployment::Queue, job};
+use engine::{AwsError, Queue, message::to_sdk};
+use fleet::{Job, Labels, job};
 
 /// The most entries in a batch, and the most bytes: bodies and attributes of all entries.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
@@ -121,7 +122,7 @@ pub(crate) async fn send(
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let error = AwsError::new("sqs:SendMessage", error);
+                let error = queue.failed("sqs:SendMessage", error);
                 for index in left {
                     unsent[index] = Some(error.to_string());
                 }
@@ -169,7 +170,7 @@ fn entry(index: usize, job: &Job) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(job.body())
-        .set_message_attributes(Some(Labels::of_job(job).attributes()))
+        .set_message_attributes(Some(to_sdk(&Labels::from_job(job).attributes())))
         .build()
         .expect("cannot fail: id and body are set")
 }

@@ -12,13 +12,13 @@ use std::{
     pin::Pin,
 };
 
-use aws_sdk_sqs::types::{Message, SendMessageBatchRequestEntry};
-use fleet::{
-    AccountName, ErrorKind, dead_letter,
-    deployment::Queue,
-    message_attributes::{self, Attributes},
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use engine::{
+    ErrorKind, Message, Queue, attributes,
+    message::{Attributes, to_sdk},
     queue::QueueCounts,
 };
+use fleet::{AccountName, dead_letter};
 use futures::FutureExt;
 use tokio::time::timeout;
 
@@ -86,7 +86,7 @@ impl Letter {
 }
 
 impl Selected {
-    fn of(letter: Letter, message: Message) -> Self {
+    fn from_message(letter: Letter, message: Message) -> Self {
         let (attributes, left_out) = dead_letter::replay_attributes(&message);
         if !left_out.is_empty() {
             tracing::warn!(
@@ -95,7 +95,7 @@ impl Selected {
                 "a replay has no room for attributes of its dead letter"
             );
         }
-        Self { letter, body: message.body.unwrap_or_default(), attributes }
+        Self { letter, body: message.body, attributes }
     }
 }
 
@@ -114,9 +114,9 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
     let (mut selected, mut others) = (Vec::new(), 0);
     let received = hold
         .receive_all(counts.visible, stop.as_mut(), |message: Message| {
-            let letter = Letter::of(&message);
+            let letter = Letter::from_message(&message);
             if selection.takes(&letter) {
-                selected.push(Selected::of(letter, message));
+                selected.push(Selected::from_message(letter, message));
             } else {
                 others += 1;
             }
@@ -202,7 +202,7 @@ async fn send_all<S: Future<Output = ()>>(
     replayed: &mut Replayed,
     dead: &Queue,
 ) {
-    let size = |selected: &Selected| message_attributes::size(&selected.body, &selected.attributes);
+    let size = |selected: &Selected| attributes::size(&selected.body, &selected.attributes);
     let sizes: Vec<usize> = to_send.iter().map(size).collect();
     let mut to_send = to_send.into_iter();
     for slice in slices(&sizes) {
@@ -234,7 +234,7 @@ async fn send_slice<S: Future<Output = ()>>(
     let (mut letters, mut entries) = (Vec::new(), Vec::new());
     for Selected { letter, body, attributes } in slice {
         if hold.is_sure(&letter.message_id) {
-            entries.push(entry(entries.len(), body, attributes));
+            entries.push(entry(entries.len(), body, &attributes));
             letters.push(letter);
         } else {
             let why = "it could not be kept hidden; somebody else may have it";
@@ -299,11 +299,11 @@ fn unmatched(selection: &Selection, selected: &[Selected]) -> Vec<AccountName> {
     selection.accounts.iter().filter(|name| !is_there(name)).cloned().collect()
 }
 
-fn entry(index: usize, body: String, attributes: Attributes) -> SendMessageBatchRequestEntry {
+fn entry(index: usize, body: String, attributes: &Attributes) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)
-        .set_message_attributes(Some(attributes).filter(|attributes| !attributes.is_empty()))
+        .set_message_attributes(Some(to_sdk(attributes)).filter(|attributes| !attributes.is_empty()))
         .build()
         .expect("cannot fail: id and body are set")
 }

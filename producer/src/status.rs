@@ -6,12 +6,12 @@ pub(crate) mod text;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use engine::queue::QueueCounts;
 use fleet::{
     AccountName, ReportDate, RunId,
     existing::Existing,
     manifest::{JobState, Manifest, ManifestJob},
     output::count,
-    queue::QueueCounts,
     report::{Remaining, ReportMetadata, ReportStatus},
 };
 use serde::Serialize;
@@ -419,7 +419,7 @@ impl AccountStatus {
             detail,
             failure_reason: failed.map(|letter| letter.dead.reason().to_owned()),
             failure_message: failed
-                .and_then(|letter| letter.dead.failure.as_ref())
+                .and_then(|letter| letter.dead.cause.as_ref())
                 .map(|why| why.message.clone()),
             said,
         }

@@ -8,8 +8,9 @@ use fleet::{
 };
 use futures::{FutureExt, future};
 
+use engine::Attempt;
+
 use crate::{
-    attempt::{Attempt, Step},
     breaker::Breaker,
     checkpoint::Checkpoint,
     cloudwatch::{limits::Limits, plan::Window},
@@ -19,6 +20,7 @@ use crate::{
     failure::Failure,
     identity::Identity,
     session::{self, Session},
+    step,
 };
 
 /// Collects accounts. One for a process, so that all its jobs share the limits on an account.
@@ -79,14 +81,14 @@ impl Collector {
         session: &Session,
         attempt: &Attempt,
     ) -> Result<Entered, Failure> {
-        attempt.enter(Step::Become);
+        attempt.enter(step::AUTHENTICATE);
         let regions = self.regions_of(session);
         let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
         // What may be done there matters only in the right account: its identity is the first thing to be refused.
         let entered = future::try_join(entering::identity(session), discovering.map(Ok)).await;
         let (identity, discovered) = entered.map_err(|failure| entering::blame(session, failure))?;
         self.entering.succeeded();
-        attempt.enter(Step::Discover);
+        attempt.enter(step::DISCOVER);
         let discovered = discovered.map_err(|error| entering::blame(session, error.into()))?;
         tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
         Ok(Entered { identity, regions, discovered })
@@ -103,7 +105,7 @@ impl Collector {
         now: DateTime<Utc>,
         attempt: &Attempt,
     ) -> Result<(Report, Option<Interruption>), Failure> {
-        attempt.enter(Step::Collect);
+        attempt.enter(step::COLLECT);
         let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
         let metadata = describe(job, identity.account_id, now, earlier.as_ref());
         let subject = Subject {
@@ -119,7 +121,7 @@ impl Collector {
         let collected =
             collect::collect(session, account_id, &self.limits, &subject, discovered, checkpoint).await;
         let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
-        attempt.enter(Step::Render);
+        attempt.enter(step::RENDER);
         let interruption = collected.interruption.clone();
         let usage = session.usage().clone();
         Ok((Report::new(job.dataset, metadata, earlier.as_ref(), usage, collected), interruption))

@@ -90,7 +90,7 @@ mod tests {
                 .await
                 .expect("a session");
         let blamed = |operation, kind| {
-            let error = AwsError::coded(operation, "AccessDenied", String::new(), kind);
+            let error = AwsError::new(kind, operation, "AccessDenied");
             assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");
             blame(&session, error.into())
         };

@@ -1,20 +1,17 @@
 //! Why a job is not done.
 
-use std::{any::Any, time::Duration};
+use std::time::Duration;
 
+use engine::{Failed, Retry};
 use fleet::{
-    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, date::DateError,
-    job::JobError, report_key::KeyError,
+    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, report_key::KeyError,
 };
 
 use crate::identity::Identity;
 
-/// Why a job is not done. [`Fate`](crate::fate::Fate) says what becomes of it then.
+/// Why a job is not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The message is no job, or none that can be done.
-    #[error(transparent)]
-    BadMessage(#[from] JobError),
     /// The accounts file does not have the account.
     #[error("account {0} is not in the accounts file")]
     UnknownAccount(AccountName),
@@ -84,7 +81,7 @@ pub enum Failure {
         /// What is missing of its report; empty if there is none.
         missing: String,
     },
-    /// The program has a fault.
+    /// A fault of the program, outside of a job.
     #[error("the worker has a fault: {0}")]
     Panic(String),
     /// Nothing is wrong with the job: this worker can't do any.
@@ -126,14 +123,6 @@ pub enum OwnFault {
 }
 
 impl Failure {
-    /// A fault of the program, by what its panic says.
-    #[must_use]
-    pub fn from_panic(panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Self::Panic(text.map_or_else(|| "it does not say which".to_owned(), |text| fleet::redact(&text)))
-    }
-
     /// Where to look if the account could not be entered at all, to be put behind the failure.
     #[must_use]
     pub fn way_in(&self) -> &'static str {
@@ -169,10 +158,6 @@ impl Failure {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::BadMessage(JobError::Outlived { .. } | JobError::Date(DateError::TooOld { .. })) => {
-                Reason::TooOld
-            }
-            Self::BadMessage(_) => Reason::BadMessage,
             Self::UnknownAccount(_) => Reason::UnknownAccount,
             Self::NoCredentials(_) => Reason::NoCredentials,
             Self::WrongAccount { .. } => Reason::WrongAccount,
@@ -200,16 +185,110 @@ impl Failure {
             Self::Own(_) => Reason::OwnFault,
         }
     }
+
+    /// Whether a retry may help.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::UnknownAccount(_)
+            | Self::NoCredentials(_)
+            | Self::WrongAccount { .. }
+            | Self::Key(_)
+            | Self::Partial { .. }
+            | Self::Superseded(_)
+            | Self::ForeignObject(_)
+            | Self::Deadline { .. } => Retry::Never,
+            Self::RoleRefused(_) | Self::RegionDisabled { .. } => Retry::OnceMore,
+            Self::Aws(error) => match error.kind {
+                ErrorKind::Transient => Retry::Backoff,
+                ErrorKind::Expired => Retry::Never,
+                // Keys that were made just now are not known everywhere at once.
+                ErrorKind::Denied
+                | ErrorKind::Identity
+                | ErrorKind::NoCredentials
+                | ErrorKind::RegionDisabled
+                | ErrorKind::NotFound
+                | ErrorKind::PreconditionFailed
+                | ErrorKind::Permanent => Retry::OnceMore,
+            },
+            Self::ReportBucket(error) => match error.kind {
+                // Those of the worker's own credentials, if they were good again a moment later.
+                ErrorKind::Transient
+                | ErrorKind::Identity
+                | ErrorKind::NoCredentials
+                | ErrorKind::Expired => Retry::Backoff,
+                ErrorKind::Denied
+                | ErrorKind::RegionDisabled
+                | ErrorKind::NotFound
+                | ErrorKind::PreconditionFailed
+                | ErrorKind::Permanent => Retry::OnceMore,
+            },
+            Self::Contended(_) | Self::Panic(_) => Retry::Backoff,
+            Self::Own(_) => Retry::StopWorker,
+        }
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { reason: failure.reason().code(), retry: failure.retry(), source: failure.into() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::delivery;
+
     use super::*;
+
+    fn aws(kind: ErrorKind) -> AwsError {
+        AwsError::new(kind, "s3:ListAllMyBuckets", "Code")
+    }
+
+    #[test]
+    fn each_failure_says_whether_a_retry_may_help() {
+        let key = || "k".to_owned();
+        for (failure, retry) in [
+            (Failure::UnknownAccount("x".parse().expect("a name")), Retry::Never),
+            (Failure::RoleRefused(aws(ErrorKind::Denied)), Retry::OnceMore),
+            (Failure::Aws(aws(ErrorKind::Denied)), Retry::OnceMore),
+            (Failure::Aws(aws(ErrorKind::Permanent)), Retry::OnceMore),
+            (Failure::Aws(aws(ErrorKind::Identity)), Retry::OnceMore),
+            (Failure::Aws(aws(ErrorKind::NoCredentials)), Retry::OnceMore),
+            (Failure::Aws(aws(ErrorKind::Expired)), Retry::Never),
+            (Failure::Aws(aws(ErrorKind::Transient)), Retry::Backoff),
+            (Failure::ReportBucket(aws(ErrorKind::Transient)), Retry::Backoff),
+            (Failure::ReportBucket(aws(ErrorKind::Denied)), Retry::OnceMore),
+            (Failure::ReportBucket(aws(ErrorKind::Expired)), Retry::Backoff),
+            (Failure::Partial { key: key(), missing: key() }, Retry::Never),
+            (Failure::Superseded(key()), Retry::Never),
+            (Failure::Contended(key()), Retry::Backoff),
+            (Failure::ForeignObject(key()), Retry::Never),
+            (Failure::Deadline { longest: Duration::ZERO, missing: key() }, Retry::Never),
+            (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), Retry::StopWorker),
+        ] {
+            assert_eq!(failure.retry(), retry, "{failure:?}");
+            // What becomes a dead letter has a reason that a dead letter may have.
+            assert_eq!(retry == Retry::StopWorker, failure.reason().is_of_the_worker(), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_reasons_of_the_engine_are_known() {
+        for (code, reason) in [
+            (delivery::BAD_MESSAGE, Reason::BadMessage),
+            (delivery::DEADLINE, Reason::Deadline),
+            (delivery::PANIC, Reason::Panic),
+            (delivery::LEASE_LOST, Reason::LeaseLost),
+        ] {
+            assert_eq!(Reason::from_code(code), Some(reason));
+        }
+    }
 
     #[test]
     fn what_to_do_is_said_once() {
         let of = |code: &str, message: &str, kind| {
-            Failure::Aws(AwsError::coded("sts:GetCallerIdentity", code, message, kind)).way_in()
+            Failure::Aws(AwsError::new(kind, "sts:GetCallerIdentity", code).message(message)).way_in()
         };
         let unset = "profile p: the access key id has a control character in it; correct it";
         assert_eq!(of("NoCredentials", unset, ErrorKind::NoCredentials), "");

@@ -1,44 +1,36 @@
-//! The worker of cloudwatch-fleet: takes jobs off the work queue and turns each into a report.
+//! The worker of cloudwatch-fleet: takes messages off the work queue and does what they ask for.
 //!
-//! A job's way through the modules: `poll` receives it, [`consumer`] takes it, [`delivery`] has it done and settles
-//! it while its [`lease`] keeps it, [`report`] does it: [`session`] becomes its account, [`entering`] makes sure of its
+//! The crate [`engine`] receives a message and settles it; [`kinds`] says what a message may ask for. A job of the kind
+//! `collect` goes through [`report`]: [`session`] assumes the role of its account, [`entering`] makes sure of its
 //! [`identity`], [`collector`] has [`collect`] find what there is and ask [`cloudwatch`] about it, counted by [`usage`],
 //! and [`sinks`] encode and store the [`draft`] that comes of it; what an earlier try has left is its [`checkpoint`].
-//! Each try is an [`attempt`]. [`failure`] names why a job is not done, and [`fate`] decides what becomes of it.
+//! [`failure`] names why a job is not done, and whether a retry may help.
 //!
-//! The worker itself: [`own_role`] shows at the start that it may write reports, [`breaker`] keeps it
-//! from blaming the accounts for its own fault, `connections` bounds what it opens at once, [`protection`] keeps it from being stopped while busy, and
-//! [`own_metrics`] writes what it did as metrics of its own.
+//! The worker itself: [`preflight`] shows at the start that it may write reports, [`breaker`] keeps it
+//! from blaming the accounts for its own fault, and `connections` bounds what it opens at once.
 //!
-//! Planning calls, assembling rows, encoding CSV and deciding what a write may replace and what
-//! becomes of a failed job are plain functions over values.
+//! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are plain functions over values.
 
 // Nothing that comes from outside may end the program.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
-pub mod attempt;
 pub mod breaker;
 pub mod checkpoint;
 pub mod cloudwatch;
 pub mod collect;
 pub mod collector;
 mod connections;
-pub mod consumer;
-pub mod delivery;
 pub mod draft;
 pub mod entering;
 pub mod failure;
-pub mod fate;
 pub mod identity;
-pub mod lease;
-pub mod own_metrics;
-pub mod own_role;
-mod poll;
-pub mod protection;
+pub mod kinds;
+pub mod preflight;
 pub mod report;
 pub mod session;
 pub mod sinks;
+pub mod step;
 pub mod usage;
 
 mod cli;

@@ -4,13 +4,15 @@
 use fleet::{
     AccountId, AwsError, Dataset, Job, KeyTemplate,
     existing::{Existing, ExistingReport},
+    from_sdk,
     report::{Remaining, ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
     report_key,
 };
 
+use engine::{Attempt, attempt::LONGEST};
+
 use crate::{
-    attempt::{Attempt, LONGEST, Step},
     breaker::{Breaker, Streak},
     checkpoint::Checkpoint,
     cloudwatch::rows::Row,
@@ -19,9 +21,11 @@ use crate::{
     draft::Report,
     entering,
     failure::{Failure, OwnFault},
-    own_role::{self, Entry},
+    preflight::{self, Entry},
     session::Session,
     sinks::s3::{self, Candidate, Decision, Precondition, Put},
+    step,
+    usage::Usage,
 };
 
 /// How many accounts one after the other may not be entered by a worker that has entered none, before it
@@ -74,8 +78,8 @@ impl Reporter {
     ///
     /// # Errors
     /// [`Failure::Own`] where what failed is no fault of the job's.
-    pub async fn perform(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
-        let failure = match self.store_report(job, attempt).await {
+    pub async fn perform(&self, job: &Job, usage: &Usage, attempt: &Attempt) -> Result<Done, Failure> {
+        let failure = match self.store_report(job, usage, attempt).await {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
@@ -89,7 +93,7 @@ impl Reporter {
     /// It may be this report alone that the bucket refuses. That the worker may write is no proof: what
     /// is written is encrypted, with a key that may be refused, and the proof is not.
     async fn blame_for_writing(&self, job: &Job, error: AwsError) -> Failure {
-        match own_role::show_writing(&self.bucket, &self.template).await {
+        match preflight::show_writing(&self.bucket, &self.template).await {
             Err(own) if own.is_transient() => Failure::ReportBucket(own),
             Err(own) => OwnFault::ReportBucket(own).into(),
             Ok(()) => match self.storing.failed(&job.account_name) {
@@ -109,7 +113,7 @@ impl Reporter {
         }
         // Variables and files stay as they are, but a permission may be taken away.
         if matches!(failure, Failure::RoleRefused(_)) && accounts >= LONGEST_STREAK {
-            match own_role::show_entry(&self.collector).await {
+            match preflight::show_entry(&self.collector).await {
                 Ok(Entry::Shown) => self.collector.entering.succeeded(),
                 Ok(Entry::Unknown) => {}
                 Err(fault) => return fault.into(),
@@ -118,8 +122,8 @@ impl Reporter {
         failure
     }
 
-    async fn store_report(&self, job: &Job, attempt: &Attempt) -> Result<Done, Failure> {
-        attempt.enter(Step::Look);
+    async fn store_report(&self, job: &Job, usage: &Usage, attempt: &Attempt) -> Result<Done, Failure> {
+        attempt.enter(step::CHECK_EXISTING);
         let account = self.collector.account(job).await?;
         let key = self.template.key(job, account.id.as_ref())?;
         let existing = self.look(&key).await?;
@@ -127,8 +131,7 @@ impl Reporter {
         if let Some(done) = self.settled_by(&existing, job, &key, account.id.as_ref())? {
             return Ok(done);
         }
-        let session =
-            Session::open(account, &self.collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
+        let session = Session::open(account, &self.collector.base, Some(&job.run_id), usage.clone()).await?;
         let entered = Box::pin(self.collector.enter(job.dataset, &session, attempt)).await?;
         let account_id = entered.identity.account_id.clone();
         if let Some(done) = self.settled_by(&existing, job, &key, Some(&account_id))? {
@@ -140,7 +143,7 @@ impl Reporter {
             Box::pin(self.collector.collect(job, &session, entered, checkpoint, now, attempt)).await;
         let (mut report, interruption) = collected?;
         report.carry(to_carry);
-        attempt.enter(Step::Upload);
+        attempt.enter(step::UPLOAD);
         let Some(interruption) = interruption else {
             let done = self.store(job, &key, existing, &mut report).await?;
             if !matches!(aside, Existing::Nothing) {
@@ -150,7 +153,7 @@ impl Reporter {
         };
         report.metadata.is_unfinished = true;
         // A try that paid for nothing has nothing to keep.
-        if attempt.usage().dollars() > 0.0
+        if usage.dollars() > 0.0
             && let Some(done) = self.store_unfinished(job, &key, existing, aside, &mut report).await?
         {
             return Ok(done);
@@ -371,7 +374,7 @@ impl Reporter {
         let key = report_key::aside(key);
         let removed = self.bucket.client.delete_object().bucket(&self.bucket.name).key(&key).send().await;
         if let Err(error) = removed {
-            let error = AwsError::new("s3:DeleteObject", error);
+            let error = from_sdk("s3:DeleteObject", error);
             tracing::warn!(key, error = %error, "what an earlier try left could not be removed");
         }
     }
@@ -394,7 +397,7 @@ fn is_of_entering(failure: &Failure, attempt: &Attempt) -> bool {
         | Failure::NoCredentials(_)
         | Failure::WrongAccount { .. }
         | Failure::RoleRefused(_) => true,
-        Failure::Aws(error) => attempt.step() == Step::Become && !error.is_transient(),
+        Failure::Aws(error) => attempt.step() == step::AUTHENTICATE && !error.is_transient(),
         _ => false,
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, RunId, aws,
     credentials::{self, BaseSource, CredentialSource, NoCredentials, secret::GET_SECRET_VALUE},
-    environment,
+    environment, from_sdk,
     telemetry::STEP,
 };
 
@@ -111,11 +111,12 @@ impl Session {
         let client = &client;
         let ask = || async move {
             let answer = client.get_caller_identity().send().await;
-            answer.map_err(|error| AwsError::new(OPERATION, error).in_region(self.home_region()))
+            answer.map_err(|error| from_sdk(OPERATION, error).in_region(self.home_region()))
         };
         let answer = self.credentials.ask(ask).await?;
         let account_id = answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| {
-            AwsError::coded(OPERATION, "NoAccount", "the answer has no account id", ErrorKind::Permanent)
+            AwsError::new(ErrorKind::Permanent, OPERATION, "NoAccount")
+                .message("the answer has no account id")
         })?;
         Ok(Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() })
     }

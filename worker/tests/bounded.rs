@@ -6,7 +6,7 @@ use std::{pin::Pin, time::Duration};
 use aws_config::SdkConfig;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_s3::primitives::ByteStream;
-use fleet::{AwsError, aws};
+use fleet::{AwsError, aws, from_sdk};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -63,11 +63,11 @@ fn calls(config: &SdkConfig, url: &str) -> Vec<(&'static str, Call)> {
         ($name:literal, $call:expr) => {{
             let call = $call;
             let call: Call =
-                Box::pin(async { call.send().await.map(drop).map_err(|error| AwsError::new($name, error)) });
+                Box::pin(async { call.send().await.map(drop).map_err(|error| from_sdk($name, error)) });
             ($name, call)
         }};
     }
-    let (s3, sqs) = (aws::s3(config), aws::sqs(config, url));
+    let (s3, sqs) = (aws::s3(config), aws::queue(config, url).client);
     let (sts, cloudwatch) = (aws_sdk_sts::Client::new(config), aws_sdk_cloudwatch::Client::new(config));
     let object: Call = Box::pin({
         let s3 = s3.clone();

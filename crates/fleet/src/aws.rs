@@ -18,6 +18,6 @@ pub use self::{
     config::{has_endpoint, of_account, region, with_endpoint, with_region},
     regions::{dns_suffix, is_region, partition},
     s3::{HeadBucketAnswer, read_object, region_of_bucket, s3, s3_of_bucket},
-    sqs::{LONG_POLL_SECONDS, sqs},
+    sqs::queue,
     timeouts::{LONGEST_CALL, upload_timeouts},
 };

@@ -15,14 +15,11 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use engine::{AwsError, ErrorKind, NOT_FROM_AWS, redact};
+
 use crate::{
-    ErrorKind,
-    aws::{
-        between::not_from_aws,
-        connection::{ConnectionFailure, NOT_FROM_AWS},
-    },
+    aws::{between::not_from_aws, connection::ConnectionFailure},
     credentials::none_given::NoneGiven,
-    redact,
 };
 
 /// The longest message of AWS that is passed on, in characters.
@@ -30,27 +27,6 @@ const MAX_MESSAGE: usize = 500;
 
 /// The longest code that is passed on, in characters.
 const MAX_CODE: usize = 64;
-
-/// A call that failed, after the SDK's own retries.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{operation}{}{}: {code}{}{message}",
-    if region.is_some() { " in " } else { "" },
-    region.as_deref().unwrap_or_default(),
-    if message.is_empty() { "" } else { ": " }
-)]
-pub struct AwsError {
-    /// The action, as IAM names it: `cloudwatch:GetMetricData`.
-    pub operation: &'static str,
-    /// Where it was asked, if that is not the same for all calls of the operation.
-    pub region: Option<String>,
-    /// AWS's code, or the form of the failure where nothing answered: `Timeout`, `Unreachable`.
-    pub code: String,
-    /// What AWS says of it, shortened, without what may be a secret.
-    pub message: String,
-    /// What it means.
-    pub kind: ErrorKind,
-}
 
 /// Each code that means something else than its status. Older and newer spellings stand beside
 /// each other: a service that changed its protocol kept both.
@@ -158,99 +134,58 @@ const CODES: &[(ErrorKind, &[&str])] = &[
     ),
 ];
 
-impl AwsError {
-    /// An error of which all is known.
-    pub fn coded(
-        operation: &'static str,
-        code: impl Into<String>,
-        message: impl Into<String>,
-        kind: ErrorKind,
-    ) -> Self {
-        Self { operation, region: None, code: code.into(), message: message.into(), kind }
-    }
+/// What became of a call of `operation`, which is the action as IAM names it.
+#[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the error becomes this one")]
+pub fn from_sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> AwsError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    classify(operation, &error)
+}
 
-    /// A success without what AWS puts into each: something between here and AWS may have given it, so nothing is
-    /// known to be done.
-    #[must_use]
-    pub fn unconfirmed(operation: &'static str, lacks: &str) -> Self {
-        let message = format!(
-            "the answer has no {lacks}, which AWS always gives; look at the proxy or firewall between here and AWS"
-        );
-        Self::coded(operation, NOT_FROM_AWS, message, ErrorKind::Transient)
-    }
-
-    /// The same error of a call in a region. A role is assumed elsewhere, so that an error of that stays as it is.
-    #[must_use]
-    pub fn in_region(self, region: &str) -> Self {
-        let is_of_sts = self.operation.starts_with("sts:AssumeRole");
-        let region = (!is_of_sts && !region.is_empty()).then(|| region.to_owned());
-        Self { region, ..self }
-    }
-
-    /// What became of a call of `operation`, which is the action as IAM names it.
-    #[expect(clippy::needless_pass_by_value, reason = "the error becomes this one")]
-    pub fn new<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
-        Self::of(operation, &error)
-    }
-
-    fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
-        let make = |code: &str, message: &str, kind| {
-            let message: String = redact(message).chars().take(MAX_MESSAGE).collect();
-            Self::coded(operation, code, message, kind)
-        };
-        match error {
-            SdkError::ServiceError(context) => {
-                let status = context.raw().status().as_u16();
-                let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
-                match (code, not_from_aws(context.raw())) {
-                    (Some(code), _) => make(word(code), message, kind_of(code, status)),
-                    (None, Some(what)) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
-                    // A HEAD request is answered without a body, hence without a code.
-                    (None, None) => {
-                        make(code_of_status(status), message, kind_of(code_of_status(status), status))
-                    }
+fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> AwsError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let make = |code: &str, message: &str, kind| {
+        let message: String = redact(message).chars().take(MAX_MESSAGE).collect();
+        AwsError::new(kind, operation, code).message(message)
+    };
+    match error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
+            match (code, not_from_aws(context.raw())) {
+                (Some(code), _) => make(word(code), message, kind_of(code, status)),
+                (None, Some(what)) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
+                // A HEAD request is answered without a body, hence without a code.
+                (None, None) => {
+                    make(code_of_status(status), message, kind_of(code_of_status(status), status))
                 }
             }
-            SdkError::TimeoutError(_) => {
-                make("Timeout", "no answer in time, with all tries", ErrorKind::Transient)
-            }
-            SdkError::DispatchFailure(_) if !chain(error).any(shows_request) => {
-                credentials_failure(operation, error).unwrap_or_else(|| {
-                    match chain(error).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
-                        Some(failure) => make(failure.code(), &failure.to_string(), failure.kind()),
-                        None => make("Unreachable", &told(error), ErrorKind::Transient),
-                    }
-                })
-            }
-            // The request could not even be made, which the configuration is to blame for. Its
-            // causes may show the request whole.
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                credentials_failure(operation, error)
-                    .unwrap_or_else(|| make("InvalidRequest", UNMAKEABLE, ErrorKind::Permanent))
-            }
-            _ => match error.raw_response().and_then(not_from_aws) {
-                Some(what) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
-                None => make("BrokenAnswer", &told(error), ErrorKind::Transient),
-            },
         }
-    }
-
-    /// Whether the host of the request does not exist: the service is not in that region.
-    #[must_use]
-    pub fn is_unknown_host(&self) -> bool {
-        self.code == "Unreachable" && self.message.contains("dns error")
-    }
-
-    /// Whether the call may succeed when it is made again later.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.kind == ErrorKind::Transient
+        SdkError::TimeoutError(_) => {
+            make("Timeout", "no answer in time, with all tries", ErrorKind::Transient)
+        }
+        SdkError::DispatchFailure(_) if !chain(error).any(shows_request) => {
+            credentials_failure(operation, error).unwrap_or_else(|| {
+                match chain(error).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
+                    Some(failure) => make(failure.code(), &failure.to_string(), failure.kind()),
+                    None => make("Unreachable", &told(error), ErrorKind::Transient),
+                }
+            })
+        }
+        // The request could not even be made, which the configuration is to blame for. Its
+        // causes may show the request whole.
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+            credentials_failure(operation, error)
+                .unwrap_or_else(|| make("InvalidRequest", UNMAKEABLE, ErrorKind::Permanent))
+        }
+        _ => match error.raw_response().and_then(not_from_aws) {
+            Some(what) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
+            None => make("BrokenAnswer", &told(error), ErrorKind::Transient),
+        },
     }
 }
 
@@ -327,7 +262,7 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
     let explained = chain(failure).find_map(|cause| cause.downcast_ref::<NoneGiven>());
     if let Some((explained, kind)) = explained.and_then(|explained| Some((explained, explained.known?))) {
         let message = redact(&explained.to_string());
-        return Some(AwsError::coded(operation, "NoCredentials", message, kind));
+        return Some(AwsError::new(kind, operation, "NoCredentials").message(message));
     }
     for cause in chain(failure) {
         // Of a secret that keys lie in.
@@ -335,7 +270,7 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
             return Some(error.clone());
         }
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-            let mut error = AwsError::of("sts:AssumeRole", refused);
+            let mut error = classify("sts:AssumeRole", refused);
             // Whether a role assumes this one is seen only now.
             if error.message.contains("DurationSeconds") {
                 error.message += "; lower duration_seconds in the accounts file: a role that a role assumes gets 3600 at most, any other its own maximum session duration";
@@ -344,20 +279,20 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
         }
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()
         {
-            return Some(AwsError::of("sts:AssumeRoleWithWebIdentity", refused));
+            return Some(classify("sts:AssumeRoleWithWebIdentity", refused));
         }
     }
     let message: String =
         redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
     if let Some(cause) = chain(failure).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
-        return Some(AwsError::coded(operation, cause.code(), message, cause.kind()));
+        return Some(AwsError::new(cause.kind(), operation, cause.code()).message(message));
     }
     let (code, kind) = if is_unreachable(failure) {
         ("Unreachable", ErrorKind::Transient)
     } else {
         ("NoCredentials", ErrorKind::NoCredentials)
     };
-    Some(AwsError::coded(operation, code, message, kind))
+    Some(AwsError::new(kind, operation, code).message(message))
 }
 
 /// Whether a provider of credentials can't be reached now, such as a container's, which may be a moment later.
@@ -387,18 +322,6 @@ mod tests {
         for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
             assert_eq!(kind_of(code, 400), ErrorKind::Transient, "{code}");
         }
-    }
-
-    #[test]
-    fn a_region_is_named_with_its_action() {
-        let error =
-            AwsError::coded("cloudwatch:ListMetrics", "Throttling", "slow down", ErrorKind::Transient);
-        assert_eq!(error.to_string(), "cloudwatch:ListMetrics: Throttling: slow down");
-        let placed = error.in_region("eu-west-1").to_string();
-        assert_eq!(placed, "cloudwatch:ListMetrics in eu-west-1: Throttling: slow down");
-        let role =
-            AwsError::coded("sts:AssumeRole", "AccessDenied", "", ErrorKind::Denied).in_region("eu-west-1");
-        assert_eq!(role.to_string(), "sts:AssumeRole: AccessDenied");
     }
 
     #[test]

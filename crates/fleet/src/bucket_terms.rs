@@ -102,7 +102,7 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
 
     use super::*;
-    use crate::{AwsError, report_bucket::ReportBucket};
+    use crate::{from_sdk, report_bucket::ReportBucket};
 
     /// Answers everything and keeps method and headers of what it was asked.
     #[derive(Debug, Clone, Default)]
@@ -140,7 +140,7 @@ mod tests {
         let bucket = ReportBucket::open(&config, "reports", terms).await.expect("a bucket");
         bucket.read("k").await.expect("an object");
         let put = bucket.client.put_object().bucket(&bucket.name).key("k").send().await;
-        put.map_err(|error| AwsError::new("s3:PutObject", error)).expect("stored");
+        put.map_err(|error| from_sdk("s3:PutObject", error)).expect("stored");
         asked.0.lock().expect("no panic holds it").clone()
     }
 

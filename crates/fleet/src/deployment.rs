@@ -1,9 +1,9 @@
 //! The two things that a deployment must say, the queue and the bucket, and how they are opened.
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use aws_config::SdkConfig;
-use aws_sdk_sqs::Client;
 use clap::Args;
+use engine::queue::{Queue, QueueAttributes};
 
 use crate::{
     AccountId, aws,
@@ -11,7 +11,6 @@ use crate::{
     command_line::Faults,
     environment,
     exit::CommandError,
-    queue::{self, QueueAttributes, QueueCounts, QueueError},
     report_bucket::{self, ReportBucket},
 };
 
@@ -59,15 +58,6 @@ impl NamedBucket<'_> {
     pub async fn open(self, config: &SdkConfig) -> Result<ReportBucket, CommandError> {
         ReportBucket::open(config, self.name, self.terms).await.map_err(CommandError::at_start)
     }
-}
-
-/// The work queue.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    /// A client of the queue's region.
-    pub client: Client,
-    /// The queue's URL.
-    pub url: String,
 }
 
 impl Deployment {
@@ -125,7 +115,7 @@ pub async fn open(
     config: &SdkConfig,
     (queue_url, bucket): (&str, NamedBucket<'_>),
 ) -> Result<Opened, CommandError> {
-    let (queue, bucket) = tokio::join!(Queue::open(config, queue_url), bucket.open(config));
+    let (queue, bucket) = tokio::join!(open_queue(config, queue_url), bucket.open(config));
     // One fault, whatever is opened.
     let queue = match queue {
         Err(error) if error.is_no_credentials() => return Err(error),
@@ -140,30 +130,11 @@ pub async fn open(
     Ok(Opened { queue, attributes, bucket })
 }
 
-impl Queue {
-    /// Opens the work queue and reads its attributes; one that does not exist is a wrong configuration.
-    pub async fn open(config: &SdkConfig, url: &str) -> Result<(Self, QueueAttributes), CommandError> {
-        let queue = Self { client: aws::sqs(config, url), url: url.to_owned() };
-        let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
-        Ok((queue, attributes))
-    }
-
-    /// The queue where this one's dead letters go; none where it has none.
-    #[must_use]
-    pub fn dead_letters(&self, attributes: &QueueAttributes) -> Option<Self> {
-        let url = queue::dead_letter_url(&self.url, attributes.redrive.as_ref()?)?;
-        Some(Self { client: self.client.clone(), url })
-    }
-
-    /// Reads the queue's attributes.
-    pub async fn attributes(&self) -> Result<QueueAttributes, QueueError> {
-        queue::attributes(&self.client, &self.url).await
-    }
-
-    /// Reads how much is on the queue.
-    pub async fn counts(&self) -> anyhow::Result<QueueCounts> {
-        Ok(self.attributes().await.context("could not read the work queue's counts")?.counts)
-    }
+/// Opens the work queue and reads its attributes; one that does not exist is a wrong configuration.
+pub async fn open_queue(config: &SdkConfig, url: &str) -> Result<(Queue, QueueAttributes), CommandError> {
+    let queue = aws::queue(config, url);
+    let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
+    Ok((queue, attributes))
 }
 
 fn check_queue_url(text: &str) -> anyhow::Result<String> {

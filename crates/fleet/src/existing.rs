@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{AwsError, ErrorKind, report::ReportMetadata, report_bucket::ReportBucket};
+use crate::{AwsError, ErrorKind, from_sdk, report::ReportMetadata, report_bucket::ReportBucket};
 
 /// What is stored under a report's key.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ impl ReportBucket {
     /// What S3 said, unless it said that nothing is there.
     pub async fn look(&self, key: &str) -> Result<Existing, AwsError> {
         let answer = self.client.head_object().bucket(&self.name).key(key).send().await;
-        let head = match answer.map_err(|error| AwsError::new("s3:GetObject", error)) {
+        let head = match answer.map_err(|error| from_sdk("s3:GetObject", error)) {
             Ok(head) => head,
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(Existing::Nothing),
             Err(error) => return Err(error),

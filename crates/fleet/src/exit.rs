@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn aws(kind: ErrorKind) -> anyhow::Error {
-        let error = AwsError::coded("s3:ListBucket", "Code", String::new(), kind);
+        let error = AwsError::new(kind, "s3:ListBucket", "Code");
         anyhow::Error::new(error).context("report bucket x")
     }
 

@@ -37,6 +37,7 @@ use crate::{
         config::{endpoint_of, region},
         regions::dns_suffix,
     },
+    from_sdk,
 };
 
 /// An operation of a service.
@@ -59,14 +60,10 @@ impl JsonOperation {
     /// The service's error, or why it was not reached, after the retries of the configuration.
     pub async fn call(&self, config: &SdkConfig, input: Value) -> Result<Value, AwsError> {
         let operation = self.operation(config).ok_or_else(|| {
-            AwsError::coded(
-                self.action,
-                "NoCredentials",
-                "there is no credentials provider",
-                ErrorKind::NoCredentials,
-            )
+            AwsError::new(ErrorKind::NoCredentials, self.action, "NoCredentials")
+                .message("there is no credentials provider")
         })?;
-        operation.invoke(input).await.map_err(|error| AwsError::new(self.action, error))
+        operation.invoke(input).await.map_err(|error| from_sdk(self.action, error))
     }
 
     fn operation(&self, config: &SdkConfig) -> Option<Operation<Value, Value, ErrorMetadata>> {

@@ -4,24 +4,23 @@
 //! Day and run of a job that names neither come from its message, so that they would change with each copy of it:
 //! the attributes carry them along.
 
-use aws_sdk_sqs::types::Message;
-use chrono::{DateTime, Utc};
+use engine::{
+    Label, Message,
+    dead_letter::first_seen,
+    message::{Attribute, Attributes},
+};
 use serde_json::Value;
 
 use crate::{
     AccountName, Dataset, Job, ReportDate, RunId, datasets,
     job::{self, Envelope},
     json,
-    message_attributes::{Attributes, text, text_of},
 };
 
 const ACCOUNT_NAME: &str = "account_name";
 const DATASET: &str = "dataset";
 const RUN_ID: &str = "run_id";
 const DATE: &str = "date";
-
-/// What a dead letter says of when its job was first received. A replay of one without a day has it too.
-pub(crate) const FIRST_SEEN: &str = "failure_first_seen";
 
 /// The account, dataset, run and day of a message, as far as they are valid.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,27 +35,10 @@ pub struct Labels {
     pub date: Option<ReportDate>,
 }
 
-/// One label of a message.
-pub(crate) struct Label {
-    /// The name of its attribute.
-    pub(crate) name: &'static str,
-    /// Its value.
-    pub(crate) value: String,
-    /// Whether a reader finds the same in the message's body.
-    pub(crate) is_in_body: bool,
-}
-
-impl Label {
-    /// Whether it is the day to report.
-    pub(crate) fn is_the_day(&self) -> bool {
-        self.name == DATE
-    }
-}
-
 impl Labels {
     /// The labels of a job.
     #[must_use]
-    pub fn of_job(job: &Job) -> Self {
+    pub fn from_job(job: &Job) -> Self {
         Self {
             account_name: Some(job.account_name.clone()),
             dataset: Some(job.dataset),
@@ -68,13 +50,13 @@ impl Labels {
     /// The labels of any message: those of its job or, if it is none, what the body says, else what its
     /// attributes say.
     #[must_use]
-    pub fn of_message(message: &Message) -> Self {
-        let body = message.body().filter(|body| body.len() <= job::MAX_BYTES).unwrap_or_default();
+    pub fn from_message(message: &Message) -> Self {
+        let body = if message.body.len() <= job::MAX_BYTES { message.body.as_str() } else { "" };
         if let Ok(job) = Job::parse(body, Envelope::from_message(message)) {
-            return Self::of_job(&job);
+            return Self::from_job(&job);
         }
         let body = json::read(body).unwrap_or_default();
-        let said = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| text_of(message, name));
+        let said = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| message.text(name));
         Self {
             account_name: said(ACCOUNT_NAME).and_then(|name| name.parse().ok()),
             dataset: said(DATASET).and_then(Dataset::find),
@@ -86,11 +68,16 @@ impl Labels {
     /// As message attributes.
     #[must_use]
     pub fn attributes(&self) -> Attributes {
-        self.beside("").into_iter().map(|label| (label.name.to_owned(), text(&label.value))).collect()
+        self.beside("")
+            .into_iter()
+            .map(|label| (label.name.to_owned(), Attribute::from(label.value.as_str())))
+            .collect()
     }
 
-    /// Each label that there is, the one that is needed most first, beside a body.
-    pub(crate) fn beside(&self, body: &str) -> Vec<Label> {
+    /// Each label that there is, the one that is needed most first, beside a body. The day is needed even if the body
+    /// has it: what can't be read any more may still be told apart by it.
+    #[must_use]
+    pub fn beside(&self, body: &str) -> Vec<Label> {
         let body =
             Some(body).filter(|body| body.len() <= job::MAX_BYTES).and_then(|body| json::read(body).ok());
         let in_body = |name| body.as_ref().and_then(|body| body.get(name));
@@ -109,7 +96,7 @@ impl Labels {
                 Some(said) => said == value.as_str(),
                 None => is_default(name, &value),
             };
-            Some(Label { name, value, is_in_body })
+            Some(Label { name, value, is_needed: !is_in_body || name == DATE })
         };
         all.into_iter().filter_map(label).collect()
     }
@@ -122,37 +109,31 @@ impl<'a> Envelope<'a> {
     pub fn from_message(message: &'a Message) -> Self {
         let seen_at = first_seen(message);
         Self {
-            message_id: message.message_id().unwrap_or_default(),
-            sent_at: crate::queue::sent_at(message).into_iter().chain(seen_at).min(),
-            date: text_of(message, DATE),
-            run_id: text_of(message, RUN_ID),
+            message_id: &message.id,
+            sent_at: message.sent_at.into_iter().chain(seen_at).min(),
+            date: message.text(DATE),
+            run_id: message.text(RUN_ID),
         }
     }
 }
 
-/// When the job of a dead letter was first received, by the dead letter's own account.
-pub(crate) fn first_seen(message: &Message) -> Option<DateTime<Utc>> {
-    text_of(message, FIRST_SEEN)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sqs::types::MessageSystemAttributeName;
-
     use super::*;
 
     fn message(body: &str, attributes: &[(&str, &str)]) -> Message {
-        let add = |message: aws_sdk_sqs::types::builders::MessageBuilder, (name, value): &(&str, &str)| {
-            message.message_attributes(*name, text(value))
-        };
-        attributes.iter().fold(Message::builder().message_id("0a1b2c3d-4e5f").body(body), add).build()
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), Attribute::from(*value)));
+        let attributes = attributes.collect();
+        Message { id: "0a1b2c3d-4e5f".into(), body: body.into(), attributes, ..Message::default() }
     }
 
     #[test]
     fn the_body_is_believed_before_the_attributes() {
         let body = r#"{"account_name":"data","run_id":"r-1"}"#;
-        let labels =
-            Labels::of_message(&message(body, &[("account_name", "other"), ("dataset", "s3_daily_storage")]));
+        let labels = Labels::from_message(&message(
+            body,
+            &[("account_name", "other"), ("dataset", "s3_daily_storage")],
+        ));
         assert_eq!(labels.account_name.map(|name| name.to_string()), Some("data".into()));
         assert_eq!(labels.dataset.map(|dataset| dataset.name), Some("s3_daily_storage"));
         assert_eq!(labels.run_id.map(|id| id.to_string()), Some("r-1".into()));
@@ -161,10 +142,10 @@ mod tests {
     #[test]
     fn what_is_not_valid_is_left_out() {
         let body = r#"{"account_name":"../../etc","dataset":"nobody","run_id":7}"#;
-        let labels = Labels::of_message(&message(body, &[("run_id", "a b")]));
+        let labels = Labels::from_message(&message(body, &[("run_id", "a b")]));
         assert_eq!(labels, Labels::default());
         assert!(labels.attributes().is_empty());
-        let labels = Labels::of_message(&message("not JSON", &[("account_name", "data")]));
+        let labels = Labels::from_message(&message("not JSON", &[("account_name", "data")]));
         assert_eq!(labels.attributes().len(), 1);
     }
 
@@ -172,31 +153,32 @@ mod tests {
     fn a_job_has_the_labels_of_what_a_worker_makes_of_it() {
         let day = |labels: Labels| labels.date.map(|date| date.to_string());
         let mut sent = message(r#"{"account_name":"data"}"#, &[]);
-        assert_eq!(day(Labels::of_message(&sent)), None, "nothing says when it was sent");
-        sent.attributes = Some([(MessageSystemAttributeName::SentTimestamp, "1794045600000".into())].into());
-        let labels = Labels::of_message(&sent);
+        assert_eq!(day(Labels::from_message(&sent)), None, "nothing says when it was sent");
+        sent.sent_at = Some("2026-11-07T10:00:00Z".parse().expect("a moment"));
+        let labels = Labels::from_message(&sent);
         assert_eq!(labels.run_id.as_ref().map(RunId::as_str), Some("manual-0a1b2c3d"));
         assert_eq!(labels.dataset, Some(datasets::DEFAULT));
         assert_eq!(day(labels), Some("2026-11-01".into()));
 
         let copied = message(r#"{"account_name":"data"}"#, &[("date", "2026-10-01"), ("run_id", "manual-1")]);
-        let labels = Labels::of_message(&copied);
+        let labels = Labels::from_message(&copied);
         assert_eq!(labels.run_id.as_ref().map(RunId::as_str), Some("manual-1"));
         assert_eq!(day(labels), Some("2026-10-01".into()));
     }
 
     #[test]
-    fn labels_that_a_reader_finds_in_the_body_are_known() {
-        let labels = |body| Labels::of_message(&message(body, &[("date", "2026-10-01"), ("run_id", "r-1")]));
-        let in_body = |body: &'static str| -> Vec<_> {
+    fn labels_that_a_reader_finds_in_the_body_are_spare_but_for_the_day() {
+        let labels =
+            |body| Labels::from_message(&message(body, &[("date", "2026-10-01"), ("run_id", "r-1")]));
+        let spare = |body: &'static str| -> Vec<_> {
             let beside = labels(body).beside(body);
-            beside.into_iter().filter(|label| label.is_in_body).map(|label| label.name).collect()
+            beside.into_iter().filter(|label| !label.is_needed).map(|label| label.name).collect()
         };
-        assert_eq!(in_body(r#"{"account_name":"data"}"#), ["account_name", "dataset"]);
+        assert_eq!(spare(r#"{"account_name":"data"}"#), ["account_name", "dataset"]);
         let whole =
             r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-2"}"#;
-        assert_eq!(in_body(whole), ["date", "account_name", "run_id", "dataset"]);
-        assert_eq!(in_body("not a job"), [""; 0]);
-        assert_eq!(in_body(r#"{"account_name":"data","date":"soon"}"#), ["account_name"]);
+        assert_eq!(spare(whole), ["account_name", "run_id", "dataset"]);
+        assert_eq!(spare("not a job"), [""; 0]);
+        assert_eq!(spare(r#"{"account_name":"data","date":"soon"}"#), ["account_name"]);
     }
 }

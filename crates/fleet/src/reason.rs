@@ -102,7 +102,7 @@ impl Reason {
 
     /// The reason of a code; none of one that this version does not have.
     #[must_use]
-    pub fn of_code(code: &str) -> Option<Self> {
+    pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn a_code_is_one_reasons_alone() {
         for reason in Reason::ALL {
-            assert_eq!(Reason::of_code(reason.code()), Some(reason));
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
         }
-        assert_eq!(Reason::of_code("nobody_knows"), None);
+        assert_eq!(Reason::from_code("nobody_knows"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use chrono::{DateTime, Utc};
 
-use crate::{AwsError, ErrorKind, aws, bucket_terms::BucketTerms, clock::Clock};
+use crate::{AwsError, ErrorKind, aws, bucket_terms::BucketTerms, clock::Clock, from_sdk};
 
 /// The report bucket, with a client of the region that it lies in.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl ReportBucket {
         match answer {
             Ok(_) => Ok(bucket),
             Err(error) => {
-                let error = AwsError::new("s3:ListBucket", error);
+                let error = from_sdk("s3:ListBucket", error);
                 // A HEAD is answered without a body, and so a wrong key looks like a missing permission.
                 if error.kind == ErrorKind::Denied && error.code == "Forbidden" {
                     match why_forbidden(&bucket.client, name).await {
@@ -65,7 +65,7 @@ impl ReportBucket {
 /// What a listing is refused for; none where it is not.
 async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
     let answer = client.list_objects_v2().bucket(name).max_keys(1).send().await;
-    answer.err().map(|error| AwsError::new("s3:ListBucket", error))
+    answer.err().map(|error| from_sdk("s3:ListBucket", error))
 }
 
 fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {

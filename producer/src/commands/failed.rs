@@ -7,7 +7,7 @@ use clap::Args;
 use fleet::{
     aws,
     command_line::Faults,
-    deployment::{Deployment, Queue},
+    deployment::{self, Deployment},
     exit::{CommandError, Outcome},
     output::{self, Format},
 };
@@ -70,13 +70,13 @@ impl FailedArgs {
         let base = faults.take(aws::at_start().await);
         let url = self.deployment.queue(&mut faults);
         let (url, base) = faults.end(url.zip(base))?;
-        let (queue, attributes) = Queue::open(&base, url).await?;
+        let (queue, attributes) = deployment::open_queue(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let stop = super::interrupted_look();
         tokio::pin!(stop);
         let selection = Selection::from(self.selection);
         let letter = match self.format {
-            Format::Text => Letter::of,
+            Format::Text => Letter::from_message,
             Format::Json => Letter::with_body,
         };
         let found = match dead_letters::look_now(&dead, stop, letter).await? {
@@ -111,7 +111,7 @@ fn as_json(found: &Found) -> Value {
 
 fn entry(letter: &Letter) -> Value {
     let labels = &letter.dead.labels;
-    let failure = letter.dead.failure.as_ref();
+    let failure = letter.dead.cause.as_ref();
     let said = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
     json!({
         "message_id": letter.message_id,
@@ -122,7 +122,7 @@ fn entry(letter: &Letter) -> Value {
         "failure_reason": letter.dead.reason(),
         "failure_message": said(failure.map(|failure| &failure.message)),
         "failure_step": said(failure.map(|failure| &failure.step)),
-        "failure_attempts": failure.map(|failure| failure.attempts).filter(|attempts| *attempts > 0),
+        "failure_attempts": failure.map(|failure| failure.receive_count).filter(|count| *count > 0),
         "failure_first_seen": failure.and_then(|failure| failure.first_seen),
         "failure_worker_version": said(failure.map(|failure| &failure.worker_version)),
         "replay_count": letter.dead.replay_count,
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn as_json_what_is_not_known_is_null() {
         let mut redriven = letter("web", "r-1", "", "");
-        redriven.dead.failure = None;
+        redriven.dead.cause = None;
         redriven.dead.labels = fleet::Labels::default();
         let mut denied = letter("data", "r-1", "access_denied", "denied");
         denied.body = Some("{}".into());

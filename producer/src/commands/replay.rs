@@ -7,7 +7,7 @@ use clap::{Args, builder::BoolishValueParser};
 use fleet::{
     aws,
     command_line::Faults,
-    deployment::{Deployment, Queue},
+    deployment::{self, Deployment},
     exit::{CommandError, Outcome},
     output::{self, Format},
     run_id::AmbiguousRun,
@@ -104,7 +104,7 @@ impl ReplayArgs {
         self.wake.check(&mut faults);
         let base = faults.take(aws::at_start().await);
         let (url, base) = faults.end(url.zip(base))?;
-        let (queue, attributes) = Queue::open(&base, url).await?;
+        let (queue, attributes) = deployment::open_queue(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;
         let stop = super::interrupted_look();

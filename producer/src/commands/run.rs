@@ -10,17 +10,17 @@ use anyhow::{Context, anyhow};
 use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, builder::BoolishValueParser};
+use engine::{Queue, queue::QueueAttributes};
 use fleet::{
     AccountId, Accounts, Job, KeyTemplate, RunId, VERSION,
     accounts::KeptAccounts,
     aws,
     command_line::Faults,
     datasets,
-    deployment::{self, Deployment, Opened, Queue},
+    deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
     manifest::{JobState, Manifest},
     output::Format,
-    queue::QueueAttributes,
     report_bucket::ReportBucket,
     report_key,
 };

@@ -5,14 +5,14 @@ use std::{fmt::Display, time::Duration};
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
+use engine::{Queue, queue::QueueAttributes};
 use fleet::{
     ReportDate, RunId, RunQuery, aws,
     command_line::Faults,
-    deployment::{self, Deployment, Opened, Queue},
+    deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
     manifest::Manifest,
     output::{self, Format},
-    queue::QueueAttributes,
     report_bucket::ReportBucket,
 };
 use tokio::time::Instant;
@@ -221,7 +221,7 @@ async fn of_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> 
 /// The queue that dead letters go to; where there is none, that is told, and no account can be called
 /// failed.
 pub(super) fn dead_letter_queue(queue: &Queue, attributes: &QueueAttributes) -> Option<Queue> {
-    let dead = queue.dead_letters(attributes);
+    let dead = attributes.redrive.as_ref().and_then(|redrive| queue.dead_letters(redrive));
     if dead.is_none() {
         tracing::warn!(
             "{}; accounts whose job is given up are shown as in progress or missing",

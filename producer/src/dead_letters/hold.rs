@@ -7,11 +7,10 @@
 use std::{collections::HashMap, pin::Pin, time::Duration};
 
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
-use fleet::{AwsError, ErrorKind, deployment::Queue};
+use engine::{AwsError, ErrorKind, Message, Queue, queue::is_receipt_lost};
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -56,15 +55,6 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(2))
     .with_max_times(4)
     .with_jitter();
-
-/// The codes by which SQS says that a message is not in flight under that handle: it is visible, gone,
-/// or somebody else's.
-const NOT_OURS: [&str; 4] = [
-    "MessageNotInflight",
-    "AWS.SimpleQueueService.MessageNotInflight",
-    "ReceiptHandleIsInvalid",
-    "InvalidParameterValue",
-];
 
 /// The messages that are held.
 #[derive(Debug)]
@@ -131,8 +121,9 @@ impl Hold {
                 tracing::warn!("dead letters keep coming; the newest are left for the next look");
                 return Ok(None);
             }
+            let receiving = self.queue.clone();
             // On the heap, as each call below: the state of an SDK call takes kilobytes.
-            let mut receive = Box::pin(receive(self.queue.clone()));
+            let mut receive = Box::pin(receiving.receive(BATCH, HIDDEN, WAIT_SECONDS));
             let stop = stop.as_mut();
             let (messages, stopped) = self
                 .holding(async {
@@ -176,17 +167,13 @@ impl Hold {
     /// Holds a message that was received after `begun`, and passes it on where it is new. One that is
     /// held already came back because a renewal failed: its newest handle is the one that counts.
     fn take_in(&mut self, message: Message, begun: Instant, take: &mut impl FnMut(Message)) {
-        let (Some(id), Some(handle)) = (message.message_id(), message.receipt_handle()) else {
-            // Cannot be: SQS names every message.
-            return;
-        };
         let held = Held {
-            handle: handle.to_owned(),
+            handle: message.receipt.clone(),
             until: begun + HIDDEN,
             renewed_at: begun + HIDDEN - RENEWED_BELOW.0,
         };
         self.renewed_at = Some(self.renewed_at.map_or(held.renewed_at, |first| first.min(held.renewed_at)));
-        if self.held.insert(id.to_owned(), held).is_none() {
+        if self.held.insert(message.id.clone(), held).is_none() {
             take(message);
         }
     }
@@ -270,12 +257,8 @@ impl Hold {
         let refused = timeout(GIVING_BACK, self.change(&ids, Change::Visibility(0), Some(AGAIN))).await;
         self.held.retain(|id, _| !wanted(id));
         let refused = refused.map_err(|_| {
-            AwsError::coded(
-                "sqs:ChangeMessageVisibility",
-                "Timeout",
-                format!("not done in {} s", GIVING_BACK.as_secs()),
-                ErrorKind::Transient,
-            )
+            AwsError::new(ErrorKind::Transient, "sqs:ChangeMessageVisibility", "Timeout")
+                .message(format!("not done in {} s", GIVING_BACK.as_secs()))
         })?;
         let mut failed = Ok(());
         for (message_id, why) in refused {
@@ -343,23 +326,6 @@ impl std::fmt::Display for Refused {
     }
 }
 
-async fn receive(queue: Queue) -> Result<Vec<Message>, AwsError> {
-    let answer = queue
-        .client
-        .receive_message()
-        .queue_url(&queue.url)
-        .max_number_of_messages(10)
-        .visibility_timeout(i32::try_from(HIDDEN.as_secs()).unwrap_or(i32::MAX))
-        .wait_time_seconds(WAIT_SECONDS)
-        .message_attribute_names("All")
-        .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-        .message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn)
-        .send()
-        .await;
-    let answer = answer.map_err(|error| AwsError::new("sqs:ReceiveMessage", error))?;
-    Ok(answer.messages.unwrap_or_default())
-}
-
 /// Changes up to ten messages, given by id and receipt handle; gives those that were not changed.
 async fn one_batch(queue: &Queue, batch: Vec<(String, String)>, change: Change) -> Vec<(String, Refused)> {
     let entries = batch.iter().enumerate().map(|(index, (_, handle))| (index.to_string(), handle));
@@ -372,7 +338,7 @@ async fn one_batch(queue: &Queue, batch: Vec<(String, String)>, change: Change) 
             });
             let call = queue.client.change_message_visibility_batch().queue_url(&queue.url);
             let answer = call.set_entries(Some(entries.collect())).send().await;
-            let answer = answer.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", error));
+            let answer = answer.map_err(|error| queue.failed("sqs:ChangeMessageVisibility", error));
             answer.map(|answer| (names(answer.successful(), |done| done.id()), answer.failed))
         }
         Change::Delete => {
@@ -382,7 +348,7 @@ async fn one_batch(queue: &Queue, batch: Vec<(String, String)>, change: Change) 
             });
             let call = queue.client.delete_message_batch().queue_url(&queue.url);
             let answer = call.set_entries(Some(entries.collect())).send().await;
-            let answer = answer.map_err(|error| AwsError::new("sqs:DeleteMessage", error));
+            let answer = answer.map_err(|error| queue.failed("sqs:DeleteMessage", error));
             answer.map(|answer| (names(answer.successful(), |done| done.id()), answer.failed))
         }
     };
@@ -405,7 +371,7 @@ fn why(failed: Option<&BatchResultErrorEntry>) -> Refused {
     let Some(failed) = failed else {
         return Refused::Entry("SQS's answer does not name it".into());
     };
-    if NOT_OURS.contains(&failed.code()) {
+    if is_receipt_lost(failed.code()) {
         return Refused::NotOurs;
     }
     Refused::Entry(format!("{}: {}", failed.code(), failed.message().unwrap_or_default()))

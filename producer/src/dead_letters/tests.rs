@@ -1,6 +1,11 @@
-use fleet::{Labels, dead_letter::Failure};
+use engine::dead_letter::Cause;
+use fleet::Labels;
 
 use super::*;
+
+fn message(body: &str) -> Message {
+    Message { id: "m".into(), body: body.into(), ..Message::default() }
+}
 
 /// A dead letter of that account and run, whose id is named after both.
 pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> Letter {
@@ -14,11 +19,11 @@ pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> L
                 run_id: Some(run.parse().expect("a run id")),
                 date: Some("2026-11-01".parse().expect("a date")),
             },
-            failure: Some(Failure {
+            cause: Some(Cause {
                 reason: reason.into(),
                 message: message.into(),
                 step: "discover".into(),
-                attempts: 2,
+                receive_count: 2,
                 first_seen: at("2026-11-21T10:00:00Z"),
                 worker_version: "0.1.0".into(),
             }),
@@ -56,7 +61,7 @@ fn a_body_is_shown_by_its_beginning_and_without_secrets() {
     let blank = " ".repeat(1024 * 1024);
     assert_eq!(beginning(&blank), "…");
     assert!(!beginning("key AKIAIOSFODNN7EXAMPLE").contains("AKIA"));
-    let of = |body: &str| Letter::of(&Message::builder().message_id("m").body(body).build()).beginning;
+    let of = |body: &str| Letter::from_message(&message(body)).beginning;
     assert_eq!(of(r#"{"account_name":"data"}"#), None, "its account says what it is");
     assert_eq!(of(r#"{"account_name":"../etc"}"#).as_deref(), Some(r#"{"account_name":"../etc"}"#));
 }
@@ -64,7 +69,7 @@ fn a_body_is_shown_by_its_beginning_and_without_secrets() {
 #[test]
 fn the_day_and_the_body_are_of_what_could_be_a_job() {
     let of = |body: &str| {
-        let letter = Letter::with_body(&Message::builder().message_id("m").body(body).build());
+        let letter = Letter::with_body(&message(body));
         (letter.dead.labels.date.map(|date| date.to_string()), letter.body)
     };
     let job = r#"{"account_name":"data","date":"2026-11-01"}"#;
@@ -73,7 +78,7 @@ fn the_day_and_the_body_are_of_what_could_be_a_job() {
     assert_eq!(of("not a job"), (None, Some("not a job".into())));
     assert!(of("key AKIAIOSFODNN7EXAMPLE").1.is_some_and(|body| !body.contains("AKIA")));
     assert_eq!(of(&format!(r#"{{"date":"2026-11-01","x":"{}"}}"#, "x".repeat(64 * 1024))), (None, None));
-    assert_eq!(Letter::of(&Message::builder().message_id("m").body(job).build()).body, None);
+    assert_eq!(Letter::from_message(&message(job)).body, None);
 }
 
 #[test]
@@ -82,10 +87,11 @@ fn a_refusal_names_what_to_allow_and_a_missing_queue_what_to_correct() {
     let queue = Queue {
         client: aws_smithy_mocks::mock_client!(aws_sdk_sqs, aws_smithy_mocks::RuleMode::MatchAny, []),
         url: url.into(),
+        classify: fleet::from_sdk,
     };
     let told = |kind| {
         let code = "Code".to_owned();
-        let error = AwsError::coded("sqs:ReceiveMessage", code, String::new(), kind);
+        let error = AwsError::new(kind, "sqs:ReceiveMessage", code);
         format!("{:#}", explain(error, &queue))
     };
     for needed in [

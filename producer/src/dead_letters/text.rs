@@ -158,7 +158,7 @@ fn pattern(letter: &Letter) -> String {
 fn row(letter: &Letter) -> Vec<String> {
     let or_dash = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into());
     let labels = &letter.dead.labels;
-    let failure = letter.dead.failure.as_ref();
+    let failure = letter.dead.cause.as_ref();
     // A redriven message has no failure; when the job was sent is the best that is known of it.
     let first_seen = failure.and_then(|failure| failure.first_seen).or(letter.sent_at);
     vec![
@@ -166,7 +166,11 @@ fn row(letter: &Letter) -> Vec<String> {
         or_dash(labels.dataset.map(|dataset| dataset.name.to_owned())),
         or_dash(labels.date.map(|date| date.to_string())),
         or_dash(failure.map(|failure| one_line(&failure.step))),
-        or_dash(failure.filter(|failure| failure.attempts > 0).map(|failure| failure.attempts.to_string())),
+        or_dash(
+            failure
+                .filter(|failure| failure.receive_count > 0)
+                .map(|failure| failure.receive_count.to_string()),
+        ),
         letter.dead.replay_count.to_string(),
         or_dash(first_seen.map(|moment| moment.format("%Y-%m-%d %H:%MZ").to_string())),
     ]
@@ -185,12 +189,12 @@ fn by_reason(letters: &[Letter]) -> Vec<(&str, Vec<&Letter>)> {
 
 /// Whether a replay of what failed so can end otherwise, once something is fixed.
 pub(crate) fn is_to_replay(reason: &str) -> bool {
-    !matches!(Reason::of_code(reason), Some(Reason::BadMessage | Reason::TooOld | Reason::Superseded))
+    !matches!(Reason::from_code(reason), Some(Reason::BadMessage | Reason::TooOld | Reason::Superseded))
 }
 
 /// What to do about a reason, in one sentence.
 pub(crate) fn advice(reason: &str) -> &'static str {
-    Reason::of_code(reason).map_or("a reason of another version; its message says more", Reason::advice)
+    Reason::from_code(reason).map_or("a reason of another version; its message says more", Reason::advice)
 }
 
 fn what_to_do(reason: &str, letters: &[&Letter], found: &Found) -> String {
@@ -224,7 +228,7 @@ fn selection(reason: &str, letters: &[&Letter], found: &Found) -> Option<String>
     };
     let names: Option<BTreeSet<&str>> = letters.iter().map(|letter| name(letter)).collect();
     let names = names.filter(|names| names.len() <= MOST_NAMES);
-    let known = Reason::of_code(reason).map(|_| reason);
+    let known = Reason::from_code(reason).map(|_| reason);
     let candidates = [
         (one_run.is_some(), None, None),
         (true, names.as_ref(), None),

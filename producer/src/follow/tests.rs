@@ -49,6 +49,7 @@ fn queue(visible: impl Fn(usize) -> usize + Send + Sync + 'static) -> (Queue, Ru
     let queue = Queue {
         client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]),
         url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs".into(),
+        classify: fleet::from_sdk,
     };
     (queue, rule)
 }
@@ -247,7 +248,7 @@ async fn a_look_that_hangs_does_not_outlast_the_time_to_wait() {
             "test",
         )));
     let url = format!("{endpoint}/111111111111/jobs");
-    let queue = Queue { client: aws::sqs(&config.build(), &url), url };
+    let queue = aws::queue(&config.build(), &url);
     let begun = Instant::now();
     let mut follower = Follower::new(&manifest, &bucket, &queue, None, begun);
     let progress = Progress::begin("waiting", 1);
@@ -304,6 +305,7 @@ fn dead_letters(
     let queue = Queue {
         client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&attributes, &receive, &change]),
         url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead".into(),
+        classify: fleet::from_sdk,
     };
     (queue, receive, change)
 }
@@ -386,6 +388,7 @@ async fn a_dead_letter_queue_that_may_not_be_read_is_asked_once_and_stops_nothin
     let dead = Queue {
         client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&denied]),
         url: "https://x/1/d".into(),
+        classify: fleet::from_sdk,
     };
     let mut follower = Follower::new(&manifest, &bucket, &queue, Some(&dead), Instant::now());
     let progress = Progress::begin("waiting", 1);

@@ -17,6 +17,7 @@ fn queue(rule: &Rule) -> Queue {
     Queue {
         client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [rule]),
         url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs".into(),
+        classify: fleet::from_sdk,
     }
 }
 

@@ -11,7 +11,10 @@ fn selection(accounts: &[&str], run_id: Option<&str>) -> Selection {
 
 #[test]
 fn accounts_of_which_there_is_nothing_are_named() {
-    let found = [Selected::of(letter("a", "r-1", "panic", ""), Message::builder().body("{}").build())];
+    let found = [Selected::from_message(
+        letter("a", "r-1", "panic", ""),
+        Message { body: "{}".into(), ..Message::default() },
+    )];
     assert_eq!(
         unmatched(&selection(&["a", "b"], None), &found),
         [selection(&["b"], None).accounts[0].clone()]

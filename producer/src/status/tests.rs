@@ -228,7 +228,7 @@ fn a_dead_letter_of_the_run_says_why_an_account_failed() {
     let reports = [Existing::Nothing, existing(partial), existing(complete("c", &run)), Existing::Nothing];
     let of = |account: &str| letter(account, run.as_str(), "access_denied", "denied;\n allow it");
     let mut older = of("a");
-    older.dead.failure.as_mut().expect("a failure").reason = "panic".into();
+    older.dead.cause.as_mut().expect("a failure").reason = "panic".into();
     older.sent_at = Some("2026-11-20T10:05:00Z".parse().expect("a moment"));
     let mut no_job = of("a");
     no_job.dead.labels = fleet::Labels::default();

@@ -279,7 +279,7 @@ fn failures(status: &RunStatus) -> String {
         }
         if names.len() <= MOST_NAMES {
             text.push_str(&format!(" --account-name {}", names.join(",")));
-        } else if Reason::of_code(reason).is_some() {
+        } else if Reason::from_code(reason).is_some() {
             text.push_str(&format!(" --reason {reason}"));
         }
     }

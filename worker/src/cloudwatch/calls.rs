@@ -40,7 +40,8 @@ impl CloudWatch {
 
 /// A page that names itself as the next: reading on would never end.
 fn same_page(operation: &'static str) -> AwsError {
-    AwsError::coded(operation, "RepeatedNextToken", "the next page is the page itself", ErrorKind::Transient)
+    AwsError::new(ErrorKind::Transient, operation, "RepeatedNextToken")
+        .message("the next page is the page itself")
 }
 
 #[cfg(test)]

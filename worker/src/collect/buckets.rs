@@ -7,7 +7,7 @@ use std::{
 
 use aws_sdk_s3::{Client, types::Bucket};
 use chrono::DateTime;
-use fleet::{AwsError, ErrorKind, aws, datasets::Class};
+use fleet::{AwsError, ErrorKind, aws, datasets::Class, from_sdk};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -76,7 +76,7 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
         let token_now = &token;
         let ask = || async move {
             let page = client.list_buckets().max_buckets(PAGE).set_continuation_token(token_now.clone());
-            page.send().await.map_err(|error| AwsError::new(OPERATION, error).in_region(home))
+            page.send().await.map_err(|error| from_sdk(OPERATION, error).in_region(home))
         };
         let page = credentials.ask(ask).await?;
         for bucket in page.buckets.unwrap_or_default() {
@@ -161,7 +161,7 @@ async fn list_directory_buckets(
         let ask = || async move {
             let page = client.list_directory_buckets().max_directory_buckets(DIRECTORY_PAGE);
             let page = page.set_continuation_token(token_now.clone()).send().await;
-            page.map_err(|error| AwsError::new(OPERATION, error))
+            page.map_err(|error| from_sdk(OPERATION, error))
         };
         let page = credentials.ask(ask).await?;
         let buckets = page.buckets.unwrap_or_default().into_iter();
@@ -193,7 +193,7 @@ fn resource(bucket: Bucket, region: Option<Arc<str>>) -> Option<Resource> {
 /// A page that names itself as the next: reading on would never end.
 fn same_page(operation: &'static str) -> AwsError {
     let (code, message) = ("RepeatedContinuationToken", "the next page is the page itself");
-    AwsError::coded(operation, code, message, ErrorKind::Transient)
+    AwsError::new(ErrorKind::Transient, operation, code).message(message)
 }
 
 /// The class of a bucket. Directory buckets have a suffix that no other bucket may have.
@@ -223,13 +223,9 @@ async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
         return Ok(region.into());
     }
     Err(match answer {
-        Err(error) => AwsError::new("s3:ListBucket", error).in_region(home(client)),
-        Ok(_) => AwsError::coded(
-            "s3:ListBucket",
-            "NoBucketRegion",
-            "the answer has no x-amz-bucket-region",
-            ErrorKind::Permanent,
-        ),
+        Err(error) => from_sdk("s3:ListBucket", error).in_region(home(client)),
+        Ok(_) => AwsError::new(ErrorKind::Permanent, "s3:ListBucket", "NoBucketRegion")
+            .message("the answer has no x-amz-bucket-region"),
     })
 }
 

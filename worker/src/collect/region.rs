@@ -394,7 +394,7 @@ fn problem_of(error: &AwsError) -> Problem {
 /// A series that `GetMetricData` answered without its values.
 fn unanswered(code: String, region: &str) -> AwsError {
     let (operation, message) = ("cloudwatch:GetMetricData", "CloudWatch answered some series only in part");
-    AwsError::coded(operation, code, message, ErrorKind::Transient).in_region(region)
+    AwsError::new(ErrorKind::Transient, operation, code).message(message).in_region(region)
 }
 
 /// Whether an error says that the account has not enabled the region: credentials that STS took are refused. What

@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin};
 use anyhow::anyhow;
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
+use engine::delivery::panic_text;
 use fleet::{
     AccountName, AwsError, Dataset, ReportDate, aws,
     command_line::Faults,
@@ -191,7 +192,7 @@ impl Checked {
 /// What comes of checking an account, if it is that the program has a fault: the others' results stay.
 async fn caught(account_name: AccountName, checking: impl Future<Output = Checked>) -> Checked {
     let ended = AssertUnwindSafe(checking).catch_unwind().await;
-    ended.unwrap_or_else(|panic| Checked::unreached(account_name, Failure::from_panic(panic.as_ref())))
+    ended.unwrap_or_else(|panic| Checked::unreached(account_name, Failure::Panic(panic_text(panic.as_ref()))))
 }
 
 async fn check(collector: &Collector, account_name: AccountName) -> Checked {

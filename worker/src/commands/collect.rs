@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
+use engine::Attempt;
 use fleet::{
     AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws,
     command_line::Faults,
@@ -18,7 +19,7 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{Collecting, chosen::Chosen, signals::Signals};
-use crate::{attempt::Attempt, collector::Collector, draft::Report, failure::Failure, session::Session};
+use crate::{collector::Collector, draft::Report, failure::Failure, session::Session, usage::Usage};
 
 /// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;
@@ -166,7 +167,7 @@ async fn collect(collector: &Collector, job: &Job) -> Result<Report, Failure> {
     // No other try comes after it: what a region can't answer is left out, and the rest is written.
     let attempt = Attempt::new(true);
     let account = collector.account(job).await?;
-    let session = Session::open(account, &collector.base, Some(&job.run_id), attempt.usage().clone()).await?;
+    let session = Session::open(account, &collector.base, Some(&job.run_id), Usage::default()).await?;
     let entered = Box::pin(collector.enter(job.dataset, &session, &attempt)).await?;
     let collected = collector.collect(job, &session, entered, None, Utc::now(), &attempt);
     let (report, _) = Box::pin(collected).await?;

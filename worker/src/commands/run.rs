@@ -4,11 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
+use engine::{
+    Queue,
+    consumer::{Consumer, Tally},
+    delivery::{DeadLetters, WorkQueue},
+    metrics::{Namespace, WorkerMetrics},
+    protection::{self, Protection},
+};
 use fleet::{
     AwsError, ErrorKind, KeyTemplate, aws,
     command_line::Faults,
     datasets::DATASETS,
-    deployment::{self, Deployment, Opened, Queue},
+    deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
     report_key,
 };
@@ -18,12 +25,9 @@ use super::{Collecting, signals::Signals};
 use crate::{
     breaker::Breaker,
     collect, connections,
-    consumer::{Consumer, Tally},
-    delivery::{DeadLetterQueue, WorkQueue},
     failure::OwnFault,
-    own_metrics::{Namespace, OwnMetrics},
-    own_role::{self, Entry},
-    protection::{self, Protection},
+    kinds,
+    preflight::{self, Entry},
     report::Reporter,
 };
 
@@ -127,8 +131,8 @@ impl Run {
                 }
             }
         };
-        let Tally { done, dead, put_off, given_back, left } = tally;
-        tracing::info!(done, dead, put_off, given_back, left, "the worker leaves");
+        let Tally { done, dead_lettered, retried, returned, abandoned } = tally;
+        tracing::info!(done, dead_lettered, retried, returned, abandoned, "the worker leaves");
         Ok(Outcome::Done)
     }
 
@@ -159,20 +163,19 @@ impl Run {
                 visibility_timeout.as_secs()
             )));
         }
-        let dead_letters = attributes.redrive.as_ref().zip(queue.dead_letters(&attributes));
-        if let Some((_, queue)) = &dead_letters {
-            refuse_missing(queue).await?;
-        }
-        let dead_letters = dead_letters.map(|(redrive, queue)| DeadLetterQueue {
-            url: queue.url,
-            max_receive_count: redrive.max_receive_count,
+        let dead_letters = attributes.redrive.and_then(|redrive| {
+            let max_receive_count = redrive.max_receive_count;
+            Some(DeadLetters { queue: queue.dead_letters(&redrive)?, max_receive_count })
         });
+        if let Some(dead_letters) = &dead_letters {
+            refuse_missing(&dead_letters.queue).await?;
+        }
         match &dead_letters {
             None => tracing::warn!(
                 "queue {} has no dead-letter queue: a job that can't be done stays on it and is tried again until the queue forgets it; set its RedrivePolicy",
                 queue.url
             ),
-            Some(DeadLetterQueue { max_receive_count: most @ ..FEWEST_RECEIVES, .. }) => tracing::warn!(
+            Some(DeadLetters { max_receive_count: most @ ..FEWEST_RECEIVES, .. }) => tracing::warn!(
                 max_receive_count = most,
                 "queue {} gives a job up early: each deployment and each passing fault of AWS costs a receive; set its maxReceiveCount to 12",
                 queue.url
@@ -180,8 +183,8 @@ impl Run {
             Some(_) => {}
         }
         let (writing, entry) = tokio::join!(
-            own_role::show_writing(&bucket, &self.key_template),
-            own_role::show_entry(&collector)
+            preflight::show_writing(&bucket, &self.key_template),
+            preflight::show_entry(&collector)
         );
         writing.map_err(OwnFault::ReportBucket).map_err(CommandError::at_start)?;
         if entry.map_err(|fault| CommandError::Failed(fault.into()))? == Entry::Shown {
@@ -201,30 +204,26 @@ impl Run {
             drain_timeout_s = self.drain_timeout,
             exit_when_empty = self.exit_when_empty,
             metrics_namespace = self.metrics_namespace.as_ref().map(Namespace::as_str),
-            dead_letter_queue = dead_letters.as_ref().map(|queue| &queue.url),
-            max_receive_count = dead_letters.as_ref().map(|queue| queue.max_receive_count),
+            dead_letter_queue = dead_letters.as_ref().map(|dead_letters| &dead_letters.queue.url),
+            max_receive_count = dead_letters.as_ref().map(|dead_letters| dead_letters.max_receive_count),
             is_protected = protection.is_some(),
             "the worker is ready"
         );
+        let reporter = Reporter {
+            collector,
+            bucket,
+            template: self.key_template,
+            replaces_foreign: self.replace_foreign,
+            storing: Breaker::default(),
+        };
         Ok(Consumer {
-            queue: Arc::new(WorkQueue {
-                client: queue.client,
-                url: queue.url,
-                visibility_timeout,
-                dead_letters,
-            }),
+            queue: Arc::new(WorkQueue { queue, visibility_timeout, dead_letters }),
+            kinds: kinds::all(Arc::new(reporter)),
             concurrency: self.concurrency.into(),
             exit_when_empty: self.exit_when_empty,
             drain_timeout: Duration::from_secs(self.drain_timeout.into()),
             protection,
-            reporter: Arc::new(Reporter {
-                collector,
-                bucket,
-                template: self.key_template,
-                replaces_foreign: self.replace_foreign,
-                storing: Breaker::default(),
-            }),
-            own_metrics: self.metrics_namespace.map(|namespace| Arc::new(OwnMetrics::new(namespace))),
+            metrics: self.metrics_namespace.map(|namespace| Arc::new(WorkerMetrics::new(namespace))),
         })
     }
 }

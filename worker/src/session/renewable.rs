@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn error(kind: ErrorKind, code: &str) -> AwsError {
-        AwsError::coded("s3:ListBucket", code, String::new(), kind)
+        AwsError::new(kind, "s3:ListBucket", code)
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use fleet::{
     AccountId, AwsError, ErrorKind, ReportDate, RunId, aws,
     existing::Existing,
+    from_sdk,
     report::{CONTENT_TYPE, ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
@@ -174,7 +175,7 @@ pub async fn put(
             .send()
             .await;
         // The object that was to be replaced may be gone, which is 404 and not 412.
-        let put = put.map_err(|error| AwsError::new("s3:PutObject", error));
+        let put = put.map_err(|error| from_sdk("s3:PutObject", error));
         let put = put.and_then(|put| put.e_tag.ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag")));
         match put {
             Ok(_) => return Ok(Put::Stored),

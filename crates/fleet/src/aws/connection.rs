@@ -12,10 +12,9 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::CertificateError;
 
-use crate::{ErrorKind, environment};
+use engine::NOT_FROM_AWS;
 
-/// The code of an answer that no service of AWS gave.
-pub(crate) const NOT_FROM_AWS: &str = "NotFromAws";
+use crate::{ErrorKind, environment};
 
 /// How a request goes to its host.
 #[derive(Debug, Clone, PartialEq, Eq)]

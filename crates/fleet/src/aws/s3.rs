@@ -9,7 +9,7 @@ use super::{
     config::{has_endpoint, region, with_region},
     timeouts::LONGEST_CALL,
 };
-use crate::{AwsError, ErrorKind, bucket_terms::BucketTerms, clock::Clock};
+use crate::{AwsError, ErrorKind, bucket_terms::BucketTerms, clock::Clock, from_sdk};
 
 /// An S3 client. If an endpoint is set, the bucket goes into the path: such an endpoint has no host name for
 /// each bucket.
@@ -81,19 +81,19 @@ pub(crate) async fn read_object_unless(
             Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 304) => {
                 return Ok(None);
             }
-            answer => answer.map_err(|error| AwsError::new(OPERATION, error))?,
+            answer => answer.map_err(|error| from_sdk(OPERATION, error))?,
         };
         let etag = object.e_tag().map(str::to_owned);
         match object.body.collect().await {
             Ok(bytes) => Ok(Some((bytes.to_vec(), etag))),
             Err(error) => {
-                Err(AwsError::coded(OPERATION, "BrokenAnswer", error.to_string(), ErrorKind::Transient))
+                Err(AwsError::new(ErrorKind::Transient, OPERATION, "BrokenAnswer").message(error.to_string()))
             }
         }
     };
     // The SDK bounds the answer's beginning only, and an object may come very slowly.
     timeout(LONGEST_CALL, read).await.unwrap_or_else(|_| {
         let message = "the object did not come whole in time";
-        Err(AwsError::coded(OPERATION, "Timeout", message, ErrorKind::Transient))
+        Err(AwsError::new(ErrorKind::Transient, OPERATION, "Timeout").message(message))
     })
 }

@@ -5,23 +5,27 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::{Client, config::Builder};
 use aws_types::region::Region;
+use engine::{Queue, consumer::LONG_POLL_SECONDS};
 
 use super::{
     config::{DEFAULT_REGION, has_endpoint},
     regions::{dns_suffix, is_region},
     timeouts::timeouts,
 };
+use crate::from_sdk;
 
-/// The longest that `ReceiveMessage` waits, in seconds.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
-pub const LONG_POLL_SECONDS: i32 = 20;
+/// The queue at `url`, for the engine.
+#[must_use]
+pub fn queue(config: &SdkConfig, url: &str) -> Queue {
+    Queue { client: sqs(config, url), url: url.to_owned(), classify: from_sdk }
+}
 
 /// An SQS client for the queue at `url` and for those beside it, patient enough for a long poll: in the region
 /// that the URL names, at the host that it names.
 ///
 /// An endpoint of the environment, of the profile or of the account wins over the URL's host.
 #[must_use]
-pub fn sqs(config: &SdkConfig, url: &str) -> Client {
+fn sqs(config: &SdkConfig, url: &str) -> Client {
     let patience = Duration::from_secs(LONG_POLL_SECONDS.unsigned_abs().into()) + Duration::from_secs(5);
     let mut builder = Builder::from(config).timeout_config(timeouts(patience));
     if let Some(region) = queue_region(url) {
@@ -83,7 +87,7 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
 
     use super::*;
-    use crate::queue::{Redrive, dead_letter_url};
+    use engine::queue::Redrive;
 
     /// Each form of a queue's URL, the region in it, and the host that is asked if nothing else is set.
     const URLS: [(&str, Option<&str>, &str); 11] = [
@@ -195,7 +199,7 @@ mod tests {
         let url = URLS[5].0;
         let redrive =
             Redrive { dead_letter_arn: "arn:aws:sqs:eu-west-1:1:dead".into(), max_receive_count: 12 };
-        let dead = dead_letter_url(url, &redrive).expect("a URL");
+        let dead = queue(&config(&asked).build(), url).dead_letters(&redrive).expect("a URL").url;
         assert_eq!(dead, "https://vpce-0a1-b2.sqs.eu-west-1.vpce.amazonaws.com/1/dead");
         assert_eq!(host_of(config(&asked), &asked, &dead).await, URLS[5].2);
     }

@@ -145,7 +145,7 @@ mod tests {
         let arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:keys-a1b2c3";
         let deleted = "You can't perform this operation on the secret because it was marked for deletion.";
         let of = |code: &str, message: &str| {
-            let error = AwsError::coded(GET_SECRET_VALUE, code, message, ErrorKind::Permanent);
+            let error = AwsError::new(ErrorKind::Permanent, GET_SECRET_VALUE, code).message(message);
             unread(arn, error).source().expect("why").to_string()
         };
         let told =

@@ -12,7 +12,7 @@ use aws_sdk_sqs::{
         delete_message_batch::{DeleteMessageBatchInput, DeleteMessageBatchOutput},
         receive_message::ReceiveMessageOutput,
     },
-    types::{ChangeMessageVisibilityBatchResultEntry, DeleteMessageBatchResultEntry},
+    types::{ChangeMessageVisibilityBatchResultEntry, DeleteMessageBatchResultEntry, Message as SdkMessage},
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
@@ -25,6 +25,7 @@ fn queue(rules: &[&Rule]) -> Queue {
     Queue {
         client: mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules),
         url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead".into(),
+        classify: fleet::from_sdk,
     }
 }
 
@@ -36,7 +37,7 @@ fn receives(calls: &[&[(&str, &str)]]) -> Rule {
     mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
         let messages = calls.lock().expect("not poisoned").pop_front().unwrap_or_default();
         let message =
-            |(id, handle)| Message::builder().message_id(id).receipt_handle(handle).body("{}").build();
+            |(id, handle)| SdkMessage::builder().message_id(id).receipt_handle(handle).body("{}").build();
         ReceiveMessageOutput::builder()
             .set_messages(Some(messages.into_iter().map(message).collect()))
             .build()
@@ -93,10 +94,7 @@ async fn all(hold: &mut Hold) -> Vec<String> {
     let mut ids = Vec::new();
     let stop = pending::<()>();
     tokio::pin!(stop);
-    let stopped = hold
-        .receive_all(0, stop, |message| ids.push(message.message_id().expect("an id").to_owned()))
-        .await
-        .expect("received");
+    let stopped = hold.receive_all(0, stop, |message| ids.push(message.id)).await.expect("received");
     assert!(stopped.is_none());
     ids
 }
@@ -205,7 +203,7 @@ async fn a_look_ends_though_dead_letters_keep_coming() {
         let number = std::sync::atomic::AtomicUsize::new(0);
         let receive = mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
             let id = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst).to_string();
-            let message = Message::builder().message_id(&id).receipt_handle(format!("h{id}")).build();
+            let message = SdkMessage::builder().message_id(&id).receipt_handle(format!("h{id}")).build();
             ReceiveMessageOutput::builder().messages(message).build()
         });
         let mut hold = Hold::new(&queue(&[&receive]));
@@ -245,7 +243,7 @@ async fn a_failed_receive_leaves_the_rest_to_be_given_back() {
     let denied = mock!(aws_sdk_sqs::Client::receive_message)
         .sequence()
         .output(|| {
-            let message = Message::builder().message_id("a").receipt_handle("a1").build();
+            let message = SdkMessage::builder().message_id("a").receipt_handle("a1").build();
             ReceiveMessageOutput::builder().messages(message).build()
         })
         .http_status(403, Some(body.to_owned()))

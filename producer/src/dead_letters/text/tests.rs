@@ -12,7 +12,7 @@ fn a_queue_with_everything_in_it() {
     let mut worn_out = letter("web", other, "access_denied", denied);
     worn_out.dead.replay_count = 3;
     let mut redriven = letter("opra-dev", run, "", "");
-    redriven.dead.failure = None;
+    redriven.dead.cause = None;
     let mut no_job = letter("data", run, "bad_message", "the job is not JSON");
     no_job.dead.labels = fleet::Labels::default();
     no_job.beginning = Some("not a job".into());
@@ -151,7 +151,7 @@ fn a_command_selects_nothing_else() {
     nameless.dead.labels.account_name = None;
     nameless.dead.labels.run_id = None;
     assert_eq!(told(&[nameless.clone()], &[denied("c", "r1")]), " --reason panic");
-    nameless.dead.failure.as_mut().expect("a failure").reason = "of_the_future".into();
+    nameless.dead.cause.as_mut().expect("a failure").reason = "of_the_future".into();
     let found = Found { letters: vec![nameless.clone()], ..Found::default() };
     assert_eq!(selection("of_the_future", &[&nameless], &found), None, "nothing selects it");
 }

@@ -8,7 +8,7 @@ use aws_sdk_cloudwatch::{
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
-use fleet::{AwsError, Dataset};
+use fleet::{AwsError, Dataset, from_sdk};
 
 use super::{CloudWatch, same_page};
 use crate::cloudwatch::{
@@ -110,7 +110,7 @@ impl CloudWatch {
                     .customize()
                     .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
                     .send();
-                page.await.map_err(|error| AwsError::new(OPERATION, error).in_region(self.region()))
+                page.await.map_err(|error| from_sdk(OPERATION, error).in_region(self.region()))
             };
             let page = self.credentials.ask(ask).await?;
             for message in page.messages() {

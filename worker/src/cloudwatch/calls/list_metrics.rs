@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_cloudwatch::types::{Dimension, DimensionFilter, Metric as SdkMetric};
-use fleet::{AwsError, Dataset, datasets::Metric};
+use fleet::{AwsError, Dataset, datasets::Metric, from_sdk};
 use futures::{Stream, stream};
 
 use super::{CloudWatch, same_page};
@@ -48,7 +48,7 @@ impl CloudWatch {
             let ask = || async move {
                 let tries = Tries { turns: self.limits.list_metrics.clone(), cost: 1.0 };
                 let page = call.clone().customize().interceptor(tries).send().await;
-                page.map_err(|error| AwsError::new(OPERATION, error).in_region(self.region()))
+                page.map_err(|error| from_sdk(OPERATION, error).in_region(self.region()))
             };
             let page = self.credentials.ask(ask).await?;
             let found = page.metrics.unwrap_or_default().into_iter();

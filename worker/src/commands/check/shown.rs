@@ -162,8 +162,9 @@ mod tests {
     const ROLE: &str = "arn:aws:sts::111111111111:assumed-role/cloudwatch-fleet-reader/cloudwatch-fleet";
 
     fn account(nth: usize, denied: bool) -> Checked {
-        let listed = denied
-            .then(|| AwsError::coded("cloudwatch:ListMetrics", "AccessDenied", "no", ErrorKind::Denied));
+        let listed = denied.then(|| {
+            AwsError::new(ErrorKind::Denied, "cloudwatch:ListMetrics", "AccessDenied").message("no")
+        });
         Checked {
             account_name: format!("account-{nth:03}").parse().expect("a name"),
             identity: Ok(Identity { account_id: "111111111111".parse().expect("an id"), arn: ROLE.into() }),
@@ -249,7 +250,7 @@ mod tests {
     #[test]
     fn advice_has_no_empty_part_and_names_the_region() {
         let denied = |message: &str| {
-            AwsError::coded("cloudwatch:ListMetrics", "AccessDenied", message, ErrorKind::Denied)
+            AwsError::new(ErrorKind::Denied, "cloudwatch:ListMetrics", "AccessDenied").message(message)
         };
         let mut checked = account(1, false);
         checked.permissions = vec![("cloudwatch:ListMetrics", Answer::Failed(denied("")))];

@@ -1,21 +1,15 @@
-//! Receiving: one long poll after the other, with patience for a queue that is gone or out of reach.
+//! Receiving: long polls in a row, with patience for a queue that is gone or out of reach.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use fleet::{AwsError, ErrorKind};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until, timeout_at},
 };
 
-use crate::delivery::WorkQueue;
-
-/// The most messages that one receive gives.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
-const MESSAGES_A_RECEIVE: i32 = 10;
+use crate::{AwsError, ErrorKind, Message, Queue};
 
 /// How long receives may fail before the worker gives up.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -29,20 +23,22 @@ type Received = Result<Vec<Message>, AwsError>;
 /// Receives messages, one poll at a time.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    queue: Arc<WorkQueue>,
+    queue: Queue,
+    /// How long a received message is hidden.
+    visibility_timeout: Duration,
     /// How long a poll waits for a message.
     wait_seconds: i32,
-    underway: Option<Underway>,
+    in_flight: Option<InFlight>,
     outage: Option<Outage>,
 }
 
 #[derive(Debug)]
-struct Underway {
+struct InFlight {
     since: Instant,
     receiving: JoinHandle<Received>,
 }
 
-/// Receives that failed, one after the other.
+/// Receives that failed in a row.
 #[derive(Debug)]
 struct Outage {
     since: Instant,
@@ -51,30 +47,39 @@ struct Outage {
 }
 
 impl Poller {
-    pub(crate) fn new(queue: Arc<WorkQueue>, wait_seconds: i32) -> Self {
-        Self { queue, wait_seconds, underway: None, outage: None }
+    pub(crate) fn new(queue: Queue, visibility_timeout: Duration, wait_seconds: i32) -> Self {
+        Self { queue, visibility_timeout, wait_seconds, in_flight: None, outage: None }
     }
 
-    /// Up to `most` messages, or none after a while. Where it is dropped before it is ready, its poll goes
+    fn receive(&self, most: usize) -> JoinHandle<Received> {
+        let Self { queue, visibility_timeout, wait_seconds, .. } = self;
+        let (queue, visibility_timeout, wait_seconds) = (queue.clone(), *visibility_timeout, *wait_seconds);
+        tokio::spawn(async move { queue.receive(most, visibility_timeout, wait_seconds).await })
+    }
+
+    /// Up to `most` messages, or none after a while. If it is dropped before it is ready, its poll goes
     /// on, and the next call gives what that one brings.
     ///
     /// # Errors
-    /// Where the queue can't be polled, be it forbidden or, for five minutes, gone or out of reach.
+    /// If the queue can't be polled, be it forbidden or, for five minutes, gone or out of reach.
     pub(crate) async fn next(&mut self, most: usize) -> anyhow::Result<Vec<Message>> {
         loop {
             if let Some(outage) = &self.outage {
                 sleep_until(outage.pause_until).await;
             }
-            let underway = self.underway.get_or_insert_with(|| Underway {
-                since: Instant::now(),
-                receiving: tokio::spawn(receive(self.queue.clone(), most, self.wait_seconds)),
-            });
-            let since = underway.since;
-            let received = timeout_at(since + WATCHDOG, &mut underway.receiving).await;
+            let in_flight = match &mut self.in_flight {
+                Some(in_flight) => in_flight,
+                None => {
+                    let receiving = self.receive(most);
+                    self.in_flight.insert(InFlight { since: Instant::now(), receiving })
+                }
+            };
+            let since = in_flight.since;
+            let received = timeout_at(since + WATCHDOG, &mut in_flight.receiving).await;
             let Ok(received) = received else {
                 bail!("queue {}: a poll has not come back in three minutes", self.queue.url);
             };
-            self.underway = None;
+            self.in_flight = None;
             match received.context("a poll ended in a fault of the worker")? {
                 Ok(messages) => {
                     self.outage = None;
@@ -85,13 +90,13 @@ impl Poller {
         }
     }
 
-    /// Ends the poll that is under way, and gives what it has brought that nobody has taken. What the queue
+    /// Ends the poll that is in flight, and gives what it has brought that no one has taken. What the queue
     /// sends at this very moment comes back when its visibility ends: waiting up to 20 s for that would
-    /// cost every deployment more, and bring back what is given back.
+    /// cost every deployment more, and bring back what is returned.
     pub(crate) async fn close(&mut self) -> Vec<Message> {
-        let Some(underway) = self.underway.take() else { return Vec::new() };
-        underway.receiving.abort();
-        underway.receiving.await.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
+        let Some(in_flight) = self.in_flight.take() else { return Vec::new() };
+        in_flight.receiving.abort();
+        in_flight.receiving.await.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
     }
 
     /// Begins a pause after a receive that was asked for `since` then, unless there is no hope.
@@ -113,28 +118,8 @@ impl Poller {
     }
 }
 
-async fn receive(queue: Arc<WorkQueue>, most: usize, wait_seconds: i32) -> Received {
-    let visibility = i32::try_from(queue.visibility_timeout.as_secs()).unwrap_or(i32::MAX);
-    let most = i32::try_from(most).unwrap_or(i32::MAX).min(MESSAGES_A_RECEIVE);
-    let answer = queue
-        .client
-        .receive_message()
-        .queue_url(&queue.url)
-        .max_number_of_messages(most)
-        .visibility_timeout(visibility)
-        .wait_time_seconds(wait_seconds)
-        .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-        .message_system_attribute_names(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp)
-        .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-        .message_attribute_names("All")
-        .send()
-        .await;
-    let answer = answer.map_err(|error| AwsError::new("sqs:ReceiveMessage", error))?;
-    Ok(answer.messages.unwrap_or_default())
-}
-
-/// Whether a receive that failed so may succeed later. A queue that is gone may be made again, by the same
-/// hand that is replacing it.
+/// Whether a receive that failed so may succeed later. A queue that is gone may be made again, by the
+/// deployment that is replacing it.
 fn may_pass(error: &AwsError) -> bool {
     match error.kind {
         ErrorKind::Transient | ErrorKind::Expired | ErrorKind::NoCredentials | ErrorKind::NotFound => true,

@@ -1,13 +1,11 @@
-//! The worker's own metrics: a line on standard output for each delivery that is settled, in CloudWatch's
-//! embedded metric format. Where standard output goes to CloudWatch Logs, as with the `awslogs` driver of
+//! The worker's metrics: a line on standard output for each delivery that is settled, in CloudWatch's
+//! embedded metric format. If standard output goes to CloudWatch Logs, as with the `awslogs` driver of
 //! Amazon ECS, each line becomes metrics there: no agent, no call and no permission is needed.
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
-//! What is asked about the accounts is [`cloudwatch`](crate::cloudwatch)'s affair.
-//!
 //! Each value of a dimension makes metrics of its own, which are paid for. So only what takes few values is
-//! a dimension; accounts and runs are properties of the line, which Logs Insights can be asked for. Nothing
-//! that an error says is in a line, and hence no secret.
+//! a dimension; labels are properties of the line, which Logs Insights can be asked for. Nothing
+//! that an error says is in a line, so no secret is.
 //!
 //! A delivery that is cut off before it is settled, as by a worker that is killed, has no line.
 
@@ -19,18 +17,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use fleet::{AccountName, Reason, RunId, report::ReportStatus};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    delivery::{Ended, Settled},
-    report::Done,
-};
+use crate::delivery::{Outcome, Settled};
 
 /// The longest namespace, in characters.
 const MAX_NAMESPACE: usize = 255;
 
-/// The namespace of the metrics: 1 to 255 characters of `[0-9A-Za-z._/#:-]`, neither beginning with `:` nor,
+/// The namespace of metrics: 1 to 255 characters of `[0-9A-Za-z._/#:-]`, neither beginning with `:` nor,
 /// since that is AWS's own, with `AWS/`.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,26 +69,34 @@ impl FromStr for Namespace {
     }
 }
 
-/// Writes the worker's own metrics. One for a process.
+/// One metric of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    pub name: &'static str,
+    /// As CloudWatch names it: `Count`, `Milliseconds`, `None`.
+    pub unit: &'static str,
+    /// A number.
+    pub value: Value,
+}
+
+/// Writes the worker's metrics. One for a process.
 #[derive(Debug)]
-pub struct OwnMetrics {
+pub struct WorkerMetrics {
     namespace: Namespace,
     has_failed: AtomicBool,
 }
 
-impl OwnMetrics {
-    /// Metrics in a namespace.
+impl WorkerMetrics {
     #[must_use]
     pub fn new(namespace: Namespace) -> Self {
         Self { namespace, has_failed: AtomicBool::new(false) }
     }
 
-    /// Writes the line of a delivery to standard output, whole: lines of several jobs do not mix. It waits
-    /// for whoever reads it, as a line of the log does.
+    /// Writes the line of a delivery to standard output, whole: lines of several deliveries do not mix. It waits
+    /// for the reader, as a line of the log does.
     ///
-    /// A line that can't be written is lost, and the job none the worse for it: the first one is told in the
-    /// log.
-    pub fn write(&self, settled: &Settled) {
+    /// Write errors are ignored; the first is logged.
+    pub(crate) fn write(&self, settled: &Settled) {
         let line = format!("{}\n", encode(&self.namespace, Utc::now(), settled));
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
@@ -104,7 +106,7 @@ impl OwnMetrics {
         {
             tracing::warn!(
                 error = %error,
-                "the worker's own metrics could not be written to standard output; the jobs go on without"
+                "the worker's metrics could not be written to standard output; the jobs go on without"
             );
         }
     }
@@ -112,54 +114,43 @@ impl OwnMetrics {
 
 /// The line of a delivery that was settled at that moment.
 fn encode(namespace: &Namespace, at: DateTime<Utc>, settled: &Settled) -> Value {
-    let Settled { ended, reason, labels, message_id, receives, usage, took } = settled;
+    let Settled { outcome, reason, labels, message_id, receive_count, spent, took } = settled;
     let mut line = Line::default();
     line.measure(
         namespace,
-        ("Outcome", outcome(ended)),
-        &[("Jobs", "Count", 1.into()), ("Duration", "Milliseconds", milliseconds(*took).into())],
+        ("Outcome", outcome_name(outcome)),
+        &[
+            Measure { name: "Jobs", unit: "Count", value: 1.into() },
+            Measure { name: "Duration", unit: "Milliseconds", value: milliseconds(*took).into() },
+        ],
     );
-    let dataset = labels.dataset.map(|dataset| dataset.name);
-    if let Some(dataset) = dataset.filter(|_| usage.calls() > 0) {
-        let mut metrics = vec![
-            ("ApiCalls", "Count", usage.calls().into()),
-            ("MetricsRequested", "Count", usage.metrics().into()),
-            // US dollars, for which CloudWatch has no unit.
-            ("EstimatedCost", "None", usage.dollars().into()),
-        ];
-        if let Ended::Done(Done::Stored { metadata, .. }) = ended {
-            metrics.push(("Rows", "Count", metadata.rows.into()));
-        }
-        line.measure(namespace, ("Dataset", dataset), &metrics);
+    if let Some(spent) = spent {
+        line.measure(namespace, spent.dimension, &spent.metrics);
     }
     // Named as in the log, so that one query finds a job in both.
-    line.tell("account_name", labels.account_name.as_ref().map(AccountName::as_str));
-    line.tell("run_id", labels.run_id.as_ref().map(RunId::as_str));
-    line.tell("message_id", Some(message_id.as_str()));
-    line.tell("attempt", Some(*receives));
-    line.tell("reason", reason.map(Reason::code));
-    line.tell("version", Some(fleet::VERSION));
+    for label in labels {
+        line.add(label.name, Some(label.value.as_str()));
+    }
+    line.add("message_id", Some(message_id.as_str()));
+    line.add("attempt", Some(*receive_count));
+    line.add("reason", *reason);
+    line.add("version", Some(crate::VERSION));
     line.at(at)
 }
 
 /// How a delivery ended, as a dimension.
 ///
-/// It is told of the job and not of its message. Where the report or the dead letter is safe and the message could
-/// not be deleted, the outcome stands: the message comes back, and is then a `duplicate`, or one more
-/// `dead_letter` as there is one more on the queue. Where a job could not be put off or given back, it is `left`.
-fn outcome(ended: &Ended) -> &'static str {
-    match ended {
-        Ended::Done(Done::Stored { metadata, .. }) => match metadata.status {
-            ReportStatus::Complete => "complete",
-            ReportStatus::Partial => "partial",
-        },
-        Ended::Done(Done::Duplicate { .. }) => "duplicate",
-        Ended::Done(Done::Kept { .. }) => "kept",
-        Ended::DeadLettered => "dead_letter",
-        Ended::PutOff => "put_off",
-        Ended::GivenBack => "given_back",
-        Ended::Left => "left",
-        Ended::OwnFault(_) => "own_fault",
+/// It is about the work and not its message. If the result or the dead letter is safe and the message could
+/// not be deleted, the outcome stays: the message comes back, and is then done once more, or one more
+/// `dead_letter` as there is one more on the queue. If a message could not be hidden or returned, it is `left`.
+fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done(completed) => completed.outcome,
+        Outcome::DeadLettered => "dead_letter",
+        Outcome::Retried => "put_off",
+        Outcome::Returned => "given_back",
+        Outcome::Abandoned => "left",
+        Outcome::WorkerFault(_) => "own_fault",
     }
 }
 
@@ -175,16 +166,16 @@ struct Line {
 }
 
 impl Line {
-    /// Adds metrics, each with its name, unit and value, under a dimension of their own.
+    /// Adds metrics under a dimension of their own.
     fn measure(
         &mut self,
         Namespace(namespace): &Namespace,
         (dimension, value): (&str, &str),
-        metrics: &[(&str, &str, Value)],
+        metrics: &[Measure],
     ) {
         self.members.insert(dimension.to_owned(), value.into());
-        self.members.extend(metrics.iter().map(|(name, _, value)| ((*name).to_owned(), value.clone())));
-        let metrics = metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit}));
+        self.members.extend(metrics.iter().map(|metric| (metric.name.to_owned(), metric.value.clone())));
+        let metrics = metrics.iter().map(|metric| json!({"Name": metric.name, "Unit": metric.unit}));
         self.directives.push(json!({
             "Namespace": namespace,
             "Dimensions": [[dimension]],
@@ -192,8 +183,8 @@ impl Line {
         }));
     }
 
-    /// Adds a property, where there is one.
-    fn tell(&mut self, name: &str, value: Option<impl Into<Value>>) {
+    /// Adds a property, if there is one.
+    fn add(&mut self, name: &str, value: Option<impl Into<Value>>) {
         self.members.extend(value.map(|value| (name.to_owned(), value.into())));
     }
 

@@ -1,53 +1,50 @@
-//! The lease on a job: the visibility of its message, renewed for as long as the job runs.
+//! The lease on a message: its visibility, renewed for as long as the work runs.
 //!
-//! SQS hides a received message for a while and then gives it to somebody else. There is no other
-//! lock: a worker that can't renew in time must stop, since another may be at the same job.
+//! SQS hides a received message for a while and then gives it to another receiver. There is no other
+//! lock: a worker that can't renew in time must stop, since another may be doing the same work.
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use aws_sdk_sqs::{Client, config::Builder, types::Message};
-use aws_smithy_types::timeout::TimeoutConfig;
-use fleet::AwsError;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// The pause between two tries of a renewal that failed for a passing cause.
+use crate::{AwsError, Message, Queue, queue::is_receipt_lost};
+
+/// The pause between two tries of a renewal that failed for a transient error.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long giving a message back may take.
-const GIVE_BACK: Duration = Duration::from_secs(3);
+/// How long returning a message to the queue may take.
+const RETURN: Duration = Duration::from_secs(3);
 
-/// How long a renewal that is under way is waited for by who is in a hurry.
+/// How long hiding a message until its next try may take.
+const HIDE: Duration = Duration::from_secs(20);
+
+/// How long to wait for an in-flight renewal during shutdown.
 const LAST_RENEWAL: Duration = Duration::from_secs(1);
 
-/// A received message, as far as its lease goes.
+/// The lease on a received message.
 #[derive(Debug, Clone)]
-pub struct Lease {
-    /// SQS.
-    pub client: Client,
-    /// The queue.
-    pub queue_url: String,
-    /// What SQS knows the receipt by.
-    pub receipt_handle: String,
+pub(crate) struct Lease {
+    queue: Queue,
+    receipt: String,
     /// How long a renewal lasts. A message may be hidden for twelve hours from its receipt, renewals
-    /// included; a job ends long before, so that no renewal can reach that.
+    /// included; work ends long before, so that no renewal can reach that.
     /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
-    pub timeout: Duration,
+    timeout: Duration,
     /// When the message came. SQS hid it a little earlier, when it sent it off; the margin at the
     /// lease's end covers the way.
-    pub received_at: Instant,
+    pub(crate) received_at: Instant,
 }
 
 /// How work under a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held<T> {
+pub(crate) enum Held<T> {
     /// By itself, and the message is held.
     Ended(T),
     /// By itself, and another worker may have the message by now: it may be deleted, if the work is done,
     /// and nothing else.
     EndedLate(T),
-    /// Dropped where it stood, since another worker may have the message: it may not be uploaded,
-    /// hidden or deleted any more.
+    /// Dropped, since another worker may have the message: it may not be hidden or deleted any more.
     Lost,
 }
 
@@ -57,21 +54,19 @@ struct Lost;
 
 impl Lease {
     /// The lease on a message that came just now.
-    #[must_use]
-    pub fn on(message: &Message, client: &Client, queue_url: &str, timeout: Duration) -> Self {
-        Self {
-            client: client.clone(),
-            queue_url: queue_url.to_owned(),
-            receipt_handle: message.receipt_handle.clone().unwrap_or_default(),
-            timeout,
-            received_at: Instant::now(),
-        }
+    pub(crate) fn new(queue: &Queue, message: &Message, timeout: Duration) -> Self {
+        let receipt = message.receipt.clone();
+        Self { queue: queue.clone(), receipt, timeout, received_at: Instant::now() }
     }
 
-    /// Runs `work` to its end, while the lease is renewed every third of it. No renewal is under way any
-    /// more once this returns: one that overtook what is done with the message next would undo it. Where
-    /// `hurry` is cancelled, a renewal is waited for a moment only.
-    pub async fn while_held<T>(&self, work: impl Future<Output = T>, hurry: &CancellationToken) -> Held<T> {
+    /// Runs `work` to its end, while the lease is renewed every third of it. No renewal is in flight any
+    /// more once this returns: one that overtook what is done with the message next would undo it. If
+    /// `hurry` is cancelled, it waits for a renewal only for a moment.
+    pub(crate) async fn while_held<T>(
+        &self,
+        work: impl Future<Output = T>,
+        hurry: &CancellationToken,
+    ) -> Held<T> {
         let enough = CancellationToken::new();
         let mut renewing = pin!(self.renew_until(&enough));
         let done = {
@@ -116,16 +111,16 @@ impl Lease {
         }
     }
 
-    /// Renews once, trying again after a passing failure for as long as the caller waits; says from
-    /// when on the renewal counts, and nothing where it was enough before it succeeded.
+    /// Renews once, trying again after a transient error for as long as the caller waits; gives the time
+    /// from which the renewal counts, and `None` if it was enough before it succeeded.
     async fn renew(&self, enough: &CancellationToken) -> Result<Option<Instant>, Lost> {
         // A call that hangs must leave time for another.
         let patience = (self.timeout / 6).clamp(Duration::from_millis(500), Duration::from_secs(10));
         loop {
             let asked_at = Instant::now();
-            match self.change_visibility(self.timeout, patience).await {
+            match self.queue.change_visibility(&self.receipt, self.timeout, patience).await {
                 Ok(()) => return Ok(Some(asked_at)),
-                Err(error) if LOST.contains(&error.code.as_str()) => {
+                Err(error) if is_receipt_lost(&error.code) => {
                     tracing::warn!(error = %error, "the message is no longer ours");
                     return Err(Lost);
                 }
@@ -141,50 +136,20 @@ impl Lease {
     }
 
     /// Ends the lease: the message may be received again after `pause`.
-    pub async fn hide(&self, pause: Duration) -> Result<(), AwsError> {
-        self.change_visibility(pause, Duration::from_secs(20)).await
+    pub(crate) async fn hide(&self, pause: Duration) -> Result<(), AwsError> {
+        self.queue.change_visibility(&self.receipt, pause, HIDE).await
     }
 
-    /// Ends the lease: the message may be received again at once. For who has little time left.
-    pub async fn give_back(&self) -> Result<(), AwsError> {
-        self.change_visibility(Duration::ZERO, GIVE_BACK).await
+    /// Ends the lease: the message may be received again at once. For a worker that has little time left.
+    pub(crate) async fn release(&self) -> Result<(), AwsError> {
+        self.queue.change_visibility(&self.receipt, Duration::ZERO, RETURN).await
     }
 
     /// Ends the lease: the message is deleted.
-    pub async fn delete(&self) -> Result<(), AwsError> {
-        let deleted =
-            self.client.delete_message().queue_url(&self.queue_url).receipt_handle(&self.receipt_handle);
-        deleted.send().await.map_err(|error| AwsError::new("sqs:DeleteMessage", error))?;
-        Ok(())
-    }
-
-    async fn change_visibility(&self, visibility: Duration, patience: Duration) -> Result<(), AwsError> {
-        // A part of a second is a whole one: never earlier than meant.
-        let seconds = visibility.as_millis().div_ceil(1000);
-        let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
-        let changed = self
-            .client
-            .change_message_visibility()
-            .queue_url(&self.queue_url)
-            .receipt_handle(&self.receipt_handle)
-            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
-            .customize()
-            .config_override(Builder::new().timeout_config(timeouts))
-            .send()
-            .await;
-        changed.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", error))?;
-        Ok(())
+    pub(crate) async fn delete(&self) -> Result<(), AwsError> {
+        self.queue.delete(&self.receipt).await
     }
 }
-
-/// The codes by which SQS says that a receipt is no longer good: somebody else may have the message.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
-const LOST: [&str; 4] = [
-    "ReceiptHandleIsInvalid",
-    "MessageNotInflight",
-    "AWS.SimpleQueueService.MessageNotInflight",
-    "InvalidParameterValue",
-];
 
 /// How long before its end a lease counts as lost: clocks and networks take their time.
 fn margin(timeout: Duration) -> Duration {
@@ -192,39 +157,19 @@ fn margin(timeout: Duration) -> Duration {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
-    use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityOutput;
+mod tests {
+    use aws_sdk_sqs::{Client, operation::change_message_visibility::ChangeMessageVisibilityOutput};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
-    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
-    use aws_smithy_types::body::SdkBody;
-    use fleet::aws;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::testing::{queue, refusal, sqs_at, sqs_that_refuses_late};
 
     fn lease(client: Client, timeout: u64) -> Lease {
-        Lease {
-            client,
-            queue_url: "http://127.0.0.1:1/111111111111/jobs".into(),
-            receipt_handle: "r".into(),
-            timeout: Duration::from_secs(timeout),
-            received_at: Instant::now(),
-        }
-    }
-
-    /// SQS at an address of our own.
-    async fn sqs_at(endpoint: &str) -> Client {
-        let keys = SharedCredentialsProvider::new(Credentials::for_tests());
-        let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), endpoint)
-            .to_builder()
-            .credentials_provider(keys);
-        aws::sqs(&config.build(), endpoint)
-    }
-
-    fn refusal(status: u16, code: &str) -> HttpResponse {
-        let body = format!(r#"{{"__type":"com.amazonaws.sqs#{code}","message":"no"}}"#);
-        HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body))
+        Lease::new(
+            &queue(client),
+            &Message { receipt: "r".into(), ..Message::default() },
+            Duration::from_secs(timeout),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -269,7 +214,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_passing_failure_is_tried_again_until_the_lease_ends() {
+    async fn a_transient_error_is_tried_again_until_the_lease_ends() {
         let failing = mock!(Client::change_message_visibility)
             .then_http_response(|| refusal(503, "ServiceUnavailable"));
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&failing]);
@@ -277,7 +222,7 @@ pub(crate) mod tests {
         let work = sleep(Duration::from_secs(1000));
         assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Held::Lost);
         assert!(failing.num_calls() > 3);
-        assert_eq!(begun.elapsed().as_secs(), 25, "five seconds before SQS gives it to somebody else");
+        assert_eq!(begun.elapsed().as_secs(), 25, "five seconds before SQS gives it to another receiver");
     }
 
     #[tokio::test(start_paused = true)]
@@ -285,26 +230,10 @@ pub(crate) mod tests {
         // Connections are taken and nothing is ever answered.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
-        let lease = lease(sqs_at(&endpoint).await, 30);
+        let lease = lease(sqs_at(&endpoint), 30);
         let work = sleep(Duration::from_secs(1000));
         assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Held::Lost);
         assert_eq!(lease.received_at.elapsed().as_secs(), 25);
-    }
-
-    /// An SQS that refuses a renewal two seconds after it was asked for.
-    pub(crate) async fn sqs_that_refuses_late() -> Client {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a connection");
-            let mut request = vec![0; 4096];
-            let _ = stream.read(&mut request).await;
-            sleep(Duration::from_secs(2)).await;
-            let body = r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid"}"#;
-            let answer = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            let _ = stream.write_all(answer.as_bytes()).await;
-        });
-        sqs_at(&endpoint).await
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,11 +1,6 @@
 //! What fits beside the body of a message: at most ten attributes, and no more bytes than SQS takes.
 
-use std::collections::HashMap;
-
-use aws_sdk_sqs::types::{Message, MessageAttributeValue};
-
-/// The attributes of a message, by name.
-pub type Attributes = HashMap<String, MessageAttributeValue>;
+use crate::message::{Attribute, Attributes};
 
 /// The most attributes of a message.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
@@ -13,7 +8,7 @@ const MOST: usize = 10;
 
 /// The most bytes of a message: its body, and the names, types and values of its attributes.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// The attributes that go beside a body, put in one by one, the ones that are needed most first.
 #[derive(Debug)]
@@ -39,7 +34,7 @@ impl Packing {
     }
 
     /// Puts an attribute in if SQS takes it there, and says whether it did.
-    pub(crate) fn put(&mut self, name: &str, value: MessageAttributeValue) -> bool {
+    pub(crate) fn put(&mut self, name: &str, value: Attribute) -> bool {
         let bytes = size_of(name, &value);
         let fits = self.attributes.len() < MOST && bytes <= self.left && !is_reserved(name);
         if fits {
@@ -63,52 +58,34 @@ pub fn size(body: &str, attributes: &Attributes) -> usize {
     body.len() + attributes.iter().map(|(name, value)| size_of(name, value)).sum::<usize>()
 }
 
-fn size_of(name: &str, value: &MessageAttributeValue) -> usize {
-    let text = value.string_value().map_or(0, str::len);
-    let binary = value.binary_value().map_or(0, |bytes| bytes.as_ref().len());
-    name.len() + value.data_type().len() + text + binary
-}
-
-/// A text as the value of a message attribute.
-pub(crate) fn text(value: &str) -> MessageAttributeValue {
-    MessageAttributeValue::builder()
-        .data_type("String")
-        .string_value(value)
-        .build()
-        .expect("cannot fail: the data type is set")
-}
-
-/// The text of a message's attribute; `None` if it has none of that name, or a binary one.
-pub(crate) fn text_of<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    message.message_attributes()?.get(name)?.string_value()
+fn size_of(name: &str, value: &Attribute) -> usize {
+    name.len() + value.data_type.len() + value.bytes().len()
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sqs::primitives::Blob;
-
     use super::*;
+    use crate::message::AttributeValue;
 
     #[test]
     fn ten_go_in_and_no_more_bytes_than_there_are() {
         let mut packing = Packing::beside("");
-        let put: Vec<bool> = (0..11).map(|nth| packing.put(&format!("a{nth}"), text("x"))).collect();
+        let put: Vec<bool> =
+            (0..11).map(|nth| packing.put(&format!("a{nth}"), Attribute::from("x"))).collect();
         assert_eq!(put, [[true; 10].as_slice(), &[false]].concat());
 
-        let binary =
-            MessageAttributeValue::builder().data_type("Binary.png").binary_value(Blob::new([0; 90]));
-        let binary = binary.build().expect("its type is set");
+        let binary = Attribute { data_type: "Binary.png".into(), value: AttributeValue::Binary(vec![0; 90]) };
         let body = "x".repeat(MAX_BYTES - 101);
         let mut packing = Packing::beside(&body);
         assert!(!packing.put("it", binary.clone()), "102 bytes");
         assert!(packing.put("i", binary));
         assert_eq!(size(&body, &packing.attributes), MAX_BYTES);
-        assert!(!Packing::beside(&"x".repeat(MAX_BYTES + 1)).put("a", text("x")));
+        assert!(!Packing::beside(&"x".repeat(MAX_BYTES + 1)).put("a", Attribute::from("x")));
     }
 
     #[test]
     fn names_that_only_aws_may_send_stay_out() {
-        let put = |name| Packing::beside("").put(name, text("x"));
+        let put = |name| Packing::beside("").put(name, Attribute::from("x"));
         for name in ["AWS.trace", "aws.x", "Amazon.x", "aMAZON.x"] {
             assert!(!put(name), "{name}");
         }

@@ -2,23 +2,17 @@ use std::net::TcpListener;
 
 use aws_sdk_sqs::{
     Client,
-    config::{
-        Credentials, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
-        timeout::TimeoutConfig,
-    },
+    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
     operation::receive_message::ReceiveMessageOutput,
+    types::Message as SdkMessage,
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
-use aws_smithy_types::body::SdkBody;
-use fleet::aws;
 
 use super::*;
+use crate::testing::{queue, refusal, sqs_at};
 
 fn poller(client: Client) -> Poller {
-    let url = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs".to_owned();
-    let visibility_timeout = Duration::from_mins(1);
-    Poller::new(Arc::new(WorkQueue { client, url, visibility_timeout, dead_letters: None }), 20)
+    Poller::new(queue(client), Duration::from_mins(1), 20)
 }
 
 /// SQS without the SDK's own tries.
@@ -28,21 +22,11 @@ fn sqs(rule: &Rule) -> Client {
 }
 
 fn refusing(status: u16, code: &'static str) -> Rule {
-    mock!(Client::receive_message).then_http_response(move || {
-        let status = StatusCode::try_from(status).expect("a status");
-        HttpResponse::new(status, SdkBody::from(format!(r#"{{"__type":"{code}","message":"no"}}"#)))
-    })
+    mock!(Client::receive_message).then_http_response(move || refusal(status, code))
 }
 
-/// SQS at an address of our own, with the timeouts that the worker sets, or none.
-async fn sqs_at(endpoint: &str, is_bounded: bool) -> Client {
-    let keys = SharedCredentialsProvider::new(Credentials::for_tests());
-    let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), endpoint);
-    let config = config.to_builder().credentials_provider(keys).build();
-    let client = aws::sqs(&config, endpoint);
-    if is_bounded {
-        return client;
-    }
+/// The same without timeouts and retries.
+fn unbounded(client: &Client) -> Client {
     let config = client.config().to_builder().timeout_config(TimeoutConfig::disabled());
     let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
@@ -75,7 +59,7 @@ async fn a_network_or_a_name_that_is_gone_is_given_up_after_five_minutes() {
     drop(closed);
     for endpoint in [refusing.as_str(), "http://queue.invalid"] {
         let begun = Instant::now();
-        let error = poller(sqs_at(endpoint, true).await).next(1).await.expect_err("it gives up");
+        let error = poller(sqs_at(endpoint)).next(1).await.expect_err("it gives up");
         assert!(error.to_string().contains("sqs:ReceiveMessage: Unreachable"), "{error}");
         assert!((300..400).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     }
@@ -111,16 +95,16 @@ async fn an_outage_that_ends_in_time_begins_the_patience_anew() {
 async fn a_poll_that_never_comes_back_is_given_up() {
     let (_listener, endpoint) = silent();
     let begun = Instant::now();
-    let error = poller(sqs_at(&endpoint, false).await).next(1).await.expect_err("it gives up");
+    let error = poller(unbounded(&sqs_at(&endpoint))).next(1).await.expect_err("it gives up");
     assert!(error.to_string().contains("a poll has not come back in three minutes"), "{error:#}");
     // The connection alone may take a moment.
     assert!((180..190).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_poll_brings_that_nobody_waited_for_is_not_lost() {
+async fn what_a_poll_brings_that_no_one_waited_for_is_not_lost() {
     let polls = mock!(Client::receive_message)
-        .then_output(|| ReceiveMessageOutput::builder().messages(Message::builder().build()).build());
+        .then_output(|| ReceiveMessageOutput::builder().messages(SdkMessage::builder().build()).build());
     let mut poller = poller(sqs(&polls));
     for _ in 0..3 {
         tokio::select! {

@@ -3,7 +3,8 @@
 
 use chrono::Utc;
 use fleet::{
-    Account, AwsError, ErrorKind, Job, KeyTemplate, ReportDate, RunId, datasets, report_bucket::ReportBucket,
+    Account, AwsError, ErrorKind, Job, KeyTemplate, ReportDate, RunId, datasets, from_sdk,
+    report_bucket::ReportBucket,
 };
 use futures::{StreamExt, stream};
 
@@ -85,15 +86,11 @@ pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Resu
     const OPERATION: &str = "s3:PutObject";
     let put =
         bucket.client.put_object().bucket(&bucket.name).key(key(template)).if_match(NO_VERSION).send().await;
-    match put.map_err(|error| AwsError::new(OPERATION, error)) {
+    match put.map_err(|error| from_sdk(OPERATION, error)) {
         Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => Err(AwsError::coded(
-            OPERATION,
-            "ConditionIgnored",
-            "this S3 writes objects whatever If-Match says; reports would overwrite each other",
-            ErrorKind::Permanent,
-        )),
+        Ok(_) => Err(AwsError::new(ErrorKind::Permanent, OPERATION, "ConditionIgnored")
+            .message("this S3 writes objects whatever If-Match says; reports would overwrite each other")),
     }
 }
 

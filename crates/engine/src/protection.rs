@@ -104,7 +104,7 @@ impl Protection {
         match refused {
             None if status.is_success() => Ok(()),
             None => bail!("the agent answers {status}"),
-            Some(what) => bail!("the agent answers {status}: {}", fleet::redact(&what.to_string())),
+            Some(what) => bail!("the agent answers {status}: {}", crate::redact(&what.to_string())),
         }
     }
 }

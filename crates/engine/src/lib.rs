@@ -1,0 +1,42 @@
+//! A message of SQS from its receipt until it is settled, whatever it asks for.
+//!
+//! [`consumer`] takes as many [messages](message) as there are free slots, [`poll`] receives them, and [`delivery`]
+//! has each done under its [`lease`]: one of the [kinds](kind) reads it as a piece of work, and each run of the work
+//! is an [`attempt`]. [`retry`] decides what becomes of work that failed: another try later, a [dead letter](dead_letter)
+//! or, if the worker itself is at fault, the end of the worker. [`protection`] keeps a busy worker from being stopped,
+//! and [`metrics`] writes what became of each message.
+//!
+//! The engine knows [queues](queue) and nothing else of AWS. It depends on no other crate of this workspace.
+
+// Nothing that comes from outside may end the program.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
+
+pub mod attempt;
+pub mod attributes;
+mod aws_error;
+pub mod consumer;
+pub mod dead_letter;
+pub mod delivery;
+pub mod kind;
+mod lease;
+pub mod message;
+pub mod metrics;
+mod poll;
+pub mod protection;
+pub mod queue;
+mod redact;
+pub mod retry;
+#[cfg(test)]
+mod testing;
+
+pub use attempt::Attempt;
+pub use aws_error::{AwsError, ErrorKind, NOT_FROM_AWS};
+pub use kind::{BadMessage, Completed, Failed, Kind, Measures, Work};
+pub use message::{Label, Message};
+pub use queue::Queue;
+pub use redact::redact;
+pub use retry::Retry;
+
+/// The version that dead letters and the worker's metrics name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,221 @@
+//! The kind `collect`: one dataset of one account, as a report in the bucket.
+
+use std::sync::{Arc, OnceLock};
+
+use chrono::Utc;
+use engine::{
+    Attempt, BadMessage, Completed, Failed, Kind, Label, Measures, Message, Work, metrics::Measure,
+};
+use fleet::{
+    Job, Labels, Reason,
+    date::DateError,
+    job::{Envelope, JobError},
+    json,
+    report::ReportStatus,
+};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+use tracing::Span;
+
+use crate::{
+    report::{Done, Reporter},
+    usage::Usage,
+};
+
+/// Reads every message that does not name another kind.
+#[derive(Debug)]
+pub(super) struct Collect {
+    pub(super) reporter: Arc<Reporter>,
+}
+
+/// A job of this kind.
+#[derive(Debug)]
+struct Collection {
+    reporter: Arc<Reporter>,
+    job: Job,
+    labels: Vec<Label>,
+    usage: Usage,
+    /// How many rows are stored.
+    rows: OnceLock<u64>,
+}
+
+impl Kind for Collect {
+    fn name(&self) -> &'static str {
+        "collect"
+    }
+
+    fn read(&self, message: &Message) -> Option<Result<Box<dyn Work>, BadMessage>> {
+        if names_a_kind(&message.body) {
+            return None;
+        }
+        Some(match parse(message) {
+            Ok(job) => Ok(Box::new(Collection {
+                reporter: self.reporter.clone(),
+                labels: Labels::from_job(&job).beside(&message.body),
+                job,
+                usage: Usage::default(),
+                rows: OnceLock::new(),
+            })),
+            Err(error) => Err(BadMessage {
+                reason: reason(&error).code(),
+                source: error.into(),
+                labels: Labels::from_message(message).beside(&message.body),
+            }),
+        })
+    }
+}
+
+impl Work for Collection {
+    fn labels(&self) -> Vec<Label> {
+        self.labels.clone()
+    }
+
+    fn span(&self, message: &Message) -> Span {
+        tracing::info_span!(
+            "job",
+            message_id = message.id,
+            attempt = message.receive_count,
+            account_name = self.job.account_name.as_str(),
+            dataset = self.job.dataset.name,
+            run_id = self.job.run_id.as_str(),
+        )
+    }
+
+    fn run<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Completed, Failed>> {
+        Box::pin(async {
+            let begun = Instant::now();
+            let done = self.reporter.perform(&self.job, &self.usage, attempt).await?;
+            log(&done, begun);
+            if let Done::Stored { metadata, .. } = &done {
+                let _ = self.rows.set(metadata.rows);
+            }
+            Ok(Completed { outcome: outcome(&done) })
+        })
+    }
+
+    fn spent(&self) -> Option<Measures> {
+        measures(self.job.dataset.name, &self.usage, self.rows.get().copied())
+    }
+}
+
+/// What was spent on a job, as metrics; `None` if nothing was asked.
+fn measures(dataset: &'static str, usage: &Usage, rows: Option<u64>) -> Option<Measures> {
+    if usage.calls() == 0 {
+        return None;
+    }
+    let count = |name, value: u64| Measure { name, unit: "Count", value: value.into() };
+    let mut metrics = vec![
+        count("ApiCalls", usage.calls()),
+        count("MetricsRequested", usage.metrics()),
+        // US dollars, for which CloudWatch has no unit.
+        Measure { name: "EstimatedCost", unit: "None", value: usage.dollars().into() },
+    ];
+    metrics.extend(rows.map(|rows| count("Rows", rows)));
+    Some(Measures { dimension: ("Dataset", dataset), metrics, dollars: usage.dollars() })
+}
+
+/// Whether a body says which kind it is of. A job does not.
+fn names_a_kind(body: &str) -> bool {
+    json::read(body).is_ok_and(|body| body.get("kind").is_some())
+}
+
+fn parse(message: &Message) -> Result<Job, JobError> {
+    let envelope = Envelope::from_message(message);
+    let job = Job::parse(&message.body, envelope)?;
+    job.check(envelope.sent_at, Utc::now())?;
+    Ok(job)
+}
+
+fn reason(error: &JobError) -> Reason {
+    match error {
+        JobError::Outlived { .. } | JobError::Date(DateError::TooOld { .. }) => Reason::TooOld,
+        _ => Reason::BadMessage,
+    }
+}
+
+fn outcome(done: &Done) -> &'static str {
+    match done {
+        Done::Stored { metadata, .. } => match metadata.status {
+            ReportStatus::Complete => "complete",
+            ReportStatus::Partial => "partial",
+        },
+        Done::Duplicate { .. } => "duplicate",
+        Done::Kept { .. } => "kept",
+    }
+}
+
+fn log(done: &Done, begun: Instant) {
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match done {
+        Done::Duplicate { key } => {
+            tracing::info!(key, duration_ms, "the report exists already; nothing to do");
+        }
+        Done::Kept { key } => tracing::info!(
+            key,
+            duration_ms,
+            "a settled report exists that saw more than a collection could now; it is kept"
+        ),
+        Done::Stored { key, metadata } => tracing::info!(
+            key,
+            duration_ms,
+            status = metadata.status.as_str(),
+            rows = metadata.rows,
+            rows_late = metadata.rows_late,
+            rows_denied = metadata.rows_denied,
+            rows_error = metadata.rows_error,
+            api_calls = metadata.api_calls,
+            metrics_requested = metadata.metrics_requested,
+            estimated_cost_usd = metadata.estimated_cost_usd,
+            first_error = metadata.first_error,
+            "the report is stored"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &str) -> Message {
+        let sent_at = Some(Utc::now());
+        Message {
+            id: "0a1b2c3d-4e5f".into(),
+            body: body.into(),
+            receive_count: 2,
+            sent_at,
+            ..Message::default()
+        }
+    }
+
+    #[test]
+    fn a_message_of_another_kind_is_left_to_it() {
+        for body in [r#"{"kind":"ping"}"#, r#"{"account_name":"data","kind":7}"#, r#"{"\u006bind":"ping"}"#] {
+            assert!(names_a_kind(body), "{body}");
+        }
+        for body in [r#"{"account_name":"kind"}"#, r#"{"account_name":"data","of":{"kind":1}}"#, "kind", "{}"]
+        {
+            assert!(!names_a_kind(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_day_that_is_gone_has_a_reason_of_its_own() {
+        let reason_of = |body: &str| reason(&parse(&message(body)).expect_err(body)).code();
+        assert_eq!(reason_of(r#"{"account_name":"data","date":"2019-01-01"}"#), "too_old");
+        assert_eq!(reason_of(r#"{"account_name":"data","date":"soon"}"#), "bad_message");
+        assert_eq!(reason_of("no job"), "bad_message");
+    }
+
+    #[test]
+    fn what_was_asked_is_measured_and_only_a_stored_report_has_rows() {
+        let spent = measures("s3_daily_storage", &Usage::of(5, 2, 6), Some(3)).expect("something was asked");
+        let metrics: Vec<_> = spent.metrics.iter().map(|it| (it.name, it.value.to_string())).collect();
+        let expected =
+            [("ApiCalls", "5"), ("MetricsRequested", "6"), ("EstimatedCost", "0.00008"), ("Rows", "3")];
+        assert_eq!(metrics, expected.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!((spent.dimension, spent.dollars), (("Dataset", "s3_daily_storage"), 0.000_08));
+        let failed = measures("s3_daily_storage", &Usage::of(1, 0, 0), None).expect("something was asked");
+        assert!(failed.metrics.iter().all(|metric| metric.name != "Rows"));
+        assert_eq!(measures("s3_daily_storage", &Usage::default(), None), None);
+    }
+}
