@@ -13,12 +13,13 @@ use std::pin::Pin;
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
+use cli::exit::CommandError;
 use engine::{
     AwsError, ErrorKind, Message, Queue,
     queue::{QueueAttributes, QueueCounts},
     redact,
 };
-use fleet::{dead_letter::DeadLetter, exit::CommandError, job};
+use fleet::{dead_letter::DeadLetter, job};
 
 use self::{hold::Hold, selection::Selection};
 

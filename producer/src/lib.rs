@@ -17,7 +17,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
 mod attributes;
-mod cli;
+mod command_line;
 mod commands;
 mod dead_letters;
 mod estimate;
@@ -36,34 +36,7 @@ mod wake;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use anyhow::Context;
-use fleet::{
-    command_line, descriptors, environment,
-    exit::{self, CommandError},
-    telemetry::{LastWords, Speaker},
-};
-use tokio::runtime;
-
-/// Runs the producer on a command line, the program's name first, and says how it ended: 0 done,
-/// 1 failed, 2 wrong usage or configuration, 3 not every account is complete.
-///
-/// Starts logging and a runtime of its own, hence once in a process and outside of any other
-/// runtime.
+/// Runs the producer on a command line, the program's name first, and gives its exit status ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(CommandError::Configuration(error)), LastWords::PLAIN);
-    }
-    let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, cli::HINTS) {
-        Ok(parsed) => parsed,
-        Err(status) => return status,
-    };
-    let words = cli.logging.start(Speaker::OneShot);
-    faults.take(environment::check().map_err(CommandError::Configuration));
-    descriptors::raise_limit();
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = match runtime.context("could not start the async runtime") {
-        Ok(runtime) => runtime.block_on(cli.command.execute(faults)),
-        Err(error) => Err(error.into()),
-    };
-    exit::status(ended, words)
+    cli::main_with::<command_line::CommandLine>(args)
 }

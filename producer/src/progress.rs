@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleet::{telemetry::NOTICE, terminal};
+use cli::{telemetry::NOTICE, terminal};
 use indicatif::ProgressBar;
 
 use crate::status::{Counts, RunStatus, text};

@@ -5,13 +5,13 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use cli::output::count;
 use fleet::{
     AccountName, Accounts, Dataset, Job, ReportDate, RunId,
     accounts::colliding_variables,
     datasets,
     job::MAX_BYTES,
     json::{self, JsonError, kind},
-    output::count,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -6,12 +6,12 @@ pub(crate) mod text;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use cli::output::count;
 use engine::queue::QueueCounts;
 use fleet::{
     AccountName, ReportDate, RunId,
     existing::Existing,
     manifest::{JobState, Manifest, ManifestJob},
-    output::count,
     report::{Remaining, ReportMetadata, ReportStatus},
 };
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! What a run has to do about each of its jobs, by what exists under the jobs' report keys. Pure.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use fleet::{existing::Existing, manifest::JobState, output::dollars, report::Remaining};
+use cli::output::dollars;
+use fleet::{existing::Existing, manifest::JobState, report::Remaining};
 
 use crate::{estimate, expand::PlannedJob};
 

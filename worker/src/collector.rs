@@ -2,9 +2,10 @@
 
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
+use cli::telemetry::STEP;
 use fleet::{
     Account, AccountId, Dataset, Job, accounts::KeptAccounts, aws, credentials::CredentialSource,
-    environment, report::ReportMetadata, telemetry::STEP,
+    environment, report::ReportMetadata,
 };
 use futures::{FutureExt, future};
 

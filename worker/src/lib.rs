@@ -33,44 +33,12 @@ pub mod sinks;
 pub mod step;
 pub mod usage;
 
-mod cli;
+mod command_line;
 mod commands;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use anyhow::Context;
-use fleet::{
-    command_line, descriptors, environment,
-    exit::{self, CommandError},
-    telemetry::LastWords,
-};
-use tokio::runtime;
-
-/// Runs the worker on a command line, the program's name first, and says how it ended: 0 done,
-/// 1 failed, 2 wrong usage or configuration.
-///
-/// Starts logging and a runtime of its own, hence once in a process and outside of any other
-/// runtime.
+/// Runs the worker on a command line, the program's name first, and gives its exit status ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(CommandError::Configuration(error)), LastWords::PLAIN);
-    }
-    let (cli, mut faults) = match command_line::parse::<cli::Cli>(args, &[]) {
-        Ok(parsed) => parsed,
-        Err(status) => return status,
-    };
-    let words = cli.logging.start(cli.command.speaker());
-    faults.take(environment::check().map_err(CommandError::Configuration));
-    descriptors::raise_limit();
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = match runtime.context("could not start the async runtime") {
-        Ok(runtime) => {
-            let ended = runtime.block_on(cli.command.execute(faults));
-            // What was interrupted may still wait for a name server, which can't be stopped.
-            runtime.shutdown_background();
-            ended
-        }
-        Err(error) => Err(error.into()),
-    };
-    exit::status(ended, words)
+    cli::main_with::<command_line::CommandLine>(args)
 }

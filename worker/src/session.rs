@@ -3,11 +3,11 @@
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
+use cli::telemetry::STEP;
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, RunId, aws,
     credentials::{self, BaseSource, CredentialSource, NoCredentials, secret::GET_SECRET_VALUE},
     environment, from_sdk,
-    telemetry::STEP,
 };
 
 use crate::{identity::Identity, usage::Usage};

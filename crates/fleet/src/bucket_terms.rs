@@ -9,7 +9,6 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
-use clap::ValueEnum;
 
 use crate::AccountId;
 
@@ -34,25 +33,37 @@ pub struct Encryption {
 
 /// An algorithm of server-side encryption, as S3 names it.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// With keys of S3.
-    #[value(name = "AES256")]
     Aes256,
     /// With a key of KMS.
-    #[value(name = "aws:kms")]
     Kms,
     /// Twice, with a key of KMS.
-    #[value(name = "aws:kms:dsse")]
     KmsDsse,
 }
 
 impl Algorithm {
-    fn name(self) -> &'static str {
+    /// Every algorithm.
+    pub const ALL: [Self; 3] = [Self::Aes256, Self::Kms, Self::KmsDsse];
+
+    /// Its name, as S3 has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Aes256 => "AES256",
             Self::Kms => "aws:kms",
             Self::KmsDsse => "aws:kms:dsse",
+        }
+    }
+
+    /// What it means, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Aes256 => "With keys of S3",
+            Self::Kms => "With a key of KMS",
+            Self::KmsDsse => "Twice, with a key of KMS",
         }
     }
 }

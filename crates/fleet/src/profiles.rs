@@ -14,7 +14,7 @@ use aws_types::{
     service_config::ServiceConfigKey,
 };
 
-use crate::{environment, exit::CommandError};
+use crate::environment;
 
 /// The services that are asked, as the variables and keys of their endpoints name them.
 const SERVICES: [&str; 8] =
@@ -65,12 +65,12 @@ fn whole(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// With the key that is wrong.
-pub(crate) async fn check_own(config: &SdkConfig) -> Result<(), CommandError> {
+pub(crate) async fn check_own(config: &SdkConfig) -> anyhow::Result<()> {
     let Some(own) = Profiles::load(None, None).await else { return Ok(()) };
     let is_set = |name: &str| env::var_os(name).is_some();
     let fault = own.fault();
     let fault = fault.or_else(|| Some(format!("{}: {}", own.place(), fault_of_config(config, is_set)?)));
-    fault.map_or(Ok(()), |fault| Err(CommandError::Configuration(anyhow!(fault))))
+    fault.map_or(Ok(()), |fault| Err(anyhow!(fault)))
 }
 
 /// What of the profile can't be used in what the SDK made of it and of the environment. What a variable says

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::anyhow;
 use clap::Args;
-use fleet::{
-    aws,
-    command_line::Faults,
-    deployment::{self, Deployment},
+use cli::{
+    deployment::{Deployment, open_queue},
     exit::{CommandError, Outcome},
+    faults::Faults,
     output::{self, Format},
 };
+use fleet::aws;
 use serde_json::{Value, json};
 
 use super::selection::SelectionArgs;
@@ -67,10 +67,10 @@ Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or
 impl FailedArgs {
     /// Shows the dead letters.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        let base = faults.take(aws::at_start().await);
+        let base = faults.at_start(aws::at_start().await);
         let url = self.deployment.queue(&mut faults);
         let (url, base) = faults.end(url.zip(base))?;
-        let (queue, attributes) = deployment::open_queue(&base, url).await?;
+        let (queue, attributes) = open_queue(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let stop = super::interrupted_look();
         tokio::pin!(stop);

@@ -4,14 +4,13 @@ use std::cell::RefCell;
 
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
-use fleet::{
-    aws,
-    command_line::Faults,
-    deployment::{self, Deployment},
+use cli::{
+    deployment::{Deployment, open_queue},
     exit::{CommandError, Outcome},
+    faults::Faults,
     output::{self, Format},
-    run_id::AmbiguousRun,
 };
+use fleet::{aws, run_id::AmbiguousRun};
 use serde_json::{Value, json};
 
 use super::{selection::SelectionArgs, wake::WakeArgs};
@@ -102,9 +101,9 @@ impl ReplayArgs {
             _ => {}
         }
         self.wake.check(&mut faults);
-        let base = faults.take(aws::at_start().await);
+        let base = faults.at_start(aws::at_start().await);
         let (url, base) = faults.end(url.zip(base))?;
-        let (queue, attributes) = deployment::open_queue(&base, url).await?;
+        let (queue, attributes) = open_queue(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;
         let stop = super::interrupted_look();

@@ -10,17 +10,18 @@ use anyhow::{Context, anyhow};
 use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, builder::BoolishValueParser};
+use cli::{
+    deployment::{self, Deployment, Opened},
+    exit::{CommandError, Outcome},
+    faults::Faults,
+    output::Format,
+};
 use engine::{Queue, queue::QueueAttributes};
 use fleet::{
     AccountId, Accounts, Job, KeyTemplate, RunId, VERSION,
     accounts::KeptAccounts,
-    aws,
-    command_line::Faults,
-    datasets,
-    deployment::{self, Deployment, Opened},
-    exit::{CommandError, Outcome},
+    aws, datasets,
     manifest::{JobState, Manifest},
-    output::Format,
     report_bucket::ReportBucket,
     report_key,
 };
@@ -218,7 +219,7 @@ impl RunArgs {
         // Only a dry run can do without.
         let needs_aws = !self.dry_run || self.accounts.as_ref().is_some_and(|file| file.starts_with("s3://"));
         let base = match if needs_aws { aws::at_start().await } else { aws::base().await } {
-            Err(error) if needs_aws => faults.take(Err(error)),
+            Err(error) if needs_aws => faults.at_start(Err(error)),
             base => Some(base),
         };
         let config = base.as_ref().and_then(|base| base.as_ref().ok());
@@ -383,8 +384,8 @@ impl RunArgs {
     }
 
     /// What a dry run looks at in the report bucket.
-    async fn see(&self, base: Result<SdkConfig, CommandError>, plan: &Plan) -> anyhow::Result<Seen> {
-        let base = base.map_err(CommandError::into_error)?;
+    async fn see(&self, base: anyhow::Result<SdkConfig>, plan: &Plan) -> anyhow::Result<Seen> {
+        let base = base?;
         let named = self.deployment.named_bucket();
         let named =
             named.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;

@@ -5,16 +5,14 @@ use std::{fmt::Display, time::Duration};
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
-use engine::{Queue, queue::QueueAttributes};
-use fleet::{
-    ReportDate, RunId, RunQuery, aws,
-    command_line::Faults,
+use cli::{
     deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
-    manifest::Manifest,
+    faults::Faults,
     output::{self, Format},
-    report_bucket::ReportBucket,
 };
+use engine::{Queue, queue::QueueAttributes};
+use fleet::{ReportDate, RunId, RunQuery, aws, manifest::Manifest, report_bucket::ReportBucket};
 use tokio::time::Instant;
 
 use crate::{
@@ -113,7 +111,7 @@ provisional report is complete, but with --settled.";
 impl StatusArgs {
     /// Tells how the run stands.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        let base = faults.take(aws::at_start().await);
+        let base = faults.at_start(aws::at_start().await);
         let named = self.deployment.queue_and_bucket(&mut faults);
         let (named, base) = faults.end(named.zip(base))?;
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;

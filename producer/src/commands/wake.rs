@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use clap::{Args, builder::BoolishValueParser};
-use fleet::{command_line::Faults, telemetry::NOTICE};
+use cli::{faults::Faults, telemetry::NOTICE};
 
 use crate::wake::{Service, Woken, wake};
 

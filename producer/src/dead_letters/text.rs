@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::{
-    AccountName, Reason, RunId,
-    output::{count, table},
-};
+use cli::output::{count, table};
+use fleet::{AccountName, Reason, RunId};
 
 use super::{Found, Letter, hidden_hint, one_line, selection::Selection};
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{
-    RunId,
-    output::{count, table},
-};
+use cli::output::{count, table};
+use fleet::RunId;
 
 use super::{Fate, Replayed};
 use crate::dead_letters::{Letter, MOST_REPLAYS, hidden_hint, one_line, selection::Selection};

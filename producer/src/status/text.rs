@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use fleet::{
-    Reason, datasets,
+use cli::{
     output::{self, count, dollars, table},
     terminal,
 };
+use fleet::{Reason, datasets};
 
 use super::{AccountStatus, RunStatus, State, Totals, missing_rows};
 use crate::{

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use fleet::output::Format;
+use cli::output::Format;
 
 /// Measures the fleet: speed, calls, memory, CPU and fairness, each beside its floor.
 ///

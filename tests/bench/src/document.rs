@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, ensure};
-use fleet::destination::Destination;
+use cli::destination::Destination;
 
 use crate::{
     floor,

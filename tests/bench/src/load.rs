@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use fleet::output;
+use cli::output;
 use serde::{Deserialize, Serialize};
 
 /// What came of it.

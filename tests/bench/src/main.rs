@@ -27,8 +27,8 @@ mod world;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use ::cli::output::{self, Format};
 use clap::Parser;
-use fleet::output::{self, Format};
 
 use crate::{
     cli::{Cli, Command},

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path};
 
 use anyhow::Context;
-use fleet::output::table;
+use cli::output::table;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use fleet::output;
+use cli::output;
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeVal,

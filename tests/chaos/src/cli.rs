@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
-use fleet::output::Format;
+use cli::output::Format;
 
 /// Kills workers at every step of a job, and shows that nothing is lost.
 ///

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleet::output::{self, Format};
+use cli::output::{self, Format};
 use serde::Serialize;
 use serde_json::{Value, json};
 

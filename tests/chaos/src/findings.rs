@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use fleet::destination::Destination;
+use cli::destination::Destination;
 use local_aws::Message;
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleet::terminal;
+use cli::terminal;
 use indicatif::ProgressBar;
 
 /// How often a line is written where there is no terminal.

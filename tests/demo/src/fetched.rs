@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::Context;
 use chrono::Utc;
-use fleet::{destination::Destination, report::ReportMetadata};
+use cli::destination::Destination;
+use fleet::report::ReportMetadata;
 
 use crate::{
     cast::CAST,

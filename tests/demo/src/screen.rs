@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fleet::{
+use cli::{
     output,
     terminal::{self, FAINT, STRONG, TYPED, paint},
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use fleet::destination::Destination;
+use cli::destination::Destination;
 
 use crate::{
     cast::{CAST, FORGOTTEN},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet::output::{dollars, size, table_within};
+use cli::output::{dollars, size, table_within};
 
 use crate::{
     cast::Account,

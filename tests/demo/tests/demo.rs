@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use fleet::output::size;
+use cli::output::size;
 
 /// How many rows each report has: the buckets of `--buckets 60`, and one that was deleted.
 const ROWS: [(&str, u64); 5] = [("data", 61), ("web", 36), ("backup-eu", 21), ("sandbox", 6), ("legacy", 3)];

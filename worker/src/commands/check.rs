@@ -7,14 +7,16 @@ use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin};
 use anyhow::anyhow;
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
+use cli::{
+    exit::{CommandError, Outcome},
+    faults::Faults,
+    output::{self, Format},
+    terminal,
+};
 use engine::delivery::panic_text;
 use fleet::{
     AccountName, AwsError, Dataset, ReportDate, aws,
-    command_line::Faults,
     datasets::{self, Class},
-    exit::{CommandError, Outcome},
-    output::{self, Format},
-    terminal,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use tracing::Instrument;
@@ -110,7 +112,7 @@ impl From<Option<AwsError>> for Answer {
 
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        let base = faults.take(aws::base().await);
+        let base = faults.at_start(aws::base().await);
         let accounts = self.chosen.accounts(&mut faults, &self.file, &self.regions, base.as_ref()).await;
         let (base, accounts) = faults.end(base.zip(accounts))?;
         let accounts =

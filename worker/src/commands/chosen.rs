@@ -5,13 +5,11 @@ use std::collections::HashSet;
 use anyhow::anyhow;
 use aws_config::{SdkConfig, meta::region::ProvideRegion, profile::ProfileFileRegionProvider};
 use clap::{Args, builder::BoolishValueParser};
+use cli::{exit::CommandError, faults::Faults, telemetry::NOTICE};
 use fleet::{
     Account, AccountName, Accounts, ErrorKind,
     accounts::{CredentialKind, KeptAccounts, colliding_variables},
     aws,
-    command_line::Faults,
-    exit::CommandError,
-    telemetry::NOTICE,
 };
 
 use super::{AccountsFile, regions};
@@ -53,7 +51,7 @@ impl Chosen {
             if self.account_name.len() > 1 {
                 faults.usage("one account has these credentials; name one with --account-name, or none");
             }
-            faults.take(regions::check(base?, regions, []).await);
+            faults.at_start(regions::check(base?, regions, []).await);
             return Some(Accounts::default());
         }
         let mut names = HashSet::new();

@@ -5,20 +5,19 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use chrono::Utc;
 use clap::Args;
-use engine::Attempt;
-use fleet::{
-    AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws,
-    command_line::Faults,
-    datasets,
+use cli::{
     destination::Destination,
     exit::{CommandError, Outcome},
-    report::ReportStatus,
+    faults::Faults,
+    signals::Signals,
     terminal,
 };
+use engine::Attempt;
+use fleet::{AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws, datasets, report::ReportStatus};
 use futures::{StreamExt, stream};
 use tracing::Instrument;
 
-use super::{Collecting, chosen::Chosen, signals::Signals};
+use super::{Collecting, chosen::Chosen};
 use crate::{collector::Collector, draft::Report, failure::Failure, session::Session, usage::Usage};
 
 /// How many accounts are collected concurrently.
@@ -66,7 +65,7 @@ impl Collect {
                 "no account is named; pass --account-name NAME, --profile NAME or --current-credentials",
             );
         }
-        let base = faults.take(aws::base().await);
+        let base = faults.at_start(aws::base().await);
         let Collecting { file, regions, .. } = &self.collecting;
         let accounts = self.chosen.accounts(&mut faults, file, regions, base.as_ref()).await;
         for name in accounts.iter().flat_map(|accounts| unknown(accounts, &self.chosen.account_name)) {

@@ -5,20 +5,16 @@ mod chosen;
 mod collect;
 mod regions;
 mod run;
-mod signals;
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
 use clap::{Args, Subcommand};
-use fleet::{
-    AccountId, AccountName,
-    accounts::KeptAccounts,
-    aws,
-    command_line::Faults,
-    date::LISTED_DAYS,
+use cli::{
     exit::{CommandError, Outcome},
+    faults::Faults,
     telemetry::Speaker,
 };
+use fleet::{AccountId, AccountName, accounts::KeptAccounts, aws, date::LISTED_DAYS};
 
 use crate::{breaker::Breaker, cloudwatch::limits::Limits, collector::Collector};
 
@@ -76,7 +72,7 @@ impl AccountsFile {
             faults.take_accounts(self.accounts.as_deref(), self.accounts_owner.as_ref(), base).await?;
         let current = accounts.current();
         let used = current.iter().filter(|account| is_used(&account.name));
-        faults.take(regions::check(base?, regions, used).await);
+        faults.at_start(regions::check(base?, regions, used).await);
         Some(accounts)
     }
 }

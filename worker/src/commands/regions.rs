@@ -7,7 +7,6 @@ use fleet::{
         self,
         regions::{self, ConfiguredRegion},
     },
-    exit::CommandError,
 };
 
 /// Refuses regions that do not exist: the process's own, those of every account, and those of these accounts.
@@ -18,7 +17,7 @@ pub(super) async fn check(
     base: &SdkConfig,
     of_all: &[String],
     accounts: impl IntoIterator<Item = &Account>,
-) -> Result<(), CommandError> {
+) -> anyhow::Result<()> {
     let mut configured = Vec::new();
     configured.extend(regions::own(base).await);
     for region in of_all {

@@ -4,6 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
+use cli::{
+    deployment::{self, Deployment, Opened},
+    exit::{CommandError, Outcome},
+    faults::Faults,
+    signals::Signals,
+};
 use engine::{
     Queue,
     consumer::{Consumer, Tally},
@@ -11,17 +17,10 @@ use engine::{
     metrics::{Namespace, WorkerMetrics},
     protection::{self, Protection},
 };
-use fleet::{
-    AwsError, ErrorKind, KeyTemplate, aws,
-    command_line::Faults,
-    datasets::DATASETS,
-    deployment::{self, Deployment, Opened},
-    exit::{CommandError, Outcome},
-    report_key,
-};
+use fleet::{AwsError, ErrorKind, KeyTemplate, aws, datasets::DATASETS, report_key};
 use tokio_util::sync::CancellationToken;
 
-use super::{Collecting, signals::Signals};
+use super::Collecting;
 use crate::{
     breaker::Breaker,
     collect, connections,
@@ -140,7 +139,7 @@ impl Run {
     async fn ready(self, mut faults: Faults) -> Result<Consumer, CommandError> {
         connections::warn_if_too_few(self.concurrency.into(), collect::CALLS_IN_A_REGION);
         let named = self.deployment.queue_and_bucket(&mut faults);
-        let base = faults.take(aws::base().await);
+        let base = faults.at_start(aws::base().await);
         let Collecting { file, regions, .. } = &self.collecting;
         let accounts = file.take(regions, |_| true, base.as_ref(), &mut faults).await;
         if let Some(accounts) = &accounts {

@@ -13,7 +13,7 @@ use super::{
     Account, Accounts,
     place::{Place, Version, transient},
 };
-use crate::{AccountId, AccountName, AwsError, exit::CommandError};
+use crate::{AccountId, AccountName, AwsError};
 
 /// How often it is looked whether the file has changed, if accounts are asked for at all.
 const EVERY: Duration = Duration::from_mins(3);
@@ -48,10 +48,10 @@ impl KeptAccounts {
         location: Option<&str>,
         owner: Option<&AccountId>,
         config: &SdkConfig,
-    ) -> Result<Self, CommandError> {
+    ) -> anyhow::Result<Self> {
         let Some(location) = location else { return Ok(Accounts::default().into()) };
-        let place = Place::find(location, owner, config).await.map_err(CommandError::at_start)?;
-        let (accounts, version) = Accounts::load(location, &place).await.map_err(CommandError::at_start)?;
+        let place = Place::find(location, owner, config).await?;
+        let (accounts, version) = Accounts::load(location, &place).await?;
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         Ok(Self { place: Some(place), read, ..accounts.into() })
     }

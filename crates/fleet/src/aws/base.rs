@@ -14,15 +14,15 @@ use super::{
     regions,
     timeouts::timeouts,
 };
-use crate::{credentials::Explained, exit::CommandError, kept_credentials::KeptCredentials, profiles};
+use crate::{credentials::Explained, kept_credentials::KeptCredentials, profiles};
 
 /// The process's own configuration: AWS's usual environment and files, with bounds on everything.
 /// The SDK alone bounds nothing but the connect.
 ///
 /// # Errors
 /// If the environment, or the process's own profile, says what no request can be made of.
-pub async fn base() -> Result<SdkConfig, CommandError> {
-    let http = Http::of_process().map_err(CommandError::Configuration)?;
+pub async fn base() -> anyhow::Result<SdkConfig> {
+    let http = Http::of_process()?;
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .retry_config(
@@ -54,7 +54,7 @@ pub async fn base() -> Result<SdkConfig, CommandError> {
 ///
 /// # Errors
 /// If it does not, or as [`base`] has them.
-pub async fn at_start() -> Result<SdkConfig, CommandError> {
+pub async fn at_start() -> anyhow::Result<SdkConfig> {
     let config = base().await?;
     regions::check(regions::own(&config).await.into_iter().collect()).await?;
     Ok(config)

@@ -16,7 +16,6 @@ use super::{
     connection::{ConnectionFailure, Fault},
     http::Http,
 };
-use crate::exit::CommandError;
 
 /// How long a host may take to be reached. One that takes longer is not refused.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -117,8 +116,8 @@ pub async fn home(config: &SdkConfig, place: String, region: &str) -> Option<Con
 ///
 /// # Errors
 /// All regions whose host does not exist, with the place where each is configured.
-pub async fn check(configured: Vec<ConfiguredRegion>) -> Result<(), CommandError> {
-    let http = Http::of_process().map_err(CommandError::Configuration)?;
+pub async fn check(configured: Vec<ConfiguredRegion>) -> anyhow::Result<()> {
+    let http = Http::of_process()?;
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
     let connector = http.connector(&settings);
     let mut by_url: BTreeMap<String, Vec<ConfiguredRegion>> = BTreeMap::new();
@@ -136,10 +135,7 @@ pub async fn check(configured: Vec<ConfiguredRegion>) -> Result<(), CommandError
         missing.truncate(MOST_TOLD);
         missing.push(format!("and {more} more"));
     }
-    Err(CommandError::Configuration(anyhow!(
-        "regions that can't be asked are configured:\n  {}",
-        missing.join("\n  ")
-    )))
+    Err(anyhow!("regions that can't be asked are configured:\n  {}", missing.join("\n  ")))
 }
 
 /// What became of asking a host; none if there is one. A proxy that speaks no HTTP is refused by its variable.

@@ -1,13 +1,11 @@
 //! `run --dry-run`: the jobs, and what they will cost.
 
 use chrono::{DateTime, Utc};
-use fleet::{
-    existing::ExistingReport,
+use cli::{
     exit::{CommandError, Outcome},
-    manifest::JobState,
     output::{self, Format, count, dollars, table},
-    report_bucket::ReportBucket,
 };
+use fleet::{existing::ExistingReport, manifest::JobState, report_bucket::ReportBucket};
 use serde_json::{Value, json};
 
 use super::Plan;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use chrono::{DateTime, TimeDelta, Utc};
-use fleet::{RunId, exit::CommandError, manifest::Manifest, report_bucket::ReportBucket};
+use cli::exit::CommandError;
+use fleet::{RunId, manifest::Manifest, report_bucket::ReportBucket};
 
 use crate::{
     manifests,

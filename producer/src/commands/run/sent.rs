@@ -1,10 +1,8 @@
 //! What `run` says of what it sent.
 
 use anyhow::Context;
-use fleet::{
-    manifest::{JobState, Manifest},
-    output::{self, Format, count},
-};
+use cli::output::{self, Format, count};
+use fleet::manifest::{JobState, Manifest};
 use serde_json::{Value, json};
 
 use super::super::status::as_json;

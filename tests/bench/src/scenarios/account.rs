@@ -3,7 +3,8 @@
 
 use anyhow::{Context, ensure};
 
-use fleet::{accounts::DEFAULT_QUOTA_SHARE, output::count};
+use cli::output::count;
+use fleet::accounts::DEFAULT_QUOTA_SHARE;
 
 use super::add;
 use crate::{

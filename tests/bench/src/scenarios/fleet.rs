@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
-use fleet::output::count;
+use cli::output::count;
 use local_aws::{CallRecord, Synthetic};
 
 use super::{Crew, add};

@@ -1,6 +1,7 @@
 //! What came of a check, for people and as JSON. Plain functions over values.
 
-use fleet::{ErrorKind, output, terminal};
+use cli::{output, terminal};
+use fleet::ErrorKind;
 use serde_json::{Value, json};
 
 use super::{Answer, Checked};

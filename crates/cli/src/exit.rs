@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::{AwsError, ErrorKind, telemetry::LastWords, terminal};
+use fleet::{AwsError, ErrorKind};
+
+use crate::{telemetry::LastWords, terminal};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -40,14 +42,6 @@ impl CommandError {
     /// A fault of what the command line names.
     pub fn configuration(error: impl Into<anyhow::Error>) -> Self {
         Self::Configuration(error.into())
-    }
-
-    /// What went wrong, whatever it means.
-    #[must_use]
-    pub fn into_error(self) -> anyhow::Error {
-        match self {
-            Self::Usage(error) | Self::Configuration(error) | Self::Failed(error) => error,
-        }
     }
 
     /// What it means that something configured can't be read or opened: a wrong name and credentials that are

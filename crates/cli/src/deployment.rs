@@ -2,17 +2,19 @@
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use engine::queue::{Queue, QueueAttributes};
-
-use crate::{
+use fleet::{
     AccountId, aws,
     bucket_terms::{Algorithm, BucketTerms, Encryption},
-    command_line::Faults,
     environment,
-    exit::CommandError,
     report_bucket::{self, ReportBucket},
 };
+
+use crate::{exit::CommandError, faults::Faults};
 
 /// Which fleet is meant.
 #[derive(Debug, Default, Args)]
@@ -31,7 +33,7 @@ pub struct Deployment {
     report_bucket_owner: Option<AccountId>,
 
     /// How reports and manifests are encrypted [default: as the bucket says].
-    #[arg(long, env = "FLEET_REPORT_BUCKET_ENCRYPTION", value_name = "ALGORITHM")]
+    #[arg(long, env = "FLEET_REPORT_BUCKET_ENCRYPTION", value_name = "ALGORITHM", value_parser = algorithm())]
     report_bucket_encryption: Option<Algorithm>,
 
     /// The key of KMS that they are encrypted with, by its id, ARN or alias; with aws:kms or aws:kms:dsse.
@@ -130,11 +132,17 @@ pub async fn open(
     Ok(Opened { queue, attributes, bucket })
 }
 
-/// Opens the work queue and reads its attributes; one that does not exist is a wrong configuration.
+/// Opens the work queue; one that does not exist is a wrong configuration.
 pub async fn open_queue(config: &SdkConfig, url: &str) -> Result<(Queue, QueueAttributes), CommandError> {
     let queue = aws::queue(config, url);
     let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
     Ok((queue, attributes))
+}
+
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let value = |algorithm: Algorithm| PossibleValue::new(algorithm.name()).help(algorithm.meaning());
+    PossibleValuesParser::new(Algorithm::ALL.map(value))
+        .try_map(|name| Algorithm::ALL.into_iter().find(|known| known.name() == name).ok_or("not known"))
 }
 
 fn check_queue_url(text: &str) -> anyhow::Result<String> {

@@ -1,7 +1,12 @@
 //! The command line. Every flag has an environment variable.
 
 use clap::Parser;
-use fleet::telemetry::Logging;
+use cli::{
+    Program,
+    exit::{CommandError, Outcome},
+    faults::Faults,
+    telemetry::{Logging, Speaker},
+};
 
 use crate::commands::Command;
 
@@ -11,13 +16,26 @@ use crate::commands::Command;
 /// quotas, stores the report and deletes the job. Start as many as you like on one queue.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version, after_long_help = AFTER_HELP)]
-pub(crate) struct Cli {
-    /// What to do.
+pub(crate) struct CommandLine {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
 
     #[command(flatten)]
-    pub(crate) logging: Logging,
+    logging: Logging,
+}
+
+impl Program for CommandLine {
+    fn logging(&self) -> &Logging {
+        &self.logging
+    }
+
+    fn speaker(&self) -> Speaker {
+        self.command.speaker()
+    }
+
+    async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
+        self.command.execute(faults).await
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -43,12 +61,12 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 
     #[test]
     fn every_flag_has_a_variable() {
-        for command in Cli::command().get_subcommands() {
+        for command in CommandLine::command().get_subcommands() {
             for arg in command.get_arguments() {
                 let id = arg.get_id();
                 let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());

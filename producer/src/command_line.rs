@@ -1,7 +1,12 @@
 //! The command line. Every flag has an environment variable.
 
 use clap::Parser;
-use fleet::{command_line::Hints, telemetry::Logging};
+use cli::{
+    Hints, Program,
+    exit::{CommandError, Outcome},
+    faults::Faults,
+    telemetry::{Logging, Speaker},
+};
 
 use crate::commands::Command;
 
@@ -11,32 +16,44 @@ use crate::commands::Command;
 /// job for each on the work queue, the workers turn each job into a report in the report bucket.
 #[derive(Debug, Parser)]
 #[command(name = "producer", version, after_long_help = AFTER_HELP)]
-pub(crate) struct Cli {
-    /// What to do.
+pub(crate) struct CommandLine {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
 
     #[command(flatten)]
-    pub(crate) logging: Logging,
+    logging: Logging,
 }
 
-/// What people try for a command.
-pub(crate) const HINTS: Hints = &[
-    ("runs", &["status", "run"]),
-    ("list", &["status"]),
-    ("ls", &["status"]),
-    ("show", &["status"]),
-    ("jobs", &["status"]),
-    ("report", &["status", "run"]),
-    ("reports", &["status"]),
-    ("send", &["run"]),
-    ("start", &["run"]),
-    ("failures", &["failed"]),
-    ("errors", &["failed"]),
-    ("dlq", &["failed"]),
-    ("retry", &["replay"]),
-    ("redrive", &["replay"]),
-];
+impl Program for CommandLine {
+    const HINTS: Hints = &[
+        ("runs", &["status", "run"]),
+        ("list", &["status"]),
+        ("ls", &["status"]),
+        ("show", &["status"]),
+        ("jobs", &["status"]),
+        ("report", &["status", "run"]),
+        ("reports", &["status"]),
+        ("send", &["run"]),
+        ("start", &["run"]),
+        ("failures", &["failed"]),
+        ("errors", &["failed"]),
+        ("dlq", &["failed"]),
+        ("retry", &["replay"]),
+        ("redrive", &["replay"]),
+    ];
+
+    fn logging(&self) -> &Logging {
+        &self.logging
+    }
+
+    fn speaker(&self) -> Speaker {
+        Speaker::OneShot
+    }
+
+    async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
+        self.command.execute(faults).await
+    }
+}
 
 const AFTER_HELP: &str = "\
 First steps:
@@ -62,12 +79,12 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 
     #[test]
     fn every_flag_has_a_variable() {
-        for command in Cli::command().get_subcommands() {
+        for command in CommandLine::command().get_subcommands() {
             for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
                 let id = arg.get_id();
                 let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
