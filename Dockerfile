@@ -29,6 +29,8 @@ RUN case "$TARGETARCH" in \
     rustup target add "$target" && \
     echo "$target" > /rust-target
 
+# The commit that --version names: --build-arg BUILD_COMMIT="$(git log -1 --format='%h %cs')". The context has no .git.
+ARG BUILD_COMMIT=
 WORKDIR /src
 COPY . .
 # The dependencies are kept in cache mounts. That is simpler than cargo-chef, which is a tool more to trust and two

@@ -15,7 +15,7 @@ use crate::commands::Command;
 /// A run collects the CloudWatch metrics of one day for every account asked for: the producer puts a
 /// job for each on the work queue, the workers turn each job into a report in the report bucket.
 #[derive(Debug, Parser)]
-#[command(name = "producer", version, after_long_help = AFTER_HELP)]
+#[command(name = "producer", version = cli::VERSION, after_long_help = AFTER_HELP)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     command: Command,

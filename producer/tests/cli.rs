@@ -62,6 +62,11 @@ fn help_teaches() {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    assert_eq!(help(&["--version"]), format!("producer {}\n", cli::VERSION));
+}
+
+#[test]
 fn no_command_shows_the_help() {
     let output = producer(&[], &[], "");
     assert_eq!(output.status.code(), Some(2));

@@ -15,7 +15,7 @@ use crate::commands::Command;
 /// A worker becomes the account of each job, collects its metrics from CloudWatch inside AWS's
 /// quotas, stores the report and deletes the job. Start as many as you like on one queue.
 #[derive(Debug, Parser)]
-#[command(name = "worker", version, after_long_help = AFTER_HELP)]
+#[command(name = "worker", version = cli::VERSION, after_long_help = AFTER_HELP)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn every_flag_has_a_variable() {
         for command in CommandLine::command().get_subcommands() {
-            for arg in command.get_arguments() {
+            for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
                 let id = arg.get_id();
                 let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
                 let expected = format!("FLEET_{}", id.as_str().to_uppercase());

@@ -40,6 +40,11 @@ fn help_teaches() {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    assert_eq!(text(&worker(&["--version"], &[]).stdout), format!("worker {}\n", cli::VERSION));
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_to_do() {
     let queue = ("FLEET_QUEUE_URL", "http://127.0.0.1:9/111111111111/jobs");
     let bucket = ("FLEET_REPORT_BUCKET", "reports");

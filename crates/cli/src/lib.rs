@@ -20,3 +20,6 @@ pub mod terminal;
 
 pub use parse::{Hints, parse};
 pub use program::{Program, main_with};
+
+/// What `--version` prints after the program's name: the version, and the commit if it is known.
+pub const VERSION: &str = env!("CLI_VERSION");

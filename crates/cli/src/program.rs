@@ -56,3 +56,21 @@ pub fn main_with<P: Program>(args: impl IntoIterator<Item = OsString>) -> ExitCo
     };
     exit::status(ended, words)
 }
+
+#[cfg(test)]
+mod tests {
+    use fleet::VERSION;
+
+    /// `0.1.0` or `0.1.0 (7dbb1e9 2026-11-30)`.
+    #[test]
+    fn the_version_is_the_fleets_with_the_commit_if_it_is_known() {
+        let rest = crate::VERSION.strip_prefix(VERSION).expect("the fleet's version");
+        if let Some(commit) = rest.strip_prefix(" (").and_then(|rest| rest.strip_suffix(')')) {
+            let (hash, date) = commit.split_once(' ').expect("a hash and a date");
+            assert!(hash.len() >= 7 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
+            assert!(date.parse::<chrono::NaiveDate>().is_ok(), "{date}");
+        } else {
+            assert_eq!(rest, "");
+        }
+    }
+}
