@@ -67,6 +67,22 @@ fn the_version_names_the_commit() {
 }
 
 #[test]
+fn completions_and_man_pages_are_printed_or_written() {
+    assert!(help(&["completions", "bash"]).contains("complete -F _producer"));
+    assert!(help(&["completions", "zsh"]).starts_with("#compdef producer"));
+    refused(&producer(&["completions", "csh"], &[], ""), "[possible values: bash, elvish, fish,");
+    assert!(help(&["man"]).contains(".TH producer 1"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("man1");
+    assert_eq!(help(&["man", place.to_str().expect("UTF-8")]), "");
+    let page = std::fs::read_to_string(place.join("producer-run.1")).expect("a page");
+    assert!(page.contains("FLEET_ONLY_INCOMPLETE"), "{page}");
+    let output = producer(&["man", "/dev/null/man1"], &[], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("could not write the man pages to /dev/null/man1"));
+}
+
+#[test]
 fn no_command_shows_the_help() {
     let output = producer(&[], &[], "");
     assert_eq!(output.status.code(), Some(2));

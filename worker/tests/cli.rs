@@ -45,6 +45,12 @@ fn the_version_names_the_commit() {
 }
 
 #[test]
+fn completions_and_man_pages_are_printed() {
+    assert!(text(&worker(&["completions", "bash"], &[]).stdout).contains("complete -F _worker"));
+    assert!(text(&worker(&["man"], &[]).stdout).contains(".TH worker 1"));
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_to_do() {
     let queue = ("FLEET_QUEUE_URL", "http://127.0.0.1:9/111111111111/jobs");
     let bucket = ("FLEET_REPORT_BUCKET", "reports");

@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod destination;
 pub mod exit;
 pub mod faults;
+pub mod generate;
 pub mod output;
 mod parse;
 mod program;

@@ -11,8 +11,11 @@ use clap::Subcommand;
 use cli::{
     exit::{CommandError, Outcome},
     faults::Faults,
+    generate::Generate,
     signals,
 };
+
+use crate::command_line::CommandLine;
 
 /// What the producer can be asked to do.
 #[derive(Debug, Subcommand)]
@@ -21,6 +24,8 @@ pub(crate) enum Command {
     Status(status::StatusArgs),
     Failed(failed::FailedArgs),
     Replay(replay::ReplayArgs),
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 impl Command {
@@ -31,6 +36,7 @@ impl Command {
             Self::Status(command) => command.execute(faults).await,
             Self::Failed(command) => command.execute(faults).await,
             Self::Replay(command) => command.execute(faults).await,
+            Self::Generate(command) => command.execute::<CommandLine>(faults),
         }
     }
 }

@@ -12,11 +12,12 @@ use clap::{Args, Subcommand};
 use cli::{
     exit::{CommandError, Outcome},
     faults::Faults,
+    generate::Generate,
     telemetry::Speaker,
 };
 use fleet::{AccountId, AccountName, accounts::KeptAccounts, aws, date::LISTED_DAYS};
 
-use crate::{breaker::Breaker, cloudwatch::limits::Limits, collector::Collector};
+use crate::{breaker::Breaker, cloudwatch::limits::Limits, collector::Collector, command_line::CommandLine};
 
 /// What the worker can be told to do; each command says so itself.
 #[derive(Debug, Subcommand)]
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Run(run::Run),
     Collect(collect::Collect),
     Check(check::Check),
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 impl Command {
@@ -31,7 +34,7 @@ impl Command {
     pub(crate) fn speaker(&self) -> Speaker {
         match self {
             Self::Run(_) => Speaker::Service,
-            Self::Collect(_) | Self::Check(_) => Speaker::OneShot,
+            Self::Collect(_) | Self::Check(_) | Self::Generate(_) => Speaker::OneShot,
         }
     }
 
@@ -41,6 +44,7 @@ impl Command {
             Self::Run(run) => Box::pin(run.execute(faults)).await,
             Self::Collect(collect) => collect.execute(faults).await,
             Self::Check(check) => check.execute(faults).await,
+            Self::Generate(generate) => generate.execute::<CommandLine>(faults),
         }
     }
 }
