@@ -5,22 +5,21 @@ use chrono::{DateTime, Utc};
 use cli::telemetry::STEP;
 use fleet::{
     Account, AccountId, Dataset, Job, accounts::KeptAccounts, aws, credentials::CredentialSource,
-    environment, report::ReportMetadata,
+    environment, identity::Identity, report::ReportMetadata,
 };
 use futures::{FutureExt, future};
 
 use engine::Attempt;
 
 use crate::{
-    breaker::Breaker,
+    account::breaker::Breaker,
+    account::entering,
+    account::session::{self, Session},
     checkpoint::Checkpoint,
     cloudwatch::{limits::Limits, plan::Window},
     collect::{self, Discovered, Interruption, Subject},
     draft::Report,
-    entering,
     failure::Failure,
-    identity::Identity,
-    session::{self, Session},
     step,
 };
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use engine::{Failed, Retry};
 use fleet::{
-    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, report_key::KeyError,
+    AccountId, AccountName, AwsError, ErrorKind, Reason, credentials::NoCredentials, identity::Identity,
+    report_key::KeyError,
 };
-
-use crate::identity::Identity;
 
 /// Why a job is not done.
 #[derive(Debug, thiserror::Error)]

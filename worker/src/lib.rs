@@ -1,13 +1,12 @@
 //! The worker of cloudwatch-fleet: takes messages off the work queue and does what they ask for.
 //!
 //! The crate [`engine`] receives a message and settles it; [`kinds`] says what a message may ask for. A job of the kind
-//! `collect` goes through [`report`]: [`session`] assumes the role of its account, [`entering`] makes sure of its
-//! [`identity`], [`collector`] has [`collect`] find what there is and ask [`cloudwatch`] about it, counted by [`usage`],
+//! `collect` goes through [`report`]: [`account`] assumes the role of its account, [`collector`] has [`collect`] find what there is and ask [`cloudwatch`] about it, counted by [`usage`],
 //! and [`sinks`] encode and store the [`draft`] that comes of it; what an earlier try has left is its [`checkpoint`].
 //! [`failure`] names why a job is not done, and whether a retry may help.
 //!
-//! The worker itself: [`preflight`] shows at the start that it may write reports, [`breaker`] keeps it
-//! from blaming the accounts for its own fault, and `connections` bounds what it opens at once.
+//! The worker itself: [`preflight`] shows at the start that it may write reports, and `connections` bounds what it opens at
+//! once.
 //!
 //! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are plain functions over values.
 
@@ -15,20 +14,17 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
-pub mod breaker;
+pub mod account;
 pub mod checkpoint;
 pub mod cloudwatch;
 pub mod collect;
 pub mod collector;
 mod connections;
 pub mod draft;
-pub mod entering;
 pub mod failure;
-pub mod identity;
 pub mod kinds;
 pub mod preflight;
 pub mod report;
-pub mod session;
 pub mod sinks;
 pub mod step;
 pub mod usage;

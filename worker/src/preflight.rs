@@ -9,10 +9,10 @@ use fleet::{
 use futures::{StreamExt, stream};
 
 use crate::{
+    account::entering,
+    account::session::Session,
     collector::Collector,
-    entering,
     failure::{Failure, OwnFault},
-    session::Session,
     usage::Usage,
 };
 

@@ -13,16 +13,16 @@ use fleet::{
 use engine::{Attempt, attempt::LONGEST};
 
 use crate::{
-    breaker::{Breaker, Streak},
+    account::breaker::{Breaker, Streak},
+    account::entering,
+    account::session::Session,
     checkpoint::Checkpoint,
     cloudwatch::rows::Row,
     collect::Interruption,
     collector::Collector,
     draft::Report,
-    entering,
     failure::{Failure, OwnFault},
     preflight::{self, Entry},
-    session::Session,
     sinks::s3::{self, Candidate, Decision, Precondition, Put},
     step,
     usage::Usage,

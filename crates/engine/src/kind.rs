@@ -1,9 +1,10 @@
 //! What a message asks for: the seam between the engine, which knows messages, and the program, which knows the work.
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 use tracing::Span;
 
-use crate::{Attempt, Label, Message, Retry, metrics::Measure};
+use crate::{Attempt, Label, Message, Retry};
 
 /// One kind of work. The worker asks its kinds in order which of them reads a message.
 pub trait Kind: Send + Sync {
@@ -72,4 +73,14 @@ pub struct Measures {
     pub metrics: Vec<Measure>,
     /// US dollars. Work that cost something is given time to store what it has before it is ended.
     pub dollars: f64,
+}
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    pub name: &'static str,
+    /// As CloudWatch names it: `Count`, `Milliseconds`, `None`.
+    pub unit: &'static str,
+    /// A number.
+    pub value: Value,
 }

@@ -32,7 +32,7 @@ mod testing;
 
 pub use attempt::Attempt;
 pub use aws_error::{AwsError, ErrorKind, NOT_FROM_AWS};
-pub use kind::{BadMessage, Completed, Failed, Kind, Measures, Work};
+pub use kind::{BadMessage, Completed, Failed, Kind, Measure, Measures, Work};
 pub use message::{Label, Message};
 pub use queue::Queue;
 pub use redact::redact;

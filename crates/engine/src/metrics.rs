@@ -19,7 +19,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::delivery::{Outcome, Settled};
+use crate::{
+    delivery::{Outcome, Settled},
+    kind::Measure,
+};
 
 /// The longest namespace, in characters.
 const MAX_NAMESPACE: usize = 255;
@@ -67,16 +70,6 @@ impl FromStr for Namespace {
         }
         Ok(Self(text.to_owned()))
     }
-}
-
-/// One metric of a line.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measure {
-    pub name: &'static str,
-    /// As CloudWatch names it: `Count`, `Milliseconds`, `None`.
-    pub unit: &'static str,
-    /// A number.
-    pub value: Value,
 }
 
 /// Writes the worker's metrics. One for a process.

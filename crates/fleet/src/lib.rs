@@ -21,6 +21,7 @@ pub mod dead_letter;
 pub mod descriptors;
 pub mod environment;
 pub mod existing;
+pub mod identity;
 pub mod job;
 pub mod json;
 pub mod json_service;

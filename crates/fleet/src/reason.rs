@@ -1,4 +1,4 @@
-//! Why a job is not done, as everybody names it: the worker's logs, the dead letters, `producer
+//! Why a job is not done, by one name everywhere: the worker's logs, the dead letters, `producer
 //! failed` and `status`, and `docs/operations.md`.
 
 use std::fmt;
@@ -6,13 +6,13 @@ use std::fmt;
 /// Why a job is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// The message is no job.
+    /// The message is malformed.
     BadMessage,
-    /// CloudWatch has forgotten the day.
+    /// CloudWatch no longer has the day.
     TooOld,
     /// The accounts file does not have the account.
     UnknownAccount,
-    /// Nothing says how to become the account, or what says so is refused.
+    /// No setting says how to access the account, or AWS does not know its keys.
     NoCredentials,
     /// The account's credentials were good and are no longer.
     ExpiredCredentials,
@@ -20,13 +20,13 @@ pub enum Reason {
     WrongAccount,
     /// The account does not allow a call.
     AccessDenied,
-    /// AWS refused a call for good.
+    /// A permanent error of AWS.
     AwsError,
     /// The report has no key.
     BadKeyTemplate,
-    /// The report is partial, and a complete one of its day stands.
+    /// The report is partial, and a complete one of its day exists.
     Partial,
-    /// A later run's report stands.
+    /// A later run's report exists.
     Superseded,
     /// An object that is no report exists under the report's key.
     ForeignObject,
@@ -34,22 +34,21 @@ pub enum Reason {
     ReportBucket,
     /// It took longer than a job may.
     Deadline,
-    /// A passing cause that did not pass.
+    /// A transient error at every receive.
     Unavailable,
-    /// Others kept writing under the report's key.
+    /// Other processes kept writing under the report's key.
     Contended,
     /// A fault in the worker's program.
     Panic,
-    /// The queue gave it up: it was received too often, by workers that could not say why.
+    /// The queue moved it: it was received too often, by workers that could not say why.
     MaxReceives,
     /// The message may be another worker's by now.
     LeaseLost,
-    /// The worker itself: its role, its credentials, its bucket.
+    /// The worker is misconfigured: its role, its credentials, its bucket.
     OwnFault,
 }
 
 impl Reason {
-    /// Every reason, those that a dead letter may have first.
     pub const ALL: [Self; 20] = [
         Self::BadMessage,
         Self::TooOld,
@@ -73,34 +72,87 @@ impl Reason {
         Self::OwnFault,
     ];
 
-    /// The stable code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
+    /// The stable code, and what an operator does about it, in one sentence without its full stop.
+    fn code_and_advice(self) -> (&'static str, &'static str) {
         match self {
-            Self::BadMessage => "bad_message",
-            Self::TooOld => "too_old",
-            Self::UnknownAccount => "unknown_account",
-            Self::NoCredentials => "no_credentials",
-            Self::ExpiredCredentials => "expired_credentials",
-            Self::WrongAccount => "wrong_account",
-            Self::AccessDenied => "access_denied",
-            Self::AwsError => "aws_error",
-            Self::BadKeyTemplate => "bad_key_template",
-            Self::Partial => "partial",
-            Self::Superseded => "superseded",
-            Self::ForeignObject => "foreign_object",
-            Self::ReportBucket => "report_bucket",
-            Self::Deadline => "deadline",
-            Self::Unavailable => "unavailable",
-            Self::Contended => "contended",
-            Self::Panic => "panic",
-            Self::MaxReceives => "max_receives",
-            Self::LeaseLost => "lease_lost",
-            Self::OwnFault => "own_fault",
+            Self::BadMessage => {
+                ("bad_message", "correct what sent it; a replay of the same message fails the same way")
+            }
+            Self::TooOld => {
+                ("too_old", "CloudWatch no longer has the day; ask for a later one, since no replay helps")
+            }
+            Self::UnknownAccount => {
+                ("unknown_account", "add the account to the workers' accounts file, then replay")
+            }
+            Self::NoCredentials => (
+                "no_credentials",
+                "set or correct the variables, profile or role that the message names, at the workers; then replay",
+            ),
+            Self::ExpiredCredentials => (
+                "expired_credentials",
+                "give the workers new temporary credentials of the account, then replay",
+            ),
+            Self::WrongAccount => (
+                "wrong_account",
+                "the credentials are another account's than `id` in the accounts file; correct one of them, then replay",
+            ),
+            Self::AccessDenied => (
+                "access_denied",
+                "allow the action that the message names (`worker check` lists all that is missing in the home region and in configured ones), then replay",
+            ),
+            Self::AwsError => {
+                ("aws_error", "permanent AWS error: look up the code, fix the cause, then replay")
+            }
+            Self::BadKeyTemplate => (
+                "bad_key_template",
+                "the key template needs what the account does not have; correct either, then replay",
+            ),
+            Self::Partial => (
+                "partial",
+                "a complete report of the day exists and is kept; fix what the message says is missing and replay, or leave it",
+            ),
+            Self::Superseded => ("superseded", "a later run's report exists and is kept; nothing to do"),
+            Self::ForeignObject => (
+                "foreign_object",
+                "an object that is no report exists under the report's key: move it, choose another key template, or set FLEET_REPLACE_FOREIGN=true; then replay",
+            ),
+            Self::ReportBucket => (
+                "report_bucket",
+                "the bucket refuses this report alone: look at its policy for the report's key, then replay",
+            ),
+            Self::Deadline => (
+                "deadline",
+                "it took two hours: raise the account's `quota_share`, or ask AWS for more quota; then replay, which continues from what was collected",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                "AWS did not answer or throttled, at every receive; replay once it has recovered",
+            ),
+            Self::Contended => ("contended", "other processes kept writing under the report's key; replay"),
+            Self::Panic => {
+                ("panic", "a fault in the worker itself: report it with its log; a replay may meet it again")
+            }
+            Self::MaxReceives => (
+                "max_receives",
+                "workers died while they had the job, or returned it, as often as the queue allows (its maxReceiveCount); see their logs, then replay",
+            ),
+            Self::LeaseLost => (
+                "lease_lost",
+                "nothing: another worker has the job; if it is frequent, raise the queue's visibility timeout",
+            ),
+            Self::OwnFault => (
+                "own_fault",
+                "the worker's own role, credentials or report bucket: fix what the line names; the worker left, and its jobs are back on the queue",
+            ),
         }
     }
 
-    /// The reason of a code; none of one that this version does not have.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.code_and_advice().0
+    }
+
+    /// The reason of a code; `None` if this version does not have it.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
@@ -109,54 +161,7 @@ impl Reason {
     /// What an operator does about it, in one sentence without its full stop.
     #[must_use]
     pub fn advice(self) -> &'static str {
-        match self {
-            Self::BadMessage => "correct what sent it; a replay of the same message fails the same way",
-            Self::TooOld => "CloudWatch no longer has the day; ask for a later one, since no replay helps",
-            Self::UnknownAccount => "add the account to the workers' accounts file, then replay",
-            Self::NoCredentials => {
-                "set or correct the variables, profile or role that the message names, at the workers; then replay"
-            }
-            Self::ExpiredCredentials => {
-                "give the workers new temporary credentials of the account, then replay"
-            }
-            Self::WrongAccount => {
-                "the credentials are another account's than `id` in the accounts file; correct one of them, then replay"
-            }
-            Self::AccessDenied => {
-                "allow the action that the message names (`worker check` lists all that is missing in the home region and in configured ones), then replay"
-            }
-            Self::AwsError => "AWS refused the call for good; look its code up, fix the cause, then replay",
-            Self::BadKeyTemplate => {
-                "the key template wants what the account does not have; correct either, then replay"
-            }
-            Self::Partial => {
-                "a complete report of the day stands and is kept; fix what the message says is missing and replay, or leave it"
-            }
-            Self::Superseded => "a later run's report stands and is kept; nothing to do",
-            Self::ForeignObject => {
-                "an object that is no report exists under the report's key: move it, choose another key template, or set FLEET_REPLACE_FOREIGN=true; then replay"
-            }
-            Self::ReportBucket => {
-                "the bucket refuses this report alone: look at its policy for the report's key, then replay"
-            }
-            Self::Deadline => {
-                "it took two hours: raise the account's `quota_share`, or ask AWS for more quota; then replay, which goes on from what was collected"
-            }
-            Self::Unavailable => {
-                "AWS did not answer or throttled, at every receive; replay once it is well again"
-            }
-            Self::Contended => "others kept writing under the report's key; replay",
-            Self::Panic => "a fault in the worker itself: report it with its log; a replay may meet it again",
-            Self::MaxReceives => {
-                "workers died with the job in hand, or gave it back, as often as the queue allows (its maxReceiveCount); see their logs, then replay"
-            }
-            Self::LeaseLost => {
-                "nothing: another worker has the job; where it is frequent, raise the queue's visibility timeout"
-            }
-            Self::OwnFault => {
-                "the worker's own role, credentials or report bucket: fix what the line names; the worker left, and its jobs are back on the queue"
-            }
-        }
+        self.code_and_advice().1
     }
 
     /// Whether jobs that failed so stay on the work queue and are never dead letters.
@@ -177,11 +182,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_one_reasons_alone() {
+    fn each_code_is_of_one_reason() {
         for reason in Reason::ALL {
             assert_eq!(Reason::from_code(reason.code()), Some(reason));
         }
-        assert_eq!(Reason::from_code("nobody_knows"), None);
+        assert_eq!(Reason::from_code("not_known"), None);
     }
 
     #[test]

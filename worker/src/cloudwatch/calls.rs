@@ -11,7 +11,7 @@ use fleet::{AwsError, ErrorKind};
 pub use self::get_metric_data::{Answers, Query};
 use super::limits::RegionLimits;
 use crate::{
-    session::{Renewable, Session},
+    account::session::{Renewable, Session},
     usage::Usage,
 };
 

@@ -11,8 +11,8 @@ use fleet::{AwsError, ErrorKind, aws, datasets::Class, from_sdk};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
+    account::session::{self, Renewable, Session},
     cloudwatch::rows::{Listing, Problem, Resource},
-    session::{self, Renewable, Session},
 };
 
 /// The largest page of `ListBuckets`. It is asked for always: S3 tells a bucket's region only in

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::region::Region;
 pub(crate) use self::region::is_not_enabled;
 use crate::{
+    account::session::Session,
     checkpoint::Checkpoint,
     cloudwatch::{
         calls::CloudWatch,
@@ -23,7 +24,6 @@ use crate::{
         plan::Window,
         rows::{self, Resource, Row},
     },
-    session::Session,
 };
 
 /// How many calls are under way at once in a region, two of them listings.

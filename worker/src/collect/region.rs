@@ -16,12 +16,12 @@ use super::{
     buckets::{self, Directories},
 };
 use crate::{
+    account::session,
     cloudwatch::{
         calls::{Answers, CloudWatch, Query},
         plan::{self, ListedSeries, Planner, Series},
         rows::{Listing, Problem, Reading, Resource, Row},
     },
-    session,
 };
 
 /// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all

@@ -17,13 +17,16 @@ use engine::delivery::panic_text;
 use fleet::{
     AccountName, AwsError, Dataset, ReportDate, aws,
     datasets::{self, Class},
+    identity::Identity,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use tracing::Instrument;
 
 use super::{AccountsFile, chosen::Chosen};
 use crate::{
-    breaker::Breaker,
+    account::breaker::Breaker,
+    account::entering,
+    account::session::Session,
     cloudwatch::{
         calls::{CloudWatch, Query},
         limits::Limits,
@@ -31,10 +34,7 @@ use crate::{
     },
     collect,
     collector::Collector,
-    entering,
     failure::Failure,
-    identity::Identity,
-    session::Session,
     usage::Usage,
 };
 

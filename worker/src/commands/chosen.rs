@@ -13,7 +13,7 @@ use fleet::{
 };
 
 use super::{AccountsFile, regions};
-use crate::{entering, failure::Failure, session::Session, usage::Usage};
+use crate::{account::entering, account::session::Session, failure::Failure, usage::Usage};
 
 /// The accounts that are named, or one that is asked by credentials at hand.
 #[derive(Debug, Args)]

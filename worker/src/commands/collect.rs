@@ -18,7 +18,7 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{Collecting, chosen::Chosen};
-use crate::{collector::Collector, draft::Report, failure::Failure, session::Session, usage::Usage};
+use crate::{account::session::Session, collector::Collector, draft::Report, failure::Failure, usage::Usage};
 
 /// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;

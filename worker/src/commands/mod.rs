@@ -17,7 +17,9 @@ use cli::{
 };
 use fleet::{AccountId, AccountName, accounts::KeptAccounts, aws, date::LISTED_DAYS};
 
-use crate::{breaker::Breaker, cloudwatch::limits::Limits, collector::Collector, command_line::CommandLine};
+use crate::{
+    account::breaker::Breaker, cloudwatch::limits::Limits, collector::Collector, command_line::CommandLine,
+};
 
 /// What the worker can be told to do; each command says so itself.
 #[derive(Debug, Subcommand)]

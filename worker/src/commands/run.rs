@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Collecting;
 use crate::{
-    breaker::Breaker,
+    account::breaker::Breaker,
     collect, connections,
     failure::OwnFault,
     kinds,

@@ -3,9 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use chrono::Utc;
-use engine::{
-    Attempt, BadMessage, Completed, Failed, Kind, Label, Measures, Message, Work, metrics::Measure,
-};
+use engine::{Attempt, BadMessage, Completed, Failed, Kind, Label, Measure, Measures, Message, Work};
 use fleet::{
     Job, Labels, Reason,
     date::DateError,

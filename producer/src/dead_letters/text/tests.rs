@@ -55,7 +55,7 @@ fn a_queue_with_everything_in_it() {
     1 bad_message: correct what sent it; a replay of the same message fails the same way
       a replay would fail in the same way: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
 
-    1 max_receives: workers died with the job in hand, or gave it back, as often as the queue allows (its maxReceiveCount); see their logs, then replay
+    1 max_receives: workers died while they had the job, or returned it, as often as the queue allows (its maxReceiveCount); see their logs, then replay
       producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name opra-dev
 
     1 of_the_future: a reason of another version; its message says more

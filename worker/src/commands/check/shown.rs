@@ -158,7 +158,8 @@ mod tests {
     use fleet::AwsError;
 
     use super::*;
-    use crate::{failure::Failure, identity::Identity};
+    use crate::failure::Failure;
+    use fleet::identity::Identity;
 
     const ROLE: &str = "arn:aws:sts::111111111111:assumed-role/cloudwatch-fleet-reader/cloudwatch-fleet";
 

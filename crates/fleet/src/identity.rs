@@ -1,6 +1,6 @@
 //! Who AWS says that we are, once a session is in an account.
 
-use fleet::AccountId;
+use crate::AccountId;
 
 /// Who AWS says we are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 use fleet::{
     AwsError, ErrorKind,
     credentials::{BaseSource, CredentialSource, secret::GET_SECRET_VALUE},
+    identity::Identity,
 };
 
 use crate::{
+    account::session::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, Session},
     failure::{Failure, OwnFault},
-    identity::Identity,
-    session::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, Session},
 };
 
 /// Asks who we are in the account of a session.
@@ -78,7 +78,7 @@ mod tests {
     use fleet::{Accounts, aws};
 
     use super::*;
-    use crate::{session::is_over, usage::Usage};
+    use crate::{account::session::is_over, usage::Usage};
 
     #[tokio::test]
     async fn the_account_is_to_blame_for_nothing_that_its_worker_may_not_become_itself() {

@@ -8,9 +8,10 @@ use fleet::{
     Account, AccountId, AwsError, ErrorKind, RunId, aws,
     credentials::{self, BaseSource, CredentialSource, NoCredentials, secret::GET_SECRET_VALUE},
     environment, from_sdk,
+    identity::Identity,
 };
 
-use crate::{identity::Identity, usage::Usage};
+use crate::usage::Usage;
 
 mod renewable;
 
