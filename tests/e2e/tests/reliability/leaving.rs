@@ -64,7 +64,7 @@ async fn gives_back(worker: Child, fleet: &Fleet) -> Result<Duration> {
     terminate(&worker)?;
     let ended = end(worker).await?.status(0);
     let took = told.elapsed();
-    assert!(ended.stderr.contains("\"given_back\":2"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"returned\":2"), "{}", ended.stderr);
     let counts = fleet.home.counts(JOBS);
     assert_eq!((counts.visible, counts.in_flight), (6, 0));
     Ok(took)
@@ -106,7 +106,7 @@ async fn a_stop_costs_a_job_one_receive() -> Result<()> {
         until("the job is in hand", || hang.fired() == stop).await?;
         terminate(&worker)?;
         let ended = end(worker).await?.status(0);
-        assert!(ended.stderr.contains("\"given_back\":1"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("\"returned\":1"), "{}", ended.stderr);
         let [job] = &fleet.home.messages(JOBS)[..] else { panic!("one job") };
         assert_eq!((u64::from(job.receive_count), job.place), (stop, Place::Visible));
     }
@@ -124,7 +124,7 @@ async fn a_worker_that_can_not_give_back_leaves_in_time_all_the_same() -> Result
         let ended = end(worker).await?.status(0);
         let took = told.elapsed();
         assert_eq!(hang.fired(), 2);
-        assert!(ended.stderr.contains("\"left\":2"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("\"abandoned\":2"), "{}", ended.stderr);
         Ok(took)
     })
     .await

@@ -67,7 +67,7 @@ async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody()
     let told = &twice.attributes["failure_message"];
     assert!(told.starts_with("the job has the key \"account_name\" twice, at line 1"), "{told}");
     assert!(!twice.attributes.contains_key("account_name"), "neither of the two is known to be meant");
-    assert!(worker.stderr.contains("\"dead\":24"), "{}", worker.stderr);
+    assert!(worker.stderr.contains("\"dead_lettered\":24"), "{}", worker.stderr);
     Ok(())
 }
 
