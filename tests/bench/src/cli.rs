@@ -59,12 +59,6 @@ pub(crate) enum Command {
         #[arg(long)]
         without_peers: bool,
     },
-    /// Draws figures that were written as JSON: an SVG on standard output.
-    Plot {
-        /// The files.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
     /// Makes one table of figures that were written as JSON: Markdown on standard output.
     Table {
         /// The files.
@@ -88,7 +82,6 @@ impl Command {
             Self::Peers => "peers",
             Self::Start => "start",
             Self::All { .. } => "all",
-            Self::Plot { .. } => "plot",
             Self::Table { .. } => "table",
             Self::Document => "document",
         }
@@ -109,7 +102,6 @@ Examples:
   bench account --format json > account.json
   bench peers --format json > peers.json
   bench table account.json peers.json
-  bench plot account.json peers.json > figures.svg
   bench all --format json > tests/bench/figures.json
   bench document";
 

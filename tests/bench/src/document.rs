@@ -21,8 +21,7 @@ const BEGIN: &str =
     "<!-- figures: `just figures` measures them, `just bench document` writes all up to their end -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
-const IMAGE: &str = "![Bars: seconds, CPU and memory beside two Python programs; one account's seconds beside their floor; \
-    accounts a second of 1 to 8 workers; memory by size](figures.svg)";
+const IMAGE: &str = "![Bars: one account's seconds, CPU and memory beside two Python programs](figures.svg)";
 
 /// How many letters a line of prose has at most, where its words allow.
 const WIDTH: usize = 115;

@@ -1,13 +1,10 @@
 //! How fast, how lean and how fair the fleet is: the real worker on an AWS on 127.0.0.1 that has the quotas
 //! and the latency of the real one, each figure beside the least that AWS's rules allow.
 //!
-//! [`scenarios`] has a file for each scenario. [`world`] is the AWS and its accounts, [`truth`] what is in
-//! them, [`floor`] the least calls and seconds. [`program`] starts the worker and the peers as processes of
-//! their own, which [`stopwatch`] times; [`load`] is the client that finds local-aws' own ceiling.
-//! [`outcome`] is what came of it: cases, bars that are met or missed, and on what it was [`made`]. [`table`]
-//! and [`plot`] show it, [`document`] puts both into the documents.
-//!
-//! `floor`, `statistics`, `outcome`, `table` and `plot` are plain functions over values.
+//! [`scenarios`] has a file for each scenario. [`world`] is the AWS and its accounts, [`truth`] what is in them, [`floor`]
+//! the least calls and seconds. [`program`] starts the worker and the peers, which [`stopwatch`] times; [`load`] is the
+//! client that finds local-aws' own ceiling. [`outcome`] is what came of it: cases, bars that are met or missed, and on what
+//! it was [`made`]. [`table`] and [`plot`] show it, [`document`] puts both into the documents.
 
 mod cli;
 mod document;
@@ -34,7 +31,7 @@ use crate::{
     cli::{Cli, Command},
     made::Made,
     outcome::{Bar, Outcome},
-    program::Shell,
+    program::Programs,
 };
 
 fn main() -> ExitCode {
@@ -53,10 +50,6 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let bars = match &cli.command {
-        Command::Plot { files } => {
-            output::print(plot::svg(&read(files)?).trim_end())?;
-            return Ok(ExitCode::SUCCESS);
-        }
         Command::Table { files } => {
             output::print(table::markdown(&read(files)?).trim_end())?;
             return Ok(ExitCode::SUCCESS);
@@ -85,7 +78,7 @@ const SHORT_TRIES: usize = 3;
 #[tokio::main]
 async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
     let (scenarios, made) = (scenarios::of(&cli.command), Made::here());
-    let shell = Shell::new(cli.worker.as_deref())?;
+    let programs = Programs::new(cli.worker.as_deref())?;
     let mut bars = Vec::new();
     for (nth, scenario) in scenarios.iter().enumerate() {
         let left: Vec<_> = scenarios[nth + 1..].iter().map(Command::name).collect();
@@ -95,7 +88,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
         }
         let mut tries = if cli.short && scenarios.len() > 1 { SHORT_TRIES } else { 1 };
         let mut outcome = loop {
-            let outcome = match scenarios::measure(scenario, &shell, cli.short).await {
+            let outcome = match scenarios::measure(scenario, &programs, cli.short).await {
                 Err(error) if scenarios.len() > 1 => {
                     tell(&format!("{}: {error:#}", scenario.name()));
                     Outcome::not_done(scenario.name(), cli.short)

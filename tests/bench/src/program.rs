@@ -1,11 +1,8 @@
-//! The worker and the peers as processes of their own.
-//!
-//! So that no other binary is needed than this one, it starts itself again, and a variable says which part to
-//! play.
+//! The worker and the peers as processes of their own, and what they take.
 
 use std::{
     env,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::File,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
@@ -13,11 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tempfile::TempDir;
-use tokio::{
-    process::{Child, Command},
-    time::timeout,
-};
+use kit::Fleet;
+use tokio::{process::Child, time::timeout};
 
 use crate::{
     load,
@@ -25,119 +19,73 @@ use crate::{
     tell,
 };
 
-/// Which program this process is to be.
-const PART: &str = "FLEET_BENCH_PROGRAM";
-
-const WORKER: &str = "worker";
-const STOPWATCH: &str = "stopwatch";
-const LOAD: &str = "load";
-
 /// How long a process may take.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// How much of a log is shown where a process failed.
+/// How much of a log is shown if a process failed.
 const SHOWN: usize = 4000;
 
-/// Plays the part that this process was started for, and says how it ended.
+/// If this process was started as the worker, the stopwatch or the load, runs that, and gives how it ended.
 pub(crate) fn play_part() -> Option<ExitCode> {
-    let ended = match env::var(PART).ok()?.as_str() {
-        WORKER => return Some(worker::main_with(env::args_os())),
-        STOPWATCH => stopwatch::time((PART, WORKER)),
-        LOAD => load::run(env::args().skip(1)),
-        _ => return None,
+    let or_told = |ended: anyhow::Result<ExitCode>| {
+        ended.unwrap_or_else(|error| {
+            tell(&format!("{error:#}"));
+            ExitCode::FAILURE
+        })
     };
-    Some(ended.unwrap_or_else(|error| {
-        tell(&format!("{error:#}"));
-        ExitCode::FAILURE
-    }))
+    kit::play_part(&[
+        ("worker", &|| worker::main_with(env::args_os())),
+        ("stopwatch", &|| or_told(stopwatch::time((kit::PART, "worker")))),
+        ("load", &|| or_told(load::run(env::args().skip(1)))),
+    ])
 }
 
-/// Environment variables.
-pub(crate) type Variables = Vec<(String, String)>;
-
-/// Starts programs. Of the person's own environment nothing is passed on but the search path.
+/// Which worker is measured.
 #[derive(Debug)]
-pub(crate) struct Shell {
-    own: PathBuf,
+pub(crate) struct Programs {
     worker: PathBuf,
-    home: TempDir,
 }
 
-impl Shell {
-    /// A shell that takes `worker` for the worker; where that is left out, the one in this program.
+impl Programs {
+    /// `None`: the worker in this program.
     pub(crate) fn new(worker: Option<&Path>) -> anyhow::Result<Self> {
-        let own = env::current_exe().context("could not find the program's own binary")?;
-        let home = tempfile::Builder::new().prefix("bench-").tempdir().context("could not make a folder")?;
         let worker = worker.map(Path::canonicalize).transpose().context("could not find the worker")?;
-        Ok(Self { worker: worker.unwrap_or_else(|| own.clone()), own, home })
+        Ok(Self { worker: worker.unwrap_or_else(|| kit::program("worker")) })
     }
 
     /// Runs the worker to its end and says what it took; one that fails is an error that has its log.
-    pub(crate) async fn time_worker(
-        &self,
-        variables: &Variables,
-        arguments: &[&str],
-    ) -> anyhow::Result<Measured> {
-        self.time(&self.worker, variables, arguments.iter().map(OsStr::new)).await
-    }
-
-    /// The same, of any program.
-    pub(crate) async fn time(
-        &self,
-        program: &Path,
-        variables: &Variables,
-        arguments: impl IntoIterator<Item = &OsStr>,
-    ) -> anyhow::Result<Measured> {
-        let mut command = self.command(&self.own, STOPWATCH, variables);
-        let output = timeout(PATIENCE, command.arg(program).args(arguments).output()).await;
-        let output = output.with_context(|| format!("{} does not end", program.display()))??;
-        let said = tail(&output.stderr);
-        let measured: Measured = serde_json::from_slice(&output.stdout).with_context(|| said.clone())?;
-        if measured.code != Some(0) {
-            bail!("{} ended with {:?}:\n{said}", program.display(), measured.code);
-        }
-        Ok(measured)
+    pub(crate) async fn time_worker(&self, fleet: &Fleet, arguments: &[&str]) -> anyhow::Result<Measured> {
+        time(&self.worker, fleet, arguments.iter().map(OsStr::new)).await
     }
 
     /// Starts a worker whose log goes to a file.
     pub(crate) fn start_worker(
         &self,
-        variables: &Variables,
+        fleet: &Fleet,
         arguments: &[&str],
         log: &Path,
     ) -> anyhow::Result<Child> {
-        let mut command = self.command(&self.worker, WORKER, variables);
-        command.args(arguments).stdout(Stdio::null()).stderr(File::create(log)?);
+        let mut command = fleet.command(&self.worker, "worker", arguments);
+        command.stdout(Stdio::null()).stderr(File::create(log)?);
         command.spawn().context("could not start a worker")
     }
+}
 
-    /// Runs the client that asks as fast as it can, and gives what it says.
-    pub(crate) async fn load(&self, arguments: &[String]) -> anyhow::Result<Vec<u8>> {
-        let mut command = self.command(&self.own, LOAD, &Vec::new());
-        let output = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).output().await?;
-        if !output.status.success() {
-            bail!("the load ended with {}", output.status);
-        }
-        Ok(output.stdout)
+/// Runs any program to its end and says what it took.
+pub(crate) async fn time(
+    program: &Path,
+    fleet: &Fleet,
+    arguments: impl IntoIterator<Item = &OsStr>,
+) -> anyhow::Result<Measured> {
+    let mut command = fleet.command(&kit::program("stopwatch"), "stopwatch", &[]);
+    let output = timeout(PATIENCE, command.arg(program).args(arguments).output()).await;
+    let output = output.with_context(|| format!("{} does not end", program.display()))??;
+    let said = tail(&output.stderr);
+    let measured: Measured = serde_json::from_slice(&output.stdout).with_context(|| said.clone())?;
+    if measured.code != Some(0) {
+        bail!("{} ended with {:?}:\n{said}", program.display(), measured.code);
     }
-
-    fn command(&self, program: &Path, part: &str, variables: &Variables) -> Command {
-        let path = env::var_os("PATH").map(|path| ("PATH", path));
-        let surroundings: [(&str, OsString); 3] = [
-            ("HOME", self.home.path().as_os_str().to_owned()),
-            // On an EC2 machine, the SDK would ask the machine for credentials.
-            ("AWS_EC2_METADATA_DISABLED", "true".into()),
-            (PART, part.into()),
-        ];
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .envs(surroundings.into_iter().chain(path))
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
-    }
+    Ok(measured)
 }
 
 /// The end of a log.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, collections::HashMap, path::Path};
 
 use anyhow::Context;
 use chrono::NaiveDate;
-use e2e::expected::STORAGE_TYPES;
+use kit::expected::STORAGE_TYPES;
 use local_aws::SyntheticAccount;
 
 use crate::floor::Series;

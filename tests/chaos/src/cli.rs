@@ -66,7 +66,7 @@ The words of the table:
   redelivery   a receive of a job beyond its first
   duplicate execution     a job that more than one worker collected
   duplicate dead letter   a second dead letter of a job: its worker died before it deleted the job
-  row paid for again      a row that CloudWatch gave to a job once more, though no answer was lost: by a kill
+  paid again   a row that CloudWatch gave to a job once more, though no answer was lost: by a kill
                before the upload, by calls that failed, or since two workers had the job at once
   recovery     from a kill until another worker is given a job that the killed one had in hand
 

@@ -2,16 +2,15 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use cli::destination::Destination;
-use local_aws::Message;
+use ::cli::destination::Destination;
+use kit::{Ended, Fleet, report_key};
+use local_aws::{Message, Object};
 use serde_json::Value;
 
 use crate::{
-    cast::{Cast, End, Member},
+    accounts::{Accounts, End, Member},
     judge::{Facts, Ill, judge},
-    program::Ended,
     rounds::Round,
-    world::{DEAD, World},
 };
 
 /// Something wrong with an account's end.
@@ -64,8 +63,8 @@ impl Findings {
     }
 
     /// Looks at the end of each account of a round; not at its reports where a later round replaced them.
-    pub(crate) fn look(&mut self, world: &World, cast: &Cast, round: &Round, reports: bool) {
-        let dead = world.home.messages(DEAD);
+    pub(crate) fn look(&mut self, fleet: &Fleet, accounts: &Accounts, round: &Round, reports: bool) {
+        let dead = fleet.dead_letters();
         let mut letters: HashMap<&str, Vec<&Message>> = HashMap::new();
         for letter in &dead {
             let said = |name: &str| letter.attributes.get(name).map(String::as_str);
@@ -73,9 +72,9 @@ impl Findings {
                 letters.entry(said("account_name").unwrap_or_default()).or_default().push(letter);
             }
         }
-        for member in round.members(cast) {
+        for member in round.members(accounts) {
             let letters = letters.get(member.name.as_str()).map_or(&[][..], Vec::as_slice);
-            let report = self.report(world, cast, round, member, reports);
+            let report = self.report(fleet, round, member, reports);
             let end = self.ends.entry((round.run_id.clone(), member.name.clone())).or_default();
             end.report |= report;
             end.dead_letters = letters.len() as u64;
@@ -104,14 +103,13 @@ impl Findings {
     }
 
     /// Whether an account's report of this round stands; what is wrong with it is told.
-    fn report(&mut self, world: &World, cast: &Cast, round: &Round, member: &Member, look: bool) -> bool {
-        let key =
-            format!("s3_daily_storage/report_date={}/account_name={}/report.csv", round.date, member.name);
-        let of_round = |object: &local_aws::Object| object.metadata.get("run-id") == Some(&round.run_id);
-        let Some(object) = world.object(&key).filter(of_round).filter(|_| look) else {
+    fn report(&mut self, fleet: &Fleet, round: &Round, member: &Member, look: bool) -> bool {
+        let key = report_key(&member.name, round.date);
+        let of_round = |object: &Object| object.metadata.get("run-id") == Some(&round.run_id);
+        let Some(object) = fleet.object(&key).filter(of_round).filter(|_| look) else {
             return false;
         };
-        let expected = cast.report(member, round.date);
+        let expected = member.report(round.date);
         let facts = Facts { account: (&member.name, &member.id), date: round.date, run_id: &round.run_id };
         if let Err((ill, what)) = judge(&object, &expected, facts) {
             let stem = self.folder.join(format!("{}-{}", round.run_id, member.name));
@@ -130,19 +128,25 @@ impl Findings {
     }
 
     /// Compares what `producer status` says with the ends that the accounts must have.
-    pub(crate) fn compare_status(&mut self, cast: &Cast, round: &Round, ended: &Ended, took: Duration) {
+    pub(crate) fn compare_status(
+        &mut self,
+        accounts: &Accounts,
+        round: &Round,
+        ended: &Ended,
+        took: Duration,
+    ) {
         self.statuses += 1;
         self.longest_status = self.longest_status.max(took);
-        let code = if round.members(cast).all(|member| member.end == End::Report) { 0 } else { 3 };
+        let code = if round.members(accounts).all(|member| member.end == End::Report) { 0 } else { 3 };
         if ended.code != Some(code) {
             let what = format!("exit status {:?} and not {code}: {}", ended.code, ended.stderr);
             self.add_of_run(round, what);
         }
         let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
         let none = Vec::new();
-        let accounts = told["accounts"].as_array().unwrap_or(&none);
-        for member in round.members(cast) {
-            let told = accounts.iter().find(|account| account["account_name"] == member.name.as_str());
+        let listed = told["accounts"].as_array().unwrap_or(&none);
+        for member in round.members(accounts) {
+            let told = listed.iter().find(|account| account["account_name"] == member.name.as_str());
             let told = told.unwrap_or(&Value::Null);
             let (state, reason) = match member.end {
                 End::Report => ("complete", Value::Null),

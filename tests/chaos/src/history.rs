@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use kit::JOBS;
 use local_aws::CallRecord;
 
-use crate::workers::{Kill, worker_of};
-use crate::world::{JOBS, VISIBILITY};
+use crate::workers::{Kill, VISIBILITY, worker_of};
 
 /// The times at which jobs of each day were sent.
 pub(crate) type Rounds = HashMap<String, Vec<DateTime<Utc>>>;

@@ -1,16 +1,15 @@
 //! Kills workers at every step of a job, and shows that nothing is lost: the real producer and workers on an
 //! AWS on 127.0.0.1 that fails in many ways.
 //!
-//! [`cast`] is the accounts, [`truth`] what is in their buckets and must be in their reports, [`world`] the AWS
-//! that they lie in. [`steps`] deals out where workers die, [`trap`] catches one there by faults of that AWS,
-//! [`workers`] hires and kills them, as processes of [`program`], and hears them by [`worker_log`]. [`rounds`] keeps
-//! them in work, [`mix`] breaks other things meanwhile. [`findings`] looks at each account's end, with
-//! the eyes of [`judge`]; [`history`] reads the log of all calls, [`payments`] what was paid for twice, and [`figures`] is
-//! the outcome.
+//! [`accounts`] is the accounts, [`truth`] what is in their buckets and must be in their reports. [`steps`] plans where
+//! workers die, [`trap`] catches one there by faults of that AWS, [`workers`] starts and kills them, and [`worker_log`]
+//! reads their logs. [`rounds`] keeps them in work, [`mix`] breaks other things meanwhile. [`findings`] looks at each
+//! account's end and lets [`judge`] compare its report; [`history`] reads the log of all calls, [`payments`] what was paid
+//! for twice, and [`figures`] is the outcome.
 //!
 //! `truth`, `steps`, `judge`, `history` and `payments` are plain functions over values.
 
-mod cast;
+mod accounts;
 mod cli;
 mod figures;
 mod findings;
@@ -18,7 +17,6 @@ mod history;
 mod judge;
 mod mix;
 mod payments;
-mod program;
 mod progress;
 mod rounds;
 mod steps;
@@ -26,36 +24,51 @@ mod trap;
 mod truth;
 mod worker_log;
 mod workers;
-mod world;
 
 use std::{
     collections::HashMap,
+    env,
     path::Path,
     process::ExitCode,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use ::cli::output::{self, Format};
 use anyhow::Context;
 use clap::Parser;
 use futures::future::try_join_all;
+use kit::{Fleet, Setup};
+use local_aws::Options;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cast::Cast,
+    accounts::Accounts,
     cli::Cli,
-    figures::Figures,
+    figures::Run,
     findings::Findings,
     history::History,
     mix::Mix,
-    program::Shell,
     progress::{Progress, tell},
     rounds::Rounds,
-    steps::Deck,
-    workers::{Toll, Workforce, lock},
-    world::World,
+    steps::Plan,
+    workers::{Toll, VISIBILITY, Workforce, lock},
 };
+
+/// What the key of every report begins with.
+const REPORT_PREFIX: &str = "s3_daily_storage/";
+
+/// After how many receives the queue gives a job up: SQS's maximum, and not the twelve of docs/setup-by-hand.md. Kills are
+/// all that these jobs suffer from for long, and a few meet more than twelve: the queue would move those without a reason.
+/// What is to be shown is that no number of kills costs a report.
+const MAX_RECEIVES: u32 = 1000;
+
+/// How long every call takes, so that a kill can come in between.
+const LATENCY: Duration = Duration::from_millis(10);
+
+/// More calls than any run makes; the figures are read off the log.
+const LOG: usize = 20_000_000;
 
 /// What a shell takes for the end of a program by Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -65,7 +78,11 @@ const TOLD: usize = 20;
 
 fn main() -> ExitCode {
     // First of all: this very binary is also the producer and the workers that it starts.
-    if let Some(ended) = program::play_part() {
+    let parts = kit::play_part(&[
+        ("producer", &|| producer::main_with(env::args_os())),
+        ("worker", &|| worker::main_with(env::args_os())),
+    ]);
+    if let Some(ended) = parts {
         return ended;
     }
     let cli = Cli::parse();
@@ -100,30 +117,31 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 /// Does it all; says whether all was right.
 async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     let begun = Instant::now();
-    let world = Arc::new(World::start().await?);
-    let cast = Arc::new(Cast::new(cli.accounts, cli.seed));
-    cast.build(&world.aws);
-    let shell = Arc::new(Shell::new(folder, world.environment())?);
+    let aws = Options { latency: LATENCY, log_capacity: LOG, ..Options::default() };
+    let mut fleet =
+        Fleet::new(Setup { aws, visibility_timeout: VISIBILITY, max_receives: MAX_RECEIVES }).await?;
+    fleet.aws.keep_asks();
+    let accounts = Accounts::new(cli.accounts, cli.seed);
+    accounts.build(&fleet.aws);
+    // A panic must not go unnoticed.
+    fleet.variable("RUST_BACKTRACE", "1");
     let (logs, differs) = (folder.join("logs"), folder.join("differs"));
     for path in [&logs, &differs] {
         std::fs::create_dir(path).with_context(|| format!("could not make the folder {}", path.display()))?;
     }
-    std::fs::write(folder.join("accounts.toml"), cast.accounts_file())
+    std::fs::write(folder.join("accounts.toml"), accounts.file())
         .context("could not write the accounts file")?;
-
-    let workforce = Arc::new(Workforce {
-        world: world.clone(),
-        shell: shell.clone(),
-        cast: cast.clone(),
+    let mix = Mix::begin(&fleet.aws, &accounts.members[2].id, cli.seed, cli.plant);
+    let workforce = Workforce {
+        fleet,
+        accounts,
         logs,
-        deck: Mutex::new(Deck::shuffled(cli.kills, cli.seed)),
+        plan: Mutex::new(Plan::new(cli.kills, cli.seed)),
         toll: Mutex::new(Toll::default()),
-        sayings: Arc::default(),
-    });
+        log: Arc::default(),
+    };
     let workers = usize::from(cli.workers);
-    let findings = Findings::into(differs);
-    let rounds = Rounds::new(world.clone(), shell, workforce.clone(), findings, workers);
-    let mix = Mix::begin(&world.aws, &cast.members[2].id, cli.seed, cli.plant);
+    let rounds = Rounds::new(&workforce, Findings::into(differs), workers);
     let progress = Progress::begin();
     let over = CancellationToken::new();
     let places = try_join_all((0..workers).map(|_| workforce.fill_place(&over)));
@@ -140,22 +158,35 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     for round in &sent {
         begun_at.entry(round.date.to_string()).or_default().push(round.begun);
     }
-    let names = cast.members.iter().map(|member| (member.id.as_str(), member.name.as_str())).collect();
-    let calls = world.aws.calls().records();
-    let toll = lock(&workforce.toll);
-    let findings = lock(&rounds.findings);
+    let members =
+        || workforce.accounts.members.iter().map(|member| (member.id.as_str(), member.name.as_str()));
+    let (names, ids) =
+        (members().collect(), members().map(|(id, name)| (name, id)).collect::<HashMap<_, _>>());
+    let calls = workforce.fleet.aws.calls().records();
+    let (toll, findings, log) = (lock(&workforce.toll), lock(&rounds.findings), lock(&workforce.log));
     let history = History::read(&calls, &toll.kills, &begun_at, &names);
-    let ids: HashMap<_, _> =
-        cast.members.iter().map(|member| (member.name.as_str(), member.id.as_str())).collect();
-    let sayings = lock(&workforce.sayings);
     let days: HashMap<_, _> = sent.iter().map(|round| (round.run_id.as_str(), round.date)).collect();
-    let jobs = sayings.jobs.iter().filter_map(|(message, (name, run_id))| {
+    let jobs = log.jobs.iter().filter_map(|(message, (name, run_id))| {
         Some((message.as_str(), (*ids.get(name.as_str())?, *days.get(run_id.as_str())?)))
     });
-    let paid_again = payments::paid_again(&world.aws.asked_series(), &calls, &jobs.collect(), &ids);
-    let run = (cli.seed, sent.len(), begun.elapsed());
-    let figures = Figures::of(run, &toll, &findings, &history, &paid_again, &mix, &sayings);
-    figures.print(cli.format)?;
+    let asked = workforce.fleet.aws.asked_series();
+    let paid_again = payments::paid_again(&asked, &calls, &jobs.collect(), &ids);
+    let figures = Run {
+        seed: cli.seed,
+        rounds: sent.len(),
+        took: begun.elapsed(),
+        toll: &toll,
+        findings: &findings,
+        history: &history,
+        paid_again: &paid_again,
+        mix: &mix,
+        log: &log,
+    }
+    .figures();
+    match cli.format {
+        Format::Json => output::print_json(&figures)?,
+        Format::Text => output::print(&figures::text(&figures))?,
+    }
     for problem in findings.problems.iter().take(TOLD) {
         let (account, run_id, what) = (&problem.account, &problem.run_id, &problem.what);
         tell(&format!("{:?}: account {account:?} of run {run_id}: {what}", problem.ill));
@@ -166,5 +197,5 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     for row in paid_again.iter().take(TOLD) {
         tell(&format!("paid for again: {row}"));
     }
-    Ok(figures.faults().is_empty())
+    Ok(figures["faults"] == serde_json::json!([]))
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use kit::{DEAD, JOBS};
 use local_aws::{Fault, FaultHandle, LocalAws};
 
-use crate::cli::Plant;
-use crate::world::{DEAD, JOBS, REPORT_PREFIX};
+use crate::{REPORT_PREFIX, cli::Plant};
 
 /// The faults that are mixed in, each with what it does.
 pub(crate) struct Mix {
@@ -19,56 +19,53 @@ impl Mix {
     /// Begins to break things. The seed says which calls, by their number. One account is `unwell`: often not even
     /// the SDK's last try succeeds there, and the job is put off.
     pub(crate) fn begin(aws: &LocalAws, unwell: &str, seed: u64, plant: Option<Plant>) -> Self {
-        let report = |fault: Fault| fault.key_prefix(REPORT_PREFIX);
-        let late = || Fault::slow(Duration::from_secs(2));
+        let on = |operation, fault: Fault| fault.on(operation);
+        let report = |operation, fault: Fault| fault.on(operation).key_prefix(REPORT_PREFIX);
+        let queue = |operation, name, fault: Fault| fault.on(operation).queue(name);
+        let unwell = on("ListBuckets", Fault::throttle()).account(unwell);
+        let late = Fault::slow(Duration::from_secs(2));
         let faults = [
-            ("GetMetricData is throttled", 0.03, Fault::throttle().on("GetMetricData")),
-            ("GetMetricData is reset", 0.01, Fault::reset().on("GetMetricData")),
-            ("GetMetricData takes two seconds", 0.01, late().on("GetMetricData")),
-            ("GetMetricData hangs", 0.000_5, Fault::hang().on("GetMetricData")),
-            ("ListMetrics is throttled", 0.03, Fault::throttle().on("ListMetrics")),
-            ("ListMetrics breaks off in its answer", 0.01, Fault::truncated().on("ListMetrics")),
-            ("GetCallerIdentity is throttled", 0.02, Fault::throttle().on("GetCallerIdentity")),
-            (
-                "ListBuckets is throttled in one account",
-                0.6,
-                Fault::throttle().on("ListBuckets").account(unwell),
-            ),
-            ("ListBuckets answers 500", 0.02, Fault::server_error().on("ListBuckets")),
-            ("HeadObject answers 503", 0.01, report(Fault::unavailable().on("HeadObject"))),
-            ("PutObject answers 503", 0.03, report(Fault::unavailable().on("PutObject"))),
-            ("PutObject is reset half-way", 0.02, report(Fault::reset_upload().on("PutObject"))),
-            ("PutObject is done, its answer reset", 0.03, report(Fault::reset_answer().on("PutObject"))),
-            ("PutObject is done, its answer lost", 0.001, report(Fault::lost_answer().on("PutObject"))),
-            ("ReceiveMessage is reset", 0.01, Fault::reset().on("ReceiveMessage").queue(JOBS)),
+            ("GetMetricData is throttled", 0.03, on("GetMetricData", Fault::throttle())),
+            ("GetMetricData is reset", 0.01, on("GetMetricData", Fault::reset())),
+            ("GetMetricData takes two seconds", 0.01, on("GetMetricData", late)),
+            ("GetMetricData hangs", 0.000_5, on("GetMetricData", Fault::hang())),
+            ("ListMetrics is throttled", 0.03, on("ListMetrics", Fault::throttle())),
+            ("ListMetrics breaks off in its answer", 0.01, on("ListMetrics", Fault::truncated())),
+            ("GetCallerIdentity is throttled", 0.02, on("GetCallerIdentity", Fault::throttle())),
+            ("ListBuckets is throttled in one account", 0.6, unwell),
+            ("ListBuckets answers 500", 0.02, on("ListBuckets", Fault::server_error())),
+            ("HeadObject answers 503", 0.01, report("HeadObject", Fault::unavailable())),
+            ("PutObject answers 503", 0.03, report("PutObject", Fault::unavailable())),
+            ("PutObject is reset half-way", 0.02, report("PutObject", Fault::reset_upload())),
+            ("PutObject is done, its answer reset", 0.03, report("PutObject", Fault::reset_answer())),
+            ("PutObject is done, its answer lost", 0.001, report("PutObject", Fault::lost_answer())),
+            ("ReceiveMessage is reset", 0.01, queue("ReceiveMessage", JOBS, Fault::reset())),
             (
                 "ChangeMessageVisibility answers 500",
                 0.05,
-                Fault::server_error().on("ChangeMessageVisibility"),
+                on("ChangeMessageVisibility", Fault::server_error()),
             ),
-            ("DeleteMessage answers 500", 0.02, Fault::server_error().on("DeleteMessage").queue(JOBS)),
+            ("DeleteMessage answers 500", 0.02, queue("DeleteMessage", JOBS, Fault::server_error())),
             (
                 "DeleteMessage is done, its answer reset",
                 0.02,
-                Fault::reset_answer().on("DeleteMessage").queue(JOBS),
+                queue("DeleteMessage", JOBS, Fault::reset_answer()),
             ),
-            ("dead letter is throttled", 0.03, Fault::throttle().on("SendMessage").queue(DEAD)),
+            ("dead letter is throttled", 0.03, queue("SendMessage", DEAD, Fault::throttle())),
             (
                 "dead letter is sent, its answer reset",
                 0.03,
-                Fault::reset_answer().on("SendMessage").queue(DEAD),
+                queue("SendMessage", DEAD, Fault::reset_answer()),
             ),
         ];
         let planted = plant.map(|plant| match plant {
             Plant::OffByOne => ("planted: a value is one too high", 0.005, Fault::off_by_one()),
             Plant::DroppedPage => {
-                ("planted: a page is dropped", 1.0, Fault::dropped_page().on("ListMetrics"))
+                ("planted: a page is dropped", 1.0, on("ListMetrics", Fault::dropped_page()))
             }
-            Plant::LostCheckpoint => (
-                "planted: no checkpoint is found",
-                1.0,
-                Fault::error("NoSuchKey", 404).on("GetObject").key_prefix(REPORT_PREFIX),
-            ),
+            Plant::LostCheckpoint => {
+                ("planted: no checkpoint is found", 1.0, report("GetObject", Fault::error("NoSuchKey", 404)))
+            }
         });
         let set = |((what, share, fault), seed)| (what, aws.fault(Fault::probability(fault, share, seed)));
         let seed_of_planted = seed.wrapping_add(faults.len() as u64);
@@ -84,7 +81,7 @@ impl Mix {
     }
 
     /// How often each struck.
-    pub(crate) fn fired(&self) -> Vec<(&'static str, u64)> {
-        self.passing.iter().chain(&self.planted).map(|(what, fault)| (*what, fault.fired())).collect()
+    pub(crate) fn fired(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.passing.iter().chain(&self.planted).map(|(what, fault)| (*what, fault.fired()))
     }
 }

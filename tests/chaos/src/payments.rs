@@ -201,7 +201,7 @@ mod tests {
             region: "eu-west-1".into(),
             access_key: own_key(worker),
             outcome: outcome.into(),
-            resource: Some(crate::world::JOBS.into()),
+            resource: Some(kit::JOBS.into()),
             key: Some(key.into()),
             items: 1,
             message_ids: vec!["m".into()],

@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,17 +12,16 @@ use std::{
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, Utc};
+use kit::{Fleet, JOBS, finish};
 use local_aws::Message;
 use tokio::time::sleep;
 
 use crate::{
-    cast::{Cast, End, Member},
+    accounts::{Accounts, End, Member},
     findings::Findings,
     mix::Mix,
-    program::Shell,
     progress::Progress,
-    workers::{Workforce, lock},
-    world::{JOBS, VISIBILITY, World},
+    workers::{VISIBILITY, Workforce, lock},
 };
 
 /// How often the queue is looked at.
@@ -52,9 +51,9 @@ pub(crate) struct Round {
 impl Round {
     /// The accounts in it. In every fourth round all are such as can succeed; in another fourth are those
     /// that take long to fail.
-    pub(crate) fn members<'a>(&self, cast: &'a Cast) -> impl Iterator<Item = &'a Member> {
+    pub(crate) fn members<'a>(&self, accounts: &'a Accounts) -> impl Iterator<Item = &'a Member> {
         let number = self.number;
-        cast.members.iter().filter(move |member| match member.end {
+        accounts.members.iter().filter(move |member| match member.end {
             End::Report => true,
             End::DeadLetter("access_denied") => number.is_multiple_of(4),
             End::DeadLetter(_) => number % 4 != 3,
@@ -62,15 +61,12 @@ impl Round {
     }
 }
 
-/// All that a run of this program is made of.
-pub(crate) struct Rounds {
-    pub(crate) world: Arc<World>,
-    pub(crate) shell: Arc<Shell>,
-    pub(crate) cast: Arc<Cast>,
-    pub(crate) workforce: Arc<Workforce>,
+/// The rounds of a run.
+pub(crate) struct Rounds<'a> {
+    workforce: &'a Workforce,
     pub(crate) findings: Mutex<Findings>,
     /// How many workers there are at a time.
-    pub(crate) workers: usize,
+    workers: usize,
     open: Mutex<Vec<Round>>,
     /// All of them, the open ones included.
     sent: Mutex<Vec<Round>>,
@@ -78,19 +74,9 @@ pub(crate) struct Rounds {
     all_sent: AtomicBool,
 }
 
-impl Rounds {
-    pub(crate) fn new(
-        world: Arc<World>,
-        shell: Arc<Shell>,
-        workforce: Arc<Workforce>,
-        findings: Findings,
-        workers: usize,
-    ) -> Self {
-        let cast = workforce.cast.clone();
+impl<'a> Rounds<'a> {
+    pub(crate) fn new(workforce: &'a Workforce, findings: Findings, workers: usize) -> Self {
         Self {
-            world,
-            shell,
-            cast,
             workforce,
             findings: Mutex::new(findings),
             workers,
@@ -100,6 +86,14 @@ impl Rounds {
         }
     }
 
+    fn fleet(&self) -> &Fleet {
+        &self.workforce.fleet
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.workforce.accounts
+    }
+
     /// Sends rounds until all kills are done, and sees every one to its end.
     pub(crate) async fn all(&self, mix: &Mix, progress: &Progress) -> anyhow::Result<()> {
         tokio::try_join!(self.send_all(mix), self.close_all(progress))?;
@@ -107,7 +101,7 @@ impl Rounds {
         let sent = lock(&self.sent).clone();
         for (nth, round) in sent.iter().enumerate() {
             let replaced = sent[nth + 1..].iter().any(|later| later.date == round.date);
-            self.findings(|findings| findings.look(&self.world, &self.cast, round, !replaced));
+            self.findings(|findings| findings.look(self.fleet(), self.accounts(), round, !replaced));
         }
         self.ask_for_status(&sent).await
     }
@@ -123,7 +117,7 @@ impl Rounds {
 
     async fn send_all(&self, mix: &Mix) -> anyhow::Result<()> {
         while self.workforce.kills() < self.workforce.kills_due() {
-            let is_short = self.world.home.counts(JOBS).visible < self.workers;
+            let is_short = self.fleet().home.counts(JOBS).visible < self.workers;
             if is_short && lock(&self.open).len() < MOST_OPEN {
                 self.send().await?;
             } else {
@@ -138,19 +132,20 @@ impl Rounds {
     async fn send(&self) -> anyhow::Result<()> {
         let number = lock(&self.sent).len();
         let taken: HashSet<NaiveDate> = lock(&self.open).iter().map(|round| round.date).collect();
-        let date = self.cast.date(number as u64, |date| taken.contains(&date));
-        self.cast.publish(&self.world.aws, date);
+        let date = Accounts::date(number as u64, |date| taken.contains(&date));
+        self.accounts().publish(&self.fleet().aws, date);
         let mut round = Round { run_id: String::new(), date, begun: Utc::now(), number };
-        let names: Vec<&str> = round.members(&self.cast).map(|member| member.name.as_str()).collect();
+        let names: Vec<&str> = round.members(self.accounts()).map(|member| member.name.as_str()).collect();
         let (accounts, day) = (names.join(","), date.to_string());
         let arguments = ["run", "--account-name", &accounts, "--date", &day, "--format", "json"];
-        let ended = self.shell.producer(&arguments).await?;
+        let ended = finish(self.fleet().producer(&arguments)).await?;
         if ended.code != Some(0) {
             bail!("`producer run` failed:\n{}{}", ended.stdout, ended.stderr);
         }
-        let told: serde_json::Value =
-            serde_json::from_str(&ended.stdout).context("`producer run` printed no JSON")?;
-        told["run_id"].as_str().context("`producer run` names no run")?.clone_into(&mut round.run_id);
+        ended.json()?["run_id"]
+            .as_str()
+            .context("`producer run` names no run")?
+            .clone_into(&mut round.run_id);
         lock(&self.sent).push(round.clone());
         lock(&self.open).push(round);
         Ok(())
@@ -165,12 +160,12 @@ impl Rounds {
             let is_last = self.all_sent.load(Ordering::Acquire);
             // What is sent before it is looked at is on the queue, or done with.
             let open = lock(&self.open).clone();
-            let jobs = self.world.home.messages(JOBS);
+            let jobs = self.fleet().home.messages(JOBS);
             progress.show(self.workforce.kills(), self.workforce.kills_due(), lock(&self.sent).len());
             let left: HashSet<&str> =
                 jobs.iter().filter_map(|job| job.attributes.get("run_id").map(String::as_str)).collect();
             for round in open.iter().filter(|round| !left.contains(round.run_id.as_str())) {
-                self.findings(|findings| findings.look(&self.world, &self.cast, round, true));
+                self.findings(|findings| findings.look(self.fleet(), self.accounts(), round, true));
                 lock(&self.open).retain(|open| open.run_id != round.run_id);
             }
             if is_last && jobs.is_empty() && lock(&self.open).is_empty() && self.is_empty().await {
@@ -200,15 +195,18 @@ impl Rounds {
                 continue;
             };
             let begun = Instant::now();
-            let ended = self.shell.producer(&["status", &round.run_id, "--format", "json"]).await?;
-            self.findings(|findings| findings.compare_status(&self.cast, round, &ended, begun.elapsed()));
+            let arguments = ["status", &round.run_id, "--format", "json"];
+            let ended = finish(self.fleet().producer(&arguments)).await?;
+            self.findings(|findings| {
+                findings.compare_status(self.accounts(), round, &ended, begun.elapsed());
+            });
         }
         Ok(())
     }
 
     /// Whether the queue's three counts are 0, twice.
     async fn is_empty(&self) -> bool {
-        let is_empty = || self.world.home.counts(JOBS).total() == 0;
+        let is_empty = || self.fleet().home.counts(JOBS).total() == 0;
         let first = is_empty();
         sleep(GLANCE).await;
         first && is_empty()
@@ -221,7 +219,7 @@ impl Rounds {
         if let (Some(first), Some(last)) = (hidden().min(), hidden().max())
             && first > VISIBILITY + GLANCE
         {
-            self.world.home.pass_time(JOBS, last);
+            self.fleet().home.pass_time(JOBS, last);
         }
     }
 }

@@ -1,11 +1,10 @@
-//! The steps at which workers are killed, and which comes when: a deck of cards, shuffled by seed.
+//! The steps at which workers are killed, and the plan of which worker dies at which, by seed.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use fastrand::Rng;
 
-/// A moment in a job's life.
+/// A moment in a job's life, in a job's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// The queue has given a job away, and the worker does not know yet.
@@ -20,9 +19,9 @@ pub(crate) enum Step {
     Render,
     /// The report is on its way, and nothing of it is there.
     BeforeUpload,
-    /// The report is half-way.
+    /// Half of the report is uploaded.
     DuringUpload,
-    /// The report stands, and the worker does not know yet.
+    /// The report is stored, and the worker does not know yet.
     AfterUpload,
     /// The job is about to be deleted.
     BeforeDelete,
@@ -37,127 +36,102 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// All of them, in a job's order.
-    pub(crate) const ALL: [Self; 13] = [
-        Self::Receive,
-        Self::Discover,
-        Self::Collect,
-        Self::Checkpoint,
-        Self::Render,
-        Self::BeforeUpload,
-        Self::DuringUpload,
-        Self::AfterUpload,
-        Self::BeforeDelete,
-        Self::AfterDelete,
-        Self::BeforeDeadLetter,
-        Self::AfterDeadLetter,
-        Self::Random,
+    /// All of them, each with its name in the table.
+    pub(crate) const ALL: [(Self, &str); 13] = [
+        (Self::Receive, "receive"),
+        (Self::Discover, "discover"),
+        (Self::Collect, "collect"),
+        (Self::Checkpoint, "after checkpoint"),
+        (Self::Render, "render"),
+        (Self::BeforeUpload, "before upload"),
+        (Self::DuringUpload, "during upload"),
+        (Self::AfterUpload, "after upload"),
+        (Self::BeforeDelete, "before delete"),
+        (Self::AfterDelete, "after delete"),
+        (Self::BeforeDeadLetter, "before dead-letter send"),
+        (Self::AfterDeadLetter, "after dead-letter send"),
+        (Self::Random, "random moment"),
     ];
 
-    /// Its name in the table.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Receive => "receive",
-            Self::Discover => "discover",
-            Self::Collect => "collect",
-            Self::Checkpoint => "after checkpoint",
-            Self::Render => "render",
-            Self::BeforeUpload => "before upload",
-            Self::DuringUpload => "during upload",
-            Self::AfterUpload => "after upload",
-            Self::BeforeDelete => "before delete",
-            Self::AfterDelete => "after delete",
-            Self::BeforeDeadLetter => "before dead-letter send",
-            Self::AfterDeadLetter => "after dead-letter send",
-            Self::Random => "random moment",
-        }
+        Self::ALL[self as usize].1
     }
 }
 
 /// How one worker is to live and die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Card {
-    /// Where it dies.
-    pub(crate) step: Step,
-    /// How many jobs it may have in hand.
+pub(crate) struct Death {
+    pub(crate) at: Step,
+    /// How many jobs the worker may have in flight.
     pub(crate) concurrency: u8,
-    /// How long it works in peace first. For a random moment: how long it lives.
+    /// How long it works undisturbed first. For a random moment: how long it lives.
     pub(crate) peace: Duration,
     /// How long it still lives once it is at its step.
     pub(crate) respite: Duration,
 }
 
-/// The cards that are left.
+/// The deaths that are left.
 #[derive(Debug)]
-pub(crate) struct Deck {
-    cards: VecDeque<Card>,
+pub(crate) struct Plan {
+    deaths: VecDeque<Death>,
     /// How many workers it kills in all.
-    kills: usize,
-    /// How many cards may still be added for steps that were missed.
+    pub(crate) kills: usize,
+    /// How many deaths may still be added for steps that were missed.
     spare: usize,
 }
 
-impl Deck {
-    /// So many cards: every step once in each round of the steps, in an order by seed.
-    pub(crate) fn shuffled(kills: u32, seed: u64) -> Self {
-        let mut random = Rng::with_seed(seed);
-        let mut cards = VecDeque::new();
-        while cards.len() < kills as usize {
+impl Plan {
+    /// So many deaths: every step once in each round of the steps, in an order by seed.
+    pub(crate) fn new(kills: u32, seed: u64) -> Self {
+        let (kills, mut random) = (kills as usize, Rng::with_seed(seed));
+        let mut deaths = VecDeque::new();
+        while deaths.len() < kills {
             let mut steps = Step::ALL;
             random.shuffle(&mut steps);
-            cards.extend(steps.map(|step| Card::drawn(step, &mut random)));
+            // The last round may be cut short: the named steps go before a random moment.
+            if deaths.len() + steps.len() > kills {
+                steps.sort_by_key(|(step, _)| *step == Step::Random);
+            }
+            deaths.extend(steps.map(|(step, _)| Death::new(step, &mut random)));
         }
-        // The last of them may be cut short: the named steps go before a random moment.
-        let last = cards.len() - Step::ALL.len();
-        cards.make_contiguous()[last..].sort_by_key(|card| card.step == Step::Random);
-        cards.truncate(kills as usize);
-        Self { kills: cards.len(), spare: cards.len().div_ceil(4), cards }
+        deaths.truncate(kills);
+        Self { deaths, kills, spare: kills.div_ceil(4) }
     }
 
-    /// How many workers it kills in all: as many as were asked for, and one more for each card that was added.
-    pub(crate) fn kills(&self) -> usize {
-        self.kills
+    pub(crate) fn next(&mut self) -> Option<Death> {
+        self.deaths.pop_front()
     }
 
-    /// The next one.
-    pub(crate) fn draw(&mut self) -> Option<Card> {
-        self.cards.pop_front()
+    /// Takes back the death of a worker that left before it could be killed.
+    pub(crate) fn put_back(&mut self, death: Death) {
+        self.deaths.push_front(death);
     }
 
-    /// Takes a card back whose worker left before it could be killed.
-    pub(crate) fn put_back(&mut self, card: Card) {
-        self.cards.push_front(card);
-    }
-
-    /// A worker was not where its card said, and counts as killed at a random moment. Another one gets
-    /// its step: in place of the next random moment where one is left, else besides all others.
-    pub(crate) fn missed(&mut self, card: Card) {
-        if let Some(other) = self.cards.iter_mut().find(|other| other.step == Step::Random) {
-            *other = card;
+    /// A worker was not at its step, and counts as killed at a random moment. Another one gets the step: in place of the
+    /// next random moment if one is left, else in addition.
+    pub(crate) fn missed(&mut self, death: Death) {
+        if let Some(other) = self.deaths.iter_mut().find(|other| other.at == Step::Random) {
+            *other = death;
         } else if let Some(spare) = self.spare.checked_sub(1) {
             self.spare = spare;
             self.kills += 1;
-            self.cards.push_back(card);
+            self.deaths.push_back(death);
         }
     }
 }
 
-impl Card {
-    fn drawn(step: Step, random: &mut Rng) -> Self {
-        let (peace, respite) = match step {
-            Step::Random => (random.u64(0..1_500_000), 0),
+impl Death {
+    fn new(at: Step, random: &mut Rng) -> Self {
+        let (peace, respite) = match at {
+            Step::Random => (1_500_000, 1),
             // Between the last answer and the upload there is next to no time.
-            Step::Render => (random.u64(0..300_000), random.u64(0..3_000)),
-            _ => (random.u64(0..300_000), random.u64(0..20_000)),
+            Step::Render => (300_000, 3_000),
+            _ => (300_000, 20_000),
         };
-        let concurrency = random.u8(1..=3);
-        Self {
-            step,
-            // What another job asks of CloudWatch, or stores, could not be told from what this one does.
-            concurrency: if matches!(step, Step::Checkpoint | Step::Render) { 1 } else { concurrency },
-            peace: Duration::from_micros(peace),
-            respite: Duration::from_micros(respite),
-        }
+        // What another job asks of CloudWatch, or stores, could not be told from what this one does.
+        let concurrency = if matches!(at, Step::Checkpoint | Step::Render) { 1 } else { random.u8(1..=3) };
+        let mut below = |most| Duration::from_micros(random.u64(0..most));
+        Self { at, concurrency, peace: below(peace), respite: below(respite) }
     }
 }
 
@@ -165,42 +139,40 @@ impl Card {
 mod tests {
     use super::*;
 
-    fn counts(deck: &Deck) -> Vec<usize> {
-        Step::ALL.iter().map(|step| deck.cards.iter().filter(|card| card.step == *step).count()).collect()
+    fn counts(plan: &Plan) -> Vec<usize> {
+        Step::ALL.map(|(step, _)| plan.deaths.iter().filter(|death| death.at == step).count()).to_vec()
     }
 
     #[test]
-    fn steps_take_turns_and_the_same_seed_gives_the_same_deck() {
-        assert_eq!(Deck::shuffled(600, 7).cards, Deck::shuffled(600, 7).cards);
-        assert_ne!(Deck::shuffled(600, 7).cards, Deck::shuffled(600, 8).cards);
-        assert_eq!(counts(&Deck::shuffled(650, 7)), [50; 13]);
+    fn steps_take_turns_and_the_same_seed_gives_the_same_plan() {
+        assert_eq!(Plan::new(600, 7).deaths, Plan::new(600, 7).deaths);
+        assert_ne!(Plan::new(600, 7).deaths, Plan::new(600, 8).deaths);
+        assert_eq!(counts(&Plan::new(650, 7)), [50; 13]);
+        assert!(Step::ALL.iter().enumerate().all(|(nth, (step, _))| *step as usize == nth), "in order");
     }
 
     #[test]
-    fn a_deck_that_does_not_come_out_even_is_short_of_random_moments_first() {
-        let counts = counts(&Deck::shuffled(23, 3));
+    fn a_plan_that_does_not_come_out_even_lacks_random_moments_first() {
+        let counts = counts(&Plan::new(23, 3));
         assert_eq!((counts[..12].iter().sum::<usize>(), counts[12]), (22, 1));
-        assert!(Deck::shuffled(23, 3).cards.len() == 23);
     }
 
     #[test]
     fn a_step_that_was_missed_takes_the_place_of_a_random_moment() {
-        let mut deck = Deck::shuffled(26, 1);
-        let drawn = std::iter::from_fn(|| deck.draw()).find(|card| card.step == Step::Render);
-        let (render, left) = (drawn.expect("one in thirteen"), deck.cards.len());
-        let before = counts(&deck);
-        deck.missed(render);
-        let after = counts(&deck);
-        assert_eq!((after[4], after[12], deck.cards.len()), (before[4] + 1, before[12] - 1, left));
-        assert_eq!(deck.kills(), 26);
+        let mut plan = Plan::new(26, 1);
+        let render = std::iter::from_fn(|| plan.next()).find(|death| death.at == Step::Render);
+        let (render, left, before) = (render.expect("one in thirteen"), plan.deaths.len(), counts(&plan));
+        plan.missed(render);
+        let after = counts(&plan);
+        assert_eq!((after[4], after[12], plan.deaths.len()), (before[4] + 1, before[12] - 1, left));
+        assert_eq!(plan.kills, 26);
     }
 
     #[test]
-    fn where_no_random_moment_is_left_a_missed_step_comes_once_more_and_not_for_ever() {
-        let mut deck = Deck::shuffled(12, 1);
-        let render =
-            deck.cards.iter().copied().find(|card| card.step == Step::Render).expect("one of twelve");
-        (0..100).for_each(|_| deck.missed(render));
-        assert_eq!((counts(&deck)[4], deck.cards.len(), deck.kills()), (4, 15, 15));
+    fn if_no_random_moment_is_left_a_missed_step_is_repeated_but_not_for_ever() {
+        let mut plan = Plan::new(12, 1);
+        let render = *plan.deaths.iter().find(|death| death.at == Step::Render).expect("one of twelve");
+        (0..100).for_each(|_| plan.missed(render));
+        assert_eq!((counts(&plan)[4], plan.deaths.len(), plan.kills), (4, 15, 15));
     }
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use kit::{DEAD, JOBS};
 use local_aws::{CallRecord, Fault, FaultHandle, LocalAws, ResultStatus};
 
-use crate::steps::Step;
-use crate::world::{DEAD, JOBS, REPORT_PREFIX};
+use crate::{REPORT_PREFIX, steps::Step};
 
 /// How long an upload is kept from being carried out where the worker is to die before it.
 const BEFORE_UPLOAD: Duration = Duration::from_millis(200);

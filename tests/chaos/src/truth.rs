@@ -4,11 +4,11 @@
 use std::sync::LazyLock;
 
 use chrono::{Datelike, Days, NaiveDate};
-use e2e::expected::{Row, STORAGE_TYPES};
 use fastrand::Rng;
-
-/// The storage type under which objects are counted.
-const ALL: &str = "AllStorageTypes";
+use kit::{
+    expected::{Row, STORAGE_TYPES},
+    zoo::ALL,
+};
 
 /// A storage type that AWS does not have.
 const UNHEARD_OF: &str = "HolographicStorage";
@@ -50,9 +50,9 @@ pub(crate) enum Kind {
     Directory,
 }
 
-/// A bucket.
+/// A bucket and what is in it.
 #[derive(Debug, Clone)]
-pub(crate) struct Bucket {
+pub(crate) struct Stored {
     pub(crate) name: String,
     pub(crate) region: &'static str,
     pub(crate) kind: Kind,
@@ -70,7 +70,7 @@ pub(crate) fn day_of_window(begins: NaiveDate) -> NaiveDate {
     begins + Days::new(LOOKBACK)
 }
 
-impl Bucket {
+impl Stored {
     /// Whether S3 names it.
     pub(crate) fn is_listed(&self) -> bool {
         !matches!(self.kind, Kind::Deleted(_))
@@ -155,7 +155,7 @@ pub(crate) fn pick(seed: u64, nth: u64, count: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use e2e::expected::table;
+    use kit::expected::table;
 
     use super::*;
 
@@ -163,8 +163,8 @@ mod tests {
         text.parse().expect("a day")
     }
 
-    fn bucket(kind: Kind) -> Bucket {
-        Bucket { name: "b".into(), region: "eu-west-1", kind, created: day("2025-01-01"), seed: 42 }
+    fn bucket(kind: Kind) -> Stored {
+        Stored { name: "b".into(), region: "eu-west-1", kind, created: day("2025-01-01"), seed: 42 }
     }
 
     fn line(kind: Kind, recent: bool) -> Option<String> {

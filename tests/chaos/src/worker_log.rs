@@ -20,7 +20,7 @@ use crate::workers::lock;
 
 /// Warnings and errors, each with how often it was logged, and what is no log line at all.
 #[derive(Debug, Default)]
-pub(crate) struct Sayings {
+pub(crate) struct WorkerLog {
     /// By level and text, cut where the details begin.
     pub(crate) said: BTreeMap<String, u64>,
     /// What no logger wrote: a panic's words.
@@ -53,7 +53,7 @@ pub(crate) async fn follow(
     stderr: ChildStderr,
     path: PathBuf,
     ready: oneshot::Sender<()>,
-    sayings: Arc<Mutex<Sayings>>,
+    log: Arc<Mutex<WorkerLog>>,
 ) {
     let mut file = File::create(path).map(BufWriter::new).ok();
     let mut ready = Some(ready);
@@ -68,27 +68,27 @@ pub(crate) async fn follow(
         {
             let _ = ready.send(());
         }
-        hear(&text, &mut lock(&sayings));
+        hear(&text, &mut lock(&log));
     }
 }
 
-fn hear(text: &str, sayings: &mut Sayings) {
+fn hear(text: &str, log: &mut WorkerLog) {
     let Ok(line) = serde_json::from_str::<Line<'_>>(text) else {
         // The last line of one who was killed may be a part of one.
         if !text.starts_with('{') {
-            sayings.cried.push(text.to_owned());
+            log.cried.push(text.to_owned());
         }
         return;
     };
     if let Some(Span { message_id: Some(message), account_name: Some(name), run_id: Some(run_id) }) =
         line.span
     {
-        sayings.jobs.insert(message, (name, run_id));
+        log.jobs.insert(message, (name, run_id));
     }
     if !matches!(line.level, "INFO" | "DEBUG") {
         let short = line.message.split([':', ';']).next().unwrap_or_default();
         let reason = line.reason.map_or_else(String::new, |reason| format!(" [{reason}]"));
-        *sayings.said.entry(format!("{} {short}{reason}", line.level)).or_default() += 1;
+        *log.said.entry(format!("{} {short}{reason}", line.level)).or_default() += 1;
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn warnings_are_counted_without_their_details_and_cries_are_kept() {
-        let mut sayings = Sayings::default();
+        let mut log = WorkerLog::default();
         for line in [
             r#"{"level":"INFO","message":"the worker is ready"}"#,
             r#"{"level":"INFO","message":"a","span":{"message_id":"m","account_name":"data","run_id":"r"}}"#,
@@ -108,10 +108,10 @@ mod tests {
             r#"{"level":"WARN","message":"cut o"#,
             "thread 'main' panicked at src/main.rs:1:1:",
         ] {
-            hear(line, &mut sayings);
+            hear(line, &mut log);
         }
-        assert_eq!(sayings.said, BTreeMap::from([("WARN the job failed [unavailable]".to_owned(), 2)]));
-        assert_eq!(sayings.cried.len(), 1);
-        assert_eq!(sayings.jobs, HashMap::from([("m".to_owned(), ("data".to_owned(), "r".to_owned()))]));
+        assert_eq!(log.said, BTreeMap::from([("WARN the job failed [unavailable]".to_owned(), 2)]));
+        assert_eq!(log.cried.len(), 1);
+        assert_eq!(log.jobs, HashMap::from([("m".to_owned(), ("data".to_owned(), "r".to_owned()))]));
     }
 }

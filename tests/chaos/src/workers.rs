@@ -3,25 +3,27 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    process::ExitStatus,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
+use kit::{Fleet, keys, variable};
 use local_aws::CallRecord;
 use tokio::{process::Child, sync::oneshot, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cast::Cast,
-    program::{Shell, Variables},
-    steps::{Card, Deck, Step},
+    accounts::Accounts,
+    steps::{Death, Plan, Step},
     trap::{Keys, Trap, was_there},
-    worker_log::{self, Sayings},
-    world::World,
+    worker_log::{self, WorkerLog},
 };
+
+/// How long a job is hidden: the shortest that a worker takes.
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(3);
 
 /// How long a worker may take until it is ready.
 const START: Duration = Duration::from_mins(1);
@@ -64,15 +66,14 @@ pub(crate) struct Toll {
 
 /// Everything that the workers are killed with.
 pub(crate) struct Workforce {
-    pub(crate) world: Arc<World>,
-    pub(crate) shell: Arc<Shell>,
-    pub(crate) cast: Arc<Cast>,
+    pub(crate) fleet: Fleet,
+    pub(crate) accounts: Accounts,
     /// Where their logs go.
     pub(crate) logs: PathBuf,
-    pub(crate) deck: Mutex<Deck>,
+    pub(crate) plan: Mutex<Plan>,
     pub(crate) toll: Mutex<Toll>,
     /// What they logged that is worth a look.
-    pub(crate) sayings: Arc<Mutex<Sayings>>,
+    pub(crate) log: Arc<Mutex<WorkerLog>>,
 }
 
 /// A worker at work.
@@ -90,15 +91,15 @@ enum Life {
 }
 
 impl Workforce {
-    /// Keeps one place filled, and kills who is in it, as long as there are cards; then works on until `over`.
+    /// Keeps one place filled, and kills who is in it, as long as the plan has deaths; then works on until `over`.
     pub(crate) async fn fill_place(&self, over: &CancellationToken) -> anyhow::Result<()> {
         loop {
-            let Some(card) = lock(&self.deck).draw() else { break };
-            let mut worker = self.hire(card.concurrency, card.step.name())?;
-            match self.live_and_die(&mut worker, card).await? {
+            let Some(death) = lock(&self.plan).next() else { break };
+            let mut worker = self.hire(death.concurrency, death.at.name())?;
+            match self.live_and_die(&mut worker, death).await? {
                 Life::Killed(kill) => lock(&self.toll).kills.push(kill),
                 Life::Left(status) => {
-                    lock(&self.deck).put_back(card);
+                    lock(&self.plan).put_back(death);
                     self.left(&worker, status)?;
                 }
             }
@@ -122,7 +123,7 @@ impl Workforce {
 
     /// How many are to be killed. It grows before a kill counts that missed its step.
     pub(crate) fn kills_due(&self) -> usize {
-        lock(&self.deck).kills()
+        lock(&self.plan).kills
     }
 
     fn left(&self, worker: &Worker, status: ExitStatus) -> anyhow::Result<()> {
@@ -141,42 +142,43 @@ impl Workforce {
             toll.hired
         };
         let own = own_key(number);
-        self.world.home.add_access_key(&own, None);
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut variables: Variables = vec![
-            pair("AWS_ACCESS_KEY_ID", &own),
-            pair("FLEET_CONCURRENCY", &concurrency.to_string()),
-            pair("FLEET_VISIBILITY_TIMEOUT", &crate::world::VISIBILITY.as_secs().to_string()),
-            pair("FLEET_ACCOUNTS", &self.logs.with_file_name("accounts.toml").display().to_string()),
+        self.fleet.home.add_access_key(&own, None);
+        let mut variables = vec![
+            variable("AWS_ACCESS_KEY_ID", &own),
+            variable("FLEET_CONCURRENCY", &concurrency.to_string()),
+            variable("FLEET_VISIBILITY_TIMEOUT", &VISIBILITY.as_secs().to_string()),
+            variable("FLEET_ACCOUNTS", &self.logs.with_file_name("accounts.toml").display().to_string()),
         ];
         let mut accounts = Vec::new();
-        for (nth, member) in self.cast.members.iter().enumerate().filter(|(_, member)| member.has_keys()) {
+        for (nth, member) in self.accounts.members.iter().enumerate().filter(|(_, member)| member.has_keys())
+        {
             let key = format!("{own}X{nth:03}");
-            self.world.aws.account(&member.id).add_access_key(&key, None);
-            variables.push((format!("{}_account_access_key", member.stem()), key.clone()));
-            variables.push((format!("{}_secret_access_key", member.stem()), "secret".to_owned()));
+            self.fleet.aws.account(&member.id).add_access_key(&key, None);
+            variables.extend(keys(&member.name, &key));
             accounts.push(key);
         }
-        let mut child = self.shell.worker(&variables)?;
+        let mut command = self.fleet.worker(&["run"]);
+        let mut child =
+            command.envs(variables).stdout(Stdio::null()).spawn().context("could not start a worker")?;
         let stderr = child.stderr.take().context("cannot fail: it is piped")?;
         let file = self.logs.join(format!("worker-{number:05}-{}.log", fate.replace(' ', "-")));
         let (tell, ready) = oneshot::channel();
-        let log = tokio::spawn(worker_log::follow(stderr, file, tell, self.sayings.clone()));
+        let log = tokio::spawn(worker_log::follow(stderr, file, tell, self.log.clone()));
         Ok(Worker { child, keys: Keys { own, accounts }, ready, log })
     }
 
-    async fn live_and_die(&self, worker: &mut Worker, card: Card) -> anyhow::Result<Life> {
+    async fn live_and_die(&self, worker: &mut Worker, death: Death) -> anyhow::Result<Life> {
         let at_its_step = async {
-            if card.step == Step::Random {
-                sleep(card.peace).await;
+            if death.at == Step::Random {
+                sleep(death.peace).await;
                 return None;
             }
             // One that does not become ready leaves, which is seen below.
             let _ = tokio::time::timeout(START, &mut worker.ready).await;
-            sleep(card.peace).await;
-            let (set_at, mut trap) = (Utc::now(), Trap::set(&self.world.aws, card.step, &worker.keys));
-            let sprung = tokio::time::timeout(COMING, trap.sprung(&self.world.aws)).await.is_ok();
-            sleep(card.respite).await;
+            sleep(death.peace).await;
+            let (set_at, mut trap) = (Utc::now(), Trap::set(&self.fleet.aws, death.at, &worker.keys));
+            let sprung = tokio::time::timeout(COMING, trap.sprung(&self.fleet.aws)).await.is_ok();
+            sleep(death.respite).await;
             Some((trap, set_at, sprung))
         };
         let caught = tokio::select! {
@@ -188,14 +190,14 @@ impl Workforce {
         worker.child.wait().await?;
         let mut step = Step::Random;
         if let Some((trap, set_at, sprung)) = caught {
-            if matches!(card.step, Step::Receive | Step::Checkpoint | Step::Render) {
+            if matches!(death.at, Step::Receive | Step::Checkpoint | Step::Render) {
                 sleep(GONE).await;
             }
-            if sprung && was_there(card.step, &self.calls(worker, &trap, set_at)) {
-                step = card.step;
+            if sprung && was_there(death.at, &self.calls(worker, &trap, set_at)) {
+                step = death.at;
                 *lock(&self.toll).fired.entry(step).or_default() += trap.fired();
             } else {
-                lock(&self.deck).missed(card);
+                lock(&self.plan).missed(death);
             }
         }
         Ok(Life::Killed(Kill { step, at, key: worker.keys.own.clone() }))
@@ -205,7 +207,7 @@ impl Workforce {
     fn calls(&self, worker: &Worker, trap: &Trap, since: DateTime<Utc>) -> Vec<CallRecord> {
         let mut calls = Vec::new();
         for key in trap.struck().chain([worker.keys.own.as_str()]) {
-            calls.extend(self.world.aws.calls().access_key(key).records());
+            calls.extend(self.fleet.aws.calls().access_key(key).records());
         }
         // A poll that was under way by then is struck too.
         calls.retain(|call| call.time + call.duration >= since);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use e2e::{Ended, Fleet, HOME, HOME_REGION, days_ago, finish};
+use kit::{Ended, Fleet, HOME, HOME_REGION, days_ago, finish};
 use local_aws::{Fault, Service, Trust};
 
 const DATA: &str = "111111111111";

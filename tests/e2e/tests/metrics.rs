@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
-use e2e::{DEAD, Ended, Fleet, HOME, HOME_REGION, JOBS, days_ago, end, finish, terminate, until};
+use kit::{DEAD, Ended, Fleet, HOME, HOME_REGION, JOBS, days_ago, end, finish, terminate, until};
 use local_aws::{Fault, Trust};
 use serde_json::Value;
 

@@ -13,7 +13,7 @@ use aws_sdk_cloudwatch::{
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use chrono::{NaiveDate, Utc};
-use e2e::{
+use kit::{
     HOME, HOME_REGION, REPORTS, days_ago, finish, program, report_key,
     zoo::{self, Listing},
 };

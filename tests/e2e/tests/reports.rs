@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, NaiveDate, Utc};
-use e2e::{
+use kit::{
     Fleet, HOME_REGION, days_ago, end,
     expected::{STORAGE_TYPES, cells, table},
     finish, until,

@@ -9,12 +9,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use e2e::program;
 use fleet::{
     Accounts,
     datasets::{Cell, DATASETS},
     reserved::RESERVED_WORDS,
 };
+use kit::program;
 use serde_json::{Value, json};
 
 const TERRAFORM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform");

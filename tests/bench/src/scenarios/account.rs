@@ -10,10 +10,10 @@ use super::add;
 use crate::{
     floor::{Age, Floor},
     outcome::{Bar, Case, Outcome, case, figure, name},
-    program::Shell,
+    program::Programs,
     tell,
     truth::Truth,
-    world::{LATENCY, World, date},
+    world::{self, LATENCY, date},
 };
 
 const ACCOUNT: &str = "data";
@@ -44,7 +44,7 @@ impl Shape {
     }
 }
 
-pub(super) async fn measure(shell: &Shell, short: bool, only: &str) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(programs: &Programs, short: bool, only: &str) -> anyhow::Result<Outcome> {
     let sizes: &[usize] = if short { &[1_000] } else { &[1_000, 10_000, 100_000] };
     let mut outcome = Outcome { scenario: "account".to_owned(), short, ..Outcome::default() };
     for age in [Age::Recent, Age::Old] {
@@ -53,7 +53,7 @@ pub(super) async fn measure(shell: &Shell, short: bool, only: &str) -> anyhow::R
                 let shape = Shape { buckets, regions, age };
                 if shape.name().contains(only) {
                     tell(&format!("account: {}", shape.name()));
-                    add(&mut outcome, &shape.name(), measure_one(shell, shape).await);
+                    add(&mut outcome, &shape.name(), measure_one(programs, shape).await);
                 }
             }
         }
@@ -78,23 +78,23 @@ fn notes(short: bool) -> Vec<String> {
     if short { vec![quota, same] } else { vec![quota, same, bar] }
 }
 
-async fn measure_one(shell: &Shell, shape: Shape) -> anyhow::Result<Case> {
-    let world = World::start(LATENCY).await?;
-    let account = world.account(shape.buckets, shape.regions);
+async fn measure_one(programs: &Programs, shape: Shape) -> anyhow::Result<Case> {
+    let mut fleet = world::start(LATENCY).await?;
+    let account = world::account(&fleet, shape.buckets, shape.regions);
     let date = date(shape.age);
     let truth = Truth::of(&account, date);
     let floor = Floor::of(&truth.regions(), shape.age, LATENCY);
-    let variables = world.variables_of(ACCOUNT, account.id())?;
-    let (table, day) = (world.file("report.csv", "")?, date.to_string());
+    world::enter(&mut fleet, ACCOUNT, account.id())?;
+    let (table, day) = (fleet.file("report.csv", "")?, date.to_string());
     let arguments = ["collect", "--account-name", ACCOUNT, "--date", &day, "--output", &table];
-    let took = shell.time_worker(&variables, &arguments).await;
-    let took = took.with_context(|| format!("{}: {:?}", shape.name(), world.aws.calls().summary()))?;
+    let took = programs.time_worker(&fleet, &arguments).await;
+    let took = took.with_context(|| format!("{}: {:?}", shape.name(), fleet.aws.calls().summary()))?;
     let right = truth.share_right(table.as_ref())?;
     #[expect(clippy::float_cmp, reason = "all of them, and not one less")]
     let all_right = right == 1.0;
     ensure!(all_right, "{}: only {right} of the values are right", shape.name());
-    let calls = world.aws.calls();
-    let metrics: usize = world.calls("GetMetricData").iter().map(|call| call.items).sum();
+    let calls = fleet.aws.calls();
+    let metrics: usize = world::calls(&fleet, "GetMetricData").iter().map(|call| call.items).sum();
     Ok(case! {
         "name": shape.name(),
         "wall_s": took.wall_s,

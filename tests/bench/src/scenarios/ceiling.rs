@@ -5,15 +5,15 @@ use std::{fs, time::Duration};
 
 use chrono::{NaiveDate, NaiveTime};
 use ciborium::{Value, cbor};
+use kit::finish;
 use local_aws::SyntheticAccount;
 
 use crate::{
     floor::Age,
     load::Load,
     outcome::{Bar, Outcome, case, figure, number},
-    program::Shell,
     stopwatch::own_cpu_s,
-    world::{World, date},
+    world::{self, date},
 };
 
 /// Metrics in the account: a count of objects for each bucket.
@@ -24,25 +24,26 @@ const CONNECTIONS: usize = 4;
 /// `GetMetricData` calls a second that the quotas of four regions let through.
 const OF_FOUR_REGIONS: f64 = 200.0;
 
-pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcome> {
-    let world = World::start(Duration::ZERO).await?;
-    world.aws.quotas(false);
-    let account = world.account(METRICS, 1);
-    let folder = world.folder.path().join("requests");
+pub(super) async fn measure(short: bool) -> anyhow::Result<Outcome> {
+    let fleet = world::start(Duration::ZERO).await?;
+    fleet.aws.quotas(false);
+    let account = world::account(&fleet, METRICS, 1);
+    let folder = fleet.folder.path().join("requests");
     fs::create_dir(&folder)?;
     for (nth, request) in requests(&account, date(Age::Recent))?.iter().enumerate() {
         fs::write(folder.join(nth.to_string()), request)?;
     }
     let seconds = if short { 2 } else { 10 };
     let arguments = [
-        world.aws.address().to_string(),
+        fleet.aws.address().to_string(),
         folder.display().to_string(),
         CONNECTIONS.to_string(),
         seconds.to_string(),
     ];
+    let load = fleet.command(&kit::program("load"), "load", &arguments.each_ref().map(String::as_str));
     // Nothing else runs in this process meanwhile: its CPU is the AWS's.
     let before = own_cpu_s()?;
-    let load: Load = serde_json::from_slice(&shell.load(&arguments).await?)?;
+    let load: Load = serde_json::from_value(finish(load).await?.status(0).json()?)?;
     let cpu_s = own_cpu_s()? - before;
     #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
     let calls = load.calls as f64;

@@ -15,10 +15,10 @@ use super::{Crew, add};
 use crate::{
     floor::Age,
     outcome::{Bar, Case, Outcome, case, figure, number},
-    program::Shell,
+    program::Programs,
     statistics::{percentile, steady_rate},
     tell,
-    world::{World, answered_at, date},
+    world::{self, answered_at, date},
 };
 
 const LATENCY: Duration = Duration::from_millis(250);
@@ -29,14 +29,14 @@ const WORKERS: [usize; 4] = [1, 2, 4, 8];
 /// How long all jobs may take.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-pub(super) async fn measure(shell: &Shell, short: bool, accounts: u16) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(programs: &Programs, short: bool, accounts: u16) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome { scenario: "fleet".to_owned(), short, ..Outcome::default() };
     let (crews, each) = if short { (&WORKERS[..2], 5) } else { (&WORKERS[..], usize::from(accounts) / 8) };
     let mut alone = f64::NAN;
     for workers in crews.iter().copied() {
         let (name, accounts) = (count(workers, "worker").replace(' ', "-"), workers * each);
         tell(&format!("fleet: {name}, {accounts} accounts"));
-        let mut case = measure_one(shell, workers, accounts).await;
+        let mut case = measure_one(programs, workers, accounts).await;
         if let Ok(case) = &mut case {
             if workers == 1 {
                 alone = figure(case, "accounts_per_s");
@@ -78,22 +78,23 @@ fn twice_bar(cases: &[Case], crews: &[usize]) -> Bar {
         .with(format!("of {}", number(sum("accounts"))))
 }
 
-async fn measure_one(shell: &Shell, workers: usize, accounts: usize) -> anyhow::Result<Case> {
-    let world = World::start(LATENCY).await?;
+async fn measure_one(programs: &Programs, workers: usize, accounts: usize) -> anyhow::Result<Case> {
+    let mut fleet = world::start(LATENCY).await?;
     let plan = Synthetic { accounts, buckets: BUCKETS, regions: REGIONS, ..Synthetic::default() };
-    let accounts = world.aws.synthetic(&plan);
-    let variables = world.variables_of_all(&accounts)?;
+    let accounts = fleet.aws.synthetic(&plan);
+    world::enter_all(&mut fleet, &accounts)?;
     for account in &accounts {
-        world.send(&World::name_of(account), date(Age::Recent))?;
+        world::send(&fleet, &world::name_of(account), date(Age::Recent))?;
     }
-    let crew = Crew::start(shell, &world, workers, &variables, &["--concurrency", "1"])?;
-    crew.finish(&world, PATIENCE).await?;
+    let crew = Crew::start(programs, &fleet, workers, &["--concurrency", "1"])?;
+    crew.finish(PATIENCE).await?;
 
-    let received = world.calls("ReceiveMessage");
+    let received = world::calls(&fleet, "ReceiveMessage");
     let begun = received.first().context("no job was received")?.time;
     let (waits, twice) = waits(&received, begun);
-    let done: Vec<f64> = world.calls("DeleteMessage").iter().map(|call| answered_at(call, begun)).collect();
-    let reports = world.calls("PutObject").len();
+    let done: Vec<f64> =
+        world::calls(&fleet, "DeleteMessage").iter().map(|call| answered_at(call, begun)).collect();
+    let reports = world::calls(&fleet, "PutObject").len();
     ensure!(done.len() == accounts.len(), "{} of {} jobs are done", done.len(), accounts.len());
     let percent = |percent| percentile(&waits, percent);
     Ok(case! {
@@ -107,7 +108,7 @@ async fn measure_one(shell: &Shell, workers: usize, accounts: usize) -> anyhow::
         "wall_s": percentile(&done, 100.0),
         "received_twice": twice,
         "reports": reports,
-        "api_calls": world.aws.calls().count(),
+        "api_calls": fleet.aws.calls().count(),
     })
 }
 

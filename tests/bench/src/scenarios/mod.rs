@@ -13,14 +13,14 @@ use std::{
 };
 
 use anyhow::bail;
+use kit::{Fleet, JOBS};
 use tokio::{process::Child, time::sleep};
 
 use crate::{
     cli::Command,
     outcome::{Bar, Case, Outcome},
-    program::{Shell, Variables, tail},
+    program::{Programs, tail},
     tell,
-    world::World,
 };
 
 /// How many accounts 8 workers have where all scenarios are run.
@@ -42,14 +42,14 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
 }
 
 /// Measures one scenario.
-pub(crate) async fn measure(scenario: &Command, shell: &Shell, short: bool) -> anyhow::Result<Outcome> {
+pub(crate) async fn measure(scenario: &Command, programs: &Programs, short: bool) -> anyhow::Result<Outcome> {
     match scenario {
-        Command::Ceiling => ceiling::measure(shell, short).await,
-        Command::Account { only } => account::measure(shell, short, only).await,
-        Command::Fleet { accounts } => fleet::measure(shell, short, *accounts).await,
-        Command::Mixed => mixed::measure(shell, short).await,
-        Command::Peers => peers::measure(shell, short).await,
-        Command::Start => start::measure(shell, short).await,
+        Command::Ceiling => ceiling::measure(short).await,
+        Command::Account { only } => account::measure(programs, short, only).await,
+        Command::Fleet { accounts } => fleet::measure(programs, short, *accounts).await,
+        Command::Mixed => mixed::measure(programs, short).await,
+        Command::Peers => peers::measure(programs, short).await,
+        Command::Start => start::measure(programs, short).await,
         other => bail!("{} is no scenario", other.name()),
     }
 }
@@ -65,33 +65,33 @@ fn add(outcome: &mut Outcome, name: &str, case: anyhow::Result<Case>) {
     }
 }
 
-/// Workers on the queue of a world.
-struct Crew {
+/// Workers on the queue of a fleet.
+struct Crew<'a> {
+    fleet: &'a Fleet,
     workers: Vec<(Child, PathBuf)>,
 }
 
-impl Crew {
+impl<'a> Crew<'a> {
     /// Starts so many workers, each with the arguments after `run`.
     fn start(
-        shell: &Shell,
-        world: &World,
+        programs: &Programs,
+        fleet: &'a Fleet,
         count: usize,
-        variables: &Variables,
         arguments: &[&str],
     ) -> anyhow::Result<Self> {
         let arguments = [&["run"], arguments].concat();
         let mut workers = Vec::new();
         for nth in 0..count {
-            let log = world.folder.path().join(format!("worker-{nth}.log"));
-            workers.push((shell.start_worker(variables, &arguments, &log)?, log));
+            let log = fleet.folder.path().join(format!("worker-{nth}.log"));
+            workers.push((programs.start_worker(fleet, &arguments, &log)?, log));
         }
-        Ok(Self { workers })
+        Ok(Self { fleet, workers })
     }
 
     /// Waits until no job is left, and ends the workers.
-    async fn finish(mut self, world: &World, patience: Duration) -> anyhow::Result<()> {
+    async fn finish(mut self, patience: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
-        while !world.is_done() {
+        while self.fleet.home.counts(JOBS).total() > 0 {
             for (worker, log) in &mut self.workers {
                 if let Some(status) = worker.try_wait()? {
                     bail!("a worker left with {status}:\n{}", tail(&std::fs::read(log)?));

@@ -2,18 +2,19 @@
 
 use std::{ffi::OsStr, path::Path, time::Duration};
 
+use kit::Fleet;
 use tokio::time::sleep;
 
 use super::add;
 use crate::{
     floor::{Age, KNOWN_SERIES},
     outcome::{Bar, Case, Outcome, case, figure, name, number},
-    program::{Shell, Variables},
+    program::{self, Programs},
     python,
     stopwatch::Measured,
     tell,
     truth::Truth,
-    world::{LATENCY, World, date},
+    world::{self, LATENCY, date},
 };
 
 const ACCOUNT: &str = "data";
@@ -131,7 +132,7 @@ const SHORT_VERSUS: [Versus; 3] = [
     },
 ];
 
-pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<Outcome> {
     let interpreter = python::interpreter().await?;
     let mut outcome = Outcome { scenario: "peers".to_owned(), short, ..Outcome::default() };
     for (buckets, age, sides) in if short { &SHORT_CASES[..] } else { &CASES[..] } {
@@ -140,7 +141,7 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
             let name = format!("{}-{buckets}-buckets-{}", side.name(), age.name());
             tell(&format!("peers: {name}"));
             sleep(REST).await;
-            add(&mut outcome, &name, stage.measure(&name, side, shell, &interpreter).await);
+            add(&mut outcome, &name, stage.measure(&name, side, programs, &interpreter).await);
         }
     }
     let cases = &outcome.cases;
@@ -163,34 +164,33 @@ pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcom
 
 /// The account that all sides collect, one after the other.
 struct Stage {
-    world: World,
+    fleet: Fleet,
     truth: Truth,
-    variables: Variables,
     buckets: usize,
     age: Age,
 }
 
 impl Stage {
     async fn new(buckets: usize, age: Age) -> anyhow::Result<Self> {
-        let world = World::start(LATENCY).await?;
-        let account = world.account(buckets, REGIONS);
+        let mut fleet = world::start(LATENCY).await?;
+        let account = world::account(&fleet, buckets, REGIONS);
         let truth = Truth::of(&account, date(age));
-        let variables = world.variables_of(ACCOUNT, account.id())?;
-        Ok(Self { world, truth, variables, buckets, age })
+        world::enter(&mut fleet, ACCOUNT, account.id())?;
+        Ok(Self { fleet, truth, buckets, age })
     }
 
     async fn measure(
         &self,
         name: &str,
         side: Side,
-        shell: &Shell,
+        programs: &Programs,
         interpreter: &Path,
     ) -> anyhow::Result<Case> {
-        self.world.aws.reset_calls();
-        let table = self.world.file(side.name(), "")?;
-        let took = side.collect(shell, interpreter, &self.variables, self.age, &table).await?;
+        self.fleet.aws.reset_calls();
+        let table = self.fleet.file(side.name(), "")?;
+        let took = side.collect(programs, interpreter, &self.fleet, self.age, &table).await?;
         let right = self.truth.share_right(table.as_ref())?;
-        Ok(case_of(&self.world, name, self.buckets, took, right))
+        Ok(case_of(&self.fleet, name, self.buckets, took, right))
     }
 }
 
@@ -205,26 +205,26 @@ impl Side {
 
     async fn collect(
         self,
-        shell: &Shell,
+        programs: &Programs,
         interpreter: &Path,
-        variables: &Variables,
+        fleet: &Fleet,
         age: Age,
         table: &str,
     ) -> anyhow::Result<Measured> {
         let day = date(age).to_string();
         if self == Self::Ours {
             let arguments = ["collect", "--account-name", ACCOUNT, "--date", &day, "--output", table];
-            return shell.time_worker(variables, &arguments).await;
+            return programs.time_worker(fleet, &arguments).await;
         }
         let peer = python::peer(&format!("{}.py", self.name()));
         let arguments = [ACCOUNT, &day, table].map(OsStr::new);
-        shell.time(interpreter, variables, [peer.as_os_str()].into_iter().chain(arguments)).await
+        program::time(interpreter, fleet, [peer.as_os_str()].into_iter().chain(arguments)).await
     }
 }
 
-fn case_of(world: &World, name: &str, buckets: usize, took: Measured, right: f64) -> Case {
-    let calls = world.aws.calls();
-    let items: usize = world.calls("GetMetricData").iter().map(|call| call.items).sum();
+fn case_of(fleet: &Fleet, name: &str, buckets: usize, took: Measured, right: f64) -> Case {
+    let calls = fleet.aws.calls();
+    let items: usize = world::calls(fleet, "GetMetricData").iter().map(|call| call.items).sum();
     let single = calls.clone().operation("GetMetricStatistics").ok().count();
     #[expect(clippy::cast_precision_loss, reason = "a count of metrics")]
     let (metrics, shared) = (items as f64 + single as f64, (buckets * SHARED_METRICS) as f64);

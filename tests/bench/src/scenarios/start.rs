@@ -9,34 +9,34 @@ use super::Crew;
 use crate::{
     floor::Age,
     outcome::{Bar, Outcome, case, number},
-    program::Shell,
+    program::Programs,
     statistics::percentile,
-    world::{World, answered_at, came_in_at, date},
+    world::{self, answered_at, came_in_at, date},
 };
 
 const BUCKETS: usize = 20;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(super) async fn measure(shell: &Shell, short: bool) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<Outcome> {
     let times = if short { 5 } else { 30 };
     let (mut until_receive, mut until_report, mut calls) = (Vec::new(), Vec::new(), 0);
     // The first one reads the program off the disk, and is not counted.
     for nth in 0..=times {
-        let world = World::start(Duration::ZERO).await?;
-        let account = world.account(BUCKETS, 1);
-        let variables = world.variables_of("data", account.id())?;
-        world.send("data", date(Age::Recent))?;
+        let mut fleet = world::start(Duration::ZERO).await?;
+        let account = world::account(&fleet, BUCKETS, 1);
+        world::enter(&mut fleet, "data", account.id())?;
+        world::send(&fleet, "data", date(Age::Recent))?;
         let begun = Utc::now();
-        Crew::start(shell, &world, 1, &variables, &[])?.finish(&world, PATIENCE).await?;
-        let received = world.calls("ReceiveMessage");
+        Crew::start(programs, &fleet, 1, &[])?.finish(PATIENCE).await?;
+        let received = world::calls(&fleet, "ReceiveMessage");
         let received = received.first().context("no job was received")?;
-        let stored = world.calls("PutObject");
+        let stored = world::calls(&fleet, "PutObject");
         let stored = stored.last().context("no report was stored")?;
         if nth > 0 {
             until_receive.push(came_in_at(received, begun) * 1e3);
             until_report.push(answered_at(stored, begun) * 1e3);
         }
-        let before = world.aws.calls().records().into_iter().filter(|call| call.time < received.time);
+        let before = fleet.aws.calls().records().into_iter().filter(|call| call.time < received.time);
         calls = before.count();
     }
     let figures = |name: &str, values: &[f64]| {

@@ -1,9 +1,9 @@
 //! Which of several kinds is meant.
 
 use anyhow::Result;
-use e2e::{HOME, expected::cells};
+use kit::{HOME, expected::cells};
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE, PROFILE_KEY, ROLE, VARIABLES_KEY, account_file, assert_is_of, collect, four_accounts,
     keys, report_calls, set, signed_by,
 };

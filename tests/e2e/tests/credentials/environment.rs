@@ -1,9 +1,9 @@
 //! The environment as compose files, CI systems and secrets leave it.
 
 use anyhow::Result;
-use e2e::{Fleet, HOME_REGION, JOBS, days_ago, finish};
+use kit::{Fleet, HOME_REGION, JOBS, days_ago, finish};
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE, PROFILE_KEY, VARIABLES_KEY, accounts_file, assert_is_of, collect, day, four_accounts,
     inhabited, keys, profile, shared_file,
 };

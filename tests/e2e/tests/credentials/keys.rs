@@ -1,9 +1,9 @@
 //! Access keys of an account's own variables.
 
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION};
+use kit::{Fleet, HOME, HOME_REGION};
 
-use crate::support::{
+use super::support::{
     KEYS, account_file, assert_is_of, assert_nothing_collected, collect, four_accounts, inhabited, keys,
     report_calls, set, signed_by,
 };

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chrono::{TimeDelta, Utc};
-use e2e::{Ended, Fleet, HOME_REGION, finish};
+use kit::{Ended, Fleet, HOME_REGION, finish};
 use local_aws::Trust;
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{
+use super::support::{
     PROFILE, PROFILE_KEY, ROLE, account_file, assert_is_of, collect, error_of, four_accounts, inhabited,
     profile, shared_file,
 };

@@ -1,10 +1,10 @@
 //! Profiles of the shared files.
 
 use anyhow::Result;
-use e2e::{HOME, HOME_REGION};
+use kit::{HOME, HOME_REGION};
 use local_aws::Trust;
 
-use crate::support::{
+use super::support::{
     PROFILE, PROFILE_KEY, ROLE, account_file, assert_is_of, collect, error_of, four_accounts, inhabited,
     profile, report_calls, set, shared_file, signed_by, signers,
 };

@@ -1,10 +1,10 @@
 //! Where an account is asked, and what the accounts file says of several.
 
 use anyhow::Result;
-use e2e::{Fleet, HOME_REGION, finish};
+use kit::{Fleet, HOME_REGION, finish};
 use local_aws::{LocalAws, Options, Trust};
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE_KEY, ROLE, VARIABLES_KEY, account_file, accounts_file, assert_is_of, collect, day,
     four_accounts, inhabited, keys, set, signed_by,
 };

@@ -1,10 +1,10 @@
 //! The wrong account, and none.
 
 use anyhow::Result;
-use e2e::{Ended, Fleet, HOME, HOME_REGION, finish};
+use kit::{Ended, Fleet, HOME, HOME_REGION, finish};
 use local_aws::{Fault, Service};
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE, PROFILE_KEY, VARIABLES_KEY, account_file, assert_nothing_collected, collect, collecting,
     error_of, four_accounts, inhabited, keys, profile, report_calls, set, shared_file, signed_by,
 };
@@ -58,11 +58,11 @@ async fn an_account_without_credentials_is_never_the_workers_own() -> Result<()>
     told(&collect(&fleet, "opra-dev").await?.status(2), "opra_dev");
     account_file(&mut fleet, "")?;
     told(&collect(&fleet, "data").await?.status(2), "data");
-    account_file(&mut fleet, "id = '999999999999'")?;
+    account_file(&mut fleet, &format!("id = '{HOME}'"))?;
     told(&collect(&fleet, "data").await?.status(2), "data");
     assert_eq!(fleet.aws.calls().count(), 0);
     // The same chain serves where it is said in so many words.
-    account_file(&mut fleet, "credentials = 'default'\nid = '999999999999'")?;
+    account_file(&mut fleet, &format!("credentials = 'default'\nid = '{HOME}'"))?;
     let _ = collect(&fleet, "data").await?.status(0);
     assert_eq!(signed_by(&fleet.aws, HOME), report_calls());
     Ok(())

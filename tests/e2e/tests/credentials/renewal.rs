@@ -1,11 +1,11 @@
 //! What changes while a worker runs: its accounts file, and the secrets that access keys lie in.
 
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, end, finish, report_key, terminate, until};
+use kit::{Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, end, finish, report_key, terminate, until};
 use local_aws::Fault;
 use tokio::process::Child;
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE, ROLE, account_file, accounts_file, assert_is_of, collect, day, error_of, four_accounts,
     inhabited, keys, set, signed_by,
 };
@@ -162,7 +162,7 @@ async fn a_secret_that_can_not_be_used_costs_its_account_alone() -> Result<()> {
         if is_denied {
             fleet.home.deny("secretsmanager:GetSecretValue");
         }
-        keys(&mut fleet, "good", crate::support::VARIABLES_KEY, "secret");
+        keys(&mut fleet, "good", super::support::VARIABLES_KEY, "secret");
         let file = format!("[[account]]\nname = 'data'\nsecret_arn = '{arn}'\n[[account]]\nname = 'good'\n");
         accounts_file(&mut fleet, &file)?;
         let ended = collect(&fleet, "data").await?.status(1);

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION, JOBS, expected::cells, finish};
+use kit::{Fleet, HOME, HOME_REGION, JOBS, expected::cells, finish};
 use local_aws::{Service, Trust};
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE, PROFILE_KEY, ROLE, VARIABLES_KEY, account_file, accounts_file, assert_is_of,
     assert_nothing_collected, collect, day, four_accounts, inhabited, keys, set, shared_file, signed_by,
     signers,

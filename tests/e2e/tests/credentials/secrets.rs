@@ -1,11 +1,11 @@
 //! No secret is printed.
 
 use anyhow::Result;
-use e2e::{Ended, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, finish};
 use futures::future::try_join_all;
+use kit::{Ended, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, finish};
 use local_aws::{Fault, Service, Trust};
 
-use crate::support::{
+use super::support::{
     KEYS, PROFILE, ROLE, account_file, collect, error_of, inhabited, keys, profile, shared_file,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use e2e::{Ended, Fleet, HOME, HOME_REGION, days_ago, expected::cells, finish};
+use kit::{Ended, Fleet, HOME, HOME_REGION, days_ago, expected::cells, finish};
 use local_aws::{Account, LocalAws, Service, Trust};
 use tokio::process::Command;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, says, until};
+use kit::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, says, until};
 use local_aws::{Fault, QueueOptions};
 use serde_json::json;
 
-use crate::{
+use super::{
     after_receives, all_visible, body, bury, failed, give_up, jobs, letters, name, producer, signal, with,
 };
 

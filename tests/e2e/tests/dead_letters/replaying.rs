@@ -4,11 +4,11 @@ use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::{Datelike, Days, NaiveDate};
-use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, until};
+use kit::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, finish, until};
 use local_aws::{Fault, QueueOptions};
 use serde_json::json;
 
-use crate::{
+use super::{
     RUN, after_receives, all_visible, body, bury, failed, give_up, jobs, letters, name, producer, signal,
     with,
 };

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use chrono::NaiveDate;
-use e2e::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, expected::cells, report_key, until};
+use kit::{DEAD, Fleet, HOME_REGION, JOBS, days_ago, end, expected::cells, report_key, until};
 use local_aws::{Fault, FaultHandle, QueueOptions, Service};
 use tokio::process::Child;
 
-use crate::{LONG_LEASE, put_off, reports_of};
+use super::{LONG_LEASE, put_off, reports_of};
 
 const ID: &str = "111111111111";
 const NEAR: &str = "us-east-1";

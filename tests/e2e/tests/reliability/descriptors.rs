@@ -3,7 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result};
-use e2e::{Fleet, JOBS, days_ago, end};
+use kit::{Fleet, JOBS, days_ago, end};
 use local_aws::Fault;
 use tokio::process::Command;
 
@@ -88,6 +88,6 @@ async fn a_soft_limit_is_raised_at_the_start() -> Result<()> {
     // Too few even for the runtime and one connection.
     let ended = end(limited(&worker, "-S -n 12").spawn()?).await?.status(0);
     assert!(!ended.stderr.contains("Too many open files"), "{}", ended.stderr);
-    assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 8);
+    assert_eq!(fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len(), 8);
     Ok(())
 }

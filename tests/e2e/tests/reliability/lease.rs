@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Fleet, JOBS, days_ago, end, finish, report_key, says, terminate, until};
 use futures::future::try_join_all;
+use kit::{Fleet, JOBS, days_ago, end, finish, report_key, says, terminate, until};
 use local_aws::Fault;
 use tokio::try_join;
 
-use crate::{day, job, reports_of_the_day};
+use super::{day, job, reports_of_the_day};
 
 #[tokio::test]
 async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use e2e::{Fleet, JOBS, end, says, terminate, until};
+use kit::{Fleet, JOBS, end, says, terminate, until};
 use local_aws::{Fault, Place};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{DEAD, Fleet, HOME_REGION, JOBS, end, finish, report_key, terminate, until};
+use kit::{DEAD, Fleet, HOME_REGION, JOBS, end, finish, report_key, terminate, until};
 use local_aws::{Fault, QueueOptions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +11,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{day, job};
+use super::{day, job};
 
 #[tokio::test]
 async fn a_worker_outlives_its_queue_and_goes_on_when_it_is_back() -> Result<()> {
@@ -47,7 +47,7 @@ async fn a_network_that_breaks_costs_tries_and_no_job() -> Result<()> {
     fleet.work(&[]).await?;
     assert!(faults.iter().all(|fault| fault.fired() > 0));
     fleet.aws.clear_faults();
-    assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 30);
+    assert_eq!(fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len(), 30);
     assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
     finish(fleet.producer(&["status"])).await?.status(0);
     Ok(())
@@ -68,7 +68,7 @@ async fn a_page_in_the_place_of_an_answer_costs_tries_and_no_report() -> Result<
     }
     fleet.work(&[]).await?;
     assert!(faults.iter().all(|fault| fault.fired() == 1));
-    assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 1);
+    assert_eq!(fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len(), 1);
     assert!(fleet.home.messages(JOBS).is_empty() && fleet.dead_letters().is_empty());
     finish(fleet.producer(&["status"])).await?.status(0);
     Ok(())
@@ -143,7 +143,7 @@ async fn a_proxy_for_plain_http_is_used_by_all_clients_unless_the_host_is_left_o
         fleet.variable("AWS_ENDPOINT_URL", "http://aws.invalid");
         fleet.variable(variable, &place);
         fleet.work(&[]).await?;
-        assert_eq!(fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len(), 1);
+        assert_eq!(fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len(), 1);
         // A proxy that is down is in no one's way who does not ask it.
         fleet.variable("AWS_ENDPOINT_URL", &fleet.aws.endpoint());
         fleet.variable(variable, "http://127.0.0.1:1");

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Fleet, HOME, HOME_REGION, JOBS, end, finish, report_key, until};
+use kit::{Fleet, HOME, HOME_REGION, JOBS, end, finish, report_key, until};
 use local_aws::{Fault, Trust};
 
-use crate::{LONG_LEASE, day, job, put_off, reports_of_the_day};
+use super::{LONG_LEASE, day, job, put_off, reports_of_the_day};
 
 /// Accounts that are entered by a role, and their jobs. Some have no such role.
 async fn with_roles(count: usize, has_role: impl Fn(usize) -> bool) -> Result<Fleet> {
@@ -129,7 +129,7 @@ async fn a_worker_whose_permission_is_taken_away_gives_back_what_it_has_and_leav
     let worker = finish(fleet.worker(&["run", "--concurrency", "2"])).await?.status(1);
     assert!(taken.fired() > 20);
     assert!(worker.stderr.contains("allow it sts:AssumeRole"), "{}", worker.stderr);
-    let stored = fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len();
+    let stored = fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len();
     assert!(stored > 0);
     assert_eq!((fleet.home.messages(JOBS).len(), fleet.dead_letters().len()), (40 - stored, 0));
     Ok(())
@@ -211,7 +211,7 @@ async fn credentials_that_end_in_mid_run_are_fetched_anew_and_the_job_goes_on() 
     let account = fleet.aws.account("111111111111");
     account.role("reader", Trust::default());
     // An old day: many calls of GetMetricData, beside each other.
-    let old = e2e::days_ago(100);
+    let old = kit::days_ago(100);
     for nth in 0..200 {
         account.bucket(&format!("bucket-{nth:03}"), HOME_REGION).size("StandardStorage", old, 7.0);
     }

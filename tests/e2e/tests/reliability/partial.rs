@@ -1,11 +1,11 @@
 //! Partial reports, and reports that are cut off.
 
 use anyhow::Result;
-use e2e::{Fleet, JOBS, end, expected::cells, finish, report_key, until};
+use kit::{Fleet, JOBS, end, expected::cells, finish, report_key, until};
 use local_aws::{Account, Fault};
 use tokio::process::Child;
 
-use crate::{LONG_LEASE, day, job, put_off, reports_of_the_day};
+use super::{LONG_LEASE, day, job, put_off, reports_of_the_day};
 
 const DENIED: &str = "cloudwatch:ListMetrics";
 const FAR: &str = "me-south-1";
@@ -153,7 +153,7 @@ async fn an_upload_that_breaks_half_way_leaves_nothing_and_is_made_again() -> Re
     // Once: the SDK's to repeat. More often: the worker's, which has paid for the body.
     for (times, is_ended) in [(1, false), (u64::MAX, true)] {
         fleet.aws.reset_calls();
-        fleet.home.delete_object(e2e::REPORTS, &report_key("data", day()));
+        fleet.home.delete_object(kit::REPORTS, &report_key("data", day()));
         let broken = Fault::reset_upload().on("PutObject").key_prefix(&reports_of_the_day());
         let broken = fleet.aws.fault(broken.times(times));
         fleet.home.send(JOBS, &job("data"));

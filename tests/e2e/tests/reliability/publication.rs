@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
-use e2e::{
+use kit::{
     Ended, Fleet, JOBS, days_ago,
     expected::{Row, cells, table},
     finish,

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
-use e2e::{DEAD, Fleet, JOBS, end, report_key};
 use futures::future::try_join_all;
+use kit::{DEAD, Fleet, JOBS, end, report_key};
 use local_aws::{Fault, Message};
 
-use crate::{LONG_LEASE, day, job, put_off};
+use super::{LONG_LEASE, day, job, put_off};
 
 fn reason(letter: &Message) -> &str {
     &letter.attributes["failure_reason"]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
-use e2e::{Ended, Fleet, HOME_REGION, JOBS, days_ago, end, until};
+use kit::{Ended, Fleet, HOME_REGION, JOBS, days_ago, end, until};
 use local_aws::Fault;
 
-use crate::{day, job};
+use super::{day, job};
 
 /// How long the jobs of accounts took whose names begin so, in milliseconds.
 fn durations(worker: &Ended, begin: &str) -> Result<Vec<u64>> {
@@ -46,12 +46,12 @@ async fn calm_beside(storm: bool) -> Result<u64> {
         fleet.home.send(JOBS, &format!(r#"{{"account_name":"calm","date":"{date}"}}"#));
     }
     let worker = fleet.worker(&["run", "--concurrency", "2", "--drain-timeout", "0"]).spawn()?;
-    let reports = || fleet.home.keys(e2e::REPORTS, "s3_daily_storage/").len();
+    let reports = || fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len();
     until("the calm account is done", || reports() == 40).await?;
     // A report is told of before its message is deleted.
     let deletes = || fleet.aws.calls().operation("DeleteMessage").ok().count();
     until("and has said so", || deletes() == 40).await?;
-    e2e::terminate(&worker)?;
+    kit::terminate(&worker)?;
     let ended = end(worker).await?.status(0);
     assert_eq!(throttle.fired() > 0, storm);
     assert!(latency.fired() >= 40);

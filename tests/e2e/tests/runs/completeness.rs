@@ -5,12 +5,12 @@ use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use e2e::{Fleet, JOBS, REPORTS, days_ago, expected::cells, finish, report_key};
 use fleet::{
     Job, RunId, datasets,
     manifest::Manifest,
     report::{ReportMetadata, ReportStatus},
 };
+use kit::{Fleet, JOBS, REPORTS, days_ago, expected::cells, finish, report_key};
 use serde_json::{Map, Value, json};
 
 /// Longer than any queue keeps a message.

@@ -1,9 +1,9 @@
 //! Several accounts at once, and those that a shell is logged in to.
 
 use anyhow::Result;
-use e2e::{Ended, Fleet, HOME, HOME_REGION, expected::cells, finish};
+use kit::{Ended, Fleet, HOME, HOME_REGION, expected::cells, finish};
 
-use crate::{DATA, day, fleet_of};
+use super::{DATA, day, fleet_of};
 
 const OTHER: &str = "222222222222";
 
@@ -93,7 +93,7 @@ async fn a_profile_is_asked_by_its_name_and_the_account_is_said_first() -> Resul
 async fn the_shells_own_credentials_are_used_only_if_that_is_said() -> Result<()> {
     let (fleet, _) = fleet_of(0).await?;
     let ended = collect(&fleet, &["--current-credentials"]).await?.status(0);
-    assert_eq!(told(&ended), [[HOME, HOME, e2e::REPORTS].map(str::to_owned)]);
+    assert_eq!(told(&ended), [[HOME, HOME, kit::REPORTS].map(str::to_owned)]);
     assert!(ended.stderr.starts_with(&format!("account {HOME}: {HOME}, as ")), "{}", ended.stderr);
 
     let calls = fleet.aws.calls().account(HOME).count();

@@ -1,10 +1,10 @@
 //! `worker collect`: a table of what there is, and what is missing of it by its place.
 
 use anyhow::Result;
-use e2e::{HOME_REGION, expected::cells, finish};
+use kit::{HOME_REGION, expected::cells, finish};
 use local_aws::Fault;
 
-use crate::{day, fleet_of};
+use super::{day, fleet_of};
 
 #[tokio::test]
 async fn a_region_that_does_not_answer_is_named_and_leaves_the_others_in_the_table() -> Result<()> {

@@ -1,10 +1,10 @@
 //! Colour is shown where it is wanted, by all commands alike.
 
 use anyhow::Result;
-use e2e::{Fleet, finish};
+use kit::{Fleet, finish};
 use tokio::process::Command;
 
-use crate::{DATA, day, pty::on_terminal};
+use super::{DATA, day, pty::on_terminal};
 
 /// Variables, and what they ask for.
 type Wish = (&'static [(&'static str, &'static str)], bool, bool);

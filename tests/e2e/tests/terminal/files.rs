@@ -3,11 +3,11 @@
 use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context, Result};
-use e2e::{Fleet, end, finish, until};
+use kit::{Fleet, end, finish, until};
 use local_aws::Fault;
 use tokio::process::Command;
 
-use crate::{day, fleet_of};
+use super::{day, fleet_of};
 
 const OLD: &str = "a good report of another day\n";
 

@@ -1,13 +1,13 @@
 //! What is said is for who reads it: people, or what collects logs.
 
 use anyhow::Result;
-use e2e::{Fleet, finish};
+use kit::{Fleet, finish};
 use serde_json::Value;
 
-use crate::{DATA, day, fleet_of, pty::on_terminal};
+use super::{DATA, day, fleet_of, pty::on_terminal};
 
 /// Sends a job for each of these accounts, and gives what that said.
-async fn send(fleet: &Fleet, accounts: &str, more: &[&str]) -> Result<e2e::Ended> {
+async fn send(fleet: &Fleet, accounts: &str, more: &[&str]) -> Result<kit::Ended> {
     let day = day().to_string();
     let arguments = [&["run", "--account-name", accounts, "--date", &day], more].concat();
     Ok(finish(fleet.producer(&arguments)).await?.status(0))

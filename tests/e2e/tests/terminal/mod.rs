@@ -8,7 +8,7 @@ mod messages;
 mod pty;
 
 use chrono::NaiveDate;
-use e2e::{Fleet, HOME_REGION, days_ago};
+use kit::{Fleet, HOME_REGION, days_ago};
 use local_aws::Account;
 
 /// The account that these tests ask.

@@ -5,7 +5,7 @@ mod looking;
 mod replaying;
 
 use anyhow::{Context, Result};
-use e2e::{DEAD, Ended, Fleet, HOME_REGION, JOBS, finish};
+use kit::{DEAD, Ended, Fleet, HOME_REGION, JOBS, finish};
 use local_aws::{Fault, FaultHandle, Message, QueueOptions};
 use serde_json::Value;
 use tokio::process::Child;

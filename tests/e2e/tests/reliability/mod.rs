@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::NaiveDate;
-use e2e::{Fleet, days_ago, until};
+use kit::{Fleet, days_ago, until};
 
 /// The lease where jobs are put off: longer than any pause, so that passing the time of a pause takes nothing
 /// from who has a job in hand; and its third is longer than any test, so that no lease is renewed.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
-use e2e::{
-    DEAD, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until,
-};
 use fleet::{RunId, manifest::Manifest};
 use futures::future::try_join_all;
+use kit::{
+    DEAD, Fleet, HOME, HOME_REGION, JOBS, REPORTS, days_ago, end, expected::cells, finish, report_key, until,
+};
 use local_aws::Fault;
 
 fn day() -> String {
@@ -153,7 +153,7 @@ async fn two_workers_share_the_accounts_of_a_run() -> Result<()> {
     until("both have their hands full", || held.fired() == 2 * 3).await?;
     held.stop();
     let (one, two) = tokio::try_join!(end(one), end(two))?;
-    let stored = |ended: e2e::Ended| ended.status(0).stderr.matches("the report is stored").count();
+    let stored = |ended: kit::Ended| ended.status(0).stderr.matches("the report is stored").count();
     let (one, two) = (stored(one), stored(two));
     assert_eq!(one + two, 30, "each job is done once");
     assert!(one > 0 && two > 0, "{one} and {two}");

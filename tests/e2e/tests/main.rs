@@ -1,0 +1,11 @@
+//! The end-to-end tests, in one binary: most of them wait, and so they wait together.
+
+mod check;
+mod credentials;
+mod dead_letters;
+mod metrics;
+mod reliability;
+mod reports;
+mod runs;
+mod terminal;
+mod terraform_and_code;
