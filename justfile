@@ -47,6 +47,11 @@ figures:
 bench-pure *arguments:
     cargo bench --locked -p worker --bench pure -- {{arguments}}
 
+# Writes terraform/datasets.json, from which Terraform knows the datasets of datasets/.
+datasets:
+    cargo run --quiet --locked --bin producer -- datasets --format json > target/datasets.json
+    mv target/datasets.json terraform/datasets.json
+
 # The documentation builds, and its links lead somewhere.
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked

@@ -167,8 +167,8 @@ variable "request" {
   }
 
   validation {
-    condition     = length(setsubtract(try(tolist(var.request.datasets), []), [for file in fileset("${path.module}/modules/reports/datasets", "*.json") : trimsuffix(file, ".json")])) == 0
-    error_message = "request.datasets names datasets that there are not: ${join(", ", setsubtract(try(tolist(var.request.datasets), []), [for file in fileset("${path.module}/modules/reports/datasets", "*.json") : trimsuffix(file, ".json")]))}."
+    condition     = length(setsubtract(try(tolist(var.request.datasets), []), jsondecode(file("${path.module}/datasets.json")).datasets[*].name)) == 0
+    error_message = "request.datasets names datasets that there are not: ${join(", ", setsubtract(try(tolist(var.request.datasets), []), jsondecode(file("${path.module}/datasets.json")).datasets[*].name))}."
   }
 }
 

@@ -38,7 +38,7 @@ fn job(account_name: &AccountName, date: &str, run_id: &RunId) -> Job {
     Job {
         account_name: account_name.clone(),
         date: date.parse::<ReportDate>().expect("a date"),
-        dataset: datasets::DEFAULT,
+        dataset: *datasets::DEFAULT,
         run_id: run_id.clone(),
         only_incomplete: false,
         attributes: serde_json::Map::new(),
@@ -65,7 +65,7 @@ fuzz_target!(|data: &[u8]| {
     let of_first = default.key(&job(&first, "2026-11-01", &run_id), None).expect("a key");
     assert_usable(&of_first);
     assert_ne!(default.key(&job(&first, "2026-11-02", &run_id), None).expect("a key"), of_first);
-    let own = template.ok().filter(|own| own.check(&Accounts::default(), &[datasets::DEFAULT]).is_ok());
+    let own = template.ok().filter(|own| own.check(&Accounts::default(), &[*datasets::DEFAULT]).is_ok());
     let own_key = |name: &AccountName| own.as_ref()?.key(&job(name, "2026-11-01", &run_id), None).ok();
     let own_of_first = own_key(&first).inspect(|key| assert_usable(key));
 

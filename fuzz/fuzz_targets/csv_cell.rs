@@ -59,25 +59,25 @@ fuzz_target!(|data: &[u8]| {
     let account_name = "data".parse().expect("a name");
     let account_id = "111111111111".parse().expect("an id");
     let date = "2026-11-03".parse().expect("a day");
-    let subject = Subject { dataset: DEFAULT, account_name: &account_name, account_id: &account_id, date };
+    let subject = Subject { dataset: *DEFAULT, account_name: &account_name, account_id: &account_id, date };
     let table = encode(&subject, &rows);
     assert!(table.ends_with(b"\n"));
 
     let mut reader = csv::Reader::from_reader(table.as_slice());
-    assert!(reader.headers().expect("a header").iter().eq(DEFAULT.columns.iter().map(|column| column.name)));
+    assert!(reader.headers().expect("a header").iter().eq(DEFAULT.columns.iter().map(|column| &*column.name)));
     let records: Vec<_> = reader.records().map(|record| record.expect("as long as the header")).collect();
     assert_eq!(records.len(), rows.len(), "a row became more or fewer");
     for (record, row) in records.iter().zip(&rows) {
-        let cells: HashMap<_, _> = DEFAULT.columns.iter().map(|column| column.name).zip(record).collect();
+        let cells: HashMap<_, _> = DEFAULT.columns.iter().map(|column| &*column.name).zip(record).collect();
         assert_text(cells["bucket_name"], &row.resource.name);
         assert_text(cells["region"], row.resource.region.as_deref().unwrap_or_default());
         assert_text(cells["status"], &row.status.to_string());
         let created = row.resource.creation_date.map(|day| day.to_string()).unwrap_or_default();
         assert_text(cells["creation_date"], &created);
-        for (at, column) in (0..).zip(DEFAULT.columns) {
+        for (at, column) in (0..).zip(&DEFAULT.columns) {
             if column.cell == Cell::Measure {
                 let value = row.value(at).map(|value| value.to_string()).unwrap_or_default();
-                assert_eq!(cells[column.name], value, "{}", column.name);
+                assert_eq!(cells[&*column.name], value, "{}", column.name);
             }
         }
         let sizes = row.values.iter().filter(|(column, _)| *column != 3).map(|(_, value)| u128::from(*value));

@@ -27,8 +27,11 @@ pub(crate) struct CommandLine {
 impl Program for CommandLine {
     const HINTS: Hints = &[
         ("runs", &["status", "run"]),
-        ("list", &["status"]),
-        ("ls", &["status"]),
+        ("list", &["status", "datasets"]),
+        ("ls", &["status", "datasets"]),
+        ("dataset", &["datasets"]),
+        ("columns", &["datasets"]),
+        ("permissions", &["datasets"]),
         ("show", &["status"]),
         ("jobs", &["status"]),
         ("report", &["status", "run"]),

@@ -5,15 +5,7 @@
 //! times as many. A report of the one kind of day is therefore scaled, by its rows, for the other.
 
 use chrono::{DateTime, Utc};
-use fleet::{
-    Dataset, ReportDate,
-    datasets::{DOLLARS_PER_METRIC, Discovery},
-    report::ReportMetadata,
-};
-
-/// About how many series a resource has: a bucket has its number of objects and the bytes of one or
-/// two storage classes.
-const SERIES_PER_RESOURCE: u32 = 3;
+use fleet::{Dataset, ReportDate, datasets::DOLLARS_PER_METRIC, report::ReportMetadata};
 
 /// What one job will probably cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,8 +70,7 @@ pub(crate) fn guess(
     resources: Option<u64>,
 ) -> Range {
     let most = u64::from(per_resource(dataset, date, now));
-    // A resource has at least two series: a bucket its objects, and the bytes of one storage class.
-    let fewest = if date.is_listed_at(now) { most.min(2) } else { most };
+    let fewest = if date.is_listed_at(now) { dataset.metrics_per_resource().fewest.into() } else { most };
     let metrics = match resources {
         Some(resources) => (resources.saturating_mul(fewest), resources.saturating_mul(most)),
         None => (0, MOST_RESOURCES * most),
@@ -89,19 +80,17 @@ pub(crate) fn guess(
 
 /// What 1,000 resources of a dataset cost on a day, for accounts without a report, in words.
 pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> (&'static str, f64) {
-    let noun = match dataset.discovery {
-        Discovery::Buckets => "buckets",
-    };
-    (noun, cost(1000 * u64::from(per_resource(dataset, date, now))))
+    (dataset.discovery.noun(), cost(1000 * u64::from(per_resource(dataset, date, now))))
 }
 
 fn per_resource(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> u32 {
-    let all = u32::try_from(dataset.metrics_per_resource()).unwrap_or(u32::MAX);
-    if date.is_listed_at(now) { all.min(SERIES_PER_RESOURCE) } else { all }
+    let known = dataset.metrics_per_resource();
+    if date.is_listed_at(now) { known.typical } else { known.all }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 metrics")]
-fn cost(metrics: u64) -> f64 {
+/// What so many metrics cost, in US dollars.
+pub(crate) fn cost(metrics: u64) -> f64 {
     // To the millionth: binary fractions would show in JSON.
     (metrics as f64 * DOLLARS_PER_METRIC * 1e6).round() / 1e6
 }
@@ -129,34 +118,34 @@ mod tests {
     #[test]
     fn up_to_eleven_days_ago_a_day_costs_what_is_listed_whatever_the_workers_lookback() {
         let now = at("2026-11-21T00:00:00Z");
-        let metrics = |day: &str| price(&report(false), datasets::DEFAULT, date(day), now).metrics;
+        let metrics = |day: &str| price(&report(false), *datasets::DEFAULT, date(day), now).metrics;
         assert_eq!((metrics("2026-11-10"), metrics("2026-11-09")), (600, 5_800));
     }
 
     #[test]
     fn the_same_kind_of_day_costs_what_it_cost() {
         let now = at("2026-12-21T00:00:00Z");
-        let price = price(&report(false), datasets::DEFAULT, date("2026-12-01"), now);
+        let price = price(&report(false), *datasets::DEFAULT, date("2026-12-01"), now);
         assert_eq!(price, Price { metrics: 5_800, dollars: 0.058, calls: Some(14) });
     }
 
     #[test]
     fn the_other_kind_of_day_is_scaled_by_rows() {
         let now = at("2026-12-03T00:00:00Z");
-        let recent = price(&report(false), datasets::DEFAULT, date("2026-12-01"), now);
+        let recent = price(&report(false), *datasets::DEFAULT, date("2026-12-01"), now);
         assert!(recent.is_scaled());
         assert_eq!(recent.metrics, 600);
-        let old = price(&report(true), datasets::DEFAULT, date("2026-10-01"), now);
+        let old = price(&report(true), *datasets::DEFAULT, date("2026-10-01"), now);
         assert_eq!((old.metrics, old.calls), (200 * 28, None));
     }
 
     #[test]
     fn an_account_without_a_report_has_a_range() {
         let now = at("2026-11-21T00:00:00Z");
-        let guess = |day: &str, resources| guess(datasets::DEFAULT, date(day), now, resources);
+        let guess = |day: &str, resources| guess(*datasets::DEFAULT, date(day), now, resources);
         let (recent, old) = (guess("2026-11-20", None), guess("2026-07-21", None));
         assert_eq!((recent.metrics, recent.dollars), ((0, 3_000), (0.0, 0.03)));
-        let all = u64::try_from(datasets::DEFAULT.metrics_per_resource()).expect("few");
+        let all = u64::from(datasets::DEFAULT.metrics_per_resource().all);
         assert_eq!(old.metrics, (0, 1_000 * all));
         assert_eq!(guess("2026-11-20", Some(50)).metrics, (100, 150));
         assert_eq!(guess("2026-07-21", Some(50)).metrics, (50 * all, 50 * all));
@@ -168,7 +157,7 @@ mod tests {
     fn a_thousand_buckets_cost_cents() {
         let now = at("2026-11-21T00:00:00Z");
         let price = |day: &str| {
-            let (noun, dollars) = per_thousand(datasets::DEFAULT, date(day), now);
+            let (noun, dollars) = per_thousand(*datasets::DEFAULT, date(day), now);
             format!("{noun} {dollars:.2}")
         };
         assert_eq!(price("2026-11-20"), "buckets 0.03");

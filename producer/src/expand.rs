@@ -124,7 +124,7 @@ pub(crate) mod tests {
             job: Job {
                 account_name: account.parse().expect("a name"),
                 date: date.parse().expect("a date"),
-                dataset: datasets::DEFAULT,
+                dataset: *datasets::DEFAULT,
                 run_id: RunId::generate(),
                 only_incomplete: false,
                 attributes: Map::new(),
@@ -140,7 +140,7 @@ pub(crate) mod tests {
             accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
             accounts_from: AccountsFrom::Request,
             date: "2026-11-01".parse().expect("a date"),
-            datasets: vec![datasets::DEFAULT],
+            datasets: vec![*datasets::DEFAULT],
             only_incomplete: false,
             attributes: Map::new(),
         }
@@ -182,7 +182,7 @@ pub(crate) mod tests {
     #[test]
     fn keys_that_meet_though_the_template_names_the_account_are_refused() {
         // One dataset twice stands for two whose names run into those of the accounts.
-        let twice = Request { datasets: vec![datasets::DEFAULT, datasets::DEFAULT], ..request(&["data"]) };
+        let twice = Request { datasets: vec![*datasets::DEFAULT, *datasets::DEFAULT], ..request(&["data"]) };
         let error = keys(&twice, &Accounts::default(), "{account}-{dataset}.csv").expect_err("they meet");
         assert!(
             error.contains("would both be written to data-s3_daily_storage.csv; put a '/' between"),

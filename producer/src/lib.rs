@@ -17,6 +17,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
 mod attributes;
+mod catalogue;
 mod command_line;
 mod commands;
 mod dead_letters;

@@ -327,7 +327,7 @@ fn datasets(
     let texts = match (flags, value) {
         ([_, ..], _) => flags.to_vec(),
         ([], Some(value)) => texts("dataset", &value, faults),
-        ([], None) => return vec![datasets::DEFAULT],
+        ([], None) => return vec![*datasets::DEFAULT],
     };
     let mut found: Vec<&'static Dataset> = Vec::new();
     for text in texts {

@@ -59,6 +59,7 @@ fn help_teaches() {
     insta::assert_snapshot!("help_status", help(&["status", "--help"]));
     insta::assert_snapshot!("help_failed", help(&["failed", "--help"]));
     insta::assert_snapshot!("help_replay", help(&["replay", "--help"]));
+    insta::assert_snapshot!("help_datasets", help(&["datasets", "--help"]));
 }
 
 #[test]

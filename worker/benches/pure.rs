@@ -33,7 +33,7 @@ fn of_general(names: &[Arc<str>]) -> impl Iterator<Item = (Arc<str>, Class)> {
 
 /// What a recent day lists of each bucket: two storage classes and the count of objects.
 fn listed() -> Vec<ListedSeries> {
-    let [sizes, objects]: [&'static Metric; 2] = [&DATASET.metrics[0], &DATASET.metrics[1]];
+    let [objects, sizes]: [&'static Metric; 2] = [&DATASET.metrics[0], &DATASET.metrics[1]];
     let series =
         [(sizes, "StandardStorage"), (sizes, "GlacierInstantRetrievalStorage"), (objects, "AllStorageTypes")];
     series
@@ -50,7 +50,7 @@ fn listed() -> Vec<ListedSeries> {
 
 fn plan_of(listed: Vec<ListedSeries>, names: &[Arc<str>]) -> Vec<Vec<Series>> {
     let places: HashMap<Arc<str>, u32> = names.iter().cloned().zip(0..).collect();
-    let mut planner = Planner::new(DATASET);
+    let mut planner = Planner::new(*DATASET);
     let mut calls = Vec::new();
     for ListedSeries { metric, resource, value } in listed {
         let (name, place) = places.get_key_value(resource.as_str()).expect("one of the names");
@@ -94,13 +94,13 @@ fn pure(criterion: &mut Criterion) {
     let (account_name, account_id) =
         ("data".parse().expect("a name"), "111111111111".parse().expect("an id"));
     let subject = csv::Subject {
-        dataset: DATASET,
+        dataset: *DATASET,
         account_name: &account_name,
         account_id: &account_id,
         date: window().date(),
     };
     let recent = plan_of(listed(), &names);
-    let old: Vec<Vec<Series>> = plan::everything(DATASET, of_general(&names)).collect();
+    let old: Vec<Vec<Series>> = plan::everything(*DATASET, of_general(&names)).collect();
 
     for (age, calls) in [("recent", &recent), ("old", &old)] {
         let metrics: usize = calls.iter().map(Vec::len).sum();
@@ -109,7 +109,9 @@ fn pure(criterion: &mut Criterion) {
         group.bench_function("plan", |bencher| match age {
             "recent" => bencher.iter_batched(listed, |listed| plan_of(listed, &names), BatchSize::LargeInput),
             _ => bencher.iter(|| {
-                plan::everything(DATASET, of_general(black_box(&names))).map(|call| call.len()).sum::<usize>()
+                plan::everything(*DATASET, of_general(black_box(&names)))
+                    .map(|call| call.len())
+                    .sum::<usize>()
             }),
         });
         group.bench_function("rows", |bencher| {

@@ -75,9 +75,9 @@ impl Report {
     fn count(&mut self) {
         let count =
             |test: fn(&Status) -> bool| self.rows.iter().filter(|row| test(&row.status)).count() as u64;
-        let sum = |column: &str| {
+        let sum = |column: &Option<String>| {
             let mut columns = self.dataset.columns.iter().enumerate();
-            let (at, column) = columns.find(|(_, it)| it.name == column)?;
+            let (at, column) = columns.find(|(_, it)| Some(&it.name) == column.as_ref())?;
             let summed = csv::summed(self.dataset, column, at);
             Some(self.rows.iter().filter_map(|row| row.total(&summed)).sum())
         };
@@ -91,8 +91,8 @@ impl Report {
             rows_late: count(|status| *status == Status::Late),
             rows_denied: count(|status| *status == Status::Denied),
             rows_error: count(|status| matches!(status, Status::Error(_))),
-            bytes: sum(self.dataset.bytes),
-            objects: sum(self.dataset.objects),
+            bytes: sum(&self.dataset.bytes),
+            objects: sum(&self.dataset.objects),
             api_calls: self.before.api_calls + self.usage.calls(),
             metrics_requested: self.before.metrics + self.usage.metrics(),
             estimated_cost_usd: self.before.dollars + self.usage.dollars(),
@@ -123,10 +123,10 @@ impl Report {
             return;
         }
         let only_listed: HashSet<&str> =
-            self.dataset.metrics.iter().filter_map(|metric| metric.other).collect();
-        let columns = (0..).zip(self.dataset.columns);
+            self.dataset.metrics.iter().filter_map(|metric| metric.split.other.as_deref()).collect();
+        let columns = (0..).zip(&self.dataset.columns);
         let only_listed: Vec<u16> =
-            columns.filter(|(_, column)| only_listed.contains(column.name)).map(|(at, _)| at).collect();
+            columns.filter(|(_, column)| only_listed.contains(&*column.name)).map(|(at, _)| at).collect();
         let places: HashMap<_, usize> =
             self.rows.iter().enumerate().map(|(place, row)| (row.resource.key(), place)).collect();
         for row in earlier {

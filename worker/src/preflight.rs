@@ -99,7 +99,7 @@ fn key(template: &KeyTemplate) -> String {
     let job = Job {
         account_name: NOBODY.parse().expect("cannot fail: it is a name"),
         date: ReportDate::today(Utc::now()),
-        dataset: datasets::DEFAULT,
+        dataset: *datasets::DEFAULT,
         run_id: RunId::manual(NOBODY),
         only_incomplete: false,
         attributes: serde_json::Map::new(),

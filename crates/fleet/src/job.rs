@@ -145,7 +145,7 @@ impl Job {
         };
         let dataset = match take(&mut object, "dataset")? {
             Some(name) => Dataset::find(&name).ok_or_else(|| JobError::UnknownDataset(shorten(&name)))?,
-            None => datasets::DEFAULT,
+            None => *datasets::DEFAULT,
         };
         let run_id = match take(&mut object, "run_id")? {
             Some(text) => text.parse()?,

@@ -157,7 +157,7 @@ mod tests {
         sent.sent_at = Some("2026-11-07T10:00:00Z".parse().expect("a moment"));
         let labels = Labels::from_message(&sent);
         assert_eq!(labels.run_id.as_ref().map(RunId::as_str), Some("manual-0a1b2c3d"));
-        assert_eq!(labels.dataset, Some(datasets::DEFAULT));
+        assert_eq!(labels.dataset, Some(*datasets::DEFAULT));
         assert_eq!(day(labels), Some("2026-11-01".into()));
 
         let copied = message(r#"{"account_name":"data"}"#, &[("date", "2026-10-01"), ("run_id", "manual-1")]);

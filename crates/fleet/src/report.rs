@@ -407,7 +407,7 @@ mod tests {
         let job = Job {
             account_name: "data".parse().expect("a name"),
             date: "2026-11-01".parse().expect("a date"),
-            dataset: datasets::DEFAULT,
+            dataset: *datasets::DEFAULT,
             run_id: RunId::generate(),
             only_incomplete: false,
             attributes: attributes.as_object().cloned().unwrap_or_default(),

@@ -306,7 +306,7 @@ mod tests {
         Job {
             account_name: account.parse().expect("a name"),
             date: "2026-11-01".parse().expect("a date"),
-            dataset: datasets::DEFAULT,
+            dataset: *datasets::DEFAULT,
             run_id: "r1".parse::<RunId>().expect("a run id"),
             only_incomplete: false,
             attributes: serde_json::Map::new(),
@@ -393,7 +393,7 @@ mod tests {
         let template: KeyTemplate =
             "{year}/{year}-{month}/{year}-{month}-{account}.csv".parse().expect("valid");
         assert_eq!(template.key(&job("data"), None).expect("a key"), "2026/2026-11/2026-11-data.csv");
-        assert_eq!(template.check(&Accounts::default(), &[datasets::DEFAULT]), Ok(()));
+        assert_eq!(template.check(&Accounts::default(), &[*datasets::DEFAULT]), Ok(()));
     }
 
     #[test]
@@ -425,11 +425,11 @@ mod tests {
             checked.map_err(|error| error.to_string())
         };
         let none = Accounts::default();
-        let one = [datasets::DEFAULT];
+        let one = [*datasets::DEFAULT];
         let error = check("{date}.csv", &none, &one).expect_err("no account");
         assert!(error.ends_with("add {account}"), "{error}");
         let error =
-            check("{date}/{account}.csv", &none, &[datasets::DEFAULT, datasets::DEFAULT]).expect_err("two");
+            check("{date}/{account}.csv", &none, &[*datasets::DEFAULT, *datasets::DEFAULT]).expect_err("two");
         assert!(error.ends_with("add {dataset}"), "{error}");
         assert!(check("{account_id}.csv", &none, &one).expect_err("no file").contains("no accounts file"));
 

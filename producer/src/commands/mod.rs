@@ -1,5 +1,6 @@
 //! The commands: one file each, and one line here.
 
+mod datasets;
 mod failed;
 mod replay;
 mod run;
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Status(status::StatusArgs),
     Failed(failed::FailedArgs),
     Replay(replay::ReplayArgs),
+    Datasets(datasets::DatasetsArgs),
     #[command(flatten)]
     Generate(Generate),
 }
@@ -37,6 +39,7 @@ impl Command {
             Self::Failed(command) => command.execute(faults).await,
             Self::Replay(command) => command.execute(faults).await,
             Self::Generate(command) => command.execute::<CommandLine>(faults),
+            Self::Datasets(command) => command.execute(faults),
         }
     }
 }

@@ -364,7 +364,8 @@ impl RunArgs {
             ));
         }
         let accounts = accounts.as_ref()?;
-        let datasets = request.as_ref().map_or(&[datasets::DEFAULT][..], |request| &request.datasets);
+        let default = [*datasets::DEFAULT];
+        let datasets = request.as_ref().map_or(&default[..], |request| &request.datasets);
         faults.take(self.key_template.check(accounts, datasets).map_err(CommandError::usage))?;
         let request = request?;
         let jobs = expand(&request, &run_id, accounts, &self.key_template).map_err(CommandError::usage);

@@ -15,7 +15,7 @@ pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> L
         dead: DeadLetter {
             labels: Labels {
                 account_name: Some(account.parse().expect("a name")),
-                dataset: Some(fleet::datasets::DEFAULT),
+                dataset: Some(*fleet::datasets::DEFAULT),
                 run_id: Some(run.parse().expect("a run id")),
                 date: Some("2026-11-01".parse().expect("a date")),
             },

@@ -26,7 +26,7 @@ fn jobs(count: usize) -> Vec<Job> {
     let job = |index: usize| Job {
         account_name: format!("a{index}").parse().expect("a name"),
         date: "2026-11-01".parse().expect("a date"),
-        dataset: datasets::DEFAULT,
+        dataset: *datasets::DEFAULT,
         run_id: run_id.clone(),
         only_incomplete: false,
         attributes: Map::new(),

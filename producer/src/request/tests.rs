@@ -35,7 +35,7 @@ fn an_empty_request_means_the_default_accounts_on_the_first_of_the_month() {
     let request = read("{}").expect("valid");
     assert_eq!(names(&request), ["data", "opra-dev"]);
     assert_eq!(request.date.to_string(), "2026-11-01");
-    assert_eq!(request.datasets, [datasets::DEFAULT]);
+    assert_eq!(request.datasets, [*datasets::DEFAULT]);
     assert!(request.attributes.is_empty());
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn complete(account: &str, run_id: &RunId) -> ReportMetadata {
     let job = Job {
         account_name: account.parse().expect("a name"),
         date: DATE.parse().expect("a date"),
-        dataset: datasets::DEFAULT,
+        dataset: *datasets::DEFAULT,
         run_id: run_id.clone(),
         only_incomplete: false,
         attributes: Map::new(),

@@ -3,7 +3,7 @@
 
 resource "aws_cloudformation_stack_set" "reader" {
   name             = var.name
-  description      = "The role that cloudwatch-fleet assumes in each account to read the metrics of its S3 buckets."
+  description      = "The role that cloudwatch-fleet assumes in each account to read its CloudWatch metrics."
   permission_model = "SERVICE_MANAGED"
   call_as          = var.call_as
   capabilities     = ["CAPABILITY_NAMED_IAM"]

@@ -3,11 +3,14 @@
 
 locals {
   worker = split(":", var.worker_role_arn) # arn:PARTITION:iam::ACCOUNT:role/NAME
+
+  # What `producer datasets --format json` says, which is what collecting each dataset takes.
+  datasets = jsondecode(file("${path.module}/../../datasets.json")).datasets
 }
 
 resource "aws_iam_role" "reader" {
   name        = var.name
-  description = "Assumed by cloudwatch-fleet to read the metrics of S3 buckets; it sees no object."
+  description = "Assumed by cloudwatch-fleet to read CloudWatch metrics and to list what they are about; it reads no data."
 
   # The worker is in a role already when it assumes this one, and such a session lasts for an hour at most.
   # Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
@@ -37,26 +40,31 @@ resource "aws_iam_role" "reader" {
   })
 }
 
-# On `*`, since there is nothing narrower: listing buckets of either kind has no resource type, and the only one of the other two
+# On `*`, since there is nothing narrower: listing buckets of either kind has no resource type, and the only one of CloudWatch's
 # (`dataset`) is that of PromQL, which the worker does not ask in. A bucket's region needs no permission, as S3 tells it
 # even where it denies HeadBucket.
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3express.html
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
-resource "aws_iam_role_policy" "bucket_metrics" {
-  name = "read-bucket-metrics"
+resource "aws_iam_role_policy" "metrics" {
+  name = "read-metrics"
   role = aws_iam_role.reader.name
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid    = "ReadBucketMetrics"
+      Sid    = "ReadMetrics"
       Effect = "Allow"
-      Action = concat(
-        ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
-        var.directory_buckets ? ["s3express:ListAllMyDirectoryBuckets"] : [],
-      )
+      Action = distinct(concat(
+        flatten(local.datasets[*].permissions),
+        var.directory_buckets ? flatten(local.datasets[*].optional_permissions) : [],
+      ))
       Resource = "*"
     }]
   })
+}
+
+moved {
+  from = aws_iam_role_policy.bucket_metrics
+  to   = aws_iam_role_policy.metrics
 }

@@ -2,6 +2,8 @@
 # (embedded metric format), so no agent collects them.
 
 locals {
+  datasets = jsondecode(file("${path.module}/../../datasets.json")).datasets[*].name
+
   outcomes = ["complete", "partial", "duplicate", "put_off", "given_back", "left", "dead_letter", "own_fault"]
   colours = {
     complete    = "#2ca02c"
@@ -58,24 +60,20 @@ locals {
     {
       title = "API calls, and metrics asked for"
       stat  = "Sum"
-      metrics = [
-        [var.metrics_namespace, "ApiCalls", "Dataset", "s3_daily_storage", { label = "calls" }],
-        [var.metrics_namespace, "MetricsRequested", "Dataset", "s3_daily_storage", { label = "metrics", yAxis = "right" }],
-      ]
+      metrics = concat(
+        [for name in local.datasets : [var.metrics_namespace, "ApiCalls", "Dataset", name, { label = "${name}: calls" }]],
+        [for name in local.datasets : [var.metrics_namespace, "MetricsRequested", "Dataset", name, { label = "${name}: metrics", yAxis = "right" }]],
+      )
     },
     {
-      title = "Dollars spent on GetMetricData"
-      stat  = "Sum"
-      metrics = [
-        [var.metrics_namespace, "EstimatedCost", "Dataset", "s3_daily_storage", { label = "US dollars" }],
-      ]
+      title   = "Dollars spent on GetMetricData"
+      stat    = "Sum"
+      metrics = [for name in local.datasets : [var.metrics_namespace, "EstimatedCost", "Dataset", name, { label = name }]]
     },
     {
-      title = "Rows written"
-      stat  = "Sum"
-      metrics = [
-        [var.metrics_namespace, "Rows", "Dataset", "s3_daily_storage", { label = "rows" }],
-      ]
+      title   = "Rows written"
+      stat    = "Sum"
+      metrics = [for name in local.datasets : [var.metrics_namespace, "Rows", "Dataset", name, { label = name }]]
     },
     {
       title = "Workers: share of CPU and memory (%)"

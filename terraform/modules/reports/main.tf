@@ -5,11 +5,8 @@ data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  # One file for each dataset, named after it: the columns of its CSV, in their order.
-  datasets = {
-    for file in fileset("${path.module}/datasets", "*.json") :
-    trimsuffix(file, ".json") => jsondecode(file("${path.module}/datasets/${file}"))
-  }
+  # What `producer datasets --format json` says: of each dataset the columns of its CSV, in their order, and more.
+  datasets = { for dataset in jsondecode(file("${path.module}/../../datasets.json")).datasets : dataset.name => dataset }
 
   query_results = "athena-results/"
 

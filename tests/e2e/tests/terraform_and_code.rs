@@ -1,4 +1,4 @@
-//! What Terraform and Docker must know of the code, and can't look up there: the columns of a report, the version of the
+//! What Terraform and Docker must know of the code, and can't look up there: the datasets, the version of the
 //! image and what it is built from, the names of variables, and the form of the accounts file.
 
 use std::{
@@ -9,13 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use fleet::{
-    Accounts,
-    datasets::{Cell, DATASETS},
-    reserved::RESERVED_WORDS,
-};
+use fleet::{Accounts, Dataset, datasets::DATASETS, reserved::RESERVED_WORDS};
 use kit::program;
-use serde_json::{Value, json};
 
 const TERRAFORM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform");
 
@@ -41,38 +36,46 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The type that Athena reads a column as.
-fn athena_type(cell: Cell) -> &'static str {
-    match cell {
-        Cell::Measure | Cell::Total(_) => "bigint",
-        Cell::ReportDate | Cell::DatapointDate => "date",
-        Cell::Resource
-        | Cell::AccountName
-        | Cell::AccountId
-        | Cell::CreationDate
-        | Cell::Region
-        | Cell::Status => "string",
-    }
+/// `producer datasets --format json` in the file that Terraform reads. `just datasets` writes it.
+#[test]
+fn terraform_knows_the_datasets_that_there_are() -> Result<()> {
+    let output =
+        Command::new(program("producer")).args(["datasets", "--format", "json"]).env_clear().output()?;
+    ensure!(output.status.success(), "producer datasets: {}", output.status);
+    let should = String::from_utf8(output.stdout)?;
+    let path = Path::new(TERRAFORM).join("datasets.json");
+    assert!(
+        read(&path)? == should,
+        "terraform/datasets.json is of other datasets; `just datasets` writes it anew"
+    );
+    Ok(())
 }
 
+/// Its twin, main.tf, takes them from datasets.json.
 #[test]
-fn every_dataset_has_a_table_of_its_columns_in_their_order() -> Result<()> {
-    let folder = Path::new(TERRAFORM).join("modules/reports/datasets");
-    let tables: BTreeSet<_> =
-        entries(&folder)?.iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
-    let datasets: BTreeSet<_> = DATASETS.iter().map(|dataset| format!("{}.json", dataset.name)).collect();
-    assert_eq!(tables, datasets, "one file in {} for each dataset, and no other", folder.display());
-    for dataset in DATASETS {
-        let table: Value = serde_json::from_str(&read(&folder.join(format!("{}.json", dataset.name)))?)?;
-        let is: Vec<_> =
-            table["columns"].as_array().context("columns")?.iter().map(Value::to_string).collect();
-        let should: Vec<_> = dataset
-            .columns
-            .iter()
-            .map(|column| json!({"name": column.name, "type": athena_type(column.cell)}).to_string())
-            .collect();
-        assert_eq!(is, should, "the columns of {}.json", dataset.name);
+fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
+    let text = read(&Path::new(TERRAFORM).join("modules/member-role/template.yaml"))?;
+    let (_, actions) = text.split_once("                Action:\n").context("no actions")?;
+    let (actions, _) = actions.split_once("                Resource:").context("the actions do not end")?;
+    let is_action = |word: &&str| word.contains(':') && !word.ends_with(':') && *word != "AWS::NoValue";
+    let (mut required, mut optional) = (Vec::new(), Vec::new());
+    for line in actions.lines() {
+        let condition = line.starts_with("                      ");
+        let words = line.split_whitespace().filter(is_action).map(str::to_owned);
+        if condition { &mut optional } else { &mut required }.extend(words);
     }
+    let unique = |actions: &mut dyn Iterator<Item = &'static str>| {
+        let mut unique: Vec<String> = Vec::new();
+        for action in actions {
+            if !unique.iter().any(|known| known == action) {
+                unique.push(action.to_owned());
+            }
+        }
+        unique
+    };
+    assert_eq!(required, unique(&mut DATASETS.iter().flat_map(Dataset::permissions)));
+    let optional_ones = DATASETS.iter().flat_map(|dataset| dataset.discovery.optional_permissions());
+    assert_eq!(optional, unique(&mut optional_ones.copied()));
     Ok(())
 }
 
@@ -166,7 +169,8 @@ fn the_words_that_terraform_refuses_as_attributes_are_those_that_the_producer_re
 /// Else the month would be completed, and stay provisional.
 #[test]
 fn the_month_is_completed_once_every_dataset_is_settled() -> Result<()> {
-    let hours = DATASETS.iter().map(|dataset| dataset.settle_hours).max().context("no dataset")?;
+    let hours =
+        DATASETS.iter().map(|dataset| dataset.settle_time().num_hours()).max().context("no dataset")?;
     // The first of the month ends when day 2 begins.
     let (day, hour) = (2 + hours / 24, hours % 24);
     let earliest = format!("var.monthly.completion_day == {day} && var.monthly.hour >= {hour})");

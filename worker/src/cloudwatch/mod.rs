@@ -3,6 +3,7 @@
 //! ([`rows`], pure).
 
 pub mod calls;
+pub mod dimensions;
 pub mod limits;
 pub mod plan;
 pub mod rows;

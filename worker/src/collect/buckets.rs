@@ -7,7 +7,11 @@ use std::{
 
 use aws_sdk_s3::{Client, types::Bucket};
 use chrono::DateTime;
-use fleet::{AwsError, ErrorKind, aws, datasets::Class, from_sdk};
+use fleet::{
+    AwsError, ErrorKind, aws,
+    datasets::{Class, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS},
+    from_sdk,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -65,7 +69,6 @@ pub(super) async fn discover(
 
 /// The buckets that `ListBuckets` names.
 async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -> Result<Buckets, AwsError> {
-    const OPERATION: &str = "s3:ListAllMyBuckets";
     let home = home(client);
     let mut found = Vec::new();
     let mut nowhere = Vec::new();
@@ -76,7 +79,7 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
         let token_now = &token;
         let ask = || async move {
             let page = client.list_buckets().max_buckets(PAGE).set_continuation_token(token_now.clone());
-            page.send().await.map_err(|error| from_sdk(OPERATION, error).in_region(home))
+            page.send().await.map_err(|error| from_sdk(LIST_BUCKETS, error).in_region(home))
         };
         let page = credentials.ask(ask).await?;
         for bucket in page.buckets.unwrap_or_default() {
@@ -92,7 +95,7 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
         }
         match page.continuation_token.filter(|next| !next.is_empty()) {
             None => break,
-            next if next == token => return Err(same_page(OPERATION)),
+            next if next == token => return Err(same_page(LIST_BUCKETS)),
             next => token = next,
         }
     }
@@ -153,7 +156,6 @@ async fn list_directory_buckets(
     credentials: &Renewable,
     region: &Arc<str>,
 ) -> Result<Vec<Resource>, AwsError> {
-    const OPERATION: &str = "s3express:ListAllMyDirectoryBuckets";
     let mut found = Vec::new();
     let mut token: Option<String> = None;
     loop {
@@ -161,7 +163,7 @@ async fn list_directory_buckets(
         let ask = || async move {
             let page = client.list_directory_buckets().max_directory_buckets(DIRECTORY_PAGE);
             let page = page.set_continuation_token(token_now.clone()).send().await;
-            page.map_err(|error| from_sdk(OPERATION, error))
+            page.map_err(|error| from_sdk(LIST_DIRECTORY_BUCKETS, error))
         };
         let page = credentials.ask(ask).await?;
         let buckets = page.buckets.unwrap_or_default().into_iter();
@@ -169,7 +171,7 @@ async fn list_directory_buckets(
         found.extend(buckets.filter(|bucket| bucket.class == Class::Directory));
         match page.continuation_token.filter(|next| !next.is_empty()) {
             None => return Ok(found),
-            next if next == token => return Err(same_page(OPERATION)),
+            next if next == token => return Err(same_page(LIST_DIRECTORY_BUCKETS)),
             next => token = next,
         }
     }

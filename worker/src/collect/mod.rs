@@ -94,7 +94,7 @@ pub async fn discover(
     is_last: bool,
 ) -> Result<Discovered, AwsError> {
     match dataset.discovery {
-        Discovery::Buckets => buckets::discover(session, regions, is_last).await.map(Discovered),
+        Discovery::ListBuckets => buckets::discover(session, regions, is_last).await.map(Discovered),
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use fleet::{AwsError, Dataset, ErrorKind, datasets::Class};
+use fleet::{
+    AwsError, Dataset, ErrorKind,
+    datasets::{Class, GET_METRIC_DATA},
+};
 use futures::{
     StreamExt,
     stream::{self, FuturesUnordered},
@@ -363,12 +366,12 @@ impl Region {
 
     fn report_unknown(&self, planner: &Planner, dataset: &Dataset) {
         for kind in planner.unknown_kinds() {
-            let column = dataset.columns[usize::from(kind.column)].name;
+            let column = &dataset.columns[usize::from(kind.column)].name;
             tracing::warn!(
                 region = &*self.name,
-                metric = kind.metric.name,
+                metric = &*kind.metric.name,
                 "{} {:?} is not known by name; it is summed in {column}",
-                kind.metric.dimension,
+                kind.metric.split.dimension,
                 kind.value
             );
         }
@@ -393,8 +396,8 @@ fn problem_of(error: &AwsError) -> Problem {
 
 /// A series that `GetMetricData` answered without its values.
 fn unanswered(code: String, region: &str) -> AwsError {
-    let (operation, message) = ("cloudwatch:GetMetricData", "CloudWatch answered some series only in part");
-    AwsError::new(ErrorKind::Transient, operation, code).message(message).in_region(region)
+    let message = "CloudWatch answered some series only in part";
+    AwsError::new(ErrorKind::Transient, GET_METRIC_DATA, code).message(message).in_region(region)
 }
 
 /// Whether an error says that the account has not enabled the region: credentials that STS took are refused. What

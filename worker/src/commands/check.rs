@@ -16,7 +16,7 @@ use cli::{
 use engine::delivery::panic_text;
 use fleet::{
     AccountName, AwsError, Dataset, ReportDate, aws,
-    datasets::{self, Class},
+    datasets::{self, GET_METRIC_DATA, LIST_METRICS},
     identity::Identity,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream};
@@ -51,6 +51,10 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Check {
     #[command(flatten)]
     chosen: Chosen,
+
+    /// What is to be reported.
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::dataset)]
+    dataset: &'static Dataset,
 
     /// Show only accounts that something is wrong with.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
@@ -139,9 +143,9 @@ impl Check {
                 )
             }));
         }
-        let checked = check_all(&collector, names).await;
+        let checked = check_all(&collector, self.dataset, names).await;
         match self.format {
-            Format::Text => output::print(&shown::text(&checked, self.failed_only))?,
+            Format::Text => output::print(&shown::text(self.dataset, &checked, self.failed_only))?,
             Format::Json => output::print_json(&shown::json(&checked, self.failed_only))?,
         }
         match checked.iter().filter(|account| account.is_failed()).count() {
@@ -155,13 +159,17 @@ impl Check {
 }
 
 /// What came of each account, in their order.
-async fn check_all(collector: &Collector, names: Vec<AccountName>) -> Vec<Checked> {
+async fn check_all(
+    collector: &Collector,
+    dataset: &'static Dataset,
+    names: Vec<AccountName>,
+) -> Vec<Checked> {
     let bar =
         (names.len() > 1).then(|| terminal::bar("accounts [{bar:30}] {pos}/{len} {elapsed}", names.len()));
     let checked = stream::iter(names)
         .map(|account_name| {
             let span = tracing::error_span!("account", %account_name);
-            Box::pin(caught(account_name.clone(), check(collector, account_name)).instrument(span))
+            Box::pin(caught(account_name.clone(), check(collector, dataset, account_name)).instrument(span))
         })
         .buffered(AT_ONCE)
         .inspect(|_| bar.iter().for_each(|bar| bar.inc(1)))
@@ -197,7 +205,7 @@ async fn caught(account_name: AccountName, checking: impl Future<Output = Checke
     ended.unwrap_or_else(|panic| Checked::unreached(account_name, Failure::Panic(panic_text(panic.as_ref()))))
 }
 
-async fn check(collector: &Collector, account_name: AccountName) -> Checked {
+async fn check(collector: &Collector, dataset: &'static Dataset, account_name: AccountName) -> Checked {
     let opened = async {
         let account = collector.accounts.find(&account_name).await?;
         let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
@@ -209,7 +217,6 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
         Ok(entered) => entered,
         Err(failure) => return Checked::unreached(account_name, failure),
     };
-    let dataset = datasets::DEFAULT;
     let regions = collector.regions_of(&session);
     let home = cloudwatch(collector, &session, &identity, session.home_region());
     let (discovered, [listed, values], elsewhere) = tokio::join!(
@@ -217,25 +224,18 @@ async fn check(collector: &Collector, account_name: AccountName) -> Checked {
         metrics(&home, dataset),
         elsewhere(collector, &session, &identity, dataset, regions.iter()),
     );
-    let (buckets, lacks_directory_buckets) = match discovered {
+    let (found, lacks_directory_buckets) = match discovered {
         Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets()),
         Err(error) => (Answer::Failed(error), false),
     };
     Checked {
         account_name,
         identity: Ok(identity),
-        permissions: vec![
-            ("s3:ListAllMyBuckets", buckets),
-            (LIST_METRICS, listed),
-            (GET_METRIC_DATA, values),
-        ],
+        permissions: dataset.permissions().zip([found, listed, values]).collect(),
         elsewhere,
         lacks_directory_buckets,
     }
 }
-
-const LIST_METRICS: &str = "cloudwatch:ListMetrics";
-const GET_METRIC_DATA: &str = "cloudwatch:GetMetricData";
 
 /// What failed in the regions other than the home region. One that the account has not enabled costs a job nothing.
 async fn elsewhere(
@@ -275,7 +275,8 @@ async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer;
     };
     let asking = async {
         let mut series =
-            plan::everything(dataset, [("cloudwatch-fleet-check".into(), Class::General)]).flatten();
+            plan::everything(dataset, [("cloudwatch-fleet-check".into(), dataset.discovery.usual_class())])
+                .flatten();
         let Some(one) = series.next() else { return Answer::NothingToAsk };
         let yesterday = ReportDate::today(Utc::now()).days_before(1);
         let query = Query { dataset, window: Window::new(yesterday, 0) };
@@ -286,11 +287,14 @@ async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     #[tokio::test]
     async fn a_dataset_that_names_no_series_has_nothing_to_ask() {
-        static NOTHING: Dataset = Dataset { metrics: &[], ..*datasets::DEFAULT };
+        static NOTHING: LazyLock<Dataset> =
+            LazyLock::new(|| Dataset { metrics: Vec::new(), ..(*datasets::DEFAULT).clone() });
         let cloudwatch = crate::cloudwatch::calls::tests::cloudwatch(&[]);
         let answers = metrics(&cloudwatch, &NOTHING).await;
         assert!(matches!(answers, [Answer::NothingToAsk, Answer::NothingToAsk]), "{answers:?}");

@@ -37,7 +37,7 @@ pub(crate) struct Collect {
     date: Option<ReportDate>,
 
     /// What to report.
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = dataset)]
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::dataset)]
     dataset: &'static Dataset,
 
     /// Where to write the table; - is standard output. A file is replaced at the end, or stays as it is.
@@ -200,9 +200,4 @@ fn lack(name: &AccountName, report: &Report) -> Option<String> {
 fn rows(table: &[u8]) -> &[u8] {
     let header = table.iter().position(|byte| *byte == b'\n').map_or(table.len(), |end| end + 1);
     table.split_at_checked(header).map_or(&[], |(_, rows)| rows)
-}
-
-fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {
-    Dataset::find(name)
-        .ok_or_else(|| anyhow!("dataset {name:?} is not known; this version has {}", datasets::names()))
 }

@@ -15,7 +15,7 @@ use cli::{
     generate::Generate,
     telemetry::Speaker,
 };
-use fleet::{AccountId, AccountName, accounts::KeptAccounts, aws, date::LISTED_DAYS};
+use fleet::{AccountId, AccountName, Dataset, accounts::KeptAccounts, aws, datasets, date::LISTED_DAYS};
 
 use crate::{
     account::breaker::Breaker, cloudwatch::limits::Limits, collector::Collector, command_line::CommandLine,
@@ -133,4 +133,9 @@ fn region(text: &str) -> anyhow::Result<String> {
     } else {
         Err(anyhow!("{text:?} is not a region; write it as eu-west-1, several with a comma between"))
     }
+}
+
+fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {
+    Dataset::find(name)
+        .ok_or_else(|| anyhow!("dataset {name:?} is not known; this version has {}", datasets::names()))
 }

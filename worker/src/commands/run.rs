@@ -143,7 +143,11 @@ impl Run {
         let Collecting { file, regions, .. } = &self.collecting;
         let accounts = file.take(regions, |_| true, base.as_ref(), &mut faults).await;
         if let Some(accounts) = &accounts {
-            faults.take(self.key_template.check(&accounts.current(), DATASETS).map_err(CommandError::usage));
+            faults.take(
+                self.key_template
+                    .check(&accounts.current(), &DATASETS.iter().collect::<Vec<_>>())
+                    .map_err(CommandError::usage),
+            );
         }
         let protection = std::env::var(protection::AGENT_VARIABLE).ok();
         let protection = protection.map(|agent| Protection::new(&agent).map_err(CommandError::usage));

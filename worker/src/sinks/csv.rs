@@ -40,7 +40,7 @@ pub fn encode(subject: &Subject<'_>, rows: &[Row]) -> Vec<u8> {
         .terminator(Terminator::Any(b'\n'))
         .from_writer(Vec::with_capacity((rows.len() + 1) * 256));
     let cannot_fail = "cannot fail: the writer is memory, and each record has a cell for each column";
-    writer.write_record(dataset.columns.iter().map(|column| column.name)).expect(cannot_fail);
+    writer.write_record(dataset.columns.iter().map(|column| &column.name)).expect(cannot_fail);
     for row in rows {
         for (column, summed) in &columns {
             writer.write_field(cell(subject, row, column, summed).as_bytes()).expect(cannot_fail);
@@ -103,7 +103,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
     let mut places = Vec::with_capacity(dataset.columns.len());
     for (at, column) in dataset.columns.iter().enumerate() {
         let place = header.iter().position(|name| name == column.name);
-        let place = place.ok_or(DecodeError::NoColumn(column.name))?;
+        let place = place.ok_or(DecodeError::NoColumn(&column.name))?;
         places.push((column, place, summed(dataset, column, at)));
     }
     let mut rows = Vec::new();
@@ -125,7 +125,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
         };
         for (column, place, summed) in &places {
             let text = plain(record.get(*place).unwrap_or_default());
-            let wrong = || DecodeError::Cell { line, column: column.name, text: text.to_owned() };
+            let wrong = || DecodeError::Cell { line, column: &column.name, text: text.to_owned() };
             let day = || (!text.is_empty()).then(|| text.parse().map_err(|_| wrong())).transpose();
             match column.cell {
                 Cell::Resource => row.resource.name = text.into(),
@@ -154,16 +154,16 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
 /// The places of the columns whose values a column shows: itself, or those of its metric.
 #[must_use]
 pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
-    let feeds = |metric: &Metric, name: &str| {
-        metric.other == Some(name) || metric.series.iter().any(|series| series.column == name)
+    let feeds = |Metric { split, .. }: &Metric, name: &str| {
+        split.other.as_deref() == Some(name) || split.values.iter().any(|known| known.column == name)
     };
     let place = |at: usize| u16::try_from(at).expect("cannot fail: a table has some dozen columns");
     match column.cell {
-        Cell::Total(name) => {
-            let metrics = || dataset.metrics.iter().filter(|metric| metric.name == name);
+        Cell::Total(metric) => {
+            let metric = dataset.metrics.get(metric);
             let columns = dataset.columns.iter().enumerate();
             columns
-                .filter(|(_, column)| metrics().any(|metric| feeds(metric, column.name)))
+                .filter(|(_, column)| metric.is_some_and(|metric| feeds(metric, &column.name)))
                 .map(|(at, _)| place(at))
                 .collect()
         }

@@ -242,7 +242,7 @@ mod tests {
         let job = Job {
             account_name: "data".parse().expect("a name"),
             date: date.parse().expect("a date"),
-            dataset: datasets::DEFAULT,
+            dataset: *datasets::DEFAULT,
             run_id: run_id.clone(),
             only_incomplete: false,
             attributes: serde_json::Map::new(),

@@ -11,24 +11,24 @@ variables {
   external_id     = "e-4711"
 }
 
-run "the_worker_may_read_bucket_metrics_and_nothing_else" {
+run "the_worker_may_read_metrics_and_nothing_else" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket_metrics.policy) == {
+    condition = jsondecode(aws_iam_role_policy.metrics.policy) == {
       Version = "2012-10-17"
       Statement = [{
-        Sid      = "ReadBucketMetrics"
+        Sid      = "ReadMetrics"
         Effect   = "Allow"
         Action   = ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData", "s3express:ListAllMyDirectoryBuckets"]
         Resource = "*"
       }]
     }
-    error_message = "The role's policy is ${aws_iam_role_policy.bucket_metrics.policy}"
+    error_message = "The role's policy is ${aws_iam_role_policy.metrics.policy}"
   }
 
   assert {
-    condition     = aws_iam_role_policy.bucket_metrics.role == aws_iam_role.reader.name
+    condition     = aws_iam_role_policy.metrics.role == aws_iam_role.reader.name
     error_message = "The policy is another role's."
   }
 
@@ -37,7 +37,7 @@ run "the_worker_may_read_bucket_metrics_and_nothing_else" {
     condition = sort(flatten([
       for name in fileset(path.module, "*.tf") :
       regexall("(?m)^(?:resource|module) .*\"|managed_policy_arns|inline_policy", file("${path.module}/${name}"))
-    ])) == tolist(["resource \"aws_iam_role\" \"reader\"", "resource \"aws_iam_role_policy\" \"bucket_metrics\""])
+    ])) == tolist(["resource \"aws_iam_role\" \"reader\"", "resource \"aws_iam_role_policy\" \"metrics\""])
     error_message = "The module makes more than one role with one policy."
   }
 }
@@ -50,8 +50,8 @@ run "directory_buckets_are_not_listed_if_that_is_switched_off" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.bucket_metrics.policy).Statement[0].Action == ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
-    error_message = "The role's policy is ${aws_iam_role_policy.bucket_metrics.policy}"
+    condition     = jsondecode(aws_iam_role_policy.metrics.policy).Statement[0].Action == ["s3:ListAllMyBuckets", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+    error_message = "The role's policy is ${aws_iam_role_policy.metrics.policy}"
   }
 }
 

@@ -55,12 +55,12 @@ run "both_are_the_same_role_for_an_organization" {
         PermissionsBoundary      = aws_iam_role.reader.permissions_boundary
         AssumeRolePolicyDocument = jsondecode(aws_iam_role.reader.assume_role_policy)
         Policies = [{
-          PolicyName     = aws_iam_role_policy.bucket_metrics.name
-          PolicyDocument = jsondecode(aws_iam_role_policy.bucket_metrics.policy)
+          PolicyName     = aws_iam_role_policy.metrics.name
+          PolicyDocument = jsondecode(aws_iam_role_policy.metrics.policy)
         }]
       } : name => value if value != null
     })
-    error_message = "template.yaml has ${jsonencode(run.template_of_an_organization.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.bucket_metrics.policy} (or the name, the description, the session or the boundary differs)"
+    error_message = "template.yaml has ${jsonencode(run.template_of_an_organization.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.metrics.policy} (or the name, the description, the session or the boundary differs)"
   }
 }
 
@@ -102,12 +102,12 @@ run "both_are_the_same_role_with_a_boundary_and_other_values" {
         PermissionsBoundary      = aws_iam_role.reader.permissions_boundary
         AssumeRolePolicyDocument = jsondecode(aws_iam_role.reader.assume_role_policy)
         Policies = [{
-          PolicyName     = aws_iam_role_policy.bucket_metrics.name
-          PolicyDocument = jsondecode(aws_iam_role_policy.bucket_metrics.policy)
+          PolicyName     = aws_iam_role_policy.metrics.name
+          PolicyDocument = jsondecode(aws_iam_role_policy.metrics.policy)
         }]
       } : name => value if value != null
     })
-    error_message = "template.yaml has ${jsonencode(run.template_with_a_boundary_and_other_values.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.bucket_metrics.policy} (or the name, the description, the session or the boundary differs)"
+    error_message = "template.yaml has ${jsonencode(run.template_with_a_boundary_and_other_values.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.metrics.policy} (or the name, the description, the session or the boundary differs)"
   }
 }
 
@@ -139,11 +139,11 @@ run "both_are_the_same_role_that_trusts_the_account" {
         PermissionsBoundary      = aws_iam_role.reader.permissions_boundary
         AssumeRolePolicyDocument = jsondecode(aws_iam_role.reader.assume_role_policy)
         Policies = [{
-          PolicyName     = aws_iam_role_policy.bucket_metrics.name
-          PolicyDocument = jsondecode(aws_iam_role_policy.bucket_metrics.policy)
+          PolicyName     = aws_iam_role_policy.metrics.name
+          PolicyDocument = jsondecode(aws_iam_role_policy.metrics.policy)
         }]
       } : name => value if value != null
     })
-    error_message = "template.yaml has ${jsonencode(run.template_that_trusts_the_account.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.bucket_metrics.policy} (or the name, the description, the session or the boundary differs)"
+    error_message = "template.yaml has ${jsonencode(run.template_that_trusts_the_account.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.metrics.policy} (or the name, the description, the session or the boundary differs)"
   }
 }

@@ -21,7 +21,7 @@ fn report(run_id: &str, date: NaiveDate, collected_at: DateTime<Utc>) -> Result<
     let job = Job {
         account_name: "data".parse()?,
         date: date.into(),
-        dataset: datasets::DEFAULT,
+        dataset: *datasets::DEFAULT,
         run_id: run_id.parse()?,
         only_incomplete: false,
         attributes: Map::new(),

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::{
     primitives::DateTime,
-    types::{Dimension, Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode},
+    types::{Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode},
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
-use fleet::{AwsError, Dataset, from_sdk};
+use fleet::{AwsError, Dataset, datasets::GET_METRIC_DATA, from_sdk};
 
 use super::{CloudWatch, same_page};
 use crate::cloudwatch::{
-    limits,
+    dimensions, limits,
     plan::{Series, Window},
     rows::{Answer, Datapoint, Problem},
     tries::Tries,
@@ -84,8 +84,7 @@ impl CloudWatch {
 
     /// One `GetMetricData` and all its pages.
     async fn get_every_page(&self, query: Query, asked: &[&Series]) -> Result<Vec<SeriesResult>, AwsError> {
-        const OPERATION: &str = "cloudwatch:GetMetricData";
-        let datapoints = query.window.datapoints(query.dataset.period_seconds);
+        let datapoints = query.window.datapoints(query.dataset.period.seconds());
         let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
         let cost = limits::cost(datapoints);
         let mut results = vec![SeriesResult::default(); asked.len()];
@@ -110,7 +109,7 @@ impl CloudWatch {
                     .customize()
                     .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
                     .send();
-                page.await.map_err(|error| from_sdk(OPERATION, error).in_region(self.region()))
+                page.await.map_err(|error| from_sdk(GET_METRIC_DATA, error).in_region(self.region()))
             };
             let page = self.credentials.ask(ask).await?;
             for message in page.messages() {
@@ -133,7 +132,7 @@ impl CloudWatch {
             }
             match page.next_token.filter(|next| !next.is_empty()) {
                 None => return Ok(results),
-                next if next == token => return Err(same_page(OPERATION).in_region(self.region())),
+                next if next == token => return Err(same_page(GET_METRIC_DATA).in_region(self.region())),
                 next => token = next,
             }
         }
@@ -188,15 +187,13 @@ impl SeriesResult {
 }
 
 fn metric_query(dataset: &Dataset, at: usize, Series { name, kind, .. }: &Series) -> MetricDataQuery {
-    let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     let metric = SdkMetric::builder()
-        .namespace(dataset.namespace)
-        .metric_name(kind.metric.name)
-        .dimensions(dimension(dataset.resource_dimension, name))
-        .dimensions(dimension(kind.metric.dimension, &kind.value))
+        .namespace(&dataset.namespace)
+        .metric_name(&kind.metric.name)
+        .set_dimensions(Some(dimensions::of_series(dataset, kind.metric, name, &kind.value)))
         .build();
-    let period = i32::try_from(dataset.period_seconds).expect("cannot fail: a period is at most some days");
-    let stat = MetricStat::builder().metric(metric).period(period).stat(kind.metric.statistic).build();
+    let period = i32::try_from(dataset.period.seconds()).expect("cannot fail: a period is at most a day");
+    let stat = MetricStat::builder().metric(metric).period(period).stat(&kind.metric.statistic).build();
     MetricDataQuery::builder().id(format!("q{at}")).metric_stat(stat).return_data(true).build()
 }
 
@@ -239,8 +236,8 @@ mod tests {
     }
 
     async fn get(cloudwatch: &CloudWatch, series: usize) -> Answers {
-        let query = Query { dataset: S3, window: Window::new("2026-11-03".parse().expect("a date"), 2) };
-        let call = plan::everything(S3, [("bucket".into(), Class::General)]).next().expect("a call");
+        let query = Query { dataset: *S3, window: Window::new("2026-11-03".parse().expect("a date"), 2) };
+        let call = plan::everything(*S3, [("bucket".into(), Class::General)]).next().expect("a call");
         cloudwatch.get_metric_data(query, &call[..series]).await
     }
 
@@ -263,10 +260,10 @@ mod tests {
                     && stat.stat() == Some("Average")
                     && stat.period() == Some(86_400)
                     && metric.namespace() == Some("AWS/S3")
-                    && metric.metric_name() == Some("BucketSizeBytes")
+                    && metric.metric_name() == Some("NumberOfObjects")
                     && dimensions == [
                         (Some("BucketName"), Some("bucket")),
-                        (Some("StorageType"), Some("StandardStorage")),
+                        (Some("StorageType"), Some("AllStorageTypes")),
                     ]
             })
             .then_output(|| page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 7.0)])]));

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_cloudwatch::types::{Dimension, DimensionFilter, Metric as SdkMetric};
-use fleet::{AwsError, Dataset, datasets::Metric, from_sdk};
+use aws_sdk_cloudwatch::types::{DimensionFilter, Metric as SdkMetric};
+use fleet::{
+    AwsError, Dataset,
+    datasets::{LIST_METRICS, Metric},
+    from_sdk,
+};
 use futures::{Stream, stream};
 
 use super::{CloudWatch, same_page};
-use crate::cloudwatch::{plan::ListedSeries, tries::Tries};
+use crate::cloudwatch::{dimensions, plan::ListedSeries, tries::Tries};
 
 impl CloudWatch {
     /// Every series of a metric that has had a datapoint in the last two weeks, page by page. The first error
@@ -17,7 +21,6 @@ impl CloudWatch {
         dataset: &'static Dataset,
         metric: &'static Metric,
     ) -> impl Stream<Item = Result<Vec<ListedSeries>, AwsError>> + '_ {
-        const OPERATION: &str = "cloudwatch:ListMetrics";
         /// Which page is the next.
         enum Next {
             First,
@@ -36,19 +39,19 @@ impl CloudWatch {
                 self.limits.list_metrics.wait(1.0).await;
             }
             self.usage.add_list_metrics();
+            let filter = |name: &str| DimensionFilter::builder().name(name).build();
             let call = self
                 .client
                 .list_metrics()
-                .namespace(dataset.namespace)
-                .metric_name(metric.name)
-                .dimensions(DimensionFilter::builder().name(dataset.resource_dimension).build())
-                .dimensions(DimensionFilter::builder().name(metric.dimension).build())
+                .namespace(&dataset.namespace)
+                .metric_name(&metric.name)
+                .set_dimensions(Some(dimensions::names(dataset, metric).map(filter).collect()))
                 .set_next_token(token.clone());
             let call = &call;
             let ask = || async move {
                 let tries = Tries { turns: self.limits.list_metrics.clone(), cost: 1.0 };
                 let page = call.clone().customize().interceptor(tries).send().await;
-                page.map_err(|error| from_sdk(OPERATION, error).in_region(self.region()))
+                page.map_err(|error| from_sdk(LIST_METRICS, error).in_region(self.region()))
             };
             let page = self.credentials.ask(ask).await?;
             let found = page.metrics.unwrap_or_default().into_iter();
@@ -59,7 +62,7 @@ impl CloudWatch {
                     Err(names) if unexpected.contains(&names) => {}
                     Err(names) => {
                         tracing::warn!(
-                            metric = metric.name,
+                            metric = &*metric.name,
                             dimensions = names.join(","),
                             "series with other dimensions than expected are left out"
                         );
@@ -69,7 +72,7 @@ impl CloudWatch {
             }
             match page.next_token.filter(|next| !next.is_empty()) {
                 None => Ok(Some((listed, (Next::None, unexpected)))),
-                next if next == token => Err(same_page(OPERATION).in_region(self.region())),
+                next if next == token => Err(same_page(LIST_METRICS).in_region(self.region())),
                 Some(next) => Ok(Some((listed, (Next::Of(next), unexpected)))),
             }
         })
@@ -79,34 +82,18 @@ impl CloudWatch {
 /// Whether the listing of a metric gives way to that of another, which most likely is longer: pages come one
 /// after the other, and what the longest listing waits is made up for by nothing.
 fn gives_way(dataset: &Dataset, metric: &Metric) -> bool {
-    dataset.metrics.iter().any(|other| other.series.len() > metric.series.len())
+    dataset.metrics.iter().any(|other| other.split.values.len() > metric.split.values.len())
 }
 
-/// The series that an entry of the list names; if it has other dimensions than the metric's series here, their names,
-/// sorted. Such a series is another one, and its values are counted in these already.
+/// The series that an entry of the list names; the names of its dimensions, sorted, if they are others than the metric's.
 fn series(dataset: &Dataset, metric: &'static Metric, found: SdkMetric) -> Result<ListedSeries, Vec<String>> {
-    let (mut resource, mut value, mut others) = (None, None, Vec::new());
-    for Dimension { name, value: of_it, .. } in found.dimensions.unwrap_or_default() {
-        match name {
-            Some(name) if name == dataset.resource_dimension => resource = of_it,
-            Some(name) if name == metric.dimension => value = of_it,
-            other => others.push(other.unwrap_or_default()),
-        }
-    }
-    match (resource, value) {
-        (Some(resource), Some(value)) if others.is_empty() => Ok(ListedSeries { metric, resource, value }),
-        (resource, value) => {
-            others.extend(resource.map(|_| dataset.resource_dimension.to_owned()));
-            others.extend(value.map(|_| metric.dimension.to_owned()));
-            others.sort_unstable();
-            Err(others)
-        }
-    }
+    let (resource, value) = dimensions::exactly(dataset, metric, found.dimensions.unwrap_or_default())?;
+    Ok(ListedSeries { metric, resource, value })
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_cloudwatch::{Client, operation::list_metrics::ListMetricsOutput};
+    use aws_sdk_cloudwatch::{Client, operation::list_metrics::ListMetricsOutput, types::Dimension};
     use aws_smithy_mocks::mock;
     use fleet::datasets::DEFAULT as S3;
     use futures::TryStreamExt;
@@ -115,7 +102,7 @@ mod tests {
 
     /// Every series that is listed of a metric.
     async fn list(cloudwatch: &CloudWatch) -> Result<Vec<ListedSeries>, AwsError> {
-        cloudwatch.list_metrics(S3, &S3.metrics[0]).try_concat().await
+        cloudwatch.list_metrics(*S3, &S3.metrics[1]).try_concat().await
     }
 
     #[tokio::test(start_paused = true)]

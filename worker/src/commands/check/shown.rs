@@ -1,7 +1,10 @@
 //! What came of a check, for people and as JSON. Plain functions over values.
 
 use cli::{output, terminal};
-use fleet::ErrorKind;
+use fleet::{
+    Dataset, ErrorKind,
+    datasets::{GET_METRIC_DATA, LIST_DIRECTORY_BUCKETS, LIST_METRICS},
+};
 use serde_json::{Value, json};
 
 use super::{Answer, Checked};
@@ -13,7 +16,7 @@ const MOST_SHOWN: usize = 20;
 const WIDEST: usize = 32;
 
 /// The whole text: a table and, below it, what to do.
-pub(super) fn text(checked: &[Checked], failed_only: bool) -> String {
+pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) -> String {
     let shown: Vec<&Checked> = shown(checked, failed_only).collect();
     let advice: Vec<String> = shown
         .iter()
@@ -23,7 +26,7 @@ pub(super) fn text(checked: &[Checked], failed_only: bool) -> String {
         .collect();
     let mut parts = Vec::new();
     if !shown.is_empty() {
-        parts.push(painted(&table(&shown)));
+        parts.push(table(dataset, &shown));
     }
     if !advice.is_empty() {
         let more = advice.len().saturating_sub(MOST_SHOWN);
@@ -42,7 +45,7 @@ pub(super) fn text(checked: &[Checked], failed_only: bool) -> String {
         let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         parts.push(format!(
             "directory buckets (S3 Express One Zone) can't be listed in {first}{others}; to have them in reports, allow \
-             s3express:ListAllMyDirectoryBuckets on *"
+             {LIST_DIRECTORY_BUCKETS} on *"
         ));
     }
     if parts.is_empty() {
@@ -80,9 +83,11 @@ fn shown(checked: &[Checked], failed_only: bool) -> impl Iterator<Item = &Checke
     checked.iter().filter(move |account| !failed_only || account.is_failed())
 }
 
-const HEADER: [&str; 6] = ["ACCOUNT", "ID", "IDENTITY", "BUCKETS", "METRICS", "DATA"];
-
-fn table(checked: &[&Checked]) -> String {
+/// The table, with a column for each permission that the dataset needs.
+fn table(dataset: &Dataset, checked: &[&Checked]) -> String {
+    let permissions: Vec<String> = dataset.permissions().map(|action| heading(dataset, action)).collect();
+    let header: Vec<&str> =
+        ["ACCOUNT", "ID", "IDENTITY"].into_iter().chain(permissions.iter().map(String::as_str)).collect();
     let rows = checked.iter().map(|account| {
         let (id, identity) = match &account.identity {
             Ok(identity) => (identity.account_id.to_string(), short(&identity.arn)),
@@ -90,16 +95,22 @@ fn table(checked: &[&Checked]) -> String {
         };
         let mut row = vec![account.account_name.to_string(), id, identity];
         row.extend(account.permissions.iter().map(|(_, answer)| word(answer).to_owned()));
-        row.resize(HEADER.len(), "-".to_owned());
+        row.resize(header.len(), "-".to_owned());
         row
     });
-    output::table(&HEADER, &[], rows)
-}
-
-fn painted(table: &str) -> String {
     let style =
         |word: &str| if ["ok", "nothing to ask"].contains(&word) { terminal::GOOD } else { terminal::BAD };
-    HEADER.iter().rev().take(3).fold(table.to_owned(), |table, column| output::paint(&table, column, style))
+    let table = output::table(&header, &[], rows);
+    permissions.iter().rev().fold(table, |table, column| output::paint(&table, column, style))
+}
+
+/// What a permission is for, as the head of its column.
+fn heading(dataset: &Dataset, action: &str) -> String {
+    match action {
+        LIST_METRICS => "METRICS".to_owned(),
+        GET_METRIC_DATA => "DATA".to_owned(),
+        _ => dataset.discovery.noun().to_uppercase(),
+    }
 }
 
 /// What a permission's column says.
@@ -155,7 +166,7 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use fleet::AwsError;
+    use fleet::{AwsError, datasets::DEFAULT};
 
     use super::*;
     use crate::failure::Failure;
@@ -187,7 +198,7 @@ mod tests {
     #[test]
     fn the_table_of_many_accounts_fits_a_terminal_and_the_advice_a_screen() {
         let checked: Vec<Checked> = (0..300).map(|nth| account(nth, nth % 2 == 0)).collect();
-        let shown = plain(&text(&checked, false));
+        let shown = plain(&text(*DEFAULT, &checked, false));
         let (table, advice) = shown.split_once("\n\n").expect("both parts");
         assert_eq!(table.lines().count(), 301);
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
@@ -200,13 +211,16 @@ mod tests {
             advice.starts_with(&format!("account-000: allow cloudwatch:ListMetrics on * to {ROLE}")),
             "{advice}"
         );
-        assert_eq!(plain(&text(&checked, true)).split_once("\n\n").expect("both").0.lines().count(), 151);
+        assert_eq!(
+            plain(&text(*DEFAULT, &checked, true)).split_once("\n\n").expect("both").0.lines().count(),
+            151
+        );
     }
 
     #[test]
     fn nothing_wrong_is_said_where_nothing_is_shown() {
-        assert_eq!(text(&[account(1, false)], true), "nothing is wrong with 1 account");
-        assert!(!text(&[account(1, false)], false).contains("nothing"));
+        assert_eq!(text(*DEFAULT, &[account(1, false)], true), "nothing is wrong with 1 account");
+        assert!(!text(*DEFAULT, &[account(1, false)], false).contains("nothing"));
     }
 
     #[test]
@@ -271,17 +285,17 @@ mod tests {
         let mut checked = account(1, false);
         checked.permissions = vec![("cloudwatch:ListMetrics", Answer::NothingToAsk)];
         assert!(!checked.is_failed() && advice(&checked).is_empty());
-        assert!(plain(&text(&[checked], false)).contains("nothing to ask"));
+        assert!(plain(&text(*DEFAULT, &[checked], false)).contains("nothing to ask"));
     }
 
     #[test]
     fn directory_buckets_that_can_not_be_listed_are_mentioned_once_and_nothing_is_wrong() {
         let mut checked = [account(1, false), account(2, false), account(3, false)];
-        assert!(!text(&checked, false).contains("directory buckets"));
+        assert!(!text(*DEFAULT, &checked, false).contains("directory buckets"));
         for account in &mut checked[1..] {
             account.lacks_directory_buckets = true;
         }
-        let said = text(&checked, false);
+        let said = text(*DEFAULT, &checked, false);
         assert!(said.contains("can't be listed in account-002 and 1 more; to have them"), "{said}");
         assert!(!checked[1].is_failed());
         assert_eq!(json(&checked, false)["accounts"][1]["lists_directory_buckets"], json!(false));

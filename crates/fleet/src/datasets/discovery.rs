@@ -1,0 +1,90 @@
+//! How the resources of an account are found, and what that takes.
+
+/// The permission to list general purpose buckets.
+pub const LIST_BUCKETS: &str = "s3:ListAllMyBuckets";
+
+/// The permission to list directory buckets.
+pub const LIST_DIRECTORY_BUCKETS: &str = "s3express:ListAllMyDirectoryBuckets";
+
+/// How the resources of an account are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discovery {
+    /// S3's `ListBuckets`, asked once; the answer names each bucket's region.
+    ListBuckets,
+}
+
+/// In which regions an account is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Regions {
+    /// Those in which a resource was found, and those that are configured.
+    OfResources,
+}
+
+/// The class of a resource, if the resources of a dataset differ in the series that they can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// General purpose buckets.
+    General,
+    /// Directory buckets, of S3 Express One Zone and of Local Zones.
+    Directory,
+}
+
+impl Discovery {
+    pub(super) const ALL: [Self; 1] = [Self::ListBuckets];
+
+    /// What a dataset's file calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ListBuckets => "list_buckets",
+        }
+    }
+
+    /// What people call the resources.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::ListBuckets => "buckets",
+        }
+    }
+
+    /// The IAM actions that it needs.
+    #[must_use]
+    pub fn permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::ListBuckets => &[LIST_BUCKETS],
+        }
+    }
+
+    /// The IAM actions without which it finds less.
+    #[must_use]
+    pub fn optional_permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::ListBuckets => &[LIST_DIRECTORY_BUCKETS],
+        }
+    }
+
+    /// The classes of resources that it finds, each by the name that a dataset's file has for it.
+    #[must_use]
+    pub(super) fn classes(self) -> &'static [(&'static str, Class)] {
+        match self {
+            Self::ListBuckets => &[("general", Class::General), ("directory", Class::Directory)],
+        }
+    }
+
+    /// The class that nearly all resources are of.
+    #[must_use]
+    pub fn usual_class(self) -> Class {
+        match self {
+            Self::ListBuckets => Class::General,
+        }
+    }
+
+    /// Whether a resource says when it was created.
+    #[must_use]
+    pub(super) fn knows_creation(self) -> bool {
+        match self {
+            Self::ListBuckets => true,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The columns of a dataset's table, by its resources, metrics and shape.
+
+use std::collections::HashSet;
+
+use super::super::{Cell, Column, Discovery, Metric};
+
+/// The columns, in order; `totals` has each metric's column for its total.
+pub(super) fn of_newest_day(
+    resource: &[String],
+    discovery: Discovery,
+    metrics: &[Metric],
+    totals: &[Option<String>],
+) -> Vec<Column> {
+    let column = |name: &str, cell: Cell| Column { name: name.to_owned(), cell };
+    let mut columns: Vec<Column> =
+        resource.iter().map(|name| column(&snake_case(name), Cell::Resource)).collect();
+    columns.push(column("account_name", Cell::AccountName));
+    if discovery.knows_creation() {
+        columns.push(column("creation_date", Cell::CreationDate));
+    }
+    for (place, (metric, total)) in metrics.iter().zip(totals).enumerate() {
+        let mut known = HashSet::new();
+        let values = metric.split.values.iter().map(|value| &value.column).chain(&metric.split.other);
+        let values = values.filter(|name| known.insert(*name));
+        columns.extend(values.map(|name| column(name, Cell::Measure)));
+        columns.extend(total.iter().map(|name| column(name, Cell::Total(place))));
+    }
+    columns.extend([
+        column("account_id", Cell::AccountId),
+        column("region", Cell::Region),
+        column("report_date", Cell::ReportDate),
+        column("datapoint_date", Cell::DatapointDate),
+        column("status", Cell::Status),
+    ]);
+    columns
+}
+
+/// Whether a text can be the name of a column: Athena reads no other without quotes.
+/// Source: <https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html>
+pub(super) fn is_column(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && is_name(name)
+}
+
+/// Whether a text is `[a-z0-9_]+`.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// A name of CloudWatch's in snake case: `CPUUtilization` is `cpu_utilization`.
+pub(super) fn snake_case(name: &str) -> String {
+    let characters: Vec<char> = name.chars().collect();
+    let mut snake = String::new();
+    for (at, character) in characters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| characters.get(at));
+        let begins_word = character.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                let next_is_small = characters.get(at + 1).is_some_and(char::is_ascii_lowercase);
+                before.is_ascii_lowercase() || (before.is_ascii_alphanumeric() && next_is_small)
+            });
+        if (begins_word || !character.is_ascii_alphanumeric()) && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        if character.is_ascii_alphanumeric() {
+            snake.push(character.to_ascii_lowercase());
+        }
+    }
+    snake.trim_end_matches('_').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_cloudwatch_become_names_of_columns() {
+        for (name, expected) in [
+            ("BucketName", "bucket_name"),
+            ("CPUUtilization", "cpu_utilization"),
+            ("HTTPCode_Target_5XX_Count", "http_code_target_5xx_count"),
+            ("DBInstanceIdentifier", "db_instance_identifier"),
+            (
+                "NumberOfNotificationsFilteredOut-InvalidAttributes",
+                "number_of_notifications_filtered_out_invalid_attributes",
+            ),
+            ("EBSIOBalance%", "ebsio_balance"),
+            ("function_name", "function_name"),
+            ("4xxErrors", "4xx_errors"),
+            ("%", ""),
+        ] {
+            assert_eq!(snake_case(name), expected);
+        }
+        assert!(is_column("p99_9") && !is_column("4xx_errors") && !is_column("") && !is_column("Ü"));
+    }
+}

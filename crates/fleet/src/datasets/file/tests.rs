@@ -1,0 +1,164 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const S3: &str = include_str!("../../../../../datasets/s3_daily_storage.toml");
+
+fn faults(text: &str) -> String {
+    Dataset::parse(text).expect_err("it has faults").to_string()
+}
+
+/// The file of the daily storage metrics with a text in place of another.
+fn with(before: &str, after: &str) -> String {
+    assert_eq!(S3.matches(before).count(), 1, "{before:?}");
+    S3.replace(before, after)
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once_with_line_and_key() {
+    let text = "\
+name      = \"S3\"
+namespace = \"AWS/S3\"
+resource  = [\"BucketName\", \"BucketName\"]
+shape     = \"oldest_day\"
+layout    = \"long\"
+period    = \"7m\"
+window    = \"1h\"
+settle    = \"soon\"
+discovery = \"list_buckets\"
+regions   = \"of_resources\"
+colour    = \"red\"
+tags      = \"s3\"
+
+[[metric]]
+name       = \"BucketSizeBytes\"
+unit       = \"Byte\"
+statistics = [\"p101\"]
+missing    = 0
+
+[metric.split]
+dimension = \"BucketName\"
+values    = { a = { column = \"Size\", class = \"big\" } }
+typical   = 0
+
+[[derived]]
+name = \"rate\"
+";
+    assert_eq!(
+        faults(text),
+        "\
+line 1, name: is not of small letters, digits and _, 64 at most
+line 1, title: is missing
+line 3, resource[1]: \"BucketName\" is there twice
+line 4, shape: \"oldest_day\" is none of newest_day
+line 5, layout: \"long\" is none of wide
+line 6, period: is no period: whole minutes that divide a day
+line 7, window: \"1h\" is none of 1d
+line 8, settle: is no duration: a number and s, m, h or d, such as 5m
+line 11, colour: is no key of this table, which has bytes, derived, discovery, group, layout, metric, name, \
+         namespace, objects, period, regions, resource, settle, shape, tags, title, window
+line 12, tags: columns of tags are not in this version
+line 16, metric[0].unit: \"Byte\" is none of "
+            .to_owned()
+            + &UNITS.join(", ")
+            + "
+line 17, metric[0].statistics[0]: \"p101\" is none of Average, Minimum, Maximum, Sum, SampleCount, and no percentile such as p99.9
+line 18, metric[0].missing: is not a text; write it in quotes
+line 20, metric[0].split.values: names no value with its column
+line 21, metric[0].split.dimension: is a dimension of the resource already
+line 22, metric[0].split.values.a.class: \"big\" is none of general, directory
+line 22, metric[0].split.values.a.column: is no name of a column: small letters, digits and _, the first a letter
+line 23, metric[0].split.typical: is not a whole number above 0
+line 25, derived: derived columns are not in this version"
+    );
+}
+
+#[test]
+fn one_fault_is_said_alone() {
+    let two = |name: &str| format!("metric: two columns are {name}");
+    for (text, expected) in [
+        (with("shape     = ", "form = "), "shape: is missing"),
+        (with("[\"BucketName\"]", "[]"), "line 11, resource: is not a list with an item in it"),
+        (with("[\"BucketName\"]", "[\"BucketName\", \"FilterId\"]"), "resource: is one dimension in"),
+        (with("[\"BucketName\"]", "[\"4xx\"]"), "line 11, resource[0]: makes no name of a column"),
+        (with("\"60h\"", "\"61d\""), "line 16, settle: is longer than 60 days"),
+        (
+            with("period    = \"1d\"", "period = \"1m\""),
+            "line 14, period: is 1d in a dataset of shape newest_day",
+        ),
+        (
+            with("bytes     = \"size_total\"", "bytes = \"region\""),
+            "line 19, bytes: \"region\" is no column of",
+        ),
+        (with("\"BucketSizeBytes\"", "\"NumberOfObjects\""), "metric[1].name: is the name of two metrics"),
+        (
+            with("other     = ", "others = "),
+            "metric[1].split.others: is no key of this table, which has dimension",
+        ),
+        (with("\"size_other\"", "\"total_objects\""), &*two("total_objects")),
+        (with("settle    = ", "settle = [1, "), "line 17: "),
+    ] {
+        let said = faults(&text);
+        assert!(said.contains(expected), "{said}\nshould say {expected}");
+    }
+}
+
+#[test]
+fn several_statistics_of_a_day_have_no_column() {
+    let text = S3.replacen("[\"Average\"]", "[\"Average\", \"Sum\"]", 1);
+    assert!(faults(&text).contains("metric[0].statistics: a dataset of shape newest_day has one"));
+}
+
+fn any_file() -> impl Strategy<Value = String> {
+    let lines = S3.lines().count();
+    let line = prop_oneof![
+        "(?s:.{0,40})",
+        "[a-z]{1,9} = (\"[a-zA-Z0-9/]{0,8}\"|[0-9]{1,3}|\\[\\]|\\{\\}|true|1979-05-27)",
+        Just("[[metric]]".to_owned()),
+        Just("[metric.split]".to_owned()),
+        (0..lines).prop_map(|nth| S3.lines().nth(nth).unwrap_or_default().to_owned()),
+    ];
+    let changes = prop::collection::vec((0..lines, 0..3_usize, line), 0..4);
+    changes.prop_map(|changes| {
+        let mut text: Vec<String> = S3.lines().map(str::to_owned).collect();
+        for (at, removed, line) in changes {
+            let at = at.min(text.len());
+            text.splice(at..(at + removed).min(text.len()), [line]);
+        }
+        text.join("\n")
+    })
+}
+
+/// What must hold of a file that is a dataset.
+fn is_whole(dataset: &Dataset) -> bool {
+    let column = |name: &String| dataset.columns.iter().filter(|column| column.name == *name).count();
+    let fed = dataset
+        .metrics
+        .iter()
+        .flat_map(|metric| metric.split.values.iter().map(|value| &value.column).chain(&metric.split.other));
+    dataset.columns.iter().all(|it| column(&it.name) == 1 && is_column(&it.name))
+        && fed.chain(&dataset.bytes).chain(&dataset.objects).all(|name| column(name) == 1)
+        && !dataset.metrics.is_empty()
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_whole_dataset_or_faults_in_its_lines(
+        text in prop_oneof![any_file(), "(?s:.{0,80})"]
+    ) {
+        match Dataset::parse(&text) {
+            Ok(dataset) => prop_assert!(is_whole(&dataset), "{dataset:?}"),
+            Err(faults) => {
+                let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                let mut before = 0;
+                for said in faults.to_string().lines().filter(|said| said.starts_with("line ")) {
+                    let number = said.trim_start_matches("line ").split([',', ':']).next();
+                    let line: usize = number.and_then(|number| number.parse().ok()).expect("a number");
+                    prop_assert!((before.max(1)..=lines).contains(&line), "{said}, after line {before}");
+                    before = line;
+                }
+                prop_assert!(before > 0, "no fault has a line");
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! How far apart the datapoints of a series are, and how long CloudWatch keeps them.
+
+/// The time from one datapoint of a series to the next: whole minutes that divide a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(u32);
+
+impl Period {
+    pub const DAY: Self = Self(86_400);
+
+    /// The period of so many seconds; `None` if CloudWatch has none or it divides no day.
+    #[must_use]
+    pub fn new(seconds: u32) -> Option<Self> {
+        (seconds >= 60 && seconds.is_multiple_of(60) && 86_400_u32.is_multiple_of(seconds))
+            .then_some(Self(seconds))
+    }
+
+    #[must_use]
+    pub const fn seconds(self) -> u32 {
+        self.0
+    }
+
+    /// How many days CloudWatch keeps datapoints of this period.
+    /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#metrics-retention>
+    #[must_use]
+    pub const fn retention_days(self) -> u64 {
+        match self.0 {
+            ..300 => 15,
+            300..3_600 => 63,
+            3_600.. => 455,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_whole_minutes_that_divide_a_day() {
+        for (seconds, retention) in [(60, 15), (240, 15), (300, 63), (1_800, 63), (3_600, 455), (86_400, 455)]
+        {
+            let period = Period::new(seconds).unwrap_or_else(|| panic!("{seconds} s"));
+            assert_eq!((period.seconds(), period.retention_days()), (seconds, retention));
+        }
+        for seconds in [0, 1, 30, 90, 420, 86_400 * 2] {
+            assert_eq!(Period::new(seconds), None, "{seconds} s");
+        }
+    }
+}
