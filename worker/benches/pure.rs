@@ -13,7 +13,7 @@ use worker::{
         plan::{self, ListedSeries, Planner, Series, Window},
         rows::{self, Answer, Datapoint, Listing, Reading, Resource, Row},
     },
-    sinks::csv,
+    report::csv,
 };
 
 const BUCKETS: usize = 1000;

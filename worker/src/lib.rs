@@ -1,9 +1,8 @@
 //! The worker of cloudwatch-fleet: takes messages off the work queue and does what they ask for.
 //!
 //! The crate [`engine`] receives a message and settles it; [`kinds`] says what a message may ask for. A job of the kind
-//! `collect` goes through [`report`]: [`account`] assumes the role of its account, [`collector`] has [`collect`] find what there is and ask [`cloudwatch`] about it, counted by [`usage`],
-//! and [`sinks`] encode and store the [`draft`] that comes of it; what an earlier try has left is its [`checkpoint`].
-//! [`failure`] names why a job is not done, and whether a retry may help.
+//! `collect` becomes a [`report`]: [`account`] assumes the role of its account, and [`collect`] finds what is there and asks
+//! [`cloudwatch`] about it, counted by [`usage`]. [`failure`] names why a job is not done, and whether a retry may help.
 //!
 //! The worker itself: [`preflight`] shows at the start that it may write reports, and `connections` bounds what it opens at
 //! once.
@@ -15,18 +14,13 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
 pub mod account;
-pub mod checkpoint;
 pub mod cloudwatch;
 pub mod collect;
-pub mod collector;
 mod connections;
-pub mod draft;
 pub mod failure;
 pub mod kinds;
 pub mod preflight;
 pub mod report;
-pub mod sinks;
-pub mod step;
 pub mod usage;
 
 mod command_line;

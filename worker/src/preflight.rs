@@ -11,8 +11,8 @@ use futures::{StreamExt, stream};
 use crate::{
     account::entering,
     account::session::Session,
-    collector::Collector,
     failure::{Failure, OwnFault},
+    report::Collector,
     usage::Usage,
 };
 

@@ -17,13 +17,13 @@ use self::region::Region;
 pub(crate) use self::region::is_not_enabled;
 use crate::{
     account::session::Session,
-    checkpoint::Checkpoint,
     cloudwatch::{
         calls::CloudWatch,
         limits::Limits,
         plan::Window,
         rows::{self, Resource, Row},
     },
+    report::checkpoint::Checkpoint,
 };
 
 /// How many calls are under way at once in a region, two of them listings.

@@ -33,8 +33,8 @@ use crate::{
         plan::{self, Window},
     },
     collect,
-    collector::Collector,
     failure::Failure,
+    report::Collector,
     usage::Usage,
 };
 

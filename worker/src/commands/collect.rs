@@ -18,7 +18,9 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{Collecting, chosen::Chosen};
-use crate::{account::session::Session, collector::Collector, draft::Report, failure::Failure, usage::Usage};
+use crate::{
+    account::session::Session, failure::Failure, report::Collector, report::draft::Report, usage::Usage,
+};
 
 /// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;

@@ -18,7 +18,7 @@ use cli::{
 use fleet::{AccountId, AccountName, Dataset, accounts::KeptAccounts, aws, datasets, date::LISTED_DAYS};
 
 use crate::{
-    account::breaker::Breaker, cloudwatch::limits::Limits, collector::Collector, command_line::CommandLine,
+    account::breaker::Breaker, cloudwatch::limits::Limits, command_line::CommandLine, report::Collector,
 };
 
 /// What the worker can be told to do; each command says so itself.

@@ -7,11 +7,13 @@ use fleet::{
     report::{ReportMetadata, ReportStatus},
 };
 
-use crate::{
+use super::{
     checkpoint::{self, Checkpoint},
+    csv,
+};
+use crate::{
     cloudwatch::rows::{self, Row, Status},
     collect::Collection,
-    sinks::csv,
     usage::Usage,
 };
 

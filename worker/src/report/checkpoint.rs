@@ -10,10 +10,8 @@ use fleet::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{
-    cloudwatch::rows::{Row, Status},
-    sinks::csv,
-};
+use super::csv;
+use crate::cloudwatch::rows::{Row, Status};
 
 /// A stored report, its rows included.
 #[derive(Debug)]

@@ -11,16 +11,14 @@ use futures::{FutureExt, future};
 
 use engine::Attempt;
 
+use super::{checkpoint::Checkpoint, draft::Report, step};
 use crate::{
     account::breaker::Breaker,
     account::entering,
     account::session::{self, Session},
-    checkpoint::Checkpoint,
     cloudwatch::{limits::Limits, plan::Window},
     collect::{self, Discovered, Interruption, Subject},
-    draft::Report,
     failure::Failure,
-    step,
 };
 
 /// Collects accounts. One for a process, so that all its jobs share the limits on an account.

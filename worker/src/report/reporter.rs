@@ -12,19 +12,21 @@ use fleet::{
 
 use engine::{Attempt, attempt::LONGEST};
 
+use super::{
+    Collector,
+    checkpoint::Checkpoint,
+    draft::Report,
+    step,
+    store::{self, Candidate, Decision, Precondition, Put},
+};
 use crate::{
     account::breaker::{Breaker, Streak},
     account::entering,
     account::session::Session,
-    checkpoint::Checkpoint,
     cloudwatch::rows::Row,
     collect::Interruption,
-    collector::Collector,
-    draft::Report,
     failure::{Failure, OwnFault},
     preflight::{self, Entry},
-    sinks::s3::{self, Candidate, Decision, Precondition, Put},
-    step,
     usage::Usage,
 };
 
@@ -188,7 +190,7 @@ impl Reporter {
             is_listed: job.date.is_listed_at(now),
             replaces_foreign: self.replaces_foreign,
         };
-        match s3::decide(existing, best) {
+        match store::decide(existing, best) {
             Decision::Duplicate => return Ok(Some(Done::Duplicate { key: key() })),
             Decision::Keep => return Ok(Some(Done::Kept { key: key() })),
             Decision::Superseded => return Err(Failure::Superseded(key())),
@@ -254,9 +256,9 @@ impl Reporter {
         existing: Existing,
         report: &mut Report,
     ) -> Result<Done, Failure> {
-        let mut attempts = s3::Attempts::new(existing);
+        let mut attempts = store::Attempts::new(existing);
         loop {
-            match s3::decide(&attempts.existing, self.candidate(job, report)) {
+            match store::decide(&attempts.existing, self.candidate(job, report)) {
                 Decision::Create | Decision::Replace(_) => {}
                 Decision::Duplicate => return Ok(Done::Duplicate { key: key.to_owned() }),
                 Decision::Keep => return Ok(Done::Kept { key: key.to_owned() }),
@@ -269,8 +271,9 @@ impl Reporter {
             }
             let body = report.render();
             let precondition = Precondition::unchanged(&attempts.existing);
-            let metadata = report.metadata.for_run(s3::run_to_credit(&attempts.existing, &report.metadata));
-            match s3::put(&self.bucket, key, precondition, &metadata, body).await? {
+            let metadata =
+                report.metadata.for_run(store::run_to_credit(&attempts.existing, &report.metadata));
+            match store::put(&self.bucket, key, precondition, &metadata, body).await? {
                 Put::Stored => {
                     self.storing.succeeded();
                     return Ok(Done::Stored { key: key.to_owned(), metadata: Box::new(metadata) });
@@ -291,14 +294,14 @@ impl Reporter {
         aside: Existing,
         report: &mut Report,
     ) -> Result<Option<Done>, Failure> {
-        let mut attempts = s3::Attempts::new(existing);
+        let mut attempts = store::Attempts::new(existing);
         while let Decision::Create | Decision::Replace(_) =
-            s3::decide(&attempts.existing, self.candidate(job, report))
+            store::decide(&attempts.existing, self.candidate(job, report))
             && !attempts.existing.report().is_some_and(|it| it.metadata.status == ReportStatus::Complete)
         {
             let body = report.render();
             let precondition = Precondition::unchanged(&attempts.existing);
-            match s3::put(&self.bucket, key, precondition, &report.metadata, body).await? {
+            match store::put(&self.bucket, key, precondition, &report.metadata, body).await? {
                 Put::Stored => {
                     self.storing.succeeded();
                     tracing::info!(key, rows = report.metadata.rows, "what was collected is stored");
@@ -317,11 +320,11 @@ impl Reporter {
             return Ok(done);
         }
         let aside_key = report_key::aside(key);
-        let mut attempts = s3::Attempts::new(aside);
+        let mut attempts = store::Attempts::new(aside);
         loop {
             let body = report.render();
             let precondition = Precondition::unchanged(&attempts.existing);
-            match s3::put(&self.bucket, &aside_key, precondition, &report.metadata, body).await? {
+            match store::put(&self.bucket, &aside_key, precondition, &report.metadata, body).await? {
                 Put::Stored => {
                     tracing::info!(
                         key = aside_key,
