@@ -48,7 +48,6 @@ fn renewed(path: &str, section: &str) -> anyhow::Result<String> {
     with(&old, section).with_context(|| format!("{path} has not both marks"))
 }
 
-/// The figures, which must be measurements.
 fn figures() -> anyhow::Result<Vec<Outcome>> {
     let outcomes = Outcome::read(Path::new(FIGURES))?;
     for Outcome { scenario, short, made, .. } in &outcomes {
@@ -60,13 +59,11 @@ fn figures() -> anyhow::Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// The figures in a sentence.
 fn sum(outcomes: &[Outcome]) -> String {
     let lead = table::lead(outcomes).map(|lead| format!("{}\n\n", wrapped("", &lead))).unwrap_or_default();
     format!("\n{lead}")
 }
 
-/// All figures.
 fn section(outcomes: &[Outcome]) -> String {
     let sum = sum(outcomes);
     let (floor, table) = (wrapped("", &floor::definition()), table::markdown(outcomes));

@@ -26,7 +26,6 @@ pub(crate) fn definition() -> String {
     )
 }
 
-/// How old a day is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
     /// `ListMetrics` knows its series.
@@ -36,7 +35,6 @@ pub(crate) enum Age {
 }
 
 impl Age {
-    /// Its word.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Recent => "recent",
@@ -45,10 +43,8 @@ impl Age {
     }
 }
 
-/// What there is in a region.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Series {
-    /// Buckets.
     pub(crate) buckets: u64,
     /// Series of `BucketSizeBytes`.
     pub(crate) sizes: u64,
@@ -56,16 +52,13 @@ pub(crate) struct Series {
     pub(crate) counts: u64,
 }
 
-/// The least that an account takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Floor {
     /// Calls, those of the report bucket left out.
     pub(crate) api_calls: u64,
     /// Pages of `ListMetrics`, which are among the calls.
     pub(crate) list_pages: u64,
-    /// Metrics asked for.
     pub(crate) metrics: u64,
-    /// Seconds.
     pub(crate) wall_s: f64,
     /// Seconds where a region's listing must be over before its first metric is asked for.
     pub(crate) wall_in_turn_s: f64,

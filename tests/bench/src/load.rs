@@ -15,12 +15,9 @@ use anyhow::{Context, bail, ensure};
 use cli::output;
 use serde::{Deserialize, Serialize};
 
-/// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Load {
-    /// Calls that were answered with 200.
     pub(crate) calls: u64,
-    /// Seconds that they took.
     pub(crate) seconds: f64,
 }
 

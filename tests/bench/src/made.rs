@@ -8,24 +8,18 @@ use serde::{Deserialize, Serialize};
 /// A machine, what the programs were built with, and the day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Made {
-    /// The processor's model.
     pub(crate) cpu: String,
     /// How many of its cores this process may use.
     pub(crate) cores: usize,
     /// Memory, where the system says how much.
     pub(crate) memory_gib: Option<u64>,
-    /// The system and its kernel's version.
     pub(crate) system: String,
-    /// The compiler.
     pub(crate) rust: String,
-    /// Whether it was told to optimise.
     pub(crate) profile: String,
-    /// The day, in UTC.
     pub(crate) date: NaiveDate,
 }
 
 impl Made {
-    /// This machine and this program, today.
     pub(crate) fn here() -> Self {
         // None of these files is there on macOS.
         let read = |path| fs::read_to_string(path).unwrap_or_default();

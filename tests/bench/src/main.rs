@@ -27,6 +27,8 @@ use std::{path::PathBuf, process::ExitCode};
 use ::cli::output::{self, Format};
 use clap::Parser;
 
+use ::cli::terminal::say;
+
 use crate::{
     cli::{Cli, Command},
     made::Made,
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(ended) => ended,
         Err(error) => {
-            tell(&format!("bench: {error:#}"));
+            say(&format!("bench: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -59,7 +61,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     };
     let missed: Vec<_> = bars.iter().filter(|bar| !bar.met).collect();
     for bar in &missed {
-        tell(&format!("missed: {bar}"));
+        say(&format!("missed: {bar}"));
     }
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -84,20 +86,20 @@ async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
         let left: Vec<_> = scenarios[nth + 1..].iter().map(Command::name).collect();
         if scenarios.len() > 1 {
             let then = if left.is_empty() { String::new() } else { format!("; then {}", left.join(", ")) };
-            tell(&format!("{} of {}: {}{then}", nth + 1, scenarios.len(), scenario.name()));
+            say(&format!("{} of {}: {}{then}", nth + 1, scenarios.len(), scenario.name()));
         }
         let mut tries = if cli.short && scenarios.len() > 1 { SHORT_TRIES } else { 1 };
         let mut outcome = loop {
             let outcome = match scenarios::measure(scenario, &programs, cli.short).await {
                 Err(error) if scenarios.len() > 1 => {
-                    tell(&format!("{}: {error:#}", scenario.name()));
+                    say(&format!("{}: {error:#}", scenario.name()));
                     Outcome::not_done(scenario.name(), cli.short)
                 }
                 other => other?,
             };
             tries -= 1;
             let Some(missed) = outcome.bars.iter().find(|bar| !bar.met && tries > 0) else { break outcome };
-            tell(&format!("{}: measured once more, since it missed: {missed}", scenario.name()));
+            say(&format!("{}: measured once more, since it missed: {missed}", scenario.name()));
         };
         outcome.made = Some(made.clone());
         let place = (scenarios.len() > 1).then_some((nth == 0, left.is_empty()));
@@ -111,19 +113,13 @@ async fn measure(cli: &Cli) -> anyhow::Result<Vec<Bar>> {
 /// whether it is the last; of a run that is cut short, all is there but the list's end.
 fn written(outcome: &Outcome, format: Format, place: Option<(bool, bool)>) -> anyhow::Result<String> {
     if format == Format::Text {
-        return Ok(outcome.text());
+        return Ok(table::text(outcome));
     }
     let (before, after) = match place {
         None => ("", ""),
         Some((first, last)) => (if first { "[" } else { "," }, if last { "]" } else { "" }),
     };
     Ok(format!("{before}{:#}{after}", serde_json::to_value(outcome)?))
-}
-
-/// Writes a line to standard error.
-#[expect(clippy::print_stderr, reason = "what is no figure goes to standard error")]
-fn tell(text: &str) {
-    eprintln!("{text}");
 }
 
 #[cfg(test)]

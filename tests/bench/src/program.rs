@@ -13,10 +13,11 @@ use anyhow::{Context, bail};
 use kit::Fleet;
 use tokio::{process::Child, time::timeout};
 
+use cli::terminal::say;
+
 use crate::{
     load,
     stopwatch::{self, Measured},
-    tell,
 };
 
 /// How long a process may take.
@@ -29,7 +30,7 @@ const SHOWN: usize = 4000;
 pub(crate) fn play_part() -> Option<ExitCode> {
     let or_told = |ended: anyhow::Result<ExitCode>| {
         ended.unwrap_or_else(|error| {
-            tell(&format!("{error:#}"));
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         })
     };
@@ -40,7 +41,6 @@ pub(crate) fn play_part() -> Option<ExitCode> {
     ])
 }
 
-/// Which worker is measured.
 #[derive(Debug)]
 pub(crate) struct Programs {
     worker: PathBuf,
@@ -88,7 +88,6 @@ pub(crate) async fn time(
     Ok(measured)
 }
 
-/// The end of a log.
 pub(crate) fn tail(log: &[u8]) -> String {
     String::from_utf8_lossy(&log[log.len().saturating_sub(SHOWN)..]).into_owned()
 }

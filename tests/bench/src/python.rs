@@ -11,10 +11,8 @@ use tokio::process::Command;
 /// The version that the peers' figures are of.
 const BOTO3: &str = "boto3==1.44.5";
 
-/// Where the peers lie.
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
-/// The path of a peer.
 pub(crate) fn peer(name: &str) -> PathBuf {
     Path::new(PEERS).join(name)
 }

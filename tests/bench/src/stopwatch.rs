@@ -15,7 +15,6 @@ use nix::sys::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a process took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     /// Seconds by the clock, from its start to its end.

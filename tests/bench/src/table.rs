@@ -16,7 +16,6 @@ const GROUPS: [(&str, &str); 6] = [
 
 const HEADER: &str = "| | measured | floor or bar | |\n| --- | ---: | ---: | --- |\n";
 
-/// The table.
 pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
     let mut text = HEADER.to_owned();
     for (scenario, title) in GROUPS {
@@ -29,6 +28,12 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
         }
     }
     text
+}
+
+/// One outcome as a person reads it.
+pub(crate) fn text(outcome: &Outcome) -> String {
+    let outcomes = std::slice::from_ref(outcome);
+    format!("{}\n{}\n", markdown(outcomes), notes(outcomes).join("\n"))
 }
 
 /// The ratios in a sentence; none where the peers are not among the outcomes.

@@ -43,7 +43,6 @@ impl Truth {
         truth
     }
 
-    /// What there is in each region.
     pub(crate) fn regions(&self) -> Vec<Series> {
         self.regions.values().copied().collect()
     }

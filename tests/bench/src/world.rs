@@ -23,7 +23,6 @@ pub(crate) async fn start(latency: Duration) -> anyhow::Result<Fleet> {
     Fleet::new(Setup { aws, visibility_timeout: Duration::from_mins(2), max_receives: 12 }).await
 }
 
-/// One account of so many buckets.
 pub(crate) fn account(fleet: &Fleet, buckets: usize, regions: usize) -> SyntheticAccount {
     fleet.aws.synthetic(&Synthetic { buckets, regions, ..Synthetic::default() }).remove(0)
 }

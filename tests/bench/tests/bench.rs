@@ -47,7 +47,7 @@ fn a_bar_that_is_missed_is_told_and_ends_with_1() {
     assert!(chmod.success());
     let (code, stdout, stderr) = bench(&["start", "--short", "--worker", &worker.display().to_string()]);
     assert_eq!(code, Some(1), "{stderr}");
-    assert!(stdout.contains("MISSED"), "{stdout}");
+    assert!(stdout.contains("**missed**"), "{stdout}");
     let (_, told) = stderr
         .split_once("missed: from a worker's start to its first receive, ms at p50: ")
         .unwrap_or_else(|| panic!("{stderr}"));

@@ -63,7 +63,6 @@ impl Accounts {
         Self { members: good.chain(bad).collect() }
     }
 
-    /// Makes the accounts and their buckets.
     pub(crate) fn build(&self, aws: &LocalAws) {
         for member in &self.members {
             let account = aws.account(&member.id);

@@ -90,7 +90,6 @@ impl Run<'_> {
     }
 }
 
-/// What speaks against a run.
 fn faults(figures: &Value) -> Vec<String> {
     let count = |name: &str| match &figures[name] {
         Value::Array(all) => all.len() as u64,

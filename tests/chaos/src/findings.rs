@@ -13,7 +13,6 @@ use crate::{
     rounds::Round,
 };
 
-/// Something wrong with an account's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) ill: Ill,
@@ -22,15 +21,12 @@ pub(crate) struct Problem {
     pub(crate) what: String,
 }
 
-/// All that was found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Where what differs is kept.
     pub(crate) folder: PathBuf,
     pub(crate) problems: Vec<Problem>,
     /// How often `producer status` was asked.
     pub(crate) statuses: usize,
-    /// How long it took at most.
     pub(crate) longest_status: Duration,
     /// Accounts by the end that they had, by run and name; how many dead letters.
     ends: HashMap<(String, String), Reached>,

@@ -40,7 +40,6 @@ pub(crate) enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The worker's own access key.
     pub(crate) fn key(self) -> &'a str {
         let (Self::Received(key) | Self::PutOff(key) | Self::Deleted(key)) = self;
         key

@@ -17,7 +17,6 @@ mod history;
 mod judge;
 mod mix;
 mod payments;
-mod progress;
 mod rounds;
 mod steps;
 mod trap;
@@ -34,7 +33,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::cli::output::{self, Format};
+use ::cli::{
+    output::{self, Format},
+    terminal::say,
+};
 use anyhow::Context;
 use clap::Parser;
 use futures::future::try_join_all;
@@ -50,7 +52,6 @@ use crate::{
     findings::Findings,
     history::History,
     mix::Mix,
-    progress::{Progress, tell},
     rounds::Rounds,
     steps::Plan,
     workers::{Toll, VISIBILITY, Workforce, lock},
@@ -89,7 +90,7 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(ended) => ended,
         Err(error) => {
-            tell(&format!("chaos: {error:#}"));
+            say(&format!("chaos: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -109,7 +110,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     };
     let is_right = *ended.as_ref().unwrap_or(&false);
     if !is_right || cli.keep {
-        tell(&format!("the workers' logs, and what differs: {}", folder.keep().display()));
+        say(&format!("the workers' logs, and what differs: {}", folder.keep().display()));
     }
     ended.map(|is_right| if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -142,16 +143,14 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     };
     let workers = usize::from(cli.workers);
     let rounds = Rounds::new(&workforce, Findings::into(differs), workers);
-    let progress = Progress::begin();
     let over = CancellationToken::new();
     let places = try_join_all((0..workers).map(|_| workforce.fill_place(&over)));
     let work = async {
-        let ended = rounds.all(&mix, &progress).await;
+        let ended = rounds.all(&mix).await;
         over.cancel();
         ended
     };
     tokio::try_join!(places, work)?;
-    drop(progress);
 
     let sent = rounds.sent();
     let mut begun_at: HashMap<_, Vec<_>> = HashMap::new();
@@ -189,13 +188,13 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     }
     for problem in findings.problems.iter().take(TOLD) {
         let (account, run_id, what) = (&problem.account, &problem.run_id, &problem.what);
-        tell(&format!("{:?}: account {account:?} of run {run_id}: {what}", problem.ill));
+        say(&format!("{:?}: account {account:?} of run {run_id}: {what}", problem.ill));
     }
     if let Some(more) = findings.problems.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        tell(&format!("and {more} more"));
+        say(&format!("and {more} more"));
     }
     for row in paid_again.iter().take(TOLD) {
-        tell(&format!("paid for again: {row}"));
+        say(&format!("paid for again: {row}"));
     }
     Ok(figures["faults"] == serde_json::json!([]))
 }

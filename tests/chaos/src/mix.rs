@@ -80,7 +80,6 @@ impl Mix {
         self.passing.iter().for_each(|(_, fault)| fault.stop());
     }
 
-    /// How often each struck.
     pub(crate) fn fired(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.passing.iter().chain(&self.planted).map(|(what, fault)| (*what, fault.fired()))
     }

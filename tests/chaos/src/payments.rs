@@ -23,7 +23,6 @@ pub(crate) type Jobs<'a> = HashMap<&'a str, (&'a str, NaiveDate)>;
 
 /// A try: a job in a worker's hand.
 struct Try<'a> {
-    /// The message's id.
     job: &'a str,
     date: NaiveDate,
     from: DateTime<Utc>,
@@ -120,7 +119,6 @@ fn under_way<'t, 'a>(
 
 /// What a try was answered of a row.
 struct Answered {
-    /// How often each series was.
     times: Vec<usize>,
     last: DateTime<Utc>,
 }

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, Utc};
+use cli::terminal::say;
 use kit::{Fleet, JOBS, finish};
 use local_aws::Message;
 use tokio::time::sleep;
@@ -20,7 +21,6 @@ use crate::{
     accounts::{Accounts, End, Member},
     findings::Findings,
     mix::Mix,
-    progress::Progress,
     workers::{VISIBILITY, Workforce, lock},
 };
 
@@ -34,17 +34,17 @@ const MOST_OPEN: usize = 64;
 const KILLS_A_STATUS: usize = 100;
 const MOST_STATUSES: usize = 10;
 
+/// How often it is reported how far the run is.
+const REPORT_EVERY: Duration = Duration::from_secs(15);
+
 /// How long nothing may happen before the run is given up.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A run of the producer.
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
     pub(crate) run_id: String,
     pub(crate) date: NaiveDate,
-    /// When its jobs were sent.
     pub(crate) begun: DateTime<Utc>,
-    /// The how many-th it is.
     number: usize,
 }
 
@@ -61,7 +61,6 @@ impl Round {
     }
 }
 
-/// The rounds of a run.
 pub(crate) struct Rounds<'a> {
     workforce: &'a Workforce,
     pub(crate) findings: Mutex<Findings>,
@@ -95,8 +94,8 @@ impl<'a> Rounds<'a> {
     }
 
     /// Sends rounds until all kills are done, and sees every one to its end.
-    pub(crate) async fn all(&self, mix: &Mix, progress: &Progress) -> anyhow::Result<()> {
-        tokio::try_join!(self.send_all(mix), self.close_all(progress))?;
+    pub(crate) async fn all(&self, mix: &Mix) -> anyhow::Result<()> {
+        tokio::try_join!(self.send_all(mix), self.close_all())?;
         // Whoever still was at a job may have written since its round was over.
         let sent = lock(&self.sent).clone();
         for (nth, round) in sent.iter().enumerate() {
@@ -106,7 +105,6 @@ impl<'a> Rounds<'a> {
         self.ask_for_status(&sent).await
     }
 
-    /// All rounds that were sent.
     pub(crate) fn sent(&self) -> Vec<Round> {
         lock(&self.sent).clone()
     }
@@ -152,16 +150,22 @@ impl<'a> Rounds<'a> {
     }
 
     /// Closes each round that is over, and returns once none is open and none will follow.
-    async fn close_all(&self, progress: &Progress) -> anyhow::Result<()> {
+    async fn close_all(&self) -> anyhow::Result<()> {
         let mut seen = (0, 0, 0);
-        let mut since = Instant::now();
+        let begun = Instant::now();
+        let (mut since, mut reported) = (begun, begun);
         loop {
             // Before anything is looked at: nothing is added after it then.
             let is_last = self.all_sent.load(Ordering::Acquire);
             // What is sent before it is looked at is on the queue, or done with.
             let open = lock(&self.open).clone();
             let jobs = self.fleet().home.messages(JOBS);
-            progress.show(self.workforce.kills(), self.workforce.kills_due(), lock(&self.sent).len());
+            if reported.elapsed() > REPORT_EVERY {
+                reported = Instant::now();
+                let (kills, due, rounds) =
+                    (self.workforce.kills(), self.workforce.kills_due(), lock(&self.sent).len());
+                say(&format!("{kills} of {due} kills, {rounds} rounds, {} s", begun.elapsed().as_secs()));
+            }
             let left: HashSet<&str> =
                 jobs.iter().filter_map(|job| job.attributes.get("run_id").map(String::as_str)).collect();
             for round in open.iter().filter(|round| !left.contains(round.run_id.as_str())) {

@@ -70,7 +70,6 @@ pub(crate) struct Death {
     pub(crate) respite: Duration,
 }
 
-/// The deaths that are left.
 #[derive(Debug)]
 pub(crate) struct Plan {
     deaths: VecDeque<Death>,

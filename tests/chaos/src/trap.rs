@@ -20,7 +20,6 @@ const CHECKPOINT_REGION: &str = "us-east-1";
 /// How often a trap is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
 
-/// The access keys of one worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     /// Its own, with which it talks to the queues and the report bucket.
@@ -32,7 +31,6 @@ pub(crate) struct Keys {
 /// Faults that wait for a worker, until this is dropped.
 pub(crate) struct Trap {
     step: Step,
-    /// The worker's own key.
     own: String,
     /// Each with the key that it is for.
     faults: Vec<(String, FaultHandle)>,
@@ -72,7 +70,6 @@ impl Trap {
         Self { step, own: keys.own.clone(), faults, brakes }
     }
 
-    /// How often its faults struck.
     pub(crate) fn fired(&self) -> u64 {
         self.faults.iter().map(|(_, fault)| fault.fired()).sum()
     }

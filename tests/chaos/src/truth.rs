@@ -71,7 +71,6 @@ pub(crate) fn day_of_window(begins: NaiveDate) -> NaiveDate {
 }
 
 impl Stored {
-    /// Whether S3 names it.
     pub(crate) fn is_listed(&self) -> bool {
         !matches!(self.kind, Kind::Deleted(_))
     }

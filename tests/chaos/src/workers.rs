@@ -40,27 +40,20 @@ const MOST_THAT_LEAVE: usize = 50;
 /// How many jobs a worker has in hand that nobody kills.
 const UNHURT: u8 = 3;
 
-/// A worker that was killed.
 #[derive(Debug, Clone)]
 pub(crate) struct Kill {
-    /// Where.
     pub(crate) step: Step,
-    /// When.
     pub(crate) at: DateTime<Utc>,
-    /// Its own access key.
     pub(crate) key: String,
 }
 
 /// What was done to the workers so far.
 #[derive(Debug, Default)]
 pub(crate) struct Toll {
-    /// Those who were killed.
     pub(crate) kills: Vec<Kill>,
-    /// How often each step's fault struck.
     pub(crate) fired: BTreeMap<Step, u64>,
     /// Those who left by themselves, and how.
     pub(crate) left: Vec<String>,
-    /// How many were started.
     pub(crate) hired: u32,
 }
 
@@ -68,7 +61,6 @@ pub(crate) struct Toll {
 pub(crate) struct Workforce {
     pub(crate) fleet: Fleet,
     pub(crate) accounts: Accounts,
-    /// Where their logs go.
     pub(crate) logs: PathBuf,
     pub(crate) plan: Mutex<Plan>,
     pub(crate) toll: Mutex<Toll>,
@@ -76,7 +68,6 @@ pub(crate) struct Workforce {
     pub(crate) log: Arc<Mutex<WorkerLog>>,
 }
 
-/// A worker at work.
 struct Worker {
     child: Child,
     keys: Keys,
@@ -84,7 +75,6 @@ struct Worker {
     log: JoinHandle<()>,
 }
 
-/// How a worker's life went.
 enum Life {
     Killed(Kill),
     Left(ExitStatus),
@@ -116,7 +106,6 @@ impl Workforce {
         Ok(())
     }
 
-    /// How many were killed.
     pub(crate) fn kills(&self) -> usize {
         lock(&self.toll).kills.len()
     }

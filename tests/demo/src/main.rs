@@ -222,7 +222,6 @@ fn explain(text: &str) -> anyhow::Result<()> {
     output::print(&format!("\n{}", wrapped(&text, "")))
 }
 
-/// Shows what a person would type.
 fn command(command: &str) -> anyhow::Result<()> {
     output::print(&paint(TYPED, &wrapped(&format!("$ {command}"), "    ").replace('\n', " \\\n")))
 }

@@ -53,7 +53,6 @@ fn lines(ended: &Ended) -> Result<Vec<Value>> {
     Ok(lines)
 }
 
-/// How often each outcome is told.
 fn outcomes(lines: &[Value]) -> BTreeMap<&str, usize> {
     let mut outcomes = BTreeMap::new();
     for line in lines {
@@ -62,7 +61,6 @@ fn outcomes(lines: &[Value]) -> BTreeMap<&str, usize> {
     outcomes
 }
 
-/// The lines of an account.
 fn of<'a>(lines: &'a [Value], account: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line["account_name"] == account).collect()
 }

@@ -57,7 +57,7 @@ async fn fill(endpoint: &str, account: (&str, &str), date: NaiveDate, recent: bo
         let config = config(endpoint, account.1, region).await;
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
         let created = Utc::now().date_naive();
-        let place = zoo::Place { account, region, date, created, recent };
+        let place = zoo::Setting { account, region, date, created, recent };
         let mut metric_data = Vec::new();
         for bucket in zoo::buckets(&place) {
             if bucket.listing == Listing::Buckets {
@@ -91,10 +91,10 @@ async fn fill(endpoint: &str, account: (&str, &str), date: NaiveDate, recent: bo
 }
 
 /// A directory bucket here, where their listing answers and names none: CloudWatch alone knows it, as a deleted one.
-fn unlisted(bucket: zoo::Bucket, recent: bool) -> zoo::Bucket {
+fn unlisted(bucket: zoo::Specimen, recent: bool) -> zoo::Specimen {
     let row =
         bucket.row.filter(|_| recent).map(|row| row.cell("creation_date", "").cell("status", "deleted"));
-    zoo::Bucket { row, ..bucket }
+    zoo::Specimen { row, ..bucket }
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ fn recent() -> NaiveDate {
     days_ago(4)
 }
 
-/// A day that it has forgotten.
 fn old() -> NaiveDate {
     days_ago(120)
 }
@@ -33,7 +32,7 @@ fn fill(account: &Account, name: (&str, &str), date: NaiveDate, recent: bool) ->
     let created = "2021-03-04T23:59:59Z".parse::<DateTime<Utc>>().expect("a moment");
     let mut buckets = Vec::new();
     for region in ["eu-west-1", "us-east-1", "ap-southeast-2"] {
-        let place = zoo::Place { account: name, region, date, created: created.date_naive(), recent };
+        let place = zoo::Setting { account: name, region, date, created: created.date_naive(), recent };
         for bucket in zoo::buckets(&place) {
             match bucket.listing {
                 Listing::Buckets => {

@@ -21,7 +21,6 @@ use tempfile::TempDir;
 /// Where the stack and its modules are.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform");
 
-/// Where copies and downloads go.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The gate sets this, so that it can't pass with checks left out.

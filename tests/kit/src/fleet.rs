@@ -19,21 +19,15 @@ pub const HOME: &str = "123456789012";
 /// The region of the queue and the report bucket.
 pub const HOME_REGION: &str = "eu-west-1";
 
-/// The report bucket.
 pub const REPORTS: &str = "fleet-reports";
 
-/// The work queue.
 pub const JOBS: &str = "jobs";
 
-/// The dead-letter queue.
 pub const DEAD: &str = "jobs-dead";
 
-/// What a fleet is started with.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The AWS that it runs on.
     pub aws: Options,
-    /// The queue's visibility timeout.
     pub visibility_timeout: Duration,
     /// The queue's `maxReceiveCount`.
     pub max_receives: u32,
@@ -47,11 +41,8 @@ impl Default for Setup {
 
 /// A fleet on an AWS of its own.
 pub struct Fleet {
-    /// The AWS.
     pub aws: LocalAws,
-    /// The fleet's own account.
     pub home: Account,
-    /// The work queue's URL.
     pub queue_url: String,
     /// The programs' home folder, without AWS configuration.
     pub folder: TempDir,
@@ -85,18 +76,15 @@ impl Fleet {
         Ok(Self { aws, home, queue_url, folder, variables })
     }
 
-    /// Starts one with the defaults.
     pub async fn start() -> anyhow::Result<Self> {
         Self::new(Setup::default()).await
     }
 
-    /// Starts one with another visibility timeout.
     pub async fn with_visibility_timeout(visibility_timeout: Duration) -> anyhow::Result<Self> {
         Self::new(Setup { visibility_timeout, ..Setup::default() }).await
     }
 
     /// Gives the programs access keys of an account, which are its id, under a name.
-    #[must_use]
     pub fn account(&mut self, name: &str, id: &str) -> Account {
         self.variables.extend(keys(name, id));
         self.aws.account(id)
@@ -108,7 +96,6 @@ impl Fleet {
     }
 
     /// All environment variables that the programs get of this fleet, in order.
-    #[must_use]
     pub fn variables(&self) -> &Variables {
         &self.variables
     }
@@ -121,19 +108,16 @@ impl Fleet {
     }
 
     /// A producer, not started yet.
-    #[must_use]
     pub fn producer(&self, arguments: &[&str]) -> Command {
         self.command(&program("producer"), "producer", arguments)
     }
 
     /// A worker, not started yet.
-    #[must_use]
     pub fn worker(&self, arguments: &[&str]) -> Command {
         self.command(&program("worker"), "worker", arguments)
     }
 
     /// A program, not started yet. Nothing of this process's environment is passed on to it.
-    #[must_use]
     pub fn command(&self, program: &Path, part: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -153,12 +137,10 @@ impl Fleet {
     }
 
     /// The object under a key of the report bucket.
-    #[must_use]
     pub fn object(&self, key: &str) -> Option<Object> {
         self.home.object(REPORTS, key)
     }
 
-    /// The table of an account's report.
     pub fn table(&self, account: &str, date: NaiveDate) -> anyhow::Result<String> {
         Ok(String::from_utf8(self.report(account, date)?.body.to_vec())?)
     }
@@ -208,14 +190,12 @@ impl Fleet {
     }
 
     /// The dead letters, oldest first.
-    #[must_use]
     pub fn dead_letters(&self) -> Vec<Message> {
         self.home.messages(DEAD)
     }
 }
 
 /// The variables with the access keys of an account; a variable's name has no hyphen.
-#[must_use]
 pub fn keys(name: &str, access_key: &str) -> [(String, String); 2] {
     let stem = name.replace('-', "_");
     [
@@ -225,7 +205,6 @@ pub fn keys(name: &str, access_key: &str) -> [(String, String); 2] {
 }
 
 /// The default key of an account's report.
-#[must_use]
 pub fn report_key(account: &str, date: NaiveDate) -> String {
     format!("s3_daily_storage/report_date={date}/account_name={account}/report.csv")
 }

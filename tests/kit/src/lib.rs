@@ -1,6 +1,13 @@
 //! A fleet on the AWS on loopback: a queue, a dead-letter queue and a report bucket, and the real `producer` and `worker`
 //! on them. The end-to-end tests, chaos, bench and demo share it.
 
+#![allow(missing_docs, reason = "a line that restates a name helps nobody")]
+#![allow(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "tests call it, and no one else"
+)]
+
 pub mod expected;
 mod fleet;
 mod process;
@@ -19,7 +26,6 @@ pub use process::{
 static TODAY: LazyLock<NaiveDate> = LazyLock::new(|| Utc::now().date_naive());
 
 /// The UTC day so many days ago.
-#[must_use]
 pub fn days_ago(days: u64) -> NaiveDate {
     *TODAY - Days::new(days)
 }

@@ -24,11 +24,8 @@ static PLAYS: AtomicBool = AtomicBool::new(false);
 /// How long a process may run.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Environment variables.
 pub type Variables = Vec<(String, String)>;
 
-/// One of them.
-#[must_use]
 pub fn variable(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
@@ -43,7 +40,6 @@ pub fn play_part(parts: &[(&str, &dyn Fn() -> ExitCode)]) -> Option<ExitCode> {
 
 /// The path of a program: this binary if it plays parts, else the one beside the folder of the tests' own, where building
 /// the workspace's tests puts it.
-#[must_use]
 pub fn program(name: &str) -> PathBuf {
     let own = env::current_exe().expect("cannot fail: a process has a program");
     if PLAYS.load(Ordering::Relaxed) {
@@ -54,30 +50,21 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// How a process ended.
 #[derive(Debug)]
 pub struct Ended {
     /// The exit status; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
 }
 
 impl Ended {
     /// Asserts that the process ended with `code`; else panics with all that it printed.
-    #[expect(
-        clippy::must_use_candidate,
-        clippy::return_self_not_must_use,
-        reason = "often only the status matters"
-    )]
     pub fn status(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n-- stdout\n{}\n-- stderr\n{}", self.stdout, self.stderr);
         self
     }
 
-    /// What was printed as JSON.
     pub fn json(&self) -> anyhow::Result<serde_json::Value> {
         serde_json::from_str(&self.stdout).with_context(|| format!("not JSON: {}", self.stdout))
     }

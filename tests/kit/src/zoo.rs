@@ -8,12 +8,9 @@ use crate::expected::{Row, STORAGE_TYPES, table};
 /// The storage type that `NumberOfObjects` has.
 pub const ALL: &str = "AllStorageTypes";
 
-/// One bucket.
 #[derive(Debug, Clone)]
-pub struct Bucket {
-    /// Its name.
+pub struct Specimen {
     pub name: String,
-    /// Which listing names it.
     pub listing: Listing,
     /// Its datapoints: storage type, day, value. [`ALL`] counts objects.
     pub datapoints: Vec<(&'static str, NaiveDate, f64)>,
@@ -34,12 +31,9 @@ pub enum Listing {
 
 /// Whose buckets, and how they are asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The account's name and id.
+pub struct Setting<'a> {
     pub account: (&'a str, &'a str),
-    /// Their region.
     pub region: &'a str,
-    /// The day asked for.
     pub date: NaiveDate,
     /// The day on which every bucket says it was created.
     pub created: NaiveDate,
@@ -48,24 +42,24 @@ pub struct Place<'a> {
     pub recent: bool,
 }
 
-impl Place<'_> {
+impl Setting<'_> {
     fn before(&self, days: u64) -> NaiveDate {
         self.date - Days::new(days)
     }
 
-    fn bucket(&self, kind: &str, datapoints: &[(&'static str, NaiveDate, f64)]) -> Bucket {
+    fn bucket(&self, kind: &str, datapoints: &[(&'static str, NaiveDate, f64)]) -> Specimen {
         let name = format!("{kind}-{}-{}", self.region, self.account.0.replace('_', "-"));
         let row = Row::new(&name, self.account, self.region, self.date).cell("creation_date", self.created);
-        Bucket { name, listing: Listing::Buckets, datapoints: datapoints.to_vec(), row: Some(row) }
+        Specimen { name, listing: Listing::Buckets, datapoints: datapoints.to_vec(), row: Some(row) }
     }
 
-    fn unlisted(&self, kind: &str, datapoints: &[(&'static str, NaiveDate, f64)]) -> Bucket {
+    fn unlisted(&self, kind: &str, datapoints: &[(&'static str, NaiveDate, f64)]) -> Specimen {
         let bucket = self.bucket(kind, datapoints).expect(|row| row.cell("creation_date", ""));
-        Bucket { listing: Listing::None, row: bucket.row.filter(|_| self.recent), ..bucket }
+        Specimen { listing: Listing::None, row: bucket.row.filter(|_| self.recent), ..bucket }
     }
 }
 
-impl Bucket {
+impl Specimen {
     fn expect(mut self, row: impl FnOnce(Row) -> Row) -> Self {
         self.row = self.row.map(row);
         self
@@ -82,9 +76,7 @@ impl Bucket {
     }
 }
 
-/// One of everything.
-#[must_use]
-pub fn buckets(place: &Place<'_>) -> Vec<Bucket> {
+pub fn buckets(place: &Setting<'_>) -> Vec<Specimen> {
     let date = place.date;
     let mut every_type = place.bucket("every-type", &[(ALL, date, 12.0), (ALL, place.before(1), 11.0)]);
     let mut sums = std::collections::BTreeMap::<&'static str, u64>::new();
@@ -164,7 +156,7 @@ pub fn buckets(place: &Place<'_>) -> Vec<Bucket> {
         place
             .unlisted("gone", &[(ALL, date, 2.0), ("StandardStorage", date, 20.0)])
             .expect(|row| sizes(row, 2, "size_standard", 20).cell("status", "deleted")),
-        Bucket {
+        Specimen {
             row: None,
             ..place.unlisted(
                 "long-gone",
@@ -180,8 +172,7 @@ pub fn buckets(place: &Place<'_>) -> Vec<Bucket> {
 }
 
 /// The whole report of these buckets, sorted as a report is.
-#[must_use]
-pub fn report(buckets: &[Bucket]) -> String {
+pub fn report(buckets: &[Specimen]) -> String {
     let mut rows: Vec<_> =
         buckets.iter().filter_map(|bucket| Some((&bucket.name, bucket.row.clone()?))).collect();
     rows.sort_by_key(|(name, _)| *name);

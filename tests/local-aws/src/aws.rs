@@ -16,7 +16,6 @@ use crate::server;
 use crate::synthetic::{Synthetic, SyntheticAccount};
 use crate::world::World;
 
-/// How an AWS is started.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The port on 127.0.0.1; 0 takes a free one.
@@ -67,19 +66,15 @@ impl LocalAws {
     }
 
     /// `http://127.0.0.1:PORT`: what `AWS_ENDPOINT_URL` is to be.
-    #[must_use]
     pub fn endpoint(&self) -> String {
         self.world.endpoint().to_owned()
     }
 
-    /// The address it listens on.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The account of this 12-digit id, which is also its access key. Accounts need no creation.
-    #[must_use]
     pub fn account(&self, id: &str) -> Account {
         Account::new(self.world.clone(), id)
     }
@@ -89,18 +84,15 @@ impl LocalAws {
         self.world.faults.add(fault)
     }
 
-    /// Ends every fault.
     pub fn clear_faults(&self) {
         self.world.faults.clear();
     }
 
     /// The calls answered so far, to be narrowed and counted.
-    #[must_use]
     pub fn calls(&self) -> CallQuery {
         CallQuery::new(self.world.clone())
     }
 
-    /// Forgets the calls answered so far.
     pub fn reset_calls(&self) {
         self.world.calls.reset();
     }
@@ -115,7 +107,6 @@ impl LocalAws {
     }
 
     /// What AWS's clock says: this machine's time unless [`LocalAws::set_clock`] set another.
-    #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.world.now()
     }
@@ -134,12 +125,10 @@ impl LocalAws {
     }
 
     /// The series that were asked of `GetMetricData` since [`LocalAws::keep_asks`].
-    #[must_use]
     pub fn asked_series(&self) -> Vec<AskedSeries> {
         self.world.asked.all()
     }
 
-    /// Turns CloudWatch's quotas on or off.
     pub fn quotas(&self, enforce: bool) {
         self.world.quotas.enforce(enforce);
     }

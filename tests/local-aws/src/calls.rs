@@ -9,26 +9,19 @@ use chrono::{DateTime, Utc};
 
 use crate::world::World;
 
-/// The four services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
-    /// Simple Queue Service.
     Sqs,
-    /// Simple Storage Service.
     S3,
     /// `CloudWatch` metrics.
     CloudWatch,
-    /// Security Token Service.
     Sts,
-    /// Secrets Manager.
     SecretsManager,
-    /// Elastic Container Service.
     Ecs,
 }
 
 impl Service {
     /// The prefix of the service's IAM actions.
-    #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Sqs => "sqs",
@@ -62,26 +55,20 @@ impl fmt::Display for Service {
 /// One call, as the log keeps it.
 #[derive(Debug, Clone)]
 pub struct CallRecord {
-    /// When it came in.
     pub time: DateTime<Utc>,
     /// How long it took until its answer was ready.
     pub duration: Duration,
-    /// The service called.
     pub service: Service,
-    /// The operation, as AWS names it.
     pub operation: String,
     /// The caller's account; empty where it is not known.
     pub account: String,
     /// The region that the request was signed for.
     pub region: String,
-    /// The access key that signed it.
     pub access_key: String,
     /// `ok`, an error code, `foreign` or `reset` by a fault, `lost` if it was carried out and a fault withheld the answer or
     /// a part of it, or `abandoned` by a client that did not wait for it.
     pub outcome: String,
-    /// The bucket or the queue.
     pub resource: Option<String>,
-    /// The object's key.
     pub key: Option<String>,
     /// How many queries a `GetMetricData` asked, entries a batch had, or messages a receive gave.
     pub items: usize,
@@ -109,7 +96,6 @@ struct Kept {
     log: VecDeque<CallRecord>,
 }
 
-/// The counters and the log.
 #[derive(Default)]
 pub(crate) struct CallLog {
     kept: Mutex<Kept>,
@@ -176,36 +162,28 @@ impl CallQuery {
         }
     }
 
-    /// Only calls of this service.
-    #[must_use]
     pub fn service(mut self, service: Service) -> Self {
         self.service = Some(service);
         self
     }
 
-    /// Only calls of this operation.
-    #[must_use]
     pub fn operation(mut self, operation: &str) -> Self {
         self.operation = Some(operation.to_owned());
         self
     }
 
-    /// Only calls by this account.
-    #[must_use]
     pub fn account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self
     }
 
     /// Only calls signed for this region.
-    #[must_use]
     pub fn region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
         self
     }
 
     /// Only calls with this outcome: `ok`, an error code, `foreign`, `reset`, `lost` or `abandoned`.
-    #[must_use]
     pub fn outcome(mut self, outcome: &str) -> Self {
         self.outcome = Some(outcome.to_owned());
         self
@@ -214,27 +192,22 @@ impl CallQuery {
     /// Only calls signed with this access key.
     ///
     /// Those of a temporary one (`ASIA…`) are counted from the log, and right as long as it reaches back to them.
-    #[must_use]
     pub fn access_key(mut self, key: &str) -> Self {
         self.access_key = Some(key.to_owned());
         self
     }
 
     /// Only calls that were answered as asked.
-    #[must_use]
     pub fn ok(self) -> Self {
         self.outcome("ok")
     }
 
     /// Only calls that were not.
-    #[must_use]
     pub fn failed(mut self) -> Self {
         self.failed = true;
         self
     }
 
-    /// How many calls match.
-    #[must_use]
     pub fn count(&self) -> u64 {
         let mut sum = 0;
         self.each(|_, count| sum += count);
@@ -242,14 +215,12 @@ impl CallQuery {
     }
 
     /// The matching calls that the log still has, oldest first.
-    #[must_use]
     pub fn records(&self) -> Vec<CallRecord> {
         let kept = self.world.calls.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.log.iter().filter(|call| self.matches(&Facts::from(*call))).cloned().collect()
     }
 
     /// The matching calls counted by operation and outcome, as a table to print.
-    #[must_use]
     pub fn summary(&self) -> Vec<(Service, String, String, u64)> {
         let mut sums: BTreeMap<(Service, String, String), u64> = BTreeMap::new();
         self.each(|facts, count| {
@@ -293,7 +264,6 @@ fn is_temporary(access_key: &str) -> bool {
     access_key.starts_with("ASIA")
 }
 
-/// What a query looks at.
 struct Facts<'a> {
     service: Service,
     operation: &'a str,

@@ -86,7 +86,6 @@ pub(crate) fn target(call: &Call, body: &Bytes) -> Option<String> {
     Some(input.id(call, service).name)
 }
 
-/// Carries out one call.
 pub(crate) fn serve(world: &World, call: &Call, body: &Bytes) -> Result<Reply, ServiceError> {
     let input: Input = parse_json(body)?;
     match call.operation.as_str() {

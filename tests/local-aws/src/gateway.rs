@@ -25,10 +25,10 @@ use crate::{cloudwatch, ecs, s3, secrets, sqs, sts};
 
 /// Far above anything the fleet sends; SQS's and CloudWatch's own limits are theirs to check.
 const MAX_BODY: usize = 256 * 1024 * 1024;
+
 /// How far a request's date may be off: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
-/// What becomes of a request.
 pub(crate) enum Answer {
     Reply(Reply, Delivery),
     Reset,
@@ -36,7 +36,6 @@ pub(crate) enum Answer {
     Lost(Struck),
 }
 
-/// How an answer's body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Whole,

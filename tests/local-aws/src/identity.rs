@@ -10,7 +10,6 @@ use hyper::header::HeaderMap;
 use crate::calls::Service;
 use crate::reply::ServiceError;
 
-/// What a request's Authorization header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signature<'a> {
     pub(crate) access_key: &'a str,
@@ -33,7 +32,6 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// The one who signed a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) account: String,
@@ -199,7 +197,6 @@ fn wrong_token(service: Service) -> ServiceError {
     }
 }
 
-/// Temporary credentials are past their time.
 pub(crate) fn expired_token(service: Service) -> ServiceError {
     match service {
         Service::S3 => ServiceError::new("ExpiredToken", "The provided token has expired."),

@@ -11,7 +11,6 @@ use crate::reply::ServiceError;
 /// One denial: an IAM action, and where it is denied.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Denial {
-    /// The account whose identities are denied.
     pub(crate) account: String,
     /// As in IAM, such as `s3:ListAllMyBuckets`; `s3:*` denies a whole service.
     pub(crate) action: String,
@@ -21,7 +20,6 @@ pub(crate) struct Denial {
     pub(crate) resource: Option<String>,
 }
 
-/// What is denied at present.
 #[derive(Default)]
 pub(crate) struct Permissions {
     denials: RwLock<HashSet<Denial>>,

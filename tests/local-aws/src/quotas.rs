@@ -11,13 +11,12 @@ use crate::reply::ServiceError;
 
 /// Datapoints a second where the start is at most three hours ago.
 const RECENT_DATAPOINTS: u32 = 180_000;
+
 /// Datapoints a second where the start lies further back.
 const OLDER_DATAPOINTS: u32 = 396_000;
 
-/// What is counted against a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Meter {
-    /// Calls of an operation.
     Calls(&'static str),
     /// Datapoints estimated for a `GetMetricData` that starts at most three hours ago.
     RecentDatapoints,

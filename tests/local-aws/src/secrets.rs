@@ -64,7 +64,6 @@ struct Secret {
     created: DateTime<Utc>,
 }
 
-/// Every secret of every account.
 #[derive(Default)]
 pub(crate) struct Secrets {
     all: RwLock<HashMap<SecretId, Secret>>,
@@ -110,7 +109,6 @@ pub(crate) fn target(world: &World, call: &Call, body: &Bytes) -> Option<String>
     Some(id.map_or(input.secret_id, |id| id.name))
 }
 
-/// Carries out one call.
 pub(crate) fn serve(world: &World, call: &Call, body: &Bytes) -> Result<Reply, ServiceError> {
     if call.operation != "GetSecretValue" {
         return Err(unknown_operation(&call.operation));

@@ -14,6 +14,7 @@ use crate::reply::{Reply, ServiceError, escape, xml};
 use crate::world::World;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
 /// Role chaining is limited to one hour:
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const MAX_CHAINED_SECONDS: i64 = 3600;
@@ -38,8 +39,6 @@ impl Default for Trust {
 }
 
 impl Trust {
-    /// Trusts whoever gives this external id.
-    #[must_use]
     pub fn external_id(id: &str) -> Self {
         Self { external_id: Some(id.to_owned()), ..Self::default() }
     }
@@ -75,7 +74,6 @@ pub(crate) fn operation(body: &Bytes) -> String {
         .map_or_else(String::new, |(_, action)| action.into_owned())
 }
 
-/// Carries out one call.
 pub(crate) fn serve(world: &World, call: &Call, body: &Bytes) -> Result<Reply, ServiceError> {
     let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
     match call.operation.as_str() {

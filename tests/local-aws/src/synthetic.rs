@@ -115,7 +115,7 @@ impl Synthetic {
     fn build_account(&self, world: &Arc<World>, account: &str) -> SyntheticAccount {
         let today = self.today.unwrap_or_else(|| world.now().date_naive());
         let regions = &REGIONS[..self.regions.clamp(1, REGIONS.len())];
-        let mut made: Vec<Region> = regions.iter().map(|_| Region::default()).collect();
+        let mut made: Vec<SyntheticRegion> = regions.iter().map(|_| SyntheticRegion::default()).collect();
         let mut names = Vec::with_capacity(self.buckets + self.deleted);
         for number in 0..self.buckets + self.deleted {
             let hash = mix(self.seed ^ mix(text_hash(account) ^ mix(number as u64)));
@@ -130,7 +130,7 @@ impl Synthetic {
                 world.buckets.insert(&bucket);
             }
             let days = self.life(hash, number, today);
-            made[region].add(Bucket { name: name.clone(), hash, types: self.types_of(hash), days });
+            made[region].add(SyntheticBucket { name: name.clone(), hash, types: self.types_of(hash), days });
             names.push((name, regions[region].to_owned()));
         }
         for (region, made) in regions.iter().zip(made) {
@@ -171,7 +171,6 @@ impl Synthetic {
     }
 }
 
-/// An account of a synthetic world.
 #[derive(Clone)]
 pub struct SyntheticAccount {
     /// The account, for more to be added to it and for its truth.
@@ -182,19 +181,16 @@ pub struct SyntheticAccount {
 
 impl SyntheticAccount {
     /// The account's id, which is its access key too.
-    #[must_use]
     pub fn id(&self) -> &str {
         self.account.id()
     }
 
     /// Name and region of every bucket that `ListBuckets` names.
-    #[must_use]
     pub fn buckets(&self) -> &[(String, String)] {
         &self.buckets[..self.listed]
     }
 
     /// Name and region of the deleted buckets.
-    #[must_use]
     pub fn deleted_buckets(&self) -> &[(String, String)] {
         &self.buckets[self.listed..]
     }
@@ -206,13 +202,13 @@ fn account_id(number: usize) -> String {
 
 /// The synthetic buckets of one account in one region.
 #[derive(Debug, Default)]
-pub(crate) struct Region {
-    buckets: Vec<Bucket>,
+pub(crate) struct SyntheticRegion {
+    buckets: Vec<SyntheticBucket>,
     index: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
-struct Bucket {
+struct SyntheticBucket {
     name: String,
     hash: u64,
     types: u32,
@@ -221,21 +217,20 @@ struct Bucket {
 
 /// A place in the listing of a region's series: a bucket, and one of its 28 possible series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Place {
+pub(crate) struct SeriesCursor {
     pub(crate) bucket: usize,
     pub(crate) series: usize,
 }
 
-/// One series of one bucket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Series<'a> {
-    bucket: &'a Bucket,
+    bucket: &'a SyntheticBucket,
     /// A place in [`STORAGE_TYPES`], or one past it for the count of objects.
     kind: usize,
 }
 
-impl Region {
-    fn add(&mut self, bucket: Bucket) {
+impl SyntheticRegion {
+    fn add(&mut self, bucket: SyntheticBucket) {
         self.index.insert(bucket.name.clone(), self.buckets.len());
         self.buckets.push(bucket);
     }
@@ -251,17 +246,17 @@ impl Region {
     }
 
     /// Every series from a place on, each with its place.
-    pub(crate) fn all_series(&self, from: Place) -> impl Iterator<Item = (Place, Series<'_>)> {
+    pub(crate) fn all_series(&self, from: SeriesCursor) -> impl Iterator<Item = (SeriesCursor, Series<'_>)> {
         self.buckets.iter().enumerate().skip(from.bucket).flat_map(move |(number, bucket)| {
             let first = if number == from.bucket { from.series } else { 0 };
             (first..=STORAGE_TYPES.len())
                 .filter(|kind| bucket.has(*kind))
-                .map(move |kind| (Place { bucket: number, series: kind }, Series { bucket, kind }))
+                .map(move |kind| (SeriesCursor { bucket: number, series: kind }, Series { bucket, kind }))
         })
     }
 }
 
-impl Bucket {
+impl SyntheticBucket {
     fn has(&self, kind: usize) -> bool {
         kind == STORAGE_TYPES.len() || self.types & (1 << kind) != 0
     }
@@ -284,7 +279,6 @@ impl<'a> Series<'a> {
         if self.kind == STORAGE_TYPES.len() { "Count" } else { "Bytes" }
     }
 
-    /// The time of the newest datapoint.
     pub(crate) fn newest(&self) -> Option<i64> {
         (!self.bucket.days.is_empty()).then(|| (self.bucket.days.end - 1) * DAY)
     }
@@ -349,13 +343,13 @@ mod tests {
         Synthetic { buckets: 20, deleted: 2, late: 3, empty: 2, days: 30, today, ..Synthetic::default() }
     }
 
-    fn region(plan: &Synthetic) -> Region {
+    fn region(plan: &Synthetic) -> SyntheticRegion {
         let today = plan.today.expect("set");
-        let mut region = Region::default();
+        let mut region = SyntheticRegion::default();
         for number in 0..plan.buckets + plan.deleted {
             let hash = mix(number as u64);
             let days = plan.life(hash, number, today);
-            region.add(Bucket { name: number.to_string(), hash, types: plan.types_of(hash), days });
+            region.add(SyntheticBucket { name: number.to_string(), hash, types: plan.types_of(hash), days });
         }
         region
     }
@@ -392,7 +386,8 @@ mod tests {
     #[test]
     fn a_listing_can_begin_anywhere() {
         let region = region(&plan());
-        let all: Vec<Place> = region.all_series(Place::default()).map(|(place, _)| place).collect();
+        let all: Vec<SeriesCursor> =
+            region.all_series(SeriesCursor::default()).map(|(place, _)| place).collect();
         for (number, place) in all.iter().enumerate() {
             assert_eq!(region.all_series(*place).count(), all.len() - number);
         }

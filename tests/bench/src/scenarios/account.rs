@@ -7,11 +7,12 @@ use cli::output::count;
 use fleet::accounts::DEFAULT_QUOTA_SHARE;
 
 use super::add;
+use cli::terminal::say;
+
 use crate::{
     floor::{Age, Floor},
     outcome::{Bar, Case, Outcome, case, figure, name},
     program::Programs,
-    tell,
     truth::Truth,
     world::{self, LATENCY, date},
 };
@@ -22,14 +23,12 @@ const ACCOUNT: &str = "data";
 const TIMES_THE_FLOOR: f64 = 1.15;
 const SECONDS_MORE: f64 = 0.15;
 
-/// How many times the floor's calls.
 const TIMES_THE_CALLS: f64 = 1.02;
 
 /// The most memory of 10,000 buckets, and of each bucket more.
 const MOST_MIB: f64 = 64.0;
 const MOST_KIB_A_BUCKET: f64 = 1.0;
 
-/// What a case is made of.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     buckets: usize,
@@ -52,7 +51,7 @@ pub(super) async fn measure(programs: &Programs, short: bool, only: &str) -> any
             for buckets in sizes.iter().copied() {
                 let shape = Shape { buckets, regions, age };
                 if shape.name().contains(only) {
-                    tell(&format!("account: {}", shape.name()));
+                    say(&format!("account: {}", shape.name()));
                     add(&mut outcome, &shape.name(), measure_one(programs, shape).await);
                 }
             }

@@ -12,12 +12,13 @@ use cli::output::count;
 use local_aws::{CallRecord, Synthetic};
 
 use super::{Crew, add};
+use cli::terminal::say;
+
 use crate::{
     floor::Age,
     outcome::{Bar, Case, Outcome, case, figure, number},
     program::Programs,
     statistics::{percentile, steady_rate},
-    tell,
     world::{self, answered_at, date},
 };
 
@@ -35,7 +36,7 @@ pub(super) async fn measure(programs: &Programs, short: bool, accounts: u16) -> 
     let mut alone = f64::NAN;
     for workers in crews.iter().copied() {
         let (name, accounts) = (count(workers, "worker").replace(' ', "-"), workers * each);
-        tell(&format!("fleet: {name}, {accounts} accounts"));
+        say(&format!("fleet: {name}, {accounts} accounts"));
         let mut case = measure_one(programs, workers, accounts).await;
         if let Ok(case) = &mut case {
             if workers == 1 {

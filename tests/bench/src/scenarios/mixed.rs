@@ -9,12 +9,13 @@ use kit::Fleet;
 use local_aws::Synthetic;
 
 use super::Crew;
+use cli::terminal::say;
+
 use crate::{
     floor::Age,
     outcome::{Bar, Case, Outcome, case, figure, number},
     program::Programs,
     statistics::percentile,
-    tell,
     world::{self, LATENCY, answered_at, came_in_at, date},
 };
 
@@ -30,7 +31,7 @@ pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<
     let mut cases = Vec::new();
     for huge in [None, Some(huge)] {
         let name = huge.map_or_else(|| "alone".to_owned(), |huge| format!("beside-{huge}-buckets"));
-        tell(&format!("mixed: {small} small accounts, {name}"));
+        say(&format!("mixed: {small} small accounts, {name}"));
         cases.push(measure_one(programs, name, small, huge).await?);
     }
     let p95 = |case: &Case| figure(case, "small_p95_s");

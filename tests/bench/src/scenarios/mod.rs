@@ -16,11 +16,12 @@ use anyhow::bail;
 use kit::{Fleet, JOBS};
 use tokio::{process::Child, time::sleep};
 
+use ::cli::terminal::say;
+
 use crate::{
     cli::Command,
     outcome::{Bar, Case, Outcome},
     program::{Programs, tail},
-    tell,
 };
 
 /// How many accounts 8 workers have where all scenarios are run.
@@ -41,7 +42,6 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
     all
 }
 
-/// Measures one scenario.
 pub(crate) async fn measure(scenario: &Command, programs: &Programs, short: bool) -> anyhow::Result<Outcome> {
     match scenario {
         Command::Ceiling => ceiling::measure(short).await,
@@ -59,7 +59,7 @@ fn add(outcome: &mut Outcome, name: &str, case: anyhow::Result<Case>) {
     match case {
         Ok(case) => outcome.cases.push(case),
         Err(error) => {
-            tell(&format!("{name}: {error:#}"));
+            say(&format!("{name}: {error:#}"));
             outcome.bars.push(Bar::not_done().of(name));
         }
     }

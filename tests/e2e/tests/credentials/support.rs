@@ -11,7 +11,6 @@ use tokio::process::Command;
 pub(crate) const ROLE: &str = "111111111111";
 /// The account of the access keys in variables.
 pub(crate) const KEYS: &str = "222222222222";
-/// The account of the profile.
 pub(crate) const PROFILE: &str = "333333333333";
 
 /// The access key in variables, and the one of the profile.

@@ -21,7 +21,6 @@ use kit::{Fleet, days_ago, until};
 /// from who has a job in hand; and its third is longer than any test, so that no lease is renewed.
 const LONG_LEASE: Duration = Duration::from_mins(5);
 
-/// The day that these tests report.
 fn day() -> NaiveDate {
     days_ago(4)
 }
@@ -35,7 +34,6 @@ fn reports_of(date: NaiveDate) -> String {
     format!("s3_daily_storage/report_date={date}/")
 }
 
-/// A job sent by hand.
 fn job(account: &str) -> String {
     format!(r#"{{"account_name":"{account}","date":"{}"}}"#, day())
 }

@@ -11,10 +11,8 @@ use chrono::NaiveDate;
 use kit::{Fleet, HOME_REGION, days_ago};
 use local_aws::Account;
 
-/// The account that these tests ask.
 const DATA: &str = "111111111111";
 
-/// The day that these tests report.
 fn day() -> NaiveDate {
     days_ago(4)
 }

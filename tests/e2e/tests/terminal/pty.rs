@@ -8,7 +8,6 @@ use tokio::process::Command;
 
 /// What a command showed on a terminal, and how it ended.
 pub(crate) struct Shown {
-    /// The exit status.
     pub(crate) code: Option<i32>,
     /// All that it wrote, to standard output and standard error.
     pub(crate) text: String,

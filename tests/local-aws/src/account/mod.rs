@@ -32,8 +32,6 @@ impl Account {
         Self { world, id: id.to_owned() }
     }
 
-    /// The 12-digit id.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -51,14 +49,12 @@ impl Account {
     }
 
     /// Declares a role that `AssumeRole` may be asked for, and gives its ARN (of the `aws` partition).
-    #[expect(clippy::must_use_candidate, reason = "the ARN may be known already")]
     pub fn role(&self, name: &str, trust: Trust) -> String {
         self.world.roles.declare(&self.id, name, trust);
         format!("arn:aws:iam::{}:role/{name}", self.id)
     }
 
     /// The ARN of a role of this account in the partition of a region.
-    #[must_use]
     pub fn role_arn(&self, name: &str, region: &str) -> String {
         format!("arn:{}:iam::{}:role/{name}", partition(region), self.id)
     }
@@ -92,7 +88,6 @@ impl Account {
         });
     }
 
-    /// Lifts every denial of an action.
     pub fn allow(&self, action: &str) {
         self.world.permissions.allow(&self.id, action);
     }
@@ -106,18 +101,15 @@ impl Account {
     // Secrets and services.
 
     /// Sets a secret's text and gives its ARN. Done again, the secret has another version.
-    #[expect(clippy::must_use_candidate, reason = "the ARN may be known already")]
     pub fn secret(&self, name: &str, region: &str, text: &str) -> String {
         self.world.secrets.set(&self.id, region, name, text, self.world.now())
     }
 
-    /// Deletes a secret.
     pub fn delete_secret(&self, name: &str, region: &str) {
         self.world.secrets.delete(&self.id, region, name);
     }
 
     /// Makes an ECS service of so many tasks, with its cluster, and gives its ARN.
-    #[expect(clippy::must_use_candidate, reason = "the ARN may be known already")]
     pub fn ecs_service(&self, cluster: &str, name: &str, region: &str, desired: u32) -> String {
         let id = self.service_id(cluster, name, region);
         self.world.services.set(id.clone(), desired);
@@ -125,7 +117,6 @@ impl Account {
     }
 
     /// How many tasks an ECS service is to have.
-    #[must_use]
     pub fn desired_count(&self, cluster: &str, name: &str, region: &str) -> Option<u32> {
         self.world.services.desired(&self.service_id(cluster, name, region))
     }
@@ -142,7 +133,6 @@ impl Account {
     // Buckets and objects.
 
     /// Makes a bucket, or gives the one of that name anew with its objects.
-    #[expect(clippy::must_use_candidate, reason = "a bucket may need no more description")]
     pub fn bucket(&self, name: &str, region: &str) -> Bucket {
         self.new_bucket(name, region, false)
     }
@@ -152,7 +142,6 @@ impl Account {
     ///
     /// With an endpoint of its own, the SDK for Rust sends `ListDirectoryBuckets` only if the client has
     /// `disable_s3_express_session_auth(true)`.
-    #[expect(clippy::must_use_candidate, reason = "a bucket may need no more description")]
     pub fn directory_bucket(&self, name: &str, region: &str) -> Bucket {
         self.new_bucket(name, region, true)
     }
@@ -164,19 +153,15 @@ impl Account {
     }
 
     /// A bucket that no listing of S3 names but whose metrics there are: a deleted one.
-    #[must_use]
     pub fn unlisted_bucket(&self, name: &str, region: &str) -> Bucket {
         Bucket { account: self.clone(), name: name.to_owned(), region: region.to_owned() }
     }
 
-    /// What is stored under a key.
-    #[must_use]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
         self.world.buckets.object(bucket, key).map(|object| object.as_ref().clone())
     }
 
     /// The keys that begin so, sorted.
-    #[must_use]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         let state = self.world.buckets.read();
         let objects = state.buckets.get(bucket).map(|bucket| &bucket.objects);
@@ -201,7 +186,6 @@ impl Account {
         );
     }
 
-    /// Deletes an object.
     pub fn delete_object(&self, bucket: &str, key: &str) {
         self.world.buckets.delete(bucket, key);
     }
@@ -224,7 +208,6 @@ impl Account {
         );
     }
 
-    /// Sets a datapoint of any metric.
     pub fn metric(
         &self,
         region: &str,
@@ -242,7 +225,6 @@ impl Account {
     }
 
     /// What `CloudWatch` holds for a bucket and a day, without asking it: built or synthetic, retained or not.
-    #[must_use]
     pub fn truth(
         &self,
         region: &str,
@@ -273,15 +255,11 @@ pub struct Bucket {
     region: String,
 }
 
-#[expect(clippy::must_use_candidate, reason = "each call does what it says; a chain may end anywhere")]
 impl Bucket {
-    /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Sets its creation date.
     pub fn created(&self, created: DateTime<Utc>) -> &Self {
         self.account.world.buckets.change(&self.name, |bucket| bucket.created = created);
         self

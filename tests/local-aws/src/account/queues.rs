@@ -18,7 +18,6 @@ pub struct QueueOptions {
     pub region: String,
     /// How long a received message stays hidden.
     pub visibility_timeout: Duration,
-    /// How long a message is kept.
     pub retention: Duration,
     /// The dead-letter queue's name and the receives after which a message goes there. It is made if it is not there.
     pub redrive: Option<(String, u32)>,
@@ -37,7 +36,6 @@ impl Default for QueueOptions {
 
 impl Account {
     /// Makes a queue and gives its URL; one of that name and region is replaced by an empty one.
-    #[expect(clippy::must_use_candidate, reason = "the URL may be known already")]
     pub fn queue(&self, name: &str, options: QueueOptions) -> String {
         let id = self.queue_id(name, &options.region);
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
@@ -62,7 +60,6 @@ impl Account {
     }
 
     /// The URL that a queue of this name has, whether it is there or not.
-    #[must_use]
     pub fn queue_url(&self, name: &str) -> String {
         sqs::url(&self.world, &self.queue_id(name, ""))
     }
@@ -75,7 +72,6 @@ impl Account {
     }
 
     /// How many messages a queue has; zeros where there is no such queue.
-    #[must_use]
     pub fn counts(&self, queue: &str) -> QueueCounts {
         let now = self.world.now().timestamp_millis();
         let counts = self.world.queues.named(&self.id, queue).map(|shared| shared.lock().counts(now));
@@ -84,7 +80,6 @@ impl Account {
     }
 
     /// Every message of a queue, hidden ones too, oldest first, without receiving any.
-    #[must_use]
     pub fn messages(&self, queue: &str) -> Vec<Message> {
         let now = self.world.now().timestamp_millis();
         let Some(shared) = self.world.queues.named(&self.id, queue) else {

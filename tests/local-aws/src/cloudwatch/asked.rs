@@ -13,19 +13,13 @@ use crate::identity::Caller;
 pub struct AskedSeries {
     /// The account whose metrics were asked for.
     pub account: String,
-    /// The region asked.
     pub region: String,
-    /// The bucket.
     pub bucket: String,
-    /// The storage type.
     pub storage_type: String,
-    /// Where the queries began.
     pub start: DateTime<Utc>,
-    /// The queries.
     pub asks: Vec<Ask>,
 }
 
-/// A query that was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ask {
     /// When, by this machine's clock.
@@ -63,7 +57,6 @@ impl Asked {
     }
 }
 
-/// Keeps the queries of one call.
 pub(crate) struct Asking<'a> {
     asks: MutexGuard<'a, Option<HashMap<AskedSeries, Vec<Ask>>>>,
     ask: Ask,
@@ -72,7 +65,6 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Keeps a query that was answered.
     pub(crate) fn add(&mut self, metric: &MetricRef<'_>, start: i64) {
         let dimension = |name| metric.dimension(name).unwrap_or_default().to_owned();
         let series = AskedSeries {

@@ -10,7 +10,6 @@ use aws_smithy_cbor::decode::DeserializeError;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-/// Reads one value.
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
     T::deserialize(&mut Reader(Decoder::new(bytes)))
 }

@@ -101,7 +101,6 @@ struct MessageData {
     value: &'static str,
 }
 
-/// A query that passed the checks.
 struct Plan<'a> {
     id: &'a str,
     label: &'a str,
@@ -113,12 +112,12 @@ struct Plan<'a> {
 
 /// Where a page begins: at a query, and how many of its datapoints were given before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Place {
+struct Cursor {
     query: usize,
     datapoints: usize,
 }
 
-impl Place {
+impl Cursor {
     fn parse(token: &str) -> Option<Self> {
         let (query, datapoints) = token.strip_prefix("gmd-")?.split_once('-')?;
         Some(Self { query: query.parse().ok()?, datapoints: datapoints.parse().ok()? })
@@ -135,9 +134,9 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
     let now = world.now().timestamp();
     let plans = plan(&input, now)?;
     let place = match &input.next_token {
-        None => Place::default(),
+        None => Cursor::default(),
         Some(token) => {
-            Place::parse(token).filter(|place| place.query < plans.len()).ok_or_else(invalid_token)?
+            Cursor::parse(token).filter(|place| place.query < plans.len()).ok_or_else(invalid_token)?
         }
     };
     let estimate = plans.iter().map(|plan| plan.window.estimate()).sum();
@@ -160,7 +159,7 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
             asking.add(&plan.metric.named(&pairs(&plan.metric.dimensions)), plan.window.start);
         }
     }
-    let next_token = page.next.map(Place::token).filter(|_| !drops_token(&faults));
+    let next_token = page.next.map(Cursor::token).filter(|_| !drops_token(&faults));
     Ok(encode(call.protocol, &Output { metric_data_results: page.results, messages: [], next_token }))
 }
 
@@ -227,17 +226,16 @@ fn is_id(id: &str) -> bool {
 }
 
 struct Page<'a> {
-    /// How many datapoints still fit.
     left: usize,
     results: Vec<MetricDataResult<'a>>,
-    next: Option<Place>,
+    next: Option<Cursor>,
 }
 
 impl<'a> Page<'a> {
     fn fill(
         &mut self,
         plans: &[Plan<'a>],
-        from: Place,
+        from: Cursor,
         metrics: &RegionMetrics,
         faults: &[Arc<Armed>],
         ascending: bool,
@@ -259,7 +257,7 @@ impl<'a> Page<'a> {
             }
             let rest = folded.len().saturating_sub(given);
             if rest > 0 && self.left == 0 {
-                self.next = Some(Place { query, datapoints: given });
+                self.next = Some(Cursor { query, datapoints: given });
                 return;
             }
             let taken = rest.min(self.left);
@@ -274,7 +272,7 @@ impl<'a> Page<'a> {
                 messages: None,
             });
             if taken < rest {
-                self.next = Some(Place { query, datapoints: given + taken });
+                self.next = Some(Cursor { query, datapoints: given + taken });
                 return;
             }
         }
@@ -361,14 +359,14 @@ mod tests {
         }));
         let input: Input<'_> = serde_json::from_str(&json).expect("input");
         let plans = plan(&input, NOW + 5 * DAY).map_err(|error| error.message).expect("plan");
-        let (mut place, mut pages) = (Some(Place::default()), Vec::new());
+        let (mut place, mut pages) = (Some(Cursor::default()), Vec::new());
         while let Some(from) = place {
             let mut page = Page { left: max, results: Vec::new(), next: None };
             page.fill(&plans, from, &metrics, &[], ascending);
             let line = |it: &MetricDataResult<'_>| format!("{}: {:?} {}", it.id, it.values, it.status_code);
             pages.push(page.results.iter().map(line).collect());
             place = page.next;
-            assert_eq!(place.and_then(|place| Place::parse(&place.token())), place);
+            assert_eq!(place.and_then(|place| Cursor::parse(&place.token())), place);
         }
         pages
     }

@@ -14,7 +14,7 @@ use super::window::DAY;
 use super::wire::{decode, encode};
 use crate::gateway::Call;
 use crate::reply::{Reply, ServiceError};
-use crate::synthetic::{Place as SyntheticPlace, Region as SyntheticRegion};
+use crate::synthetic::{SeriesCursor, SyntheticRegion};
 use crate::world::World;
 
 const PAGE: usize = 500;
@@ -56,18 +56,18 @@ struct Metric<'a> {
 
 /// Where a page begins: among the stored series, which come first, or the synthetic ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ListCursor {
     Stored(usize),
-    Synthetic(SyntheticPlace),
+    Synthetic(SeriesCursor),
 }
 
-impl Place {
+impl ListCursor {
     fn parse(token: &str) -> Option<Self> {
         if let Some(series) = token.strip_prefix("lm-") {
             return series.parse().ok().map(Self::Stored);
         }
         let (bucket, series) = token.strip_prefix("lms-")?.split_once('-')?;
-        Some(Self::Synthetic(SyntheticPlace { bucket: bucket.parse().ok()?, series: series.parse().ok()? }))
+        Some(Self::Synthetic(SeriesCursor { bucket: bucket.parse().ok()?, series: series.parse().ok()? }))
     }
 
     fn token(self) -> String {
@@ -78,7 +78,6 @@ impl Place {
     }
 }
 
-/// What a listing leaves out.
 struct Filter {
     input: Input,
     /// Series whose newest datapoint is older are not named.
@@ -113,39 +112,44 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
         Some(_) => return Err(invalid_value("RecentlyActive must be PT3H.")),
     };
     let from = match input.next_token.as_deref() {
-        None => Place::Stored(0),
-        Some(token) => Place::parse(token).ok_or_else(invalid_token)?,
+        None => ListCursor::Stored(0),
+        Some(token) => ListCursor::parse(token).ok_or_else(invalid_token)?,
     };
     let filter = Filter { input, since };
     let metrics = world.cloudwatch.region(call.account(), &call.region);
     let metrics = metrics.read().unwrap_or_else(PoisonError::into_inner);
     let (page, next) = page(&metrics, &filter, from);
     call.items = page.len();
-    let next_token = next.map(Place::token).filter(|_| !drops_token(&world.faults.content(&call.target())));
+    let next_token =
+        next.map(ListCursor::token).filter(|_| !drops_token(&world.faults.content(&call.target())));
     Ok(encode(call.protocol, &Output { metrics: page, next_token }))
 }
 
-fn page<'a>(metrics: &'a RegionMetrics, filter: &Filter, from: Place) -> (Vec<Metric<'a>>, Option<Place>) {
+fn page<'a>(
+    metrics: &'a RegionMetrics,
+    filter: &Filter,
+    from: ListCursor,
+) -> (Vec<Metric<'a>>, Option<ListCursor>) {
     let mut page = Vec::new();
-    let mut from_synthetic = SyntheticPlace::default();
+    let mut from_synthetic = SeriesCursor::default();
     match from {
-        Place::Stored(first) => {
+        ListCursor::Stored(first) => {
             for (place, series) in metrics.series.iter().enumerate().skip(first) {
                 if filter.takes_stored(series) {
                     if page.len() == PAGE {
-                        return (page, Some(Place::Stored(place)));
+                        return (page, Some(ListCursor::Stored(place)));
                     }
                     page.push(stored(series));
                 }
             }
         }
-        Place::Synthetic(place) => from_synthetic = place,
+        ListCursor::Synthetic(place) => from_synthetic = place,
     }
     let Some(synthetic) = &metrics.synthetic else {
         return (page, None);
     };
     let next = add_synthetic(&mut page, synthetic, filter, from_synthetic);
-    (page, next.map(Place::Synthetic))
+    (page, next.map(ListCursor::Synthetic))
 }
 
 fn stored(series: &Series) -> Metric<'_> {
@@ -164,8 +168,8 @@ fn add_synthetic<'a>(
     page: &mut Vec<Metric<'a>>,
     region: &'a SyntheticRegion,
     filter: &Filter,
-    from: SyntheticPlace,
-) -> Option<SyntheticPlace> {
+    from: SeriesCursor,
+) -> Option<SeriesCursor> {
     for (place, series) in region.all_series(from) {
         let dimensions = [("BucketName", series.bucket()), ("StorageType", series.storage_type())];
         let newest = series.newest();
@@ -213,15 +217,18 @@ mod tests {
             let metric = MetricRef { namespace: "N", name: "M", dimensions: &dimensions };
             metrics.set(&metric, None, 100, 1.0);
         }
-        let (mut place, mut sizes) = (Some(Place::Stored(0)), Vec::new());
+        let (mut place, mut sizes) = (Some(ListCursor::Stored(0)), Vec::new());
         while let Some(from) = place {
             let (found, next) = page(&metrics, &filter(100, Some("N")), from);
             sizes.push(found.len());
-            assert_eq!(next.and_then(|next| Place::parse(&next.token())), next);
+            assert_eq!(next.and_then(|next| ListCursor::parse(&next.token())), next);
             place = next;
         }
         assert_eq!(sizes, [500, 500, 200]);
-        assert!(page(&metrics, &filter(101, Some("N")), Place::Stored(0)).0.is_empty(), "silent too long");
-        assert!(page(&metrics, &filter(100, Some("X")), Place::Stored(0)).0.is_empty());
+        assert!(
+            page(&metrics, &filter(101, Some("N")), ListCursor::Stored(0)).0.is_empty(),
+            "silent too long"
+        );
+        assert!(page(&metrics, &filter(100, Some("X")), ListCursor::Stored(0)).0.is_empty());
     }
 }

@@ -26,7 +26,6 @@ pub use asked::{Ask, AskedSeries};
 pub(crate) use store::{CloudWatch, MetricRef, S3_NAMESPACE};
 pub(crate) use window::{DAY, Statistic};
 
-/// Carries out one call.
 pub(crate) fn serve(
     world: &World,
     call: &mut Call,

@@ -7,9 +7,8 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::window::Statistics;
-use crate::synthetic::Region as SyntheticRegion;
+use crate::synthetic::SyntheticRegion;
 
-/// The namespace of S3's metrics.
 pub(crate) const S3_NAMESPACE: &str = "AWS/S3";
 
 /// A metric as a request names it; dimensions in any order.
@@ -55,7 +54,6 @@ impl MetricRef<'_> {
     }
 }
 
-/// A stored series.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) namespace: String,
@@ -152,7 +150,6 @@ impl RegionMetrics {
 /// The metrics of one account in one region, shared by the calls there.
 pub(crate) type SharedRegion = Arc<RwLock<RegionMetrics>>;
 
-/// Every account's metrics.
 #[derive(Default)]
 pub(crate) struct CloudWatch {
     regions: RwLock<HashMap<(String, String), SharedRegion>>,

@@ -1,7 +1,6 @@
 //! Time in CloudWatch: rounding of the start, periods, retention, and statistics over a period. Seconds since the
 //! epoch, no I/O, no clock of its own.
 
-/// A day in seconds.
 pub(crate) const DAY: i64 = 86_400;
 
 /// A statistic set: what CloudWatch keeps of one or many values.

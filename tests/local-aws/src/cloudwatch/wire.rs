@@ -80,7 +80,6 @@ pub(crate) fn unpack(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Service
     Ok(unpacked.into())
 }
 
-/// Reads an operation's input.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(
     protocol: Protocol,
     body: &'de [u8],
@@ -91,7 +90,6 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(
     }
 }
 
-/// Writes an operation's output.
 pub(crate) fn encode<T: Serialize>(protocol: Protocol, output: &T) -> Reply {
     match protocol {
         Protocol::Cbor => reply::cbor(output),

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use super::{Effect, Fault, Stage};
 use crate::calls::Service;
 
-/// What a fault is matched against.
 #[derive(Debug, Clone)]
 pub(crate) struct Target<'a> {
     pub(crate) service: Service,
@@ -20,7 +19,6 @@ pub(crate) struct Target<'a> {
     pub(crate) key: Option<&'a str>,
 }
 
-/// A fault in place.
 #[derive(Debug)]
 pub(crate) struct Armed {
     fault: Fault,
@@ -98,7 +96,6 @@ impl Struck {
         self.fault.effect()
     }
 
-    /// Waits until the fault is stopped.
     pub(crate) async fn stopped(mut self) {
         let _ = self.gate.wait_for(|stopped| *stopped).await;
     }
@@ -119,7 +116,6 @@ fn unit_interval(seed: u64, number: u64) -> f64 {
     share
 }
 
-/// The faults in place.
 #[derive(Default)]
 pub(crate) struct Faults {
     armed: RwLock<Vec<Arc<Armed>>>,
@@ -179,7 +175,6 @@ pub struct FaultHandle {
 
 impl FaultHandle {
     /// How often the fault struck so far.
-    #[must_use]
     pub fn fired(&self) -> u64 {
         self.armed.fired.load(Ordering::Acquire)
     }

@@ -55,65 +55,54 @@ impl Fault {
     }
 
     /// The call is throttled in the words of its service.
-    #[must_use]
     pub fn throttle() -> Self {
         Self::new(Effect::Throttle)
     }
 
     /// The call is denied: `AccessDenied` with status 403.
-    #[must_use]
     pub fn deny() -> Self {
         Self::new(Effect::Deny)
     }
 
     /// The call fails with status 500.
-    #[must_use]
     pub fn server_error() -> Self {
         Self::new(Effect::ServerError)
     }
 
     /// The call fails with `ServiceUnavailable`, status 503.
-    #[must_use]
     pub fn unavailable() -> Self {
         Self::new(Effect::Unavailable)
     }
 
     /// The call fails with any code and status.
-    #[must_use]
     pub fn error(code: &str, status: u16) -> Self {
         Self::new(Effect::Error { code: code.to_owned(), status })
     }
 
-    /// The call fails with `ExpiredToken`.
-    #[must_use]
     pub fn expired_token() -> Self {
         Self::new(Effect::ExpiredToken)
     }
 
     /// The answer is not AWS's but that of something in between, such as a proxy's login page: this status, content type
     /// and body, and nothing else. The log calls it `foreign`.
-    #[must_use]
     pub fn foreign(status: u16, content_type: &str, body: &str) -> Self {
         let (content_type, body) = (content_type.to_owned(), body.to_owned());
         Self::new(Effect::Foreign { status, content_type, body })
     }
 
     /// The connection is reset after the request was read, which has no effect.
-    #[must_use]
     pub fn reset() -> Self {
         Self::new(Effect::Reset)
     }
 
     /// The connection is reset while the request's body is still on its way, which has no effect. Requests without a
     /// body are let be. STS's operation and SQS's queue are in the body: this cannot be narrowed to them.
-    #[must_use]
     pub fn reset_upload() -> Self {
         Self::new(Effect::ResetUpload)
     }
 
     /// The call is carried out, and then the connection is reset in place of an answer. Calls that end in an error are
     /// let be: where it fired, the effect stands.
-    #[must_use]
     pub fn reset_answer() -> Self {
         Self::new(Effect::ResetAnswer)
     }
@@ -121,7 +110,6 @@ impl Fault {
     /// The request is read and never answered, and has no effect.
     ///
     /// The connection stays open and silent until the client gives up, or is reset when the fault is stopped.
-    #[must_use]
     pub fn hang() -> Self {
         Self::new(Effect::Hang)
     }
@@ -132,7 +120,6 @@ impl Fault {
     /// body of some kilobytes comes in one piece: it is all read, and still not acted on. Of a client that dies with
     /// more on its way than its socket can get rid of, the end is not seen: such a connection lasts until the fault is
     /// stopped.
-    #[must_use]
     pub fn hang_upload() -> Self {
         Self::new(Effect::HangUpload)
     }
@@ -141,7 +128,6 @@ impl Fault {
     ///
     /// The connection ends as that of [`Fault::hang`] does. Calls that end in an error are let be: where it fired, the
     /// effect stands, whatever becomes of the client.
-    #[must_use]
     pub fn lost_answer() -> Self {
         Self::new(Effect::LostAnswer)
     }
@@ -149,139 +135,115 @@ impl Fault {
     /// The call waits, before it is carried out, for [`FaultHandle::release`] or [`FaultHandle::stop`].
     ///
     /// It counts when it begins to wait. It is never carried out where the client gives up meanwhile.
-    #[must_use]
     pub fn hold() -> Self {
         Self::new(Effect::Hold)
     }
 
     /// The call is carried out, this much later.
-    #[must_use]
     pub fn slow(delay: Duration) -> Self {
         Self::new(Effect::Slow(delay))
     }
 
     /// The call is carried out, and its answer's body comes at this rate.
-    #[must_use]
     pub fn trickle(bytes_per_second: usize) -> Self {
         Self::new(Effect::Trickle(bytes_per_second))
     }
 
     /// The call is carried out, and the connection ends half-way through its answer's body.
-    #[must_use]
     pub fn truncated() -> Self {
         Self::new(Effect::Truncate)
     }
 
     /// AWS's clock is ahead of ours by this (behind, where negative): requests signed more than five minutes off are
     /// refused, and answers carry that clock's `Date`.
-    #[must_use]
     pub fn wrong_clock(ahead: TimeDelta) -> Self {
         Self::new(Effect::Clock(ahead))
     }
 
     /// `GetMetricData` results have this status and no datapoints; narrow it with [`Fault::bucket`] and
     /// [`Fault::storage_type`]. Each result counts for [`Fault::times`], not each call.
-    #[must_use]
     pub fn result(status: ResultStatus) -> Self {
         Self::new(Effect::Result(status)).on("GetMetricData")
     }
 
     /// `GetMetricData` values are one too high; narrow it with [`Fault::bucket`].
-    #[must_use]
     pub fn off_by_one() -> Self {
         Self::new(Effect::OffByOne).on("GetMetricData")
     }
 
     /// A page's `NextToken` is withheld, so that what follows is silently lost.
-    #[must_use]
     pub fn dropped_page() -> Self {
         Self::new(Effect::DropNextToken)
     }
 
     /// The entries at these places of a batch fail, and the rest of the batch is carried out.
-    #[must_use]
     pub fn failed_entries(entries: impl IntoIterator<Item = usize>) -> Self {
         Self::new(Effect::FailEntries(entries.into_iter().collect()))
     }
 
     /// Only calls of this operation, as AWS names it.
-    #[must_use]
     pub fn on(mut self, operation: &str) -> Self {
         self.operation = Some(operation.to_owned());
         self
     }
 
-    /// Only calls of this service.
-    #[must_use]
     pub fn service(mut self, service: Service) -> Self {
         self.service = Some(service);
         self
     }
 
-    /// Only calls by this account.
-    #[must_use]
     pub fn account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self
     }
 
     /// Only calls signed for this region.
-    #[must_use]
     pub fn region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
         self
     }
 
     /// Only calls for this bucket or, in `CloudWatch`, only the series with this `BucketName`.
-    #[must_use]
     pub fn bucket(mut self, bucket: &str) -> Self {
         self.resource = Some(bucket.to_owned());
         self
     }
 
     /// Only the series with this `StorageType`, of faults inside `GetMetricData`'s answer.
-    #[must_use]
     pub fn storage_type(mut self, storage_type: &str) -> Self {
         self.storage_type = Some(storage_type.to_owned());
         self
     }
 
-    /// Only calls for this queue.
-    #[must_use]
     pub fn queue(self, queue: &str) -> Self {
         self.bucket(queue)
     }
 
     /// Only calls for objects whose key begins so.
-    #[must_use]
     pub fn key_prefix(mut self, prefix: &str) -> Self {
         self.key_prefix = Some(prefix.to_owned());
         self
     }
 
     /// Only calls signed with this access key.
-    #[must_use]
     pub fn access_key(mut self, key: &str) -> Self {
         self.access_key = Some(key.to_owned());
         self
     }
 
     /// Lets this many matching calls (or series) pass first.
-    #[must_use]
     pub fn after(mut self, calls: u64) -> Self {
         self.after = calls;
         self
     }
 
     /// Fires this many times and no more.
-    #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
     /// Fires for this share of the matching calls, chosen by the seed and the call's number.
-    #[must_use]
     pub fn probability(mut self, share: f64, seed: u64) -> Self {
         self.probability = Some((share, seed));
         self

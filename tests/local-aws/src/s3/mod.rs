@@ -88,7 +88,6 @@ pub(crate) fn outcome(service: Service, reply: &Reply) -> Cow<'static, str> {
     code.map_or_else(|| Cow::Owned(reply.status().as_u16().to_string()), |code| Cow::Owned(code.to_owned()))
 }
 
-/// Carries out one call.
 pub(crate) async fn serve(
     world: &Arc<World>,
     call: &Call,

@@ -20,7 +20,6 @@ use crate::world::World;
 const MAX_BUCKETS: usize = 10_000;
 const MAX_KEYS: usize = 1000;
 
-/// The operations for one call.
 pub(crate) struct Operations {
     world: Arc<World>,
     account: String,

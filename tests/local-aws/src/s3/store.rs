@@ -11,10 +11,8 @@ use md5::{Digest as _, Md5};
 
 use crate::sqs::hex;
 
-/// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// The bytes.
     pub body: Bytes,
     /// User metadata, names without `x-amz-meta-`.
     pub metadata: BTreeMap<String, String>,
@@ -22,7 +20,6 @@ pub struct Object {
     pub content_type: Option<String>,
     /// The MD5 of the body, in hex, without quotes.
     pub etag: String,
-    /// When it was written.
     pub modified: DateTime<Utc>,
     /// The header of the checksum that it was uploaded with, or that S3 made of it.
     pub(crate) checksum: Option<(HeaderName, HeaderValue)>,
@@ -40,17 +37,11 @@ impl Object {
     }
 
     /// The body as text.
-    ///
-    /// # Panics
-    ///
-    /// Where the body is not UTF-8.
-    #[must_use]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the object is not UTF-8")
     }
 }
 
-/// A bucket to be made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewBucket<'a> {
     pub(crate) account: &'a str,
@@ -60,9 +51,8 @@ pub(crate) struct NewBucket<'a> {
     pub(crate) is_directory: bool,
 }
 
-/// A bucket as it is stored.
 #[derive(Debug, Clone)]
-pub(crate) struct Bucket {
+pub(crate) struct StoredBucket {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) created: DateTime<Utc>,
@@ -73,7 +63,6 @@ pub(crate) struct Bucket {
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
 }
 
-/// A conditional write's condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// `If-None-Match: *`.
@@ -82,7 +71,6 @@ pub(crate) enum Condition {
     Match(String),
 }
 
-/// Why an object was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotWritten {
     NoSuchBucket,
@@ -92,7 +80,7 @@ pub(crate) enum NotWritten {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) buckets: HashMap<String, Bucket>,
+    pub(crate) buckets: HashMap<String, StoredBucket>,
     by_account: HashMap<String, BTreeSet<String>>,
     /// The regions that do not have S3 Express.
     pub(crate) without_directories: HashSet<String>,
@@ -104,7 +92,7 @@ impl State {
         &'a self,
         account: &str,
         after: &str,
-    ) -> impl Iterator<Item = (&'a String, &'a Bucket)> {
+    ) -> impl Iterator<Item = (&'a String, &'a StoredBucket)> {
         let from = (Bound::Excluded(after.to_owned()), Bound::Unbounded);
         self.by_account
             .get(account)
@@ -120,7 +108,6 @@ impl State {
     }
 }
 
-/// Every bucket of every account.
 #[derive(Default)]
 pub(crate) struct Buckets {
     state: RwLock<State>,
@@ -138,7 +125,7 @@ impl Buckets {
         if let Some(names) = replaced.as_ref().and_then(|old| state.by_account.get_mut(&old.account)) {
             names.remove(new.name);
         }
-        let bucket = Bucket {
+        let bucket = StoredBucket {
             account: new.account.to_owned(),
             region: new.region.to_owned(),
             created: new.created,
@@ -166,7 +153,7 @@ impl Buckets {
     }
 
     /// Changes a bucket, where there is one.
-    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Bucket)) {
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut StoredBucket)) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = state.buckets.get_mut(name) {
             change(bucket);

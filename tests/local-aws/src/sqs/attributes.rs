@@ -24,7 +24,6 @@ pub(crate) struct AttributeValue {
 }
 
 impl AttributeValue {
-    /// An attribute of the type String.
     pub(crate) fn text(value: &str) -> Self {
         Self { data_type: "String".to_owned(), string_value: Some(value.to_owned()), binary_value: None }
     }

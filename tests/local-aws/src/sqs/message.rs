@@ -10,17 +10,12 @@ use super::attributes::AttributeValue;
 /// A message as a test sees it, without receiving it.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// The message's id.
     pub id: String,
-    /// The body.
     pub body: String,
     /// The message attributes' string values (base64 where binary).
     pub attributes: BTreeMap<String, String>,
-    /// When it was first enqueued.
     pub sent: DateTime<Utc>,
-    /// How often it was received.
     pub receive_count: u32,
-    /// Where it stands.
     pub place: Place,
     /// How long until a receive can get it; `None` where it is visible.
     pub visible_in: Option<Duration>,
@@ -44,7 +39,6 @@ impl Message {
     }
 }
 
-/// Where a message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     /// A receive could get it now.
@@ -55,7 +49,6 @@ pub enum Place {
     Delayed,
 }
 
-/// A message in a queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) id: String,

@@ -41,8 +41,6 @@ pub struct QueueCounts {
 }
 
 impl QueueCounts {
-    /// All of them.
-    #[must_use]
     pub fn total(self) -> usize {
         self.visible + self.in_flight + self.delayed
     }
@@ -103,7 +101,6 @@ impl SharedQueue {
     }
 }
 
-/// Every queue of every account.
 #[derive(Default)]
 pub(crate) struct Queues {
     all: RwLock<HashMap<QueueId, Arc<SharedQueue>>>,
@@ -157,7 +154,6 @@ impl Queues {
     }
 }
 
-/// The queue's URL on this endpoint.
 pub(crate) fn url(world: &World, id: &QueueId) -> String {
     format!("{}/{}/{}", world.endpoint(), id.account, id.name)
 }
@@ -174,7 +170,6 @@ pub(crate) fn target(body: &Bytes) -> Option<String> {
     named.queue_name.or_else(|| Some(named.queue_url?.rsplit('/').next()?.to_owned()))
 }
 
-/// Carries out one call.
 pub(crate) async fn serve(world: &World, call: &mut Call, body: &Bytes) -> Result<Reply, ServiceError> {
     match call.operation.as_str() {
         "CreateQueue" => manage::create_queue(world, call, &parse_json(body)?),

@@ -52,28 +52,23 @@ pub(crate) struct Receipt {
     pub(crate) receive: u32,
 }
 
-/// Why a visibility cannot be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotChanged {
     /// The message is gone, or was received again under a newer handle.
     Unavailable,
-    /// The message is visible.
     NotInFlight,
     /// It would be hidden for more than twelve hours from its receive.
     TooLong,
 }
 
-/// What a receive gives.
 #[derive(Debug, Default)]
 pub(crate) struct Receive {
     pub(crate) messages: Vec<(Receipt, Stored)>,
     /// Messages that were received too often: they belong to the dead-letter queue now.
     pub(crate) dead: Vec<Stored>,
-    /// The in-flight limit is reached.
     pub(crate) over_limit: bool,
 }
 
-/// A standard queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) settings: Settings,

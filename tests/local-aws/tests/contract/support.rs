@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
-use aws_sdk_sqs::config::Region;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use local_aws::{LocalAws, Options, Trust};
 
@@ -97,6 +96,21 @@ fn case_name<C>() -> &'static str {
     path.split_once("::").map_or(path, |(_, rest)| rest)
 }
 
+macro_rules! client {
+    ($name:ident, $sdk:ident $(, $more:ident($value:expr))*) => {
+        pub(crate) fn $name(&self, region: &'static str, keys: Credentials) -> $sdk::Client {
+            let config = $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .endpoint_url(&self.endpoint)
+                .region($sdk::config::Region::new(region))
+                .credentials_provider(keys)
+                .retry_config(RetryConfig::disabled())
+                $(.$more($value))*;
+            $sdk::Client::from_conf(config.build())
+        }
+    };
+}
+
 impl Aws {
     pub(crate) fn account(&self) -> &str {
         &self.account
@@ -119,57 +133,21 @@ impl Aws {
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
-            .region(Region::new("eu-west-1"))
-            .credentials_provider(self.keys())
-            .retry_config(RetryConfig::disabled());
-        aws_sdk_sqs::Client::from_conf(config.build())
+        self.sqs_with("eu-west-1", self.keys())
     }
 
     pub(crate) fn s3(&self, region: &'static str) -> aws_sdk_s3::Client {
         self.s3_with(region, self.keys())
     }
 
-    pub(crate) fn s3_with(&self, region: &'static str, keys: Credentials) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
-            .region(aws_sdk_s3::config::Region::new(region))
-            .credentials_provider(keys)
-            .force_path_style(true)
-            .retry_config(RetryConfig::disabled());
-        aws_sdk_s3::Client::from_conf(config.build())
-    }
-
     pub(crate) fn cloudwatch(&self, region: &'static str) -> aws_sdk_cloudwatch::Client {
         self.cloudwatch_with(region, self.keys())
     }
 
-    pub(crate) fn cloudwatch_with(
-        &self,
-        region: &'static str,
-        keys: Credentials,
-    ) -> aws_sdk_cloudwatch::Client {
-        let config = aws_sdk_cloudwatch::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
-            .region(aws_sdk_cloudwatch::config::Region::new(region))
-            .credentials_provider(keys)
-            .retry_config(RetryConfig::disabled());
-        aws_sdk_cloudwatch::Client::from_conf(config.build())
-    }
-
-    pub(crate) fn sts_with(&self, region: &'static str, keys: Credentials) -> aws_sdk_sts::Client {
-        let config = aws_sdk_sts::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
-            .region(aws_sdk_sts::config::Region::new(region))
-            .credentials_provider(keys)
-            .retry_config(RetryConfig::disabled());
-        aws_sdk_sts::Client::from_conf(config.build())
-    }
+    client!(sqs_with, aws_sdk_sqs);
+    client!(s3_with, aws_sdk_s3, force_path_style(true));
+    client!(cloudwatch_with, aws_sdk_cloudwatch);
+    client!(sts_with, aws_sdk_sts);
 }
 
 /// The code of the error that a call ended in.

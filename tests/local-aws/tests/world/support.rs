@@ -74,7 +74,6 @@ pub(crate) fn error<T: std::fmt::Debug, E: ProvideErrorMetadata>(
     (status, error.code().unwrap_or("").to_owned())
 }
 
-/// A day in the recent past.
 pub(crate) fn day(ago: u64) -> NaiveDate {
     *TODAY - Days::new(ago)
 }
@@ -113,7 +112,6 @@ pub(crate) async fn get(
     Ok(request.send().await?.metric_data_results.unwrap_or_default())
 }
 
-/// Waits until something holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
