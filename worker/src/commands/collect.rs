@@ -13,14 +13,15 @@ use cli::{
     terminal,
 };
 use engine::Attempt;
-use fleet::{AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws, datasets, report::ReportStatus};
+use fleet::{
+    AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws, datasets,
+    report::{ReportMetadata, ReportStatus},
+};
 use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{Collecting, chosen::Chosen};
-use crate::{
-    account::session::Session, failure::Failure, report::Collector, report::draft::Report, usage::Usage,
-};
+use crate::{account::session::Session, failure::Failure, report::Collector, usage::Usage};
 
 /// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;
@@ -132,10 +133,14 @@ async fn collect_all(
     for (job, collected) in jobs.iter().zip(collected) {
         let name = &job.account_name;
         match collected {
-            Ok(mut report) => {
-                missing.extend(lack(name, &report));
-                let body = report.render();
-                table.extend_from_slice(if table.is_empty() { &body } else { rows(&body) });
+            Ok((metadata, body)) => {
+                missing.extend(lack(name, &metadata));
+                // That of one account alone is not copied.
+                if table.is_empty() {
+                    table = body;
+                } else {
+                    table.extend_from_slice(rows(&body));
+                }
             }
             // There is nothing to be asked that could go wrong.
             Err(failure @ Failure::NoCredentials(_)) if jobs.len() == 1 => {
@@ -164,15 +169,18 @@ async fn collect_all(
     }
 }
 
-async fn collect(collector: &Collector, job: &Job) -> Result<Report, Failure> {
+/// The table of an account, and what it says of itself. The rows end here: they take more memory than their table, which
+/// waits for those of the other accounts.
+async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, Vec<u8>), Failure> {
     // No other try comes after it: what a region can't answer is left out, and the rest is written.
     let attempt = Attempt::new(true);
     let account = collector.account(job).await?;
     let session = Session::open(account, &collector.base, Some(&job.run_id), Usage::default()).await?;
     let entered = Box::pin(collector.enter(job.dataset, &session, &attempt)).await?;
     let collected = collector.collect(job, &session, entered, None, Utc::now(), &attempt);
-    let (report, _) = Box::pin(collected).await?;
-    let metadata = &report.metadata;
+    let (mut report, _) = Box::pin(collected).await?;
+    let body = report.render();
+    let metadata = report.metadata;
     tracing::info!(
         date = %job.date,
         rows = metadata.rows,
@@ -182,12 +190,11 @@ async fn collect(collector: &Collector, job: &Job) -> Result<Report, Failure> {
         estimated_cost_usd = metadata.estimated_cost_usd,
         "collected"
     );
-    Ok(report)
+    Ok((metadata, body))
 }
 
 /// What a report lacks.
-fn lack(name: &AccountName, report: &Report) -> Option<String> {
-    let metadata = &report.metadata;
+fn lack(name: &AccountName, metadata: &ReportMetadata) -> Option<String> {
     (metadata.status == ReportStatus::Partial).then(|| {
         format!(
             "account {name}: the report is partial: {} rows denied, {} in error; the first: {}",
