@@ -69,18 +69,20 @@ impl Http {
     pub(super) fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let key = [settings.connect_timeout(), settings.read_timeout()];
         let mut connectors = self.0.connectors.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = connectors.entry(key).or_insert_with(|| {
-            let inner = Connector::builder()
-                .connector_settings(settings.clone())
-                .pool_idle_timeout(LONGEST_IDLE)
-                .pool_max_idle_per_host(descriptors::idle_per_host(descriptors::limit()))
-                .proxy_config(self.0.proxy_config.clone())
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(self.0.trust.clone())
-                .build_with_resolver(Resolver);
-            SharedHttpConnector::new(Watched { inner, proxies: self.0.proxies.clone() })
-        });
-        made.clone()
+        connectors.entry(key).or_insert_with(|| self.passing_connector(settings)).clone()
+    }
+
+    /// The same, for what is asked once: it has connections and certificate authorities of its own, which go with it.
+    pub(super) fn passing_connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
+        let inner = Connector::builder()
+            .connector_settings(settings.clone())
+            .pool_idle_timeout(LONGEST_IDLE)
+            .pool_max_idle_per_host(descriptors::idle_per_host(descriptors::limit()))
+            .proxy_config(self.0.proxy_config.clone())
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(self.0.trust.clone())
+            .build_with_resolver(Resolver);
+        SharedHttpConnector::new(Watched { inner, proxies: self.0.proxies.clone() })
     }
 }
 

@@ -119,7 +119,7 @@ pub async fn home(config: &SdkConfig, place: String, region: &str) -> Option<Con
 pub async fn check(configured: Vec<ConfiguredRegion>) -> anyhow::Result<()> {
     let http = Http::of_process()?;
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
-    let connector = http.connector(&settings);
+    let connector = http.passing_connector(&settings);
     let mut by_url: BTreeMap<String, Vec<ConfiguredRegion>> = BTreeMap::new();
     for region in configured {
         by_url.entry(region.url.clone()).or_default().push(region);
