@@ -48,6 +48,7 @@ pub(crate) fn sqs_at(endpoint: &str) -> Client {
         .region(Region::from_static("eu-west-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .timeout_config(timeouts.build())
         .build();
     Client::from_conf(config)

@@ -29,6 +29,7 @@ const ACCOUNTS: [[(&str, &str); 3]; 2] = [
 
 async fn config(endpoint: &str, account: &str, region: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(endpoint)
         .credentials_provider(Credentials::new(account, "secret", None, None, "test"))
         .region(Region::new(region.to_owned()))

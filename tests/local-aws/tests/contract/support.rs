@@ -101,6 +101,7 @@ macro_rules! client {
         pub(crate) fn $name(&self, region: &'static str, keys: Credentials) -> $sdk::Client {
             let config = $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
                 .endpoint_url(&self.endpoint)
                 .region($sdk::config::Region::new(region))
                 .credentials_provider(keys)

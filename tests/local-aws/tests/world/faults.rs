@@ -193,6 +193,7 @@ async fn the_sdk_corrects_its_clock_by_itself() {
     let handle = aws.fault(Fault::wrong_clock(TimeDelta::hours(-1)).on("ListMetrics"));
     let config = aws_sdk_cloudwatch::Config::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(aws.endpoint())
         .region(aws_sdk_cloudwatch::config::Region::new(REGION))
         .credentials_provider(keys(ACCOUNT));

@@ -42,6 +42,7 @@ macro_rules! client {
             let timeout = TimeoutConfig::builder().connect_timeout(PATIENCE).operation_timeout(PATIENCE).build();
             let config = $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
                 .endpoint_url(aws.endpoint())
                 .region($sdk::config::Region::new(region.to_owned()))
                 .credentials_provider(keys)
