@@ -10,10 +10,10 @@ use cli::{
 
 use crate::commands::Command;
 
-/// Sends one job an account to the worker fleet, and tells what became of each.
+/// Sends one job per account to the workers, and shows what became of each.
 ///
-/// A run collects the CloudWatch metrics of one day for every account asked for: the producer puts a
-/// job for each on the work queue, the workers turn each job into a report in the report bucket.
+/// A run collects the CloudWatch metrics of one day for every requested account: the producer puts a
+/// job for each on the work queue, and the workers turn each job into a report in the report bucket.
 #[derive(Debug, Parser)]
 #[command(name = "producer", version = cli::VERSION, after_long_help = AFTER_HELP)]
 pub(crate) struct CommandLine {
@@ -64,8 +64,8 @@ First steps:
   export FLEET_REPORT_BUCKET=my-reports
   producer run --account-name data --dry-run   # what would be sent, and what it costs
   producer run --account-name data --wait      # send it, and follow it to the end
-  producer status                              # how the latest run stands
-  producer failed                              # what was given up, why, and how to fix it
+  producer status                              # which accounts are complete
+  producer failed                              # what could not be done, why, and how to fix it
   producer replay --account-name data          # once it is fixed: do it again
 
 Exit status:
@@ -83,6 +83,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn notes_below_the_help_fit_its_width() {
+        let command = CommandLine::command();
+        for command in command.get_subcommands().chain([&command]) {
+            let notes = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            for line in notes.lines() {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+        }
     }
 
     #[test]

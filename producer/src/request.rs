@@ -268,6 +268,11 @@ fn accounts(
     let mut names = Vec::with_capacity(texts.len());
     for text in texts {
         match text.parse::<AccountName>() {
+            Err(error) if from == AccountsFrom::DefaultAccounts => {
+                faults.push(format!(
+                    "the default accounts (FLEET_DEFAULT_ACCOUNTS, --default-accounts): {error}"
+                ));
+            }
             Err(error) => faults.push(error.to_string()),
             Ok(name) if !seen.insert(name.clone()) => {
                 faults.push(format!("account {name}: stands twice; leave one out"));
@@ -285,10 +290,8 @@ fn accounts(
 }
 
 fn default_accounts(around: Surroundings<'_>) -> (Vec<String>, AccountsFrom) {
-    let given: Vec<String> =
-        around.default_accounts.iter().filter(|name| !name.is_empty()).cloned().collect();
-    if !given.is_empty() {
-        return (given, AccountsFrom::DefaultAccounts);
+    if !around.default_accounts.is_empty() {
+        return (around.default_accounts.to_vec(), AccountsFrom::DefaultAccounts);
     }
     let defaults = around.accounts.into_iter().flat_map(Accounts::iter).filter(|account| account.default);
     (defaults.map(|account| account.name.to_string()).collect(), AccountsFrom::AccountsFile)

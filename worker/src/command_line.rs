@@ -12,8 +12,8 @@ use crate::commands::Command;
 
 /// Turns jobs off the work queue into reports in the report bucket.
 ///
-/// A worker becomes the account of each job, collects its metrics from CloudWatch inside AWS's
-/// quotas, stores the report and deletes the job. Start as many as you like on one queue.
+/// For each job a worker authenticates to the account, collects its metrics from CloudWatch within
+/// AWS's quotas, stores the report and deletes the job. Start as many as you like on one queue.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version = cli::VERSION, after_long_help = AFTER_HELP)]
 pub(crate) struct CommandLine {
@@ -62,6 +62,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn notes_below_the_help_fit_its_width() {
+        let command = CommandLine::command();
+        for command in command.get_subcommands().chain([&command]) {
+            let notes = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            for line in notes.lines() {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ fn worker(args: &[&str], variables: &[(&str, &str)]) -> Output {
         .envs([("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true")])
         // Nothing listens on the discard port: a test that reaches AWS fails at once.
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        // Without a terminal, `run` would log for machines.
+        .env("FLEET_LOG_FORMAT", "text")
         .envs(variables.iter().copied())
         .output()
         .expect("the binary runs")
@@ -54,7 +56,7 @@ fn completions_and_man_pages_are_printed() {
 fn wrong_usage_ends_with_2_and_says_what_to_do() {
     let queue = ("FLEET_QUEUE_URL", "http://127.0.0.1:9/111111111111/jobs");
     let bucket = ("FLEET_REPORT_BUCKET", "reports");
-    let cases: [Case; 16] = [
+    let cases: [Case; 18] = [
         (&["run"], &[bucket], "FLEET_QUEUE_URL"),
         (&["run"], &[queue], "FLEET_REPORT_BUCKET"),
         (&["run", "--report-bucket", "s3://reports"], &[queue], "without s3://"),
@@ -79,6 +81,8 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
             "could not read the accounts file \"/no/such/accounts.toml\"",
         ),
         (&["collect"], &[], "--account-name"),
+        (&["collect", "--profile", ""], &[], "a value is required for '--profile <PROFILE>'"),
+        (&["check", "--accounts="], &[], "a value is required for '--accounts <FILE>'"),
         (&["collect", "--account-name", "a/b"], &[], "account name \"a/b\" is not well-formed"),
         (
             &["collect", "--account-name", "data", "--date", "2026-02-30"],
@@ -103,6 +107,22 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
         assert!(message.contains(expected), "{args:?} should say {expected:?}: {message}");
         assert!(output.stdout.is_empty(), "{args:?}: messages do not go to standard output");
     }
+}
+
+#[test]
+fn errors_are_json_if_logs_are() {
+    let is_json = |args: &[&str], format: &str, status: i32| {
+        let output = worker(args, &[("FLEET_LOG_FORMAT", format), ("FLEET_REPORT_BUCKET", "reports")]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        assert!(message.contains("FLEET_QUEUE_URL") || status == 1, "{message}");
+        message.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    };
+    // An empty variable is unset: the default, which is for machines without a terminal.
+    assert!(is_json(&["run"], "", 2) && is_json(&["run", "--bogus"], "json", 2));
+    assert!(!is_json(&["run"], "text", 2));
+    let failing = ["run", "--queue-url", "http://127.0.0.1:9/111111111111/jobs"];
+    assert!(is_json(&failing, "json", 1) && !is_json(&failing, "text", 1));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use aws_config::SdkConfig;
 use clap::{
     Args,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use engine::queue::{Queue, QueueAttributes};
 use fleet::{
@@ -20,24 +20,25 @@ use crate::{exit::CommandError, faults::Faults};
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Deployment")]
 pub struct Deployment {
-    /// The URL of the work queue; SQS is asked in its region and at its host.
+    /// The URL of the work queue. SQS is called in the region and at the host of this URL, unless
+    /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_SQS` is set.
     #[arg(long, env = "FLEET_QUEUE_URL", value_name = "URL", value_parser = check_queue_url)]
     queue_url: Option<String>,
 
-    /// The bucket that reports and manifests lie in.
+    /// The bucket of reports and manifests, in any region.
     #[arg(long, env = "FLEET_REPORT_BUCKET", value_name = "BUCKET", value_parser = report_bucket::check_name)]
     report_bucket: Option<String>,
 
-    /// The account that must own the report bucket; S3 refuses what is asked of another's.
+    /// The account that must own the report bucket: if another does, S3 refuses every request.
     #[arg(long, env = "FLEET_REPORT_BUCKET_OWNER", value_name = "ACCOUNT_ID")]
     report_bucket_owner: Option<AccountId>,
 
-    /// How reports and manifests are encrypted [default: as the bucket says].
+    /// How reports and manifests are encrypted [default: the bucket's setting].
     #[arg(long, env = "FLEET_REPORT_BUCKET_ENCRYPTION", value_name = "ALGORITHM", value_parser = algorithm())]
     report_bucket_encryption: Option<Algorithm>,
 
-    /// The key of KMS that they are encrypted with, by its id, ARN or alias; with aws:kms or aws:kms:dsse.
-    #[arg(long, env = "FLEET_REPORT_BUCKET_KMS_KEY", value_name = "KEY")]
+    /// With aws:kms or aws:kms:dsse: the key, by id, ARN or alias [default: the bucket's or S3's].
+    #[arg(long, env = "FLEET_REPORT_BUCKET_KMS_KEY", value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     report_bucket_kms_key: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use fleet::{AwsError, ErrorKind};
 
-use crate::{telemetry::LastWords, terminal};
+use crate::{telemetry::LogFormat, terminal};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -80,19 +80,20 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
 }
 
 /// Says why a command failed, if it did, and gives the status.
-pub fn status(ended: Result<Outcome, CommandError>, words: LastWords) -> ExitCode {
-    let (error, status, more, is_plain) = match ended {
+pub fn status(ended: Result<Outcome, CommandError>, format: LogFormat) -> ExitCode {
+    let (error, status, more) = match ended {
         Ok(Outcome::Done) => return ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => return INCOMPLETE.into(),
-        Err(CommandError::Usage(error)) => (error, USAGE, HELP, words.usage_is_plain),
-        Err(CommandError::Configuration(error)) => (error, USAGE, "", words.usage_is_plain),
-        Err(CommandError::Failed(error)) => (error, FAILED, "", words.failure_is_plain),
+        Err(CommandError::Usage(error)) => (error, USAGE, HELP),
+        Err(CommandError::Configuration(error)) => (error, USAGE, ""),
+        Err(CommandError::Failed(error)) => (error, FAILED, ""),
     };
-    if is_plain {
+    match format {
         // Whatever `RUST_LOG` leaves out.
-        terminal::say(&format!("{} {error:#}{more}", terminal::paint(terminal::BAD, "error:")));
-    } else {
-        tracing::error!("{error:#}");
+        LogFormat::Text => {
+            terminal::say(&format!("{} {error:#}{more}", terminal::paint(terminal::BAD, "error:")));
+        }
+        LogFormat::Json => tracing::error!("{error:#}"),
     }
     status.into()
 }

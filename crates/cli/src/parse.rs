@@ -14,7 +14,7 @@ use clap::{
 };
 use fleet::reserved::reserved_word;
 
-use crate::{exit, faults::Faults, telemetry::LastWords};
+use crate::{exit, faults::Faults, telemetry::LogFormat};
 
 /// Words that people try for a command, each with the commands that do what they may mean.
 pub type Hints = &'static [(&'static str, &'static [&'static str])];
@@ -43,7 +43,7 @@ pub fn parse<C: Parser>(
             None if faults.is_empty() => return Err(exit::of_clap(&error)),
             None => {
                 faults.usage(sentence(&error));
-                return Err(exit::status(faults.end(None), LastWords::PLAIN));
+                return Err(exit::status(faults.end(None), LogFormat::Text));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     exit::{self, CommandError, Outcome},
     faults::Faults,
     parse::{self, Hints},
-    telemetry::{LastWords, Logging, Speaker},
+    telemetry::{LogFormat, Logging, Speaker},
 };
 
 /// A command line, and what it does.
@@ -35,13 +35,13 @@ pub trait Program: Parser {
 /// Starts logging and a runtime of its own, so once in a process and outside of any other runtime.
 pub fn main_with<P: Program>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
-        return exit::status(Err(CommandError::Configuration(error)), LastWords::PLAIN);
+        return exit::status(Err(CommandError::Configuration(error)), LogFormat::Text);
     }
     let (program, mut faults) = match parse::parse::<P>(args, P::HINTS) {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };
-    let words = program.logging().start(program.speaker());
+    let format = program.logging().start(program.speaker());
     faults.take(environment::check().map_err(CommandError::Configuration));
     descriptors::raise_limit();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
@@ -54,7 +54,7 @@ pub fn main_with<P: Program>(args: impl IntoIterator<Item = OsString>) -> ExitCo
         }
         Err(error) => Err(error.into()),
     };
-    exit::status(ended, words)
+    exit::status(ended, format)
 }
 
 #[cfg(test)]

@@ -30,22 +30,8 @@ pub const STEP: &str = "step";
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// One JSON object each.
+    /// One JSON object a line.
     Json,
-}
-
-/// How a command's last words are said.
-#[derive(Debug, Clone, Copy)]
-pub struct LastWords {
-    /// Whether a failure is a line for people.
-    pub(crate) failure_is_plain: bool,
-    /// Whether it is one that the command line or the configuration is wrong, which is for who just started it.
-    pub(crate) usage_is_plain: bool,
-}
-
-impl LastWords {
-    /// For people, whatever there is to say.
-    pub const PLAIN: Self = Self { failure_is_plain: true, usage_is_plain: true };
 }
 
 /// What kind of command says something.
@@ -60,11 +46,11 @@ pub enum Speaker {
 /// How the programs say what they do.
 #[derive(Debug, Args)]
 pub struct Logging {
-    /// How log lines are written to standard error [default: text; json for `worker run` without a terminal].
+    /// How the log is written [default: text; json for `worker run` without a terminal].
     #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT", display_order = 100)]
     log_format: Option<LogFormat>,
 
-    /// Say more: the configuration in force, and each step.
+    /// Log more: the configuration in force, and each step.
     #[arg(
         long,
         short,
@@ -77,11 +63,11 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts logging, and gives how the last words are said. `RUST_LOG` chooses what is logged, if it is set.
+    /// Starts logging, and gives its format, in which a failure is reported too. `RUST_LOG` chooses what is logged, if it is set.
     ///
     /// # Panics
     /// When called twice in a process.
-    pub fn start(&self, speaker: Speaker) -> LastWords {
+    pub fn start(&self, speaker: Speaker) -> LogFormat {
         let format = self.log_format.unwrap_or_else(|| match speaker {
             Speaker::Service if !io::stderr().is_terminal() => LogFormat::Json,
             Speaker::Service | Speaker::OneShot => LogFormat::Text,
@@ -101,10 +87,7 @@ impl Logging {
             _ => EnvFilter::new(self.wanted(format, speaker)),
         };
         tracing_subscriber::registry().with(lines.with_filter(Discreet::default())).with(wanted).init();
-        LastWords {
-            failure_is_plain: format == LogFormat::Text,
-            usage_is_plain: self.log_format != Some(LogFormat::Json),
-        }
+        format
     }
 
     /// What is logged without `RUST_LOG`.

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use super::selection::SelectionArgs;
 use crate::dead_letters::{self, Found, Letter, Looked, selection::Selection, text};
 
-/// Tells which jobs were given up, and why: what is in the dead-letter queue.
+/// Shows the dead letters: which jobs could not be done, and why.
 ///
-/// A job that can't be done goes to the dead-letter queue with its reason; one that workers died of
-/// too often is moved there by SQS and has the reason `max_receives`. SQS can't be looked into: every
-/// message is received, hidden from others for as long as that takes, and given back.
+/// A job that can't be done goes to the dead-letter queue with its reason; one that was received too
+/// often is moved there by SQS and has the reason `max_receives`. SQS can't be looked into: every
+/// message is received, hidden from others for as long as that takes, and returned.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct FailedArgs {
@@ -46,10 +46,10 @@ What to do next:
   see how the accounts of a run stand        producer status RUN_ID --failed-only
 
 The table, by run, reason and message; {account} and {account_id} in a message stand for each:
-  DATE        the day that the job was to report; - where the message does not tell it
-  RECEIVES    how often a worker had the job; - where SQS moved it there
-  REPLAYS     how often it was replayed already; after 3, replay wants --force
-  FIRST SEEN  when a worker had it first or, where SQS moved it there, when it was sent
+  DATE        the day that the job was to report; - if the message does not name it
+  RECEIVES    how often a worker received the job; - if SQS moved it there
+  REPLAYS     how often it was replayed already; after 3, replay needs --force
+  FIRST SEEN  when a worker received it first or, if SQS moved it there, when it was sent
   A message that is no job has - for its account, and shows how its body begins.
 
 Needs, on the dead-letter queue: sqs:GetQueueAttributes, sqs:ReceiveMessage and
@@ -57,10 +57,10 @@ sqs:ChangeMessageVisibility.
 
 --format json, one object:
   counts (reason: how many), not_selected (how many others there are), in_flight_elsewhere (how many
-  somebody else has in hand), and dead_letters: message_id, account_name, dataset, date, run_id,
+  another process is reading), and dead_letters: message_id, account_name, dataset, date, run_id,
   failure_reason, failure_message, failure_step, failure_attempts, failure_first_seen,
   failure_worker_version, replay_count, sent_at, body (as it was sent, but for secrets; null above
-  64 KiB); null where it is not known.
+  64 KiB); null if it is not known.
 
 Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or configuration.";
 

@@ -20,11 +20,11 @@ use crate::{
     replay::{Fate, Replayed, Step, replay, text},
 };
 
-/// Sends jobs that were given up to the workers once more, after their cause was fixed.
+/// Sends dead letters to the workers again, once their cause is fixed.
 ///
-/// What is selected is sent to the work queue, body unchanged, and deleted from the dead-letter queue
-/// after that; where account, run and reason are given, all must match. A job that fails again comes
-/// back with one replay more to its name; after three, it is only replayed with --force.
+/// What is selected is sent to the work queue, body unchanged, and then deleted from the dead-letter
+/// queue; if account, run and reason are given, all must match. A job that fails again is counted as
+/// replayed once more; after three times, it is only replayed with --force.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct ReplayArgs {
@@ -55,7 +55,7 @@ Examples:
   producer failed                                # first: what failed, why, and how to fix it
   producer replay --account-name data,opra-dev   # once the two are fixed
   producer replay --run-id 019a6b0c-…            # all that failed of a run
-  producer replay --reason access_denied         # all that was given up for that
+  producer replay --reason access_denied         # all that have this reason
   producer replay --all
 
 What to do next:
@@ -64,8 +64,8 @@ What to do next:
 Interrupted or killed in between, it leaves each job in one of the two queues, or in both: a job
 that is done twice gives the same report. It keeps its day, its run and what other programs put
 into its message attributes. The AWS console's \"Start DLQ redrive\" does the same, without
-counting; choose the work queue as its custom destination, since SQS knows no source of what a
-worker sent.
+counting; choose the work queue as its custom destination, since SQS does not know the source of
+what a worker sent.
 
 Needs, on the dead-letter queue: sqs:GetQueueAttributes, sqs:ReceiveMessage,
 sqs:ChangeMessageVisibility and sqs:DeleteMessage; on the work queue: sqs:SendMessage.
@@ -73,8 +73,8 @@ sqs:ChangeMessageVisibility and sqs:DeleteMessage; on the work queue: sqs:SendMe
 --format json, one object:
   replayed, left, not_selected, in_flight_elsewhere (how many), interrupted, unmatched (accounts
   that were named and have none), and dead_letters, those selected: message_id, account_name,
-  dataset, run_id, failure_reason, replay_count, outcome (replayed, refused, left or not_deleted)
-  and why.
+  dataset, run_id, failure_reason, replay_count, outcome (replayed, refused, left or
+  not_deleted) and why.
 
 Exit status: 0 done; 1 not all that was asked for was replayed, or it is hidden by another look for
 up to a minute; 2 wrong usage or configuration.";

@@ -9,7 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
-use clap::{Args, builder::BoolishValueParser};
+use clap::{
+    Args,
+    builder::{BoolishValueParser, NonEmptyStringValueParser},
+};
 use cli::{
     deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
@@ -60,7 +63,7 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct RunArgs {
     /// The file with the request; - is standard input.
-    #[arg(long, env = "FLEET_REQUEST", value_name = "FILE|-")]
+    #[arg(long, env = "FLEET_REQUEST", value_name = "FILE|-", value_parser = NonEmptyStringValueParser::new())]
     request: Option<String>,
 
     /// An account to report on; may be repeated, or be a list with commas.
@@ -92,12 +95,11 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_DRY_RUN", value_parser = BoolishValueParser::new())]
     dry_run: bool,
 
-    /// With --dry-run: how many buckets an account has of which there is no report [default: up to 1000].
+    /// With --dry-run: how many buckets an account without a report has [default: up to 1000].
     #[arg(long, env = "FLEET_BUCKETS", value_name = "N")]
     buckets: Option<u32>,
 
-    /// Follow the run until nothing more is expected to happen, and tell how it stands; Ctrl-C ends
-    /// the following, and the run goes on.
+    /// Follow the run until nothing more is expected, and show its status; the run survives Ctrl-C.
     #[arg(long, env = "FLEET_WAIT", value_parser = BoolishValueParser::new())]
     wait: bool,
 
@@ -130,15 +132,15 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     deployment: Deployment,
 
-    /// The accounts file: a path, or s3://bucket/key. Without one, any well-formed name is sent.
-    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", help_heading = "Deployment")]
+    /// The accounts file: a path, or an s3:// URL. Without one, any well-formed name is sent.
+    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), help_heading = "Deployment")]
     accounts: Option<String>,
 
     /// The account that must own the bucket of an accounts file in S3.
     #[arg(long, env = "FLEET_ACCOUNTS_OWNER", value_name = "ACCOUNT_ID", help_heading = "Deployment")]
     accounts_owner: Option<AccountId>,
 
-    /// The accounts of a request that names none, with commas; beats `default` in the accounts file.
+    /// The accounts of a request that names none, with commas [default: the accounts file's].
     #[arg(
         long,
         env = "FLEET_DEFAULT_ACCOUNTS",
@@ -169,20 +171,20 @@ Examples:
   producer run --only-incomplete                          # what is still missing of the month
   producer run --at 2026-12-02T18:00:00Z                  # the start that was scheduled then
 
-A report that is made while CloudWatch may still publish the day is provisional, so a month costs two
-collections: an early one, and from day 4, 12:00 UTC, on the one that settles it.
+A report that is made while CloudWatch may still publish the day is provisional, so a month costs
+two collections: an early one, and from day 4, 12:00 UTC, on the one that settles it.
 
 What to do next:
   producer status RUN_ID --watch   follows the run whose id is printed
 
 --format json, one object at the end:
-  run_id (null if there was nothing to send), date, sent_before (when an earlier delivery of the same
-  --at sent all jobs, or null), accounts_from (request, default_accounts or accounts_file: who chose
-  the accounts),
-  attributes, sent, already_complete, provisional (how many of these are), settles_at (from when on
-  --only-incomplete settles them, or null), and jobs: account_name, dataset, report_key and state,
-  which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
-  is what `producer status --format json` gives. With --dry-run: dry_run, accounts_from, attributes,
+  run_id (null if there was nothing to send), date, sent_before (when an earlier delivery of the
+  same --at sent all jobs, or null), accounts_from (who chose the accounts: request,
+  default_accounts or accounts_file), attributes, sent, already_complete, provisional (how many of
+  these are), settles_at (from when on --only-incomplete settles them, or null), and jobs:
+  account_name, dataset, report_key and state, which is sent, not_sent (or not known to be) or
+  already_complete; after --wait also status, which is what `producer status --format json` gives.
+  With --dry-run: dry_run, accounts_from, attributes,
   already_complete, provisional, settles_at, estimated_cost_usd (of the accounts whose price is
   known), at_least (some are not), collections (2 if the day has to be collected once more to be
   settled), cost_usd_least and cost_usd_most (of all collections), past_reports_error (why past

@@ -8,7 +8,7 @@ use crate::dead_letters::selection::Selection;
 /// Which dead letters are meant. What is said by several flags must all apply.
 #[derive(Debug, Args)]
 pub(crate) struct SelectionArgs {
-    /// Only what is of this account; may be repeated, or be a list with commas.
+    /// Only those of this account; may be repeated, or be a list with commas.
     #[arg(
         long,
         env = "FLEET_ACCOUNT_NAME",
@@ -18,13 +18,12 @@ pub(crate) struct SelectionArgs {
     )]
     account_name: Vec<AccountName>,
 
-    /// Only what is of this run; a beginning of at least eight characters will do if no other run's id
-    /// begins so.
+    /// Only those of this run; an unambiguous beginning of at least eight characters will do.
     #[arg(long, env = "FLEET_RUN_ID", value_name = "ID")]
     run_id: Option<RunQuery>,
 
-    /// Only what was given up for this reason, as `producer failed` names it, such as `access_denied`;
-    /// may be repeated, or be a list with commas.
+    /// Only those with this reason, as `producer failed` names it, such as `access_denied`; may be repeated,
+    /// or be a list with commas.
     #[arg(
         long,
         env = "FLEET_REASON",

@@ -23,7 +23,7 @@ use crate::{
     status::{RunStatus, text},
 };
 
-/// Tells how a run stands: which accounts are complete, partial, failed, in progress or missing.
+/// Shows which accounts of a run are complete, partial, failed, in progress or missing.
 ///
 /// An account is complete when the report bucket has a complete report of the run's day that was
 /// written for this run or a later one, or that no later run can replace; for a run with
@@ -38,17 +38,17 @@ use crate::{
 #[command(after_long_help = AFTER_HELP)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct StatusArgs {
-    /// The run, by its id or an unambiguous beginning of at least eight characters; without it, the latest.
+    /// The run: its id, or an unambiguous beginning of eight characters or more [default: latest].
     #[arg(value_name = "RUN_ID", value_parser = run_query)]
     run: Option<RunQuery>,
 
-    /// The run, as a flag; where both are given, the one without a flag counts.
+    /// The run, as a flag; if both are given, the one without a flag counts.
     #[arg(long, env = "FLEET_RUN_ID", value_name = "ID", value_parser = run_query)]
     run_id: Option<RunQuery>,
 
-    /// Take the latest run of the first day of the current month, whatever was run for other days since.
+    /// Show the latest run of the current month's first day, even if other days were run since.
     ///
-    /// Where that day was not asked for at all it fails: a month that was forgotten is not complete.
+    /// Fails if there is none: a month that was forgotten is not complete.
     #[arg(long, env = "FLEET_THIS_MONTH", value_parser = BoolishValueParser::new(), conflicts_with = "run")]
     this_month: bool,
 
@@ -60,8 +60,7 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "FLEET_SETTLED", value_parser = BoolishValueParser::new())]
     settled: bool,
 
-    /// Show only accounts to do something about: failed, partial and missing ones, and provisional
-    /// ones with --settled.
+    /// Show only failed, partial and missing accounts, and provisional ones with --settled.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
     failed_only: bool,
 
@@ -86,8 +85,8 @@ What to do next:
   failed        fix what the reason names, then producer replay --run-id RUN_ID
   missing       producer run --only-incomplete, with the same request, sends it again
   partial       worker check --account-name NAME names the permission that is missing
-  provisional   CloudWatch may still publish the day; producer run --only-incomplete settles it, from
-                the time that is shown
+  provisional   CloudWatch may still publish the day; producer run --only-incomplete settles it,
+                from the time that is shown
 
 Reads the dead-letter queue as `producer failed` does, and needs what that needs; where it may not,
 failed accounts are shown as missing.

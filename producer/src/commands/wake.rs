@@ -9,8 +9,8 @@ use crate::wake::{Service, Woken, wake};
 /// Whether, and how, the workers are woken.
 #[derive(Debug, Args)]
 pub(crate) struct WakeArgs {
-    /// Once jobs are sent, give the workers' ECS service a task if it has none, so that the jobs need not
-    /// wait for the alarm that does so minutes later; needs ecs:DescribeServices and ecs:UpdateService.
+    /// Once jobs are sent, give the workers' ECS service a task if it has none, minutes before its alarm
+    /// does; needs ecs:DescribeServices and ecs:UpdateService.
     #[arg(long, env = "FLEET_WAKE", value_parser = BoolishValueParser::new())]
     wake: bool,
 

@@ -182,11 +182,16 @@ fn no_account_at_all_is_refused() {
     let around = Surroundings {
         now: NOW.parse().expect("a moment"),
         accounts: Some(&Accounts::default()),
-        // What a variable that is set to nothing gives.
-        default_accounts: &[String::new()],
+        default_accounts: &[],
     };
     let error = Request::read(None, &Flags::default(), around).expect_err("nobody");
     assert!(error.to_string().contains("no account at all: name one with"), "{error}");
+    // What two commas in a row give.
+    let around = Surroundings { default_accounts: &["a".to_owned(), String::new()], ..around };
+    let error = Request::read(None, &Flags::default(), around).expect_err("no name");
+    let expected =
+        "the default accounts (FLEET_DEFAULT_ACCOUNTS, --default-accounts): account name \"\" is not";
+    assert!(error.to_string().contains(expected), "{error}");
     // An unset shell variable must not mean every account.
     let flags = Flags { account_names: vec![String::new()], ..Flags::default() };
     let error = read_with("{}", &flags).expect_err("a name");

@@ -1,6 +1,7 @@
 //! `local-aws`: the AWS on loopback as a program, with a synthetic world, a work queue and a report bucket.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Parser;
@@ -31,8 +32,8 @@ CloudWatch's quotas and with a network in between.";
 #[command(version, after_help = EXAMPLE)]
 struct Arguments {
     /// Accounts: 111111111111, 222222222222 and so on
-    #[arg(long, default_value_t = 3)]
-    accounts: usize,
+    #[arg(long, default_value = "3")]
+    accounts: NonZeroUsize,
     /// Buckets in each account
     #[arg(long, default_value_t = 200)]
     buckets: usize,
@@ -83,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
     })
     .await?;
     let accounts = aws.synthetic(&Synthetic {
-        accounts: arguments.accounts.max(1),
+        accounts: arguments.accounts.get(),
         buckets: arguments.buckets,
         regions: arguments.regions,
         storage_types: arguments.storage_types,

@@ -38,25 +38,25 @@ use crate::{
     usage::Usage,
 };
 
-/// How many accounts are checked beside each other.
+/// How many accounts are checked concurrently.
 const AT_ONCE: usize = 8;
 
-/// Shows who the worker becomes in each account, and which permission is missing there.
+/// Shows as whom the worker reaches each account, and which permission is missing there.
 ///
-/// Asks each account what a job would ask, once each, in its home region and in each that is configured, for less than a cent in
-/// all. Without --account-name, every account of the accounts file is checked. Ends with 1 if something is
-/// missing.
+/// Makes each call of a job once, in the account's home region and in each configured one; all of it
+/// costs less than a cent. Without --account-name, every account of the accounts file is checked. Ends
+/// with 1 if something is missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Check {
     #[command(flatten)]
     chosen: Chosen,
 
-    /// What is to be reported.
+    /// The dataset whose permissions are checked.
     #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::dataset)]
     dataset: &'static Dataset,
 
-    /// Show only accounts that something is wrong with.
+    /// Show only accounts with a fault.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
     failed_only: bool,
 

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use anyhow::anyhow;
 use aws_config::{SdkConfig, meta::region::ProvideRegion, profile::ProfileFileRegionProvider};
-use clap::{Args, builder::BoolishValueParser};
+use clap::{
+    Args,
+    builder::{BoolishValueParser, NonEmptyStringValueParser},
+};
 use cli::{exit::CommandError, faults::Faults, telemetry::NOTICE};
 use fleet::{
     Account, AccountName, Accounts, ErrorKind,
@@ -22,12 +25,12 @@ pub(super) struct Chosen {
     #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
     pub(super) account_name: Vec<AccountName>,
 
-    /// Ask the account of this profile of your AWS configuration, whatever the accounts file says. It is named by
+    /// Use this profile of your AWS configuration instead of the accounts file. The account is named by
     /// --account-name, else as the profile, else by its id.
-    #[arg(long, env = "FLEET_PROFILE", value_name = "PROFILE", conflicts_with = "current_credentials")]
+    #[arg(long, env = "FLEET_PROFILE", value_name = "PROFILE", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "current_credentials")]
     profile: Option<String>,
 
-    /// Ask the account of the credentials that this shell has, whatever the accounts file says. It is named by
+    /// Use the credentials of this shell instead of the accounts file. The account is named by
     /// --account-name, else by its id.
     #[arg(long, env = "FLEET_CURRENT_CREDENTIALS", value_parser = BoolishValueParser::new())]
     current_credentials: bool,

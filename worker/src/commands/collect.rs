@@ -28,8 +28,8 @@ const AT_ONCE: usize = 4;
 
 /// Collects accounts now, with no queue, to a file or standard output.
 ///
-/// Writes the same table as `worker run` stores, of several accounts in one. Ends with 1 if a part of it is
-/// missing, and says which.
+/// Writes the table that `worker run` stores; several accounts make one table. Ends with 1 if a part of
+/// it is missing, and says which.
 #[derive(Debug, Args)]
 pub(crate) struct Collect {
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) struct Collect {
     #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::dataset)]
     dataset: &'static Dataset,
 
-    /// Where to write the table; - is standard output. A file is replaced at the end, or stays as it is.
+    /// Where to write the table; - is standard output. A file is replaced whole or not at all.
     #[arg(long, short, env = "FLEET_OUTPUT", value_name = "FILE", default_value = "-")]
     output: PathBuf,
 

@@ -8,7 +8,7 @@ mod run;
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use cli::{
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -55,9 +55,9 @@ impl Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Accounts")]
 pub(crate) struct AccountsFile {
-    /// The accounts file, a path or an s3:// URL; without one, any account whose access keys are in
+    /// The accounts file: a path, or an s3:// URL. Without one, any account whose access keys are in
     /// the environment can be collected.
-    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE")]
+    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
     accounts: Option<String>,
 
     /// The account that must own the bucket of an accounts file in S3.
@@ -90,12 +90,11 @@ pub(crate) struct Collecting {
     #[command(flatten)]
     file: AccountsFile,
 
-    /// Regions to ask in every account, whether or not a bucket is left there.
+    /// Regions to ask in every account that has enabled them, besides those of its buckets.
     #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = region)]
     regions: Vec<String>,
 
-    /// How many days before the one asked for a bucket's values may be of, where later ones are not
-    /// published yet; at most 30.
+    /// How many days older a value may be if a later one is not published yet, at most 30.
     #[arg(
         long,
         env = "FLEET_LOOKBACK_DAYS",

@@ -42,16 +42,16 @@ const FEWEST_RECEIVES: u32 = 4;
 
 /// Takes jobs off the work queue until told to stop.
 ///
-/// Before the first job is taken, the worker shows that it may write reports. SIGTERM or Ctrl-C stops
-/// taking jobs; what is in hand is finished first, and given back to the queue where that takes too
-/// long, or at a second signal. A job that can't be done goes to the dead-letter queue with its reason:
-/// `producer failed` shows them. On Amazon ECS the task is protected from scaling in while it is busy.
+/// Before it takes the first job, the worker verifies that it can write reports. After SIGTERM or
+/// Ctrl-C it takes no more jobs, and finishes those in flight; they return to the queue if that takes
+/// too long, or at a second signal. A job that can't be done goes to the dead-letter queue with its
+/// reason: `producer failed` shows it. On Amazon ECS a busy task is protected from scale-in.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[arg(long, env = "FLEET_KEY_TEMPLATE", value_name = "TEMPLATE", default_value_t, help = report_key::HELP, help_heading = "Deployment")]
     key_template: KeyTemplate,
 
-    /// How many accounts are collected beside each other, at most 256.
+    /// How many accounts are collected concurrently, at most 256.
     #[arg(
         long,
         env = "FLEET_CONCURRENCY",
@@ -61,9 +61,8 @@ pub(crate) struct Run {
     )]
     concurrency: u16,
 
-    /// For how many seconds, from 3 to 43200, a job taken is hidden from other workers; renewed while
-    /// it runs
-    /// [default: the queue's own].
+    /// For how many seconds, 3 to 43200, a received job is hidden from other workers; the worker renews
+    /// it while the job runs [default: the queue's].
     #[arg(
         long,
         env = "FLEET_VISIBILITY_TIMEOUT",
@@ -72,8 +71,8 @@ pub(crate) struct Run {
     )]
     visibility_timeout: Option<u32>,
 
-    /// For how many seconds, once told to stop, what is in hand is finished before it is given back.
-    /// Fargate kills a task 120 s after it told it to stop, at most.
+    /// For how many seconds, at most 7200, jobs in flight may go on once the worker is told to stop;
+    /// then they return to the queue. Fargate kills a task 120 s after that at the latest.
     #[arg(
         long,
         env = "FLEET_DRAIN_TIMEOUT",
@@ -83,18 +82,17 @@ pub(crate) struct Run {
     )]
     drain_timeout: u32,
 
-    /// Leave once the queue is empty and nothing is in hand.
+    /// Exit once the queue is empty and no job is in flight.
     #[arg(long, env = "FLEET_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     exit_when_empty: bool,
 
-    /// The CloudWatch namespace of the worker's own metrics, such as cloudwatch-fleet. Each job taken is
-    /// then a line on standard output, in the embedded metric format, which CloudWatch Logs turns into
-    /// metrics
-    /// [default: none are written].
+    /// The CloudWatch namespace of the worker's metrics, such as cloudwatch-fleet: each job is then a
+    /// line on standard output, which CloudWatch Logs turns into metrics (embedded metric format)
+    /// [default: no metrics].
     #[arg(long, env = "FLEET_METRICS_NAMESPACE", value_name = "NAMESPACE")]
     metrics_namespace: Option<Namespace>,
 
-    /// Replace an object under a report's key that is no report, instead of making the job a dead letter.
+    /// Replace what is no report under a report's key [default: the job becomes a dead letter].
     #[arg(long, env = "FLEET_REPLACE_FOREIGN", value_parser = BoolishValueParser::new())]
     replace_foreign: bool,
 
