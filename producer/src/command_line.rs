@@ -1,10 +1,11 @@
 //! The command line. Every flag has an environment variable.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use cli::{
     Hints, Program,
     exit::{CommandError, Outcome},
     faults::Faults,
+    generate::Generate,
     telemetry::{Logging, Speaker},
 };
 
@@ -18,10 +19,18 @@ use crate::commands::Command;
 #[command(name = "producer", version = cli::VERSION, after_long_help = AFTER_HELP)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
-    command: Command,
+    verb: Verb,
 
     #[command(flatten)]
     logging: Logging,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Work(Box<Command>),
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 impl Program for CommandLine {
@@ -54,7 +63,10 @@ impl Program for CommandLine {
     }
 
     async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
-        self.command.execute(faults).await
+        match self.verb {
+            Verb::Work(command) => command.execute(faults).await,
+            Verb::Generate(command) => command.execute::<Self>(faults),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use engine::{
 };
 use fleet::{dead_letter::DeadLetter, job};
 
-use self::{hold::Hold, selection::Selection};
+use self::hold::Hold;
 
 /// How many replays are enough to show that one more will not help.
 pub(crate) const MOST_REPLAYS: u32 = 3;
@@ -93,14 +93,6 @@ impl Letter {
     /// What it failed of, on one line; empty where nothing says so.
     pub(crate) fn message(&self) -> String {
         self.dead.cause.as_ref().map(|cause| one_line(&cause.message)).unwrap_or_default()
-    }
-}
-
-impl Found {
-    /// Sets aside what is not meant. The run of the selection is a whole id.
-    pub(crate) fn narrowed(mut self, selection: &Selection) -> Self {
-        (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.takes(letter));
-        self
     }
 }
 

@@ -13,7 +13,10 @@ use cli::{
 use fleet::aws;
 use serde_json::{Value, json};
 
-use super::selection::SelectionArgs;
+use super::{
+    interrupted::{INTERRUPTED_LOOK, interrupted_look},
+    selection::SelectionArgs,
+};
 use crate::dead_letters::{self, Found, Letter, Looked, selection::Selection, text};
 
 /// Shows the dead letters: which jobs could not be done, and why.
@@ -72,7 +75,7 @@ impl FailedArgs {
         let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = open_queue(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
-        let stop = super::interrupted_look();
+        let stop = interrupted_look();
         tokio::pin!(stop);
         let selection = Selection::from(self.selection);
         let letter = match self.format {
@@ -81,7 +84,7 @@ impl FailedArgs {
         };
         let found = match dead_letters::look_now(&dead, stop, letter).await? {
             Looked::All(found) => found,
-            Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(super::INTERRUPTED_LOOK))),
+            Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(INTERRUPTED_LOOK))),
         };
         let selection = selection.resolved(&found.letters).map_err(CommandError::configuration)?;
         let found = found.narrowed(&selection);

@@ -13,7 +13,7 @@ use cli::{
 use fleet::{aws, run_id::AmbiguousRun};
 use serde_json::{Value, json};
 
-use super::{selection::SelectionArgs, wake::WakeArgs};
+use super::{interrupted::interrupted_look, selection::SelectionArgs, wake::WakeArgs};
 use crate::{
     dead_letters::{self, selection::Selection},
     progress::Progress,
@@ -106,7 +106,7 @@ impl ReplayArgs {
         let (queue, attributes) = open_queue(&base, url).await?;
         let dead = dead_letters::of_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;
-        let stop = super::interrupted_look();
+        let stop = interrupted_look();
         tokio::pin!(stop);
         let bar = RefCell::new(None);
         let progress = |step| match step {

@@ -2,6 +2,7 @@
 
 mod dry;
 mod order;
+mod plan;
 mod sent;
 
 use std::time::Duration;
@@ -30,8 +31,9 @@ use fleet::{
 };
 use tokio::time::Instant;
 
-use self::{dry::Seen, sent::Ran};
+use self::{dry::Seen, plan::Plan, sent::Ran};
 use super::{
+    interrupted::interrupted,
     status::{dead_letter_queue, outcome_of},
     wake::WakeArgs,
 };
@@ -201,13 +203,6 @@ struct Inputs {
     accounts: Option<Accounts>,
 }
 
-/// A request, expanded and checked.
-struct Plan {
-    request: Request,
-    run_id: RunId,
-    jobs: Vec<PlannedJob>,
-}
-
 impl RunArgs {
     /// Sends the request's jobs.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
@@ -271,7 +266,7 @@ impl RunArgs {
         let jobs = if manifest.sent_at.is_some() { Vec::new() } else { jobs_of(&manifest)? };
         let jobs: Vec<&Job> = jobs.iter().collect();
         let progress = Progress::begin("jobs sent", jobs.len());
-        let published = publish(&queue, &jobs, |sent| progress.add(sent), super::interrupted()).await;
+        let published = publish(&queue, &jobs, |sent| progress.add(sent), interrupted()).await;
         drop(progress);
         if let Some(why) = published.explain(&jobs) {
             ran.tell(&published, None, self.format)?;
@@ -441,8 +436,7 @@ impl RunArgs {
         let mut follower =
             Follower::new(manifest, bucket, queue, dead, Instant::now() + lag).wanting_settled(self.settled);
         let progress = Progress::begin("reports", manifest.jobs.len());
-        let (status, ended) =
-            follower.until_decided(self.wait_timeout, &progress, super::interrupted()).await?;
+        let (status, ended) = follower.until_decided(self.wait_timeout, &progress, interrupted()).await?;
         drop(progress);
         match ended {
             Ended::Decided => {}
@@ -452,23 +446,6 @@ impl RunArgs {
             Ended::Stopped => tracing::warn!(run_id = %manifest.run_id, "stopped waiting; the run goes on"),
         }
         Ok(status)
-    }
-}
-
-impl Plan {
-    /// The run's manifest, with what is done about each job.
-    fn manifest(&self, todo: &Todo, now: DateTime<Utc>) -> Manifest {
-        let jobs = self.jobs.iter().zip(&todo.states);
-        Manifest {
-            run_id: self.run_id.clone(),
-            created_at: now,
-            sent_at: None,
-            version: VERSION.to_owned(),
-            request: self.request.to_json(),
-            date: self.request.date,
-            only_incomplete: self.request.only_incomplete,
-            jobs: jobs.map(|(planned, state)| planned.in_manifest(*state)).collect(),
-        }
     }
 }
 

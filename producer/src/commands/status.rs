@@ -15,6 +15,7 @@ use engine::{Queue, queue::QueueAttributes};
 use fleet::{ReportDate, RunId, RunQuery, aws, manifest::Manifest, report_bucket::ReportBucket};
 use tokio::time::Instant;
 
+use super::interrupted::interrupted_look;
 use crate::{
     dead_letters,
     follow::{COUNTS_LAG, Ended, Follower},
@@ -125,7 +126,7 @@ impl StatusArgs {
         } else {
             let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now())
                 .wanting_settled(self.settled);
-            let Some(status) = follower.once(super::interrupted_look()).await? else {
+            let Some(status) = follower.once(interrupted_look()).await? else {
                 return Err(CommandError::Failed(anyhow!("interrupted; nothing was changed")));
             };
             if status.counts.missing > 0 && still_lagging(&manifest, bucket.now()) > Duration::ZERO {
@@ -157,7 +158,7 @@ impl StatusArgs {
         let mut follower =
             Follower::new(manifest, bucket, queue, dead, trusted_from).wanting_settled(self.settled);
         let progress = Progress::begin("reports", manifest.jobs.len());
-        let (status, ended) = follower.until_decided(None, &progress, super::interrupted_look()).await?;
+        let (status, ended) = follower.until_decided(None, &progress, interrupted_look()).await?;
         drop(progress);
         if ended == Ended::Stopped {
             tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");

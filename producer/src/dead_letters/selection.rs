@@ -2,7 +2,7 @@
 
 use fleet::{AccountName, Reason, RunQuery, run_id::AmbiguousRun};
 
-use super::Letter;
+use super::{Found, Letter};
 
 /// Which dead letters are meant: those to which all of this applies.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +65,14 @@ impl Selection {
             words.push(format!("with the reason {}", codes.join(", ")));
         }
         (!words.is_empty()).then(|| words.join(" and "))
+    }
+}
+
+impl Found {
+    /// Sets aside what is not meant. The run of the selection is a whole id.
+    pub(crate) fn narrowed(mut self, selection: &Selection) -> Self {
+        (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.takes(letter));
+        self
     }
 }
 

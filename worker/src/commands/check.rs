@@ -1,5 +1,6 @@
 //! `worker check`: who the worker becomes in each account, and what it may do there.
 
+mod checked;
 mod shown;
 
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin};
@@ -22,7 +23,11 @@ use fleet::{
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use tracing::Instrument;
 
-use super::{AccountsFile, chosen::Chosen};
+use self::checked::{Answer, Checked};
+use super::{
+    chosen::Chosen,
+    collecting::{self, AccountsFile},
+};
 use crate::{
     account::breaker::Breaker,
     account::entering,
@@ -53,7 +58,7 @@ pub(crate) struct Check {
     chosen: Chosen,
 
     /// The dataset whose permissions are checked.
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::dataset)]
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::collecting::dataset)]
     dataset: &'static Dataset,
 
     /// Show only accounts with a fault.
@@ -68,7 +73,7 @@ pub(crate) struct Check {
     file: AccountsFile,
 
     /// Regions to ask in every account.
-    #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = super::region)]
+    #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = collecting::region)]
     regions: Vec<String>,
 }
 
@@ -84,35 +89,6 @@ Examples:
   was not reached), reason (why not, or null), permissions (action, and answer: ok, denied, an
   error's code, or nothing to ask), lists_directory_buckets, and advice (what to do, a sentence for
   each thing that is wrong).";
-
-/// What came of one account.
-struct Checked {
-    account_name: AccountName,
-    identity: Result<Identity, Failure>,
-    /// Each permission, with what came of asking for it in the home region.
-    permissions: Vec<(&'static str, Answer)>,
-    /// What failed in other regions.
-    elsewhere: Vec<(String, &'static str, AwsError)>,
-    /// Whether directory buckets can't be listed, in one region at least. That is optional.
-    lacks_directory_buckets: bool,
-}
-
-/// What came of asking for something.
-#[derive(Debug)]
-enum Answer {
-    /// It is allowed.
-    Allowed,
-    /// The dataset has nothing that is asked so.
-    NothingToAsk,
-    /// It failed.
-    Failed(AwsError),
-}
-
-impl From<Option<AwsError>> for Answer {
-    fn from(error: Option<AwsError>) -> Self {
-        error.map_or(Self::Allowed, Self::Failed)
-    }
-}
 
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
@@ -179,24 +155,6 @@ async fn check_all(
         bar.finish_and_clear();
     }
     checked
-}
-
-impl Checked {
-    fn unreached(account_name: AccountName, failure: Failure) -> Self {
-        Self {
-            account_name,
-            identity: Err(failure),
-            permissions: Vec::new(),
-            elsewhere: Vec::new(),
-            lacks_directory_buckets: false,
-        }
-    }
-
-    /// Whether something is wrong with the account.
-    fn is_failed(&self) -> bool {
-        let is_denied = |(_, answer): &(_, Answer)| matches!(answer, Answer::Failed(_));
-        self.identity.is_err() || self.permissions.iter().any(is_denied) || !self.elsewhere.is_empty()
-    }
 }
 
 /// What comes of checking an account, if it is that the program has a fault: the others' results stay.

@@ -15,7 +15,7 @@ use fleet::{
     aws,
 };
 
-use super::{AccountsFile, regions};
+use super::{collecting::AccountsFile, regions};
 use crate::{account::entering, account::session::Session, failure::Failure, usage::Usage};
 
 /// The accounts that are named, or one that is asked by credentials at hand.

@@ -20,7 +20,7 @@ use fleet::{
 use futures::{StreamExt, stream};
 use tracing::Instrument;
 
-use super::{Collecting, chosen::Chosen};
+use super::{chosen::Chosen, collecting::Collecting};
 use crate::{account::session::Session, failure::Failure, report::Collector, usage::Usage};
 
 /// How many accounts are collected concurrently.
@@ -40,7 +40,7 @@ pub(crate) struct Collect {
     date: Option<ReportDate>,
 
     /// What to report.
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::dataset)]
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::collecting::dataset)]
     dataset: &'static Dataset,
 
     /// Where to write the table; - is standard output. A file is replaced whole or not at all.

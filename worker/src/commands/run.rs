@@ -20,7 +20,7 @@ use engine::{
 use fleet::{AwsError, ErrorKind, KeyTemplate, aws, datasets::DATASETS, report_key};
 use tokio_util::sync::CancellationToken;
 
-use super::Collecting;
+use super::collecting::Collecting;
 use crate::{
     account::breaker::Breaker,
     collect, connections,

@@ -8,7 +8,7 @@ use cli::{
 use fleet::{existing::ExistingReport, manifest::JobState, report_bucket::ReportBucket};
 use serde_json::{Value, json};
 
-use super::Plan;
+use super::plan::Plan;
 use crate::{
     estimate::{self, Price, Range},
     expand::PlannedJob,

@@ -7,7 +7,7 @@ use fleet::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, Checked};
+use super::checked::{Answer, Checked};
 
 /// The most sentences of advice that are shown to people.
 const MOST_SHOWN: usize = 20;

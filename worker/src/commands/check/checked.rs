@@ -1,0 +1,52 @@
+//! What came of checking one account.
+
+use fleet::{AccountName, AwsError, identity::Identity};
+
+use crate::failure::Failure;
+
+/// What came of one account.
+pub(super) struct Checked {
+    pub(super) account_name: AccountName,
+    pub(super) identity: Result<Identity, Failure>,
+    /// Each permission, with what came of asking for it in the home region.
+    pub(super) permissions: Vec<(&'static str, Answer)>,
+    /// What failed in other regions.
+    pub(super) elsewhere: Vec<(String, &'static str, AwsError)>,
+    /// Whether directory buckets can't be listed, in one region at least. That is optional.
+    pub(super) lacks_directory_buckets: bool,
+}
+
+/// What came of asking for something.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It is allowed.
+    Allowed,
+    /// The dataset has nothing that is asked so.
+    NothingToAsk,
+    /// It failed.
+    Failed(AwsError),
+}
+
+impl From<Option<AwsError>> for Answer {
+    fn from(error: Option<AwsError>) -> Self {
+        error.map_or(Self::Allowed, Self::Failed)
+    }
+}
+
+impl Checked {
+    pub(super) fn unreached(account_name: AccountName, failure: Failure) -> Self {
+        Self {
+            account_name,
+            identity: Err(failure),
+            permissions: Vec::new(),
+            elsewhere: Vec::new(),
+            lacks_directory_buckets: false,
+        }
+    }
+
+    /// Whether something is wrong with the account.
+    pub(super) fn is_failed(&self) -> bool {
+        let is_denied = |(_, answer): &(_, Answer)| matches!(answer, Answer::Failed(_));
+        self.identity.is_err() || self.permissions.iter().any(is_denied) || !self.elsewhere.is_empty()
+    }
+}

@@ -1,0 +1,98 @@
+//! The flags that say which accounts there are, and how they are collected.
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use clap::{Args, builder::NonEmptyStringValueParser};
+use cli::faults::Faults;
+use fleet::{AccountId, AccountName, Dataset, accounts::KeptAccounts, aws, datasets, date::LISTED_DAYS};
+
+use super::regions;
+use crate::{account::breaker::Breaker, cloudwatch::limits::Limits, report::Collector};
+
+/// Which accounts there are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Accounts")]
+pub(super) struct AccountsFile {
+    /// The accounts file: a path, or an s3:// URL. Without one, any account whose access keys are in
+    /// the environment can be collected.
+    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) accounts: Option<String>,
+
+    /// The account that must own the bucket of an accounts file in S3.
+    #[arg(long, env = "FLEET_ACCOUNTS_OWNER", value_name = "ACCOUNT_ID")]
+    accounts_owner: Option<AccountId>,
+}
+
+impl AccountsFile {
+    /// Reads the accounts, and shows that the regions exist that are configured for those that `is_used`.
+    pub(super) async fn take(
+        &self,
+        regions: &[String],
+        is_used: impl Fn(&AccountName) -> bool,
+        base: Option<&SdkConfig>,
+        faults: &mut Faults,
+    ) -> Option<KeptAccounts> {
+        let accounts =
+            faults.take_accounts(self.accounts.as_deref(), self.accounts_owner.as_ref(), base).await?;
+        let current = accounts.current();
+        let used = current.iter().filter(|account| is_used(&account.name));
+        faults.at_start(regions::check(base?, regions, used).await);
+        Some(accounts)
+    }
+}
+
+/// How accounts are collected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Accounts")]
+pub(super) struct Collecting {
+    #[command(flatten)]
+    pub(super) file: AccountsFile,
+
+    /// Regions to ask in every account that has enabled them, besides those of its buckets.
+    #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = region)]
+    pub(super) regions: Vec<String>,
+
+    /// How many days older a value may be if a later one is not published yet, at most 30.
+    #[arg(
+        long,
+        env = "FLEET_LOOKBACK_DAYS",
+        value_name = "DAYS",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(0..=30)
+    )]
+    pub(super) lookback_days: u32,
+}
+
+impl Collecting {
+    /// Makes ready to collect these accounts.
+    pub(super) fn collector(&self, base: SdkConfig, accounts: KeptAccounts) -> Collector {
+        if i64::from(self.lookback_days) > LISTED_DAYS {
+            tracing::warn!(
+                lookback_days = self.lookback_days,
+                "CloudWatch lists a series for two weeks after its last datapoint: one that is silent for longer is not found, \
+                 however far back its values may be taken from"
+            );
+        }
+        Collector {
+            base,
+            accounts,
+            lookback_days: self.lookback_days,
+            regions: self.regions.clone(),
+            limits: Limits::default(),
+            entering: Breaker::default(),
+        }
+    }
+}
+
+pub(super) fn region(text: &str) -> anyhow::Result<String> {
+    if aws::is_region(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(anyhow!("{text:?} is not a region; write it as eu-west-1, several with a comma between"))
+    }
+}
+
+pub(super) fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {
+    Dataset::find(name)
+        .ok_or_else(|| anyhow!("dataset {name:?} is not known; this version has {}", datasets::names()))
+}
