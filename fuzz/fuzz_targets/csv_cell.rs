@@ -1,4 +1,4 @@
-//! Texts from AWS on their way to cells. Twin: `worker/src/report/csv.rs`.
+//! Texts from AWS on their way to cells. Twin: `worker/src/table/csv.rs`.
 //!
 //! An input is rows between group separators, each of them texts between record separators: a name, a
 //! region, the code of an error, and a number that gives a day and some values.
@@ -12,7 +12,7 @@ use fleet::datasets::{Cell, Class, DEFAULT};
 use libfuzzer_sys::fuzz_target;
 use worker::{
     cloudwatch::rows::{Listing, Resource, Row, Status},
-    report::csv::{Subject, encode},
+    table::csv::{Subject, encode},
 };
 
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];

@@ -20,13 +20,12 @@ fuzz_target!(|data: &[u8]| {
     };
     let names: HashSet<&str> = dataset.columns.iter().map(|column| &*column.name).collect();
     assert_eq!(names.len(), dataset.columns.len(), "two columns have one name");
-    let measures = dataset.columns.iter().filter(|column| column.cell == Cell::Measure);
+    let is_measured = |cell: Cell| matches!(cell, Cell::Measure | Cell::Value);
+    let measures = dataset.columns.iter().filter(|column| is_measured(column.cell));
     let measures: HashSet<&str> = measures.map(|column| &*column.name).collect();
-    let fed = dataset.metrics.iter().flat_map(|metric| {
-        metric.split.values.iter().map(|known| &known.column).chain(&metric.split.other)
-    });
-    let fed: HashSet<&str> = fed.map(String::as_str).collect();
-    assert_eq!(measures, fed, "each column of measured values is fed, and each value has one");
+    let bases = dataset.metrics.iter().flat_map(|metric| metric.bases().map(move |base| (metric, base)));
+    let fed: HashSet<String> = bases.flat_map(|(metric, base)| metric.columns_of(base)).collect();
+    assert_eq!(measures, fed.iter().map(String::as_str).collect(), "each column of measured values is fed, and each value has one");
     assert!(dataset.bytes.iter().chain(&dataset.objects).all(|sum| names.contains(&**sum)));
     for column in &dataset.columns {
         if let Cell::Total(metric) = column.cell {

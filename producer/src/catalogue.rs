@@ -24,8 +24,8 @@ pub(crate) fn text(dataset: &Dataset) -> String {
         vec![
             metric.name.clone(),
             metric.unit.clone(),
-            metric.statistic.clone(),
-            metric.split.dimension.clone(),
+            metric.statistics.join(", "),
+            metric.split.as_ref().map_or_else(|| "-".to_owned(), |split| split.dimension.clone()),
         ]
     });
     let columns =
@@ -38,7 +38,7 @@ pub(crate) fn text(dataset: &Dataset) -> String {
             dollars(unlisted)
         ),
         format!("permissions, on *: {}", joined(dataset.permissions())),
-        table(&["METRIC", "UNIT", "STATISTIC", "A SERIES EACH"], &[], metrics),
+        table(&["METRIC", "UNIT", "STATISTICS", "SPLIT BY"], &[], metrics),
         table(&["COLUMN", "TYPE"], &[], columns),
     ];
     let optional = dataset.discovery.optional_permissions();
@@ -60,7 +60,7 @@ fn described(dataset: &Dataset) -> Value {
     let metrics = dataset
         .metrics
         .iter()
-        .map(|metric| json!({ "name": metric.name, "unit": metric.unit, "statistics": [metric.statistic] }));
+        .map(|metric| json!({ "name": metric.name, "unit": metric.unit, "statistics": metric.statistics }));
     json!({
         "name": dataset.name,
         "group": dataset.group,
@@ -108,9 +108,9 @@ mod tests {
                 "permissions, on *: s3:ListAllMyBuckets, cloudwatch:ListMetrics, cloudwatch:GetMetricData",
                 "optional: s3express:ListAllMyDirectoryBuckets",
                 "",
-                "METRIC           UNIT   STATISTIC  A SERIES EACH",
-                "NumberOfObjects  Count  Average    StorageType",
-                "BucketSizeBytes  Bytes  Average    StorageType",
+                "METRIC           UNIT   STATISTICS  SPLIT BY",
+                "NumberOfObjects  Count  Average     StorageType",
+                "BucketSizeBytes  Bytes  Average     StorageType",
                 "",
             ]
         );

@@ -32,7 +32,7 @@ pub(crate) fn price(
     date: ReportDate,
     now: DateTime<Utc>,
 ) -> Price {
-    if report.is_listed == date.is_listed_at(now) {
+    if report.is_listed == date.is_listed_at(now) || !dataset.discovery.asks_for_unlisted() {
         return Price {
             metrics: report.metrics_requested,
             dollars: report.estimated_cost_usd,

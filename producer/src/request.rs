@@ -334,14 +334,13 @@ fn datasets(
     };
     let mut found: Vec<&'static Dataset> = Vec::new();
     for text in texts {
-        match Dataset::find(&text) {
-            None => {
-                faults.push(format!("dataset {text:?} is not known; this version has {}", datasets::names()));
-            }
-            Some(dataset) if found.contains(&dataset) => {
-                faults.push(format!("dataset {text:?} stands twice; leave one out"));
-            }
-            Some(dataset) => found.push(dataset),
+        let named = Dataset::named(&text);
+        if named.is_empty() {
+            faults.push(format!("dataset {text:?} is not known; this version has {}", datasets::names()));
+        } else if named.iter().any(|dataset| found.contains(dataset)) {
+            faults.push(format!("dataset {text:?} stands twice; leave one out"));
+        } else {
+            found.extend(named);
         }
     }
     found

@@ -13,7 +13,7 @@ use worker::{
         plan::{self, ListedSeries, Planner, Series, Window},
         rows::{self, Answer, Datapoint, Listing, Reading, Resource, Row},
     },
-    report::csv,
+    table::csv,
 };
 
 const BUCKETS: usize = 1000;

@@ -21,6 +21,7 @@ pub mod failure;
 pub mod kinds;
 pub mod preflight;
 pub mod report;
+pub mod table;
 pub mod usage;
 
 mod command_line;

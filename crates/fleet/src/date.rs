@@ -5,11 +5,10 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::account::shorten;
+use crate::{account::shorten, datasets::Period};
 
 /// How many days CloudWatch keeps datapoints of an hour and longer.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#metrics-retention>
-const RETENTION_DAYS: u64 = 455;
+const RETENTION_DAYS: u64 = Period::DAY.retention_days();
 
 /// The oldest day that can be reported, counted back from today. A day's datapoint has the time at which the day
 /// begins, so that it is 455 days old as soon as the 455th day after it has begun.
@@ -95,6 +94,12 @@ impl ReportDate {
     #[must_use]
     pub fn is_listed_at(self, now: DateTime<Utc>) -> bool {
         (now.date_naive() - self.0).num_days() <= LISTED_DAYS
+    }
+
+    /// How many days before that of `now` it is; 0 if it is none.
+    #[must_use]
+    pub fn days_until(self, now: DateTime<Utc>) -> u64 {
+        u64::try_from((now.date_naive() - self.0).num_days()).unwrap_or_default()
     }
 
     /// The calendar day.

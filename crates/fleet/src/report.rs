@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountId, AccountName, Dataset, Job, ReportDate, RunId};
+use crate::{AccountId, AccountName, Dataset, Job, ReportDate, RunId, datasets::Period};
 
 /// The content type of a report.
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
@@ -69,6 +69,8 @@ pub struct ReportMetadata {
     pub is_listed: bool,
     /// Whether directory buckets could not be listed, so that those without a recent datapoint are missing.
     pub lacks_directory_buckets: bool,
+    /// The period of its rows in seconds; `None` if they are of days.
+    pub period_seconds: Option<u32>,
     /// Rows, the header left out.
     pub rows: u64,
     /// Rows whose values are of a day before the one asked for, or may still change.
@@ -128,6 +130,7 @@ impl ReportMetadata {
             settle_time: job.dataset.settle_time(),
             is_listed: job.date.is_listed_at(collected_at),
             lacks_directory_buckets: false,
+            period_seconds: job.dataset.period_of_rows(job.date, collected_at).map(Period::seconds),
             rows: 0,
             rows_late: 0,
             rows_denied: 0,
@@ -165,6 +168,7 @@ impl ReportMetadata {
             ("settled", Some(self.is_settled().to_string())),
             ("listed", Some(self.is_listed.to_string())),
             ("directory-buckets", self.lacks_directory_buckets.then(|| "not listed".to_owned())),
+            ("period-seconds", self.period_seconds.map(|seconds| seconds.to_string())),
             ("rows", Some(self.rows.to_string())),
             ("rows-late", Some(self.rows_late.to_string())),
             ("rows-denied", Some(self.rows_denied.to_string())),
@@ -230,6 +234,7 @@ impl ReportMetadata {
             settle_time: settle_time.unwrap_or_default(),
             is_listed: is("listed").unwrap_or_else(|| report_date.is_listed_at(collected_at)),
             lacks_directory_buckets: text("directory-buckets").is_some(),
+            period_seconds: text("period-seconds").and_then(|text| text.parse().ok()),
             rows: number("rows").unwrap_or_default(),
             rows_late: number("rows-late").unwrap_or_default(),
             rows_denied: number("rows-denied").unwrap_or_default(),
@@ -282,13 +287,21 @@ impl ReportMetadata {
     }
 
     /// Whether no later collection can replace this report, since it would see less: this one is settled and was made
-    /// from a listing, which `now` no longer names all series of the day.
+    /// from a listing, which `now` no longer names all series of the day, or its period is shorter than those that
+    /// CloudWatch still keeps.
     #[must_use]
     pub fn outlasts_collections_at(&self, now: DateTime<Utc>) -> bool {
-        self.status == ReportStatus::Complete
-            && self.is_settled()
-            && self.is_listed
-            && !self.report_date.is_listed_at(now)
+        let saw_more = self.is_settled() && self.is_listed && !self.report_date.is_listed_at(now);
+        let kept = Dataset::find(&self.dataset)
+            .and_then(|dataset| dataset.period_of_rows(self.report_date, now))
+            .map(Period::seconds);
+        self.status == ReportStatus::Complete && (saw_more || self.is_finer_than(kept))
+    }
+
+    /// Whether its rows are of a shorter period than these.
+    #[must_use]
+    pub fn is_finer_than(&self, period_seconds: Option<u32>) -> bool {
+        matches!((self.period_seconds, period_seconds), (Some(ours), Some(theirs)) if ours < theirs)
     }
 
     /// Whether this report is what run `run_id` wanted of that day and account: complete, and of that run or a
@@ -416,6 +429,7 @@ mod tests {
             status: ReportStatus::Partial,
             is_unfinished: true,
             lacks_directory_buckets: true,
+            period_seconds: Some(300),
             rows: 4,
             rows_late: 1,
             rows_denied: 1,

@@ -7,5 +7,7 @@ mod metrics;
 mod reliability;
 mod reports;
 mod runs;
+mod series;
+mod structure;
 mod terminal;
 mod terraform_and_code;

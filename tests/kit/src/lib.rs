@@ -1,7 +1,6 @@
 //! A fleet on the AWS on loopback: a queue, a dead-letter queue and a report bucket, and the real `producer` and `worker`
 //! on them. The end-to-end tests, chaos, bench and demo share it.
 
-#![allow(missing_docs, reason = "a line that restates a name helps nobody")]
 #![allow(
     clippy::must_use_candidate,
     clippy::return_self_not_must_use,

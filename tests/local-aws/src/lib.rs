@@ -60,7 +60,6 @@
 //! A request's life: `server` (connection) → `gateway` (who calls what; faults, denials, quotas; the log) → `sqs`,
 //! `s3`, `cloudwatch`, `sts`, `secrets` or `ecs` → `reply` (the protocol's answer or error shape).
 
-#![allow(missing_docs, reason = "a line that restates a name helps nobody")]
 #![allow(
     clippy::must_use_candidate,
     clippy::return_self_not_must_use,

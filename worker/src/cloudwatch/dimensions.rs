@@ -1,18 +1,17 @@
 //! The dimensions of a series: those whose values name its resource, and the one that its metric is split by.
 
-use std::iter;
-
 use aws_sdk_cloudwatch::types::Dimension;
 use fleet::{Dataset, datasets::Metric};
 
 /// Between the values of a resource that has several dimensions. CloudWatch takes no control character in a value, and
 /// it comes before all that it takes, so that resources are sorted by their first dimension, then by the next.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-const BETWEEN: char = '\u{1f}';
+const BETWEEN: &str = "\u{1f}";
 
 /// The names of a series' dimensions.
 pub(super) fn names<'a>(dataset: &'a Dataset, metric: &'a Metric) -> impl Iterator<Item = &'a str> {
-    dataset.resource.iter().map(String::as_str).chain(iter::once(&*metric.split.dimension))
+    let split = metric.split.as_ref().map(|split| &*split.dimension);
+    dataset.resource.iter().map(String::as_str).chain(split)
 }
 
 /// The dimensions of the series of a resource, each with its value.
@@ -22,13 +21,19 @@ pub(super) fn of_series(dataset: &Dataset, metric: &Metric, resource: &str, valu
     names(dataset, metric).zip(values).map(dimension).collect()
 }
 
+/// The name of a resource with these values of its dimensions.
+#[must_use]
+pub fn joined<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    values.into_iter().collect::<Vec<_>>().join(BETWEEN)
+}
+
 /// The values that a resource's name has, one of each dimension.
 pub fn values(resource: &str) -> impl Iterator<Item = &str> {
     resource.split(BETWEEN)
 }
 
-/// The resource, and the value of the split, of a series with exactly the dimensions of a metric's; else the names that
-/// it has, sorted. Such a series is another one: its values are counted in these already.
+/// The resource, and the value of the split, empty if the metric has none, of a series with exactly the dimensions of a
+/// metric's; else the names that it has, sorted. Such a series is another one: its values are counted in these already.
 pub(super) fn exactly(
     dataset: &Dataset,
     metric: &Metric,
@@ -45,12 +50,15 @@ pub(super) fn exactly(
             (None, _) => is_whole = false,
             (Some(value), None) => resource = Some(value),
             (Some(value), Some(resource)) => {
-                resource.push(BETWEEN);
+                resource.push_str(BETWEEN);
                 resource.push_str(&value);
             }
         }
     }
-    let value = take(&metric.split.dimension);
+    let value = match &metric.split {
+        Some(split) => take(&split.dimension),
+        None => Some(String::new()),
+    };
     match (resource, value) {
         (Some(resource), Some(value)) if is_whole && found.len() == names(dataset, metric).count() => {
             Ok((resource, value))
@@ -61,5 +69,56 @@ pub(super) fn exactly(
             names.sort_unstable();
             Err(names)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASKS: &str = r#"
+name      = "tasks"
+title     = "Tasks"
+namespace = "Test"
+resource  = ["Cluster", "Service"]
+shape     = "series"
+period    = "1m"
+settle    = "10m"
+discovery = "list_metrics"
+regions   = "configured"
+
+[[metric]]
+name       = "CPU"
+unit       = "Percent"
+statistics = ["Sum"]
+
+[[metric]]
+name       = "Exits"
+unit       = "Count"
+statistics = ["Sum"]
+split      = { dimension = "Code", values = { 0 = "well" }, other = "badly" }
+"#;
+
+    #[test]
+    fn a_series_is_of_a_metric_by_exactly_its_dimensions() {
+        let dataset = Dataset::parse(TASKS).expect("a dataset");
+        let found = |metric: usize, names: &str| {
+            let dimension = |name: &str| Dimension::builder().name(name).value(name.to_lowercase()).build();
+            exactly(&dataset, &dataset.metrics[metric], names.split(' ').map(dimension).collect())
+        };
+        let is = |resource: [&str; 2], value: &str| Ok((joined(resource), value.to_owned()));
+        let not = |names: &[&str]| Err(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(found(0, "Cluster Service"), is(["cluster", "service"], ""));
+        assert_eq!(found(0, "Service Cluster"), is(["cluster", "service"], ""));
+        assert_eq!(found(0, "Cluster"), not(&["Cluster"]));
+        assert_eq!(found(0, "Cluster Service Code"), not(&["Cluster", "Code", "Service"]));
+        assert_eq!(found(0, "Cluster Task"), not(&["Cluster", "Task"]));
+        assert_eq!(found(1, "Code Cluster Service"), is(["cluster", "service"], "code"));
+        assert_eq!(found(1, "Cluster Service"), not(&["Cluster", "Service"]));
+        assert_eq!(found(1, "Cluster Cluster Service"), not(&["Cluster", "Cluster", "Service"]));
+        let asked = of_series(&dataset, &dataset.metrics[1], &joined(["main", "web"]), "137");
+        let asked: Vec<_> =
+            asked.iter().map(|it| (it.name().unwrap_or(""), it.value().unwrap_or(""))).collect();
+        assert_eq!(asked, [("Cluster", "main"), ("Service", "web"), ("Code", "137")]);
     }
 }

@@ -13,6 +13,8 @@ use fleet::{
     datasets::{Cell, Class, Holders, Metric},
 };
 
+use super::calls::Asked;
+
 /// The most queries that one `GetMetricData` takes.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 pub const QUERIES_PER_CALL: usize = 500;
@@ -87,14 +89,26 @@ pub struct Series {
     pub kind: SeriesKind,
 }
 
+impl Series {
+    /// The query for its one statistic.
+    #[must_use]
+    pub fn asked(&self) -> Asked<'_> {
+        let Self { name, kind: SeriesKind { metric, value, .. }, .. } = self;
+        let statistic = metric.statistics.first().map_or("", String::as_str);
+        Asked { metric, resource: name, value, statistic }
+    }
+}
+
 /// A series that `ListMetrics` named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSeries {
     /// The metric.
     pub metric: &'static Metric,
-    /// The resource's name.
+    /// The values of the resource's dimensions, as [`dimensions::values`] has them.
+    ///
+    /// [`dimensions::values`]: super::dimensions::values
     pub resource: String,
-    /// The value of the metric's dimension.
+    /// The value of the metric's split; empty if it has none.
     pub value: String,
 }
 
@@ -137,7 +151,7 @@ impl Planner {
         let at = match self.kinds.iter().position(is_it) {
             Some(at) => at,
             None => {
-                let Some(column) = &metric.split.other else {
+                let Some(column) = metric.other() else {
                     self.left_out.insert((&metric.name, value));
                     return None;
                 };
@@ -200,7 +214,7 @@ pub fn everything(
 
 fn known_kinds(dataset: &'static Dataset) -> Vec<SeriesKind> {
     let kinds = dataset.metrics.iter().flat_map(|metric| {
-        metric.split.values.iter().map(move |known| SeriesKind {
+        metric.known_values().map(move |known| SeriesKind {
             metric,
             value: Cow::Borrowed(&*known.value),
             column: column_place(dataset, &known.column),

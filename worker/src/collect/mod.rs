@@ -3,18 +3,23 @@
 
 mod buckets;
 mod region;
+pub mod series;
+mod trouble;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-use fleet::{AccountId, AwsError, Dataset, ErrorKind, aws, datasets::Discovery};
+use fleet::{
+    AccountId, AccountName, AwsError, Dataset, ErrorKind, aws,
+    datasets::{Discovery, Period},
+};
 use futures::future;
 use tokio_util::sync::CancellationToken;
 
-use self::region::Region;
-pub(crate) use self::region::is_not_enabled;
+pub(crate) use self::trouble::is_not_enabled;
+use self::{region::Region, trouble::Trouble};
 use crate::{
     account::session::Session,
     cloudwatch::{
@@ -23,7 +28,8 @@ use crate::{
         plan::Window,
         rows::{self, Resource, Row},
     },
-    report::checkpoint::Checkpoint,
+    table::Table,
+    table::checkpoint::Checkpoint,
 };
 
 /// How many calls are under way at once in a region, two of them listings.
@@ -33,7 +39,7 @@ pub(crate) const CALLS_IN_A_REGION: usize = region::CALLS_AT_ONCE + 2;
 #[derive(Debug, Default)]
 pub struct Collection {
     /// The rows, sorted as the report has them.
-    pub rows: Vec<Row>,
+    pub table: Table,
     /// Regions that were not listed to the end.
     pub regions_pending: Vec<String>,
     /// Regions that a policy denies and in which nothing is known to exist.
@@ -62,6 +68,12 @@ pub struct Subject<'a> {
     pub dataset: &'static Dataset,
     /// The days that a value may be of.
     pub window: Window,
+    /// How far apart values are.
+    pub period: Period,
+    /// The account's name and id, which each row has.
+    pub account_name: &'a AccountName,
+    /// See `account_name`.
+    pub account_id: &'a AccountId,
     /// Whether the series are found by `ListMetrics`.
     pub is_listed: bool,
     /// Whether the values of the day are final.
@@ -76,13 +88,41 @@ pub struct Subject<'a> {
 
 /// The resources of an account, before anything is asked about them.
 #[derive(Debug)]
-pub struct Discovered(buckets::Buckets);
+pub struct Discovered(Found);
+
+#[derive(Debug)]
+enum Found {
+    Buckets(buckets::Buckets),
+    /// CloudWatch alone names them.
+    Nothing,
+}
 
 impl Discovered {
     /// Whether directory buckets could not be listed, in one region at least.
     #[must_use]
     pub fn lacks_directory_buckets(&self) -> bool {
-        self.0.lacks_directories
+        matches!(&self.0, Found::Buckets(buckets) if buckets.lacks_directories)
+    }
+}
+
+/// How asking a region ended.
+#[derive(Debug)]
+struct Ended {
+    name: Arc<str>,
+    trouble: Trouble,
+    /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
+    answered: bool,
+    /// Whether it is not known which rows it has.
+    is_pending: bool,
+    /// Whether nothing is known to exist there.
+    is_empty: bool,
+}
+
+impl Ended {
+    /// Whether a policy denies the region, and nothing is known to exist there: no row lacks anything for it.
+    fn is_denied_and_empty(&self) -> bool {
+        let errors = &self.trouble.errors;
+        self.is_empty && !errors.is_empty() && errors.iter().all(|error| error.kind == ErrorKind::Denied)
     }
 }
 
@@ -94,7 +134,11 @@ pub async fn discover(
     is_last: bool,
 ) -> Result<Discovered, AwsError> {
     match dataset.discovery {
-        Discovery::ListBuckets => buckets::discover(session, regions, is_last).await.map(Discovered),
+        Discovery::ListBuckets => {
+            let buckets = buckets::discover(session, regions, is_last).await?;
+            Ok(Discovered(Found::Buckets(buckets)))
+        }
+        Discovery::ListMetrics => Ok(Discovered(Found::Nothing)),
     }
 }
 
@@ -108,12 +152,26 @@ pub async fn discover(
 /// What a region said, if none answered.
 pub async fn collect(
     session: &Session,
-    account_id: &AccountId,
     limits: &Limits,
     subject: &Subject<'_>,
-    Discovered(buckets): Discovered,
+    Discovered(found): Discovered,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Collection, AwsError> {
+    match found {
+        Found::Buckets(buckets) => newest_day(session, limits, subject, buckets, checkpoint).await,
+        Found::Nothing => series::collect(session, limits, subject, checkpoint).await,
+    }
+}
+
+/// Collects the newest day of each bucket.
+async fn newest_day(
+    session: &Session,
+    limits: &Limits,
+    subject: &Subject<'_>,
+    buckets: buckets::Buckets,
+    checkpoint: Option<Checkpoint>,
+) -> Result<Collection, AwsError> {
+    let account_id = subject.account_id;
     let regions_denied = checkpoint.as_ref().map(|it| it.metadata.regions_denied.clone()).unwrap_or_default();
     let (known, mut places) = places(subject, &buckets, checkpoint);
     let (lacks_directories, with_directories) = (buckets.lacks_directories, buckets.with_directories);
@@ -166,38 +224,51 @@ pub async fn collect(
     let regions: Vec<Region> = regions.into_iter().flatten().flatten().collect();
     let lacks_directory_buckets = lacks_directories || lacking.contains(&true);
 
+    let knows_rows = !known.is_empty();
+    let mut rows = known;
+    let mut ended = Vec::with_capacity(regions.len());
+    for region in regions {
+        let (of_it, end) = region.end(subject);
+        rows.extend(of_it);
+        ended.push(end);
+    }
+    rows.extend(lost.into_iter().map(|(resource, problem)| Row::without_values(resource, problem)));
+    rows::sort(&mut rows);
+    let table = Table::NewestDay(rows);
+    conclude(
+        ended,
+        knows_rows,
+        Collection { table, regions_denied, lacks_directory_buckets, ..Collection::default() },
+    )
+}
+
+/// Takes in how asking each region ended.
+///
+/// # Errors
+/// What a region said, if none answered and no rows were known before.
+fn conclude(ended: Vec<Ended>, knows_rows: bool, mut collection: Collection) -> Result<Collection, AwsError> {
     // Credentials that STS took are refused in a region that the account has not enabled, which is that
     // region's own affair. Anything else, if no region answered, is the account's.
-    let mut errors = regions.iter().flat_map(|region| &region.errors);
+    let mut errors = ended.iter().flat_map(|region| &region.trouble.errors);
     if let Some(error) = errors.find(|error| error.kind != ErrorKind::Identity)
-        && known.is_empty()
-        && !regions.iter().any(|region| region.answered)
+        && !knows_rows
+        && !ended.iter().any(|region| region.answered)
     {
         return Err(error.clone());
     }
-
-    let mut collection =
-        Collection { rows: known, regions_denied, lacks_directory_buckets, ..Collection::default() };
-    for region in regions {
+    for region in ended {
         if region.is_denied_and_empty() {
             collection.regions_denied.push(region.name.to_string());
             continue;
         }
-        let first_error = region.errors.first().map(ToString::to_string);
+        let first_error = region.trouble.errors.first().map(ToString::to_string);
         collection.first_error = collection.first_error.or(first_error);
-        collection.interruption = collection.interruption.or_else(|| region.interruption.clone());
+        collection.interruption = collection.interruption.or(region.trouble.interruption);
         if region.is_pending {
             collection.regions_pending.push(region.name.to_string());
         }
-        collection.rows.extend(region.into_rows(subject));
     }
-    collection
-        .rows
-        .extend(lost.into_iter().map(|(resource, problem)| Row::without_values(resource, problem)));
-    rows::sort(&mut collection.rows);
-    let mut lacking = collection.rows.iter().filter(|row| row.status.lacks_something());
-    let first = lacking.next().map(|row| format!("{}: {}", row.resource.name, row.status));
-    collection.first_error = match first {
+    collection.first_error = match collection.table.first_lacking() {
         None if collection.regions_pending.is_empty() => None,
         first => collection.first_error.or(first),
     };
@@ -232,7 +303,9 @@ fn places(
     for region in subject.regions {
         places.entry(Arc::from(region.as_str())).or_default();
     }
-    let Some(Checkpoint { metadata, rows }) = checkpoint else { return (Vec::new(), places) };
+    let Some(Checkpoint { metadata, table: Table::NewestDay(rows) }) = checkpoint else {
+        return (Vec::new(), places);
+    };
     let found: HashMap<&str, Option<&Arc<str>>> =
         buckets.found.iter().map(|resource| (&*resource.name, resource.region.as_ref())).collect();
     let mut known = Vec::with_capacity(rows.len());

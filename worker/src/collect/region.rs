@@ -5,26 +5,21 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use fleet::{
-    AwsError, Dataset, ErrorKind,
-    datasets::{Class, GET_METRIC_DATA},
-};
+use fleet::{AwsError, Dataset, ErrorKind, datasets::Class};
 use futures::{
     StreamExt,
     stream::{self, FuturesUnordered},
 };
 
 use super::{
-    Interruption, Place, Subject,
+    Ended, Interruption, Place, Subject,
     buckets::{self, Directories},
+    trouble::{Trouble, is_not_enabled, problem_of},
 };
-use crate::{
-    account::session,
-    cloudwatch::{
-        calls::{Answers, CloudWatch, Query},
-        plan::{self, ListedSeries, Planner, Series},
-        rows::{Listing, Problem, Reading, Resource, Row},
-    },
+use crate::cloudwatch::{
+    calls::{Answers, CloudWatch, Query},
+    plan::{self, ListedSeries, Planner, Series},
+    rows::{Datapoint, Listing, Problem, Reading, Resource, Row},
 };
 
 /// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all
@@ -32,31 +27,20 @@ use crate::{
 /// requests and answers where those are slow.
 pub(super) const CALLS_AT_ONCE: usize = 12;
 
-/// How many calls may fail in a row for a transient cause, each after all retries of the SDK, before a region is asked no
-/// more on the last try. On earlier ones it is the first: what is left is asked for by the next try.
-const FAILURES_ON_LAST_TRY: usize = 2 * CALLS_AT_ONCE;
-
 /// A region's resources and what is known of them.
 #[derive(Debug)]
 pub(super) struct Region {
     /// Its name.
-    pub(super) name: Arc<str>,
-    /// What went wrong.
-    pub(super) errors: Vec<AwsError>,
+    name: Arc<str>,
+    trouble: Trouble,
     /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
-    pub(super) answered: bool,
+    answered: bool,
     /// Whether it is not known which rows it has.
-    pub(super) is_pending: bool,
-    /// Why it was asked no more, if another try may give more.
-    pub(super) interruption: Option<Interruption>,
+    is_pending: bool,
     /// The names of resources whose rows are known already.
     kept: HashSet<Arc<str>>,
     /// Whether an earlier try has seen all of what it has.
     was_listed: bool,
-    /// How many calls failed in a row.
-    failures: usize,
-    /// Why it is asked no more.
-    stopped: Option<Problem>,
     resources: Vec<Resource>,
     /// Of each resource, by its place.
     readings: Vec<Reading>,
@@ -74,27 +58,15 @@ impl Region {
         let readings = vec![Reading::default(); resources.len()];
         Self {
             name,
-            errors: Vec::new(),
+            trouble: Trouble::default(),
             answered: false,
             is_pending: false,
-            interruption: None,
             kept,
             was_listed,
-            failures: 0,
-            stopped: None,
             in_flight: vec![0; resources.len()],
             resources,
             readings,
         }
-    }
-
-    /// Whether a policy denies the region, and nothing is known to exist there: no row lacks anything for it.
-    pub(super) fn is_denied_and_empty(&self) -> bool {
-        let is_denied = |error: &AwsError| error.kind == ErrorKind::Denied;
-        !self.errors.is_empty()
-            && self.errors.iter().all(is_denied)
-            && self.resources.is_empty()
-            && self.kept.is_empty()
     }
 
     /// Asks for what `ListMetrics` names, while it is being listed; not for the resources of the `lost`
@@ -120,7 +92,7 @@ impl Region {
         let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
-                && self.stopped.is_none()
+                && self.trouble.stopped.is_none()
                 && let Some(series) = ready.pop_front()
             {
                 self.count_in_flight(&series);
@@ -147,8 +119,8 @@ impl Region {
                             return false;
                         }
                         self.is_pending = !self.was_listed && error.kind != ErrorKind::Denied;
-                        self.stopped.get_or_insert(problem_of(&error));
-                        self.note(error, subject.is_last);
+                        self.trouble.stopped.get_or_insert(problem_of(&error));
+                        self.trouble.note(&self.name, error, subject.is_last);
                         break;
                     }
                     None => {
@@ -164,7 +136,7 @@ impl Region {
                         self.forget_all_but(discovered);
                         self.is_pending = !self.was_listed;
                     }
-                    self.interrupt(Interruption::Stopped, Problem::Transient("Stopped".into()));
+                    self.trouble.stop();
                     break;
                 }
             }
@@ -187,7 +159,7 @@ impl Region {
         let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
-                && self.stopped.is_none()
+                && self.trouble.stopped.is_none()
                 && let Some(series) = ready.next()
             {
                 self.count_in_flight(&series);
@@ -199,7 +171,7 @@ impl Region {
             tokio::select! {
                 Some((series, answers)) = calls.next() => self.take(&series, answers, subject),
                 () = subject.stop.cancelled() => {
-                    self.interrupt(Interruption::Stopped, Problem::Transient("Stopped".into()));
+                    self.trouble.stop();
                     break;
                 }
             }
@@ -218,8 +190,8 @@ impl Region {
             Ok(directories) => directories,
             Err(error) => {
                 self.is_pending |= !self.was_listed;
-                self.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
-                self.errors.push(error);
+                self.trouble.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
+                self.trouble.errors.push(error);
                 return None;
             }
         };
@@ -234,7 +206,7 @@ impl Region {
             }
         }
         let found: Vec<Resource> = found.into_values().collect();
-        let problem = self.stopped.as_ref().filter(|_| !is_known);
+        let problem = self.trouble.stopped.as_ref().filter(|_| !is_known);
         if !is_known && problem.is_none() && !found.is_empty() {
             let place = Place { resources: found, kept: HashSet::new(), was_listed: true };
             return Some(Self::new(self.name.clone(), place));
@@ -249,11 +221,18 @@ impl Region {
         None
     }
 
-    /// The rows of what is known.
-    pub(super) fn into_rows(self, subject: &Subject<'_>) -> impl Iterator<Item = Row> {
+    /// The rows of what is known, and how asking ended.
+    pub(super) fn end(self, subject: &Subject<'_>) -> (impl Iterator<Item = Row>, Ended) {
         let (window, is_settled) = (subject.window, subject.is_settled);
+        let ended = Ended {
+            name: self.name,
+            trouble: self.trouble,
+            answered: self.answered,
+            is_pending: self.is_pending,
+            is_empty: self.resources.is_empty() && self.kept.is_empty(),
+        };
         let known = self.resources.into_iter().zip(self.readings);
-        known.filter_map(move |(resource, reading)| reading.into_row(resource, window, is_settled))
+        (known.filter_map(move |(resource, reading)| reading.into_row(resource, window, is_settled)), ended)
     }
 
     /// The place of the resource of a name, and the name as others share it. One that was not discovered is
@@ -284,7 +263,7 @@ impl Region {
     }
 
     /// Takes in what came of a call.
-    fn take(&mut self, series: &[Series], answers: Answers, subject: &Subject<'_>) {
+    fn take(&mut self, series: &[Series], answers: Answers<Datapoint>, subject: &Subject<'_>) {
         let problem = answers.error.as_ref().map(problem_of);
         for (series, answer) in series.iter().zip(answers.each) {
             let place = series.resource as usize;
@@ -299,42 +278,14 @@ impl Region {
             }
         }
         match answers.error {
-            Some(error) => self.note(error, subject.is_last),
+            Some(error) => self.trouble.note(&self.name, error, subject.is_last),
             None => {
-                self.failures = 0;
                 let transient = series.iter().find_map(|series| {
                     self.readings[series.resource as usize].transient_problem().map(str::to_owned)
                 });
-                if let Some(code) = transient
-                    && !subject.is_last
-                {
-                    self.interruption.get_or_insert_with(|| Interruption::Aws(unanswered(code, &self.name)));
-                }
+                self.trouble.answered(&self.name, transient, subject.is_last);
             }
         }
-    }
-
-    /// Takes in an error of a call, and decides whether the region is asked any further.
-    fn note(&mut self, error: AwsError, is_last: bool) {
-        self.failures += 1;
-        let is_over = session::is_over(&error);
-        let patience = if is_last { FAILURES_ON_LAST_TRY } else { 1 };
-        if is_over || (error.is_transient() && self.failures >= patience) {
-            self.stopped.get_or_insert(problem_of(&error));
-        }
-        if is_over || (error.is_transient() && !is_last) {
-            self.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
-        }
-        // Reported once, however many calls it meets.
-        if !self.errors.iter().any(|known| known.code == error.code) {
-            tracing::warn!(region = &*self.name, error = %error, "the region could not be asked");
-            self.errors.push(error);
-        }
-    }
-
-    fn interrupt(&mut self, interruption: Interruption, problem: Problem) {
-        self.stopped.get_or_insert(problem);
-        self.interruption.get_or_insert(interruption);
     }
 
     /// Forgets what was listed, and answered, of a list that did not come to its end: a resource may have series that
@@ -347,7 +298,7 @@ impl Region {
 
     /// Marks the resources of what is asked for no more, and of what is in flight.
     fn leave_out(&mut self, rest: impl Iterator<Item = Series>) {
-        let Some(problem) = self.stopped.clone() else { return };
+        let Some(problem) = self.trouble.stopped.clone() else { return };
         let in_flight = (0..self.in_flight.len()).filter(|place| self.in_flight[*place] > 0);
         let places: Vec<usize> = in_flight.chain(rest.map(|series| series.resource as usize)).collect();
         for place in places {
@@ -357,7 +308,7 @@ impl Region {
 
     /// Marks all resources, since it is not known which series they have.
     fn leave_out_all(&mut self) {
-        if let Some(problem) = &self.stopped {
+        if let Some(problem) = &self.trouble.stopped {
             for reading in &mut self.readings {
                 reading.fail(problem.clone());
             }
@@ -371,7 +322,7 @@ impl Region {
                 region = &*self.name,
                 metric = &*kind.metric.name,
                 "{} {:?} is not known by name; it is summed in {column}",
-                kind.metric.split.dimension,
+                kind.metric.split.as_ref().map_or("", |split| &split.dimension),
                 kind.value
             );
         }
@@ -385,27 +336,6 @@ impl Region {
     }
 }
 
-/// What an error of a call means for the rows that it was about.
-fn problem_of(error: &AwsError) -> Problem {
-    match error.kind {
-        ErrorKind::Denied if !session::is_over(error) => Problem::Denied,
-        ErrorKind::Transient => Problem::Transient(error.code.clone()),
-        _ => Problem::Error(error.code.clone()),
-    }
-}
-
-/// A series that `GetMetricData` answered without its values.
-fn unanswered(code: String, region: &str) -> AwsError {
-    let message = "CloudWatch answered some series only in part";
-    AwsError::new(ErrorKind::Transient, GET_METRIC_DATA, code).message(message).in_region(region)
-}
-
-/// Whether an error says that the account has not enabled the region: credentials that STS took are refused. What
-/// was never enabled holds nothing.
-pub(crate) fn is_not_enabled(error: &AwsError) -> bool {
-    error.kind == ErrorKind::Identity && !session::is_over(error)
-}
-
 /// Makes a region's calls of `GetMetricData`.
 struct Caller<'a> {
     cloudwatch: &'a CloudWatch,
@@ -417,12 +347,13 @@ struct Caller<'a> {
 impl<'a> Caller<'a> {
     fn new(cloudwatch: &'a CloudWatch, subject: &Subject<'_>) -> Self {
         let Subject { dataset, window, .. } = *subject;
-        Self { cloudwatch, query: Query { dataset, window }, refused: OnceLock::new() }
+        let period = dataset.period;
+        Self { cloudwatch, query: Query { dataset, window, period }, refused: OnceLock::new() }
     }
 
     /// Asks for the series of one call, and gives them with their answers. If one was refused the others
     /// are too, and those that are not begun are not made.
-    async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Answers) {
+    async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Answers<Datapoint>) {
         if let Some(error) = self.refused.get() {
             let answers = Answers { each: vec![None; series.len()], error: Some(error.clone()) };
             return (series, answers);

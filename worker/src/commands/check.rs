@@ -33,9 +33,10 @@ use crate::{
     account::entering,
     account::session::Session,
     cloudwatch::{
-        calls::{CloudWatch, Query},
+        calls::{Asked, CloudWatch, Query},
+        dimensions,
         limits::Limits,
-        plan::{self, Window},
+        plan::Window,
     },
     collect,
     failure::Failure,
@@ -186,10 +187,13 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets()),
         Err(error) => (Answer::Failed(error), false),
     };
+    // In the order of the permissions, of which there is none for finding resources if CloudWatch names them.
+    let found = (!dataset.discovery.permissions().is_empty()).then_some(found);
+    let answers = found.into_iter().chain([listed, values]);
     Checked {
         account_name,
         identity: Ok(identity),
-        permissions: dataset.permissions().zip([found, listed, values]).collect(),
+        permissions: dataset.permissions().zip(answers).collect(),
         elsewhere,
         lacks_directory_buckets,
     }
@@ -223,22 +227,22 @@ fn cloudwatch(collector: &Collector, session: &Session, identity: &Identity, reg
     CloudWatch::new(session, region, limits)
 }
 
-/// Asks CloudWatch for the first page of a dataset's first metric, and for a value of its first series.
+/// Asks CloudWatch for the first page of a dataset's first metric, and for a value of a series of it.
 async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer; 2] {
+    let Some(metric) = dataset.metrics.first() else { return [Answer::NothingToAsk, Answer::NothingToAsk] };
     let listing = async {
-        let Some(metric) = dataset.metrics.first() else { return Answer::NothingToAsk };
         // The first page is enough to know.
         let mut pages = pin!(cloudwatch.list_metrics(dataset, metric));
         pages.next().await.and_then(Result::err).into()
     };
     let asking = async {
-        let mut series =
-            plan::everything(dataset, [("cloudwatch-fleet-check".into(), dataset.discovery.usual_class())])
-                .flatten();
-        let Some(one) = series.next() else { return Answer::NothingToAsk };
+        let resource = dimensions::joined(dataset.resource.iter().map(|_| "cloudwatch-fleet-check"));
+        let value = metric.known_values().next().map_or("", |known| &known.value);
+        let Some(statistic) = metric.statistics.first() else { return Answer::NothingToAsk };
         let yesterday = ReportDate::today(Utc::now()).days_before(1);
-        let query = Query { dataset, window: Window::new(yesterday, 0) };
-        cloudwatch.get_metric_data(query, &[one]).await.error.into()
+        let query = Query { dataset, window: Window::new(yesterday, 0), period: dataset.period };
+        let asked = Asked { metric, resource: &resource, value, statistic };
+        cloudwatch.ask(query, &[asked]).await.error.into()
     };
     tokio::join!(listing, asking).into()
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use bytes::Bytes;
 use chrono::Utc;
 use clap::Args;
 use cli::{
@@ -137,7 +138,7 @@ async fn collect_all(
                 missing.extend(lack(name, &metadata));
                 // That of one account alone is not copied.
                 if table.is_empty() {
-                    table = body;
+                    table = body.into();
                 } else {
                     table.extend_from_slice(rows(&body));
                 }
@@ -171,7 +172,7 @@ async fn collect_all(
 
 /// The table of an account, and what it says of itself. The rows end here: they take more memory than their table, which
 /// waits for those of the other accounts.
-async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, Vec<u8>), Failure> {
+async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, Bytes), Failure> {
     // No other try comes after it: what a region can't answer is left out, and the rest is written.
     let attempt = Attempt::new(true);
     let account = collector.account(job).await?;

@@ -3,15 +3,14 @@
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use cli::telemetry::STEP;
+use engine::Attempt;
 use fleet::{
     Account, AccountId, Dataset, Job, accounts::KeptAccounts, aws, credentials::CredentialSource,
     environment, identity::Identity, report::ReportMetadata,
 };
 use futures::{FutureExt, future};
 
-use engine::Attempt;
-
-use super::{checkpoint::Checkpoint, draft::Report, step};
+use super::{draft::Report, step};
 use crate::{
     account::breaker::Breaker,
     account::entering,
@@ -19,6 +18,7 @@ use crate::{
     cloudwatch::{limits::Limits, plan::Window},
     collect::{self, Discovered, Interruption, Subject},
     failure::Failure,
+    table::checkpoint::Checkpoint,
 };
 
 /// Collects accounts. One for a process, so that all its jobs share the limits on an account.
@@ -106,18 +106,23 @@ impl Collector {
         attempt.enter(step::COLLECT);
         let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
         let metadata = describe(job, identity.account_id, now, earlier.as_ref());
+        let (lookback_days, period) = match job.dataset.period_of_rows(job.date, now) {
+            Some(period) => (0, period),
+            None => (self.lookback_days, job.dataset.period),
+        };
         let subject = Subject {
             dataset: job.dataset,
-            window: Window::new(job.date, self.lookback_days),
+            window: Window::new(job.date, lookback_days),
+            period,
+            account_name: &job.account_name,
+            account_id: &metadata.account_id,
             is_listed: job.date.is_listed_at(now),
             is_settled: metadata.is_settled(),
             regions: &regions,
             is_last: attempt.is_last(),
             stop: attempt.stop().clone(),
         };
-        let account_id = &metadata.account_id;
-        let collected =
-            collect::collect(session, account_id, &self.limits, &subject, discovered, checkpoint).await;
+        let collected = collect::collect(session, &self.limits, &subject, discovered, checkpoint).await;
         let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
         attempt.enter(step::RENDER);
         let interruption = collected.interruption.clone();

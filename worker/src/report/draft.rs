@@ -1,19 +1,19 @@
 //! A report that is not stored yet: its rows, what they add up to, and what it takes over from earlier tries and reports.
 
-use std::collections::{HashMap, HashSet};
-
+use bytes::Bytes;
 use fleet::{
     Dataset,
     report::{ReportMetadata, ReportStatus},
 };
 
-use super::{
-    checkpoint::{self, Checkpoint},
-    csv,
-};
 use crate::{
-    cloudwatch::rows::{self, Row, Status},
+    cloudwatch::rows::Status,
     collect::Collection,
+    table::{
+        Table,
+        checkpoint::{self, Checkpoint},
+        csv, series_csv,
+    },
     usage::Usage,
 };
 
@@ -22,7 +22,7 @@ use crate::{
 pub struct Report {
     /// What it says of itself.
     pub metadata: ReportMetadata,
-    rows: Vec<Row>,
+    table: Table,
     dataset: &'static Dataset,
     /// What this try has asked.
     usage: Usage,
@@ -58,7 +58,7 @@ impl Report {
         collected: Collection,
     ) -> Self {
         let Collection {
-            rows, regions_pending, regions_denied, lacks_directory_buckets, first_error, ..
+            table, regions_pending, regions_denied, lacks_directory_buckets, first_error, ..
         } = collected;
         let metadata = ReportMetadata {
             regions_pending,
@@ -68,31 +68,30 @@ impl Report {
             ..metadata
         };
         let mut report =
-            Self { metadata, rows, dataset, usage, before: earlier.map(Spent::of).unwrap_or_default() };
+            Self { metadata, table, dataset, usage, before: earlier.map(Spent::of).unwrap_or_default() };
         report.count();
         report
     }
 
     /// Takes in what the rows and the tries so far add up to.
     fn count(&mut self) {
-        let count =
-            |test: fn(&Status) -> bool| self.rows.iter().filter(|row| test(&row.status)).count() as u64;
         let sum = |column: &Option<String>| {
             let mut columns = self.dataset.columns.iter().enumerate();
             let (at, column) = columns.find(|(_, it)| Some(&it.name) == column.as_ref())?;
+            let Table::NewestDay(rows) = &self.table else { return None };
             let summed = csv::summed(self.dataset, column, at);
-            Some(self.rows.iter().filter_map(|row| row.total(&summed)).sum())
+            Some(rows.iter().filter_map(|row| row.total(&summed)).sum())
         };
-        let is_whole = self.metadata.regions_pending.is_empty()
-            && !self.rows.iter().any(|row| row.status.lacks_something());
+        let lacking = self.table.count(Status::lacks_something);
+        let is_whole = self.metadata.regions_pending.is_empty() && lacking == 0;
         self.metadata = ReportMetadata {
             status: if is_whole { ReportStatus::Complete } else { ReportStatus::Partial },
             is_unfinished: self.metadata.is_unfinished && !is_whole,
             first_error: self.metadata.first_error.take().filter(|_| !is_whole),
-            rows: self.rows.len() as u64,
-            rows_late: count(|status| *status == Status::Late),
-            rows_denied: count(|status| *status == Status::Denied),
-            rows_error: count(|status| matches!(status, Status::Error(_))),
+            rows: self.table.count(|_| true),
+            rows_late: self.table.count(|status| *status == Status::Late),
+            rows_denied: self.table.count(|status| *status == Status::Denied),
+            rows_error: self.table.count(|status| matches!(status, Status::Error(_))),
             bytes: sum(&self.dataset.bytes),
             objects: sum(&self.dataset.objects),
             api_calls: self.before.api_calls + self.usage.calls(),
@@ -103,67 +102,33 @@ impl Report {
     }
 
     /// The table. The metadata says afterwards what is in it.
-    pub fn render(&mut self) -> Vec<u8> {
+    pub fn render(&mut self) -> Bytes {
         self.count();
-        let body = csv::encode(
-            &csv::Subject {
-                dataset: self.dataset,
-                account_name: &self.metadata.account_name,
-                account_id: &self.metadata.account_id,
-                date: self.metadata.report_date.day(),
-            },
-            &self.rows,
-        );
+        let subject = csv::Subject {
+            dataset: self.dataset,
+            account_name: &self.metadata.account_name,
+            account_id: &self.metadata.account_id,
+            date: self.metadata.report_date.day(),
+        };
+        let body = match &mut self.table {
+            Table::NewestDay(rows) => csv::encode(&subject, rows).into(),
+            Table::Series(rows) => rows.join(&series_csv::header(self.dataset)),
+        };
         self.metadata.sha256 = checkpoint::sha256(&body);
         body
     }
 
-    /// Takes over rows of earlier reports that this collection could not see: of resources that it has no row of, and
+    /// Takes over rows of an earlier report that this collection could not see: of resources that it has no row of, and
     /// those with values that only a listing finds.
-    pub(crate) fn carry(&mut self, earlier: Vec<Row>) {
-        if earlier.is_empty() {
-            return;
-        }
-        let only_listed: HashSet<&str> =
-            self.dataset.metrics.iter().filter_map(|metric| metric.split.other.as_deref()).collect();
-        let columns = (0..).zip(&self.dataset.columns);
-        let only_listed: Vec<u16> =
-            columns.filter(|(_, column)| only_listed.contains(&*column.name)).map(|(at, _)| at).collect();
-        let places: HashMap<_, usize> =
-            self.rows.iter().enumerate().map(|(place, row)| (row.resource.key(), place)).collect();
-        for row in earlier {
-            let known = places.get(&row.resource.key()).and_then(|place| self.rows.get_mut(*place));
-            match known {
-                None => self.rows.push(row),
-                Some(known) if *known != row && only_listed.iter().any(|at| row.value(*at).is_some()) => {
-                    *known = row;
-                }
-                Some(_) => continue,
-            }
-            self.metadata.rows_carried += 1;
-        }
-        rows::sort(&mut self.rows);
+    pub(crate) fn carry(&mut self, earlier: Table) {
+        self.metadata.rows_carried += self.table.carry(self.dataset, earlier);
         self.count();
     }
 
     /// Takes in what another worker has of the same job: of each row, the one that lacks nothing.
     pub(crate) fn merge(&mut self, theirs: Checkpoint) {
-        let Checkpoint { metadata, rows } = theirs;
-        let mut ours: HashMap<_, Row> =
-            std::mem::take(&mut self.rows).into_iter().map(|row| (row.resource.key(), row)).collect();
-        for row in rows {
-            let known = ours.entry(row.resource.key());
-            let lacks_something = row.status.lacks_something();
-            known
-                .and_modify(|known| {
-                    if known.status.lacks_something() && !lacks_something {
-                        known.clone_from(&row);
-                    }
-                })
-                .or_insert(row);
-        }
-        self.rows = ours.into_values().collect();
-        rows::sort(&mut self.rows);
+        let Checkpoint { metadata, table } = theirs;
+        self.table.merge(table);
         self.metadata.regions_pending.retain(|region| metadata.is_pending(region));
         self.metadata.collected_at = self.metadata.collected_at.min(metadata.collected_at);
         self.metadata.is_listed &= metadata.is_listed;

@@ -1,8 +1,10 @@
 //! One job from its account to its report in the bucket: what is there already, what earlier tries have left, what is
 //! stored, and whose fault it is if that fails.
 
+use engine::{Attempt, attempt::LONGEST};
 use fleet::{
     AccountId, AwsError, Dataset, Job, KeyTemplate,
+    datasets::Period,
     existing::{Existing, ExistingReport},
     from_sdk,
     report::{Remaining, ReportMetadata, ReportStatus},
@@ -10,11 +12,8 @@ use fleet::{
     report_key,
 };
 
-use engine::{Attempt, attempt::LONGEST};
-
 use super::{
     Collector,
-    checkpoint::Checkpoint,
     draft::Report,
     step,
     store::{self, Candidate, Decision, Precondition, Put},
@@ -23,10 +22,10 @@ use crate::{
     account::breaker::{Breaker, Streak},
     account::entering,
     account::session::Session,
-    cloudwatch::rows::Row,
     collect::Interruption,
     failure::{Failure, OwnFault},
     preflight::{self, Entry},
+    table::{Table, checkpoint::Checkpoint},
     usage::Usage,
 };
 
@@ -144,7 +143,9 @@ impl Reporter {
         let collected =
             Box::pin(self.collector.collect(job, &session, entered, checkpoint, now, attempt)).await;
         let (mut report, interruption) = collected?;
-        report.carry(to_carry);
+        for table in to_carry {
+            report.carry(table);
+        }
         attempt.enter(step::UPLOAD);
         let Some(interruption) = interruption else {
             let done = self.store(job, &key, existing, &mut report).await?;
@@ -188,6 +189,7 @@ impl Reporter {
             account_id,
             status: ReportStatus::Complete,
             is_listed: job.date.is_listed_at(now),
+            period_seconds: job.dataset.period_of_rows(job.date, now).map(Period::seconds),
             replaces_foreign: self.replaces_foreign,
         };
         match store::decide(existing, best) {
@@ -225,14 +227,14 @@ impl Reporter {
         let mut earlier = Earlier { checkpoint: None, to_carry: Vec::new(), aside };
         for (key, place) in [(key, existing), (&*aside_key, &earlier.aside)] {
             let Some(ExistingReport { metadata, .. }) = place.report() else { continue };
-            if Checkpoint::may_be_of(metadata, job, account_id) {
+            if Checkpoint::may_be_of(metadata, job, account_id, self.bucket.now()) {
                 earlier.checkpoint = self.read(key, job.dataset, metadata).await?;
             } else if metadata.is_of(job.date, Some(account_id))
                 && !job.date.is_listed_at(self.bucket.now())
                 && (metadata.is_listed || metadata.rows_carried > 0)
             {
                 let report = self.read(key, job.dataset, metadata).await?;
-                earlier.to_carry.extend(report.into_iter().flat_map(Checkpoint::into_carried));
+                earlier.to_carry.extend(report.map(Checkpoint::into_carried));
             }
         }
         Ok(earlier)
@@ -353,7 +355,7 @@ impl Reporter {
     ) -> Result<(), Failure> {
         if let Some(theirs) = existing.report()
             && report.metadata.status == ReportStatus::Partial
-            && Checkpoint::may_be_of(&theirs.metadata, job, &report.metadata.account_id)
+            && Checkpoint::may_be_of(&theirs.metadata, job, &report.metadata.account_id, self.bucket.now())
             && let Some(theirs) = self.read(key, job.dataset, &theirs.metadata).await?
         {
             report.merge(theirs);
@@ -368,6 +370,7 @@ impl Reporter {
             account_id: Some(&report.metadata.account_id),
             status: report.metadata.status,
             is_listed: report.metadata.is_listed,
+            period_seconds: report.metadata.period_seconds,
             replaces_foreign: self.replaces_foreign,
         }
     }
@@ -388,7 +391,7 @@ struct Earlier {
     /// What an earlier try at it has collected.
     checkpoint: Option<Checkpoint>,
     /// Rows that are kept if the collection can't see them.
-    to_carry: Vec<Row>,
+    to_carry: Vec<Table>,
     /// What exists where unfinished tries are kept if a complete report exists.
     aside: Existing,
 }

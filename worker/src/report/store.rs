@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::{config::Builder, primitives::ByteStream};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use bytes::Bytes;
 use fleet::{
     AccountId, AwsError, ErrorKind, ReportDate, RunId, aws,
     existing::Existing,
@@ -57,6 +58,8 @@ pub struct Candidate<'a> {
     pub status: ReportStatus,
     /// Whether its series are found by listing them.
     pub is_listed: bool,
+    /// The period of its rows, if they are not of days.
+    pub period_seconds: Option<u32>,
     /// Whether it may replace an object that is no report.
     pub replaces_foreign: bool,
 }
@@ -82,6 +85,7 @@ pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
         {
             Decision::Keep
         }
+        (ReportStatus::Complete, _) if existing.is_finer_than(candidate.period_seconds) => Decision::Keep,
         (ReportStatus::Complete, ReportStatus::Partial) => Decision::KeepComplete,
         (ReportStatus::Partial, ReportStatus::Partial) if is_later => Decision::Superseded,
         _ => replace,
@@ -146,13 +150,12 @@ pub async fn put(
     key: &str,
     precondition: Precondition,
     metadata: &ReportMetadata,
-    body: Vec<u8>,
+    body: Bytes,
 ) -> Result<Put, Failure> {
     let (if_none_match, if_match) = match precondition {
         Precondition::Nothing => (Some("*".to_owned()), None),
         Precondition::Version(etag) => (None, Some(etag)),
     };
-    let body = bytes::Bytes::from(body);
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(LONGEST_PAUSE)
@@ -285,7 +288,15 @@ mod tests {
 
     fn candidate<'a>(run_id: &'a RunId, date: &str, status: ReportStatus) -> Candidate<'a> {
         let date = date.parse().expect("a date");
-        Candidate { run_id, date, account_id: None, status, is_listed: true, replaces_foreign: false }
+        Candidate {
+            run_id,
+            date,
+            account_id: None,
+            status,
+            is_listed: true,
+            period_seconds: None,
+            replaces_foreign: false,
+        }
     }
 
     #[test]
@@ -369,6 +380,15 @@ mod tests {
             let candidate = Candidate { is_listed, ..candidate(&run, day, COMPLETE) };
             assert_eq!(decide(&existing, candidate), expected, "{existing:?}");
         }
+        for (ours, theirs, keeps) in [(60, 300, true), (300, 300, false), (300, 60, false)] {
+            let Existing::Report(mut report) = report(&earlier, day, COMPLETE) else {
+                unreachable!("it is one")
+            };
+            report.metadata.period_seconds = Some(ours);
+            let candidate = Candidate { period_seconds: Some(theirs), ..candidate(&run, day, COMPLETE) };
+            let decided = decide(&Existing::Report(report), candidate);
+            assert_eq!(decided == Decision::Keep, keeps, "{ours} s, and {theirs} s now");
+        }
         let partial = Candidate { is_listed: false, ..candidate(&run, day, PARTIAL) };
         assert_eq!(decide(&existing(true, settled, COMPLETE), partial), Decision::Keep);
     }
@@ -402,7 +422,8 @@ mod tests {
             let client = mock_client!(aws_sdk_s3, RuleMode::Sequential, &rules, |config| config
                 .retry_config(RetryConfig::disabled()));
             let bucket = ReportBucket::new(client, "reports");
-            let put = put(&bucket, "k", Precondition::Nothing, &report.metadata, b"body".to_vec()).await;
+            let put =
+                put(&bucket, "k", Precondition::Nothing, &report.metadata, Bytes::from_static(b"body")).await;
             assert_eq!(put.map_err(drop), expected);
             assert!(answers.iter().all(|answer| answer.num_calls() == 1), "each answer was given once");
         }

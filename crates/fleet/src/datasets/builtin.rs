@@ -30,7 +30,7 @@ pub fn names() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::{Cell, Class};
+    use crate::datasets::{Cell, Class, Metric};
 
     #[test]
     fn every_file_is_a_dataset_of_its_name() {
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn no_bucket_is_asked_for_what_its_class_can_not_have() {
         let has = |value: &str| {
-            let values = DEFAULT.metrics.iter().flat_map(|metric| &metric.split.values);
+            let values = DEFAULT.metrics.iter().flat_map(Metric::known_values);
             let values = values.filter(|known| known.value == value).collect::<Vec<_>>();
             let [known] = values[..] else { panic!("{value} is not there once") };
             [Class::General, Class::Directory].map(|class| known.holders.include(class))

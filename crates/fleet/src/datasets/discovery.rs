@@ -11,6 +11,8 @@ pub const LIST_DIRECTORY_BUCKETS: &str = "s3express:ListAllMyDirectoryBuckets";
 pub enum Discovery {
     /// S3's `ListBuckets`, asked once; the answer names each bucket's region.
     ListBuckets,
+    /// CloudWatch's `ListMetrics`, which names what has had a datapoint in the last two weeks.
+    ListMetrics,
 }
 
 /// In which regions an account is asked.
@@ -18,6 +20,10 @@ pub enum Discovery {
 pub enum Regions {
     /// Those in which a resource was found, and those that are configured.
     OfResources,
+    /// The home region, and those that are configured.
+    Configured,
+    /// These, and no others.
+    Named(Vec<String>),
 }
 
 /// The class of a resource, if the resources of a dataset differ in the series that they can have.
@@ -30,13 +36,14 @@ pub enum Class {
 }
 
 impl Discovery {
-    pub(super) const ALL: [Self; 1] = [Self::ListBuckets];
+    pub(super) const ALL: [Self; 2] = [Self::ListBuckets, Self::ListMetrics];
 
     /// What a dataset's file calls it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ListBuckets => "list_buckets",
+            Self::ListMetrics => "list_metrics",
         }
     }
 
@@ -45,6 +52,7 @@ impl Discovery {
     pub fn noun(self) -> &'static str {
         match self {
             Self::ListBuckets => "buckets",
+            Self::ListMetrics => "resources",
         }
     }
 
@@ -53,6 +61,7 @@ impl Discovery {
     pub fn permissions(self) -> &'static [&'static str] {
         match self {
             Self::ListBuckets => &[LIST_BUCKETS],
+            Self::ListMetrics => &[],
         }
     }
 
@@ -61,6 +70,7 @@ impl Discovery {
     pub fn optional_permissions(self) -> &'static [&'static str] {
         match self {
             Self::ListBuckets => &[LIST_DIRECTORY_BUCKETS],
+            Self::ListMetrics => &[],
         }
     }
 
@@ -69,6 +79,7 @@ impl Discovery {
     pub(super) fn classes(self) -> &'static [(&'static str, Class)] {
         match self {
             Self::ListBuckets => &[("general", Class::General), ("directory", Class::Directory)],
+            Self::ListMetrics => &[],
         }
     }
 
@@ -76,7 +87,17 @@ impl Discovery {
     #[must_use]
     pub fn usual_class(self) -> Class {
         match self {
-            Self::ListBuckets => Class::General,
+            Self::ListBuckets | Self::ListMetrics => Class::General,
+        }
+    }
+
+    /// Whether a day whose series are no longer listed is asked for all that may exist, since something else names the
+    /// resources.
+    #[must_use]
+    pub fn asks_for_unlisted(self) -> bool {
+        match self {
+            Self::ListBuckets => true,
+            Self::ListMetrics => false,
         }
     }
 
@@ -85,6 +106,7 @@ impl Discovery {
     pub(super) fn knows_creation(self) -> bool {
         match self {
             Self::ListBuckets => true,
+            Self::ListMetrics => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The file of a dataset: what its keys mean, and what is wrong with them.
 
 mod columns;
+mod metric;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -10,13 +11,14 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use toml::de::DeTable;
 
-pub use self::table::Faults;
+pub use self::{columns::snake_case, table::Faults};
 use self::{
-    columns::{is_column, is_name, snake_case},
+    columns::{is_column, is_name},
+    metric::{About, Measured},
     table::{Source, Table, Value},
 };
-use super::{Cell, Class, Dataset, Discovery, Holders, Metric, Period, Regions, Shape, Split, SplitValue};
-use crate::account::shorten;
+use super::{Cell, Dataset, Discovery, Period, Regions, Shape};
+use crate::{account::shorten, aws::regions::is_region};
 
 /// The most dimensions that a CloudWatch metric has.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>
@@ -24,41 +26,6 @@ const MOST_DIMENSIONS: usize = 30;
 
 /// The longest settle time; a longer one is a slip, and no date overflows by it.
 const LONGEST_SETTLE: TimeDelta = TimeDelta::days(60);
-
-/// The units that CloudWatch has.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
-const UNITS: [&str; 27] = [
-    "Seconds",
-    "Microseconds",
-    "Milliseconds",
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-    "Percent",
-    "Count",
-    "Bytes/Second",
-    "Kilobytes/Second",
-    "Megabytes/Second",
-    "Gigabytes/Second",
-    "Terabytes/Second",
-    "Bits/Second",
-    "Kilobits/Second",
-    "Megabits/Second",
-    "Gigabits/Second",
-    "Terabits/Second",
-    "Count/Second",
-    "None",
-];
-
-/// The statistics that are always there. Percentiles have a number in their name.
-const STATISTICS: [&str; 5] = ["Average", "Minimum", "Maximum", "Sum", "SampleCount"];
 
 pub(super) fn parse(text: &str) -> Result<Dataset, Faults> {
     let source = Source::new(text);
@@ -85,18 +52,13 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
     if let Some(layout) = file.optional("layout") {
         layout.one_of(&[("wide", ())]);
     }
-    let period = file.required("period").and_then(|value| period(&value));
     if let Some(window) = file.optional("window") {
         // Reports of shorter windows need a key and a job that name one.
         window.one_of(&[("1d", ())]);
     }
     let settle = file.required("settle").and_then(|value| settle(&value));
-    let discovery = file
-        .required("discovery")
-        .and_then(|value| value.one_of(&Discovery::ALL.map(|discovery| (discovery.name(), discovery))));
-    let regions = file.required("regions");
-    let regions =
-        regions.and_then(|value| value.one_of(&[("of_resources", ())])).map(|()| Regions::OfResources);
+    let discovery = file.required("discovery").and_then(|value| discovery_of(&value, shape));
+    let regions = file.required("regions").and_then(|value| regions_of(&value, discovery));
     for (key, why) in [
         ("derived", "derived columns are not in this version"),
         ("tags", "columns of tags are not in this version"),
@@ -106,30 +68,42 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
         }
     }
     let resource = file.required("resource").map(|value| dimensions(&value)).unwrap_or_default();
-    if let (Some(shape), Some(value)) = (shape, file.optional("resource"))
-        && shape == Shape::NewestDay
+    let period = file.required("period").and_then(|value| {
+        let period = period(&value)?;
+        if shape == Some(Shape::NewestDay) && period != Period::DAY {
+            value.fault("is 1d in a dataset of shape newest_day");
+        }
+        Some(period)
+    });
+    if let (Some(Shape::NewestDay), Some(value)) = (shape, file.optional("resource"))
         && resource.len() > 1
     {
         value.fault("is one dimension in a dataset of shape newest_day");
     }
+    let about = About { shape, discovery, resource: &resource };
     let measured_in = file.required("metric");
     let measured: Vec<Measured<'_>> = measured_in
         .iter()
         .flat_map(Value::tables)
-        .filter_map(|table| metric(&table, discovery, &resource))
+        .filter_map(|table| metric::metric(&table, &about))
         .collect();
     let sums = ["bytes", "objects"].map(|key| file.optional(key));
     file.end();
-    repeated(&measured);
+    metric::compare(&measured);
 
     let (totals, metrics): (Vec<_>, Vec<_>) =
         measured.into_iter().map(|measured| (measured.total, measured.metric)).unzip();
-    let columns = columns::of_newest_day(&resource, discovery?, &metrics, &totals);
+    let columns = match shape? {
+        Shape::NewestDay => columns::of_newest_day(&resource, discovery?, &metrics, &totals),
+        Shape::Series => columns::of_series(&resource, &metrics),
+    };
     let mut known: HashMap<&str, Cell> = HashMap::new();
     for column in &columns {
         if known.insert(&column.name, column.cell).is_some() {
             let said = format!("two columns are {}", column.name);
-            measured_in.iter().for_each(|metrics| metrics.fault(said.clone()));
+            if let Some(metrics) = &measured_in {
+                metrics.fault(said);
+            }
         }
     }
     let [bytes, objects] = sums.map(|value| {
@@ -137,13 +111,11 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
         let name = value.text()?;
         let is_sum = matches!(known.get(name), Some(Cell::Measure | Cell::Total(_)));
         if !is_sum {
-            value.fault(format!("{:?} is no column of measured values", shorten(name)));
+            value.fault(format!("{:?} is no column of whole numbers that are measured", shorten(name)));
         }
         is_sum.then(|| name.to_owned())
     });
     Some(Dataset {
-        // Jobs, labels and spans have it; it is kept as long as the program runs, as the datasets are.
-        name: String::leak(name?),
         group: group?,
         title: title?,
         namespace: namespace?,
@@ -157,77 +129,42 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
         columns,
         bytes,
         objects,
+        // Jobs, labels and spans have it; it is kept as long as the program runs, as the datasets are.
+        name: String::leak(name?),
     })
 }
 
-/// A metric, and where its name is in the file.
-struct Measured<'a> {
-    metric: Metric,
-    total: Option<String>,
-    name: Value<'a>,
-}
-
-fn metric<'a>(table: &Table<'a>, discovery: Option<Discovery>, resource: &[String]) -> Option<Measured<'a>> {
-    let name = table.required("name");
-    let in_cloudwatch = name.as_ref().and_then(name_in_cloudwatch);
-    let unit = table.required("unit").and_then(|value| value.one_of(&UNITS.map(|unit| (unit, unit))));
-    let statistics = table.required("statistics").map(|value| statistics(&value)).unwrap_or_default();
-    if let Some(missing) = table.optional("missing") {
-        missing.one_of(&[("empty", ())]);
-    }
-    let split = table.required("split").and_then(|value| value.table());
-    let split = split.and_then(|table| split_of(&table, discovery, resource));
-    table.end();
-    let statistic = statistics.into_iter().next()?;
-    let (split, total) = split?;
-    Some(Measured {
-        metric: Metric { name: in_cloudwatch?, unit: unit?.to_owned(), statistic, split },
-        total,
-        name: name?,
-    })
-}
-
-/// A split, and the column of its total.
-fn split_of(
-    table: &Table<'_>,
-    discovery: Option<Discovery>,
-    resource: &[String],
-) -> Option<(Split, Option<String>)> {
-    let dimension = table.required("dimension").and_then(|value| {
-        let dimension = name_in_cloudwatch(&value)?;
-        if resource.contains(&dimension) {
-            value.fault("is a dimension of the resource already");
-        }
-        Some(dimension)
-    });
-    let values = table.required("values").and_then(|value| value.table());
-    let values: Vec<_> = values.iter().flat_map(Table::entries).collect();
-    let values: Vec<_> =
-        values.iter().filter_map(|(value, column)| split_value(value, column, discovery)).collect();
-    if values.is_empty() {
-        table.fault("values", "names no value with its column");
-    }
-    let [other, total] = ["other", "total"].map(|key| table.optional(key).and_then(|value| column(&value)));
-    let typical = table.optional("typical").map_or(Some(1), |value| value.count());
-    table.end();
-    Some((Split { dimension: dimension?, values, other, typical: typical? }, total))
-}
-
-/// A value with its column, or a table that says besides which class of resources has it.
-fn split_value(value: &str, entry: &Value<'_>, discovery: Option<Discovery>) -> Option<SplitValue> {
-    if !is_in_cloudwatch(value) {
-        entry.fault("is no value that a dimension can have");
-    }
-    let (column, holders) = if entry.is_table() {
-        let table = entry.table()?;
-        let column = table.required("column").and_then(|value| column(&value));
-        let class = table.required("class").and_then(|value| value.one_of::<Class>(discovery?.classes()));
-        table.end();
-        (column?, Holders::Only(class?))
-    } else {
-        (column(entry)?, Holders::All)
+fn discovery_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Discovery> {
+    let discovery = value.one_of(&Discovery::ALL.map(|discovery| (discovery.name(), discovery)))?;
+    let wanted = |shape| match shape {
+        Shape::NewestDay => Discovery::ListBuckets,
+        Shape::Series => Discovery::ListMetrics,
     };
-    Some(SplitValue { value: value.to_owned(), column, holders })
+    if let Some(shape) = shape.filter(|shape| wanted(*shape) != discovery) {
+        value.fault(format!("is {} in a dataset of shape {}", wanted(shape).name(), shape.name()));
+    }
+    Some(discovery)
+}
+
+fn regions_of(value: &Value<'_>, discovery: Option<Discovery>) -> Option<Regions> {
+    let regions = if value.is_text() {
+        let is_of_resources = value.one_of(&[("of_resources", true), ("configured", false)])?;
+        if is_of_resources { Regions::OfResources } else { Regions::Configured }
+    } else {
+        let regions = value.texts();
+        for (value, region) in &regions {
+            if !is_region(region) {
+                value.fault("is no region; write it as eu-west-1");
+            }
+        }
+        Regions::Named(regions.into_iter().map(|(_, region)| region.to_owned()).collect())
+    };
+    let finds_regions = discovery? == Discovery::ListBuckets;
+    if finds_regions != (regions == Regions::OfResources) {
+        let wanted = if finds_regions { "of_resources" } else { "configured, or a list of regions" };
+        value.fault(format!("is {wanted} if the discovery is {}", discovery?.name()));
+    }
+    Some(regions)
 }
 
 /// The dimensions of a resource, which become columns.
@@ -247,52 +184,10 @@ fn dimensions(value: &Value<'_>) -> Vec<String> {
     dimensions
 }
 
-fn statistics(value: &Value<'_>) -> Vec<String> {
-    let texts = value.texts();
-    for (value, text) in &texts {
-        if !is_statistic(text) {
-            let known = STATISTICS.join(", ");
-            value.fault(format!("{:?} is none of {known}, and no percentile such as p99.9", shorten(text)));
-        }
-    }
-    if texts.len() > 1 {
-        value.fault("a dataset of shape newest_day has one statistic a metric");
-    }
-    texts.into_iter().map(|(_, text)| text.to_owned()).collect()
-}
-
-/// Whether CloudWatch has a statistic: one of the plain ones, or a percentile.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>
-fn is_statistic(text: &str) -> bool {
-    let is_percentile = || {
-        let digits = text.strip_prefix('p')?;
-        let number: f64 = digits.parse().ok()?;
-        let is_plain = digits.len() <= 13 && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        (is_plain && (0.0..=100.0).contains(&number)).then_some(())
-    };
-    STATISTICS.contains(&text) || is_percentile().is_some()
-}
-
-fn repeated(measured: &[Measured<'_>]) {
-    for (place, one) in measured.iter().enumerate() {
-        if measured.iter().take(place).any(|other| other.metric.name == one.metric.name) {
-            one.name.fault("is the name of two metrics");
-        }
-    }
-}
-
 fn name_of(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if !is_name(text) {
         value.fault("is not of small letters, digits and _, 64 at most");
-    }
-    Some(text.to_owned())
-}
-
-fn column(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    if !is_column(text) {
-        value.fault("is no name of a column: small letters, digits and _, the first a letter");
     }
     Some(text.to_owned())
 }
@@ -317,13 +212,7 @@ fn period(value: &Value<'_>) -> Option<Period> {
     if period.is_none() {
         value.fault("is no period: whole minutes that divide a day");
     }
-    period.filter(|period| {
-        let is_day = *period == Period::DAY;
-        if !is_day {
-            value.fault("is 1d in a dataset of shape newest_day");
-        }
-        is_day
-    })
+    period
 }
 
 fn settle(value: &Value<'_>) -> Option<TimeDelta> {

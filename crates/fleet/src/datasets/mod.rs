@@ -1,23 +1,23 @@
 //! The datasets that a report can be about. Each is one file of the folder `datasets/`, which says what is asked of
 //! CloudWatch; the producer takes names and prices from it, the worker all the rest.
 
-#![allow(missing_docs, reason = "the fields are keys of a dataset's file")]
-
 mod builtin;
 mod discovery;
 mod file;
 mod period;
 mod price;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub use self::{
     builtin::{DATASETS, DEFAULT, names},
     discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, Regions},
-    file::Faults,
+    file::{Faults, snake_case},
     period::Period,
-    price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource},
+    price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource, paid},
 };
+
+use crate::ReportDate;
 
 /// The permission to list the series that there are.
 pub const LIST_METRICS: &str = "cloudwatch:ListMetrics";
@@ -58,19 +58,36 @@ pub struct Dataset {
 pub enum Shape {
     /// One resource, with the values of the newest day that has any.
     NewestDay,
+    /// One resource in one period.
+    Series,
 }
 
-/// One CloudWatch metric, which has a series for each value of a further dimension.
+/// One CloudWatch metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metric {
     pub name: String,
     /// As CloudWatch calls it.
     pub unit: String,
-    pub statistic: String,
-    pub split: Split,
+    pub statistics: Vec<String>,
+    pub missing: Missing,
+    /// The dimension that it has besides the resource's.
+    pub split: Option<Split>,
+    /// If it is another than the dataset's.
+    pub namespace: Option<String>,
+    /// What its columns begin with, if it has no split.
+    pub column: String,
 }
 
-/// The dimension that tells the series of one metric of a resource apart.
+/// What a value means that CloudWatch does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// It is not known.
+    Empty,
+    /// It is 0 if the metric of this name has a datapoint in the same period, which shows that the resource was there.
+    ZeroWith(String),
+}
+
+/// A dimension that tells the series of one metric of a resource apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     pub dimension: String,
@@ -109,8 +126,8 @@ pub struct Column {
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
-    /// The resource's name.
-    Resource,
+    /// The value of the resource's dimension at this place.
+    Resource(usize),
     AccountName,
     AccountId,
     /// The day on which the resource says it was created.
@@ -127,6 +144,12 @@ pub enum Cell {
     Measure,
     /// The sum of all series of the metric at this place.
     Total(usize),
+    /// When the period of the row begins.
+    PeriodStart,
+    /// How long the period of the row is.
+    PeriodSeconds,
+    /// A statistic of a metric, with its fraction.
+    Value,
 }
 
 impl Dataset {
@@ -136,12 +159,34 @@ impl Dataset {
         DATASETS.iter().find(|dataset| dataset.name == name)
     }
 
+    /// The datasets of a group of that name, or the one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Vec<&'static Self> {
+        let group: Vec<&Self> = DATASETS.iter().filter(|dataset| dataset.group == name).collect();
+        if group.is_empty() { Self::find(name).into_iter().collect() } else { group }
+    }
+
+    /// The period of a report of a day that is collected at `now`; `None` if its rows have none.
+    #[must_use]
+    pub fn period_of_rows(&self, date: ReportDate, now: DateTime<Utc>) -> Option<Period> {
+        match self.shape {
+            Shape::NewestDay => None,
+            Shape::Series => Some(self.period.kept_for(date.days_until(now))),
+        }
+    }
+
     /// Reads the file of a dataset.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Faults> {
         file::parse(text)
+    }
+
+    /// The namespace of a metric.
+    #[must_use]
+    pub fn namespace_of<'a>(&'a self, metric: &'a Metric) -> &'a str {
+        metric.namespace.as_ref().unwrap_or(&self.namespace)
     }
 
     /// How long after the end of a day its values are final.
@@ -156,14 +201,43 @@ impl Dataset {
     }
 }
 
+impl Metric {
+    /// The values of its split that are known by name.
+    pub fn known_values(&self) -> impl Iterator<Item = &SplitValue> {
+        self.split.iter().flat_map(|split| &split.values)
+    }
+
+    /// The column of the values of its split that are not known by name.
+    #[must_use]
+    pub fn other(&self) -> Option<&str> {
+        self.split.as_ref()?.other.as_deref()
+    }
+
+    /// What its columns begin with: one text, or one for each value of its split.
+    pub fn bases(&self) -> impl Iterator<Item = &str> {
+        let split = self.split.as_ref();
+        let values = self.known_values().map(|known| &*known.column).chain(self.other());
+        values.chain(split.is_none().then_some(&*self.column))
+    }
+
+    /// The columns that begin with `base`, one for each statistic.
+    pub fn columns_of<'a>(&'a self, base: &'a str) -> impl Iterator<Item = String> + 'a {
+        let is_plain = self.split.is_some() && self.statistics.len() == 1;
+        self.statistics.iter().map(move |statistic| {
+            if is_plain { base.to_owned() } else { format!("{base}_{}", snake_case(statistic)) }
+        })
+    }
+}
+
 impl Shape {
-    pub(in crate::datasets) const ALL: [Self; 1] = [Self::NewestDay];
+    pub(in crate::datasets) const ALL: [Self; 2] = [Self::NewestDay, Self::Series];
 
     /// What a dataset's file calls it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::NewestDay => "newest_day",
+            Self::Series => "series",
         }
     }
 }
@@ -182,9 +256,11 @@ impl Cell {
     #[must_use]
     pub fn type_name(self) -> &'static str {
         match self {
-            Self::Measure | Self::Total(_) => "bigint",
+            Self::Measure | Self::Total(_) | Self::PeriodSeconds => "bigint",
+            Self::Value => "double",
             Self::ReportDate | Self::DatapointDate => "date",
-            Self::Resource
+            Self::Resource(_)
+            | Self::PeriodStart
             | Self::AccountName
             | Self::AccountId
             | Self::CreationDate

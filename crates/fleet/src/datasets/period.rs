@@ -6,6 +6,8 @@ pub struct Period(u32);
 
 impl Period {
     pub const DAY: Self = Self(86_400);
+    const FIVE_MINUTES: Self = Self(300);
+    const HOUR: Self = Self(3_600);
 
     /// The period of so many seconds; `None` if CloudWatch has none or it divides no day.
     #[must_use]
@@ -29,11 +31,34 @@ impl Period {
             3_600.. => 455,
         }
     }
+
+    /// The period in which CloudWatch still has all of a day that began so many days ago: this one, or the shortest that
+    /// is kept as long.
+    #[must_use]
+    pub fn kept_for(self, days: u64) -> Self {
+        let mut periods = [self, self.max(Self::FIVE_MINUTES), self.max(Self::HOUR)].into_iter();
+        // A day's first datapoint is one day older than the day.
+        periods.find(|period| days < period.retention_days()).unwrap_or(self.max(Self::HOUR))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_day_has_the_period_that_is_still_kept() {
+        let kept = |seconds: u32, days: u64| {
+            Period::new(seconds).unwrap_or_else(|| panic!("{seconds} s")).kept_for(days).seconds()
+        };
+        for (days, expected) in
+            [(0, 60), (14, 60), (15, 300), (62, 300), (63, 3_600), (454, 3_600), (455, 3_600)]
+        {
+            assert_eq!(kept(60, days), expected, "{days} days");
+        }
+        assert_eq!((kept(900, 14), kept(900, 62), kept(900, 63)), (900, 900, 3_600));
+        assert_eq!((kept(86_400, 3), kept(86_400, 400)), (86_400, 86_400));
+    }
 
     #[test]
     fn a_period_is_whole_minutes_that_divide_a_day() {

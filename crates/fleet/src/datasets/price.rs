@@ -27,22 +27,37 @@ impl Dataset {
     pub fn metrics_per_resource(&self) -> MetricsPerResource {
         let class = self.discovery.usual_class();
         let possible = |metric: &Metric| {
-            let values = metric.split.values.iter().filter(|known| known.holders.include(class));
-            u32::try_from(values.count()).unwrap_or(u32::MAX)
+            let values = metric.known_values().filter(|known| known.holders.include(class));
+            if metric.split.is_some() { as_u32(values.count()) } else { 1 }
         };
-        let sum = |of: &dyn Fn(&Metric) -> u32| self.metrics.iter().map(of).sum();
-        let all: u32 = sum(&possible);
-        let typical: u32 = sum(&|metric| metric.split.typical);
-        MetricsPerResource { fewest: sum(&|_| 1), typical: typical.min(all), all }
+        let paid = |metric: &Metric| as_u32(paid(metric.statistics.len()));
+        let sum = |of: &dyn Fn(&Metric) -> u32| self.metrics.iter().map(of).sum::<u32>();
+        let typical = sum(&|metric| paid(metric) * metric.split.as_ref().map_or(1, |split| split.typical));
+        let all = sum(&|metric| paid(metric) * possible(metric));
+        let all = if self.discovery.asks_for_unlisted() { all } else { typical };
+        MetricsPerResource { fewest: sum(&paid), typical: typical.min(all), all }
     }
+}
+
+/// How many metrics are paid for so many statistics of one, asked in one call: one for each five.
+/// Source: <https://aws.amazon.com/cloudwatch/pricing/>
+#[must_use]
+pub fn paid(statistics: usize) -> usize {
+    statistics.div_ceil(5)
+}
+
+fn as_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::paid;
     use crate::datasets::{DEFAULT, MetricsPerResource};
 
     #[test]
     fn a_bucket_has_its_objects_and_the_bytes_of_one_or_two_storage_classes() {
+        assert_eq!([1, 5, 6].map(paid), [1, 1, 2]);
         assert_eq!(DEFAULT.metrics_per_resource(), MetricsPerResource { fewest: 2, typical: 3, all: 28 });
     }
 }

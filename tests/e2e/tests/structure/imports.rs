@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::tokens::{self, Token};
+use super::tokens::{self, Token};
 
 type ModulePath = Vec<String>;
 

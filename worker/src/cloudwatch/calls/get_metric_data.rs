@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::{
-    primitives::DateTime,
+    primitives::DateTime as SdkDateTime,
     types::{Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode},
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
-use chrono::Utc;
-use fleet::{AwsError, Dataset, datasets::GET_METRIC_DATA, from_sdk};
+use chrono::{DateTime, Utc};
+use fleet::{
+    AwsError, Dataset,
+    datasets::{GET_METRIC_DATA, Metric, Period, paid},
+    from_sdk,
+};
 
 use super::{CloudWatch, same_page};
 use crate::cloudwatch::{
     dimensions, limits,
     plan::{Series, Window},
-    rows::{Answer, Datapoint, Problem},
+    rows::{Datapoint, Problem},
     tries::Tries,
 };
 
@@ -28,28 +32,62 @@ pub struct Query {
     pub dataset: &'static Dataset,
     /// The days to ask for.
     pub window: Window,
+    /// How far apart the datapoints are.
+    pub period: Period,
+}
+
+/// One query: a statistic of a series.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The values of the resource's dimensions, as [`dimensions::values`] has them.
+    pub resource: &'a str,
+    /// The value of the metric's split; empty if it has none.
+    pub value: &'a str,
+    /// The statistic.
+    pub statistic: &'a str,
+}
+
+/// One value of one series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// When its period begins, in seconds of Unix time.
+    pub at: i64,
+    /// The value, as CloudWatch has it.
+    pub value: f64,
 }
 
 /// What came of asking for some series.
-#[derive(Debug, Default)]
-pub struct Answers {
-    /// That of each, in their order; none where `error` left it open.
-    pub each: Vec<Option<Answer>>,
+#[derive(Debug)]
+pub struct Answers<T> {
+    /// That of each, in their order; `None` if `error` left it open.
+    pub each: Vec<Option<Result<Vec<T>, Problem>>>,
     /// What the call failed with, or asking again for what it had answered only in part.
     pub error: Option<AwsError>,
 }
 
 impl CloudWatch {
-    /// What CloudWatch has for each of at most 500 series, in their order. A series that it answers
-    /// only in part is asked for again; what is still not whole then is a [`Problem`] in its place.
+    /// What CloudWatch has for each of at most 500 series of days, in their order.
+    pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Answers<Datapoint> {
+        let asked: Vec<Asked<'_>> = batch.iter().map(Series::asked).collect();
+        let Answers { each, error } = self.ask(query, &asked).await;
+        let each = each
+            .into_iter()
+            .map(|answer| answer.map(|points| Ok(points?.into_iter().map(Datapoint::from).collect())));
+        Answers { each: each.collect(), error }
+    }
+
+    /// What CloudWatch has for each of at most 500 queries, in their order. What it answers only in part is asked for
+    /// again; what is still not whole then is a [`Problem`] in its place.
     #[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the batch")]
-    pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Answers {
-        let mut each: Vec<Option<Answer>> = vec![None; batch.len()];
+    pub async fn ask(&self, query: Query, batch: &[Asked<'_>]) -> Answers<Point> {
+        let mut each: Vec<Option<Result<Vec<Point>, Problem>>> = vec![None; batch.len()];
         let mut pending: Vec<usize> = (0..batch.len()).collect();
         let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_jitter();
         let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
         loop {
-            let asked: Vec<&Series> = pending.iter().map(|at| &batch[*at]).collect();
+            let asked: Vec<Asked<'_>> = pending.iter().map(|at| batch[*at]).collect();
             let results = match self.get_every_page(query, &asked).await {
                 Ok(results) => results,
                 Err(error) => {
@@ -83,8 +121,8 @@ impl CloudWatch {
     }
 
     /// One `GetMetricData` and all its pages.
-    async fn get_every_page(&self, query: Query, asked: &[&Series]) -> Result<Vec<SeriesResult>, AwsError> {
-        let datapoints = query.window.datapoints(query.dataset.period.seconds());
+    async fn get_every_page(&self, query: Query, asked: &[Asked<'_>]) -> Result<Vec<SeriesResult>, AwsError> {
+        let datapoints = query.window.datapoints(query.period.seconds());
         let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
         let cost = limits::cost(datapoints);
         let mut results = vec![SeriesResult::default(); asked.len()];
@@ -93,18 +131,18 @@ impl CloudWatch {
             self.limits.get_metric_data.wait(cost).await;
             // Pages are not paid for.
             if token.is_none() {
-                self.usage.add_metrics(asked.len());
+                let series = asked.chunk_by(Asked::is_same_series);
+                self.usage.add_metrics(series.map(|statistics| paid(statistics.len())).sum());
             }
             let token_now = &token;
             let ask = || async move {
-                let queries =
-                    asked.iter().enumerate().map(|(at, series)| metric_query(query.dataset, at, series));
+                let queries = asked.iter().enumerate().map(|(at, asked)| metric_query(query, at, asked));
                 let page = self
                     .client
                     .get_metric_data()
                     .set_metric_data_queries(Some(queries.collect()))
-                    .start_time(DateTime::from_secs(query.window.start().timestamp()))
-                    .end_time(DateTime::from_secs(query.window.end().timestamp()))
+                    .start_time(SdkDateTime::from_secs(query.window.start().timestamp()))
+                    .end_time(SdkDateTime::from_secs(query.window.end().timestamp()))
                     .set_next_token(token_now.clone())
                     .customize()
                     .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
@@ -142,7 +180,7 @@ impl CloudWatch {
 /// What the pages of one call said of one series.
 #[derive(Debug, Clone, Default)]
 struct SeriesResult {
-    datapoints: Vec<Datapoint>,
+    points: Vec<Point>,
     /// The status on the newest page that had the series; none where no page had it.
     status: Option<StatusCode>,
     malformed: bool,
@@ -161,8 +199,8 @@ impl SeriesResult {
         let (timestamps, values) = (result.timestamps(), result.values());
         self.malformed |= timestamps.len() != values.len();
         for (timestamp, value) in timestamps.iter().zip(values) {
-            match chrono::DateTime::<Utc>::from_timestamp(timestamp.secs(), 0) {
-                Some(moment) => self.datapoints.push(Datapoint { day: moment.date_naive(), value: *value }),
+            match DateTime::<Utc>::from_timestamp(timestamp.secs(), 0) {
+                Some(_) => self.points.push(Point { at: timestamp.secs(), value: *value }),
                 None => self.malformed = true,
             }
         }
@@ -175,10 +213,10 @@ impl SeriesResult {
         self.malformed || !matches!(self.status, Some(StatusCode::Complete | StatusCode::Forbidden))
     }
 
-    fn into_answer(self) -> Answer {
+    fn into_answer(self) -> Result<Vec<Point>, Problem> {
         match self.status {
             _ if self.malformed => Err(Problem::Transient("MalformedResult".into())),
-            Some(StatusCode::Complete) => Ok(self.datapoints),
+            Some(StatusCode::Complete) => Ok(self.points),
             Some(StatusCode::Forbidden) => Err(Problem::Denied),
             Some(other) => Err(Problem::Transient(other.as_str().to_owned())),
             None => Err(Problem::Transient("NoResult".into())),
@@ -186,14 +224,30 @@ impl SeriesResult {
     }
 }
 
-fn metric_query(dataset: &Dataset, at: usize, Series { name, kind, .. }: &Series) -> MetricDataQuery {
-    let metric = SdkMetric::builder()
-        .namespace(&dataset.namespace)
-        .metric_name(&kind.metric.name)
-        .set_dimensions(Some(dimensions::of_series(dataset, kind.metric, name, &kind.value)))
+impl Asked<'_> {
+    /// Whether both are statistics of one series: such are paid for together.
+    fn is_same_series(&self, other: &Self) -> bool {
+        std::ptr::eq(self.metric, other.metric)
+            && (self.resource, self.value) == (other.resource, other.value)
+    }
+}
+
+impl From<Point> for Datapoint {
+    fn from(Point { at, value }: Point) -> Self {
+        let at = DateTime::<Utc>::from_timestamp(at, 0).expect("cannot fail: it was one when it was taken");
+        Self { day: at.date_naive(), value }
+    }
+}
+
+fn metric_query(query: Query, at: usize, asked: &Asked<'_>) -> MetricDataQuery {
+    let Asked { metric, resource, value, statistic } = *asked;
+    let of_series = SdkMetric::builder()
+        .namespace(query.dataset.namespace_of(metric))
+        .metric_name(&metric.name)
+        .set_dimensions(Some(dimensions::of_series(query.dataset, metric, resource, value)))
         .build();
-    let period = i32::try_from(dataset.period.seconds()).expect("cannot fail: a period is at most a day");
-    let stat = MetricStat::builder().metric(metric).period(period).stat(&kind.metric.statistic).build();
+    let period = i32::try_from(query.period.seconds()).expect("cannot fail: a period is at most a day");
+    let stat = MetricStat::builder().metric(of_series).period(period).stat(statistic).build();
     MetricDataQuery::builder().id(format!("q{at}")).metric_stat(stat).return_data(true).build()
 }
 
@@ -214,12 +268,12 @@ mod tests {
     use fleet::datasets::{Class, DEFAULT as S3};
 
     use super::{super::tests::cloudwatch, *};
-    use crate::cloudwatch::plan;
+    use crate::cloudwatch::{plan, rows::Answer};
 
     fn result(id: &str, status: StatusCode, values: &[(i64, f64)]) -> MetricDataResult {
         let result = MetricDataResult::builder().id(id).status_code(status);
         let add = |result: MetricDataResultBuilder, (day, value): &(i64, f64)| {
-            result.timestamps(DateTime::from_secs(day * 86_400)).values(*value)
+            result.timestamps(SdkDateTime::from_secs(day * 86_400)).values(*value)
         };
         values.iter().fold(result, add).build()
     }
@@ -235,8 +289,12 @@ mod tests {
         answers.each.into_iter().map(|answer| answer.expect("each is answered")).collect()
     }
 
-    async fn get(cloudwatch: &CloudWatch, series: usize) -> Answers {
-        let query = Query { dataset: *S3, window: Window::new("2026-11-03".parse().expect("a date"), 2) };
+    async fn get(cloudwatch: &CloudWatch, series: usize) -> Answers<Datapoint> {
+        let query = Query {
+            dataset: *S3,
+            window: Window::new("2026-11-03".parse().expect("a date"), 2),
+            period: S3.period,
+        };
         let call = plan::everything(*S3, [("bucket".into(), Class::General)]).next().expect("a call");
         cloudwatch.get_metric_data(query, &call[..series]).await
     }
@@ -255,8 +313,8 @@ mod tests {
                 let stat = query.metric_stat().expect("a statistic");
                 let metric = stat.metric().expect("a metric");
                 let dimensions: Vec<_> = metric.dimensions().iter().map(|d| (d.name(), d.value())).collect();
-                request.start_time() == Some(&DateTime::from_secs(1_793_491_200)) // 2026-11-01
-                    && request.end_time() == Some(&DateTime::from_secs(1_793_750_400)) // 2026-11-04
+                request.start_time() == Some(&SdkDateTime::from_secs(1_793_491_200)) // 2026-11-01
+                    && request.end_time() == Some(&SdkDateTime::from_secs(1_793_750_400)) // 2026-11-04
                     && stat.stat() == Some("Average")
                     && stat.period() == Some(86_400)
                     && metric.namespace() == Some("AWS/S3")

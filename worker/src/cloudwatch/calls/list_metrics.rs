@@ -43,7 +43,7 @@ impl CloudWatch {
             let call = self
                 .client
                 .list_metrics()
-                .namespace(&dataset.namespace)
+                .namespace(dataset.namespace_of(metric))
                 .metric_name(&metric.name)
                 .set_dimensions(Some(dimensions::names(dataset, metric).map(filter).collect()))
                 .set_next_token(token.clone());
@@ -82,7 +82,7 @@ impl CloudWatch {
 /// Whether the listing of a metric gives way to that of another, which most likely is longer: pages come one
 /// after the other, and what the longest listing waits is made up for by nothing.
 fn gives_way(dataset: &Dataset, metric: &Metric) -> bool {
-    dataset.metrics.iter().any(|other| other.split.values.len() > metric.split.values.len())
+    dataset.metrics.iter().any(|other| other.known_values().count() > metric.known_values().count())
 }
 
 /// The series that an entry of the list names; the names of its dimensions, sorted, if they are others than the metric's.

@@ -4,25 +4,52 @@ use std::collections::HashSet;
 
 use super::super::{Cell, Column, Discovery, Metric};
 
-/// The columns, in order; `totals` has each metric's column for its total.
+fn column(name: &str, cell: Cell) -> Column {
+    Column { name: name.to_owned(), cell }
+}
+
+/// The columns for the values of a resource's dimensions.
+fn of_resource(resource: &[String]) -> Vec<Column> {
+    let columns = resource.iter().enumerate();
+    columns.map(|(place, name)| column(&snake_case(name), Cell::Resource(place))).collect()
+}
+
+/// The columns for the values of a metric, each once.
+fn of_values(metric: &Metric, cell: Cell) -> impl Iterator<Item = Column> {
+    let mut known = HashSet::new();
+    let bases = metric.bases().filter(move |base| known.insert(*base));
+    bases.flat_map(|base| metric.columns_of(base)).map(move |name| column(&name, cell))
+}
+
+/// The columns of a table with a row for each resource and period, in order.
+pub(super) fn of_series(resource: &[String], metrics: &[Metric]) -> Vec<Column> {
+    let mut columns = of_resource(resource);
+    columns.extend([
+        column("account_name", Cell::AccountName),
+        column("account_id", Cell::AccountId),
+        column("region", Cell::Region),
+        column("period_start", Cell::PeriodStart),
+        column("period_seconds", Cell::PeriodSeconds),
+    ]);
+    columns.extend(metrics.iter().flat_map(|metric| of_values(metric, Cell::Value)));
+    columns.push(column("status", Cell::Status));
+    columns
+}
+
+/// The columns of a table with a row for each resource, in order; `totals` has each metric's column for its total.
 pub(super) fn of_newest_day(
     resource: &[String],
     discovery: Discovery,
     metrics: &[Metric],
     totals: &[Option<String>],
 ) -> Vec<Column> {
-    let column = |name: &str, cell: Cell| Column { name: name.to_owned(), cell };
-    let mut columns: Vec<Column> =
-        resource.iter().map(|name| column(&snake_case(name), Cell::Resource)).collect();
+    let mut columns = of_resource(resource);
     columns.push(column("account_name", Cell::AccountName));
     if discovery.knows_creation() {
         columns.push(column("creation_date", Cell::CreationDate));
     }
     for (place, (metric, total)) in metrics.iter().zip(totals).enumerate() {
-        let mut known = HashSet::new();
-        let values = metric.split.values.iter().map(|value| &value.column).chain(&metric.split.other);
-        let values = values.filter(|name| known.insert(*name));
-        columns.extend(values.map(|name| column(name, Cell::Measure)));
+        columns.extend(of_values(metric, Cell::Measure));
         columns.extend(total.iter().map(|name| column(name, Cell::Total(place))));
     }
     columns.extend([
@@ -49,7 +76,8 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// A name of CloudWatch's in snake case: `CPUUtilization` is `cpu_utilization`.
-pub(super) fn snake_case(name: &str) -> String {
+#[must_use]
+pub fn snake_case(name: &str) -> String {
     let characters: Vec<char> = name.chars().collect();
     let mut snake = String::new();
     for (at, character) in characters.iter().enumerate() {

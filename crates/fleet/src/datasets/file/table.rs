@@ -145,6 +145,18 @@ impl<'a> Value<'a> {
         matches!(self.is, DeValue::Table(_))
     }
 
+    pub(super) fn is_text(&self) -> bool {
+        self.plain().is_some()
+    }
+
+    /// Its text, if it is one; if it is not, that is no fault.
+    pub(super) fn plain(&self) -> Option<&'a str> {
+        match self.is {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&'a str> {
         let DeValue::String(text) = self.is else {
             self.fault("is not a text; write it in quotes");

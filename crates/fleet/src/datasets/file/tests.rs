@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::Missing, metric::UNITS, *};
 
 const S3: &str = include_str!("../../../../../datasets/s3_daily_storage.toml");
 
@@ -50,7 +50,7 @@ name = \"rate\"
 line 1, name: is not of small letters, digits and _, 64 at most
 line 1, title: is missing
 line 3, resource[1]: \"BucketName\" is there twice
-line 4, shape: \"oldest_day\" is none of newest_day
+line 4, shape: \"oldest_day\" is none of newest_day, series
 line 5, layout: \"long\" is none of wide
 line 6, period: is no period: whole minutes that divide a day
 line 7, window: \"1h\" is none of 1d
@@ -106,21 +106,103 @@ fn one_fault_is_said_alone() {
 #[test]
 fn several_statistics_of_a_day_have_no_column() {
     let text = S3.replacen("[\"Average\"]", "[\"Average\", \"Sum\"]", 1);
-    assert!(faults(&text).contains("metric[0].statistics: a dataset of shape newest_day has one"));
+    assert!(
+        faults(&text).contains("metric[0].statistics: is one statistic in a dataset of shape newest_day")
+    );
+}
+
+const SERVICES: &str = r#"
+name      = "services"
+title     = "Services"
+namespace = "Test/Services"
+resource  = ["ClusterName", "ServiceName"]
+shape     = "series"
+period    = "1m"
+settle    = "10m"
+discovery = "list_metrics"
+regions   = ["us-east-1"]
+
+[[metric]]
+name       = "Requests"
+unit       = "Count"
+statistics = ["Sum", "p99.9"]
+
+[[metric]]
+name       = "Errors"
+unit       = "Count"
+statistics = ["Sum"]
+missing    = { zero_with = "Requests" }
+"#;
+
+#[test]
+fn what_only_another_shape_has_is_refused() {
+    let is = Dataset::parse(SERVICES).expect("a dataset");
+    assert_eq!(is.metrics[1].missing, Missing::ZeroWith("Requests".into()));
+    assert_eq!(is.columns[8].name, "requests_p99_9");
+    let s3 = |before: &str, after: &str| with(before, after);
+    let series = |before: &str, after: &str| SERVICES.replacen(before, after, 1);
+    let split = "\n[metric.split]\ndimension = \"Kind\"\nvalues = { Mail = \"mail\" }\nother = \"other\"\n";
+    for (text, expected) in [
+        (
+            s3("\"list_buckets\"", "\"list_metrics\""),
+            "discovery: is list_buckets in a dataset of shape newest_day",
+        ),
+        (
+            s3("\"of_resources\"", "\"configured\""),
+            "regions: is of_resources if the discovery is list_buckets",
+        ),
+        (
+            s3("\"Bytes\"", "\"Percent\""),
+            "metric[1].unit: is Bytes or Count in a dataset of shape newest_day",
+        ),
+        (series("list_metrics", "list_buckets"), "discovery: is list_metrics in a dataset of shape series"),
+        (series("[\"us-east-1\"]", "\"of_resources\""), "regions: is configured, or a list of regions if"),
+        (series("[\"us-east-1\"]", "[\"Ireland\"]"), "regions[0]: is no region; write it as eu-west-1"),
+        (
+            series("[\"us-east-1\"]", "\"enabled\""),
+            "regions: \"enabled\" is none of of_resources, configured",
+        ),
+        (series("\"Errors\"", "\"4xx\""), "metric[1].column: is needed, since 4xx is no name of a column"),
+        (series("= \"Requests\" }", "= \"Errors\" }"), "metric[1].missing: \"Errors\" is no other metric"),
+        (series("zero_with", "null_with"), "metric[1].missing.null_with: is no key of this table"),
+        (
+            SERVICES.replacen("[\"Sum\"]", "[\"Average\"]", 1) + split,
+            "metric[1].split: puts several values into one column",
+        ),
+        (
+            SERVICES.to_owned() + split + "total = \"all\"\n",
+            "metric[1].split.total: is not in a dataset of shape series",
+        ),
+        (SERVICES.to_owned() + "bytes = \"x\"\n", "metric[1].bytes: is no key of this table"),
+        (
+            format!("bytes = \"errors_sum\"\n{SERVICES}"),
+            "line 1, bytes: \"errors_sum\" is no column of whole numbers",
+        ),
+    ] {
+        let said = faults(&text);
+        assert!(said.contains(expected), "{said}\nshould say {expected}");
+    }
+    assert!(
+        faults(&SERVICES.replace("name       = \"Errors\"", "name = \"Requests\"")).contains("two metrics")
+    );
 }
 
 fn any_file() -> impl Strategy<Value = String> {
-    let lines = S3.lines().count();
+    prop_oneof![Just(S3), Just(SERVICES)].prop_flat_map(changed)
+}
+
+fn changed(file: &'static str) -> impl Strategy<Value = String> {
+    let lines = file.lines().count();
     let line = prop_oneof![
         "(?s:.{0,40})",
         "[a-z]{1,9} = (\"[a-zA-Z0-9/]{0,8}\"|[0-9]{1,3}|\\[\\]|\\{\\}|true|1979-05-27)",
         Just("[[metric]]".to_owned()),
         Just("[metric.split]".to_owned()),
-        (0..lines).prop_map(|nth| S3.lines().nth(nth).unwrap_or_default().to_owned()),
+        (0..lines).prop_map(move |nth| file.lines().nth(nth).unwrap_or_default().to_owned()),
     ];
     let changes = prop::collection::vec((0..lines, 0..3_usize, line), 0..4);
-    changes.prop_map(|changes| {
-        let mut text: Vec<String> = S3.lines().map(str::to_owned).collect();
+    changes.prop_map(move |changes| {
+        let mut text: Vec<String> = file.lines().map(str::to_owned).collect();
         for (at, removed, line) in changes {
             let at = at.min(text.len());
             text.splice(at..(at + removed).min(text.len()), [line]);
@@ -132,12 +214,10 @@ fn any_file() -> impl Strategy<Value = String> {
 /// What must hold of a file that is a dataset.
 fn is_whole(dataset: &Dataset) -> bool {
     let column = |name: &String| dataset.columns.iter().filter(|column| column.name == *name).count();
-    let fed = dataset
-        .metrics
-        .iter()
-        .flat_map(|metric| metric.split.values.iter().map(|value| &value.column).chain(&metric.split.other));
+    let bases = dataset.metrics.iter().flat_map(|metric| metric.bases().map(move |base| (metric, base)));
+    let fed: Vec<String> = bases.flat_map(|(metric, base)| metric.columns_of(base)).collect();
     dataset.columns.iter().all(|it| column(&it.name) == 1 && is_column(&it.name))
-        && fed.chain(&dataset.bytes).chain(&dataset.objects).all(|name| column(name) == 1)
+        && fed.iter().chain(&dataset.bytes).chain(&dataset.objects).all(|name| column(name) == 1)
         && !dataset.metrics.is_empty()
 }
 

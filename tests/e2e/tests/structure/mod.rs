@@ -16,8 +16,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Which crates of ours each crate of the product may use.
 const MAY_USE: [(&str, &[&str]); 5] = [
     ("crates/engine", &[]),
-    ("crates/fleet", &[]),
-    ("crates/cli", &["fleet"]),
+    ("crates/fleet", &["engine"]),
+    ("crates/cli", &["engine", "fleet"]),
     ("producer", &["cli", "engine", "fleet"]),
     ("worker", &["cli", "engine", "fleet"]),
 ];

@@ -53,7 +53,7 @@ pub fn encode(subject: &Subject<'_>, rows: &[Row]) -> Vec<u8> {
 fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u16]) -> Cow<'a, str> {
     let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
     match column.cell {
-        Cell::Resource => text(&row.resource.name),
+        Cell::Resource(_) => text(&row.resource.name),
         Cell::AccountName => text(subject.account_name.as_str()),
         Cell::AccountId => subject.account_id.as_str().into(),
         // A year of five digits is written with a sign.
@@ -69,6 +69,8 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
             .unwrap_or_default()
             .into(),
         Cell::Total(_) => row.total(summed).map(|total| total.to_string()).unwrap_or_default().into(),
+        // A row of a day has no period.
+        Cell::PeriodStart | Cell::PeriodSeconds | Cell::Value => Cow::Borrowed(""),
     }
 }
 
@@ -128,7 +130,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
             let wrong = || DecodeError::Cell { line, column: &column.name, text: text.to_owned() };
             let day = || (!text.is_empty()).then(|| text.parse().map_err(|_| wrong())).transpose();
             match column.cell {
-                Cell::Resource => row.resource.name = text.into(),
+                Cell::Resource(_) => row.resource.name = text.into(),
                 Cell::Region => row.resource.region = (!text.is_empty()).then(|| text.into()),
                 Cell::CreationDate => row.resource.creation_date = day()?,
                 Cell::DatapointDate => row.datapoint_date = day()?,
@@ -142,7 +144,13 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
                     row.withholds_total |=
                         text.is_empty() && row.values.iter().any(|(column, _)| summed.contains(column));
                 }
-                Cell::Measure | Cell::AccountName | Cell::AccountId | Cell::ReportDate => {}
+                Cell::Measure
+                | Cell::AccountName
+                | Cell::AccountId
+                | Cell::ReportDate
+                | Cell::PeriodStart
+                | Cell::PeriodSeconds
+                | Cell::Value => {}
             }
         }
         row.withholds_total |= row.status.lacks_something();
@@ -154,9 +162,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
 /// The places of the columns whose values a column shows: itself, or those of its metric.
 #[must_use]
 pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
-    let feeds = |Metric { split, .. }: &Metric, name: &str| {
-        split.other.as_deref() == Some(name) || split.values.iter().any(|known| known.column == name)
-    };
+    let feeds = |metric: &Metric, name: &str| metric.bases().any(|base| base == name);
     let place = |at: usize| u16::try_from(at).expect("cannot fail: a table has some dozen columns");
     match column.cell {
         Cell::Total(metric) => {
@@ -173,7 +179,7 @@ pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
 
 /// A cell of text. A spreadsheet takes one that begins so for a formula.
 /// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
-fn text(text: &str) -> Cow<'_, str> {
+pub(super) fn text(text: &str) -> Cow<'_, str> {
     if is_formula(text) { format!("'{text}").into() } else { text.into() }
 }
 
@@ -182,7 +188,7 @@ fn is_formula(text: &str) -> bool {
 }
 
 /// The text of a cell without the mark of [`text`].
-fn plain(cell: &str) -> &str {
+pub(super) fn plain(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(text) if is_formula(text) => text,
         _ => cell,

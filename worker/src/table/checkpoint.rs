@@ -3,15 +3,18 @@
 
 use std::fmt::Write;
 
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use fleet::{
     AccountId, AwsError, Dataset, ErrorKind, Job, aws,
+    datasets::{Period, Shape},
     report::{ReportMetadata, ReportStatus},
     report_bucket::ReportBucket,
 };
 use sha2::{Digest, Sha256};
 
-use super::csv;
-use crate::cloudwatch::rows::{Row, Status};
+use super::{SeriesRows, Table, csv, series_csv};
+use crate::cloudwatch::rows::Status;
 
 /// A stored report, its rows included.
 #[derive(Debug)]
@@ -19,17 +22,23 @@ pub struct Checkpoint {
     /// What it says of itself.
     pub metadata: ReportMetadata,
     /// Its rows.
-    pub rows: Vec<Row>,
+    pub table: Table,
 }
 
 impl Checkpoint {
-    /// Whether a job may go on from a report: a partial one of the same day and account that an earlier try at the
+    /// Whether a job may go on from a report: a partial one of the same day, account and period that an earlier try at the
     /// job left, or another run if the values were final by then.
     #[must_use]
-    pub fn may_be_of(metadata: &ReportMetadata, job: &Job, account_id: &AccountId) -> bool {
+    pub fn may_be_of(
+        metadata: &ReportMetadata,
+        job: &Job,
+        account_id: &AccountId,
+        now: DateTime<Utc>,
+    ) -> bool {
         metadata.status == ReportStatus::Partial
             && metadata.dataset == job.dataset.name
             && metadata.is_of(job.date, Some(account_id))
+            && metadata.period_seconds == job.dataset.period_of_rows(job.date, now).map(Period::seconds)
             && (metadata.run_id == job.run_id || metadata.is_settled())
     }
 
@@ -44,8 +53,8 @@ impl Checkpoint {
         dataset: &'static Dataset,
         metadata: ReportMetadata,
     ) -> Result<Option<Self>, AwsError> {
-        let body = match aws::read_object(&bucket.client, &bucket.name, key).await {
-            Ok(body) => body,
+        let body: Bytes = match aws::read_object(&bucket.client, &bucket.name, key).await {
+            Ok(body) => body.into(),
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -53,8 +62,12 @@ impl Checkpoint {
             tracing::warn!(key, "the earlier report was replaced, or damaged; its rows are collected anew");
             return Ok(None);
         }
-        match csv::decode(dataset, &body) {
-            Ok(rows) => Ok(Some(Self { metadata, rows })),
+        let table = match dataset.shape {
+            Shape::NewestDay => csv::decode(dataset, &body).map(Table::NewestDay),
+            Shape::Series => series_csv::decode(dataset, &body).map(Table::Series),
+        };
+        match table {
+            Ok(table) => Ok(Some(Self { metadata, table })),
             Err(error) => {
                 tracing::warn!(
                     key,
@@ -66,14 +79,25 @@ impl Checkpoint {
     }
 
     /// Its rows, for a report whose collection can't see them. Values from before the settle time may have changed since.
-    pub fn into_carried(self) -> impl Iterator<Item = Row> {
+    #[must_use]
+    pub fn into_carried(self) -> Table {
         let is_settled = self.metadata.is_settled();
-        let whole = self.rows.into_iter().filter(|row| !row.status.lacks_something());
-        whole.map(
-            move |row| {
-                if is_settled { row } else { Row { status: Status::Late, withholds_total: true, ..row } }
-            },
-        )
+        match self.table {
+            Table::NewestDay(mut rows) => {
+                rows.retain(|row| !row.status.lacks_something());
+                if !is_settled {
+                    for row in &mut rows {
+                        (row.status, row.withholds_total) = (Status::Late, true);
+                    }
+                }
+                Table::NewestDay(rows)
+            }
+            Table::Series(SeriesRows(rows)) => {
+                let whole = rows.into_iter().filter(|(_, rows)| !rows.status.lacks_something());
+                let as_they_are = |rows| if is_settled { rows } else { series_csv::as_late(rows) };
+                Table::Series(SeriesRows(whole.map(|(key, rows)| (key, as_they_are(rows))).collect()))
+            }
+        }
     }
 }
 

@@ -1,0 +1,235 @@
+//! A metric of a dataset's file, with its statistics and its split.
+
+use super::{
+    super::{Class, Discovery, Holders, Metric, Missing, Shape, Split, SplitValue},
+    columns::{is_column, snake_case},
+    is_in_cloudwatch, name_in_cloudwatch,
+    table::{Table, Value},
+};
+use crate::account::shorten;
+
+/// The units that CloudWatch has.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
+pub(super) const UNITS: [&str; 27] = [
+    "Seconds",
+    "Microseconds",
+    "Milliseconds",
+    "Bytes",
+    "Kilobytes",
+    "Megabytes",
+    "Gigabytes",
+    "Terabytes",
+    "Bits",
+    "Kilobits",
+    "Megabits",
+    "Gigabits",
+    "Terabits",
+    "Percent",
+    "Count",
+    "Bytes/Second",
+    "Kilobytes/Second",
+    "Megabytes/Second",
+    "Gigabytes/Second",
+    "Terabytes/Second",
+    "Bits/Second",
+    "Kilobits/Second",
+    "Megabits/Second",
+    "Gigabits/Second",
+    "Terabits/Second",
+    "Count/Second",
+    "None",
+];
+
+/// The statistics that are always there. Percentiles have a number in their name.
+const STATISTICS: [&str; 5] = ["Average", "Minimum", "Maximum", "Sum", "SampleCount"];
+
+/// What the rest of the file says that a metric must agree with; `None` if a fault says what is wrong there.
+pub(super) struct About<'a> {
+    pub(super) shape: Option<Shape>,
+    pub(super) discovery: Option<Discovery>,
+    pub(super) resource: &'a [String],
+}
+
+/// A metric, and where it is in the file.
+pub(super) struct Measured<'a> {
+    pub(super) metric: Metric,
+    pub(super) total: Option<String>,
+    name: Value<'a>,
+    missing: Option<Value<'a>>,
+}
+
+pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measured<'a>> {
+    let name = table.required("name");
+    let in_cloudwatch = name.as_ref().and_then(name_in_cloudwatch);
+    let namespace = table.optional("namespace").map(|value| name_in_cloudwatch(&value));
+    let unit = table.required("unit").and_then(|value| {
+        let unit = value.one_of(&UNITS.map(|unit| (unit, unit)))?;
+        if about.shape == Some(Shape::NewestDay) && !["Bytes", "Count"].contains(&unit) {
+            value.fault("is Bytes or Count in a dataset of shape newest_day, which has whole numbers");
+        }
+        Some(unit)
+    });
+    let statistics = table.required("statistics").map(|value| statistics(&value, about.shape));
+    let missing = table.optional("missing");
+    let meaning = missing.as_ref().map_or(Some(Missing::Empty), |value| meaning_of(value, about.shape));
+    let split = match table.optional("split") {
+        Some(value) => value.table().and_then(|table| split_of(&table, about)).map(Some),
+        None if about.shape == Some(Shape::NewestDay) => {
+            table.fault("split", "is missing: a dataset of shape newest_day has a split for each metric");
+            None
+        }
+        None => Some(None),
+    };
+    let base = table.optional("column").map(|value| column(&value));
+    let base = base.unwrap_or_else(|| {
+        let base = name.as_ref().and_then(Value::plain).map(snake_case)?;
+        if !is_column(&base) {
+            table.fault("column", format!("is needed, since {base} is no name of a column"));
+        }
+        Some(base)
+    });
+    table.end();
+    let statistics = statistics?;
+    let (split, total) = split?.unzip();
+    if split.as_ref().is_some_and(shares_columns)
+        && about.shape == Some(Shape::Series)
+        && !statistics.iter().all(|statistic| is_additive(statistic))
+    {
+        table.fault("split", "puts several values into one column, which only Sum and SampleCount add up");
+    }
+    Some(Measured {
+        metric: Metric {
+            name: in_cloudwatch?,
+            unit: unit?.to_owned(),
+            statistics,
+            missing: meaning?,
+            split,
+            namespace: namespace.map_or(Some(None), |namespace| namespace.map(Some))?,
+            column: base?,
+        },
+        total: total.flatten(),
+        name: name?,
+        missing,
+    })
+}
+
+/// Finds what is wrong with metrics beside each other.
+pub(super) fn compare(measured: &[Measured<'_>]) {
+    for (place, one) in measured.iter().enumerate() {
+        let is_same = |other: &Metric| {
+            other.name == one.metric.name
+                && other.namespace == one.metric.namespace
+                && other.split.as_ref().map(|split| &split.dimension)
+                    == one.metric.split.as_ref().map(|split| &split.dimension)
+        };
+        if measured.iter().take(place).any(|other| is_same(&other.metric)) {
+            one.name.fault("is the name of two metrics");
+        }
+        if let (Missing::ZeroWith(with), Some(value)) = (&one.metric.missing, &one.missing)
+            && (*with == one.metric.name || !measured.iter().any(|other| other.metric.name == *with))
+        {
+            value.fault(format!("{:?} is no other metric of this file", shorten(with)));
+        }
+    }
+}
+
+fn meaning_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Missing> {
+    if !value.is_table() {
+        return value.one_of(&[("empty", ())]).map(|()| Missing::Empty);
+    }
+    if shape == Some(Shape::NewestDay) {
+        value.fault("is empty in a dataset of shape newest_day");
+    }
+    let table = value.table()?;
+    let with = table.required("zero_with").and_then(|value| name_in_cloudwatch(&value));
+    table.end();
+    with.map(Missing::ZeroWith)
+}
+
+/// Whether values of several series are one value.
+fn shares_columns(split: &Split) -> bool {
+    let mut columns: Vec<&str> = split.values.iter().map(|known| &*known.column).collect();
+    columns.sort_unstable();
+    split.other.is_some() || columns.array_windows().any(|[one, other]| one == other)
+}
+
+/// Whether values of several series add up to one of their sum.
+fn is_additive(statistic: &str) -> bool {
+    ["Sum", "SampleCount"].contains(&statistic)
+}
+
+/// A split, and the column of its total.
+fn split_of(table: &Table<'_>, about: &About<'_>) -> Option<(Split, Option<String>)> {
+    let dimension = table.required("dimension").and_then(|value| {
+        let dimension = name_in_cloudwatch(&value)?;
+        if about.resource.contains(&dimension) {
+            value.fault("is a dimension of the resource already");
+        }
+        Some(dimension)
+    });
+    let values = table.required("values").and_then(|value| value.table());
+    let values: Vec<_> = values.iter().flat_map(Table::entries).collect();
+    let values: Vec<_> =
+        values.iter().filter_map(|(value, column)| split_value(value, column, about.discovery)).collect();
+    if values.is_empty() {
+        table.fault("values", "names no value with its column");
+    }
+    let [other, total] = ["other", "total"].map(|key| table.optional(key).and_then(|value| column(&value)));
+    if let (Some(Shape::Series), Some(_)) = (about.shape, &total) {
+        table.fault("total", "is not in a dataset of shape series");
+    }
+    let typical = table.optional("typical").map_or(Some(1), |value| value.count());
+    table.end();
+    Some((Split { dimension: dimension?, values, other, typical: typical? }, total))
+}
+
+/// A value with its column, or a table that says besides which class of resources has it.
+fn split_value(value: &str, entry: &Value<'_>, discovery: Option<Discovery>) -> Option<SplitValue> {
+    if !is_in_cloudwatch(value) {
+        entry.fault("is no value that a dimension can have");
+    }
+    let (column, holders) = if entry.is_table() {
+        let table = entry.table()?;
+        let column = table.required("column").and_then(|value| column(&value));
+        let class = table.required("class").and_then(|value| value.one_of::<Class>(discovery?.classes()));
+        table.end();
+        (column?, Holders::Only(class?))
+    } else {
+        (column(entry)?, Holders::All)
+    };
+    Some(SplitValue { value: value.to_owned(), column, holders })
+}
+
+fn statistics(value: &Value<'_>, shape: Option<Shape>) -> Vec<String> {
+    let texts = value.texts();
+    for (value, text) in &texts {
+        if !is_statistic(text) {
+            let known = STATISTICS.join(", ");
+            value.fault(format!("{:?} is none of {known}, and no percentile such as p99.9", shorten(text)));
+        }
+    }
+    if texts.len() > 1 && shape == Some(Shape::NewestDay) {
+        value.fault("is one statistic in a dataset of shape newest_day");
+    }
+    texts.into_iter().map(|(_, text)| text.to_owned()).collect()
+}
+
+/// Whether CloudWatch has a statistic: one of the plain ones, or a percentile.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>
+fn is_statistic(text: &str) -> bool {
+    let is_percentile = || {
+        let digits = text.strip_prefix('p')?;
+        let number: f64 = digits.parse().ok()?;
+        let is_plain = digits.len() <= 13 && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        (is_plain && (0.0..=100.0).contains(&number)).then_some(())
+    };
+    STATISTICS.contains(&text) || is_percentile().is_some()
+}
+
+fn column(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if !is_column(text) {
+        value.fault("is no name of a column: small letters, digits and _, the first a letter");
+    }
+    Some(text.to_owned())
+}

@@ -1,0 +1,276 @@
+use std::{collections::HashSet, sync::Arc};
+
+use fleet::{Dataset, datasets::Period};
+use proptest::prelude::*;
+
+use super::{Grid, Layout, Listing, Plan, Reading};
+use crate::{
+    cloudwatch::{
+        calls::Point,
+        dimensions,
+        plan::{ListedSeries, Window},
+        rows::{Problem, Status},
+    },
+    table::{Encoded, Key, SeriesRows},
+    table::{
+        csv::Subject,
+        series_csv::{self, as_late, decode},
+    },
+};
+
+const SERVICES: &str = r#"
+name      = "services"
+title     = "Services of clusters"
+namespace = "Test/Services"
+resource  = ["ClusterName", "ServiceName"]
+shape     = "series"
+period    = "1m"
+settle    = "10m"
+discovery = "list_metrics"
+regions   = "configured"
+
+[[metric]]
+name       = "CPUUtilization"
+unit       = "Percent"
+statistics = ["Average", "Minimum", "Maximum", "Sum", "SampleCount"]
+
+[[metric]]
+name       = "Requests"
+unit       = "Count"
+statistics = ["Sum"]
+
+[[metric]]
+name       = "4xxErrors"
+column     = "errors_4xx"
+unit       = "Count"
+statistics = ["Sum", "Average"]
+missing    = { zero_with = "Requests" }
+
+[[metric]]
+name       = "Messages"
+unit       = "Count"
+statistics = ["Sum"]
+
+[metric.split]
+dimension = "Kind"
+values    = { Mail = "messages_mail", EMail = "messages_mail" }
+other     = "messages_other"
+"#;
+
+fn services() -> &'static Dataset {
+    Box::leak(Box::new(Dataset::parse(SERVICES).expect("a dataset")))
+}
+
+fn window() -> Window {
+    Window::new("2026-11-03".parse().expect("a date"), 0)
+}
+
+/// The periods of a day of one minute, and of its first.
+fn grid() -> (Grid, i64) {
+    (Grid::new(window(), Period::new(60).expect("a period")), window().start().timestamp())
+}
+
+fn listed(dataset: &'static Dataset, metric: usize, resource: &str, value: &str) -> ListedSeries {
+    ListedSeries { metric: &dataset.metrics[metric], resource: resource.into(), value: value.into() }
+}
+
+fn columns(layout: &Layout) -> Vec<&str> {
+    let columns = &layout.dataset().columns;
+    columns.iter().map(|column| &*column.name).collect()
+}
+
+#[test]
+fn the_columns_are_the_dimensions_the_account_the_period_and_the_measured_values() {
+    assert_eq!(
+        columns(&Layout::new(services())),
+        [
+            "cluster_name",
+            "service_name",
+            "account_name",
+            "account_id",
+            "region",
+            "period_start",
+            "period_seconds",
+            "cpu_utilization_average",
+            "cpu_utilization_minimum",
+            "cpu_utilization_maximum",
+            "cpu_utilization_sum",
+            "cpu_utilization_sample_count",
+            "requests_sum",
+            "errors_4xx_sum",
+            "errors_4xx_average",
+            "messages_mail",
+            "messages_other",
+            "status",
+        ]
+    );
+}
+
+#[test]
+fn statistics_of_a_series_stay_together_and_a_call_needs_no_second_page() {
+    let dataset = services();
+    let layout = Layout::new(dataset);
+    let mut listing = Listing::new(&layout);
+    for nth in (0..40).rev() {
+        let resource = dimensions::joined(["cluster", &format!("service-{nth:02}")]);
+        for metric in [2, 0, 1, 0] {
+            listing.add(listed(dataset, metric, &resource, ""));
+        }
+        for value in ["Mail", "Fax"] {
+            listing.add(listed(dataset, 3, &resource, value));
+        }
+    }
+    let plan = listing.into_plan(|resource| resource.ends_with("07"));
+    assert_eq!(plan.resources.len(), 39);
+    assert!(plan.resources.is_sorted_by(|(one, _), (other, _)| one < other));
+    for (periods, most) in [(1440, 70), (24, 500), (1, 500)] {
+        let calls = plan.calls(&layout, periods);
+        let mut asked = HashSet::new();
+        for call in &calls {
+            let groups =
+                call.iter().map(|(of, group)| (&plan.resources[*of].0, &plan.resources[*of].1[*group]));
+            let queries: Vec<_> = groups.flat_map(|(of, group)| group.asked(&layout, of)).collect();
+            assert!(queries.len() <= most, "{} queries of {periods} points", queries.len());
+            for asked_now in queries {
+                let query =
+                    (asked_now.resource.to_owned(), &*asked_now.metric.name, asked_now.value.to_owned());
+                assert!(asked.insert((query, asked_now.statistic.to_owned())), "asked twice");
+            }
+        }
+        // Five, one, two, and one for each of two kinds of messages.
+        assert_eq!(asked.len(), 39 * 10);
+        assert!(calls.len() <= (39 * 10_usize).div_ceil(most - 4), "{} calls", calls.len());
+    }
+}
+
+#[test]
+fn a_value_that_no_column_is_for_is_left_out_and_reported() {
+    let text = SERVICES.replace("other     = \"messages_other\"\n", "");
+    let dataset: &Dataset = Box::leak(Box::new(Dataset::parse(&text).expect("a dataset")));
+    let layout = Layout::new(dataset);
+    let mut listing = Listing::new(&layout);
+    listing.add(listed(dataset, 3, "a", "Fax"));
+    assert_eq!(listing.left_out().collect::<Vec<_>>(), [("Messages", "Fax")]);
+    assert!(listing.into_plan(|_| false).resources.is_empty());
+}
+
+fn encode(layout: &Layout, service: &str, reading: Reading) -> (Key, Encoded) {
+    let (name, id) = ("data".parse().expect("a name"), "111111111111".parse().expect("an id"));
+    let subject =
+        Subject { dataset: layout.dataset(), account_name: &name, account_id: &id, date: window().date() };
+    let key = (Arc::from(dimensions::joined(["main", service])), Arc::from("eu-west-1"));
+    let encoded = series_csv::encode(&subject, layout, &key, 60, reading);
+    (key, encoded)
+}
+
+fn body(layout: &Layout, reading: Reading) -> String {
+    String::from_utf8(encode(layout, "=web,1", reading).1.body.to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn a_row_is_a_period_that_has_a_value_and_what_is_not_known_is_empty() {
+    let layout = Layout::new(services());
+    let (grid, start) = grid();
+    let mut reading = Reading::new(grid, &layout);
+    let point = |minute: i64, value: f64| Point { at: start + 60 * minute, value };
+    reading.add(0, Ok(vec![point(1439, 1e-7), point(1, 12.5)]));
+    reading.add(5, Ok(vec![point(1, 3.0), point(2, -0.0)]));
+    // One has a datapoint, and what is missing beside requests is 0; an average is not.
+    reading.add(6, Ok(vec![point(1, 1.0)]));
+    // Two kinds have one column.
+    reading.add(8, Ok(vec![point(1, 4.0)]));
+    reading.add(8, Ok(vec![point(1, 0.5)]));
+    assert_eq!(
+        body(&layout, reading),
+        "\
+main,\"'=web,1\",data,111111111111,eu-west-1,2026-11-03T00:01:00Z,60,12.5,,,,,3,1,,4.5,,ok
+main,\"'=web,1\",data,111111111111,eu-west-1,2026-11-03T00:02:00Z,60,,,,,,0,0,,,,ok
+main,\"'=web,1\",data,111111111111,eu-west-1,2026-11-03T23:59:00Z,60,0.0000001,,,,,,,,,,ok
+"
+    );
+    let silent = body(&layout, Reading::new(grid, &layout));
+    assert_eq!(silent, "main,\"'=web,1\",data,111111111111,eu-west-1,,,,,,,,,,,,,no_data\n");
+}
+
+#[test]
+fn what_could_not_be_learnt_is_an_error_and_no_zero() {
+    let layout = Layout::new(services());
+    let (grid, start) = grid();
+    for (answer, expected) in [
+        (Err(Problem::Denied), "denied"),
+        (Err(Problem::Transient("InternalError".into())), "error:InternalError"),
+        (Ok(vec![Point { at: start + 30, value: 1.0 }]), "error:UnexpectedDatapoint"),
+        (Ok(vec![Point { at: start + 86_400, value: 1.0 }]), "error:UnexpectedDatapoint"),
+        (Ok(vec![Point { at: start - 60, value: 1.0 }]), "error:UnexpectedDatapoint"),
+        (Ok(vec![Point { at: start, value: f64::INFINITY }]), "error:UnexpectedDatapoint"),
+    ] {
+        let mut reading = Reading::new(grid, &layout);
+        reading.add(5, Ok(vec![Point { at: start, value: 3.0 }]));
+        reading.add(6, answer);
+        let body = body(&layout, reading);
+        assert!(body.ends_with(&format!("2026-11-03T00:00:00Z,60,,,,,,3,,,,,{expected}\n")), "{body}");
+    }
+}
+
+#[test]
+fn rows_of_before_the_settle_time_are_late() {
+    let layout = Layout::new(services());
+    let (grid, start) = grid();
+    let mut reading = Reading::new(grid, &layout);
+    reading.add(5, Ok(vec![Point { at: start, value: 3.0 }]));
+    let (_, encoded) = encode(&layout, "=web,1", reading);
+    let late = as_late(encoded);
+    assert_eq!(late.status, Status::Late);
+    assert!(late.body.ends_with(b",late\n"), "{late:?}");
+}
+
+#[test]
+fn a_table_of_other_columns_is_refused() {
+    let other = SERVICES.replace("errors_4xx", "errors");
+    let other: &Dataset = Box::leak(Box::new(Dataset::parse(&other).expect("a dataset")));
+    let body = series_csv::header(other).into();
+    let error = decode(services(), &body).expect_err("another table").to_string();
+    assert_eq!(error, "the column errors_4xx_sum is missing");
+}
+
+/// The values of some minutes for a column, or that it is denied.
+type Answered = (usize, Option<Vec<(i64, f64)>>);
+
+fn any_answers() -> impl Strategy<Value = Vec<Answered>> {
+    let points = prop::collection::vec((0..1440_i64, -1e9..1e9), 0..4);
+    let answer = prop_oneof![9 => points.prop_map(Some), 1 => Just(None)];
+    prop::collection::vec((0..10_usize, answer), 0..8)
+}
+
+proptest! {
+    /// Whatever is answered, the rows are read back as they are, in their order.
+    #[test]
+    fn rows_are_read_back_as_they_are(answers in any_answers()) {
+        let layout = Layout::new(services());
+        let (grid, start) = grid();
+        let mut reading = Reading::new(grid, &layout);
+        for (column, answer) in &answers {
+            let point = |(minute, value): &(i64, f64)| Point { at: start + 60 * minute, value: *value };
+            let points = answer.as_ref().map(|points| points.iter().map(point).collect());
+            reading.add(*column, points.ok_or(Problem::Denied));
+        }
+        let (key, encoded) = encode(&layout, "=web,1", reading);
+        let statuses = ["ok", "no_data", "denied"];
+        prop_assert!(statuses.contains(&encoded.status.to_string().as_str()));
+        let mut table = SeriesRows::default();
+        table.0.insert(key, encoded);
+        table.0.extend([encode(&layout, "api", Reading::new(grid, &layout))]);
+        let header = series_csv::header(layout.dataset());
+        let whole: Vec<u8> = table.0.values().flat_map(|encoded| encoded.body.to_vec()).collect();
+        let body = table.join(&header);
+        prop_assert_eq!(&body[header.len()..], &whole[..]);
+        let mut again = decode(layout.dataset(), &body).expect("its own table");
+        prop_assert_eq!(&again.0, &table.0);
+        prop_assert_eq!(again.join(&header), body);
+    }
+}
+
+#[test]
+fn an_empty_plan_makes_no_call() {
+    assert!(Plan::default().calls(&Layout::new(services()), 1440).is_empty());
+}

@@ -1,0 +1,152 @@
+//! The rows of series as CSV, resource by resource, as [`csv`](super::csv) has those of days. Plain functions over values.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat};
+use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
+use fleet::{Dataset, datasets::Cell};
+
+use super::csv::{DecodeError, Subject, plain, text};
+use crate::{
+    cloudwatch::{dimensions, rows::Status},
+    collect::series::{Layout, Reading},
+    table::{Encoded, Key, SeriesRows},
+};
+
+const CANNOT_FAIL: &str = "cannot fail: the writer is memory, and each record has a cell for each column";
+
+/// The first line of the table.
+#[must_use]
+pub fn header(dataset: &Dataset) -> Vec<u8> {
+    let mut writer = writer();
+    writer.write_record(dataset.columns.iter().map(|column| &column.name)).expect(CANNOT_FAIL);
+    writer.into_inner().expect(CANNOT_FAIL)
+}
+
+/// The rows of a resource: one for each period that has a value, or one without a period if none has.
+#[must_use]
+pub fn encode(subject: &Subject<'_>, layout: &Layout, key: &Key, seconds: u32, reading: Reading) -> Encoded {
+    let status = reading.status();
+    let shown = status.to_string();
+    let mut periods: Vec<_> =
+        reading.periods(layout).into_iter().map(|(at, values)| (Some(at), values)).collect();
+    if periods.is_empty() {
+        periods.push((None, Vec::new()));
+    }
+    let (resource, region) = key;
+    let resource: Vec<&str> = dimensions::values(resource).collect();
+    let mut writer = writer();
+    for (at, values) in &periods {
+        let mut values = values.iter();
+        for column in &subject.dataset.columns {
+            let cell = match column.cell {
+                Cell::Resource(place) => text(resource.get(place).copied().unwrap_or_default()),
+                Cell::AccountName => text(subject.account_name.as_str()),
+                Cell::AccountId => subject.account_id.as_str().into(),
+                Cell::Region => text(region),
+                Cell::ReportDate => subject.date.to_string().into(),
+                Cell::PeriodStart => at.map(moment).unwrap_or_default().into(),
+                Cell::PeriodSeconds => at.map(|_| seconds.to_string()).unwrap_or_default().into(),
+                Cell::Value => values.next().map(|value| number(*value)).unwrap_or_default().into(),
+                Cell::Status => text(&shown),
+                // A row of series has none of these.
+                Cell::CreationDate | Cell::DatapointDate | Cell::Measure | Cell::Total(_) => "".into(),
+            };
+            writer.write_field(cell.as_bytes()).expect(CANNOT_FAIL);
+        }
+        writer.write_record(None::<&[u8]>).expect(CANNOT_FAIL);
+    }
+    // Without the room that a writer leaves to grow into.
+    let body = writer.into_inner().expect(CANNOT_FAIL).into_boxed_slice();
+    Encoded { body: body.into(), rows: periods.len() as u64, status }
+}
+
+/// Reads back the rows that [`encode`] wrote below a [`header`], each resource's as they are.
+///
+/// # Errors
+/// [`DecodeError`] if the body is not such a table.
+pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, DecodeError> {
+    let mut reader = ReaderBuilder::new().from_reader(&**body);
+    let found = reader.headers()?.clone();
+    for (place, column) in dataset.columns.iter().enumerate() {
+        if found.get(place) != Some(&*column.name) {
+            return Err(DecodeError::NoColumn(&column.name));
+        }
+    }
+    let mut rows: BTreeMap<Key, Encoded> = BTreeMap::new();
+    let mut record = StringRecord::new();
+    // The rows of a resource follow each other.
+    let mut last: Option<(Key, Range<usize>, Encoded)> = None;
+    loop {
+        let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        if !reader.read_record(&mut record)? {
+            break;
+        }
+        let to = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        let line = record.position().map_or(0, csv::Position::line);
+        let (mut resource, mut region, mut status) = (Vec::new(), "", "");
+        for (column, cell) in dataset.columns.iter().zip(&record) {
+            match column.cell {
+                Cell::Resource(_) => resource.push(plain(cell)),
+                Cell::Region => region = plain(cell),
+                Cell::Status => status = plain(cell),
+                _ => {}
+            }
+        }
+        let wrong = |_| DecodeError::Cell { line, column: "status", text: status.to_owned() };
+        let status: Status = status.parse().map_err(wrong)?;
+        let key = (Arc::from(dimensions::joined(resource)), Arc::from(region));
+        match &mut last {
+            Some((known, range, encoded)) if *known == key => {
+                range.end = to;
+                encoded.rows += 1;
+            }
+            _ => {
+                let next = (key, from..to, Encoded { body: Bytes::new(), rows: 1, status });
+                rows.extend(last.replace(next).map(|last| part(body, last)));
+            }
+        }
+    }
+    rows.extend(last.map(|last| part(body, last)));
+    Ok(SeriesRows(rows))
+}
+
+/// The rows of a resource as a part of the body that they are in.
+fn part(body: &Bytes, (key, range, encoded): (Key, Range<usize>, Encoded)) -> (Key, Encoded) {
+    let end = range.end.min(body.len());
+    (key, Encoded { body: body.slice(range.start.min(end)..end), ..encoded })
+}
+
+/// The rows of a resource that were collected before their values were final.
+#[must_use]
+pub fn as_late(mut encoded: Encoded) -> Encoded {
+    if encoded.status == Status::Ok {
+        // The status is the last cell of each line.
+        let body = String::from_utf8_lossy(&encoded.body).replace(",ok\n", ",late\n");
+        encoded = Encoded { body: body.into_bytes().into(), status: Status::Late, ..encoded };
+    }
+    encoded
+}
+
+fn writer() -> Writer<Vec<u8>> {
+    let mut builder = WriterBuilder::new();
+    builder.quote_style(QuoteStyle::Necessary).terminator(Terminator::Any(b'\n')).from_writer(Vec::new())
+}
+
+fn moment(at: i64) -> String {
+    let at = DateTime::from_timestamp(at, 0);
+    at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
+}
+
+/// The shortest decimal that reads back the same, without an exponent; nothing for what is not known.
+fn number(value: f64) -> String {
+    if value.is_nan() {
+        String::new()
+    } else if value == 0.0 {
+        // Not -0.
+        "0".to_owned()
+    } else {
+        value.to_string()
+    }
+}
