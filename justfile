@@ -27,9 +27,11 @@ fuzz:
     CARGO_TARGET_DIR=target cargo build --manifest-path fuzz/Cargo.toml --locked --bins
     cd fuzz; for target in $(ls corpus); do ../target/debug/$target -runs=0 corpus/$target 2>&1 | tail -n 1; done
 
-# Kills workers at every step, N times, and looks at every report and every job then. The tests have built it.
+# Kills workers at every step, N times, and looks at every report and every job then. `cargo test` has built it; `cargo run`
+# would build the AWS crates anew, with other features.
 chaos kills="300" seed="1":
-    cargo run --locked --bin chaos -- --kills {{kills}} --seed {{seed}}
+    cargo test --quiet --workspace --locked --no-run --test chaos
+    target/debug/chaos --kills {{kills}} --seed {{seed}}
 
 # How fast, lean and fair it is, each figure beside its floor; `just bench all --short` takes a minute.
 bench *arguments:
@@ -67,7 +69,7 @@ audit:
 # The same contract and the same reports on an emulator that others wrote; needs Python and PyPI.
 second-opinion:
     tests/local-aws/second-opinion.sh
-    tests/local-aws/second-opinion.sh cargo test --locked -p e2e --test ministack
+    tests/local-aws/second-opinion.sh cargo test --locked --workspace --test ministack
 
 # Unsafe settings in the Terraform stack, the StackSets template and the Dockerfile; needs Python, and PyPI once.
 checkov:

@@ -20,7 +20,8 @@ for needed in terraform openssl git cargo python3; do
     fi
 done
 
-cargo build --quiet --locked -p producer -p worker
+# What `cargo test` has built: with -p, the AWS crates would be built anew, with other features.
+cargo test --quiet --locked --workspace --no-run --test cli
 
 venv=${LOOPBACK_VENV:-target/loopback-venv}
 if [[ ! -x $venv/bin/python ]]; then

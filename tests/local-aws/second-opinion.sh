@@ -3,7 +3,7 @@
 # by its own author alone:
 #
 #     tests/local-aws/second-opinion.sh
-#     tests/local-aws/second-opinion.sh cargo test -p e2e --test ministack
+#     tests/local-aws/second-opinion.sh cargo test --workspace --test ministack
 #
 # The command finds the endpoint in LOCAL_AWS_CONTRACT_ENDPOINT. ministack goes into a virtual environment of its own
 # (MINISTACK_VENV, by default target/ministack-venv), since it pins botocore. It listens on 127.0.0.1 alone and is
@@ -51,7 +51,7 @@ fi
 
 export LOCAL_AWS_CONTRACT_ENDPOINT=http://127.0.0.1:$port
 if [[ $# -eq 0 ]]; then
-    # --show-output names the gaps, and how each case fails there.
-    set -- cargo test -p local-aws --test contract -- --show-output
+    # --show-output names the gaps, and how each case fails there. With -p, the AWS crates would be built anew.
+    set -- cargo test --locked --workspace --test contract -- --show-output
 fi
 "$@"
