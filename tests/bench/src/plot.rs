@@ -46,7 +46,7 @@ pub(crate) fn svg(outcomes: &[Outcome]) -> String {
             };
             let [wall, cpu, memory] = ["wall_s", "cpu_s", "peak_rss_mib"].map(|what| figure(case, what));
             let length = (LONGEST * (wall / least).ln() / (most / least).ln()).max(1.0);
-            let times = number((10.0 * wall / figure(ours, "wall_s")).round() / 10.0);
+            let times = number(wall / figure(ours, "wall_s"));
             let times = if side == "ours" { String::new() } else { format!(" ({times}×)") };
             let said = format!("{} s{times}, CPU {} s, {} MiB", number(wall), number(cpu), number(memory));
             body += &format!(
