@@ -6,7 +6,7 @@ use chrono::{NaiveDate, NaiveTime};
 use kit::{days_ago, expected::table};
 use local_aws::LocalAws;
 
-use crate::truth::{Kind, Stored, pick, window};
+use crate::truth::{Kind, KnownBucket, pick, window};
 
 const REGIONS: [&str; 5] = ["eu-west-1", "us-east-1", "eu-central-1", "us-west-2", "ap-southeast-1"];
 const WORDS: [&str; 5] = ["logs", "lake", "backup", "media", "assets"];
@@ -36,7 +36,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) end: End,
-    buckets: Vec<Stored>,
+    buckets: Vec<KnownBucket>,
 }
 
 #[derive(Debug)]
@@ -134,9 +134,9 @@ impl Member {
 
     /// The report that must come of it on a day.
     pub(crate) fn report(&self, date: NaiveDate) -> String {
-        let mut buckets: Vec<&Stored> = self.buckets.iter().collect();
+        let mut buckets: Vec<&KnownBucket> = self.buckets.iter().collect();
         buckets.sort_by_key(|bucket| &bucket.name);
-        let row = |bucket: &&Stored| bucket.row((&self.name, &self.id), date, is_recent(date));
+        let row = |bucket: &&KnownBucket| bucket.row((&self.name, &self.id), date, is_recent(date));
         table(&buckets.iter().filter_map(row).collect::<Vec<_>>())
     }
 }
@@ -148,7 +148,7 @@ fn is_recent(date: NaiveDate) -> bool {
 
 /// The buckets of an account: many in the first, none in the second, one of each kind in the third, and a few of any kind
 /// in the others.
-fn buckets(account: usize, seed: u64) -> Vec<Stored> {
+fn buckets(account: usize, seed: u64) -> Vec<KnownBucket> {
     let all = [
         Kind::Plain,
         Kind::Gappy,
@@ -172,7 +172,7 @@ fn buckets(account: usize, seed: u64) -> Vec<Stored> {
     let bucket = |(nth, kind): (u64, Kind)| {
         let suffix = if kind == Kind::Directory { "--az1--x-s3" } else { "" };
         let word = WORDS[pick(seed, 200 + nth, WORDS.len())];
-        Stored {
+        KnownBucket {
             name: format!("{word}-{account:03}-{nth:03}{suffix}"),
             region: REGIONS[if account == 0 { 0 } else { pick(seed, 100 + nth, REGIONS.len()) }],
             kind,

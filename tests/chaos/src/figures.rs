@@ -118,7 +118,7 @@ pub(crate) fn text(figures: &Value) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for (name, value) in figures.as_object().unwrap_or(&none) {
         match value {
-            Value::Number(_) => rows.push(row(name, value)),
+            Value::Number(_) if !name.starts_with("bound") => rows.push(row(name, value)),
             Value::Array(all) => rows.push(row(name, &all.len().into())),
             _ => {}
         }

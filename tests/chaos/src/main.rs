@@ -53,7 +53,7 @@ use crate::{
     history::History,
     mix::Mix,
     rounds::Rounds,
-    steps::Plan,
+    steps::KillPlan,
     workers::{Toll, VISIBILITY, Workforce, lock},
 };
 
@@ -137,7 +137,7 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
         fleet,
         accounts,
         logs,
-        plan: Mutex::new(Plan::new(cli.kills, cli.seed)),
+        plan: Mutex::new(KillPlan::new(cli.kills, cli.seed)),
         toll: Mutex::new(Toll::default()),
         log: Arc::default(),
     };

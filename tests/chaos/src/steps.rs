@@ -71,7 +71,7 @@ pub(crate) struct Death {
 }
 
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct KillPlan {
     deaths: VecDeque<Death>,
     /// How many workers it kills in all.
     pub(crate) kills: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Plan {
     spare: usize,
 }
 
-impl Plan {
+impl KillPlan {
     /// So many deaths: every step once in each round of the steps, in an order by seed.
     pub(crate) fn new(kills: u32, seed: u64) -> Self {
         let (kills, mut random) = (kills as usize, Rng::with_seed(seed));
@@ -138,27 +138,27 @@ impl Death {
 mod tests {
     use super::*;
 
-    fn counts(plan: &Plan) -> Vec<usize> {
+    fn counts(plan: &KillPlan) -> Vec<usize> {
         Step::ALL.map(|(step, _)| plan.deaths.iter().filter(|death| death.at == step).count()).to_vec()
     }
 
     #[test]
     fn steps_take_turns_and_the_same_seed_gives_the_same_plan() {
-        assert_eq!(Plan::new(600, 7).deaths, Plan::new(600, 7).deaths);
-        assert_ne!(Plan::new(600, 7).deaths, Plan::new(600, 8).deaths);
-        assert_eq!(counts(&Plan::new(650, 7)), [50; 13]);
+        assert_eq!(KillPlan::new(600, 7).deaths, KillPlan::new(600, 7).deaths);
+        assert_ne!(KillPlan::new(600, 7).deaths, KillPlan::new(600, 8).deaths);
+        assert_eq!(counts(&KillPlan::new(650, 7)), [50; 13]);
         assert!(Step::ALL.iter().enumerate().all(|(nth, (step, _))| *step as usize == nth), "in order");
     }
 
     #[test]
     fn a_plan_that_does_not_come_out_even_lacks_random_moments_first() {
-        let counts = counts(&Plan::new(23, 3));
+        let counts = counts(&KillPlan::new(23, 3));
         assert_eq!((counts[..12].iter().sum::<usize>(), counts[12]), (22, 1));
     }
 
     #[test]
     fn a_step_that_was_missed_takes_the_place_of_a_random_moment() {
-        let mut plan = Plan::new(26, 1);
+        let mut plan = KillPlan::new(26, 1);
         let render = std::iter::from_fn(|| plan.next()).find(|death| death.at == Step::Render);
         let (render, left, before) = (render.expect("one in thirteen"), plan.deaths.len(), counts(&plan));
         plan.missed(render);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn if_no_random_moment_is_left_a_missed_step_is_repeated_but_not_for_ever() {
-        let mut plan = Plan::new(12, 1);
+        let mut plan = KillPlan::new(12, 1);
         let render = *plan.deaths.iter().find(|death| death.at == Step::Render).expect("one of twelve");
         (0..100).for_each(|_| plan.missed(render));
         assert_eq!((counts(&plan)[4], plan.deaths.len(), plan.kills), (4, 15, 15));

@@ -52,7 +52,7 @@ pub(crate) enum Kind {
 
 /// A bucket and what is in it.
 #[derive(Debug, Clone)]
-pub(crate) struct Stored {
+pub(crate) struct KnownBucket {
     pub(crate) name: String,
     pub(crate) region: &'static str,
     pub(crate) kind: Kind,
@@ -70,7 +70,7 @@ pub(crate) fn day_of_window(begins: NaiveDate) -> NaiveDate {
     begins + Days::new(LOOKBACK)
 }
 
-impl Stored {
+impl KnownBucket {
     pub(crate) fn is_listed(&self) -> bool {
         !matches!(self.kind, Kind::Deleted(_))
     }
@@ -162,8 +162,8 @@ mod tests {
         text.parse().expect("a day")
     }
 
-    fn bucket(kind: Kind) -> Stored {
-        Stored { name: "b".into(), region: "eu-west-1", kind, created: day("2025-01-01"), seed: 42 }
+    fn bucket(kind: Kind) -> KnownBucket {
+        KnownBucket { name: "b".into(), region: "eu-west-1", kind, created: day("2025-01-01"), seed: 42 }
     }
 
     fn line(kind: Kind, recent: bool) -> Option<String> {

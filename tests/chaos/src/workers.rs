@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::Accounts,
-    steps::{Death, Plan, Step},
+    steps::{Death, KillPlan, Step},
     trap::{Keys, Trap, was_there},
     worker_log::{self, WorkerLog},
 };
@@ -62,7 +62,7 @@ pub(crate) struct Workforce {
     pub(crate) fleet: Fleet,
     pub(crate) accounts: Accounts,
     pub(crate) logs: PathBuf,
-    pub(crate) plan: Mutex<Plan>,
+    pub(crate) plan: Mutex<KillPlan>,
     pub(crate) toll: Mutex<Toll>,
     /// What they logged that is worth a look.
     pub(crate) log: Arc<Mutex<WorkerLog>>,
