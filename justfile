@@ -54,6 +54,10 @@ datasets:
     cargo run --quiet --locked --bin producer -- datasets --format json > target/datasets.json
     mv target/datasets.json terraform/datasets.json
 
+# Writes the flags of both programs into docs/configuration.md.
+configuration:
+    UPDATE_DOCS=1 cargo test --workspace --locked --test e2e configuration
+
 # The documentation builds, and its links lead somewhere.
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked

@@ -37,6 +37,12 @@ mod wake;
 
 use std::{ffi::OsString, process::ExitCode};
 
+/// The command line, for what documents it.
+#[must_use]
+pub fn command() -> clap::Command {
+    <command_line::CommandLine as clap::CommandFactory>::command()
+}
+
 /// Runs the producer on a command line, the program's name first, and gives its exit status ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     cli::main_with::<command_line::CommandLine>(args)

@@ -1,6 +1,7 @@
 //! The end-to-end tests, in one binary: most of them wait, and so they wait together.
 
 mod check;
+mod configuration;
 mod credentials;
 mod dead_letters;
 mod metrics;
