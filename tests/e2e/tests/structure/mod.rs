@@ -41,12 +41,16 @@ fn crates() -> impl Iterator<Item = (PathBuf, &'static [&'static str])> {
 
 #[test]
 fn no_files_of_a_crate_use_each_other_in_a_circle() -> Result<()> {
-    let mut found = Vec::new();
+    let mut found = BTreeSet::new();
     for (folder, _) in crates() {
         let graph = imports::graph(&folder.join("src"))?;
         found.extend(circles(&graph).iter().map(|circle| shown(circle, Path::new(ROOT))));
     }
-    assert_eq!(found, KNOWN, "open a new circle, or take one that is open from the list");
+    let known = BTreeSet::from(KNOWN.map(str::to_owned));
+    let new: Vec<_> = found.difference(&known).collect();
+    let open: Vec<_> = known.difference(&found).collect();
+    assert!(new.is_empty(), "circles to open: {new:#?}");
+    assert!(open.is_empty(), "circles that are open by now, so take them from the list: {open:#?}");
     Ok(())
 }
 
