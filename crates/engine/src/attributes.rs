@@ -10,7 +10,7 @@ const MOST: usize = 10;
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// The attributes that go beside a body, put in one by one, the ones that are needed most first.
+/// Selects the attributes that fit with a body; the most important are added first.
 #[derive(Debug)]
 pub(crate) struct Packing {
     left: usize,
@@ -18,22 +18,22 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    /// Nothing yet, beside this body.
+    /// Starts without attributes, for this body.
     pub(crate) fn beside(body: &str) -> Self {
         Self { left: MAX_BYTES.saturating_sub(body.len()), attributes: Attributes::new() }
     }
 
-    /// Keeps so many bytes free, as far as there are any.
+    /// Reserves this many bytes, if available.
     pub(crate) fn keep_free(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
     }
 
-    /// Keeps out all that comes now.
+    /// Rejects everything added from now on.
     pub(crate) fn close(&mut self) {
         self.left = 0;
     }
 
-    /// Puts an attribute in if SQS takes it there, and says whether it did.
+    /// Adds an attribute if SQS accepts it, and returns whether it did.
     pub(crate) fn put(&mut self, name: &str, value: Attribute) -> bool {
         let bytes = size_of(name, &value);
         let fits = self.attributes.len() < MOST && bytes <= self.left && !is_reserved(name);
@@ -68,7 +68,7 @@ mod tests {
     use crate::message::AttributeValue;
 
     #[test]
-    fn ten_go_in_and_no_more_bytes_than_there_are() {
+    fn at_most_ten_attributes_are_added_within_the_size_limit() {
         let mut packing = Packing::beside("");
         let put: Vec<bool> =
             (0..11).map(|nth| packing.put(&format!("a{nth}"), Attribute::from("x"))).collect();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_only_aws_may_send_stay_out() {
+    fn names_reserved_for_aws_are_rejected() {
         let put = |name| Packing::beside("").put(name, Attribute::from("x"));
         for name in ["AWS.trace", "aws.x", "Amazon.x", "aMAZON.x"] {
             assert!(!put(name), "{name}");

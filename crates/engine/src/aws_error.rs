@@ -1,27 +1,27 @@
-//! A call of AWS that failed, as a value. What the SDK's error means is decided by the program, which has one classifier
-//! for all services.
+//! A failed AWS call as a value. The program classifies the SDK's errors, with one classifier for all
+//! services.
 
 /// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Not allowed, by a policy.
+    /// Denied by a policy.
     Denied,
-    /// The credentials themselves are refused; in a region that the account has not enabled, good
-    /// ones are too.
+    /// The credentials themselves are refused; in a region that the account has not enabled, valid ones
+    /// are refused too.
     Identity,
-    /// The credentials were good and are no longer.
+    /// The credentials have expired.
     Expired,
-    /// No credentials could be had: the provider failed before anything was asked.
+    /// There are no credentials: the provider failed before the call was made.
     NoCredentials,
     /// STS is not active in this region for the account.
     RegionDisabled,
-    /// What was asked for does not exist.
+    /// The requested resource does not exist.
     NotFound,
-    /// The object is another one than it was when it was read.
+    /// The object has changed since it was read.
     PreconditionFailed,
     /// A transient error: throttled, timed out, unreachable, or the service's own fault.
     Transient,
-    /// Anything else; asking again would give it again.
+    /// Anything else; a retry would fail in the same way.
     Permanent,
 }
 
@@ -36,16 +36,16 @@ pub enum ErrorKind {
 pub struct AwsError {
     /// The action, as IAM names it: `cloudwatch:GetMetricData`.
     pub operation: &'static str,
-    /// Where it was asked, if that is not the same for all calls of the operation.
+    /// The region called, if the operation is called in several.
     pub region: Option<String>,
-    /// AWS's code, or the form of the failure if nothing answered: `Timeout`, `Unreachable`.
+    /// AWS's code, or the kind of failure if there was no response: `Timeout`, `Unreachable`.
     pub code: String,
-    /// What AWS says of it, shortened, without what may be a secret.
+    /// AWS's message, shortened and redacted.
     pub message: String,
     pub kind: ErrorKind,
 }
 
-/// The code of an answer that AWS can't have given.
+/// The code of a response that can't be from AWS.
 pub const NOT_FROM_AWS: &str = "NotFromAws";
 
 impl AwsError {
@@ -59,7 +59,8 @@ impl AwsError {
         Self { message: message.into(), ..self }
     }
 
-    /// The same error of a call in a region. A role is assumed elsewhere, so that an error of that stays as it is.
+    /// The same error with the region of the call. A role is assumed in another region, so an error of
+    /// that stays as it is.
     #[must_use]
     pub fn in_region(self, region: &str) -> Self {
         let is_of_sts = self.operation.starts_with("sts:AssumeRole");
@@ -67,22 +68,22 @@ impl AwsError {
         Self { region, ..self }
     }
 
-    /// A success without what AWS puts into each: something between here and AWS may have given it, so nothing is
-    /// known to be done.
+    /// A success without a header that AWS always sends: something between this process and AWS may have
+    /// sent the response, so it is unknown whether the call took effect.
     #[must_use]
     pub fn unconfirmed(operation: &'static str, lacks: &str) -> Self {
         Self::new(ErrorKind::Transient, operation, NOT_FROM_AWS).message(format!(
-            "the answer has no {lacks}, which AWS always gives; look at the proxy or firewall between here and AWS"
+            "the response has no {lacks}, which AWS always sends; check the proxy or firewall between here and AWS"
         ))
     }
 
-    /// Whether the host of the request does not exist: the service is not in that region.
+    /// Whether the host of the request does not exist: the service is not available in that region.
     #[must_use]
     pub fn is_unknown_host(&self) -> bool {
         self.code == "Unreachable" && self.message.contains("dns error")
     }
 
-    /// Whether the call may succeed when it is made again later.
+    /// Whether a later retry may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind == ErrorKind::Transient

@@ -1,5 +1,5 @@
-//! The loop of a worker: take as many messages as there are free slots, have their work done, and leave in good
-//! order.
+//! The worker's main loop: takes as many messages as there are free slots, runs their work, and shuts
+//! down gracefully.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -19,55 +19,58 @@ use crate::{
     protection::Protection,
 };
 
-/// The longest that `ReceiveMessage` waits, in seconds.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
+/// The maximum wait of `ReceiveMessage`, in seconds.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
 pub const LONG_POLL_SECONDS: i32 = 20;
 
-/// How long a poll waits if the worker leaves once the queue is empty. Any wait at all asks
-/// every server of the queue; a shorter one lets the worker leave sooner.
+/// The wait of a poll if the worker stops once the queue is empty. Any wait makes SQS query all of its
+/// servers; a shorter one lets the worker stop sooner.
 const LEAVING_POLL_SECONDS: i32 = 1;
 
-/// How long returning messages to the queue may take, before the rest is left to its visibility.
+/// The timeout for returning messages to the queue. Others become visible when their visibility timeout
+/// ends.
 const RELEASING: Duration = Duration::from_secs(5);
 
-/// How long ending the task's protection may take at the end.
+/// The timeout for ending the task's protection at shutdown.
 const UNPROTECTING: Duration = Duration::from_secs(1);
 
 /// A worker on a queue.
 pub struct Consumer {
     pub queue: Arc<WorkQueue>,
-    /// What messages may ask for.
+    /// The kinds of messages it can process.
     pub kinds: Vec<Box<dyn Kind>>,
-    /// How many messages are in flight at once.
+    /// The maximum number of messages in flight.
     pub concurrency: usize,
-    /// Whether to leave when nothing is left to do.
+    /// Whether to stop when nothing is left to do.
     pub exit_when_empty: bool,
-    /// How long what is in flight may take once the worker is asked to stop.
+    /// How long work in flight may take once the worker is asked to stop.
     pub drain_timeout: Duration,
-    /// What keeps a worker with long work from being chosen to stop, if there is such a thing.
+    /// Keeps ECS from stopping this task during long work, if available.
     pub protection: Option<Protection>,
     pub metrics: Option<Arc<WorkerMetrics>>,
 }
 
-/// What a worker did, in messages.
+/// The number of messages by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub done: u64,
     pub dead_lettered: u64,
-    /// They stay on the queue for another try.
+    /// They stay on the queue for another attempt.
     pub retried: u64,
     pub returned: u64,
-    /// They come back to the queue when their visibility ends.
+    /// They return to the queue when their visibility timeout ends.
     pub abandoned: u64,
 }
 
-/// What is in flight, and what became of what was.
+/// The messages in flight, and the outcomes of earlier ones.
 #[derive(Debug)]
 struct InFlight {
     deliveries: JoinSet<Outcome>,
     tally: Tally,
     fault: Option<anyhow::Error>,
-    /// Cancelled if all that is in flight is to be dropped and returned to the queue.
+    /// Cancelled if everything in flight is to be dropped and returned to the queue.
     release: CancellationToken,
     /// When each was taken.
     taken: HashMap<Id, Instant>,
@@ -87,7 +90,7 @@ impl InFlight {
         }
     }
 
-    /// Waits for a delivery to end; for ever, if none is in flight.
+    /// Waits for a delivery to end; forever if none is in flight.
     async fn one_ends(&mut self) {
         let (delivery, outcome) = match self.deliveries.join_next_with_id().await {
             Some(Ok(ended)) => ended,
@@ -123,12 +126,14 @@ impl InFlight {
 }
 
 impl Consumer {
-    /// Works until `stop`, or until the queue is empty if that is asked for; then finishes what
-    /// is in flight, and returns to the queue what does not end in time, or at once if `leave` is cancelled.
+    /// Runs until `stop`, or until the queue is empty if requested. Then finishes what is in flight, and
+    /// returns to the queue what does not finish in time, or everything at once if `leave` is cancelled.
     ///
     /// # Errors
-    /// If the worker itself is at fault, and if the queue can't be polled, be it forbidden or,
-    /// for five minutes, gone or out of reach. What is in flight is finished, or returned, before.
+    ///
+    /// If the worker itself is misconfigured, or if the queue can't be polled: access is denied or, for
+    /// five minutes, it does not exist or can't be reached. Work in flight is finished or returned
+    /// first.
     pub async fn run(&self, stop: &CancellationToken, leave: &CancellationToken) -> anyhow::Result<Tally> {
         let (taking, oldest) = watch::channel(None);
         let protecting = self.protection.clone().map(|protection| tokio::spawn(protection.follow(oldest)));
@@ -140,19 +145,19 @@ impl Consumer {
         let InFlight { tally, fault, oldest, .. } = in_flight;
         drop(oldest);
         if let Some(protecting) = protecting {
-            // It ends by itself, now that nothing is in flight; and if not, with the process.
+            // It ends by itself now that nothing is in flight; otherwise with the process.
             let _ = timeout(UNPROTECTING, protecting).await;
         }
         if let Some(fault) = fault {
             return Err(fault.context(format!(
-                "this worker can't do any job, and leaves; {} returned to the queue",
+                "this worker can't do any job and stops; {} returned to the queue",
                 tally.returned
             )));
         }
         ended.map(|()| tally)
     }
 
-    /// Takes messages until something says to leave.
+    /// Takes messages until there is a reason to stop.
     async fn poll(
         &self,
         poller: &mut Poller,
@@ -182,7 +187,7 @@ impl Consumer {
             };
             empty_readings = if is_empty { empty_readings + 1 } else { 0 };
             if empty_readings == 2 {
-                tracing::info!("the queue is empty; leaving");
+                tracing::info!("the queue is empty; stopping");
                 return Ok(());
             }
             for message in messages {
@@ -193,9 +198,9 @@ impl Consumer {
         Ok(())
     }
 
-    /// Finishes what is in flight, and returns to the queue what does not end in time.
+    /// Finishes what is in flight, and returns to the queue what does not finish in time.
     async fn drain(&self, poller: &mut Poller, in_flight: &mut InFlight, leave: &CancellationToken) {
-        // First, or it would receive what is returned.
+        // Must come first: the poll would receive what is returned.
         for message in poller.close().await {
             in_flight.take(self.measured(release(self.queue.clone(), &self.kinds, message)));
         }
@@ -213,7 +218,7 @@ impl Consumer {
                 () = in_flight.one_ends() => {}
                 () = leave.cancelled() => release.cancel(),
                 () = sleep_until(deadline) => {
-                    tracing::warn!(jobs = in_flight.deliveries.len(), "what is in flight did not end in time");
+                    tracing::warn!(jobs = in_flight.deliveries.len(), "jobs in flight did not finish in time");
                     release.cancel();
                 }
             }
@@ -229,7 +234,7 @@ impl Consumer {
         }
     }
 
-    /// A delivery that is counted in the worker's metrics once it is settled.
+    /// Records a delivery in the worker's metrics once it is settled.
     fn measured(
         &self,
         delivery: impl Future<Output = Settled> + Send + 'static,
@@ -244,8 +249,8 @@ impl Consumer {
         }
     }
 
-    /// Whether nothing is left to do, if the worker is to leave then: no message came, none is in
-    /// flight, and the queue's counts are at 0.
+    /// Whether nothing is left to do, for a worker that stops then: no message came, none is in flight,
+    /// and the queue's counts are 0.
     async fn is_empty(&self, messages: &[Message], in_flight: &InFlight) -> bool {
         if !self.exit_when_empty || !messages.is_empty() || !in_flight.deliveries.is_empty() {
             return false;
@@ -253,7 +258,7 @@ impl Consumer {
         match self.queue.queue.attributes().await {
             Ok(attributes) => attributes.counts.is_empty(),
             Err(error) => {
-                tracing::warn!("{:#}; looking again", anyhow!(error));
+                tracing::warn!("{:#}; retrying", anyhow!(error));
                 false
             }
         }

@@ -1,7 +1,7 @@
 //! A dead letter: a copy of a message on the dead-letter queue, with the cause in its attributes and the body unchanged.
 //!
-//! Beside the cause go the labels that would be lost, then the attributes of other programs, and then the labels that a
-//! reader finds in the body as well.
+//! After the cause come the labels that would be lost, then the attributes of other programs, then the
+//! labels that the body contains as well.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -20,14 +20,15 @@ const FIRST_SEEN: &str = "failure_first_seen";
 const WORKER_VERSION: &str = "failure_worker_version";
 const REPLAY_COUNT: &str = "replay_count";
 
-/// The attributes of a cause. A copy of a message that had one has its own, or none.
+/// The attributes of a cause. A copy of a message with a cause has its own cause or none.
 const OURS: [&str; 7] = [REASON, MESSAGE, STEP, RECEIVE_COUNT, FIRST_SEEN, WORKER_VERSION, REPLAY_COUNT];
 
-/// The most bytes of a cause's message, and of it those that name attributes which found no room.
+/// The maximum size of a cause's message in bytes, and of the part of it that names attributes without
+/// room.
 const MAX_MESSAGE: usize = 1024;
 const MAX_LEFT_OUT: usize = 384;
 
-/// Why a message is a dead letter.
+/// Why a message was dead-lettered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     /// The stable code.
@@ -42,8 +43,8 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// The cause that a message of the dead-letter queue names; `None` if it names none, or if the queue itself moved
-    /// the message: it may still have the cause of an earlier copy.
+    /// The cause in a dead letter's attributes. `None` if there is none, or if SQS itself moved the
+    /// message, which may then still have the cause of an earlier copy.
     #[must_use]
     pub fn from_message(message: &Message) -> Option<Self> {
         let text = |name| message.text(name).map(str::to_owned);
@@ -58,14 +59,15 @@ impl Cause {
         })
     }
 
-    /// The attributes of the dead letter of a message with these labels, and the names of its attributes that there is
-    /// no room for. The reason alone if the body leaves no room for more; `None` if it can't be sent even so.
+    /// The attributes of the dead letter for a message with these labels, and the names of the message's
+    /// attributes that do not fit. Only the reason if the body leaves no more room; `None` if not even
+    /// that fits.
     #[must_use]
     pub fn attributes(&self, message: &Message, labels: &[Label]) -> Option<(Attributes, Vec<String>)> {
         let text = allowed(&redact(&self.message));
         let text = match within(&text, MAX_MESSAGE) {
-            // There must be one, for the note below.
-            "" => "it does not say",
+            // Without a text there would be nothing to append the note to.
+            "" => "no message",
             text => text,
         };
         let cause = [
@@ -78,7 +80,7 @@ impl Cause {
             (REPLAY_COUNT, replay_count(message).to_string()),
         ];
         let mut packing = Packing::beside(&message.body);
-        // SQS takes no attribute without a value.
+        // SQS accepts no attribute without a value.
         let mut cause = cause.iter().filter(|(_, value)| !value.is_empty());
         if !cause.all(|(name, value)| packing.put(name, value.as_str().into())) {
             let mut packing = Packing::beside(&message.body);
@@ -91,7 +93,7 @@ impl Cause {
         let left_out = put_the_rest(&mut packing, message, labels);
         let note = format!("; no room for the message's attributes {}", names(&left_out));
         let room = MAX_BYTES.saturating_sub(size(&message.body, &packing.attributes)) + text.len();
-        // Without room for the note the worker's log alone has the names.
+        // Without room for the note, only the worker's log has the names.
         if !left_out.is_empty()
             && let Some(room) = room.min(MAX_MESSAGE).checked_sub(note.len())
         {
@@ -102,21 +104,21 @@ impl Cause {
     }
 }
 
-/// When a message was first received, as an earlier copy of it says.
+/// When a message was first received, according to an earlier copy.
 #[must_use]
 pub fn first_seen(message: &Message) -> Option<DateTime<Utc>> {
     message.text(FIRST_SEEN)?.parse().ok()
 }
 
-/// How often a message was replayed, as its attributes say.
+/// How often a message has been replayed, according to its attributes.
 #[must_use]
 pub fn replay_count(message: &Message) -> u32 {
     message.text(REPLAY_COUNT).and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-/// The attributes of a dead letter that is sent to its work queue once more, and the names of those that there is no
-/// room for: how often it was replayed by then, and all that is not about its cause. `keeps_first_seen` if what the
-/// message asks for depends on when it was first sent.
+/// The attributes of a dead letter that is sent to its work queue again, and the names of those that do
+/// not fit. They include the replay count, and everything that is not about the cause.
+/// `keeps_first_seen` if the work depends on when the message was first sent.
 #[must_use]
 pub fn replay_attributes(
     message: &Message,
@@ -134,8 +136,8 @@ pub fn replay_attributes(
     (packing.attributes, left_out)
 }
 
-/// Puts in what there is room for: labels that are needed, then what the message has that is not ours, then the other
-/// labels. Gives the names of what would be lost.
+/// Adds what fits: needed labels, then attributes of other programs, then the other labels. Returns the
+/// names of what would be lost.
 fn put_the_rest(packing: &mut Packing, message: &Message, labels: &[Label]) -> Vec<String> {
     let is_foreign = |name: &str| !OURS.contains(&name) && !labels.iter().any(|label| label.name == name);
     let foreign = message.attributes.iter().filter(|(name, _)| is_foreign(name));
@@ -150,9 +152,9 @@ fn put_the_rest(packing: &mut Packing, message: &Message, labels: &[Label]) -> V
     left_out
 }
 
-/// The names of attributes, as many as fit into a cause's message.
+/// As many attribute names as fit into a cause's message.
 fn names(left_out: &[String]) -> String {
-    // Room for what is around them, and for how many more there are.
+    // Reserves room for the surrounding text and for the number of further names.
     let mut left = MAX_LEFT_OUT - 80;
     let fit = left_out.iter().take_while(|name| {
         let fits = name.len() + 2 <= left;
@@ -181,7 +183,7 @@ fn allowed(text: &str) -> String {
         .collect()
 }
 
-/// The longest beginning of a text that has at most so many bytes.
+/// The longest prefix of a text with at most this many bytes.
 fn within(text: &str, most: usize) -> &str {
     text.split_at(text.floor_char_boundary(most)).0
 }
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn reads_what_it_writes() {
         let original = message("{}", [("replay_count".to_owned(), "1".into())]);
         let (attributes, left_out) = cause("denied").attributes(&original, &[]).expect("it fits");
         let letter = message("{}", attributes);
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_leaves_little_room_takes_the_reason_alone() {
+    fn with_a_large_body_only_the_reason_is_kept() {
         let with_reason = MAX_BYTES - "failure_reason".len() - "String".len() - "access_denied".len();
         let of =
             |length: usize| cause("denied").attributes(&message(&"x".repeat(length), foreign_ones(2)), &[]);
@@ -313,19 +315,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_must_not_be_seen_is_in_the_message() {
+    fn the_message_is_redacted() {
         let attributes =
             cause("key AKIAIOSFODNN7EXAMPLE of \u{0}\u{b}\u{fffe}data").attributes(&message("{}", []), &[]);
         assert_eq!(attributes.expect("it fits").0[MESSAGE].text(), Some("key … of data"));
     }
 
     #[test]
-    fn a_cause_that_says_nothing_sqs_takes_still_has_room_for_a_note() {
+    fn a_cause_without_allowed_characters_still_has_room_for_a_note() {
         let (attributes, _) =
             cause("\u{0}\u{ffff}").attributes(&message("no job", foreign_ones(4)), &[]).expect("it fits");
         assert_eq!(attributes.len(), 10);
         let text = attributes[MESSAGE].text();
-        assert_eq!(text, Some("it does not say; no room for the message's attributes foreign-3"));
+        assert_eq!(text, Some("no message; no room for the message's attributes foreign-3"));
     }
 
     #[test]
@@ -354,7 +356,7 @@ mod tests {
             let written = attributes.get(MESSAGE).and_then(Attribute::text).unwrap_or_default();
             prop_assert!(written.len() <= MAX_MESSAGE);
             prop_assert_eq!(allowed(written), written);
-            // Nothing is lost in silence.
+            // Nothing is lost silently.
             let is_kept = |name: &String| attributes.contains_key(name);
             prop_assert_eq!(original.attributes.keys().filter(|name| !is_kept(name)).count(), left_out.len());
             prop_assert_eq!(left_out.is_empty(), !written.contains("; no room for the message's attributes "));

@@ -1,5 +1,5 @@
-//! One delivery of a message: the message is held while its work is done, and then it is settled: deleted, hidden until
-//! its next try, dead-lettered with a reason, or returned to the queue.
+//! One delivery of a message: the lease is held while the work runs, then the message is settled:
+//! deleted, hidden until its next attempt, dead-lettered with a reason, or returned to the queue.
 //!
 //! A message is deleted only after the result of its work, or its dead-letter copy, is safe.
 
@@ -17,27 +17,27 @@ use crate::{
     attempt::LONGEST,
     dead_letter::Cause,
     kind::span,
-    lease::{Held, Lease},
+    lease::{Lease, Leased},
     redact,
     retry::{Disposition, Receives},
 };
 
-/// How long work that has to end may take to store what it has: the largest result is some megabytes.
+/// How long work that must end may take to store its results: the largest result has some megabytes.
 const STORING: Duration = Duration::from_mins(2);
 
-/// How long it may take if the worker is leaving: the rest of the time for returning messages is for SQS.
+/// The same if the worker is stopping: the rest of the time for returning messages is reserved for SQS.
 const STORING_IN_HASTE: Duration = Duration::from_secs(1);
 
-/// The pause of a message that has no dead-letter queue to go to: each try may cost something.
+/// The pause of a message without a dead-letter queue: each attempt may cost something.
 const NOWHERE: Duration = Duration::from_hours(2);
 
-/// How long SQS may take to know that a poll has ended.
+/// How long SQS may take to register that a poll has ended.
 const POLL_ENDS: Duration = Duration::from_millis(200);
 
 /// The pause of a message whose dead letter could not be sent.
 const UNSENT: Duration = Duration::from_secs(30);
 
-/// The reasons that the engine itself gives. The other ones are the kinds'.
+/// The reasons that the engine itself gives. All others are those of the kinds.
 pub const BAD_MESSAGE: &str = "bad_message";
 pub const DEADLINE: &str = "deadline";
 pub const PANIC: &str = "panic";
@@ -49,7 +49,7 @@ pub struct WorkQueue {
     pub queue: Queue,
     /// How long a received message stays hidden, and how long each renewal lasts.
     pub visibility_timeout: Duration,
-    /// Where messages go whose work can't be done; `None` if the queue has no redrive policy.
+    /// Where failed messages go; `None` if the queue has no redrive policy.
     pub dead_letters: Option<DeadLetters>,
 }
 
@@ -57,40 +57,40 @@ pub struct WorkQueue {
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     pub queue: Queue,
-    /// After how many receives the work queue moves a message there by itself.
+    /// After how many receives SQS moves a message there itself.
     pub max_receive_count: u32,
 }
 
 /// How a delivery ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The result is safe.
+    /// The result is stored.
     Done(Completed),
     /// It is on the dead-letter queue, with its reason.
     DeadLettered,
-    /// It stays on the queue, and is tried again later.
+    /// It stays on the queue for a later attempt.
     Retried,
     /// It was returned to the queue.
     Returned,
-    /// It comes back when its visibility ends.
+    /// It becomes visible when its visibility timeout ends.
     Abandoned,
     /// It was returned to the queue, and this worker can't do any work.
     WorkerFault(anyhow::Error),
 }
 
-/// A delivery that is over.
+/// The record of a settled delivery.
 #[derive(Debug)]
 pub struct Settled {
     pub outcome: Outcome,
-    /// The code of the reason, if the work is not done because something is wrong.
+    /// The reason code, if the work failed.
     pub reason: Option<&'static str>,
     pub labels: Vec<Label>,
     pub message_id: String,
-    /// How often the message was received, this time included.
+    /// How often the message has been received, this time included.
     pub receive_count: u32,
-    /// What was spent on it, whatever came of it.
+    /// What the work has spent, whatever the outcome.
     pub spent: Option<Measures>,
-    /// The time from when the message came until it was settled.
+    /// The time from the receipt of the message until it was settled.
     pub took: Duration,
 }
 
@@ -106,15 +106,15 @@ struct Delivery {
 
 /// How to end the delivery.
 enum Verdict {
-    /// What the message was for is safe.
+    /// The purpose of the message is fulfilled or safely recorded.
     Delete(Outcome),
     Hide(Duration),
-    /// Nothing is wrong with the message; `Some` if this worker can't do any work.
+    /// The message is not at fault; `Some` if this worker can't do any work.
     Release(Option<anyhow::Error>),
 }
 
-/// Does the work of a message that came just now, and settles it. Once `release` is cancelled, the work is dropped and
-/// its message returned to the queue.
+/// Runs the work of a message that has just been received, and settles it. Once `release` is cancelled,
+/// the work is dropped and the message returned to the queue.
 pub fn deliver(
     queue: Arc<WorkQueue>,
     kinds: &[Box<dyn Kind>],
@@ -126,15 +126,15 @@ pub fn deliver(
     async move {
         let run = delivery.run(&release);
         let (outcome, reason) = match delivery.lease.while_held(Box::pin(run), &release).await {
-            Held::Ended((verdict, reason)) | Held::EndedLate((verdict @ Verdict::Delete(_), reason)) => {
+            Leased::Ended((verdict, reason)) | Leased::EndedLate((verdict @ Verdict::Delete(_), reason)) => {
                 (settle(&delivery.lease, verdict).await, reason)
             }
-            // The message is left as it is, and the worker leaves all the same.
-            Held::EndedLate((Verdict::Release(Some(fault)), reason)) => (Outcome::WorkerFault(fault), reason),
-            Held::EndedLate(_) | Held::Lost => {
+            // The message stays untouched, and the worker stops anyway.
+            Leased::EndedLate((Verdict::Release(Some(fault)), reason)) => (Outcome::WorkerFault(fault), reason),
+            Leased::EndedLate(_) | Leased::Lost => {
                 tracing::error!(
                     reason = LEASE_LOST,
-                    "the job is dropped: its visibility could not be renewed in time, and another worker may have it"
+                    "the job is dropped: its visibility could not be renewed in time, so another worker may have it"
                 );
                 (Outcome::Abandoned, Some(LEASE_LOST))
             }
@@ -144,7 +144,7 @@ pub fn deliver(
     .instrument(span)
 }
 
-/// Returns a message to the queue that came just now, and that no one will work on.
+/// Returns a message that has just been received, and that this worker will not process.
 pub fn release(
     queue: Arc<WorkQueue>,
     kinds: &[Box<dyn Kind>],
@@ -182,13 +182,14 @@ impl Delivery {
         self.work.as_ref().ok()?.spent()
     }
 
-    /// How long to wait for a run that was asked to end: not at all if it has nothing that was paid for.
+    /// How long to wait for a run that was asked to end: not at all if it has spent nothing.
     fn patience(&self, longest: Duration) -> Duration {
         let has_paid = self.spent().is_some_and(|spent| spent.dollars > 0.0);
         if has_paid { longest } else { Duration::ZERO }
     }
 
-    /// Runs the work, and says how to end the delivery, and why if the work is not done. A dead letter is sent by then.
+    /// Runs the work, and decides how to settle the delivery, with the reason if the work failed. A dead
+    /// letter is sent by then.
     async fn run(&self, release: &CancellationToken) -> (Verdict, Option<&'static str>) {
         let ended = match &self.work {
             Err(BadMessage { reason, source, .. }) => {
@@ -200,7 +201,7 @@ impl Delivery {
                 tokio::select! {
                     biased;
                     ended = &mut run => ended,
-                    // Only the work is dropped: a dead letter that is being sent would come twice.
+                    // Only the work is dropped: a dead letter in flight would be sent twice.
                     () = release.cancelled() => {
                         match self.attempt.wrap_up(run, self.patience(STORING_IN_HASTE)).await {
                             Some(Ok(done)) => Ok(done),
@@ -222,7 +223,7 @@ impl Delivery {
             }
             Disposition::RetryAfter(pause) => {
                 let pause_s = pause.as_secs();
-                tracing::warn!(reason, step, pause_s, "the job failed and is tried again later: {source:#}");
+                tracing::warn!(reason, step, pause_s, "the job failed and will be retried: {source:#}");
                 Verdict::Hide(pause)
             }
             Disposition::DeadLetter => {
@@ -242,7 +243,8 @@ impl Delivery {
         (verdict, Some(reason))
     }
 
-    /// Runs the work, unless it takes too long or panics. What takes too long is asked to store what it has.
+    /// Runs the work with a time limit, and catches panics. Work that exceeds the limit is asked to
+    /// store its results.
     async fn bounded(&self, work: &dyn Work) -> Result<Completed, Failed> {
         let run = AssertUnwindSafe(work.run(&self.attempt)).catch_unwind();
         tokio::pin!(run);
@@ -253,7 +255,7 @@ impl Delivery {
         let source = match ended {
             Some(Ok(ended)) => return ended,
             Some(Err(panic)) => {
-                let source = anyhow!("the worker has a fault: {}", panic_text(panic.as_ref()));
+                let source = anyhow!("the worker panicked: {}", panic_text(panic.as_ref()));
                 return Err(Failed { reason: PANIC, retry: Retry::Backoff, source });
             }
             None => anyhow!("the job was not done in {} minutes", LONGEST.as_secs() / 60),
@@ -261,23 +263,25 @@ impl Delivery {
         Err(Failed { reason: DEADLINE, retry: Retry::Never, source })
     }
 
-    /// Sends the dead letter. Only if it is sent is the message to be deleted.
+    /// Sends the dead letter. The message may be deleted only if that succeeds.
     async fn send_dead_letter(&self, cause: Cause) -> Verdict {
         let Some(dead_letters) = &self.queue.dead_letters else {
-            tracing::error!("the queue has no dead-letter queue; the job stays, and is tried again later");
+            tracing::error!(
+                "the queue has no dead-letter queue; the job stays on the queue and will be retried"
+            );
             return Verdict::Hide(NOWHERE);
         };
         let Some((attributes, left_out)) = cause.attributes(&self.message, &self.labels()) else {
             tracing::error!(
                 bytes = self.message.body.len(),
-                "the message is too large for a reason beside it; the queue moves it"
+                "the message is too large to add a reason; SQS will move it"
             );
             return Verdict::Hide(Duration::ZERO);
         };
         if !left_out.is_empty() {
             tracing::warn!(
                 attributes = left_out.join(", "),
-                "the dead letter has no room for attributes of its message"
+                "the dead letter drops attributes of its message"
             );
         }
         match dead_letters.queue.send(&self.message.body, &attributes).await {
@@ -286,7 +290,7 @@ impl Delivery {
                 tracing::error!(
                     error = %error,
                     dead_letter_queue = dead_letters.queue.url,
-                    "the dead letter could not be sent; the job stays on the queue, and is tried again"
+                    "the dead letter could not be sent; the job stays on the queue and will be retried"
                 );
                 Verdict::Hide(UNSENT)
             }
@@ -306,11 +310,11 @@ impl Delivery {
     }
 }
 
-/// Reads a message by the first kind that it is of.
+/// Reads a message with the first kind that accepts it.
 fn read(kinds: &[Box<dyn Kind>], message: &Message) -> Result<Box<dyn Work>, BadMessage> {
     kinds.iter().find_map(|kind| kind.read(message)).unwrap_or_else(|| {
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-        let source = anyhow!("the message is of no kind that this worker knows: {}", names.join(", "));
+        let source = anyhow!("the message has no kind that this worker knows: {}", names.join(", "));
         Err(BadMessage { reason: BAD_MESSAGE, source, labels: Vec::new() })
     })
 }
@@ -319,15 +323,15 @@ async fn settle(lease: &Lease, verdict: Verdict) -> Outcome {
     match verdict {
         Verdict::Delete(outcome) => {
             if let Err(error) = lease.delete().await {
-                // It comes back, and ends the same way once more.
-                tracing::warn!(error = %error, "the message of a job that is settled was not deleted");
+                // It will be received again and settled in the same way.
+                tracing::warn!(error = %error, "the message of a settled job could not be deleted");
             }
             outcome
         }
         Verdict::Hide(pause) => match lease.hide(pause).await {
             Ok(()) => Outcome::Retried,
             Err(error) => {
-                tracing::warn!(error = %error, "the job's pause could not be set; it comes back when its visibility ends");
+                tracing::warn!(error = %error, "the job's pause could not be set; it becomes visible when its visibility timeout ends");
                 Outcome::Abandoned
             }
         },
@@ -339,7 +343,7 @@ async fn settle(lease: &Lease, verdict: Verdict) -> Outcome {
 }
 
 async fn release_to(lease: &Lease) -> Outcome {
-    // A poll that is still in flight would be given the message at once.
+    // A poll in flight would receive the message at once.
     sleep(POLL_ENDS).await;
     match lease.release().await {
         Ok(()) => {
@@ -347,7 +351,7 @@ async fn release_to(lease: &Lease) -> Outcome {
             Outcome::Returned
         }
         Err(error) => {
-            tracing::warn!(error = %error, "the job could not be returned to the queue; it comes back when its visibility ends");
+            tracing::warn!(error = %error, "the job could not be returned to the queue; it becomes visible when its visibility timeout ends");
             Outcome::Abandoned
         }
     }
@@ -358,7 +362,7 @@ async fn release_to(lease: &Lease) -> Outcome {
 pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.map_or_else(|| "it does not say which".to_owned(), |text| redact(&text))
+    text.map_or_else(|| "no panic message".to_owned(), |text| redact(&text))
 }
 
 #[cfg(test)]

@@ -27,24 +27,27 @@ const LAST_RENEWAL: Duration = Duration::from_secs(1);
 pub(crate) struct Lease {
     queue: Queue,
     receipt: String,
-    /// How long a renewal lasts. A message may be hidden for twelve hours from its receipt, renewals
-    /// included; work ends long before, so that no renewal can reach that.
-    /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+    /// How long a renewal lasts. A message may be hidden for at most twelve hours from its receipt,
+    /// renewals included; work ends long before that.
+    ///
+    /// Source:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
     timeout: Duration,
-    /// When the message came. SQS hid it a little earlier, when it sent it off; the margin at the
-    /// lease's end covers the way.
+    /// When the message arrived. SQS hid it a little earlier, when it sent it; the margin at the lease's
+    /// end covers the difference.
     pub(crate) received_at: Instant,
 }
 
 /// How work under a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held<T> {
-    /// By itself, and the message is held.
+pub(crate) enum Leased<T> {
+    /// It finished, and the message is still leased.
     Ended(T),
-    /// By itself, and another worker may have the message by now: it may be deleted, if the work is done,
-    /// and nothing else.
+    /// It finished, but another worker may have the message by now: it may only be deleted if the work
+    /// is done.
     EndedLate(T),
-    /// Dropped, since another worker may have the message: it may not be hidden or deleted any more.
+    /// It was dropped because another worker may have the message, which may not be hidden or deleted
+    /// any more.
     Lost,
 }
 
@@ -59,14 +62,14 @@ impl Lease {
         Self { queue: queue.clone(), receipt, timeout, received_at: Instant::now() }
     }
 
-    /// Runs `work` to its end, while the lease is renewed every third of it. No renewal is in flight any
-    /// more once this returns: one that overtook what is done with the message next would undo it. If
-    /// `hurry` is cancelled, it waits for a renewal only for a moment.
+    /// Runs `work` to its end and renews the lease every third of its duration. No renewal is in flight
+    /// when this returns: a late one would undo the next change to the message. If `hurry` is cancelled,
+    /// waits only briefly for a renewal in flight.
     pub(crate) async fn while_held<T>(
         &self,
         work: impl Future<Output = T>,
         hurry: &CancellationToken,
-    ) -> Held<T> {
+    ) -> Leased<T> {
         let enough = CancellationToken::new();
         let mut renewing = pin!(self.renew_until(&enough));
         let done = {
@@ -74,7 +77,7 @@ impl Lease {
             tokio::select! {
                 biased;
                 done = work => done,
-                _ = &mut renewing => return Held::Lost,
+                _ = &mut renewing => return Leased::Lost,
             }
         };
         enough.cancel();
@@ -86,12 +89,12 @@ impl Lease {
             } => Ok(()),
         };
         match renewed {
-            Ok(()) => Held::Ended(done),
-            Err(Lost) => Held::EndedLate(done),
+            Ok(()) => Leased::Ended(done),
+            Err(Lost) => Leased::EndedLate(done),
         }
     }
 
-    /// Renews until it is enough, or can't.
+    /// Renews until `enough` is cancelled or a renewal fails for good.
     async fn renew_until(&self, enough: &CancellationToken) -> Result<(), Lost> {
         let mut held_from = self.received_at;
         loop {
@@ -100,8 +103,8 @@ impl Lease {
                 () = enough.cancelled() => return Ok(()),
                 () = sleep_until(held_from + self.timeout / 3) => {}
             }
-            // A renewal counts from before SQS was asked, the first lease from when the message came; it
-            // ends a little early.
+            // A renewal counts from before SQS was called, the first lease from when the message
+            // arrived; it ends a little early.
             let deadline = held_from + self.timeout - margin(self.timeout);
             match timeout_at(deadline, self.renew(enough)).await {
                 Ok(Ok(Some(renewed_from))) => held_from = renewed_from,
@@ -111,21 +114,21 @@ impl Lease {
         }
     }
 
-    /// Renews once, trying again after a transient error for as long as the caller waits; gives the time
-    /// from which the renewal counts, and `None` if it was enough before it succeeded.
+    /// Renews once, and retries transient errors until `enough` is cancelled. Returns the time from
+    /// which the renewal counts; `None` if `enough` was cancelled first.
     async fn renew(&self, enough: &CancellationToken) -> Result<Option<Instant>, Lost> {
-        // A call that hangs must leave time for another.
+        // A call that hangs must leave time for another one.
         let patience = (self.timeout / 6).clamp(Duration::from_millis(500), Duration::from_secs(10));
         loop {
             let asked_at = Instant::now();
             match self.queue.change_visibility(&self.receipt, self.timeout, patience).await {
                 Ok(()) => return Ok(Some(asked_at)),
                 Err(error) if is_receipt_lost(&error.code) => {
-                    tracing::warn!(error = %error, "the message is no longer ours");
+                    tracing::warn!(error = %error, "the message's receipt handle is no longer valid");
                     return Err(Lost);
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, "the message's visibility was not renewed; trying again");
+                    tracing::warn!(error = %error, "the message's visibility was not renewed; retrying");
                 }
             }
             tokio::select! {
@@ -179,7 +182,7 @@ mod tests {
             .then_output(|| ChangeMessageVisibilityOutput::builder().build());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
         let work = sleep(Duration::from_secs(95));
-        assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Held::Ended(()));
+        assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Leased::Ended(()));
         assert_eq!(renewed.num_calls(), 9, "every ten seconds");
     }
 
@@ -190,7 +193,7 @@ mod tests {
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&renewed]);
         assert_eq!(
             lease(client, 30).while_held(async { 7 }, &CancellationToken::new()).await,
-            Held::Ended(7)
+            Leased::Ended(7)
         );
         assert_eq!(renewed.num_calls(), 0);
     }
@@ -205,7 +208,7 @@ mod tests {
             let work = sleep(Duration::from_secs(1000));
             assert_eq!(
                 lease(client, 30).while_held(work, &CancellationToken::new()).await,
-                Held::Lost,
+                Leased::Lost,
                 "{code}"
             );
             assert_eq!(refused.num_calls(), 1, "{code}");
@@ -220,19 +223,19 @@ mod tests {
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&failing]);
         let begun = Instant::now();
         let work = sleep(Duration::from_secs(1000));
-        assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Held::Lost);
+        assert_eq!(lease(client, 30).while_held(work, &CancellationToken::new()).await, Leased::Lost);
         assert!(failing.num_calls() > 3);
         assert_eq!(begun.elapsed().as_secs(), 25, "five seconds before SQS gives it to another receiver");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_renewal_that_hangs_does_not_outlast_the_lease() {
-        // Connections are taken and nothing is ever answered.
+        // The server accepts connections and never responds.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
         let lease = lease(sqs_at(&endpoint), 30);
         let work = sleep(Duration::from_secs(1000));
-        assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Held::Lost);
+        assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Leased::Lost);
         assert_eq!(lease.received_at.elapsed().as_secs(), 25);
     }
 
@@ -240,7 +243,7 @@ mod tests {
     async fn work_that_ends_while_its_lease_is_being_lost_is_late() {
         let lease = lease(sqs_that_refuses_late().await, 30);
         let work = sleep(Duration::from_millis(10_500));
-        assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Held::EndedLate(()));
+        assert_eq!(lease.while_held(work, &CancellationToken::new()).await, Leased::EndedLate(()));
     }
 
     #[tokio::test(start_paused = true)]

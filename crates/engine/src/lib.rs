@@ -1,4 +1,4 @@
-//! A message of SQS from its receipt until it is settled, whatever it asks for.
+//! Processes SQS messages from receipt until they are settled, whatever their work is.
 //!
 //! [`consumer`] takes as many [messages](message) as there are free slots, [`poll`] receives them, and [`delivery`]
 //! has each done under its [`lease`]: one of the [kinds](kind) reads it as a piece of work, and each run of the work
@@ -8,7 +8,7 @@
 //!
 //! The engine knows [queues](queue) and nothing else of AWS. It depends on no other crate of this workspace.
 
-// Nothing that comes from outside may end the program.
+// No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
@@ -38,5 +38,5 @@ pub use queue::Queue;
 pub use redact::redact;
 pub use retry::Retry;
 
-/// The version that dead letters and the worker's metrics name.
+/// The version in dead letters and in the worker's metrics.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

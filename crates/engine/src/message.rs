@@ -1,4 +1,4 @@
-//! A message as plain values. Above this file and [`queue`](crate::queue), nothing knows a type of the SDK.
+//! A message as plain values. Only this file and [`queue`](crate::queue) use types of the SDK.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,15 +8,15 @@ use aws_sdk_sqs::{
 };
 use chrono::{DateTime, Utc};
 
-/// A message that was received.
+/// A received message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
     pub id: String,
-    /// What SQS knows this receipt of the message by.
+    /// The receipt handle, which identifies this receipt of the message.
     pub receipt: String,
     pub body: String,
     pub attributes: Attributes,
-    /// How often it was received, this time included.
+    /// How often it has been received, this time included.
     pub receive_count: u32,
     pub sent_at: Option<DateTime<Utc>>,
     pub first_received_at: Option<DateTime<Utc>>,
@@ -41,19 +41,20 @@ pub enum AttributeValue {
     Binary(Vec<u8>),
 }
 
-/// What a message is about, as an attribute of its copies: for people who look at a queue, and for programs that
-/// must not read bodies.
+/// What a message is about, as an attribute of its copies: for people who look at a queue, and for
+/// programs that must not read bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// The name of the attribute.
     pub name: &'static str,
     pub value: String,
-    /// Whether a copy of the message would lose it otherwise. Such labels go before the attributes of other programs.
+    /// Whether a copy of the message would otherwise lose it. Such labels take precedence over the
+    /// attributes of other programs.
     pub is_needed: bool,
 }
 
 impl Message {
-    /// The text of an attribute; `None` if there is none of that name, or a binary one.
+    /// The text of an attribute; `None` if there is no such attribute, or a binary one.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.attributes.get(name)?.text()
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_what_sqs_says_of_it() {
+    fn a_message_is_converted_from_the_sdk() {
         let attribute = MessageAttributeValue::builder().data_type("Number.int").string_value("7").build();
         let binary = MessageAttributeValue::builder().data_type("Binary").binary_value(Blob::new([0, 255]));
         let received = SdkMessage::builder()
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_says_nothing_was_received_once() {
+    fn a_message_without_attributes_was_received_once() {
         let message = Message::from(SdkMessage::builder().build());
         assert_eq!(message, Message { receive_count: 1, ..Message::default() });
     }

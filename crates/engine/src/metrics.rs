@@ -85,8 +85,8 @@ impl WorkerMetrics {
         Self { namespace, has_failed: AtomicBool::new(false) }
     }
 
-    /// Writes the line of a delivery to standard output, whole: lines of several deliveries do not mix. It waits
-    /// for the reader, as a line of the log does.
+    /// Writes the line of a delivery to standard output as a whole, so that lines of several deliveries
+    /// do not mix. Like a log line, it waits for the reader.
     ///
     /// Write errors are ignored; the first is logged.
     pub(crate) fn write(&self, settled: &Settled) {
@@ -99,13 +99,13 @@ impl WorkerMetrics {
         {
             tracing::warn!(
                 error = %error,
-                "the worker's metrics could not be written to standard output; the jobs go on without"
+                "the worker's metrics could not be written to standard output; jobs continue without them"
             );
         }
     }
 }
 
-/// The line of a delivery that was settled at that moment.
+/// The line of a delivery settled at this time.
 fn encode(namespace: &Namespace, at: DateTime<Utc>, settled: &Settled) -> Value {
     let Settled { outcome, reason, labels, message_id, receive_count, spent, took } = settled;
     let mut line = Line::default();
@@ -181,7 +181,7 @@ impl Line {
         self.members.extend(value.map(|value| (name.to_owned(), value.into())));
     }
 
-    /// The line as of a moment.
+    /// The line with this timestamp.
     fn at(self, moment: DateTime<Utc>) -> Value {
         let head = json!({"Timestamp": moment.timestamp_millis(), "CloudWatchMetrics": self.directives});
         let mut line = Map::from_iter([("_aws".to_owned(), head)]);

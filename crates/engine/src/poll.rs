@@ -1,4 +1,4 @@
-//! Receiving: long polls in a row, with patience for a queue that is gone or out of reach.
+//! Receives messages by sequential long polls, and tolerates outages of the queue.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::{
 
 use crate::{AwsError, ErrorKind, Message, Queue};
 
-/// How long receives may fail before the worker gives up.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long receives may fail before the worker stops.
+const MAX_OUTAGE: Duration = Duration::from_mins(5);
 
-/// How long a receive may take to come back at all. Each is bounded far below this; whatever hangs
-/// longer will not end by itself.
+/// The time after which a receive counts as hung. Each has a far shorter timeout, so a longer one will
+/// never end by itself.
 const WATCHDOG: Duration = Duration::from_mins(3);
 
 type Received = Result<Vec<Message>, AwsError>;
@@ -57,11 +57,13 @@ impl Poller {
         tokio::spawn(async move { queue.receive(most, visibility_timeout, wait_seconds).await })
     }
 
-    /// Up to `most` messages, or none after a while. If it is dropped before it is ready, its poll goes
-    /// on, and the next call gives what that one brings.
+    /// Up to `most` messages, or none after a while. If the future is dropped before it completes, its
+    /// poll continues, and the next call returns that poll's messages.
     ///
     /// # Errors
-    /// If the queue can't be polled, be it forbidden or, for five minutes, gone or out of reach.
+    ///
+    /// If the queue can't be polled: access is denied or, for five minutes, it does not exist or can't
+    /// be reached.
     pub(crate) async fn next(&mut self, most: usize) -> anyhow::Result<Vec<Message>> {
         loop {
             if let Some(outage) = &self.outage {
@@ -77,10 +79,10 @@ impl Poller {
             let since = in_flight.since;
             let received = timeout_at(since + WATCHDOG, &mut in_flight.receiving).await;
             let Ok(received) = received else {
-                bail!("queue {}: a poll has not come back in three minutes", self.queue.url);
+                bail!("queue {}: a poll has not returned in three minutes", self.queue.url);
             };
             self.in_flight = None;
-            match received.context("a poll ended in a fault of the worker")? {
+            match received.context("a poll panicked")? {
                 Ok(messages) => {
                     self.outage = None;
                     return Ok(messages);
@@ -90,37 +92,38 @@ impl Poller {
         }
     }
 
-    /// Ends the poll that is in flight, and gives what it has brought that no one has taken. What the queue
-    /// sends at this very moment comes back when its visibility ends: waiting up to 20 s for that would
-    /// cost every deployment more, and bring back what is returned.
+    /// Ends the poll in flight, and returns the messages that it has brought and no caller has received.
+    /// What the queue sends at this moment becomes visible when its visibility timeout ends: waiting up
+    /// to 20 s for that would delay every deployment, and receive returned messages again.
     pub(crate) async fn close(&mut self) -> Vec<Message> {
         let Some(in_flight) = self.in_flight.take() else { return Vec::new() };
         in_flight.receiving.abort();
         in_flight.receiving.await.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
     }
 
-    /// Begins a pause after a receive that was asked for `since` then, unless there is no hope.
+    /// Starts a pause after a receive that was begun at `since` and failed, unless the error is
+    /// permanent.
     fn wait_out(&mut self, error: AwsError, since: Instant) -> anyhow::Result<()> {
         let url = &self.queue.url;
-        if !may_pass(&error) {
+        if !is_transient(&error) {
             return Err(error).with_context(|| format!("queue {url}: can't be polled"));
         }
         let outage =
             self.outage.get_or_insert_with(|| Outage { since, pauses: pauses(), pause_until: since });
-        let left = PATIENCE.saturating_sub(outage.since.elapsed());
+        let left = MAX_OUTAGE.saturating_sub(outage.since.elapsed());
         if left.is_zero() {
             return Err(anyhow!("queue {url}: no poll has succeeded in five minutes: {error}"));
         }
         let pause = outage.pauses.next().expect("cannot fail: the pauses have no end").min(left);
         outage.pause_until = Instant::now() + pause;
-        tracing::warn!(error = %error, pause_s = pause.as_secs(), "could not poll; trying again");
+        tracing::warn!(error = %error, pause_s = pause.as_secs(), "could not poll; retrying");
         Ok(())
     }
 }
 
-/// Whether a receive that failed so may succeed later. A queue that is gone may be made again, by the
+/// Whether a failed receive may succeed later. A queue that does not exist may be recreated by a
 /// deployment that is replacing it.
-fn may_pass(error: &AwsError) -> bool {
+fn is_transient(error: &AwsError) -> bool {
     match error.kind {
         ErrorKind::Transient | ErrorKind::Expired | ErrorKind::NoCredentials | ErrorKind::NotFound => true,
         ErrorKind::Denied

@@ -23,26 +23,27 @@ use tokio::{
 
 use crate::attempt::LONGEST;
 
-/// Where ECS tells a container its agent's address.
+/// The variable with the address of the container's ECS agent.
 pub const AGENT_VARIABLE: &str = "ECS_AGENT_URI";
 
-/// How long a protection lasts by itself, should this process not be able to end it, and how often it is
-/// renewed. A job may take two hours.
+/// How long a protection lasts if this process can't end it, and how often it is renewed. A job may take
+/// two hours.
 const LASTS: Duration = Duration::from_hours(1);
 const RENEWED_EVERY: Duration = Duration::from_mins(30);
 
-/// How old a job is that needs protection. A younger one has the drain before it, which is longer by default, and
-/// most jobs are done in a second.
+/// The age from which a job needs protection. A younger one can finish during the drain, which is longer
+/// by default, and most jobs take a second.
 const OLD: Duration = Duration::from_mins(1);
 
-/// How long the task stays protected without a break: until the job that began it can be done, however long it takes.
+/// How long the task stays protected without a break: as long as the job that started the protection may
+/// take.
 const TERM: Duration = LONGEST;
 
-/// How long the break is, in which ECS may stop the task.
+/// The length of the break in which ECS may stop the task.
 const BREAK: Duration = Duration::from_mins(1);
 
-/// How long the agent may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The timeout of a call to the agent.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The protection of the task that this process runs in.
 #[derive(Debug, Clone)]
@@ -52,18 +53,19 @@ pub struct Protection {
 }
 
 impl Protection {
-    /// The protection of this task, where `agent` is the address of its agent.
+    /// The protection of this task, by the address of its agent.
     ///
     /// # Errors
-    /// Where that is no address.
+    ///
+    /// If `agent` is not an address.
     pub fn new(agent: &str) -> anyhow::Result<Self> {
         let uri = format!("{}/task-protection/v1/state", agent.trim_end_matches('/'));
-        let uri = uri.parse().with_context(|| format!("{AGENT_VARIABLE}: {agent:?} is no address"))?;
+        let uri = uri.parse().with_context(|| format!("{AGENT_VARIABLE}: {agent:?} is not an address"))?;
         Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), uri })
     }
 
-    /// Protects the task while it must be. `oldest` is when the oldest job in flight was taken, and `None` if none is;
-    /// once it is closed, the protection ends, and this too.
+    /// Protects the task while needed. `oldest` is when the oldest job in flight was taken, `None` if
+    /// none is in flight. Once it is closed, ends the protection and returns.
     pub async fn follow(self, oldest: Receiver<Option<Instant>>) {
         let mut terms = Terms { oldest, state: State::Off };
         while let Some(enabled) = terms.next().await {
@@ -71,9 +73,9 @@ impl Protection {
         }
     }
 
-    /// Sets the protection; a failure costs nothing but the protection.
+    /// Sets the protection. A failure has no other effect.
     async fn set(&self, enabled: bool) {
-        match timeout(PATIENCE, self.ask(enabled)).await.context("no answer in time").flatten() {
+        match timeout(AGENT_TIMEOUT, self.ask(enabled)).await.context("no response in time").flatten() {
             Ok(()) => tracing::debug!(enabled, "the task's protection is set"),
             Err(error) => {
                 tracing::warn!(
@@ -99,17 +101,17 @@ impl Protection {
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        // A task that can't be protected now is told so with status 200.
+        // If a task can't be protected now, the response has status 200 nevertheless.
         let refused = body.get("failure").or_else(|| body.get("error")).filter(|what| !what.is_null());
         match refused {
             None if status.is_success() => Ok(()),
-            None => bail!("the agent answers {status}"),
-            Some(what) => bail!("the agent answers {status}: {}", crate::redact(&what.to_string())),
+            None => bail!("the agent responded {status}"),
+            Some(what) => bail!("the agent responded {status}: {}", crate::redact(&what.to_string())),
         }
     }
 }
 
-/// When the task is protected, and when it no longer is.
+/// The periods during which the task is protected.
 #[derive(Debug)]
 struct Terms {
     oldest: Receiver<Option<Instant>>,
@@ -124,7 +126,7 @@ enum State {
 }
 
 impl Terms {
-    /// What to set the protection to, once it is time for it; `None` when no more jobs come.
+    /// The next state to set, once it is due; `None` when no more jobs will come.
     async fn next(&mut self) -> Option<bool> {
         if let State::Break { until } = self.state {
             timeout_at(until, closed(&mut self.oldest)).await.err()?;
@@ -146,7 +148,7 @@ impl Terms {
     }
 }
 
-/// Ready when a job in flight is old, or never will be.
+/// Completes when a job in flight is old enough, or when there will be none.
 async fn an_old_job(oldest: &mut Receiver<Option<Instant>>) -> Result<(), RecvError> {
     loop {
         let Some(taken) = *oldest.wait_for(Option::is_some).await? else { continue };
@@ -157,13 +159,13 @@ async fn an_old_job(oldest: &mut Receiver<Option<Instant>>) -> Result<(), RecvEr
     }
 }
 
-/// Ready when no job in flight is old.
+/// Completes when no job in flight is old.
 async fn no_old_job(oldest: &mut Receiver<Option<Instant>>) {
-    // An error is that no more jobs come, and none is left.
+    // An error means that no more jobs will come, and none is left.
     let _ = oldest.wait_for(|oldest| oldest.is_none_or(|taken| taken.elapsed() < OLD)).await;
 }
 
-/// Ready when no more jobs come.
+/// Completes when no more jobs will come.
 async fn closed(oldest: &mut Receiver<Option<Instant>>) {
     let _ = oldest.wait_for(|_| false).await;
 }

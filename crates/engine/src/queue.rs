@@ -1,4 +1,4 @@
-//! A queue of SQS: what is read off it before it is used, and the calls that are made of it.
+//! An SQS queue: its attributes and the calls made to it.
 
 use std::time::Duration;
 
@@ -16,11 +16,13 @@ use crate::{
     message::{Attributes, to_sdk},
 };
 
-/// The most messages that one receive gives.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
+/// The maximum number of messages per receive.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 const MESSAGES_A_RECEIVE: usize = 10;
 
-/// What a failed call means.
+/// Classifies a failed call.
 pub type Classify = fn(&'static str, SdkError<Error, HttpResponse>) -> AwsError;
 
 /// A queue.
@@ -29,28 +31,30 @@ pub struct Queue {
     /// A client of the queue's region.
     pub client: Client,
     pub url: String,
-    /// The program's classifier of errors: there is one for all services.
+    /// The program's classifier of errors, shared by all services.
     pub classify: Classify,
 }
 
-/// The codes by which SQS says that a receipt is no longer good: the message is visible again, gone, or another
-/// receiver's.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
-const RECEIPT_IS_NOT_OURS: [&str; 4] = [
+/// The codes by which SQS reports that a receipt handle is no longer valid: the message is visible
+/// again, deleted, or received by another consumer.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
+const RECEIPT_IS_LOST: [&str; 4] = [
     "MessageNotInflight",
     "AWS.SimpleQueueService.MessageNotInflight",
     "ReceiptHandleIsInvalid",
     "InvalidParameterValue",
 ];
 
-/// Whether a code says that a receipt is no longer good.
+/// Whether a code means that a receipt handle is no longer valid.
 #[must_use]
 pub fn is_receipt_lost(code: &str) -> bool {
-    RECEIPT_IS_NOT_OURS.contains(&code)
+    RECEIPT_IS_LOST.contains(&code)
 }
 
 impl Queue {
-    /// What it means that `operation`, as IAM names it, failed.
+    /// Classifies the failure of `operation`, named as in IAM.
     pub fn failed<E>(&self, operation: &'static str, error: SdkError<E, HttpResponse>) -> AwsError
     where
         Error: From<E>,
@@ -58,16 +62,21 @@ impl Queue {
         (self.classify)(operation, error.map_service_error(Error::from))
     }
 
-    /// The queue of this one's dead letters, which is in the same account and region; `None` if the ARN is none.
-    /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
+    /// This queue's dead-letter queue, which is in the same account and region; `None` if the ARN is not
+    /// valid.
+    ///
+    /// Source:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
     #[must_use]
     pub fn dead_letters(&self, redrive: &Redrive) -> Option<Self> {
         Some(Self { url: dead_letter_url(&self.url, redrive)?, ..self.clone() })
     }
 
-    /// Receives up to `most` messages, and at most ten, and hides them for `visibility`. Waits for the first one for
-    /// `wait_seconds`, 20 at most; any wait at all makes SQS ask all of its servers.
-    /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
+    /// Receives up to `most` messages, at most ten, and hides them for `visibility`. Waits up to
+    /// `wait_seconds`, at most 20, for the first one; any wait makes SQS query all of its servers.
+    ///
+    /// Source:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
     pub async fn receive(
         &self,
         most: usize,
@@ -102,14 +111,15 @@ impl Queue {
         sent.message_id.map(drop).ok_or_else(|| AwsError::unconfirmed(OPERATION, "MessageId"))
     }
 
-    /// Hides a message for `visibility` from now on, unless SQS takes longer than `timeout` to say so.
+    /// Hides a message for `visibility` from now on. Fails if SQS takes longer than `timeout` to
+    /// respond.
     pub async fn change_visibility(
         &self,
         receipt: &str,
         visibility: Duration,
         timeout: Duration,
     ) -> Result<(), AwsError> {
-        // A part of a second is a whole one: never earlier than meant.
+        // Rounds up: a message must not become visible early.
         let seconds = visibility.as_millis().div_ceil(1000);
         let timeouts = TimeoutConfig::builder().operation_timeout(timeout).build();
         let changed = self
@@ -133,7 +143,9 @@ impl Queue {
     /// Reads the queue's attributes.
     ///
     /// # Errors
-    /// That of `GetQueueAttributes`, with the queue's URL; if the queue does not exist, with what to do.
+    ///
+    /// The error of `GetQueueAttributes`, with the queue's URL; if the queue does not exist, with what
+    /// to do.
     pub async fn attributes(&self) -> Result<QueueAttributes, QueueError> {
         let answer = self
             .client
@@ -173,14 +185,14 @@ impl Queue {
     }
 }
 
-/// The attributes of a queue that the fleet goes by.
+/// The attributes of a queue that the fleet uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueAttributes {
-    /// How long a received message stays hidden where the receiver does not say.
+    /// How long a received message stays hidden if the receiver sets nothing else.
     pub visibility_timeout: Duration,
-    /// Where messages go that were received too often, and after how many receives.
+    /// Where SQS moves messages that were received too often, and after how many receives.
     pub redrive: Option<Redrive>,
-    /// How much is on the queue, approximately.
+    /// The approximate counts of messages.
     pub counts: QueueCounts,
 }
 
@@ -189,31 +201,31 @@ pub struct QueueAttributes {
 pub struct Redrive {
     /// The ARN of the dead-letter queue.
     pub dead_letter_arn: String,
-    /// How often a message is received before it is moved there.
+    /// How often a message is received before SQS moves it there.
     pub max_receive_count: u32,
 }
 
-/// How many messages a queue holds. SQS gives approximate counts: take no decision on one reading.
+/// How many messages a queue holds. SQS's counts are approximate: make no decision on one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueCounts {
-    /// Waiting.
     pub visible: u64,
-    /// Received and not deleted.
     pub in_flight: u64,
-    /// Not to be received yet.
+    /// Not visible yet.
     pub delayed: u64,
 }
 
 impl QueueCounts {
-    /// Whether nothing is left by this reading.
+    /// Whether the queue is empty by this reading.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.visible == 0 && self.in_flight == 0 && self.delayed == 0
     }
 }
 
-/// The longest visibility timeout that SQS has: a queue of another maker may name one that no clock can count to.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+/// The maximum visibility timeout in SQS: another vendor's queue may report one that overflows clocks.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const LONGEST_VISIBILITY: Duration = Duration::from_hours(12);
 
 fn visibility_timeout(seconds: u64) -> Duration {
@@ -225,31 +237,21 @@ fn visibility_timeout(seconds: u64) -> Duration {
 pub enum QueueError {
     /// A call failed.
     #[error("queue {url}: could not be read{}", advice(source))]
-    Call {
-        /// The queue's URL.
-        url: String,
-        /// What the call failed of.
-        source: AwsError,
-    },
-    /// SQS left out an attribute, or gave one that is none.
-    #[error("queue {url}: the answer has no usable {name}")]
-    Attribute {
-        /// The queue's URL.
-        url: String,
-        /// The attribute.
-        name: String,
-    },
+    Call { url: String, source: AwsError },
+    /// SQS left out an attribute, or returned an invalid one.
+    #[error("queue {url}: the response has no valid {name}")]
+    Attribute { url: String, name: String },
 }
 
-/// What to do where a queue can't be read.
+/// What to do if a queue can't be read.
 fn advice(error: &AwsError) -> &'static str {
     match error.kind {
         ErrorKind::NotFound => "; no such queue: create it, or correct FLEET_QUEUE_URL",
-        ErrorKind::Denied => "; allow sqs:GetQueueAttributes on it to whoever runs this",
-        // What is missing or has expired, the error says itself.
-        _ if error.code == "NoCredentials" => "; there are no credentials to reach it with",
+        ErrorKind::Denied => "; allow sqs:GetQueueAttributes on it to the caller",
+        // The error itself says what is missing or has expired.
+        _ if error.code == "NoCredentials" => "; there are no credentials for it",
         ErrorKind::Identity | ErrorKind::Expired => {
-            "; these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
+            "; these credentials are not valid: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }
         _ => "",
     }
@@ -273,7 +275,7 @@ fn dead_letter_url(queue_url: &str, redrive: &Redrive) -> Option<String> {
     Some(format!("{place}/{name}"))
 }
 
-/// Reads a redrive policy; its number is a number or, as the console once wrote it, a string.
+/// Parses a redrive policy; its count is a number or, as the console once wrote it, a string.
 fn redrive(policy: &str) -> Option<Redrive> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -314,22 +316,22 @@ mod tests {
 
     #[test]
     fn a_queue_that_can_not_be_read_says_what_to_do() {
-        let told = |kind| {
+        let message = |kind| {
             let source = AwsError::new(kind, "sqs:GetQueueAttributes", "Code");
             QueueError::Call { url: "https://x/1/jobs".into(), source }.to_string()
         };
-        assert!(
-            told(ErrorKind::Denied).ends_with("; allow sqs:GetQueueAttributes on it to whoever runs this")
-        );
+        assert!(message(ErrorKind::Denied).ends_with("; allow sqs:GetQueueAttributes on it to the caller"));
         for kind in [ErrorKind::Identity, ErrorKind::Expired] {
-            assert!(told(kind).contains("; these credentials are refused: renew or correct AWS_PROFILE,"));
+            assert!(
+                message(kind).contains("; these credentials are not valid: renew or correct AWS_PROFILE,")
+            );
         }
-        assert!(told(ErrorKind::NotFound).ends_with("create it, or correct FLEET_QUEUE_URL"));
-        assert_eq!(told(ErrorKind::Transient), "queue https://x/1/jobs: could not be read");
+        assert!(message(ErrorKind::NotFound).ends_with("create it, or correct FLEET_QUEUE_URL"));
+        assert_eq!(message(ErrorKind::Transient), "queue https://x/1/jobs: could not be read");
     }
 
     #[test]
-    fn the_dead_letter_queue_stands_beside_its_queue() {
+    fn the_dead_letter_queue_is_in_its_queues_account_and_region() {
         let url = |arn: &str| {
             let redrive = Redrive { dead_letter_arn: arn.into(), max_receive_count: 12 };
             dead_letter_url("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs", &redrive)

@@ -1,23 +1,26 @@
-//! Takes out of a text what may be a secret. Errors hold what AWS, a program or a file said, and
-//! these may repeat what they were given.
+//! Removes secrets from texts. Errors contain texts of AWS, of programs and of files, which may repeat
+//! secrets.
 
-/// What stands for a secret.
+/// The replacement for a secret.
 const GONE: &str = "…";
 
-/// How long a run of the letters that keys and tokens are made of is taken for one. A secret access key
-/// has 40.
+/// The minimum length of a run of key and token characters to be treated as a secret. A secret access
+/// key has 40.
+///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
 const SECRET_LENGTH: usize = 40;
 
-/// How an access key id begins, and how long it is.
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+/// The prefixes of access key IDs, and their length.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
 const KEY_IDS: [&str; 2] = ["AKIA", "ASIA"];
 const KEY_ID_LENGTH: usize = 16;
 
-/// How a JSON web token begins: a brace and a quote in base64.
+/// The prefix of a JSON web token: a brace and a quote in base64.
 const TOKEN: &str = "eyJ";
 
-/// The text without access key ids, secret keys and tokens.
+/// The text without access key IDs, secret keys and tokens.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let text = &without_tokens(&without_external_ids(text));
@@ -35,7 +38,7 @@ pub fn redact(text: &str) -> String {
     redacted
 }
 
-/// The text without external ids, as a form and a debug print have them.
+/// The text without external IDs, in forms and in debug output.
 fn without_external_ids(text: &str) -> String {
     const NAMES: [&str; 2] = ["ExternalId=", "external_id: Some(\""];
     let mut left = String::with_capacity(text.len());
@@ -49,7 +52,7 @@ fn without_external_ids(text: &str) -> String {
     left + rest
 }
 
-/// The text without JSON web tokens, whose parts have points between them.
+/// The text without JSON web tokens, whose parts are separated by dots.
 fn without_tokens(text: &str) -> String {
     let mut left = String::with_capacity(text.len());
     let mut rest = text;
@@ -77,7 +80,7 @@ fn is_secret(run: &str) -> bool {
     run.split(['/', '+', '=']).any(is_id) || is_random(run)
 }
 
-/// Whether it is long and of every kind of letter. A path or a name seldom is.
+/// Whether it is long and has characters of every class. Paths and names rarely do.
 fn is_random(run: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| run.bytes().any(|byte| kind(&byte));
     run.len() >= SECRET_LENGTH

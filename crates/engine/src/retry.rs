@@ -1,28 +1,32 @@
-//! What becomes of a message whose work failed: a plain function of the failure's own policy, and of how often the
-//! message was received.
+//! Decides what to do with a message whose work failed: a pure function of the failure's retry policy
+//! and of how often the message was received.
 
 use std::time::Duration;
 
-/// The longest pause before work is tried again.
+/// The maximum pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
-/// The pause that the first one is a part of; each later one may be twice as long.
+/// The upper bound of the first pause; it doubles with each further receive.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The pause before the second try of what will most likely fail again. IAM is eventually consistent.
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
+/// The pause before the only retry of a failure that is probably permanent. IAM is eventually
+/// consistent.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
 const SECOND_TRY: Duration = Duration::from_secs(30);
 
-/// Whether a failure may pass.
+/// Whether and how to retry a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// It may: try again after pauses that grow, for as long as the queue allows.
+    /// Transient: retry after growing pauses, for as long as the queue allows.
     Backoff,
-    /// It most likely will not: try once more, half a minute later.
+    /// Probably permanent: retry once, half a minute later.
     OnceMore,
-    /// It will not.
+    /// Permanent.
     Never,
-    /// The worker itself is at fault, and would fail at every message: return this one, and end the worker.
+    /// The worker itself is misconfigured and would fail for every message: return this one, and stop
+    /// the worker.
     StopWorker,
 }
 
@@ -32,22 +36,22 @@ pub(crate) enum Disposition {
     /// Retry after this pause.
     RetryAfter(Duration),
     DeadLetter,
-    /// Return it to the queue at once, and end the worker.
+    /// Return it to the queue at once, and stop the worker.
     StopWorker,
 }
 
-/// How often a message was received, and how often it may be.
+/// How often a message has been received, and how often it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receives {
-    /// How often, this time included.
+    /// This time included.
     pub(crate) count: u32,
-    /// After how many the queue moves it to its dead-letter queue; `None` if it never does.
+    /// The receive count at which SQS moves it to its dead-letter queue; `None` if it never does.
     pub(crate) most: Option<u32>,
 }
 
 impl Receives {
-    /// Whether there may be no other try. One receive is kept in reserve, for a worker that dies of
-    /// what has nothing to do with the message.
+    /// Whether this may be the last attempt. One receive is kept in reserve for a worker that dies for
+    /// unrelated reasons.
     pub(crate) fn are_nearly_spent(self) -> bool {
         self.most.is_some_and(|most| self.count.saturating_add(1) >= most)
     }
@@ -58,10 +62,10 @@ impl Receives {
 }
 
 impl Disposition {
-    /// Decides. `random` is any number from 0 to 1, for the jitter of the pause.
+    /// Decides. `random` is a number from 0 to 1, for the jitter of the pause.
     pub(crate) fn new(retry: Retry, receives: Receives, random: f64) -> Self {
         match retry {
-            // The queue would move it next time, and could not say why.
+            // SQS would move it at the next receive, and could not give a reason.
             Retry::Backoff if receives.are_spent() => Self::DeadLetter,
             Retry::Backoff => Self::RetryAfter(pause(receives.count, random)),
             Retry::OnceMore if receives.count > 1 => Self::DeadLetter,
@@ -72,8 +76,9 @@ impl Disposition {
     }
 }
 
-/// The pause after so many receives: any time at all up to `min(900, 30·2^(n−1))` seconds, so that messages
-/// that failed together do not come back together.
+/// The pause after this many receives: a random time up to `min(900, 30·2^(n−1))` seconds, so that
+/// messages that failed together do not return together.
+///
 /// Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 fn pause(receives: u32, random: f64) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);

@@ -1,4 +1,4 @@
-//! What the tests of several files share: SQS on canned answers, and at an address of the test's own.
+//! Shared by the tests of several files: SQS with canned responses, and at an address of the test's own.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) fn queue(client: Client) -> Queue {
     Queue { client, url: "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs".into(), classify }
 }
 
-/// As much of a classifier as the tests need.
+/// The part of a classifier that the tests need.
 #[expect(clippy::needless_pass_by_value, reason = "it is what a queue calls")]
 fn classify(operation: &'static str, error: SdkError<Error, HttpResponse>) -> AwsError {
     let status = error.raw_response().map_or(0, |answer| answer.status().as_u16());
@@ -59,7 +59,7 @@ pub(crate) fn refusal(status: u16, code: &str) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body))
 }
 
-/// An SQS that refuses a renewal two seconds after it was asked for.
+/// An SQS that refuses a renewal two seconds after the request.
 pub(crate) async fn sqs_that_refuses_late() -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));

@@ -21,7 +21,7 @@ const PING: &str = r#"{"kind":"ping"}"#;
 
 type Run = BoxFuture<'static, Result<Completed, Failed>>;
 
-/// A kind that reads pings. Its work costs a dollar, and ends as a test says.
+/// A kind that reads pings. Its work costs a dollar, and ends as the test specifies.
 struct Ping(Arc<Mutex<Option<Run>>>);
 
 impl Kind for Ping {
@@ -47,7 +47,7 @@ impl Work for Ping {
     }
 
     fn run<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Completed, Failed>> {
-        self.0.lock().expect("no panic holds it").take().expect("it runs once")
+        self.0.lock().expect("not poisoned").take().expect("it runs once")
     }
 
     fn spent(&self) -> Option<Measures> {
@@ -63,7 +63,7 @@ fn pinging(run: impl Future<Output = Result<Completed, Failed>> + Send + 'static
     [Box::new(Ping(Arc::new(Mutex::new(Some(Box::pin(run))))))]
 }
 
-/// SQS as far as a delivery needs it. Each rule counts its calls.
+/// The operations of SQS that a delivery needs. Each rule counts its calls.
 struct Sqs {
     renewed: Rule,
     hidden: Rule,
@@ -113,7 +113,7 @@ impl Sqs {
             .outcome
     }
 
-    /// How often it was hidden, given back, deleted and sent to the dead-letter queue.
+    /// How often the message was hidden, returned, deleted and dead-lettered.
     fn counts(&self) -> [usize; 4] {
         [&self.hidden, &self.given_back, &self.deleted, &self.sent].map(Rule::num_calls)
     }
@@ -154,7 +154,7 @@ async fn work_that_is_done_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_that_can_not_be_done_is_deleted_once_its_dead_letter_is_sent() {
+async fn permanently_failed_work_is_deleted_once_its_dead_letter_is_sent() {
     for (retry, body) in
         [(Retry::OnceMore, PING), (Retry::Never, PING), (Retry::Backoff, "no ping"), (Retry::Backoff, "else")]
     {
@@ -238,7 +238,7 @@ async fn a_message_that_is_lost_is_not_touched() {
     let kinds = pinging(pending());
     let settled = deliver(work_queue(client), &kinds, message(PING), CancellationToken::new()).await;
     assert!(matches!(settled.outcome, Outcome::Abandoned), "{settled:?}");
-    // The work is gone; what it was, and what it cost, is not.
+    // The work is dropped; its labels and its cost are kept.
     assert_eq!((settled.reason, settled.labels), (Some(LEASE_LOST), labels()));
     assert_eq!(settled.spent.map(|spent| spent.dollars), Some(1.0));
     assert_eq!((lost.num_calls(), sqs.counts()), (1, [0; 4]));
@@ -289,7 +289,7 @@ async fn a_fault_of_the_worker_is_reported_though_the_lease_is_lost_meanwhile() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_has_nowhere_to_go_stays() {
+async fn a_message_without_a_dead_letter_queue_stays() {
     let sqs = Sqs::new();
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&sqs.hidden, &sqs.deleted, &sqs.sent]);
     let queue = Arc::new(WorkQueue { dead_letters: None, ..(*work_queue(client)).clone() });

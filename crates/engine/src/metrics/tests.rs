@@ -22,7 +22,7 @@ fn calls(calls: u64) -> Measures {
     Measures { dimension: ("Dataset", "s3_daily_storage"), metrics, dollars: 0.5 }
 }
 
-/// A delivery that asked five things.
+/// A delivery that made five calls.
 fn settled(outcome: Outcome, reason: Option<&'static str>) -> Settled {
     Settled {
         outcome,
@@ -42,7 +42,7 @@ fn line(settled: &Settled) -> Value {
     line
 }
 
-/// What CloudWatch asks of a line: else it is a line of a log, and no metric.
+/// CloudWatch's requirements for a line: without them it is only a log line, not a metric.
 fn assert_is_embedded_metric_format(line: &Value) {
     let text = line.to_string();
     assert!(text.starts_with('{') && !text.contains('\n'), "{text}");
@@ -125,7 +125,7 @@ fn the_line_of_a_delivery_has_every_member() {
 
 #[test]
 fn each_end_has_its_outcome() {
-    let fault = Outcome::WorkerFault(anyhow::anyhow!("what an error says"));
+    let fault = Outcome::WorkerFault(anyhow::anyhow!("the text of an error"));
     for (outcome, reason, name) in [
         (done(), None, "complete"),
         (Outcome::DeadLettered, Some("access_denied"), "dead_letter"),
@@ -137,9 +137,9 @@ fn each_end_has_its_outcome() {
         let line = line(&settled(outcome, reason));
         assert_eq!((&line["Outcome"], &line["Jobs"]), (&name.into(), &1.into()));
         assert_eq!(line.get("reason").and_then(Value::as_str), reason, "{name}");
-        // What was asked was paid for, whatever came of it.
+        // The calls were billed, whatever the outcome.
         assert_eq!(metrics(&line)[1], ("Dataset", vec!["ApiCalls"]), "{name}");
-        assert!(!line.to_string().contains("what an error says"), "{line}");
+        assert!(!line.to_string().contains("the text of an error"), "{line}");
     }
 }
 
@@ -170,11 +170,11 @@ fn a_namespace_is_what_cloudwatch_takes() {
         assert_eq!(text.parse::<Namespace>().map(|namespace| namespace.0).as_deref(), Ok(text));
     }
     for text in ["", ":fleet", "my fleet", "flotte-été", "a\nb", "a\"b", &"n".repeat(256)] {
-        let told = text.parse::<Namespace>().expect_err(text).to_string();
-        assert!(told.contains(&format!("{text:?} is not well-formed; it takes 1 to 255")), "{told}");
+        let message = text.parse::<Namespace>().expect_err(text).to_string();
+        assert!(message.contains(&format!("{text:?} is not well-formed; it takes 1 to 255")), "{message}");
     }
     for text in ["AWS/", "AWS/S3"] {
-        let told = text.parse::<Namespace>().expect_err(text).to_string();
-        assert!(told.contains(&format!("{text:?} is AWS's own")), "{told}");
+        let message = text.parse::<Namespace>().expect_err(text).to_string();
+        assert!(message.contains(&format!("{text:?} is AWS's own")), "{message}");
     }
 }

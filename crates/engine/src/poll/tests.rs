@@ -15,7 +15,7 @@ fn poller(client: Client) -> Poller {
     Poller::new(queue(client), Duration::from_mins(1), 20)
 }
 
-/// SQS without the SDK's own tries.
+/// SQS without the SDK's own retries.
 fn sqs(rule: &Rule) -> Client {
     let once = |conf: aws_sdk_sqs::config::Builder| conf.retry_config(RetryConfig::disabled());
     mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [rule], once)
@@ -32,7 +32,7 @@ fn unbounded(client: &Client) -> Client {
     Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
 }
 
-/// An address that takes connections and never answers, for as long as the listener lives.
+/// An address that accepts connections and never responds, for as long as the listener lives.
 fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -40,7 +40,7 @@ fn silent() -> (TcpListener, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_is_gone_is_asked_seldom_and_given_up_after_five_minutes() {
+async fn a_queue_that_is_gone_is_polled_rarely_and_fails_after_five_minutes() {
     for (status, code) in [(400, "QueueDoesNotExist"), (503, "ServiceUnavailable"), (400, "RequestThrottled")]
     {
         let polls = refusing(status, code);
@@ -54,7 +54,7 @@ async fn a_queue_that_is_gone_is_asked_seldom_and_given_up_after_five_minutes() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_network_or_a_name_that_is_gone_is_given_up_after_five_minutes() {
+async fn an_unreachable_queue_fails_after_five_minutes() {
     let (closed, refusing) = silent();
     drop(closed);
     for endpoint in [refusing.as_str(), "http://queue.invalid"] {
@@ -66,7 +66,7 @@ async fn a_network_or_a_name_that_is_gone_is_given_up_after_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_may_not_be_polled_is_given_up_at_once() {
+async fn a_queue_without_access_fails_at_once() {
     let polls = refusing(403, "AccessDenied");
     let begun = Instant::now();
     let error = poller(sqs(&polls)).next(1).await.expect_err("it gives up");
@@ -75,7 +75,7 @@ async fn a_queue_that_may_not_be_polled_is_given_up_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_that_ends_in_time_begins_the_patience_anew() {
+async fn an_outage_that_ends_in_time_resets_the_limit() {
     let polls = mock!(Client::receive_message)
         .sequence()
         .http_status(503, None)
@@ -88,21 +88,21 @@ async fn an_outage_that_ends_in_time_begins_the_patience_anew() {
     assert!(poller.next(1).await.expect("the outage ends").is_empty());
     let begun = Instant::now();
     poller.next(1).await.expect_err("it gives up");
-    assert!(begun.elapsed() >= PATIENCE);
+    assert!(begun.elapsed() >= MAX_OUTAGE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_never_comes_back_is_given_up() {
+async fn a_poll_that_never_returns_fails() {
     let (_listener, endpoint) = silent();
     let begun = Instant::now();
     let error = poller(unbounded(&sqs_at(&endpoint))).next(1).await.expect_err("it gives up");
-    assert!(error.to_string().contains("a poll has not come back in three minutes"), "{error:#}");
+    assert!(error.to_string().contains("a poll has not returned in three minutes"), "{error:#}");
     // The connection alone may take a moment.
     assert!((180..190).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_poll_brings_that_no_one_waited_for_is_not_lost() {
+async fn messages_of_a_dropped_poll_are_not_lost() {
     let polls = mock!(Client::receive_message)
         .then_output(|| ReceiveMessageOutput::builder().messages(SdkMessage::builder().build()).build());
     let mut poller = poller(sqs(&polls));

@@ -32,7 +32,7 @@ async fn a_worker_outlives_its_queue_and_goes_on_when_it_is_back() -> Result<()>
     until("it goes on", || fleet.object(&report_key("data", day())).is_some()).await?;
     terminate(&worker)?;
     let ended = end(worker).await?.status(0);
-    assert!(ended.stderr.contains("could not poll; trying again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("could not poll; retrying"), "{}", ended.stderr);
     Ok(())
 }
 

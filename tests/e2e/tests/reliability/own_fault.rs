@@ -56,7 +56,7 @@ async fn a_worker_that_may_no_longer_write_reports_gives_back_what_it_has_and_le
     held.stop();
     let worker = end(worker).await?.status(1);
     assert!(fleet.aws.calls().operation("PutObject").outcome("AccessDenied").count() > 0);
-    assert!(worker.stderr.contains("this worker can't do any job, and leaves"), "{}", worker.stderr);
+    assert!(worker.stderr.contains("this worker can't do any job and stops"), "{}", worker.stderr);
     let counts = fleet.home.counts(JOBS);
     assert_eq!((counts.visible, counts.in_flight), (8, 0), "{}", worker.stderr);
     assert!(fleet.dead_letters().is_empty());
