@@ -44,7 +44,7 @@ fn faults(object: &Map<String, Value>) -> Vec<String> {
     let mut faults = Vec::new();
     for name in object.keys().filter(|name| !KEYS.contains(&name.as_str())) {
         if reserved_word(name).is_some_and(|reserved| !reserved.can_be_meant) {
-            faults.push(format!("{name:?} is no attribute: "));
+            faults.push(format!("{name:?} is not an attribute: "));
         }
     }
     if object.get("date").is_some_and(|date| !date.is_string()) {
@@ -53,7 +53,7 @@ fn faults(object: &Map<String, Value>) -> Vec<String> {
     if let Some(Value::String(dataset)) = object.get("dataset")
         && dataset != "s3_daily_storage"
     {
-        faults.push("is not known; this version has s3_daily_storage".into());
+        faults.push("is unknown; this version has s3_daily_storage".into());
     }
     match (object.get("account_name"), object.get("account_names")) {
         (Some(_), Some(_)) => faults.push("are both given".into()),
@@ -91,7 +91,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(request.attributes.iter().eq(&attributes), "{attributes:?} became {:?}", request.attributes);
 
     let names: HashSet<&str> = request.accounts.iter().map(AccountName::as_str).collect();
-    assert_eq!(names.len(), request.accounts.len(), "an account stands twice");
+    assert_eq!(names.len(), request.accounts.len(), "an account is listed twice");
     assert!(!names.is_empty() && !request.datasets.is_empty());
 
     // What is sent is what a worker reads.

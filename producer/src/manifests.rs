@@ -123,7 +123,7 @@ async fn list(bucket: &ReportBucket, prefix: &str, after: Option<String>) -> any
             .map_err(|error| from_sdk("s3:ListBucket", error))
             .with_context(|| format!("could not list the runs in s3://{}/{prefix}", bucket.name))?;
         let keys = page.contents().iter().filter_map(|object| object.key());
-        runs.extend(keys.filter_map(Manifest::run_of_key).filter(RunId::is_generated));
+        runs.extend(keys.filter_map(Manifest::run_from_key).filter(RunId::is_generated));
     }
     Ok(runs)
 }

@@ -1,24 +1,26 @@
-//! The two names of an account, the one people give it and AWS's twelve digits, and the variables that the first stands in.
+//! The two identifiers of an account, its name and AWS's twelve-digit ID, and the environment variables
+//! derived from the name.
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// The longest account name, in characters.
+/// The maximum length of an account name, in characters.
 const MAX_NAME: usize = 63;
 
-/// How the variables of an account's own credentials end, after its [stem](AccountName::variable_stem).
+/// The suffixes of the variables with an account's own credentials; the
+/// [stem](AccountName::variable_stem) precedes them.
 pub const VARIABLES: [&str; 3] = ["_account_access_key", "_secret_access_key", "_session_token"];
 
-/// The name people give an account: `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`.
+/// The name of an account in this fleet: `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`.
 ///
-/// Such a name can stand in an S3 key, an HTTP header, a file path and (with `-` as `_`) in the
-/// name of an environment variable without escaping anything.
+/// It needs no escaping in an S3 key, an HTTP header, a file path or, with `-` as `_`, the name of an
+/// environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountName(String);
 
-/// A text that is no account name.
+/// The error for a text that is not an account name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "account name {0:?} is not well-formed; it takes 1 to 63 letters, digits, '_' and '-', and begins with a letter or digit"
@@ -26,14 +28,13 @@ pub struct AccountName(String);
 pub struct InvalidAccountName(String);
 
 impl AccountName {
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The stem of the environment variables that hold the account's access keys: the name with
-    /// `-` written `_`, since `-` can't stand in a variable's name.
+    /// The stem of the environment variables with the account's access keys: the name with `-` replaced
+    /// by `_`, since a variable's name can't contain `-`.
     #[must_use]
     pub fn variable_stem(&self) -> String {
         self.0.replace('-', "_")
@@ -77,18 +78,17 @@ impl fmt::Display for AccountName {
     }
 }
 
-/// An AWS account id: twelve digits.
+/// An AWS account ID: twelve digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountId(String);
 
-/// A text that is no account id.
+/// The error for a text that is not an account ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("account id {0:?} is not twelve digits; write it as text, such as id = \"111111111111\"")]
 pub struct InvalidAccountId(String);
 
 impl AccountId {
-    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -127,7 +127,7 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// At most 80 characters of a value that somebody sent, for an error message.
+/// At most 80 characters of untrusted input, for an error message.
 pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", text.split_at(end).0),

@@ -1,7 +1,7 @@
 //! The accounts file: what is known of each account beyond its name.
 //!
-//! No file is needed; without one, every well-formed name is an account of which nothing is known.
-//! Reading it goes parse, validate, build: all that is wrong with a file is told at once.
+//! The file is optional: without one, every well-formed name is an account of which nothing else is
+//! known. Loading parses, validates, then builds, and reports all faults of a file at once.
 
 mod file;
 mod kept;
@@ -21,76 +21,75 @@ pub use self::kept::KeptAccounts;
 use self::place::{Place, Version};
 use crate::{AccountId, AccountName};
 
-/// The share of an account's CloudWatch quota that the fleet takes where nothing else is said: its
-/// owners have dashboards that ask too.
+/// The default share of an account's CloudWatch quota that the fleet uses. The rest is left to the
+/// owners' dashboards.
 pub const DEFAULT_QUOTA_SHARE: f64 = 0.5;
 
-/// How long a role's credentials last where nothing else is said: an hour is the most that a
-/// chained role gets.
-/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+/// The default lifetime of a role's credentials: an hour is the maximum for a chained role. Source:
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const DEFAULT_DURATION_SECONDS: u32 = 3600;
 
 /// What is known of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
-    /// The name people give it.
     pub name: AccountName,
-    /// Its AWS id, where known: who we become must agree with it.
+    /// Its AWS ID, if known: STS must confirm it.
     pub id: Option<AccountId>,
-    /// Whether a request that names no account means this one too.
+    /// Whether a request that names no account includes this one.
     pub default: bool,
-    /// Where STS and `ListBuckets` are asked, where not in the process's own region.
+    /// The home region: where STS and `ListBuckets` are called, if not in the process's own region.
     pub region: Option<String>,
-    /// Regions asked even where no bucket is left.
+    /// Regions to query even if they have no bucket any more.
     pub regions: Vec<String>,
-    /// The share of AWS's default CloudWatch quota to use; more than 1 if the account's was raised.
+    /// The share of AWS's default CloudWatch quota to use; more than 1 if the account's quota was
+    /// raised.
     pub quota_share: f64,
-    /// Which kind of credentials it has, where more than one could be meant.
+    /// The kind of credentials to use, if more than one could be meant.
     pub credentials: Option<CredentialKind>,
-    /// The role to assume, whole.
+    /// The ARN of the role to assume.
     pub role_arn: Option<String>,
-    /// The role to assume, by its name in the account `id`.
+    /// The name of the role to assume in the account `id`.
     pub role_name: Option<String>,
-    /// What the role's trust policy wants to be told.
+    /// The external ID that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
-    /// How long the role's credentials last, in seconds.
+    /// The lifetime of the role's credentials, in seconds.
     pub duration_seconds: u32,
     /// A profile of the shared configuration.
     pub profile: Option<String>,
-    /// The file that the profile's credentials are in, where it is not AWS's own.
+    /// The file with the profile's credentials, if not AWS's default one.
     pub shared_credentials_file: Option<PathBuf>,
-    /// The secret that its access keys lie in, if they are not in variables.
+    /// The secret with its access keys, if they are not in variables.
     pub secret_arn: Option<String>,
-    /// An AWS endpoint of the account's own.
+    /// An AWS endpoint for this account.
     pub endpoint: Option<String>,
 }
 
-/// A kind of credentials, as the accounts file names it.
+/// A kind of credentials, as named in the accounts file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CredentialKind {
-    /// A role of the account, assumed.
+    /// A role in the account.
     Role,
-    /// Access keys in two or three environment variables.
+    /// Access keys in environment variables.
     Keys,
     /// A profile of the shared configuration.
     Profile,
-    /// The process's own default chain.
+    /// The process's default credential chain.
     Default,
 }
 
-/// What a role's trust policy asks for. It does not print.
+/// The external ID that a role's trust policy requires. Its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExternalId(String);
 
-/// A text that is no external id.
+/// The error for a text that is not an external ID.
+///
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("external_id is not well-formed; it takes 2 to 1224 letters, digits and any of _+=,.@:/-")]
 pub struct InvalidExternalId;
 
 impl ExternalId {
-    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -101,7 +100,7 @@ impl FromStr for ExternalId {
     type Err = InvalidExternalId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let well_formed = file::is_of(text, b"_+=,.@:/-", 2..=1224);
+        let well_formed = file::consists_of(text, b"_+=,.@:/-", 2..=1224);
         if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidExternalId) }
     }
 }
@@ -112,14 +111,14 @@ impl fmt::Debug for ExternalId {
     }
 }
 
-/// All accounts that are known.
+/// All known accounts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Accounts {
     accounts: Vec<Account>,
     listed: bool,
 }
 
-/// All that is wrong with an accounts file.
+/// All faults of an accounts file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the accounts file is not valid:\n  {}", .0.join("\n  "))]
 pub struct InvalidAccounts(Vec<String>);
@@ -149,14 +148,14 @@ impl Account {
 }
 
 impl From<Account> for Accounts {
-    /// This account, and no other.
+    /// This account and no other.
     fn from(account: Account) -> Self {
         Self { accounts: vec![account], listed: true }
     }
 }
 
 impl Accounts {
-    /// Reads the accounts file, and logs what is odd about it.
+    /// Reads the accounts file and logs its warnings.
     async fn load(location: &str, place: &Place) -> anyhow::Result<(Self, Option<Version>)> {
         let (text, version) = place.read(None).await?.context("cannot fail: no version is known")?;
         let accounts = Self::parse(&text).with_context(|| format!("accounts file {location}"))?;
@@ -170,7 +169,7 @@ impl Accounts {
         }
     }
 
-    /// Reads the text of an accounts file.
+    /// Parses the text of an accounts file.
     pub fn parse(text: &str) -> Result<Self, InvalidAccounts> {
         let (accounts, mut faults) = file::parse(text);
         let mut names = HashSet::new();
@@ -185,7 +184,7 @@ impl Accounts {
         if faults.is_empty() { Ok(Self { accounts, listed: true }) } else { Err(InvalidAccounts(faults)) }
     }
 
-    /// The account of that name; without a file, any name is an account.
+    /// The account with this name; without a file, any name is an account.
     #[must_use]
     pub fn get(&self, name: &AccountName) -> Option<Account> {
         let found = self.accounts.iter().find(|account| account.name == *name).cloned();
@@ -198,12 +197,12 @@ impl Accounts {
         self.listed
     }
 
-    /// Every account of the file, in its order.
+    /// Every account of the file, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter()
     }
 
-    /// What is odd about the file and yet may be meant: two names with one id.
+    /// What is unusual but may be intended: two names with the same ID.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut names = HashMap::new();
@@ -211,14 +210,14 @@ impl Accounts {
         for account in &self.accounts {
             let Some(id) = &account.id else { continue };
             if let Some(first) = names.insert(id, &account.name) {
-                warnings.push(format!("accounts {first} and {} have one id, {id}", account.name));
+                warnings.push(format!("accounts {first} and {} have the same id, {id}", account.name));
             }
         }
         warnings
     }
 }
 
-/// The first two of these accounts whose access keys would be in one pair of variables.
+/// The first two of these accounts whose access keys would be in the same variables.
 #[must_use]
 pub fn colliding_variables<'a>(names: impl IntoIterator<Item = &'a AccountName>) -> Option<String> {
     let mut stems: HashMap<String, &AccountName> = HashMap::new();
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_everything_that_is_wrong_at_once() {
+    fn reports_every_fault_at_once() {
         let error = Accounts::parse(
             r#"
             [[account]]
@@ -321,7 +320,7 @@ mod tests {
             "accounts opra-dev and opra_dev: both have their access keys in opra_dev_account_access_key",
             "account opra_dev: duration_seconds 60 is not from 900",
         ] {
-            assert!(error.contains(expected), "{error}\nshould say {expected}");
+            assert!(error.contains(expected), "{error}\nshould contain {expected}");
         }
     }
 
@@ -332,7 +331,7 @@ mod tests {
         assert!(error.contains("line 3: unknown field `secret_access_key`"), "{error}");
         let number =
             Accounts::parse("[[account]]\nname = \"data\"\nid = 111111111111\n").expect_err("a number");
-        assert!(number.to_string().contains("line 3, id: it is a text; write it in quotes"), "{number}");
+        assert!(number.to_string().contains("line 3, id: it is a string; write it in quotes"), "{number}");
         assert!(!error.contains("canary"), "a secret that does not belong there is not shown: {error}");
         let pasted =
             Accounts::parse("[[account]]\nname = \"data\"\ncanary/K7MDENG==\n").expect_err("no TOML");
@@ -341,10 +340,10 @@ mod tests {
     }
 
     #[test]
-    fn warns_of_two_names_with_one_id() {
+    fn warns_of_two_names_with_the_same_id() {
         let text = "[[account]]\nname='a'\nid='111111111111'\n[[account]]\nname='b'\nid='111111111111'\n";
         let warnings = Accounts::parse(text).expect("valid").warnings();
-        assert_eq!(warnings, ["accounts a and b have one id, 111111111111"]);
+        assert_eq!(warnings, ["accounts a and b have the same id, 111111111111"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How both binaries reach AWS: timeouts, retries, endpoints and regions.
 //!
-//! Two layers retry and no more: the SDK a request, the queue a job.
+//! Exactly two layers retry: the SDK retries requests, the queue retries jobs.
 
 mod base;
 pub(crate) mod between;
@@ -15,7 +15,7 @@ mod trust;
 
 pub use self::{
     base::{at_start, base},
-    config::{has_endpoint, of_account, region, with_endpoint, with_region},
+    config::{for_account, has_endpoint, region, with_endpoint, with_region},
     regions::{dns_suffix, is_region, partition},
     s3::{HeadBucketAnswer, read_object, region_of_bucket, s3, s3_of_bucket},
     sqs::queue,

@@ -1,7 +1,7 @@
-//! One classifier of AWS errors, for all services: a table over the error's code.
+//! The classifier of AWS errors, for all services: a table of error codes.
 //!
-//! Codes and not the SDK's typed errors, since SQS's hang on a header that not every endpoint
-//! sends, and since one table is read more easily than an `impl` for each operation.
+//! It uses codes, not the SDK's typed errors: SQS's typed errors depend on a header that not every
+//! endpoint sends, and one table is easier to read than an `impl` for each operation.
 
 use std::error::Error;
 
@@ -22,14 +22,14 @@ use crate::{
     credentials::none_given::NoneGiven,
 };
 
-/// The longest message of AWS that is passed on, in characters.
+/// The maximum length of a message of AWS that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
 
-/// The longest code that is passed on, in characters.
+/// The maximum length of a code that is passed on, in characters.
 const MAX_CODE: usize = 64;
 
-/// Each code that means something else than its status. Older and newer spellings stand beside
-/// each other: a service that changed its protocol kept both.
+/// Each code whose meaning differs from its status. Old and new spellings are listed together: a service
+/// that changed its protocol kept both.
 const CODES: &[(ErrorKind, &[&str])] = &[
     (
         ErrorKind::Denied,
@@ -134,7 +134,7 @@ const CODES: &[(ErrorKind, &[&str])] = &[
     ),
 ];
 
-/// What became of a call of `operation`, which is the action as IAM names it.
+/// The error of a failed call of `operation`, which is the action's name in IAM.
 #[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "the error becomes this one")]
 pub fn from_sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> AwsError
@@ -159,32 +159,32 @@ where
             match (code, not_from_aws(context.raw())) {
                 (Some(code), _) => make(word(code), message, kind_of(code, status)),
                 (None, Some(what)) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
-                // A HEAD request is answered without a body, hence without a code.
+                // A HEAD request is answered without a body, and therefore without a code.
                 (None, None) => {
                     make(code_of_status(status), message, kind_of(code_of_status(status), status))
                 }
             }
         }
         SdkError::TimeoutError(_) => {
-            make("Timeout", "no answer in time, with all tries", ErrorKind::Transient)
+            make("Timeout", "no response in time, after all attempts", ErrorKind::Transient)
         }
         SdkError::DispatchFailure(_) if !chain(error).any(shows_request) => {
             credentials_failure(operation, error).unwrap_or_else(|| {
                 match chain(error).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
                     Some(failure) => make(failure.code(), &failure.to_string(), failure.kind()),
-                    None => make("Unreachable", &told(error), ErrorKind::Transient),
+                    None => make("Unreachable", &error_text(error), ErrorKind::Transient),
                 }
             })
         }
-        // The request could not even be made, which the configuration is to blame for. Its
-        // causes may show the request whole.
+        // The request could not even be built, because of the configuration. Its causes may contain the
+        // whole request.
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
             credentials_failure(operation, error)
-                .unwrap_or_else(|| make("InvalidRequest", UNMAKEABLE, ErrorKind::Permanent))
+                .unwrap_or_else(|| make("InvalidRequest", CANNOT_BUILD, ErrorKind::Permanent))
         }
         _ => match error.raw_response().and_then(not_from_aws) {
             Some(what) => make(NOT_FROM_AWS, &what, ErrorKind::Transient),
-            None => make("BrokenAnswer", &told(error), ErrorKind::Transient),
+            None => make("BrokenAnswer", &error_text(error), ErrorKind::Transient),
         },
     }
 }
@@ -199,7 +199,8 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
     })
 }
 
-/// The code, where it is a word as AWS's are: it stands in logs, cells and messages as it is.
+/// The code, if it is a single word as AWS's codes are: it is shown unchanged in logs, cells and
+/// messages.
 fn word(code: &str) -> &str {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
     let is_code = code.starts_with(|first: char| first.is_ascii_alphabetic()) && code.bytes().all(is_word);
@@ -229,34 +230,34 @@ pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item 
     })
 }
 
-/// What is said of a request that can't be made.
-const UNMAKEABLE: &str = "the request can't be made; look at the endpoint";
+/// The message for a request that can't be built.
+const CANNOT_BUILD: &str = "the request can't be built; check the endpoint";
 
-/// Whether an error's text is a request, with its form and its headers. The SDK has one such, for an endpoint
-/// that does not fit.
+/// Whether an error's text contains a request with its form and headers. The SDK has one such error, for
+/// an endpoint that is not valid.
 fn shows_request(error: &(dyn Error + 'static)) -> bool {
     error.to_string().contains("Request {")
 }
 
-/// What an error says and each of its causes, once each. The SDK's own form adds the debug form, and
-/// that may hold an answer of STS whole, with the credentials in it.
-pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
+/// The text of an error and of each of its causes, without repetitions. The SDK's own format adds the
+/// debug output, which may contain a whole response of STS with its credentials.
+pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
     let text = |cause: &(dyn Error + 'static)| {
         // What a program said ends with its line.
-        if shows_request(cause) { UNMAKEABLE.to_owned() } else { cause.to_string().trim_end().to_owned() }
+        if shows_request(cause) { CANNOT_BUILD.to_owned() } else { cause.to_string().trim_end().to_owned() }
     };
-    chain(error).map(text).fold(String::new(), |told, cause| {
-        if told.contains(&cause) {
-            told
-        } else if told.is_empty() {
+    chain(error).map(text).fold(String::new(), |so_far, cause| {
+        if so_far.contains(&cause) {
+            so_far
+        } else if so_far.is_empty() {
             cause
         } else {
-            told + ": " + &cause
+            so_far + ": " + &cause
         }
     })
 }
 
-/// Where the provider of the credentials failed: what STS said to it, or what it says itself.
+/// The error of the credentials provider: a response of STS, or the provider's own error.
 fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -> Option<AwsError> {
     let failure = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
     let explained = chain(failure).find_map(|cause| cause.downcast_ref::<NoneGiven>());
@@ -265,13 +266,13 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
         return Some(AwsError::new(kind, operation, "NoCredentials").message(message));
     }
     for cause in chain(failure) {
-        // Of a secret that keys lie in.
+        // From a secret with access keys.
         if let Some(error) = cause.downcast_ref::<AwsError>() {
             return Some(error.clone());
         }
         if let Some(refused) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
             let mut error = classify("sts:AssumeRole", refused);
-            // Whether a role assumes this one is seen only now.
+            // Whether a role assumes this one is known only here.
             if error.message.contains("DurationSeconds") {
                 error.message += "; lower duration_seconds in the accounts file: a role that a role assumes gets 3600 at most, any other its own maximum session duration";
             }
@@ -283,7 +284,7 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
         }
     }
     let message: String =
-        redact(&told(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
+        redact(&error_text(failure.source().unwrap_or(failure))).chars().take(MAX_MESSAGE).collect();
     if let Some(cause) = chain(failure).find_map(|cause| cause.downcast_ref::<ConnectionFailure>()) {
         return Some(AwsError::new(cause.kind(), operation, cause.code()).message(message));
     }
@@ -295,7 +296,7 @@ fn credentials_failure(operation: &'static str, error: &(dyn Error + 'static)) -
     Some(AwsError::new(kind, operation, code).message(message))
 }
 
-/// Whether a provider of credentials can't be reached now, such as a container's, which may be a moment later.
+/// Whether a credentials provider, such as a container's, is temporarily unreachable.
 pub(crate) fn is_unreachable(failure: &CredentialsError) -> bool {
     chain(failure).any(|cause| {
         cause.downcast_ref::<ConnectorError>().is_some_and(|cause| cause.is_io() || cause.is_timeout())
@@ -310,25 +311,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_stands_in_one_row() {
+    fn a_code_is_in_one_row() {
         let mut seen = std::collections::HashSet::new();
         for code in CODES.iter().flat_map(|(_, codes)| *codes) {
-            assert!(seen.insert(code), "{code} stands twice");
+            assert!(seen.insert(code), "{code} is listed twice");
         }
     }
 
     #[test]
-    fn what_the_sdk_tries_again_is_passing_for_us_too() {
+    fn what_the_sdk_retries_is_transient() {
         for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
             assert_eq!(kind_of(code, 400), ErrorKind::Transient, "{code}");
         }
     }
 
     #[test]
-    fn what_a_program_said_ends_without_its_line_break() {
+    fn a_programs_message_ends_without_its_line_break() {
         let error = CredentialsError::provider_error("the program said: no such user\n");
         assert_eq!(
-            told(&error),
+            error_text(&error),
             "an error occurred while loading credentials: the program said: no such user"
         );
     }
@@ -343,14 +344,15 @@ mod tests {
         }
     }
 
-    /// Each error of its own that the services document for what we ask of them.
+    /// The documented errors of the operations that the fleet calls.
+    ///
     /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>,
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>,
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>,
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>,
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
     #[test]
-    fn what_sts_cloudwatch_and_sqs_document_means_what_they_say() {
+    fn documented_errors_of_sts_cloudwatch_and_sqs_are_classified() {
         for (kind, status, codes) in [
             (ErrorKind::RegionDisabled, 403, &["RegionDisabledException"][..]),
             (

@@ -1,5 +1,5 @@
-//! What each request of a bucket says besides: whose the bucket must be, and how what is written is to be encrypted. A
-//! bucket's policy may demand both.
+//! Headers for every request to a bucket: who must own the bucket, and how written objects are
+//! encrypted. A bucket policy may require both.
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -12,42 +12,42 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::AccountId;
 
-/// The terms of a bucket. They are added to every request of a client, so that no call can be without.
+/// The terms of a bucket. An interceptor adds them to every request of a client, so that no call can
+/// lack them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BucketTerms {
-    /// The account that must own the bucket: S3 refuses a request of another's.
+    /// The account that must own the bucket: S3 refuses requests if another account does.
+    ///
     /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
     pub owner: Option<AccountId>,
-    /// How what is written is encrypted; the bucket's default if none.
+    /// How written objects are encrypted; `None` for the bucket's default.
     pub encryption: Option<Encryption>,
 }
 
-/// How an object is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encryption {
-    /// The algorithm.
     pub algorithm: Algorithm,
-    /// The key of KMS, by id, ARN or alias; the one of the bucket or of S3 if none.
+    /// The KMS key, by ID, ARN or alias; `None` for the default key of the bucket or of S3.
     pub kms_key: Option<String>,
 }
 
-/// An algorithm of server-side encryption, as S3 names it.
+/// An algorithm of server-side encryption, as named by S3.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// With keys of S3.
+    /// With S3 managed keys.
     Aes256,
-    /// With a key of KMS.
+    /// With a KMS key.
     Kms,
-    /// Twice, with a key of KMS.
+    /// Dual-layer, with a KMS key.
     KmsDsse,
 }
 
 impl Algorithm {
-    /// Every algorithm.
     pub const ALL: [Self; 3] = [Self::Aes256, Self::Kms, Self::KmsDsse];
 
-    /// Its name, as S3 has it.
+    /// The name in S3's API.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Algorithm {
         }
     }
 
-    /// What it means, in a few words.
+    /// A short description, for help.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Intercept for BucketTerms {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
-        // Objects are all that is put.
+        // Objects are all that is written by PUT.
         let is_write = request.method() == "PUT";
         let headers = request.headers_mut();
         if let Some(owner) = &self.owner {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::{from_sdk, report_bucket::ReportBucket};
 
-    /// Answers everything and keeps method and headers of what it was asked.
+    /// Responds to everything and records the requests' methods and headers.
     #[derive(Debug, Clone, Default)]
     struct Asked(Arc<Mutex<Vec<Vec<String>>>>);
 
@@ -124,15 +124,15 @@ mod tests {
             let headers = request.headers().iter();
             let of_terms =
                 headers.filter(|(name, _)| name.contains("bucket-owner") || name.contains("encryption"));
-            let mut told: Vec<String> = of_terms.map(|(name, value)| format!("{name}: {value}")).collect();
-            told.sort();
+            let mut seen: Vec<String> = of_terms.map(|(name, value)| format!("{name}: {value}")).collect();
+            seen.sort();
             let signed = request.headers().get("authorization").unwrap_or_default();
             assert!(
-                told.iter().all(|header| signed.contains(header.split(':').next().unwrap_or_default())),
+                seen.iter().all(|header| signed.contains(header.split(':').next().unwrap_or_default())),
                 "{signed}"
             );
-            told.insert(0, request.method().to_owned());
-            self.0.lock().expect("no panic holds it").push(told);
+            seen.insert(0, request.method().to_owned());
+            self.0.lock().expect("not poisoned").push(seen);
             let ok = StatusCode::try_from(200).expect("a status");
             HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, SdkBody::empty())))
         }
@@ -152,7 +152,7 @@ mod tests {
         bucket.read("k").await.expect("an object");
         let put = bucket.client.put_object().bucket(&bucket.name).key("k").send().await;
         put.map_err(|error| from_sdk("s3:PutObject", error)).expect("stored");
-        asked.0.lock().expect("no panic holds it").clone()
+        asked.0.lock().expect("not poisoned").clone()
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! The clock of a server, which all processes of a fleet share: times of different machines are compared only
-//! if both were read off it.
+//! A server's clock, shared by all processes of a fleet: times of different machines are compared only
+//! if both come from it.
 
 use std::sync::{
     Arc,
@@ -16,23 +16,22 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The difference that is not followed: a `Date` header has whole seconds, and an answer takes a moment. So ids
-/// made by one process keep their order.
+/// A smaller difference is not followed: a `Date` header has whole seconds, and a response takes a
+/// moment. So the IDs made by one process keep their order.
 const TOLERANCE_MS: i64 = 2_000;
 
-/// The clock of the server that answered last, as the local clock and its difference; the local clock until
-/// there was an answer. Clones share it.
+/// The clock of the server that responded last, as an offset to the local clock; the local clock until
+/// the first response. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Arc<AtomicI64>);
 
 impl Clock {
-    /// The server's time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::milliseconds(self.0.load(Ordering::Relaxed))
     }
 
-    /// Takes in that the server's clock showed `theirs` when the local one showed `ours`.
+    /// Records that the server's clock showed `theirs` when the local one showed `ours`.
     fn adjust(&self, theirs: DateTime<Utc>, ours: DateTime<Utc>) {
         let difference = (theirs - ours).num_milliseconds();
         if (difference - self.0.load(Ordering::Relaxed)).abs() > TOLERANCE_MS {
@@ -69,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// What the clock shows, in seconds ahead of the local one, after an answer with this `Date`.
+    /// What the clock shows, in seconds ahead of the local one, after a response with this `Date`.
     async fn ahead_after(date: Option<String>) -> i64 {
         let answer = mock!(aws_sdk_s3::Client::head_bucket).then_http_response(move || {
             let mut answer =

@@ -1,8 +1,8 @@
-//! How the worker becomes an account: which kind of credentials an account has is decided by a
-//! plain function, and what the decision gives is an SDK credentials provider.
+//! The credentials of an account: a pure function decides which kind an account has, and the decision
+//! yields an SDK credentials provider.
 //!
-//! An account never falls back to the process's own identity in silence, since that would report
-//! on the wrong account.
+//! An account never falls back silently to the process's own identity, since that would report on the
+//! wrong account.
 
 mod explained;
 pub(crate) mod none_given;
@@ -25,54 +25,54 @@ use crate::{
     environment, profiles,
 };
 
-/// The longest name of a role's session.
+/// The maximum length of a role session name.
+///
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const LONGEST_SESSION_NAME: usize = 64;
 
-/// The name under which our calls appear in the members' CloudTrail: it says which run they are of.
+/// The role session name, under which the fleet's calls appear in the members' CloudTrail: it contains
+/// the run ID.
 #[must_use]
 pub fn session_name(run: Option<&RunId>) -> String {
     let name = run.map_or_else(|| "cloudwatch-fleet".to_owned(), |run| format!("cloudwatch-fleet-{run}"));
     name.chars().take(LONGEST_SESSION_NAME).collect()
 }
 
-/// What an account's credentials are made of.
+/// Where an account's credentials come from.
 #[derive(Debug, Clone)]
 pub enum CredentialSource {
-    /// `AssumeRole`, by somebody who may.
+    /// `AssumeRole` with other credentials.
     Role {
-        /// The role's ARN.
         arn: String,
-        /// What its trust policy asks for.
+        /// The external ID that its trust policy requires.
         external_id: Option<ExternalId>,
-        /// How long the credentials last.
+        /// The lifetime of the credentials.
         duration: Duration,
-        /// Who assumes it.
+        /// The credentials that assume the role.
         base: BaseSource,
     },
-    /// One of the kinds that need nobody else.
+    /// Credentials that need no others.
     Base(BaseSource),
 }
 
-/// Credentials that are found, not asked for.
+/// Credentials that are configured, not requested from STS.
 #[derive(Debug, Clone)]
 pub enum BaseSource {
-    /// Access keys of the account's own variables.
+    /// Access keys in the account's own variables.
     Keys(AccessKeys),
-    /// Access keys in the secret of this ARN.
+    /// Access keys in the secret with this ARN.
     Secret(String),
     /// A profile.
     Profile {
-        /// Its name.
         name: String,
-        /// The file that it is in, where that is not AWS's own.
+        /// The file with the profile, if not AWS's default one.
         shared_credentials_file: Option<PathBuf>,
     },
-    /// The process's default chain.
+    /// The process's default credential chain.
     Default,
 }
 
-/// An access key whose parts do not print.
+/// An access key. Its `Debug` output is redacted.
 #[derive(Debug, Clone)]
 pub struct AccessKeys {
     id: SecretString,
@@ -83,40 +83,27 @@ pub struct AccessKeys {
 /// Why an account has no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoCredentials {
-    /// Nothing applies.
+    /// No kind applies.
     #[error(
         "account {account} has no credentials; set {stem}_account_access_key and {stem}_secret_access_key, or give it a role, a profile or credentials = \"default\" in the accounts file"
     )]
     Nothing {
-        /// The account.
         account: String,
         /// The stem of its variables.
         stem: String,
     },
-    /// A variable of a pair is not set.
+    /// One variable of a pair is not set.
     #[error("account {account}: {missing} is not set or empty; set it, or unset the other one of the pair")]
-    Variable {
-        /// The account.
-        account: String,
-        /// The variable.
-        missing: String,
-    },
-    /// A variable holds what no header can.
+    Variable { account: String, missing: String },
+    /// A variable has a value that can't be in a header.
     #[error("account {account}: {variable} {fault}; correct it")]
-    Unusable {
-        /// The account.
-        account: String,
-        /// The variable.
-        variable: String,
-        /// What is wrong with it.
-        fault: &'static str,
-    },
+    Unusable { account: String, variable: String, fault: &'static str },
 }
 
 impl CredentialSource {
-    /// Decides how to become `account`: by its role, its keys, its profile or the default chain,
-    /// in this order unless the accounts file says which. `partition` is the process's own, and
-    /// `variable` reads the environment.
+    /// Decides how to access `account`: by its role, its keys, its profile or the default chain, in this
+    /// order unless the accounts file sets the kind. `partition` is the process's own, and `variable`
+    /// reads the environment.
     pub fn choose(
         account: &Account,
         partition: &str,
@@ -154,23 +141,23 @@ impl CredentialSource {
         }
     }
 
-    /// Who is there before any role is assumed.
+    /// The credentials in use before any role is assumed.
     #[must_use]
     pub fn base(&self) -> &BaseSource {
         let (Self::Role { base, .. } | Self::Base(base)) = self;
         base
     }
 
-    /// Forgets what is kept for all providers: it is no longer good.
+    /// Forgets what is cached for all providers because it is no longer valid.
     pub fn forget(&self) {
         if let BaseSource::Secret(arn) = self.base() {
             secret::forget(arn);
         }
     }
 
-    /// Builds the provider. `own` is the process's configuration, by which secrets are read; `config` says how
-    /// STS is reached, in which region, and what the process's default chain is; `session` is the
-    /// [name](session_name) of a role's session.
+    /// Builds the provider. `own` is the process's configuration, which reads secrets; `config`
+    /// determines how and in which region STS is called, and the default chain; `session` is the [role
+    /// session name](session_name).
     pub async fn provider(
         &self,
         own: &SdkConfig,
@@ -219,7 +206,7 @@ impl BaseSource {
             Self::Secret(arn) => secret::provider(arn, own),
             Self::Keys(keys) => SharedCredentialsProvider::new(keys.credentials()),
             Self::Profile { name, shared_credentials_file } => {
-                // A profile may itself name a role, so that it has to be told where STS is asked.
+                // A profile may name a role itself, so it needs the configuration for STS.
                 let mut reach = ProviderConfig::without_region().with_region(config.region().cloned());
                 if let Some(client) = config.http_client() {
                     reach = reach.with_http_client(client);
@@ -249,7 +236,7 @@ impl BaseSource {
 }
 
 impl AccessKeys {
-    /// The account's own variables; none if neither is set.
+    /// Reads the account's own variables; `None` if neither is set.
     fn read(
         account: &Account,
         variable: impl Fn(&str) -> Option<String>,
@@ -290,7 +277,7 @@ impl AccessKeys {
     }
 }
 
-/// The ARN of the role that an id and a role's name mean.
+/// The ARN of the role, from the account's ID and the role's name.
 fn role_arn(account: &Account, partition: &str) -> Option<String> {
     let (id, role) = (account.id.as_ref()?, account.role_name.as_ref()?);
     Some(format!("arn:{partition}:iam::{id}:role/{role}"))
@@ -332,20 +319,20 @@ mod tests {
     }
 
     #[test]
-    fn the_order_where_more_than_one_applies_and_the_choice_of_the_file() {
+    fn the_order_if_more_than_one_applies_and_the_choice_of_the_file() {
         let all = "name='a-b'\nid='111111111111'\nrole_name='r'\nprofile='p'";
         let role = "role arn:aws:iam::111111111111:role/r by";
         assert_eq!(choose(all, &KEYS), Ok(format!("{role} access keys")));
         assert_eq!(choose(all, &[]), Ok(format!("{role} profile p")));
-        let said = |kind: &str| choose(&format!("{all}\ncredentials='{kind}'"), &KEYS);
-        assert_eq!(said("keys").as_deref(), Ok("access keys"));
-        assert_eq!(said("profile").as_deref(), Ok("profile p"));
-        assert_eq!(said("default").as_deref(), Ok("default chain"));
+        let chosen = |kind: &str| choose(&format!("{all}\ncredentials='{kind}'"), &KEYS);
+        assert_eq!(chosen("keys").as_deref(), Ok("access keys"));
+        assert_eq!(chosen("profile").as_deref(), Ok("profile p"));
+        assert_eq!(chosen("default").as_deref(), Ok("default chain"));
         assert_eq!(choose("name='a-b'\nprofile='p'", &KEYS).as_deref(), Ok("access keys"));
     }
 
     #[test]
-    fn never_the_process_itself_in_silence() {
+    fn never_silently_the_process_itself() {
         let error = choose("name='a-b'\nid='111111111111'", &[]).expect_err("nothing applies");
         assert!(error.contains("set a_b_account_access_key and a_b_secret_access_key"), "{error}");
         let error = choose("name='a-b'\ncredentials='keys'\nprofile='p'", &[]).expect_err("no keys");
@@ -357,8 +344,8 @@ mod tests {
         );
     }
 
-    /// No AWS on loopback looks at a signature, so that a secret taken from the wrong variable would
-    /// not be seen there.
+    /// No AWS emulator checks signatures, so a secret taken from the wrong variable would not be noticed
+    /// there.
     #[tokio::test]
     async fn each_part_of_an_access_key_is_its_own_variable() {
         let account = Account::named("a-b".parse().expect("a name"));
@@ -375,18 +362,21 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_can_hold_is_named_and_not_shown() {
+    fn values_that_no_header_can_hold_are_named_but_not_shown() {
         for variable in ["a_b_account_access_key", "a_b_secret_access_key", "a_b_session_token"] {
             let value = |name: &str| Some(format!("canary{}", if name == variable { "\r" } else { "" }));
             let account = Account::named("a-b".parse().expect("a name"));
             let error = CredentialSource::choose(&account, "aws", value).expect_err(variable).to_string();
-            assert!(error.contains(&format!("account a-b: {variable} has a control character")), "{error}");
+            assert!(
+                error.contains(&format!("account a-b: {variable} contains a control character")),
+                "{error}"
+            );
             assert!(!error.contains("canary"), "{error}");
         }
     }
 
     #[test]
-    fn a_sessions_name_says_the_run_and_is_one_that_sts_takes() {
+    fn a_session_name_contains_the_run_and_is_valid_for_sts() {
         assert_eq!(session_name(None), "cloudwatch-fleet");
         let generated = RunId::generate();
         assert_eq!(session_name(Some(&generated)), format!("cloudwatch-fleet-{generated}"));

@@ -1,4 +1,4 @@
-//! The UTC day that a report is about.
+//! The UTC day that a report covers.
 
 use std::{fmt, str::FromStr};
 
@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{account::shorten, datasets::Period};
 
-/// How many days CloudWatch keeps datapoints of an hour and longer.
+/// For how many days CloudWatch keeps datapoints with a period of an hour or more.
 const RETENTION_DAYS: u64 = Period::DAY.retention_days();
 
-/// The oldest day that can be reported, counted back from today. A day's datapoint has the time at which the day
-/// begins, so that it is 455 days old as soon as the 455th day after it has begun.
+/// The oldest day that can be reported, counted back from today. A day's datapoint has the time at which
+/// the day begins, so on the 455th day after that it is 455 days old.
 pub const OLDEST_DAYS: u64 = RETENTION_DAYS - 1;
 
-/// The oldest day, counted back from today, whose series `ListMetrics` is relied on to name. It names a series for two
-/// weeks after its last datapoint; two days of these are left for datapoints that are published late, and one for
-/// the day that is not over.
+/// The oldest day, counted back from today, whose series `ListMetrics` reliably lists. It lists a series
+/// for two weeks after its last datapoint; two of these days are reserved for datapoints that are
+/// published late, and one for the current day.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html>
 pub const LISTED_DAYS: i64 = 11;
 
@@ -25,48 +26,41 @@ pub const LISTED_DAYS: i64 = 11;
 #[serde(try_from = "String", into = "String")]
 pub struct ReportDate(NaiveDate);
 
-/// Why a day can't be reported on.
+/// Why a day can't be reported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DateError {
-    /// Not a calendar day.
     #[error("date {0:?} is not a calendar day; write it as YYYY-MM-DD, such as 2026-11-01")]
     Malformed(String),
-    /// A day that is still going on, or has not begun, in UTC.
+    /// The day is not over yet in UTC, or lies in the future.
     #[error(
         "date {date} is not over yet in UTC, where it is {today} now; ask for {last} or an earlier day",
         last = today.pred()
     )]
-    NotOver {
-        /// The day asked for.
-        date: ReportDate,
-        /// The day it is now, in UTC.
-        today: ReportDate,
-    },
-    /// No date was given on the first of a month, and the first of the month is what is reported then.
+    NotOver { date: ReportDate, today: ReportDate },
+    /// No date was given on the first of a month, which is the default day and is not over yet.
     #[error("the first of this month is not over; pass --date or run tomorrow")]
     FirstOfMonthNotOver,
-    /// A day that CloudWatch has forgotten.
+    /// CloudWatch no longer has the day.
     #[error(
-        "date {date} is too long ago: CloudWatch keeps metrics for {RETENTION_DAYS} days; the oldest day left is {oldest}"
+        "date {date} is too old: CloudWatch keeps metrics for {RETENTION_DAYS} days; the oldest available day is {oldest}"
     )]
     TooOld {
-        /// The day asked for.
         date: ReportDate,
-        /// The oldest day that can be asked for.
+        /// The oldest day that can be requested.
         oldest: ReportDate,
     },
 }
 
 impl ReportDate {
-    /// The day of `now` in UTC.
     #[must_use]
     pub fn today(now: DateTime<Utc>) -> Self {
         Self(now.date_naive())
     }
 
-    /// The day to report where nobody names one: the first of the current month.
+    /// The day to report if none is given: the first of the current month.
     ///
     /// # Errors
+    ///
     /// [`DateError::FirstOfMonthNotOver`] on the first of a month.
     pub fn default_at(now: DateTime<Utc>) -> Result<Self, DateError> {
         let today = now.date_naive();
@@ -76,7 +70,7 @@ impl ReportDate {
         Ok(Self(today.with_day(1).expect("cannot fail: every month has a first day")))
     }
 
-    /// Refuses a day that is not over, or that CloudWatch has forgotten, at `now`.
+    /// Refuses a day that at `now` is not over yet, or that CloudWatch no longer has.
     pub fn check(self, now: DateTime<Utc>) -> Result<Self, DateError> {
         let today = Self::today(now);
         let oldest = today.days_before(OLDEST_DAYS);
@@ -89,8 +83,8 @@ impl ReportDate {
         }
     }
 
-    /// Whether `ListMetrics` still names, at `now`, every series that has a datapoint of this day. Otherwise a
-    /// collection has to ask for all that may exist, and cannot see what was deleted.
+    /// Whether at `now` `ListMetrics` still lists every series with a datapoint of this day. Otherwise a
+    /// collection must request every series that may exist, and can't see deleted ones.
     #[must_use]
     pub fn is_listed_at(self, now: DateTime<Utc>) -> bool {
         (now.date_naive() - self.0).num_days() <= LISTED_DAYS
@@ -108,19 +102,18 @@ impl ReportDate {
         self.0
     }
 
-    /// The day `days` earlier.
     #[must_use]
     pub fn days_before(self, days: u64) -> Self {
         Self(self.0.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN))
     }
 
-    /// The moment at which the day begins, 00:00 UTC.
+    /// When the day begins: 00:00 UTC.
     #[must_use]
     pub fn start(self) -> DateTime<Utc> {
         self.0.and_time(chrono::NaiveTime::MIN).and_utc()
     }
 
-    /// The moment at which the day ends, 00:00 UTC of the next.
+    /// When the day ends: 00:00 UTC of the next day.
     #[must_use]
     pub fn end(self) -> DateTime<Utc> {
         self.start() + chrono::TimeDelta::days(1)
@@ -141,7 +134,7 @@ impl FromStr for ReportDate {
     type Err = DateError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // chrono alone would take `+2026-1-1` too.
+        // chrono alone would also accept `+2026-1-1`.
         let shaped = text.len() == 10
             && text.bytes().enumerate().all(|(at, byte)| match at {
                 4 | 7 => byte == b'-',
@@ -212,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_can_be_reported_from_its_end_until_cloudwatch_forgets_it() {
+    fn a_day_can_be_reported_from_its_end_until_cloudwatch_drops_it() {
         let now = at("2026-11-21T00:00:00Z");
         let today = date("2026-11-21");
         assert!(today.check(now).is_err());
@@ -221,7 +214,7 @@ mod tests {
         let error = today.days_before(455).check(now).expect_err("too old");
         assert_eq!(
             error.to_string(),
-            "date 2025-08-23 is too long ago: CloudWatch keeps metrics for 455 days; the oldest day left is 2025-08-24"
+            "date 2025-08-23 is too old: CloudWatch keeps metrics for 455 days; the oldest available day is 2025-08-24"
         );
         let error = date("2027-01-01").check(now).expect_err("future");
         assert!(error.to_string().contains("ask for 2026-11-20 or an earlier day"), "{error}");

@@ -2,18 +2,21 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What macOS lets a process have, though it names no limit.
+/// The limit that macOS applies even if it reports none.
+///
 /// Source: `OPEN_MAX` in <https://github.com/apple-oss-distributions/xnu/blob/main/bsd/sys/syslimits.h>
 const MACOS_MOST: u64 = 10_240;
 
-/// To how many hosts connections may be idle at once: CloudWatch's of all regions, and some others.
+/// The number of hosts that may have idle connections at once: CloudWatch's in all regions, and some
+/// others.
 const HOSTS: usize = 40;
 
-/// What is left to everything but calls and idle connections: logs, DNS, signals, the accounts file.
+/// The descriptors reserved for everything except calls and idle connections: logs, DNS, signals, the
+/// accounts file.
 const OWN: usize = 32;
 
-/// Raises this process's limit as far as it may itself. A shell's default of 256 or 1,024 is less than some accounts of
-/// many regions take, and what does not get a connection then is the renewal of a lease.
+/// Raises this process's limit as far as it is allowed to. A shell's default of 256 or 1,024 is less
+/// than accounts with many regions need, and then a lease renewal may get no connection.
 pub fn raise_limit() {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let most = if cfg!(target_os = "macos") { hard.min(MACOS_MOST) } else { hard };
@@ -31,14 +34,16 @@ pub fn limit() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// How many calls of accounts may be under way at once under this limit. Each has a connection; half of the limit is left
-/// to idle connections and to the queue and the report bucket, which are asked whatever the accounts do.
+/// How many calls for accounts may be in flight at once under this limit. Each needs a connection. Half
+/// of the limit is reserved for idle connections, the queue and the report bucket, which are used
+/// whatever the accounts do.
 #[must_use]
 pub fn calls_at_once(limit: usize) -> usize {
     (limit / 2).saturating_sub(OWN).max(limit / 8).max(1)
 }
 
-/// How many connections to one host may be idle under this limit: a quarter of it, for all hosts together.
+/// How many idle connections to one host to keep under this limit: for all hosts together, a quarter of
+/// it.
 #[must_use]
 pub fn idle_per_host(limit: usize) -> usize {
     (limit / 4 / HOSTS).max(1)

@@ -1,4 +1,4 @@
-//! What the process's environment may hold, settled before anything reads it.
+//! Cleans up and checks the process's environment before anything reads it.
 
 use std::{
     env,
@@ -12,17 +12,19 @@ use http::Uri;
 
 use crate::account;
 
-/// Unsets every variable of ours that is empty, since compose files and CI systems write an unset one so.
-/// To be called first.
+/// Unsets every empty variable that the programs read: compose files and CI systems set an empty
+/// variable where they mean an unset one. Must be called first.
 ///
-/// The SDK, clap, the certificate store and programs that we start read the environment itself, so an empty
-/// variable has to leave it. To change the environment of a running process is `unsafe` in Rust; to start
-/// the program again in a clean one is not, keeps the process id, and happens only if there is such a variable.
+/// The SDK, clap, the certificate store and child processes read the environment themselves, so an empty
+/// variable must be removed from it. Changing the environment of a running process is `unsafe` in Rust;
+/// re-executing the program with a clean one is not, keeps the process ID, and happens only if there is
+/// such a variable.
 ///
 /// # Errors
-/// If the program can't be started again.
+///
+/// If the program can't be re-executed.
 pub fn unset_empty() -> Result<()> {
-    let empty = empty_of_ours(env::vars_os());
+    let empty = empty_variables(env::vars_os());
     if empty.is_empty() {
         return Ok(());
     }
@@ -42,18 +44,20 @@ pub fn unset_empty() -> Result<()> {
     Err(again.exec()).with_context(names)
 }
 
-/// Checks what ends up in headers, host names and URLs, where the SDK would panic or call it a failure of the
-/// network. No value is shown but that of a proxy, without the credentials for it.
+/// Checks values that end up in headers, host names and URLs, for which the SDK would panic or report a
+/// network failure. No value is shown except a proxy's, without its credentials.
 ///
 /// # Errors
-/// With all variables that can't be used, and why.
+///
+/// All variables that can't be used, and why.
 pub fn check() -> Result<()> {
     let mut faults = faults(env::vars_os());
     faults.extend(proxy_faults(variable));
     if faults.is_empty() { Ok(()) } else { Err(anyhow!(faults.join("\n  "))) }
 }
 
-/// A variable of this account's, or none; one that is not UTF-8 has characters that no credentials have.
+/// A variable of an account; `None` if it is not set. One that is not UTF-8 has characters that no
+/// credentials have.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
@@ -69,9 +73,12 @@ fn faults(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> 
 }
 
 fn fault(name: &str, value: &str) -> Option<&'static str> {
-    // An account's own are that account's affair, and an attribute may be a text of many lines.
+    // An account's own variables are checked with the account, and an attribute may have many lines.
     let is_accounts = account::VARIABLES.iter().any(|end| name.ends_with(end));
-    if !is_ours(OsStr::new(name)) || is_accounts && !name.starts_with("AWS_") || name == "FLEET_ATTRIBUTE" {
+    if !is_read_by_fleet(OsStr::new(name))
+        || is_accounts && !name.starts_with("AWS_")
+        || name == "FLEET_ATTRIBUTE"
+    {
         return None;
     }
     // Names of files and profiles may be in any language.
@@ -90,36 +97,38 @@ fn fault(name: &str, value: &str) -> Option<&'static str> {
     })
 }
 
-const CONTROL: &str = "has a control character in it, such as a line break";
+const CONTROL: &str = "contains a control character, such as a line break";
 
-/// Why a text can't be in a header, if it can't.
+/// Why a text is not valid in a header; `None` if it is.
 #[must_use]
 pub fn header_fault(value: &str) -> Option<&'static str> {
     if value.contains(char::is_control) {
         return Some(CONTROL);
     }
-    (!value.is_ascii()).then_some("has a character in it that is not ASCII")
+    (!value.is_ascii()).then_some("contains a character that is not ASCII")
 }
 
-/// The variables that name the proxy of requests by HTTPS, by HTTP, and by either if there is none for it.
+/// The variables of the proxy for HTTPS requests, for HTTP requests, and for both if there is no
+/// specific one.
 const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const HTTP_PROXY: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
-/// The variable that names the proxy of requests by HTTPS, or by HTTP.
+/// The variable of the proxy for requests by HTTPS, or by HTTP.
 pub(crate) fn proxy_variable(is_https: bool) -> &'static str {
     let own = if is_https { HTTPS_PROXY } else { HTTP_PROXY };
     let set = own.into_iter().chain(ALL_PROXY).find(|name| env::var_os(name).is_some());
     set.unwrap_or(if is_https { "HTTPS_PROXY" } else { "HTTP_PROXY" })
 }
 
-/// The proxies that no request can go by: the HTTP client speaks HTTP to them alone, and goes without one whose
-/// name it can't read. Requests of AWS go by HTTPS; one for all schemes that they don't go by is let be.
+/// The proxies that can't be used: the HTTP client speaks only HTTP to a proxy, and ignores one whose
+/// URL it can't parse. AWS requests use HTTPS, so a proxy for all schemes that they do not use is not
+/// checked.
 fn proxy_faults(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
     let used = [set(HTTPS_PROXY).or_else(|| set(ALL_PROXY)), set(HTTP_PROXY)];
     let fault = |(name, value): (&str, String)| {
-        // What has a control character in it is told by the variable's name alone.
+        // A value with a control character is reported only by the variable's name.
         if is_proxy(&value) || header_fault(&value).is_some() {
             return None;
         }
@@ -131,7 +140,7 @@ fn proxy_faults(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     used.into_iter().flatten().filter_map(fault).collect()
 }
 
-/// Whether a text is a proxy that HTTP is spoken to, whose scheme may be left out.
+/// Whether a text is an HTTP proxy; its scheme may be left out.
 fn is_proxy(text: &str) -> bool {
     is_url_of_a_host(text) || !text.contains("://") && is_url_of_a_host(&format!("http://{text}"))
 }
@@ -142,7 +151,7 @@ pub fn is_host_label(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Whether a text is an http or https URL whose host is named.
+/// Whether a text is an http or https URL with a host.
 #[must_use]
 pub fn is_url_of_a_host(text: &str) -> bool {
     let Ok(url) = text.parse::<Uri>() else { return false };
@@ -154,13 +163,16 @@ pub fn is_url_of_a_host(text: &str) -> bool {
         && port == authority.port_u16().is_some()
 }
 
-fn empty_of_ours(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<OsString> {
-    variables.filter(|(name, value)| value.is_empty() && is_ours(name)).map(|(name, _)| name).collect()
+fn empty_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<OsString> {
+    variables
+        .filter(|(name, value)| value.is_empty() && is_read_by_fleet(name))
+        .map(|(name, _)| name)
+        .collect()
 }
 
-/// Whether the programs go by a variable: AWS's, the fleet's, the ECS agent's, those of proxies and
-/// certificates, and the accounts' own.
-fn is_ours(name: &OsStr) -> bool {
+/// Whether the programs read a variable: those of AWS, the fleet, the ECS agent, proxies, certificates
+/// and accounts.
+fn is_read_by_fleet(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     ["AWS_", "FLEET_", "ECS_", "SSL_CERT_"].iter().any(|beginning| name.starts_with(beginning))
         || name.to_ascii_lowercase().ends_with("_proxy")
@@ -172,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_variable_of_ours_is_found_and_no_other() {
+    fn only_empty_variables_of_the_fleet_are_found() {
         let names = [
             "AWS_REGION",
             "AWS_ENDPOINT_URL_SQS",
@@ -187,15 +199,15 @@ mod tests {
         ];
         let variables =
             |value: &str| names.map(|name| (OsString::from(name), OsString::from(value))).into_iter();
-        assert_eq!(empty_of_ours(variables("")), names.map(OsString::from));
-        assert!(empty_of_ours(variables(" ")).is_empty());
+        assert_eq!(empty_variables(variables("")), names.map(OsString::from));
+        assert!(empty_variables(variables(" ")).is_empty());
         let others = ["PATH", "GITHUB_HEAD_REF", "MY_AWS_REGION", "session_token_of_others"];
         let others = others.map(|name| (OsString::from(name), OsString::new()));
-        assert!(empty_of_ours(others.into_iter()).is_empty());
+        assert!(empty_variables(others.into_iter()).is_empty());
     }
 
     #[test]
-    fn what_can_not_be_in_a_header_a_host_or_a_url_is_named_and_not_shown() {
+    fn invalid_headers_hosts_and_urls_are_named_but_not_shown() {
         let control = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"];
         let others =
             ["AWS_PROFILE", "AWS_EXECUTION_ENV", "AWS_SDK_UA_APP_ID", "FLEET_ACCOUNTS", "HTTPS_PROXY"];
@@ -220,14 +232,17 @@ mod tests {
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "169.254.169.254", "not a URL"),
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/v1", "not a URL"),
         ] {
-            let said = fault(name, value);
-            assert!(said.is_some_and(|said| said.contains(expected)), "{name}={value}: {said:?}");
+            let fault_of = fault(name, value);
+            assert!(
+                fault_of.is_some_and(|fault_of| fault_of.contains(expected)),
+                "{name}={value}: {fault_of:?}"
+            );
         }
     }
 
     #[test]
     fn a_proxy_that_speaks_no_http_is_refused_without_its_credentials() {
-        let said = |set: &[(&str, &str)]| {
+        let faults_of = |set: &[(&str, &str)]| {
             proxy_faults(|name| {
                 set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             })
@@ -240,9 +255,9 @@ mod tests {
             ("HTTP_PROXY", "socks5h://proxy:9", "socks5h://proxy:9"),
             ("http_proxy", "http://proxy:port", "http://proxy:port"),
         ] {
-            let told =
+            let expected =
                 format!("{name} {shown} is not an HTTP proxy; write it as http://HOST:PORT, or unset it");
-            assert_eq!(said(&[(name, value)]), [told]);
+            assert_eq!(faults_of(&[(name, value)]), [expected]);
         }
         let none: [&str; 0] = [];
         for value in [
@@ -253,16 +268,16 @@ mod tests {
             "proxy",
             "http://[::1]:3128",
         ] {
-            assert_eq!(said(&[("HTTPS_PROXY", value)]), none, "{value}");
+            assert_eq!(faults_of(&[("HTTPS_PROXY", value)]), none, "{value}");
         }
-        // By which no request of AWS goes.
+        // AWS requests don't use it.
         let socks = ("ALL_PROXY", "socks5://127.0.0.1:9");
-        assert_eq!(said(&[socks, ("https_proxy", "http://proxy:3128")]), none);
-        assert_eq!(said(&[("HTTPS_PROXY", "canary\n")]), none, "the variable alone is told");
+        assert_eq!(faults_of(&[socks, ("https_proxy", "http://proxy:3128")]), none);
+        assert_eq!(faults_of(&[("HTTPS_PROXY", "canary\n")]), none, "only the variable is named");
     }
 
     #[test]
-    fn what_works_is_let_be() {
+    fn valid_values_are_accepted() {
         for (name, value) in [
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
             ("AWS_ENDPOINT_URL_S3", "https://[::1]:4566/path"),
@@ -272,7 +287,7 @@ mod tests {
             ("AWS_WEB_IDENTITY_TOKEN_FILE", "/home/é/token"),
             ("AWS_SESSION_TOKEN", "a token"),
             ("FLEET_ATTRIBUTE", "note=two\nlines"),
-            // The others' accounts go on.
+            // Variables of other programs are not checked.
             ("data_session_token", "token\n"),
             ("PS1", "\u{1b}[0m"),
         ] {

@@ -1,20 +1,17 @@
-//! What is stored under a report's key, as far as its metadata shows: nothing, a report, or another program's object.
+//! What is stored under a report's key, by its metadata: nothing, a report, or another program's object.
 
 use chrono::{DateTime, Utc};
 
 use crate::{AwsError, ErrorKind, from_sdk, report::ReportMetadata, report_bucket::ReportBucket};
 
-/// What is stored under a report's key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Existing {
-    /// Nothing.
     Nothing,
-    /// An object that is no report.
+    /// An object that is not a report.
     Foreign {
         /// Its version, for a conditional write.
         etag: String,
     },
-    /// A report.
     Report(Box<ExistingReport>),
 }
 
@@ -25,7 +22,6 @@ pub struct ExistingReport {
     pub etag: String,
     /// When it was written, by the report bucket's clock.
     pub written_at: DateTime<Utc>,
-    /// What it says of itself.
     pub metadata: ReportMetadata,
 }
 
@@ -41,10 +37,11 @@ impl Existing {
 }
 
 impl ReportBucket {
-    /// Looks at what is stored under a report's key.
+    /// Looks up what is stored under a report's key.
     ///
     /// # Errors
-    /// What S3 said, unless it said that nothing is there.
+    ///
+    /// Any error of S3 except that the object does not exist.
     pub async fn look(&self, key: &str) -> Result<Existing, AwsError> {
         let answer = self.client.head_object().bucket(&self.name).key(key).send().await;
         let head = match answer.map_err(|error| from_sdk("s3:GetObject", error)) {

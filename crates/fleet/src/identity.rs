@@ -1,12 +1,12 @@
-//! Who AWS says that we are, once a session is in an account.
+//! The identity of a session in an account, as reported by STS.
 
 use crate::AccountId;
 
-/// Who AWS says we are.
+/// The identity that STS reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The account that we act in.
+    /// The account of the session.
     pub account_id: AccountId,
-    /// The user or role that we act as.
+    /// The user or role of the session.
     pub arn: String,
 }

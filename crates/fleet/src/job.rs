@@ -12,10 +12,10 @@ use crate::{
     run_id::InvalidRunId,
 };
 
-/// The largest job, in bytes of JSON.
+/// The maximum size of a job, in bytes of JSON.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// The keys of a job that a passthrough attribute can't take.
+/// The keys of a job that no passthrough attribute may use.
 pub const RESERVED_KEYS: [&str; 5] = ["account_name", "date", "dataset", "run_id", "only_incomplete"];
 
 const ONLY_INCOMPLETE: &str = "only_incomplete";
@@ -23,113 +23,100 @@ const ONLY_INCOMPLETE: &str = "only_incomplete";
 /// One account's part of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// The account to report on.
     pub account_name: AccountName,
-    /// The day to report, fixed before the job is sent, so that a duplicate gives the same report.
+    /// The day to report, set before the job is sent, so that a duplicate writes the same report.
     pub date: ReportDate,
-    /// What to report.
     pub dataset: &'static Dataset,
-    /// The run that the job belongs to.
     pub run_id: RunId,
-    /// Whether the job was sent only to complete what is incomplete: a worker that finds nothing left to do is done.
+    /// Whether to do only what is incomplete: if nothing is, the worker has nothing to do.
     pub only_incomplete: bool,
-    /// Whatever else the request said, unchanged.
+    /// All other keys of the request, unchanged.
     pub attributes: Map<String, Value>,
 }
 
-/// The message that brought a job, as far as the job's missing parts are taken from it.
+/// The parts of a message from which a job takes what its body leaves out.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    /// SQS's id of the message.
     pub message_id: &'a str,
     /// When the message was first sent.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The day that the message's attributes give it, which an earlier copy of it had.
+    /// The day in the message's attributes, which an earlier copy of the message had.
     pub date: Option<&'a str>,
-    /// The run that they give it.
+    /// The run in the message's attributes.
     pub run_id: Option<&'a str>,
 }
 
-/// Why a message is no job.
+/// Why a message is not a job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    /// Over 64 KiB.
-    #[error("the job has {0} bytes; at most {MAX_BYTES} are taken")]
+    #[error("the job has {0} bytes; the maximum is {MAX_BYTES}")]
     TooLarge(usize),
-    /// Not JSON, nested too deep, or with a key twice. It is no source of this error, which says it already.
+    /// Not JSON, nested too deeply, or with a repeated key. Not a `source`, since the message already
+    /// contains it.
     #[error("the job {0}")]
     NotJson(JsonError),
-    /// JSON, and not an object.
+    /// JSON, but not an object.
     #[error("the job is {0}, not a JSON object such as {{\"account_name\":\"data\"}}")]
     NotAnObject(&'static str),
-    /// No account.
     #[error("the job has no account_name")]
     NoAccountName,
-    /// A key of ours with a value that is no string.
+    /// A key of the job has a value that is not a string.
     #[error("the job's {key} is {found}, not a string")]
     NotAString {
-        /// The key.
         key: &'static str,
-        /// What kind of JSON stands there.
+        /// The kind of JSON value found.
         found: &'static str,
     },
-    /// A key of ours with a value that is no boolean.
+    /// A key of the job has a value that is not a boolean.
     #[error("the job's {key} is {found}, not true or false")]
     NotABoolean {
-        /// The key.
         key: &'static str,
-        /// What kind of JSON it is.
+        /// The kind of JSON value found.
         found: &'static str,
     },
-    /// An attribute that could not be carried unchanged.
-    #[error("attribute {name:?}: {number} has more digits than a number keeps; write it as a string")]
+    /// An attribute that can't be carried unchanged.
+    #[error("attribute {name:?}: {number} has more digits than a number can keep; write it as a string")]
     LossyNumber {
-        /// The attribute, cut short if its name is long.
+        /// The attribute's name, shortened if it is long.
         name: String,
-        /// The number, as it would be kept.
+        /// The number as it would be kept.
         number: String,
     },
-    /// A name that could reach a key or a variable.
+    /// A name that is not safe in a key or a variable.
     #[error(transparent)]
     AccountName(#[from] InvalidAccountName),
-    /// A date that is none, or can't be reported.
+    /// Not a date, or one that can't be reported.
     #[error(transparent)]
     Date(#[from] DateError),
-    /// A run id that could reach a key.
+    /// A run ID that is not safe in a key.
     #[error(transparent)]
     RunId(#[from] InvalidRunId),
-    /// A message attribute that stands in for a key, and is not what the key may be.
+    /// A message attribute replaces a missing key, but its value is not valid for the key.
     #[error("the message attribute {name}: {fault}")]
-    Attribute {
-        /// The attribute.
-        name: &'static str,
-        /// What is wrong with its value.
-        fault: String,
-    },
-    /// A day that CloudWatch forgot while the job was on its way.
+    Attribute { name: &'static str, fault: String },
+    /// CloudWatch dropped the day while the job was on the queue.
     #[error(
-        "CloudWatch had date {date} when the job was sent, and no longer has it; the oldest day left is {oldest}"
+        "CloudWatch had date {date} when the job was sent, but no longer has it; the oldest available day is {oldest}"
     )]
     Outlived {
-        /// The day asked for.
         date: ReportDate,
-        /// The oldest day that can be asked for.
+        /// The oldest day that can be requested.
         oldest: ReportDate,
     },
-    /// Neither the job nor its message says which day.
+    /// Neither the job nor its message names the day.
     #[error("the job has no date, and its message does not say when it was sent")]
     NoDate,
-    /// A dataset that this version does not have.
-    #[error("dataset {0:?} is not known; this version has {names}", names = datasets::names())]
+    /// A dataset unknown to this version.
+    #[error("dataset {0:?} is unknown; this version has {names}", names = datasets::names())]
     UnknownDataset(String),
 }
 
 impl Job {
-    /// Reads the body of a message.
+    /// Parses the body of a message.
     ///
-    /// A body sent by hand needs an `account_name` and no more: the date is then what the producer
-    /// would have taken when the message was sent, and the run is named after the message. A message
-    /// that is a copy has both in its attributes.
+    /// A body sent without the producer needs only an `account_name`: the date is then the producer's
+    /// default for the time when the message was sent, and the run is named after the message. A copy of
+    /// such a message has both in its attributes.
     pub fn parse(body: &str, envelope: Envelope<'_>) -> Result<Self, JobError> {
         if body.len() > MAX_BYTES {
             return Err(JobError::TooLarge(body.len()));
@@ -167,7 +154,9 @@ impl Job {
     /// Refuses a job whose day can't be reported at `now`.
     ///
     /// # Errors
-    /// [`JobError::Outlived`] if it could be when the job was sent; else that of [`ReportDate::check`].
+    ///
+    /// [`JobError::Outlived`] if the day could still be reported when the job was sent; otherwise the
+    /// error of [`ReportDate::check`].
     pub fn check(&self, sent_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), JobError> {
         // If this worker's clock is behind, the queue's is not.
         let now = sent_at.map_or(now, |sent_at| sent_at.max(now));
@@ -179,7 +168,7 @@ impl Job {
         }
     }
 
-    /// The body of the message: our keys first, then the attributes as they came.
+    /// The body of the message: first the keys of the job, then the attributes unchanged.
     #[must_use]
     pub fn body(&self) -> String {
         let mut object = Map::new();
@@ -191,8 +180,10 @@ impl Job {
             object.insert(ONLY_INCOMPLETE.into(), true.into());
         }
         object.extend(self.attributes.clone());
-        // SQS refuses two characters that JSON allows; they can stand in a string only, escaped.
-        // Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+        // SQS refuses two characters that JSON allows. They can only be in a string, and are escaped.
+        //
+        // Source:
+        // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
         Value::Object(object).to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     }
 }
@@ -220,7 +211,7 @@ fn not_taken(name: &'static str, fault: &dyn std::error::Error) -> JobError {
 }
 
 fn take(object: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, JobError> {
-    // Not `remove`, which would let the last attribute take the removed one's place.
+    // Not `remove`, which would move the last attribute to the removed one's position.
     match object.shift_remove(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -254,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_sent_by_hand_needs_an_account_only() {
+    fn a_job_without_the_producer_needs_only_an_account() {
         let job = parse(r#"{"account_name":"data"}"#).expect("a job");
         assert_eq!(job.date.to_string(), "2026-11-01");
         assert_eq!(job.dataset.name, "s3_daily_storage");
@@ -263,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_body_leaves_out_is_in_the_attributes_of_a_copy() {
+    fn missing_keys_are_taken_from_the_attributes_of_a_copy() {
         let sent_at = Some("2026-12-05T10:00:00Z".parse().expect("a moment"));
         let copy = Envelope { sent_at, date: Some("2026-11-01"), run_id: Some("manual-1"), ..ENVELOPE };
         let job = Job::parse(r#"{"account_name":"data"}"#, copy).expect("a job");
@@ -276,21 +267,21 @@ mod tests {
             "the body's own"
         );
 
-        let told =
+        let message =
             |envelope| Job::parse(r#"{"account_name":"data"}"#, envelope).expect_err("no job").to_string();
         assert!(
-            told(Envelope { date: Some("soon"), ..copy })
+            message(Envelope { date: Some("soon"), ..copy })
                 .starts_with("the message attribute date: date \"soon\" is not a calendar day")
         );
         assert!(
-            told(Envelope { run_id: Some("a b"), ..copy })
+            message(Envelope { run_id: Some("a b"), ..copy })
                 .starts_with("the message attribute run_id: run id")
         );
-        assert_eq!(told(ENVELOPE), "the job has no date, and its message does not say when it was sent");
+        assert_eq!(message(ENVELOPE), "the job has no date, and its message does not say when it was sent");
     }
 
     #[test]
-    fn what_is_wrong_is_said_once() {
+    fn a_fault_is_described_once() {
         for body in ["hello", r#"{"account_name":"a","account_name":"a"}"#] {
             let error = parse(body).expect_err(body);
             assert!(std::error::Error::source(&error).is_none(), "{error}");
@@ -304,8 +295,8 @@ mod tests {
         let cases = [
             ("", "not JSON"),
             ("{", "not JSON"),
-            (&deep, "the job is nested more than 127 deep"),
-            (&large, "at most 65536"),
+            (&deep, "the job is nested more than 127 levels deep"),
+            (&large, "the maximum is 65536"),
             ("[]", "a list, not a JSON object"),
             ("null", "null, not a JSON object"),
             ("7", "a number, not a JSON object"),
@@ -338,12 +329,12 @@ mod tests {
         ];
         for (body, expected) in cases {
             let error = parse(body).expect_err(body).to_string();
-            assert!(error.contains(expected), "{error:?} should say {expected:?}");
+            assert!(error.contains(expected), "{error:?} should contain {expected:?}");
         }
     }
 
     #[test]
-    fn a_day_that_cloudwatch_forgot_on_the_way_is_told_apart_from_one_it_never_had() {
+    fn a_day_dropped_while_on_the_queue_is_distinguished_from_one_too_old_at_once() {
         let job = parse(r#"{"account_name":"data","date":"2025-09-03"}"#).expect("a job");
         let at = |text: &str| -> DateTime<Utc> { text.parse().expect("a moment") };
         let checked = |sent_at, now| job.check(Some(at(sent_at)), at(now)).map_err(|error| error.to_string());
@@ -351,16 +342,16 @@ mod tests {
         assert_eq!(checked(last, last), Ok(()));
         assert_eq!(
             checked(last, next).expect_err("forgotten"),
-            "CloudWatch had date 2025-09-03 when the job was sent, and no longer has it; the oldest day left is \
+            "CloudWatch had date 2025-09-03 when the job was sent, but no longer has it; the oldest available day is \
              2025-09-04"
         );
-        assert!(checked(next, next).expect_err("never had").starts_with("date 2025-09-03 is too long ago"));
+        assert!(checked(next, next).expect_err("never had").starts_with("date 2025-09-03 is too old"));
         assert!(checked(next, last).expect_err("by the queue's clock").starts_with("date 2025-09-03 is too"));
         assert!(job.check(None, at(next)).is_err() && job.check(None, at(last)).is_ok());
     }
 
     #[test]
-    fn a_byte_order_mark_and_keys_of_another_case_do_no_harm() {
+    fn a_byte_order_mark_and_keys_of_another_case_are_harmless() {
         let job = parse("\u{feff}{\"account_name\":\"data\",\"Date\":\"\u{202e}soon\",\"nul\":\"\\u0000\"}")
             .expect("a job");
         assert_eq!((job.account_name.as_str(), job.date.to_string().as_str()), ("data", "2026-11-01"));
@@ -394,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_64_kib_is_taken_and_one_byte_more_is_not() {
+    fn a_body_of_64_kib_is_accepted_and_one_byte_more_is_not() {
         let body = |bytes: usize| {
             let empty = r#"{"account_name":"data","x":""}"#;
             empty.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - empty.len())))
@@ -427,7 +418,7 @@ mod tests {
         })
     }
 
-    /// What may stand under any key: some of it is right under one of ours.
+    /// Any value under any key: some are valid for keys of a job.
     fn any_value() -> impl Strategy<Value = Value> {
         let right = ["2026-11-01", "s3_daily_storage", "r-1", "2026-02-30"];
         prop_oneof![prop::sample::select(right.to_vec()).prop_map(Value::from), any_json()]
@@ -437,8 +428,8 @@ mod tests {
         #[test]
         fn any_text_is_a_job_or_a_short_message(body in "(?s:.*)|[{}\\[\\]\":,0-9a-z\\\\]*") {
             if let Err(error) = parse(&body) {
-                let told = error.to_string();
-                prop_assert!(told.len() < 1500 && !told.contains(char::is_control), "{:?}", told);
+                let message = error.to_string();
+                prop_assert!(message.len() < 1500 && !message.contains(char::is_control), "{:?}", message);
             }
         }
 
@@ -456,8 +447,8 @@ mod tests {
                     prop_assert_eq!(parse(&job.body()).expect("its own body"), job);
                 }
                 Err(error) => {
-                    let told = error.to_string();
-                    prop_assert!(told.len() < 1500 && !told.contains(char::is_control), "{:?}", told);
+                    let message = error.to_string();
+                    prop_assert!(message.len() < 1500 && !message.contains(char::is_control), "{:?}", message);
                 }
             }
         }

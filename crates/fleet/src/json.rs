@@ -1,8 +1,8 @@
-//! The one reader of the JSON that people write: the body of a job, a request, the value of an attribute.
+//! The reader for JSON that people write: the body of a job, a request, the value of an attribute.
 //!
-//! It takes the byte order mark that editors on Windows put first. It refuses what a reader of JSON changes
-//! in silence: of two equal keys of an object most readers keep the last, and a whole number beyond 64 bits
-//! becomes the nearest floating-point number.
+//! It accepts a leading byte order mark, which editors on Windows write. It refuses what other JSON
+//! readers change silently: most keep only the last of two equal keys of an object, and turn a whole
+//! number beyond 64 bits into the nearest floating-point number.
 
 use std::{cell::RefCell, fmt};
 
@@ -11,36 +11,35 @@ use serde_json::{Map, Value, error::Category};
 
 use crate::account::shorten;
 
-/// Why a text is not taken as JSON.
+/// Why a text is not accepted as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// The text is no JSON, such as one that ends too early or goes on after its value.
+    /// The text is not JSON: for example it ends too early, or continues after its value.
     #[error("is not JSON: {0}")]
     Syntax(String),
-    /// A value lies deeper in lists and objects than the reader goes.
-    #[error("is nested more than 127 deep, at line {line} column {column}; make it flatter")]
+    /// A value is nested more deeply than the reader supports.
+    #[error("is nested more than 127 levels deep, at line {line} column {column}; make it flatter")]
     TooDeep {
         /// The line at which the reader stopped.
         line: usize,
-        /// The column of that line.
         column: usize,
     },
     /// An object, at any depth, has a key twice.
     #[error("has the key {key:?} twice, at line {line} column {column}; leave one out")]
     RepeatedKey {
-        /// The key, cut short if it is long.
+        /// The key, shortened if it is long.
         key: String,
-        /// The line of the second one.
+        /// The line of the second occurrence.
         line: usize,
-        /// The column of that line.
         column: usize,
     },
 }
 
-/// Reads a text.
+/// Parses a text.
 ///
 /// # Errors
-/// The first fault of the text, as [`JsonError`] has them.
+///
+/// The first fault of the text.
 pub fn read(text: &str) -> Result<Value, JsonError> {
     let repeated = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}'));
@@ -49,7 +48,7 @@ pub fn read(text: &str) -> Result<Value, JsonError> {
         let (line, column) = (error.line(), error.column());
         match repeated.take() {
             Some(key) => JsonError::RepeatedKey { key, line, column },
-            // serde_json has no kind of its own for it.
+            // serde_json has no error kind for it.
             None if error.classify() == Category::Syntax
                 && error.to_string().starts_with("recursion limit") =>
             {
@@ -60,7 +59,7 @@ pub fn read(text: &str) -> Result<Value, JsonError> {
     })
 }
 
-/// What kind of JSON a value is, for messages.
+/// The kind of a JSON value, for messages.
 #[must_use]
 pub fn kind(value: &Value) -> &'static str {
     match value {
@@ -73,7 +72,8 @@ pub fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A whole number beyond 64 bits in a value, which was read as the nearest floating-point number.
+/// A whole number in a value that is beyond 64 bits and was therefore read as the nearest floating-point
+/// number.
 #[must_use]
 pub fn lossy_number(value: &Value) -> Option<String> {
     const BITS_64: f64 = 18_446_744_073_709_551_616.0;
@@ -88,7 +88,7 @@ pub fn lossy_number(value: &Value) -> Option<String> {
     }
 }
 
-/// Reads a value as `serde_json` does, but ends at a key that its object has already.
+/// Reads a value as `serde_json` does, but stops at a repeated key of an object.
 #[derive(Clone, Copy)]
 struct Unchanged<'a> {
     repeated: &'a RefCell<Option<String>>,
@@ -166,30 +166,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_not_part_of_the_text() {
         assert_eq!(read("\u{feff}{\"a\":1}"), Ok(json!({"a": 1})));
-        assert_eq!(read("\u{feff}\u{feff} 1"), Ok(json!(1)), "two editors, one after the other");
+        assert_eq!(read("\u{feff}\u{feff} 1"), Ok(json!(1)), "two editors in a row");
         assert_eq!(read("{\"\u{feff}a\":\"\u{feff}\"}"), Ok(json!({"\u{feff}a": "\u{feff}"})));
         assert!(matches!(read("1\u{feff}"), Err(JsonError::Syntax(_))));
     }
 
     #[test]
     fn a_key_that_an_object_has_twice_is_named_at_any_depth() {
-        let told = |text| read(text).expect_err(text).to_string();
+        let message = |text| read(text).expect_err(text).to_string();
         let twice = "has the key \"a\" twice, at line 1 column ";
-        assert!(told(r#"{"a":1,"a":1}"#).starts_with(twice), "{}", told(r#"{"a":1,"a":1}"#));
-        assert!(told(r#"{"x":[{"y":{"a":1,"b":2,"a":3}}]}"#).starts_with(twice));
-        // However it is written.
-        assert!(told("{\"a\":1,\"\\u0061\":2}").starts_with(twice));
-        let told = told("{\"x\": 1,\n \"b\\n\u{202e}\": 2,\n \"b\\n\u{202e}\": 3}");
-        assert!(told.starts_with(r#"has the key "b\n\u{202e}" twice, at line 3 column "#), "{told}");
+        assert!(message(r#"{"a":1,"a":1}"#).starts_with(twice), "{}", message(r#"{"a":1,"a":1}"#));
+        assert!(message(r#"{"x":[{"y":{"a":1,"b":2,"a":3}}]}"#).starts_with(twice));
+        // In any notation.
+        assert!(message("{\"a\":1,\"\\u0061\":2}").starts_with(twice));
+        let message = message("{\"x\": 1,\n \"b\\n\u{202e}\": 2,\n \"b\\n\u{202e}\": 3}");
+        assert!(message.starts_with(r#"has the key "b\n\u{202e}" twice, at line 3 column "#), "{message}");
         let same = json!({"a": {"a": [{"a": 1}, {"a": 1}]}, "A": 1, "a ": 1});
         assert_eq!(read(&same.to_string()), Ok(same), "the same key in two objects, or one unlike it");
     }
 
     #[test]
     fn the_first_fault_of_a_text_is_the_one_that_is_reported() {
-        let told = |text: &str| read(text).expect_err(text).to_string();
+        let message = |text: &str| read(text).expect_err(text).to_string();
         for (text, expected) in [
             ("", "is not JSON: EOF while parsing a value at line 1 column 0"),
             ("{} {}", "is not JSON: trailing characters at line 1 column 4"),
@@ -201,22 +201,26 @@ mod tests {
             ("NaN", "is not JSON: expected value"),
             ("1e999", "is not JSON: number out of range"),
         ] {
-            assert!(told(text).starts_with(expected), "{}", told(text));
+            assert!(message(text).starts_with(expected), "{}", message(text));
         }
         let deep = format!("{}1{}", "[".repeat(128), "]".repeat(128));
-        assert!(told(&deep).starts_with("is nested more than 127 deep, at line 1 column"), "{}", told(&deep));
+        assert!(
+            message(&deep).starts_with("is nested more than 127 levels deep, at line 1 column"),
+            "{}",
+            message(&deep)
+        );
     }
 
     #[test]
     fn a_long_key_makes_a_short_message() {
         let key = "\u{10ffff}\u{1b}".repeat(5000);
         let text = format!("{{{0}:1,{0}:2}}", json!(key));
-        let told = read(&text).expect_err("twice").to_string();
-        assert!(told.len() < 1200 && !told.contains(char::is_control), "{told}");
+        let message = read(&text).expect_err("twice").to_string();
+        assert!(message.len() < 1200 && !message.contains(char::is_control), "{message}");
     }
 
     proptest! {
-        /// What is taken is what any other reader makes of it.
+        /// An accepted text means the same to any other reader.
         #[test]
         fn it_differs_from_other_readers_in_what_it_refuses_alone(text in "[{}\\[\\]\":,ab0-9.e-]{0,24}|(?s:.*)") {
             if let Ok(value) = read(&text) {

@@ -1,6 +1,6 @@
-//! Calls of AWS services that speak JSON 1.1 and of which we need one operation or two. Their SDK crates would take minutes
-//! to compile; signing, retries and timeouts are the SDK's all the same.
-//! Source: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+//! Calls AWS services that speak JSON 1.1 and of which only one or two operations are needed. Their SDK
+//! crates would take minutes to compile; signing, retries and timeouts are still the SDK's. Source:
+//! <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 
 use aws_config::SdkConfig;
 use aws_runtime::{
@@ -45,19 +45,20 @@ use crate::{
 pub struct JsonOperation {
     /// The service's name in host names and signatures, such as `ecs`.
     pub service: &'static str,
-    /// The id by which `AWS_ENDPOINT_URL_…` and profiles know it, such as `ECS`.
+    /// The ID used by `AWS_ENDPOINT_URL_…` and profiles, such as `ECS`.
     pub id: &'static str,
-    /// What the header `X-Amz-Target` says: the service's own name and version, a dot, and the operation.
+    /// The header `X-Amz-Target`: the service's internal name and version, a dot, and the operation.
     pub target: &'static str,
     /// The action as IAM names it, such as `ecs:DescribeServices`.
     pub action: &'static str,
 }
 
 impl JsonOperation {
-    /// Calls it in the configuration's region.
+    /// Calls the operation in the configuration's region.
     ///
     /// # Errors
-    /// The service's error, or why it was not reached, after the retries of the configuration.
+    ///
+    /// The service's error, or why it could not be reached, after the retries of the configuration.
     pub async fn call(&self, config: &SdkConfig, input: Value) -> Result<Value, AwsError> {
         let operation = self.operation(config).ok_or_else(|| {
             AwsError::new(ErrorKind::NoCredentials, self.action, "NoCredentials")
@@ -92,7 +93,7 @@ impl JsonOperation {
         Some(operation.serializer(move |input: Value| request(target, &input)).deserializer(answer).build())
     }
 
-    /// An endpoint of one's own, if one is set, else AWS's.
+    /// The configured endpoint, or AWS's.
     fn endpoint(&self, config: &SdkConfig) -> String {
         endpoint_of(config, self.id).unwrap_or_else(|| {
             let region = region(config);
@@ -101,7 +102,7 @@ impl JsonOperation {
     }
 }
 
-/// Who signs, and for which service and region.
+/// The signing configuration for a service in the configured region.
 fn signing(config: &SdkConfig, service: &'static str) -> Option<StaticRuntimePlugin> {
     let mut layer = Layer::new("signing");
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
@@ -135,15 +136,15 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<ErrorMetad
         return value.map_err(|error| OrchestratorError::response(error.into()));
     }
     let value = value.unwrap_or_default();
-    let said = |name: &str| value.get(name).and_then(Value::as_str);
-    // A code may have a namespace before it, and a link behind it.
-    let code = said("__type").or_else(|| response.headers().get("x-amzn-errortype"));
+    let field = |name: &str| value.get(name).and_then(Value::as_str);
+    // A code may have a namespace before it and a link after it.
+    let code = field("__type").or_else(|| response.headers().get("x-amzn-errortype"));
     let code = code.map(|code| code.rsplit('#').next().unwrap_or(code).split(':').next().unwrap_or(code));
     let mut error = ErrorMetadata::builder();
     if let Some(code) = code {
         error = error.code(code);
     }
-    if let Some(message) = said("message").or_else(|| said("Message")) {
+    if let Some(message) = field("message").or_else(|| field("Message")) {
         error = error.message(message);
     }
     Err(OrchestratorError::operation(error.build()))
@@ -172,7 +173,7 @@ mod tests {
         action: "ecs:DescribeServices",
     };
 
-    /// Answers in turn, and keeps what it was sent.
+    /// Sends its responses in turn, and records the requests.
     #[derive(Debug, Clone, Default)]
     struct Server {
         answers: Arc<Mutex<Vec<(u16, &'static str)>>>,

@@ -1,9 +1,8 @@
-//! Credentials that are kept while they last.
+//! Credentials that are cached until they expire.
 //!
-//! The SDK's provider of a role asks for the process's own credentials anew every time, so that a thousand
-//! accounts would be a thousand questions to IAM Identity Center, the container's endpoint or an
-//! external program, each of which has limits of its own. And its cache can't be told that what it keeps
-//! is no longer good.
+//! For each role, the SDK's provider requests the process's own credentials again, so that a thousand
+//! accounts would mean a thousand requests to IAM Identity Center, the container's endpoint or an
+//! external program, each of which has limits. And the SDK's cache can't be invalidated.
 
 use std::{
     fmt,
@@ -16,17 +15,17 @@ use aws_credential_types::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-/// How long before they end credentials are fetched anew; the SDK's own caches do so as early.
+/// How long before their expiry credentials are fetched again, as in the SDK's own caches.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// How long credentials that do not end are kept: somebody may have changed the file they are in.
-const LONGEST: Duration = Duration::from_mins(15);
+/// How long to cache credentials without an expiry: the file that they are from may have changed.
+const MAX_AGE: Duration = Duration::from_mins(15);
 
-/// How long fetching them may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout for fetching credentials.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A provider that gives what it was given until that is nearly over, and, where nothing newer can be
-/// had, until it is.
+/// A provider that caches credentials until shortly before their expiry or, if new ones can't be
+/// fetched, until their expiry.
 pub struct KeptCredentials(Mutex<Kept>);
 
 struct Kept {
@@ -35,19 +34,19 @@ struct Kept {
 }
 
 impl KeptCredentials {
-    /// Keeps what `provider` gives.
+    /// Caches the credentials of `provider`.
     #[must_use]
     pub fn new(provider: SharedCredentialsProvider) -> Self {
         Self(Mutex::new(Kept { provider, credentials: None }))
     }
 
-    /// Forgets what is kept, and keeps what `provider` gives from now on.
+    /// Forgets the cached credentials, and caches those of `provider` from now on.
     pub async fn replace(&self, provider: SharedCredentialsProvider) {
         *self.0.lock().await = Kept { provider, credentials: None };
     }
 
     async fn credentials(&self) -> Result {
-        // Held while they are fetched: whoever comes meanwhile waits, and asks nobody.
+        // Locked while fetching: concurrent callers wait instead of fetching again.
         let mut kept = self.0.lock().await;
         let now = SystemTime::now();
         if let Some((credentials, until)) = &kept.credentials
@@ -55,16 +54,16 @@ impl KeptCredentials {
         {
             return Ok(credentials.clone());
         }
-        let fetched = timeout(PATIENCE, kept.provider.provide_credentials()).await;
-        let fetched = fetched.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(PATIENCE)));
+        let fetched = timeout(FETCH_TIMEOUT, kept.provider.provide_credentials()).await;
+        let fetched = fetched.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(FETCH_TIMEOUT)));
         match (fetched, &kept.credentials) {
             (Ok(credentials), _) => {
-                let until = credentials.expiry().map_or(now + LONGEST, |end| end - MARGIN);
+                let until = credentials.expiry().map_or(now + MAX_AGE, |end| end - MARGIN);
                 kept.credentials = Some((credentials.clone(), until));
                 Ok(credentials)
             }
             (Err(error), Some((old, _))) if old.expiry().is_none_or(|end| now < end) => {
-                tracing::warn!("no newer credentials could be had, and the old ones are used: {error}");
+                tracing::warn!("could not fetch new credentials, so the old ones stay in use: {error}");
                 Ok(old.clone())
             }
             (Err(error), _) => Err(error),
@@ -96,8 +95,8 @@ mod tests {
 
     use super::*;
 
-    /// A provider that counts how often it is asked, gives credentials that last so long, and fails
-    /// from the second time on where that is wanted.
+    /// A provider that counts its calls, returns credentials with this lifetime, and, if `fails`,
+    /// returns an error from the second call on.
     #[derive(Debug, Clone)]
     struct Counting {
         asked: Arc<AtomicUsize>,
@@ -126,7 +125,7 @@ mod tests {
         (KeptCredentials::new(SharedCredentialsProvider::new(provider)), asked)
     }
 
-    async fn asked_in_ten(lasts: Option<Duration>) -> usize {
+    async fn calls_in_ten(lasts: Option<Duration>) -> usize {
         let (kept, asked) = counting(lasts, false);
         let all = futures::future::join_all((0..10).map(|_| kept.provide_credentials())).await;
         assert!(all.iter().all(std::result::Result::is_ok));
@@ -134,24 +133,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_provider_is_asked_once_until_its_credentials_are_nearly_over() {
-        assert_eq!(asked_in_ten(None).await, 1);
-        assert_eq!(asked_in_ten(Some(Duration::from_hours(1))).await, 1);
-        assert_eq!(asked_in_ten(Some(Duration::from_mins(4))).await, 10, "they are over too soon to be kept");
+    async fn the_provider_is_called_once_until_its_credentials_nearly_expire() {
+        assert_eq!(calls_in_ten(None).await, 1);
+        assert_eq!(calls_in_ten(Some(Duration::from_hours(1))).await, 1);
+        assert_eq!(calls_in_ten(Some(Duration::from_mins(4))).await, 10, "they expire too soon to be cached");
     }
 
     #[tokio::test]
-    async fn what_is_still_good_is_used_where_nothing_newer_can_be_had() {
+    async fn valid_credentials_are_used_if_new_ones_cannot_be_fetched() {
         let (kept, asked) = counting(Some(Duration::from_mins(4)), true);
         for _ in 0..3 {
-            let credentials = kept.credentials().await.expect("they are good for four minutes");
+            let credentials = kept.credentials().await.expect("they are valid for four minutes");
             assert_eq!(credentials.access_key_id(), "AKIA0");
         }
         assert_eq!(asked.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
-    async fn what_is_replaced_is_forgotten() {
+    async fn replaced_credentials_are_forgotten() {
         let (kept, asked) = counting(None, false);
         kept.credentials().await.expect("credentials");
         let provider = Counting { asked: asked.clone(), lasts: None, fails: false };

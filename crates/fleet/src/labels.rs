@@ -1,8 +1,8 @@
-//! What a message says of itself on the outside: its account, dataset, run and day as message
-//! attributes, for people who look at a queue and for what must be told apart unread.
+//! The labels of a message: its account, dataset, run and day as message attributes, for people who look
+//! at a queue and for programs that must distinguish messages without reading bodies.
 //!
-//! Day and run of a job that names neither come from its message, so that they would change with each copy of it:
-//! the attributes carry them along.
+//! If a job names no day or run, both are derived from its message and would change with each copy of
+//! it: the attributes preserve them.
 
 use engine::{
     Label, Message,
@@ -22,21 +22,17 @@ const DATASET: &str = "dataset";
 const RUN_ID: &str = "run_id";
 const DATE: &str = "date";
 
-/// The account, dataset, run and day of a message, as far as they are valid.
+/// The account, dataset, run and day of a message, if valid.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Labels {
-    /// The account.
     pub account_name: Option<AccountName>,
-    /// The dataset; `None` if this version does not have it.
+    /// `None` also if this version does not have the dataset.
     pub dataset: Option<&'static Dataset>,
-    /// The run.
     pub run_id: Option<RunId>,
-    /// The day to report.
     pub date: Option<ReportDate>,
 }
 
 impl Labels {
-    /// The labels of a job.
     #[must_use]
     pub fn from_job(job: &Job) -> Self {
         Self {
@@ -47,8 +43,8 @@ impl Labels {
         }
     }
 
-    /// The labels of any message: those of its job or, if it is none, what the body says, else what its
-    /// attributes say.
+    /// The labels of any message: those of its job or, if it is not a valid job, the body's valid keys,
+    /// and otherwise its attributes.
     #[must_use]
     pub fn from_message(message: &Message) -> Self {
         let body = if message.body.len() <= job::MAX_BYTES { message.body.as_str() } else { "" };
@@ -65,7 +61,6 @@ impl Labels {
         }
     }
 
-    /// As message attributes.
     #[must_use]
     pub fn attributes(&self) -> Attributes {
         self.beside("")
@@ -74,8 +69,8 @@ impl Labels {
             .collect()
     }
 
-    /// Each label that there is, the one that is needed most first, beside a body. The day is needed even if the body
-    /// has it: what can't be read any more may still be told apart by it.
+    /// Each label that is set, in order of importance, for a message with this body. The day is needed
+    /// even if the body has it: a body that can't be parsed any more can still be identified by it.
     #[must_use]
     pub fn beside(&self, body: &str) -> Vec<Label> {
         let body =
@@ -103,8 +98,8 @@ impl Labels {
 }
 
 impl<'a> Envelope<'a> {
-    /// The envelope of a message. One that a worker dead-lettered says itself when it was first seen, which is about
-    /// when the job was sent; SQS knows only when its newest copy was.
+    /// The envelope of a message. If a worker dead-lettered it, its attributes say when it was first
+    /// seen, which is about when the job was sent; SQS knows only when its newest copy was sent.
     #[must_use]
     pub fn from_message(message: &'a Message) -> Self {
         let seen_at = first_seen(message);
@@ -128,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_believed_before_the_attributes() {
+    fn the_body_takes_precedence_over_the_attributes() {
         let body = r#"{"account_name":"data","run_id":"r-1"}"#;
         let labels = Labels::from_message(&message(
             body,
@@ -140,8 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_valid_is_left_out() {
-        let body = r#"{"account_name":"../../etc","dataset":"nobody","run_id":7}"#;
+    fn invalid_values_are_left_out() {
+        let body = r#"{"account_name":"../../etc","dataset":"none","run_id":7}"#;
         let labels = Labels::from_message(&message(body, &[("run_id", "a b")]));
         assert_eq!(labels, Labels::default());
         assert!(labels.attributes().is_empty());
@@ -153,7 +148,7 @@ mod tests {
     fn a_job_has_the_labels_of_what_a_worker_makes_of_it() {
         let day = |labels: Labels| labels.date.map(|date| date.to_string());
         let mut sent = message(r#"{"account_name":"data"}"#, &[]);
-        assert_eq!(day(Labels::from_message(&sent)), None, "nothing says when it was sent");
+        assert_eq!(day(Labels::from_message(&sent)), None, "it is unknown when it was sent");
         sent.sent_at = Some("2026-11-07T10:00:00Z".parse().expect("a moment"));
         let labels = Labels::from_message(&sent);
         assert_eq!(labels.run_id.as_ref().map(RunId::as_str), Some("manual-0a1b2c3d"));

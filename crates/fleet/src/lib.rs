@@ -1,10 +1,10 @@
-//! What the `producer` and the `worker` of cloudwatch-fleet share, and no more: the words of the
-//! contract (account, date, dataset, job, run, report) as types, and how both reach AWS.
+//! What the `producer` and the `worker` of cloudwatch-fleet share: the terms of their contract (account,
+//! date, dataset, job, run, report) as types, and access to AWS.
 //!
-//! A value of one of these types is valid: [`AccountName`], [`AccountId`], [`RunId`] and
-//! [`ReportDate`] are checked once, at the door, and never again inside.
+//! A value of these types is valid: [`AccountName`], [`AccountId`], [`RunId`] and [`ReportDate`] are
+//! checked once, when they are parsed.
 
-// Nothing that comes from outside may end the program.
+// No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
@@ -48,5 +48,5 @@ pub use reason::Reason;
 pub use report_key::KeyTemplate;
 pub use run_id::{RunId, RunQuery};
 
-/// The version that manifests and the first line of a log name.
+/// The version written to manifests and to the first line of a log.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,5 @@
-//! The manifest of a run: what was asked for and which report each account should end in. The
-//! producer writes it before it sends the first job, so that nothing that was asked for can go
-//! missing unseen.
+//! The manifest of a run: the request, and the report that each account should end in. The producer
+//! writes it before it sends the first job, so that no requested account can go missing unnoticed.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,12 +7,11 @@ use serde_json::{Map, Value};
 
 use crate::{AccountId, AccountName, ReportDate, RunId, report_key::MANIFEST_PREFIX};
 
-/// A run, as `runs/{yyyy-mm-dd}/{run_id}.json` holds it: the day is that on which the run began.
+/// A run, as stored in `runs/{yyyy-mm-dd}/{run_id}.json`; the day in the key is that on which the run
+/// began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The run.
     pub run_id: RunId,
-    /// When it was begun.
     pub created_at: DateTime<Utc>,
     /// When all its jobs had been sent; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,36 +22,33 @@ pub struct Manifest {
     pub request: Map<String, Value>,
     /// The day that every job reports.
     pub date: ReportDate,
-    /// Whether the run was sent only to complete what is incomplete: any complete report of the day then counts for it.
+    /// Whether the run was sent only to complete what is incomplete: any complete report of the day then
+    /// counts for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_incomplete: bool,
-    /// One entry for each account and dataset.
+    /// One entry per account and dataset.
     pub jobs: Vec<ManifestJob>,
 }
 
 /// One account and dataset of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestJob {
-    /// The account.
     pub account_name: AccountName,
-    /// The account's id if it was known: a report of another account does not count.
+    /// The account's ID, if it was known: a report of another account does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
-    /// The dataset.
     pub dataset: String,
     /// Where the report is expected.
     pub report_key: String,
-    /// What the producer does about it.
     pub state: JobState,
 }
 
-/// What the producer does about an account.
+/// What the producer does for an account and dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// A job is sent.
     Sent,
-    /// A complete report exists already, and no job is sent.
+    /// A complete report already exists, so no job is sent.
     AlreadyComplete,
 }
 
@@ -67,13 +62,13 @@ impl Manifest {
         }
     }
 
-    /// The key that the first version gave a run's manifest.
+    /// The key that the first version used for a run's manifest.
     #[must_use]
     pub fn first_key(run_id: &RunId) -> String {
         format!("{MANIFEST_PREFIX}{run_id}.json")
     }
 
-    /// What the keys of the manifests begin with whose runs began on that day.
+    /// The key prefix of the manifests of runs that began on this day.
     #[must_use]
     pub fn folder(day: ReportDate) -> String {
         format!("{MANIFEST_PREFIX}{day}/")
@@ -81,7 +76,7 @@ impl Manifest {
 
     /// The run of a manifest's key, of this version or the first.
     #[must_use]
-    pub fn run_of_key(key: &str) -> Option<RunId> {
+    pub fn run_from_key(key: &str) -> Option<RunId> {
         let name = key.strip_prefix(MANIFEST_PREFIX)?;
         let run_id = name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
         [Self::key(&run_id), Self::first_key(&run_id)].iter().any(|known| known == key).then_some(run_id)
@@ -93,17 +88,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_names_the_run_and_the_reverse() {
+    fn the_key_names_the_run_and_the_run_the_key() {
         let run: RunId = "019a6b0c-1111-7222-8333-444455556666".parse().expect("a run id");
         assert_eq!(Manifest::key(&run), format!("runs/2025-11-09/{run}.json"));
         assert_eq!(Manifest::first_key(&run), format!("runs/{run}.json"));
         for key in [Manifest::key(&run), Manifest::first_key(&run)] {
-            assert_eq!(Manifest::run_of_key(&key), Some(run.clone()), "{key}");
+            assert_eq!(Manifest::run_from_key(&key), Some(run.clone()), "{key}");
         }
         let others =
             [format!("runs/2025-11-10/{run}.json"), "runs/x/y.json".into(), format!("runs/{run}.txt")];
         for key in others {
-            assert_eq!(Manifest::run_of_key(&key), None, "{key}");
+            assert_eq!(Manifest::run_from_key(&key), None, "{key}");
         }
     }
 
@@ -124,13 +119,13 @@ mod tests {
         assert!(!manifest.only_incomplete);
         let jobs: Vec<_> = manifest.jobs.iter().map(|job| (job.account_id.as_ref(), job.state)).collect();
         assert_eq!(jobs, [(None, JobState::Sent), (None, JobState::AlreadyComplete)]);
-        // What is not said is not written either, so that the first version reads it.
+        // Absent values are not written, so that the first version can read it.
         let written = serde_json::to_value(&manifest).expect("JSON");
         assert_eq!(written, serde_json::from_str::<Value>(text).expect("JSON"));
     }
 
     #[test]
-    fn what_kind_of_run_it_is_and_whose_account_each_job_is_about_is_kept() {
+    fn the_kind_of_run_and_the_account_id_of_each_job_are_kept() {
         let manifest = Manifest {
             run_id: RunId::generate(),
             created_at: "2026-11-04T18:00:00Z".parse().expect("a moment"),

@@ -1,4 +1,4 @@
-//! The shared configuration files of AWS, as far as we have to know what they say before the SDK uses it.
+//! AWS's shared configuration files: what must be known of them before the SDK uses them.
 
 use std::{
     env,
@@ -16,14 +16,14 @@ use aws_types::{
 
 use crate::environment;
 
-/// The services that are asked, as the variables and keys of their endpoints name them.
+/// The services that are called, as named by the variables and keys of their endpoints.
 const SERVICES: [&str; 8] =
     ["CloudWatch", "S3", "Secrets Manager", "Signin", "SQS", "SSO", "SSO OIDC", "STS"];
 
-/// The variable of an endpoint; that of one service's has its name after it.
+/// The variable for all endpoints; for a service's own, its name is appended.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
-/// The keys of a profile whose values end up in headers, host names and URLs, or lead to such.
+/// The keys of a profile whose values end up in headers, host names and URLs, or determine such values.
 const KEYS: [&str; 17] = [
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -44,7 +44,7 @@ const KEYS: [&str; 17] = [
     "web_identity_token_file",
 ];
 
-/// The files that profiles are in: AWS's own, with another one for the credentials if it is given.
+/// The files with profiles: AWS's default ones, with another credentials file if given.
 #[must_use]
 pub(crate) fn files(shared_credentials_file: Option<&Path>) -> EnvConfigFiles {
     match shared_credentials_file {
@@ -56,15 +56,17 @@ pub(crate) fn files(shared_credentials_file: Option<&Path>) -> EnvConfigFiles {
     }
 }
 
-/// The credentials file that a path means: of a folder the one that AWS's own has in it.
+/// The credentials file that a path means: if it is a folder, the file that AWS's tools use in it.
 fn whole(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("credentials") } else { path.to_owned() }
 }
 
-/// Refuses a profile of the process's own of which no request can be made. `config` is what the SDK read.
+/// Refuses the process's own profile if no request can be made with it. `config` is what the SDK made of
+/// it.
 ///
 /// # Errors
-/// With the key that is wrong.
+///
+/// Names the key that is wrong.
 pub(crate) async fn check_own(config: &SdkConfig) -> anyhow::Result<()> {
     let Some(own) = Profiles::load(None, None).await else { return Ok(()) };
     let is_set = |name: &str| env::var_os(name).is_some();
@@ -73,8 +75,8 @@ pub(crate) async fn check_own(config: &SdkConfig) -> anyhow::Result<()> {
     fault.map_or(Ok(()), |fault| Err(anyhow!(fault)))
 }
 
-/// What of the profile can't be used in what the SDK made of it and of the environment. What a variable says
-/// takes the profile's place, and is checked by the variable's name.
+/// The fault of the profile in the configuration that the SDK made from it and the environment. A
+/// variable overrides the profile, and is checked under its own name.
 fn fault_of_config(config: &SdkConfig, is_set: impl Fn(&str) -> bool) -> Option<String> {
     let is_from_profile = !is_set("AWS_REGION") && !is_set("AWS_DEFAULT_REGION");
     let region = config.region().filter(|_| is_from_profile);
@@ -94,7 +96,7 @@ fn fault_of_config(config: &SdkConfig, is_set: impl Fn(&str) -> bool) -> Option<
     SERVICES.into_iter().find_map(of_service)
 }
 
-/// A profile in its files.
+/// A profile, with its files.
 #[derive(Debug)]
 pub(crate) struct Profiles {
     set: ProfileSet,
@@ -102,32 +104,31 @@ pub(crate) struct Profiles {
 }
 
 impl Profiles {
-    /// Reads the files of a profile, which is the process's own if it has no name; none if they can't be read,
-    /// which the SDK then says itself.
+    /// Reads the files of a profile, the process's own if it has no name; `None` if they can't be read,
+    /// which the SDK then reports itself.
     pub(crate) async fn load(name: Option<&str>, file: Option<&Path>) -> Option<Self> {
         let name = name.map(|name| name.to_owned().into());
         let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files(file), name).await.ok()?;
         Some(Self { set, file: file.map(Path::to_owned) })
     }
 
-    /// The profile's name.
     pub(crate) fn name(&self) -> &str {
         self.set.selected_profile()
     }
 
-    /// What a key of the profile is set to.
+    /// The value of a key of the profile.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.set.get_profile(self.name())?.get(key)
     }
 
-    /// What can't be used in it, with its name and that of the key.
+    /// The fault of the profile, with its name and that of the key.
     pub(crate) fn fault(&self) -> Option<String> {
         let of_key = |key| Some((key, environment::header_fault(self.get(key)?)?));
         let (key, fault) = KEYS.into_iter().find_map(of_key)?;
         Some(format!("{}: {key} {fault}; correct it", self.place()))
     }
 
-    /// How messages name the profile.
+    /// The profile as named in messages.
     pub(crate) fn place(&self) -> String {
         match &self.file {
             Some(file) => format!("profile {} of {}", self.name(), file.display()),
@@ -135,7 +136,7 @@ impl Profiles {
         }
     }
 
-    /// How messages name its files.
+    /// Its files as named in messages.
     pub(crate) fn files(&self) -> String {
         let variable = |name: &str| env::var_os(name).map(PathBuf::from);
         let config = variable("AWS_CONFIG_FILE").unwrap_or_else(|| "~/.aws/config".into());
@@ -144,8 +145,8 @@ impl Profiles {
         format!("{} and {}", config.display(), credentials.display())
     }
 
-    /// Where its credentials come from, as far as it may be the cause that there are none. A profile whose role
-    /// another one assumes is followed to it.
+    /// Where its credentials come from, to explain why there are none. If the profile assumes a role
+    /// with another profile, follows that.
     pub(crate) fn cause(&self) -> Cause {
         let (mut name, mut named_by, mut seen) = (self.name(), None, Vec::new());
         loop {
@@ -181,22 +182,22 @@ impl Profiles {
     }
 }
 
-/// Why a profile may have no credentials to give.
+/// Why a profile may have no credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// There is no such profile; another one may name it as its source.
+    /// The profile does not exist; another profile may name it as its source.
     Missing { profile: String, named_by: Option<String> },
-    /// It says nothing of credentials.
+    /// The profile has no credential settings.
     Nothing { profile: String },
-    /// A person has to log in by this command.
+    /// A person must log in with this command.
     Login { profile: String, command: &'static str },
     /// A file with a token.
     TokenFile { profile: String, path: String },
-    /// Its source leads back to where it was; all names on the way.
+    /// Its sources form a cycle; all names in order.
     Circle { profile: String, circle: String },
-    /// A person has to type a code.
+    /// A person must enter a code.
     AsksForCode { profile: String },
-    /// Whatever the SDK says.
+    /// The SDK's own error explains it.
     Other,
 }
 
@@ -206,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// What the SDK takes for every service's endpoint.
+    /// The endpoint that the SDK uses for every service.
     #[derive(Debug)]
     struct Endpoint(&'static str);
 
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sources_that_lead_in_a_circle_are_told_by_their_names() {
+    async fn sources_that_form_a_cycle_are_listed_by_name() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let profile = |name: &str, source: &str| {
             format!("[{name}]\nrole_arn = arn:aws:iam::111111111111:role/r\nsource_profile = {source}\n")
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_variable_says_is_not_blamed_on_the_profile() {
+    fn a_fault_of_a_variable_is_not_attributed_to_the_profile() {
         let fault = |config: &SdkConfig, set: &[&str]| fault_of_config(config, |name| set.contains(&name));
         let config = SdkConfig::builder().region(Region::new("us-east-1\n")).build();
         let of_region = "region is not a region; write it as eu-west-1";

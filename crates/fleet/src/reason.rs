@@ -1,12 +1,11 @@
-//! Why a job is not done, by one name everywhere: the worker's logs, the dead letters, `producer
-//! failed` and `status`, and `docs/operations.md`.
+//! The reasons why a job is not done, with one name everywhere: the worker's logs, the dead letters,
+//! `producer failed` and `status`, and `docs/operations.md`.
 
 use std::fmt;
 
 /// Why a job is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// The message is malformed.
     BadMessage,
     /// CloudWatch no longer has the day.
     TooOld,
@@ -14,37 +13,35 @@ pub enum Reason {
     UnknownAccount,
     /// No setting says how to access the account, or AWS does not know its keys.
     NoCredentials,
-    /// The account's credentials were good and are no longer.
+    /// The account's credentials have expired.
     ExpiredCredentials,
-    /// The credentials are another account's.
+    /// The credentials belong to another account.
     WrongAccount,
-    /// The account does not allow a call.
     AccessDenied,
-    /// A permanent error of AWS.
+    /// A permanent AWS error.
     AwsError,
-    /// The report has no key.
+    /// The key template can't be filled in for this job.
     BadKeyTemplate,
     /// The report is partial, and a complete one of its day exists.
     Partial,
-    /// A later run's report exists.
     Superseded,
-    /// An object that is no report exists under the report's key.
+    /// Another program's object exists under the report's key.
     ForeignObject,
-    /// The report bucket refuses this report, and not others.
+    /// The report bucket refuses this report, but not others.
     ReportBucket,
-    /// It took longer than a job may.
+    /// It exceeded the time limit of a job.
     Deadline,
-    /// A transient error at every receive.
+    /// Each attempt ended with a transient error.
     Unavailable,
     /// Other processes kept writing under the report's key.
     Contended,
-    /// A fault in the worker's program.
+    /// A bug in the worker.
     Panic,
-    /// The queue moved it: it was received too often, by workers that could not say why.
+    /// SQS moved it: it was received too often by workers that could not report a reason.
     MaxReceives,
-    /// The message may be another worker's by now.
+    /// Another worker may have the message by now.
     LeaseLost,
-    /// The worker is misconfigured: its role, its credentials, its bucket.
+    /// The worker is misconfigured: its role, its credentials or its bucket.
     OwnFault,
 }
 
@@ -72,14 +69,15 @@ impl Reason {
         Self::OwnFault,
     ];
 
-    /// The stable code, and what an operator does about it, in one sentence without its full stop.
+    /// The stable code, and what an operator does about it in one sentence without its full stop.
     fn code_and_advice(self) -> (&'static str, &'static str) {
         match self {
-            Self::BadMessage => {
-                ("bad_message", "correct what sent it; a replay of the same message fails the same way")
-            }
+            Self::BadMessage => (
+                "bad_message",
+                "fix the program that sent it; a replay of the same message fails the same way",
+            ),
             Self::TooOld => {
-                ("too_old", "CloudWatch no longer has the day; ask for a later one, since no replay helps")
+                ("too_old", "CloudWatch no longer has the day; request a later one, since no replay helps")
             }
             Self::UnknownAccount => {
                 ("unknown_account", "add the account to the workers' accounts file, then replay")
@@ -94,7 +92,7 @@ impl Reason {
             ),
             Self::WrongAccount => (
                 "wrong_account",
-                "the credentials are another account's than `id` in the accounts file; correct one of them, then replay",
+                "the credentials belong to another account than `id` in the accounts file; correct one of them, then replay",
             ),
             Self::AccessDenied => (
                 "access_denied",
@@ -109,16 +107,16 @@ impl Reason {
             ),
             Self::Partial => (
                 "partial",
-                "a complete report of the day exists and is kept; fix what the message says is missing and replay, or leave it",
+                "a complete report of the day exists and is kept; fix what the message names and replay, or do nothing",
             ),
             Self::Superseded => ("superseded", "a later run's report exists and is kept; nothing to do"),
             Self::ForeignObject => (
                 "foreign_object",
-                "an object that is no report exists under the report's key: move it, choose another key template, or set FLEET_REPLACE_FOREIGN=true; then replay",
+                "another program's object exists under the report's key: move it, choose another key template, or set FLEET_REPLACE_FOREIGN=true; then replay",
             ),
             Self::ReportBucket => (
                 "report_bucket",
-                "the bucket refuses this report alone: look at its policy for the report's key, then replay",
+                "the bucket refuses only this report: check its policy for the report's key, then replay",
             ),
             Self::Deadline => (
                 "deadline",
@@ -126,23 +124,21 @@ impl Reason {
             ),
             Self::Unavailable => (
                 "unavailable",
-                "AWS did not answer or throttled, at every receive; replay once it has recovered",
+                "AWS did not respond, or throttled, in every attempt; replay once it has recovered",
             ),
             Self::Contended => ("contended", "other processes kept writing under the report's key; replay"),
-            Self::Panic => {
-                ("panic", "a fault in the worker itself: report it with its log; a replay may meet it again")
-            }
+            Self::Panic => ("panic", "a bug in the worker: report it with its log; a replay may fail again"),
             Self::MaxReceives => (
                 "max_receives",
-                "workers died while they had the job, or returned it, as often as the queue allows (its maxReceiveCount); see their logs, then replay",
+                "workers died or returned the job as often as the queue allows (its maxReceiveCount); see their logs, then replay",
             ),
             Self::LeaseLost => (
                 "lease_lost",
-                "nothing: another worker has the job; if it is frequent, raise the queue's visibility timeout",
+                "nothing: another worker has the job; if this happens often, raise the queue's visibility timeout",
             ),
             Self::OwnFault => (
                 "own_fault",
-                "the worker's own role, credentials or report bucket: fix what the line names; the worker left, and its jobs are back on the queue",
+                "the worker's own role, credentials or report bucket: fix what the message names; the worker stopped, and its jobs are back on the queue",
             ),
         }
     }
@@ -152,7 +148,7 @@ impl Reason {
         self.code_and_advice().0
     }
 
-    /// The reason of a code; `None` if this version does not have it.
+    /// The reason with this code; `None` if this version does not have it.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
@@ -164,7 +160,7 @@ impl Reason {
         self.code_and_advice().1
     }
 
-    /// Whether jobs that failed so stay on the work queue and are never dead letters.
+    /// Whether such jobs stay on the work queue and are never dead-lettered.
     #[must_use]
     pub fn is_of_the_worker(self) -> bool {
         matches!(self, Self::LeaseLost | Self::OwnFault)
@@ -182,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_is_of_one_reason() {
+    fn each_code_belongs_to_one_reason() {
         for reason in Reason::ALL {
             assert_eq!(Reason::from_code(reason.code()), Some(reason));
         }

@@ -1,7 +1,7 @@
-//! What a report says of itself: the user metadata of its object.
+//! The metadata of a report, stored as the user metadata of its object.
 //!
-//! The worker writes it, and `status`, `run --only-incomplete` and a later delivery of the same job
-//! read it. There is no other record of what is done.
+//! The worker writes it; `status`, `run --only-incomplete` and a later delivery of the same job read it.
+//! There is no other record of what has been done.
 
 use std::collections::HashMap;
 
@@ -11,36 +11,35 @@ use serde_json::{Map, Value};
 
 use crate::{AccountId, AccountName, Dataset, Job, ReportDate, RunId, datasets::Period};
 
-/// The content type of a report.
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 
-/// The version of the metadata and the table that this program writes. A reader takes keys that it does not know and
-/// defaults for those that are missing, so that reports of other versions stay readable.
+/// The version of the metadata and the table that this program writes. A reader ignores unknown keys and
+/// uses defaults for missing ones, so that reports of other versions stay readable.
 const FORMAT: u32 = 2;
 
-/// The most user metadata that S3 takes, in bytes of keys and values.
+/// The maximum size of user metadata in S3, in bytes of keys and values.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// What S3 puts before each key. AWS does not say whether it counts, so it is counted.
+/// The prefix that S3 adds to each key. AWS does not document whether it counts, so it is counted.
 const KEY_PREFIX: &str = "x-amz-meta-";
 
-/// The longest `first-error`, in characters: enough to find what it names.
+/// The maximum length of `first-error`, in characters: enough to find what it names.
 const MAX_FIRST_ERROR: usize = 300;
 
-/// The longest list of regions under one key, in characters.
+/// The maximum length of a list of regions in one value, in characters.
 const MAX_REGIONS: usize = 150;
 
-/// All regions, as `regions-pending` has it.
+/// The value of `regions-pending` for all regions.
 const EVERY_REGION: &str = "*";
 
-/// Whether everything that was asked is in the report.
+/// Whether a report has everything that was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
-    /// Everything is.
     Complete,
-    /// Something is missing, and `first-error` says what.
+    /// Something is missing; `first-error` says what.
     Partial,
 }
 
@@ -49,73 +48,70 @@ pub enum ReportStatus {
 pub struct ReportMetadata {
     /// The run that it was written for.
     pub run_id: RunId,
-    /// The account that it is about.
     pub account_name: AccountName,
-    /// The id of that account.
     pub account_id: AccountId,
-    /// The name of the dataset.
     pub dataset: String,
-    /// The day asked for.
+    /// The requested day.
     pub report_date: ReportDate,
-    /// Whether all of it is there.
     pub status: ReportStatus,
-    /// Whether its job is not finished: a partial report that the next try takes further.
+    /// Whether its job is not finished: the next attempt continues this partial report.
     pub is_unfinished: bool,
     /// When the collection of its oldest part began, by the report bucket's clock.
     pub collected_at: DateTime<Utc>,
-    /// How long after the end of the day its values are final.
+    /// How long after the end of the day its values become final.
     pub settle_time: TimeDelta,
-    /// Whether the series were found by `ListMetrics`, which names deleted resources and types that have no name here.
+    /// Whether the series were found by `ListMetrics`, which also lists deleted resources and storage
+    /// types unknown to this version.
     pub is_listed: bool,
-    /// Whether directory buckets could not be listed, so that those without a recent datapoint are missing.
+    /// Whether directory buckets could not be listed, so that those without a recent datapoint are
+    /// missing.
     pub lacks_directory_buckets: bool,
     /// The period of its rows in seconds; `None` if they are of days.
     pub period_seconds: Option<u32>,
     /// Rows, the header left out.
     pub rows: u64,
-    /// Rows whose values are of a day before the one asked for, or may still change.
+    /// Rows whose values are of an earlier day than requested, or may still change.
     pub rows_late: u64,
-    /// Rows that could not be asked for.
+    /// Rows that could not be requested.
     pub rows_denied: u64,
-    /// Rows of which a value is missing that CloudWatch may have.
+    /// Rows without a value that CloudWatch may have.
     pub rows_error: u64,
-    /// Rows taken over from an earlier report, which this collection could not see.
+    /// Rows copied from an earlier report, which this collection could not see.
     pub rows_carried: u64,
     /// The sum of the column `size_total`; `None` in reports of earlier versions.
     pub bytes: Option<u128>,
     /// The sum of the column `total_objects`; `None` in reports of earlier versions.
     pub objects: Option<u128>,
-    /// Regions that a policy denies and in which nothing is known to exist.
+    /// Regions that a policy denies and that are not known to contain anything.
     pub regions_denied: Vec<String>,
-    /// Regions that were not listed to the end: which rows they have is not known.
+    /// Regions whose listing is incomplete: their rows are unknown.
     pub regions_pending: Vec<String>,
-    /// What went wrong first, if anything did.
+    /// The first error, if any.
     pub first_error: Option<String>,
     /// The SHA-256 of the body, in hexadecimal.
     pub sha256: String,
-    /// Calls made of AWS for it by all tries, retries included.
+    /// AWS API calls of all attempts, retries included.
     pub api_calls: u64,
-    /// Metrics asked of `GetMetricData` by all tries, which is what is paid for.
+    /// Metrics requested from `GetMetricData` by all attempts, which is what AWS bills.
     pub metrics_requested: u64,
-    /// What the calls of all tries cost, by AWS's list price.
+    /// The cost of the calls of all attempts, by AWS's list price.
     pub estimated_cost_usd: f64,
     /// The job's passthrough attributes; `None` if they did not fit.
     pub attributes: Option<Map<String, Value>>,
 }
 
-/// What `--only-incomplete` still has to do about a report.
+/// What `--only-incomplete` still has to do for a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remaining {
-    /// It is complete and settled.
     Nothing,
-    /// It is complete, and its values may still change until then.
+    /// It is complete, but its values may change until this time.
     UntilSettled(DateTime<Utc>),
-    /// It has to be collected.
+    /// It must be collected.
     Collection,
 }
 
 impl ReportMetadata {
-    /// The metadata of a complete report of a job, with no row yet, whose collection began at `collected_at`.
+    /// The metadata of a job's complete report without rows, whose collection began at `collected_at`.
     #[must_use]
     pub fn new(job: &Job, account_id: AccountId, collected_at: DateTime<Utc>) -> Self {
         Self {
@@ -149,8 +145,8 @@ impl ReportMetadata {
         }
     }
 
-    /// The metadata as S3 takes it: ASCII, and at most 2,048 bytes in all. Attributes that do not
-    /// fit are left out, and `attributes-omitted` says so.
+    /// The metadata in the form that S3 accepts: ASCII, and at most 2,048 bytes in all. Attributes that
+    /// do not fit are left out, and `attributes-omitted` says so.
     #[must_use]
     pub fn to_headers(&self) -> HashMap<String, String> {
         let yes = |is_so: bool| is_so.then(|| "true".to_owned());
@@ -203,8 +199,9 @@ impl ReportMetadata {
         Self { run_id: run_id.clone(), ..self.clone() }
     }
 
-    /// Reads the metadata of an object that was written at `written_at`. `None` if the object is no report: one names
-    /// at least its run, account, dataset, day and status. All other keys have defaults, for reports of other versions.
+    /// Parses the metadata of an object written at `written_at`. `None` if the object is not a report: a
+    /// report has at least a run, account, dataset, day and status. All other keys have defaults, for
+    /// reports of other versions.
     #[must_use]
     pub fn from_headers(headers: &HashMap<String, String>, written_at: DateTime<Utc>) -> Option<Self> {
         let text = |key: &str| headers.get(key);
@@ -216,7 +213,7 @@ impl ReportMetadata {
         let report_date: ReportDate = text("report-date")?.parse().ok()?;
         let collected_at = text("collected-at").and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let collected_at = collected_at.map_or(written_at, |time| time.to_utc());
-        // Ten years at most: what is longer is no settle time, and could overflow a date.
+        // Ten years at most: a longer one is not a settle time, and could overflow a date.
         let settle_time = text("settle-seconds")
             .and_then(|text| text.parse().ok())
             .filter(|s| (0..=315_360_000).contains(s));
@@ -255,32 +252,32 @@ impl ReportMetadata {
         })
     }
 
-    /// Whether a region was not listed to the end, so that which rows it has is not known.
+    /// Whether a region's listing is incomplete, so that its rows are unknown.
     #[must_use]
     pub fn is_pending(&self, region: &str) -> bool {
         self.regions_pending.iter().any(|pending| pending == region || pending == EVERY_REGION)
     }
 
-    /// The moment from which a collection of its day is final.
+    /// The time from which a collection of its day is final.
     #[must_use]
     pub fn settles_at(&self) -> DateTime<Utc> {
         self.report_date.end() + self.settle_time
     }
 
-    /// Whether its values are final: all of it was collected after the settle time. A complete report that is not
-    /// settled is provisional.
+    /// Whether its values are final: all of it was collected after the settle time. A complete report
+    /// that is not settled is provisional.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.collected_at >= self.settles_at()
     }
 
-    /// Whether this is a report of that day and account. An account whose id is not known is not compared.
+    /// Whether it is a report of this day and account. An unknown account ID matches any.
     #[must_use]
     pub fn is_of(&self, date: ReportDate, account_id: Option<&AccountId>) -> bool {
         self.report_date == date && account_id.is_none_or(|id| *id == self.account_id)
     }
 
-    /// Whether this is a complete report of that day and account.
+    /// Whether it is a complete report of this day and account.
     #[must_use]
     pub fn is_complete_of(&self, date: ReportDate, account_id: Option<&AccountId>) -> bool {
         self.status == ReportStatus::Complete && self.is_of(date, account_id)
@@ -304,8 +301,8 @@ impl ReportMetadata {
         matches!((self.period_seconds, period_seconds), (Some(ours), Some(theirs)) if ours < theirs)
     }
 
-    /// Whether this report is what run `run_id` wanted of that day and account: complete, and of that run or a
-    /// later one, or one that no later collection can replace.
+    /// Whether this report satisfies run `run_id` for this day and account: it is complete, and either
+    /// of that run or a later one, or one that no later collection can replace.
     #[must_use]
     pub fn counts_for(
         &self,
@@ -318,7 +315,7 @@ impl ReportMetadata {
             && (self.run_id.is_or_follows(run_id) || self.outlasts_collections_at(now))
     }
 
-    /// What `--only-incomplete` still has to do about that day of the account if this report exists.
+    /// What `--only-incomplete` still has to do for this day of the account if this report exists.
     #[must_use]
     pub fn remaining(
         &self,
@@ -339,7 +336,7 @@ impl ReportMetadata {
 }
 
 impl ReportStatus {
-    /// The word in the metadata.
+    /// The value in the metadata.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -353,7 +350,7 @@ impl ReportStatus {
     }
 }
 
-/// Regions with commas between them, as many as fit; `None` if there are none.
+/// As many regions as fit, separated by commas; `None` if there are none.
 fn listed(regions: &[String]) -> Option<String> {
     let mut text = String::new();
     for (at, region) in regions.iter().enumerate() {
@@ -369,8 +366,8 @@ fn listed(regions: &[String]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Regions with commas between them, or [`EVERY_REGION`] if that is too long; `None` if there are none. Not shortened: a
-/// region that is left out would count as listed.
+/// Regions separated by commas, or [`EVERY_REGION`] if that is too long; `None` if there are none. Not
+/// shortened: an omitted region would count as listed.
 fn pending(regions: &[String]) -> Option<String> {
     let text = regions.join(",");
     let text = if text.len() > 2 * MAX_REGIONS { EVERY_REGION.to_owned() } else { text };
@@ -381,7 +378,7 @@ fn unlisted(text: &str) -> Vec<String> {
     text.split(',').map(str::to_owned).collect()
 }
 
-/// The text shortened, with everything beyond printable ASCII replaced, as a header needs it.
+/// The shortened text, with everything except printable ASCII replaced, as required in a header.
 fn printable(text: &str) -> String {
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.chars().take(MAX_FIRST_ERROR).map(printable).collect()
@@ -391,7 +388,7 @@ fn size(headers: &HashMap<String, String>) -> usize {
     headers.iter().map(|(key, value)| KEY_PREFIX.len() + key.len() + value.len()).sum()
 }
 
-/// JSON with everything beyond printable ASCII written `\u…`, as a header needs it.
+/// JSON with everything except printable ASCII escaped as `\u…`, as required in a header.
 fn ascii_json(attributes: &Map<String, Value>) -> String {
     let json = Value::Object(attributes.clone()).to_string();
     let mut ascii = String::with_capacity(json.len());
@@ -467,14 +464,14 @@ mod tests {
     }
 
     #[test]
-    fn attributes_that_do_not_fit_are_left_out_by_name() {
+    fn attributes_that_do_not_fit_are_left_out_and_noted() {
         let headers = metadata(&json!({"note": "x".repeat(2000)})).to_headers();
         assert_eq!(headers["attributes-omitted"], "true");
         assert!(!headers.contains_key("attributes"));
     }
 
     #[test]
-    fn what_another_program_wrote_is_no_report() {
+    fn an_object_of_another_program_is_not_a_report() {
         assert_eq!(read(&HashMap::new()), None);
         let mut headers = metadata(&json!({})).to_headers();
         headers.insert("status".into(), "done".into());
@@ -514,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_a_later_version_are_passed_over() {
+    fn keys_of_a_later_version_are_ignored() {
         let mut headers = metadata(&json!({})).to_headers();
         let known = read(&headers);
         headers.insert("format".into(), "9".into());
@@ -531,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn no_region_counts_as_listed_since_there_are_too_many_to_name() {
+    fn no_region_counts_as_listed_because_there_are_too_many_to_name() {
         for count in [1, 3, 100] {
             let regions: Vec<String> = (0..count).map(|nth| format!("eu-west-{nth}")).collect();
             let report = ReportMetadata { regions_pending: regions.clone(), ..metadata(&json!({})) };
@@ -557,7 +554,7 @@ mod tests {
         assert!(!counts(&report, &earlier, report.report_date.days_before(1)), "another day");
         let other = "222222222222".parse().expect("an id");
         assert!(!report.counts_for(&report.run_id, report.report_date, Some(&other), now), "another account");
-        assert!(report.counts_for(&report.run_id, report.report_date, None, now), "an id that is not known");
+        assert!(report.counts_for(&report.run_id, report.report_date, None, now), "an unknown ID");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The bucket that reports and manifests lie in.
+//! The bucket with the reports and manifests.
 
 use anyhow::{Context, bail};
 use aws_config::SdkConfig;
@@ -7,24 +7,21 @@ use chrono::{DateTime, Utc};
 
 use crate::{AwsError, ErrorKind, aws, bucket_terms::BucketTerms, clock::Clock, from_sdk};
 
-/// The report bucket, with a client of the region that it lies in.
+/// The report bucket, with a client for its region.
 #[derive(Debug, Clone)]
 pub struct ReportBucket {
-    /// The client.
     pub client: Client,
-    /// The bucket's name.
     pub name: String,
     clock: Clock,
 }
 
 impl ReportBucket {
-    /// A bucket that is reached by this client.
     #[must_use]
     pub fn new(client: Client, name: &str) -> Self {
         Self { client, name: name.to_owned(), clock: Clock::default() }
     }
 
-    /// Finds the bucket, in whichever region it lies, and shows that it may be listed.
+    /// Finds the bucket, whatever its region, and checks that listing it is allowed.
     pub async fn open(config: &SdkConfig, name: &str, terms: BucketTerms) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let (client, answer) = aws::s3_of_bucket(config, name, &clock, &terms).await;
@@ -33,7 +30,7 @@ impl ReportBucket {
             Ok(_) => Ok(bucket),
             Err(error) => {
                 let error = from_sdk("s3:ListBucket", error);
-                // A HEAD is answered without a body, and so a wrong key looks like a missing permission.
+                // A HEAD response has no body, so a wrong key looks like a missing permission.
                 if error.kind == ErrorKind::Denied && error.code == "Forbidden" {
                     match why_forbidden(&bucket.client, name).await {
                         None => Ok(bucket),
@@ -52,7 +49,7 @@ impl ReportBucket {
         self.clock.now()
     }
 
-    /// Reads an object whole; none where there is no such key.
+    /// Reads an object whole; `None` if the key does not exist.
     pub async fn read(&self, key: &str) -> anyhow::Result<Option<Vec<u8>>> {
         match aws::read_object(&self.client, &self.name, key).await {
             Ok(bytes) => Ok(Some(bytes)),
@@ -62,7 +59,7 @@ impl ReportBucket {
     }
 }
 
-/// What a listing is refused for; none where it is not.
+/// Why a listing is refused; `None` if it is not.
 async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
     let answer = client.list_objects_v2().bucket(name).max_keys(1).send().await;
     answer.err().map(|error| from_sdk("s3:ListBucket", error))
@@ -71,10 +68,10 @@ async fn why_forbidden(client: &Client, name: &str) -> Option<AwsError> {
 fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {
     let advice = match error.kind {
         ErrorKind::NotFound => "no such bucket: create it, or correct FLEET_REPORT_BUCKET",
-        // What is missing or has expired, the error says itself.
-        _ if error.code == "NoCredentials" => "there are no credentials to reach it with",
+        // The error itself says what is missing or has expired.
+        _ if error.code == "NoCredentials" => "there are no credentials for it",
         ErrorKind::Identity | ErrorKind::Expired => {
-            "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
+            "these credentials are not valid: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role"
         }
         ErrorKind::Denied => "this role needs s3:ListBucket, s3:GetObject and s3:PutObject on it",
         _ => "it could not be reached",
@@ -84,9 +81,10 @@ fn refused(name: &str, error: AwsError, terms: &BucketTerms) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("report bucket {name}: {advice}{owner}"))
 }
 
-/// Refuses a name that S3 could not have given a bucket.
+/// Refuses a name that is not valid for a bucket.
 ///
 /// # Errors
+///
 /// A message that names the bucket and what to do.
 pub fn check_name(name: &str) -> anyhow::Result<String> {
     let shaped = (3..=63).contains(&name.len())

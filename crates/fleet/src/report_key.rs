@@ -1,5 +1,5 @@
-//! Where in the report bucket a report lies: a key that depends on the job alone, so that a
-//! duplicate of a job writes the same object.
+//! The key of a report in the report bucket. It depends only on the job, so that a duplicate of a job
+//! writes the same object.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -7,22 +7,22 @@ use chrono::Datelike;
 
 use crate::{AccountId, Accounts, Dataset, Job};
 
-/// Hive-style, so that Athena and Spark read the partitions off the key.
+/// Hive-style, so that Athena and Spark can derive partitions from the key.
 pub const DEFAULT_TEMPLATE: &str = "{dataset}/report_date={date}/account_name={account}/report.csv";
 
 /// What `--key-template` says of itself, in both binaries.
 pub const HELP: &str = "Where in the bucket reports lie. Placeholders: {dataset} {date} {year} {month} {day} {account} {account_id} {run_id}";
 
-/// Where the runs' manifests lie; no report may.
+/// The prefix of the runs' manifests; no report may use it.
 pub const MANIFEST_PREFIX: &str = "runs/";
 
-/// Where unfinished reports lie whose key has a complete one; no report may.
+/// The prefix of unfinished reports whose key has a complete one; no report may use it.
 const ASIDE_PREFIX: &str = "tries/";
 
-/// The longest key of a report, in bytes: the longest of S3, less what [`aside`] puts before it.
+/// The maximum length of a report's key, in bytes: the maximum in S3, less the prefix of [`aside`].
 const MAX_KEY_BYTES: usize = 1024 - ASIDE_PREFIX.len();
 
-/// Where an unfinished report lies while a complete one keeps its place under `key`.
+/// The key of an unfinished report while a complete one stays under `key`.
 #[must_use]
 pub fn aside(key: &str) -> String {
     format!("{ASIDE_PREFIX}{key}")
@@ -67,75 +67,72 @@ const FIELDS: [(&str, Field); 8] = [
 /// Why a template, or a key made from it, can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// A placeholder that does not exist.
     #[error(
         "key template {template:?}: {{{field}}} is not known; use {{dataset}} {{date}} {{year}} {{month}} {{day}} {{account}} {{account_id}} {{run_id}}"
     )]
     UnknownField {
         /// The whole template.
         template: String,
-        /// What stands between the braces.
+        /// The text between the braces.
         field: String,
     },
-    /// A brace without its other half.
+    /// An unmatched brace.
     #[error("key template {0:?}: a brace has no counterpart; write placeholders as {{account}}")]
     Unbalanced(String),
-    /// A key that S3 or our own layout has no place for.
+    /// A key that is not valid in S3 or in the bucket's layout.
     #[error("key template {template:?}: {why}")]
     Unusable {
         /// The whole template.
         template: String,
-        /// What is wrong with it.
         why: &'static str,
     },
-    /// Two jobs of one run would write one object.
-    #[error("key template {template:?}: two jobs of one run would meet in one key; add {{{add}}}")]
-    Meet {
+    /// Two jobs of a run would write the same object.
+    #[error("key template {template:?}: two jobs of one run would have the same key; add {{{add}}}")]
+    SameKey {
         /// The whole template.
         template: String,
-        /// A placeholder that tells them apart.
+        /// The placeholder that distinguishes them.
         add: &'static str,
     },
-    /// Two accounts that are not told apart, by name.
+    /// Two accounts share an ID, so their keys would be the same.
     #[error(
-        "key template {template:?}: accounts {first} and {second} have one id and would meet in one key; add {{account}}"
+        "key template {template:?}: accounts {first} and {second} have the same id and would have the same key; add {{account}}"
     )]
     OneId {
         /// The whole template.
         template: String,
-        /// An account.
         first: String,
-        /// Another with the same id.
+        /// Another account with the same ID.
         second: String,
     },
-    /// `{account_id}` without knowing every account's.
+    /// `{account_id}` is used, but the ID of an account is unknown.
     #[error(
         "key template {template:?}: {{account_id}} needs the id of every account, and {missing}; add `id` in the accounts file, or use {{account}}"
     )]
     NoAccountId {
         /// The whole template.
         template: String,
-        /// Which is not known.
+        /// Which ID is unknown.
         missing: String,
     },
 }
 
 impl KeyTemplate {
-    /// The template as it was written.
+    /// The template as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Refuses a template under which two jobs of one run, or of these accounts and datasets,
-    /// could write one object.
+    /// Refuses a template with which two jobs of one run, with these accounts and datasets, could write
+    /// the same object.
     pub fn check(&self, accounts: &Accounts, datasets: &[&Dataset]) -> Result<(), KeyError> {
         let template = || self.text.clone();
         if self.has(Field::AccountId) {
             if !accounts.is_listed() {
                 return Err(KeyError::NoAccountId {
                     template: template(),
-                    missing: "no accounts file tells them".into(),
+                    missing: "there is no accounts file".into(),
                 });
             }
             if let Some(account) = accounts.iter().find(|account| account.id.is_none()) {
@@ -147,7 +144,7 @@ impl KeyTemplate {
         }
         if !self.has(Field::Account) {
             if !self.has(Field::AccountId) {
-                return Err(KeyError::Meet { template: template(), add: "account" });
+                return Err(KeyError::SameKey { template: template(), add: "account" });
             }
             let mut names = HashMap::new();
             for account in accounts.iter() {
@@ -161,16 +158,16 @@ impl KeyTemplate {
             }
         }
         if datasets.len() > 1 && !self.has(Field::Dataset) {
-            return Err(KeyError::Meet { template: template(), add: "dataset" });
+            return Err(KeyError::SameKey { template: template(), add: "dataset" });
         }
         Ok(())
     }
 
-    /// The key of a job's report.
     ///
     /// # Errors
-    /// [`KeyError::NoAccountId`] where the template wants an id that is not given, and
-    /// [`KeyError::Unusable`] where the key would be longer than S3 takes.
+    ///
+    /// [`KeyError::NoAccountId`] if the template needs an ID that is not given, and
+    /// [`KeyError::Unusable`] if the key would be longer than S3 allows.
     pub fn key(&self, job: &Job, account_id: Option<&AccountId>) -> Result<String, KeyError> {
         let day = job.date.day();
         let mut key = String::new();
@@ -193,10 +190,14 @@ impl KeyTemplate {
             }
         }
         if key.starts_with(MANIFEST_PREFIX) {
-            return Err(self.unusable("it gives a key under 'runs/', which holds the manifests of the runs"));
+            return Err(
+                self.unusable("it gives a key under 'runs/', which is reserved for the runs' manifests")
+            );
         }
         if key.starts_with(ASIDE_PREFIX) {
-            return Err(self.unusable("it gives a key under 'tries/', which holds unfinished reports"));
+            return Err(
+                self.unusable("it gives a key under 'tries/', which is reserved for unfinished reports")
+            );
         }
         if let Some(why) = odd_part(&key) {
             return Err(self.unusable(why));
@@ -217,7 +218,7 @@ impl KeyTemplate {
 }
 
 impl Part {
-    /// The text, or something in the placeholder's place.
+    /// The literal text, or an example value in place of the placeholder.
     fn as_shape(&self) -> &str {
         match self {
             Self::Literal(text) => text,
@@ -226,8 +227,8 @@ impl Part {
     }
 }
 
-/// What is wrong with the parts between a key's slashes: whatever copies the bucket to a disk would
-/// leave its folder, or put two reports in one file.
+/// What is wrong with the parts between a key's slashes: when the bucket is copied to a disk, such a key
+/// would leave its folder, or two reports would become one file.
 fn odd_part(key: &str) -> Option<&'static str> {
     key.split('/')
         .any(|part| matches!(part, "" | "." | ".."))
@@ -269,18 +270,18 @@ impl FromStr for KeyTemplate {
             rest = after;
         }
         let template = Self { text: text.to_owned(), parts };
-        // What is put in for a placeholder is never empty; whether it is a dot is seen in each key.
+        // A placeholder's value is never empty; whether it is a dot is checked for each key.
         let shape: String = template.parts.iter().map(Part::as_shape).collect();
         if text.is_empty() {
             Err(template.unusable("it is empty"))
         } else if text.starts_with('/') {
             Err(template.unusable("a key that begins with '/' is a folder without a name in S3's console"))
         } else if text.starts_with(MANIFEST_PREFIX) {
-            Err(template.unusable("'runs/' holds the manifests of the runs; choose another beginning"))
+            Err(template.unusable("'runs/' is reserved for the runs' manifests; choose another prefix"))
         } else if text.starts_with(ASIDE_PREFIX) {
-            Err(template.unusable("'tries/' holds unfinished reports; choose another beginning"))
+            Err(template.unusable("'tries/' is reserved for unfinished reports; choose another prefix"))
         } else if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
-            Err(template.unusable("a key takes printable ASCII only"))
+            Err(template.unusable("a key may contain only printable ASCII"))
         } else if let Some(why) = odd_part(&shape) {
             Err(template.unusable(why))
         } else {
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn no_report_lies_among_the_manifests() {
+    fn no_report_is_stored_among_the_manifests() {
         let template: KeyTemplate = "{account}/{run_id}.json".parse().expect("valid");
         assert!(template.key(&job("data"), None).is_ok());
         let error = template.key(&job("runs"), None).expect_err("its own manifest");
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_no_longer_than_s3_takes() {
+    fn a_key_is_not_longer_than_s3_allows() {
         let fits = "x".repeat(MAX_KEY_BYTES - 64);
         let template: KeyTemplate = format!("{fits}/{{account}}").parse().expect("valid");
         assert_eq!(template.key(&job(&"a".repeat(63)), None).expect("a key").len(), MAX_KEY_BYTES);
@@ -353,7 +354,7 @@ mod tests {
         assert!(error.to_string().contains("1,018 bytes"), "{error}");
     }
 
-    /// Templates of literals and placeholders, most of them of a shape that S3 takes.
+    /// Templates of literals and placeholders, most of them valid in S3.
     fn any_template() -> impl Strategy<Value = String> {
         let part = "[a-z/.-]{0,3}|\\{(account|date|run_id|dataset|year|account_id)\\}|\\PC";
         prop::collection::vec(part, 0..6).prop_map(|parts| format!("{}{{account}}", parts.concat()))
@@ -397,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_template() {
+    fn refuses_invalid_templates() {
         for (text, expected) in [
             ("", "empty"),
             ("/x/{account}", "begins with '/'"),
@@ -419,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_template_in_which_two_jobs_meet() {
+    fn refuses_a_template_with_which_two_jobs_share_a_key() {
         let check = |template: &str, accounts: &Accounts, datasets: &[&Dataset]| {
             let checked = template.parse::<KeyTemplate>().expect("valid").check(accounts, datasets);
             checked.map_err(|error| error.to_string())
@@ -431,14 +432,20 @@ mod tests {
         let error =
             check("{date}/{account}.csv", &none, &[*datasets::DEFAULT, *datasets::DEFAULT]).expect_err("two");
         assert!(error.ends_with("add {dataset}"), "{error}");
-        assert!(check("{account_id}.csv", &none, &one).expect_err("no file").contains("no accounts file"));
+        assert!(
+            check("{account_id}.csv", &none, &one)
+                .expect_err("no file")
+                .contains("there is no accounts file")
+        );
 
         let partly = accounts("[[account]]\nname='a'\nid='111111111111'\n[[account]]\nname='b'\n");
         assert!(check("{account_id}.csv", &partly, &one).expect_err("no id").contains("account b has none"));
         assert!(check("{account_id}-{account}.csv", &partly, &one).is_err());
         let twice =
             accounts("[[account]]\nname='a'\nid='111111111111'\n[[account]]\nname='b'\nid='111111111111'\n");
-        assert!(check("{account_id}.csv", &twice, &one).expect_err("one id").contains("a and b have one id"));
+        assert!(
+            check("{account_id}.csv", &twice, &one).expect_err("one id").contains("a and b have the same id")
+        );
         assert_eq!(check("{account_id}-{account}.csv", &twice, &one), Ok(()));
     }
 }

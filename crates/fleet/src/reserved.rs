@@ -1,22 +1,22 @@
-//! Words that cannot name an attribute of a request: keys of requests, jobs and messages, and what people write
-//! in place of one. If such a word were taken for an attribute, a request would run every default account, or
-//! another day, instead of what was meant.
+//! Words that can't name an attribute of a request: keys of requests, jobs and messages, and common
+//! mistakes for them. If such a word were taken for an attribute, a request would run every default
+//! account, or another day, instead of the intended one.
 
 /// A word that a request refuses, with what to write instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReservedWord {
-    /// The word, in lower case.
+    /// In lower case.
     pub word: &'static str,
-    /// What to write, or to do, instead.
+    /// What to write or do instead.
     pub instead: &'static str,
-    /// Whether an attribute may have this name if the caller insists. Keys of jobs and messages, and of those that
-    /// later versions read, never can: a worker would read the attribute as its own key.
+    /// Whether an attribute may have this name if a flag confirms it. Keys of jobs and messages, and
+    /// those of later versions, never can: a worker would read the attribute as its own key.
     pub can_be_meant: bool,
 }
 
 const NAME_ACCOUNTS: &str = "write account_name (--account-name), a name or a list of names";
 const NAME_BY_NAME: &str =
-    "write account_name (--account-name): an account's id belongs into the accounts file";
+    "write account_name (--account-name): an account's id belongs in the accounts file";
 const ONE_DAY: &str = "a range of days is not supported yet; write date (--date), one day a request";
 const REGIONS: &str =
     "every region of an account is reported; set regions in the accounts file for further ones";
@@ -24,7 +24,8 @@ const BUCKETS: &str = "every bucket of an account is reported; leave it out";
 const MONTH: &str = "write date (--date), one day a request; without a date it is the first of this month";
 const LATER: &str = "it is reserved for later versions; give the attribute another name";
 
-/// Every reserved word. The keys of a request itself, `account_name`, `date` and `dataset`, are not among them.
+/// All reserved words. The keys of a request itself, `account_name`, `date` and `dataset`, are not among
+/// them.
 pub const RESERVED_WORDS: [ReservedWord; 26] = [
     mistaken("account", NAME_ACCOUNTS),
     mistaken("accounts", NAME_ACCOUNTS),
@@ -62,15 +63,15 @@ const fn key(word: &'static str, instead: &'static str) -> ReservedWord {
     ReservedWord { word, instead, can_be_meant: false }
 }
 
-/// The reserved word that a name is, in whatever case, and with or without `_` and `-`: `accountId` is no less
-/// a slip than `account_id`, and neither is `account_ids`.
+/// The reserved word that a name matches, in any case, and with or without `_` and `-`: `accountId` and
+/// `account_ids` are as much a mistake as `account_id`.
 #[must_use]
 pub fn reserved_word(name: &str) -> Option<&'static ReservedWord> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let name = plain(name);
     RESERVED_WORDS.iter().find(|reserved| {
         let word = plain(reserved.word);
-        // A plural of a key of jobs and messages is no such key, and may be meant.
+        // A plural of a key of jobs and messages is not such a key, so it may be used if confirmed.
         word == name || (reserved.can_be_meant && name.strip_suffix('s') == Some(word.as_str()))
     })
 }

@@ -1,4 +1,4 @@
-//! Which run a job and its report belong to.
+//! The ID of the run that a job and its report belong to.
 
 use std::{fmt, str::FromStr, sync::Mutex};
 
@@ -8,35 +8,35 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::account::shorten;
 
-/// The longest run id, in characters.
+/// The maximum length of a run ID, in characters.
 const MAX_LENGTH: usize = 64;
 
-/// What keeps the ids of one process in their order, also if they are of the same moment.
+/// Keeps the IDs of one process in order, even within the same millisecond.
 static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
-/// The name of a run: `^[A-Za-z0-9._-]{1,64}$`.
+/// The ID of a run: `^[A-Za-z0-9._-]{1,64}$`.
 ///
-/// The producer's are `UUIDv7`, so that their order as text is their order in time. A job sent by
-/// hand without one gets `manual-` and the beginning of its message id; such a run has no place in
-/// time, and is neither earlier nor later than another.
+/// The producer's IDs are `UUIDv7`, so that they sort by time. A job sent without a run ID gets
+/// `manual-` and the beginning of its message ID; such a run is not time-ordered: it is neither earlier
+/// nor later than another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
 
-/// A text that is no run id.
+/// The error for a text that is not a run ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("run id {0:?} is not well-formed; it takes 1 to 64 letters, digits, '.', '_' and '-'")]
 pub struct InvalidRunId(String);
 
 impl RunId {
-    /// Names something that no run of another process is compared with: its time is that of this machine.
+    /// An ID that is never compared with those of other processes: its time is this machine's.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7().to_string())
     }
 
-    /// Names a new run that begins now, by the report bucket's clock: later than every run that this process named
-    /// so before.
+    /// The ID of a run that begins now, by the report bucket's clock: later than every ID that this
+    /// process has made so before.
     #[must_use]
     pub fn generate_at(now: DateTime<Utc>) -> Self {
         let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
@@ -44,23 +44,23 @@ impl RunId {
         Self(Uuid::new_v7(timestamp).to_string())
     }
 
-    /// Names the run of a start that was scheduled for that time. The same time and request give the same name, so
-    /// that a second delivery of the start meets the first one's run. `request` is a digest of it.
+    /// The ID of a run whose start was scheduled for this time. The same time and request give the same
+    /// ID, so that a second delivery of the start finds the first one's run. `request` is a digest of
+    /// the request.
     #[must_use]
     pub fn scheduled(at: DateTime<Utc>, request: [u8; 10]) -> Self {
         let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &request).into_uuid().to_string())
     }
 
-    /// Names the run of a job that was sent by hand, after its message: the first eight letters
-    /// and digits of the message id, so that each delivery of the message gives the same name.
+    /// The ID for a job sent without the producer, from the first eight letters and digits of its
+    /// message ID, so that each delivery of the message gives the same run ID.
     #[must_use]
     pub fn manual(message_id: &str) -> Self {
         let stem: String = message_id.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
         Self(format!("manual-{stem}"))
     }
 
-    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -72,8 +72,8 @@ impl RunId {
         self == other || self.follows(other)
     }
 
-    /// Whether this is a run that the producer began after `other`; false where either has no
-    /// place in time.
+    /// Whether this is a run that the producer began after `other`; `false` if either is not
+    /// time-ordered.
     #[must_use]
     pub fn follows(&self, other: &Self) -> bool {
         match (self.time_ordered(), other.time_ordered()) {
@@ -82,13 +82,13 @@ impl RunId {
         }
     }
 
-    /// Whether the producer made it, so that it has a place in time.
+    /// Whether the producer made it, so that it is time-ordered.
     #[must_use]
     pub fn is_generated(&self) -> bool {
         self.time_ordered().is_some()
     }
 
-    /// When the run was named, by the report bucket's clock; `None` if the producer did not name it.
+    /// When the run began, by the report bucket's clock; `None` if the producer did not make the ID.
     #[must_use]
     pub fn time(&self) -> Option<DateTime<Utc>> {
         let (seconds, nanos) = self.time_ordered()?.get_timestamp()?.to_unix();
@@ -100,25 +100,25 @@ impl RunId {
     }
 }
 
-/// A run as people name it: by its id or an unambiguous beginning of it, in any case if the producer made the id.
+/// A run as a user gives it: its ID or an unambiguous prefix, in any case if the producer made the ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunQuery(RunId);
 
-/// A beginning that several runs have.
+/// Several runs have this prefix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "run id {beginning}… is that of {number} runs; give more of it:{list}",
+    "run id {beginning}… matches {number} runs; give more of it:{list}",
     number = candidates.len(),
     list = listed(candidates)
 )]
 pub struct AmbiguousRun {
-    /// What was given.
+    /// The given prefix.
     pub beginning: RunId,
-    /// The runs whose ids begin so.
+    /// The runs whose IDs have this prefix.
     pub candidates: Vec<RunId>,
 }
 
-/// The most candidates that are listed.
+/// The maximum number of candidates to list.
 const MOST_CANDIDATES: usize = 10;
 
 fn listed(candidates: &[RunId]) -> String {
@@ -131,16 +131,16 @@ fn listed(candidates: &[RunId]) -> String {
 }
 
 impl RunQuery {
-    /// The fewest characters that are taken for the beginning of an id.
+    /// The minimum length of a prefix.
     pub const SHORTEST: usize = 8;
 
-    /// The id or beginning, as it is written in the ids that the producer makes.
+    /// The ID or prefix, in the notation of the producer's IDs.
     #[must_use]
     pub fn beginning(&self) -> String {
         self.0.as_str().to_ascii_lowercase()
     }
 
-    /// The earliest and the latest time of an id of the producer that begins so.
+    /// The earliest and the latest time of a producer's ID with this prefix.
     #[must_use]
     pub fn times(&self) -> [DateTime<Utc>; 2] {
         let digits: String = self.beginning().chars().filter(char::is_ascii_hexdigit).take(12).collect();
@@ -163,13 +163,13 @@ impl RunQuery {
         self.written_as(id).as_deref() == Some(id.as_str())
     }
 
-    /// What was given, in the case that counts for this id.
+    /// The query in the notation of this ID.
     fn written_as(&self, id: &RunId) -> Option<String> {
         let given = if id.is_generated() { self.beginning() } else { self.0.0.clone() };
         (given.len() <= id.0.len()).then_some(given)
     }
 
-    /// The run that is meant among those that are known; none if it is none of them.
+    /// The run that the query matches among the known ones; `None` if there is none.
     pub fn choose<'a>(
         &self,
         known: impl IntoIterator<Item = &'a RunId>,
@@ -189,8 +189,9 @@ impl RunQuery {
         Ok(candidates.pop())
     }
 
-    /// Refuses what is not the id of a run that the producer began, nor a beginning of one: no other run has a manifest.
-    pub fn of_the_producer(self) -> Result<Self, String> {
+    /// Refuses a query that is neither the ID of a producer's run nor a prefix of one: no other run has
+    /// a manifest.
+    pub fn require_producer_run(self) -> Result<Self, String> {
         const FORM: &[u8] = b"xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx";
         let given = self.0.as_str();
         let fits = given.len() <= FORM.len()
@@ -200,7 +201,7 @@ impl RunQuery {
             });
         if given.starts_with("manual-") {
             Err(format!(
-                "run {given} was sent by hand, so that nothing is known of it; `producer failed` shows its dead letters"
+                "run {given} was not sent by the producer, so it has no status; `producer failed` shows its dead letters"
             ))
         } else if !fits {
             Err(format!("{given:?} is not the id of a run, such as 019a6b0c-1111-7222-8333-444455556666"))
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_run_has_no_place_in_time() {
+    fn a_manual_run_is_not_time_ordered() {
         let manual = RunId::manual("e2f1c0de-1111-2222-3333-444455556666");
         let run = RunId::generate();
         assert_eq!(manual.as_str(), "manual-e2f1c0de");
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_named_in_any_case_and_by_its_beginning() {
+    fn a_run_is_found_in_any_case_and_by_its_prefix() {
         let id = |text: &str| text.parse::<RunId>().expect("a run id");
         let known = [
             id("01a22a71-058f-74e7-8000-000000000001"),
@@ -349,15 +350,15 @@ mod tests {
         let error = chosen("01A22A71").expect_err("two begin so").to_string();
         assert_eq!(
             error,
-            "run id 01A22A71… is that of 2 runs; give more of it:\n  01a22a71-058f-74e7-8000-000000000001\n  01a22a71-058f-74e7-8000-000000000002"
+            "run id 01A22A71… matches 2 runs; give more of it:\n  01a22a71-058f-74e7-8000-000000000001\n  01a22a71-058f-74e7-8000-000000000002"
         );
-        // The whole id of one is the beginning of another.
+        // The whole ID of one is the prefix of another.
         let known = [id("manual-0a1b"), id("manual-0a1b2c3d")];
         assert_eq!(query("manual-0a1b").choose(&known), Ok(Some(known[0].clone())));
     }
 
     #[test]
-    fn a_beginning_tells_the_time() {
+    fn a_prefix_determines_the_time() {
         let id = RunId::generate();
         let at = id.time().expect("a time");
         for length in [8, 9, 11, 13, 36] {
@@ -371,11 +372,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_run_of_the_producer_is_refused() {
+    fn other_runs_than_the_producers_are_refused() {
         for text in
             ["01A22A71", "01a22a71-", "01a22a71-058f-74e7-8000-000000000001", &RunId::generate().to_string()]
         {
-            assert!(query(text).of_the_producer().is_ok(), "{text}");
+            assert!(query(text).require_producer_run().is_ok(), "{text}");
         }
         for (text, expected) in [
             ("notanid", "is not the id of a run"),
@@ -383,9 +384,9 @@ mod tests {
             ("01a22a71-058f-44e7", "is not the id of a run"),
             ("01a22a71-058f-74e7-8000-0000000000011", "is not the id of a run"),
             ("01a22a7", "give at least 8 characters"),
-            ("manual-0a1b2c3d", "was sent by hand"),
+            ("manual-0a1b2c3d", "was not sent by the producer"),
         ] {
-            let error = query(text).of_the_producer().expect_err(text);
+            let error = query(text).require_producer_run().expect_err(text);
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -188,7 +188,7 @@ async fn of_query(bucket: &ReportBucket, query: &RunQuery) -> Result<Manifest, C
 }
 
 fn run_query(text: &str) -> Result<RunQuery, String> {
-    text.parse::<RunQuery>().map_err(|error| error.to_string())?.of_the_producer()
+    text.parse::<RunQuery>().map_err(|error| error.to_string())?.require_producer_run()
 }
 
 async fn of_run(bucket: &ReportBucket, run_id: &RunId) -> Result<Manifest, CommandError> {

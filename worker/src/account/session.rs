@@ -78,7 +78,7 @@ impl Session {
         }
         let credentials =
             Renewable::new(source, base.clone(), config.clone(), credentials::session_name(run)).await;
-        let config = aws::of_account(&config, SharedCredentialsProvider::new(credentials.clone()));
+        let config = aws::for_account(&config, SharedCredentialsProvider::new(credentials.clone()));
         Ok(Self { account, config, credentials, usage })
     }
 

@@ -1,4 +1,4 @@
-//! The text of an accounts file, and what is wrong with it.
+//! Parses and validates the text of an accounts file.
 
 use std::{
     ops::RangeInclusive,
@@ -10,18 +10,20 @@ use serde::Deserialize;
 use super::{Account, CredentialKind, DEFAULT_DURATION_SECONDS, DEFAULT_QUOTA_SHARE, ExternalId};
 use crate::{AccountId, AccountName, aws::regions::is_region, environment};
 
-/// The shares that are taken; a larger one than AWS's quotas have been raised to is a slip.
+/// The accepted shares. No quota of AWS has been raised as far as a larger one, so it would be a typo.
 const QUOTA_SHARES: RangeInclusive<f64> = 0.01..=100.0;
 
-/// How long a role's credentials may last.
+/// The accepted lifetimes of a role's credentials.
+///
 /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const DURATION_SECONDS: RangeInclusive<u32> = 900..=43_200;
 
-/// What may be in names of IAM, beside letters and digits.
+/// The characters that IAM allows in names besides letters and digits.
+///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 const NAME_CHARACTERS: &[u8] = b"_+=,.@-";
 
-/// The keys whose values are texts.
+/// The keys whose values are strings.
 const TEXTS: [&str; 12] = [
     "name",
     "id",
@@ -76,7 +78,7 @@ struct RawAccount {
     endpoint: Option<String>,
 }
 
-/// The accounts of a file, and all that is wrong with each alone.
+/// The accounts of a file, and the faults of each alone.
 pub(super) fn parse(text: &str) -> (Vec<Account>, Vec<String>) {
     let file: File = match toml::from_str(text) {
         Ok(file) => file,
@@ -93,8 +95,8 @@ pub(super) fn parse(text: &str) -> (Vec<Account>, Vec<String>) {
     (accounts, faults)
 }
 
-/// What is wrong with a file's TOML, in which line and of which key. Not the line itself, which TOML's
-/// own message shows: someone may have put a secret there.
+/// Describes a TOML error by line and key. Leaves out the line itself, which TOML's own message quotes:
+/// it may contain a secret.
 fn explain(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let lines_before = text.get(..at).unwrap_or_default().matches('\n').count();
@@ -110,34 +112,35 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
         };
     };
     let key = key.trim();
-    // A number, a date, a boolean and a bare word each get another message of TOML's, with the value in it.
+    // A number, a date, a boolean and a bare word each give a different message of TOML's, which quotes
+    // the value.
     if TEXTS.contains(&key) && !value.trim_start_matches(['[', ' ', '\t']).starts_with(['"', '\'']) {
-        return format!("{place}, {key}: it is a text; write it in quotes");
+        return format!("{place}, {key}: it is a string; write it in quotes");
     }
-    // Only if the TOML itself is sound is what comes before the `=` a key of ours for certain.
-    match wanted(key).filter(|_| is_of_a_key(error)) {
+    // Only in valid TOML is the text before the `=` certainly a key of the accounts file.
+    match accepted(key).filter(|_| is_of_a_key(error)) {
         Some(wanted) => format!("{place}, {key}: {wanted}"),
         None => format!("{place}: {}", error.message()),
     }
 }
 
-/// Whether TOML is content with a file, and a key's value is not what the key takes.
+/// Whether the file is valid TOML, but a key has a value of the wrong type.
 fn is_of_a_key(error: &toml::de::Error) -> bool {
     ["invalid type", "invalid value", "unknown variant"]
         .iter()
         .any(|begin| error.message().starts_with(begin))
 }
 
-/// What a key takes, where TOML's own words would be those of a program.
-fn wanted(key: &str) -> Option<&'static str> {
+/// The accepted value of a key, if TOML's own message would not be clear to a user.
+fn accepted(key: &str) -> Option<&'static str> {
     Some(match key {
         "account" => ACCOUNT,
         "credentials" => "it is one of \"role\", \"keys\", \"profile\" and \"default\"",
         "default" => "it is true or false, without quotes",
         "duration_seconds" => "it is a whole number; write it as 3600, without quotes",
         "quota_share" => "it is a number; write it as 0.5, without quotes",
-        "regions" => "it is a list of texts; write it as [\"eu-west-1\"]",
-        _ if TEXTS.contains(&key) => "it is one text; write it in quotes",
+        "regions" => "it is a list of strings; write it as [\"eu-west-1\"]",
+        _ if TEXTS.contains(&key) => "it is one string; write it in quotes",
         _ => return None,
     })
 }
@@ -145,7 +148,7 @@ fn wanted(key: &str) -> Option<&'static str> {
 const ACCOUNT: &str = "write [[account]], in two pairs of brackets, above the lines of each account";
 
 impl RawAccount {
-    /// The account, with every fault of it added to `faults`.
+    /// Builds the account, and adds its faults to `faults`.
     fn validate(&self, defaults: &Defaults, faults: &mut Vec<String>) -> Option<Account> {
         let name = self.name.parse::<AccountName>().map_err(|error| faults.push(error.to_string())).ok()?;
         let mut fault = |text: String| faults.push(format!("account {name}: {text}"));
@@ -176,7 +179,7 @@ impl RawAccount {
                     "role_arn {arn:?} is not a role's ARN, such as arn:aws:iam::111111111111:role/name"
                 )),
                 Some(owner) if id.as_ref().is_some_and(|id| id.as_str() != owner) => {
-                    fault(format!("role_arn {arn:?} is of another account than id"));
+                    fault(format!("role_arn {arn:?} belongs to another account than id"));
                 }
                 Some(_) => {}
             }
@@ -205,10 +208,10 @@ impl RawAccount {
             [("profile", self.profile.as_deref()), ("shared_credentials_file", file.and_then(Path::to_str))]
         {
             if value.is_some_and(|value| value.is_empty() || value.contains(char::is_control)) {
-                fault(format!("{key} is empty or has a control character in it"));
+                fault(format!("{key} is empty or contains a control character"));
             }
         }
-        // The one profile that needs no name.
+        // The default profile is the only one that needs no name.
         let profile = self.profile.clone().or_else(|| file.map(|_| "default".to_owned()));
         match self.credentials {
             Some(CredentialKind::Role)
@@ -254,6 +257,7 @@ fn role_account(arn: &str) -> Option<&str> {
 }
 
 /// Whether a text is `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`.
+///
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
 fn is_secret_arn(arn: &str) -> bool {
     let parts: Vec<&str> = arn.split(':').collect();
@@ -263,10 +267,10 @@ fn is_secret_arn(arn: &str) -> bool {
     partition.starts_with("aws")
         && is_region(region)
         && account.parse::<AccountId>().is_ok()
-        && is_of(name, b"/_+=.@-", 1..=519)
+        && consists_of(name, b"/_+=.@-", 1..=519)
 }
 
-/// Whether a text is the name of a role, after its path if it has one.
+/// Whether a text is a role's name, with or without a path.
 fn is_role(text: &str) -> bool {
     let (path, name) = match text.rsplit_once('/') {
         Some((path, name)) => (Some(path), name),
@@ -274,13 +278,14 @@ fn is_role(text: &str) -> bool {
     };
     let is_path = |path: &str| {
         path.len() <= 510
-            && path.split('/').all(|part| is_of(part, b"!\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~", 1..=510))
+            && path.split('/').all(|part| consists_of(part, b"!\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~", 1..=510))
     };
-    is_of(name, NAME_CHARACTERS, 1..=64) && path.is_none_or(is_path)
+    consists_of(name, NAME_CHARACTERS, 1..=64) && path.is_none_or(is_path)
 }
 
-/// Whether a text has so many characters, all of them letters, digits and these.
-pub(super) fn is_of(text: &str, others: &[u8], lengths: RangeInclusive<usize>) -> bool {
+/// Whether a text consists of letters, digits and the characters in `others`, and has a length in
+/// `lengths`.
+pub(super) fn consists_of(text: &str, others: &[u8], lengths: RangeInclusive<usize>) -> bool {
     lengths.contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
@@ -298,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_iam_and_sts_would_refuse_is_refused() {
+    fn values_that_iam_and_sts_would_refuse_are_refused() {
         for lines in [
             "external_id = 'two words'",
             "external_id = 'x'",
@@ -332,11 +337,11 @@ mod tests {
             "secret_arn = 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:'",
         ] {
             let key = lines.split_once(' ').expect("a key").0;
-            let said = of_account(lines);
-            assert!(said.starts_with(&format!("account data: {key}")), "{lines}: {said}");
+            let message = of_account(lines);
+            assert!(message.starts_with(&format!("account data: {key}")), "{lines}: {message}");
             assert!(
-                !said.contains("words") || !lines.contains("external_id"),
-                "an external id is not shown: {said}"
+                !message.contains("words") || !lines.contains("external_id"),
+                "an external id is not shown: {message}"
             );
         }
         let long = |key: &str, length| of_account(&format!("{key} = '{}'", "x".repeat(length)));
@@ -345,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_take_is_taken() {
+    fn values_that_iam_and_sts_accept_are_accepted() {
         for lines in [
             "external_id = 'fleet-999999999999'",
             "external_id = 'a:b/c@d=e,f+g.h_i'",
@@ -363,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_quotes_is_told_so_with_its_key_whatever_toml_takes_it_for() {
+    fn a_string_without_quotes_is_reported_with_its_key_whatever_toml_takes_it_for() {
         for value in [
             "012345678901",
             "112345678901",
@@ -382,51 +387,51 @@ mod tests {
             "",
         ] {
             for key in TEXTS {
-                let said = faults(&format!("[[account]]\n{key} = {value}\n"));
+                let message = faults(&format!("[[account]]\n{key} = {value}\n"));
                 assert_eq!(
-                    said,
-                    format!("line 2, {key}: it is a text; write it in quotes"),
+                    message,
+                    format!("line 2, {key}: it is a string; write it in quotes"),
                     "{key} = {value}"
                 );
             }
         }
-        let said = faults("[defaults]\nexternal_id = 4711\n");
-        assert_eq!(said, "line 2, external_id: it is a text; write it in quotes");
+        let message = faults("[defaults]\nexternal_id = 4711\n");
+        assert_eq!(message, "line 2, external_id: it is a string; write it in quotes");
     }
 
     #[test]
-    fn what_is_not_what_a_key_takes_is_told_in_words_of_the_file() {
-        for (line, told) in [
+    fn a_value_of_the_wrong_type_is_described_in_terms_of_the_file() {
+        for (line, expected) in [
             ("quota_share = '0.5'", "quota_share: it is a number; write it as 0.5, without quotes"),
             ("duration_seconds = '900'", "duration_seconds: it is a whole number; write it as 3600"),
             ("duration_seconds = 900.5", "duration_seconds: it is a whole number"),
             ("duration_seconds = -1", "duration_seconds: it is a whole number"),
             ("default = 'true'", "default: it is true or false, without quotes"),
-            ("regions = 'eu-west-1'", "regions: it is a list of texts; write it as [\"eu-west-1\"]"),
-            ("region = ['eu-west-1']", "region: it is one text; write it in quotes"),
+            ("regions = 'eu-west-1'", "regions: it is a list of strings; write it as [\"eu-west-1\"]"),
+            ("region = ['eu-west-1']", "region: it is one string; write it in quotes"),
             (
                 "credentials = 'foo'",
                 "credentials: it is one of \"role\", \"keys\", \"profile\" and \"default\"",
             ),
         ] {
-            let said = of_account(line);
-            assert!(said.starts_with(&format!("line 3, {told}")), "{line}: {said}");
+            let message = of_account(line);
+            assert!(message.starts_with(&format!("line 3, {expected}")), "{line}: {message}");
         }
         assert_eq!(faults("[account]\nname = 'data'\n"), format!("line 1: {ACCOUNT}"));
         assert_eq!(faults("account = 'data'\n"), format!("line 1, account: {ACCOUNT}"));
-        let said = faults("[[defaults]]\nregion = 'eu-west-1'\n");
-        assert_eq!(said, "line 1: write [defaults], in one pair of brackets, once");
+        let message = faults("[[defaults]]\nregion = 'eu-west-1'\n");
+        assert_eq!(message, "line 1: write [defaults], in one pair of brackets, once");
     }
 
     #[test]
-    fn defaults_hold_for_accounts_that_say_nothing() {
+    fn defaults_apply_to_accounts_without_their_own() {
         let text = "[defaults]\nregion = 'me-central-1'\n[[account]]\nname = 'a'\n[[account]]\nname = 'b'\nregion = 'eu-west-1'\n";
         let (accounts, faults) = parse(text);
         assert_eq!(faults, [""; 0]);
         let regions: Vec<_> = accounts.iter().map(|account| account.region.as_deref()).collect();
         assert_eq!(regions, [Some("me-central-1"), Some("eu-west-1")]);
-        let said = self::faults("[defaults]\nregion = 'me'\n");
-        assert_eq!(said, "defaults: region \"me\" is not a region; write it as eu-west-1");
+        let message = self::faults("[defaults]\nregion = 'me'\n");
+        assert_eq!(message, "defaults: region \"me\" is not a region; write it as eu-west-1");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The accounts file of a process that runs for long: read again while it does, so that a new account needs no
-//! new process.
+//! The accounts file of a long-running process: it is read again while the process runs, so that a new
+//! account needs no restart.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -15,26 +15,25 @@ use super::{
 };
 use crate::{AccountId, AccountName, AwsError};
 
-/// How often it is looked whether the file has changed, if accounts are asked for at all.
+/// How often to check whether the file has changed, while accounts are looked up.
 const EVERY: Duration = Duration::from_mins(3);
 
-/// The accounts file as it was last read without a fault.
+/// The last valid version of the accounts file.
 #[derive(Debug)]
 pub struct KeptAccounts {
-    /// Where the file lies; none if there is none.
+    /// The file's location; `None` if there is no file.
     place: Option<Place>,
     read: Mutex<LastRead>,
     current: RwLock<Arc<Accounts>>,
 }
 
-/// The last reading.
 #[derive(Debug)]
 struct LastRead {
     at: Instant,
     version: Option<Version>,
 }
 
-/// Accounts of no file that could change.
+/// Accounts without a file that could change.
 impl From<Accounts> for KeptAccounts {
     fn from(accounts: Accounts) -> Self {
         let read = Mutex::new(LastRead { at: Instant::now(), version: None });
@@ -43,7 +42,7 @@ impl From<Accounts> for KeptAccounts {
 }
 
 impl KeptAccounts {
-    /// Reads the accounts file, if there is one. `owner` must own the bucket of one in S3.
+    /// Reads the accounts file, if there is one. If it is in S3, `owner` must own its bucket.
     pub async fn open(
         location: Option<&str>,
         owner: Option<&AccountId>,
@@ -56,23 +55,22 @@ impl KeptAccounts {
         Ok(Self { place: Some(place), read, ..accounts.into() })
     }
 
-    /// The accounts as they are known now.
     #[must_use]
     pub fn current(&self) -> Arc<Accounts> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The accounts as they are known now, for a process that asks no more of them.
+    /// The current accounts, for a process that needs no later version.
     #[must_use]
     pub fn into_current(self) -> Accounts {
         Arc::unwrap_or_clone(self.current.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is known of an account. Looks at the file first if that is due, and at once if it does not have the
-    /// account.
+    /// Looks up an account. Checks the file first if that is due, and at once if the account is unknown.
     ///
     /// # Errors
-    /// If the account is not known and the file can't be read now.
+    ///
+    /// If the account is unknown and the file can't be read now.
     pub async fn find(&self, name: &AccountName) -> Result<Option<Account>, AwsError> {
         let asked = Instant::now();
         let Some(place) = &self.place else { return Ok(self.current().get(name)) };
@@ -80,7 +78,7 @@ impl KeptAccounts {
         if let Ok(mut read) = self.read.try_lock()
             && read.at.elapsed() >= EVERY
         {
-            // What is known serves, whatever came of it.
+            // An account that is known is used, whatever the result of the check.
             let _ = self.read_again(place, &mut read).await;
         }
         if let Some(account) = self.current().get(name) {
@@ -93,7 +91,7 @@ impl KeptAccounts {
         Ok(self.current().get(name))
     }
 
-    /// Reads the file if it has changed. One that can't be read, or is not valid, changes nothing.
+    /// Reads the file if it has changed. A file that can't be read or is invalid changes nothing.
     async fn read_again(&self, place: &Place, read: &mut LastRead) -> Result<(), AwsError> {
         read.at = Instant::now();
         match place.read(read.version.as_ref()).await {
@@ -105,10 +103,14 @@ impl KeptAccounts {
                     *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
                     read.version = Some(version);
                 }
-                Err(invalid) => tracing::error!("the accounts file has changed and is not used: {invalid}"),
+                Err(invalid) => tracing::error!(
+                    "the accounts file has changed but is not valid, so the previous version stays in use: {invalid}"
+                ),
             },
             Err(error) => {
-                tracing::error!("the accounts file can't be read now, and is used as it was: {error:#}");
+                tracing::error!(
+                    "the accounts file can't be read now, so the previous version stays in use: {error:#}"
+                );
                 return transient(&error).map_or(Ok(()), Err);
             }
         }
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_that_is_added_to_a_path_is_known_at_once_and_a_broken_file_changes_nothing() {
+    async fn an_account_added_to_a_file_is_known_at_once_and_an_invalid_file_changes_nothing() {
         let folder = std::env::temp_dir().join(format!("kept-accounts-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("accounts.toml");
@@ -161,7 +163,7 @@ mod tests {
         GetObjectOutput::builder().e_tag(etag).body(body).build()
     }
 
-    /// An answer of S3, which has the id of its request.
+    /// A response of S3, which always has a request ID.
     fn answer(status: u16) -> HttpResponse {
         let mut answer = HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::empty());
         answer.headers_mut().insert("x-amz-request-id", "ABCDEF0123456789");
@@ -198,7 +200,7 @@ mod tests {
         assert!(knows(&kept, "a").await);
         assert_eq!((again.num_calls(), kept.current().iter().count()), (2, 2));
         advance(EVERY).await;
-        assert!(knows(&kept, "b").await, "what was read before serves");
+        assert!(knows(&kept, "b").await, "the previous version is used");
         assert_eq!(broken.num_calls(), 1);
         advance(Duration::from_millis(1)).await;
         assert!(!knows(&kept, "c").await, "it is looked for at once");
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_that_is_not_known_while_the_file_can_not_be_read_may_be_in_it() {
+    async fn an_unknown_account_is_a_transient_error_while_the_file_cannot_be_read() {
         let first = mock!(Client::get_object)
             .match_requests(|request| request.if_none_match().is_none())
             .then_output(|| object("one", &["a"]));

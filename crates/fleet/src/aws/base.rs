@@ -1,4 +1,4 @@
-//! The process's own configuration, made of AWS's usual environment and files.
+//! The process's own configuration, from AWS's usual environment variables and files.
 
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use super::{
 };
 use crate::{credentials::Explained, kept_credentials::KeptCredentials, profiles};
 
-/// The process's own configuration: AWS's usual environment and files, with bounds on everything.
-/// The SDK alone bounds nothing but the connect.
+/// The process's own configuration, from AWS's usual environment variables and files, with timeouts on
+/// everything. By itself the SDK limits only the connect.
 ///
 /// # Errors
-/// If the environment, or the process's own profile, says what no request can be made of.
+///
+/// If the environment or the process's own profile has a value that no request can be made with.
 pub async fn base() -> anyhow::Result<SdkConfig> {
-    let http = Http::of_process()?;
+    let http = Http::for_process()?;
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .retry_config(
@@ -50,10 +51,11 @@ pub async fn base() -> anyhow::Result<SdkConfig> {
     Ok(if config.region().is_some() { config } else { with_region(&config, DEFAULT_REGION) })
 }
 
-/// The same, once the process's own region is shown to exist.
+/// Like [`base`], once it is confirmed that the process's own region exists.
 ///
 /// # Errors
-/// If it does not, or as [`base`] has them.
+///
+/// If the region does not exist, and as [`base`].
 pub async fn at_start() -> anyhow::Result<SdkConfig> {
     let config = base().await?;
     regions::check(regions::own(&config).await.into_iter().collect()).await?;

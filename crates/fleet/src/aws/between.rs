@@ -1,6 +1,6 @@
-//! Answers that are not from AWS: a login page, a proxy's refusal, a firewall's notice.
+//! Detects responses that are not from AWS: a login page, a proxy's refusal, a firewall's notice.
 //!
-//! Every service of AWS names the request in its answer, and none answers with a page.
+//! Every AWS service sends a request ID, and none responds with an HTML page.
 
 use std::net::IpAddr;
 
@@ -9,19 +9,20 @@ use aws_smithy_types::{byte_stream::ByteStream, retry::ErrorKind};
 
 use super::connection::{ConnectionFailure, Way};
 
-/// The headers in which services name the request that they answer.
+/// The headers in which services send the request ID.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/get-request-ids.html>
 const REQUEST_IDS: [&str; 4] = ["x-amzn-requestid", "x-amz-request-id", "x-amz-id-2", "x-amzn-request-id"];
 
-/// How much of a page is looked at, in bytes, and told, in characters.
+/// How much of a page is read, in bytes, and quoted, in characters.
 const LOOKED_AT: usize = 4096;
 const TOLD: usize = 80;
 
-/// The answer, unless it is a page that no service of AWS sent, whatever its status: by that alone a report would
-/// count as stored that is not.
+/// Returns the response, unless it is a page that no AWS service sent. Its status does not matter: by a
+/// status alone, a report would count as stored although it is not.
 pub(super) async fn refuse_page(way: Way, mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     if !is_page(&answer) || names_its_request(&answer) || is_metadata_service(&way.host) {
-        // For who finds out later that it is none: the request is gone by then.
+        // For a caller that detects the page later, when the request is gone.
         answer.add_extension(way);
         return Ok(answer);
     }
@@ -33,12 +34,12 @@ pub(super) async fn refuse_page(way: Way, mut answer: HttpResponse) -> Result<Ht
             break;
         }
     }
-    let page = ConnectionFailure::not_from_aws(way, told(status, &kind, &begins));
+    let page = ConnectionFailure::not_from_aws(way, describe(status, &kind, &begins));
     Err(ConnectorError::other(page.into(), Some(ErrorKind::TransientError)))
 }
 
-/// What is said of an answer that is not from AWS; none if it may be. An S3 of another maker may say in a status
-/// alone that there is no such object, or that it has changed.
+/// A description of a response that is not from AWS; `None` if it may be. Another vendor's S3 may report
+/// by a status alone that an object does not exist or has changed.
 pub(crate) fn not_from_aws(answer: &HttpResponse) -> Option<String> {
     let body = answer.body().bytes().unwrap_or_default();
     let status = answer.status().as_u16();
@@ -46,11 +47,11 @@ pub(crate) fn not_from_aws(answer: &HttpResponse) -> Option<String> {
     if is_bare || names_its_request(answer) {
         return None;
     }
-    let page = told(status, content_type(answer), body);
-    // Which every answer has that the process's client gave.
+    let page = describe(status, content_type(answer), body);
+    // Every response received by the process's client has it.
     Some(match answer.extension::<Way>() {
         Some(way) => ConnectionFailure::not_from_aws(way.clone(), page).to_string(),
-        None => format!("something answered in the place of AWS: {page}"),
+        None => format!("something other than AWS answered: {page}"),
     })
 }
 
@@ -67,7 +68,9 @@ fn is_page(answer: &HttpResponse) -> bool {
     kind.starts_with("text/html") || kind.starts_with("application/xhtml+xml")
 }
 
-/// The services that give a machine or a container its credentials: they name no requests, and may answer with a page.
+/// Whether a host is a service that gives a machine or a container its credentials: these send no
+/// request IDs, and may respond with a page.
+///
 /// Source: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 fn is_metadata_service(host: &str) -> bool {
     let name = host.strip_prefix('[').and_then(|host| host.split(']').next());
@@ -79,14 +82,14 @@ fn is_metadata_service(host: &str) -> bool {
     }
 }
 
-/// The status, the content type and the first words.
-fn told(status: u16, kind: &str, body: &[u8]) -> String {
+/// The status, the content type and the first words of the body.
+fn describe(status: u16, kind: &str, body: &[u8]) -> String {
     let kind = if kind.is_empty() { "no content type" } else { kind };
     let words = first_words(&String::from_utf8_lossy(body));
     if words.is_empty() { format!("{status}, {kind}") } else { format!("{status}, {kind}, {words:?}") }
 }
 
-/// A page's title, or else how it begins.
+/// A page's title or, without one, its beginning.
 fn first_words(body: &str) -> String {
     let title = body.split_once("<title>").and_then(|(_, rest)| rest.split("</title>").next());
     let mut words = String::new();
@@ -130,17 +133,17 @@ mod tests {
         "<!DOCTYPE html><html><head><style>p{}</style><title>Please\n log in</title></head><p>x</p></html>";
 
     #[tokio::test]
-    async fn a_page_is_no_answer_whatever_its_status() {
+    async fn a_page_is_refused_whatever_its_status() {
         for status in [200, 302, 403, 407, 503] {
             for kind in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"] {
                 let page = answer(status, &[("content-type", kind)], PAGE);
                 let refused =
-                    refuse_page(way("sts.eu-west-1.amazonaws.com"), page).await.expect_err("no answer");
-                let told = refused.into_source().to_string();
+                    refuse_page(way("sts.eu-west-1.amazonaws.com"), page).await.expect_err("a page");
+                let text = refused.into_source().to_string();
                 assert_eq!(
-                    told,
+                    text,
                     format!(
-                        "something between here and sts.eu-west-1.amazonaws.com answered: {status}, {kind}, \"Please log in\"; look at the proxy or firewall there"
+                        "something between here and sts.eu-west-1.amazonaws.com answered: {status}, {kind}, \"Please log in\"; check the proxy or firewall there"
                     )
                 );
             }
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_names_its_request_is_an_answer_and_so_is_what_the_machine_itself_says() {
+    async fn responses_with_a_request_id_and_of_metadata_services_are_accepted() {
         let html = ("content-type", "text/html");
         for id in REQUEST_IDS {
             let stored = answer(200, &[html, (id, "1")], PAGE);
@@ -163,10 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_request_is_not_from_aws_unless_it_says_in_a_status_alone_that_an_object_is_gone() {
+    fn a_response_without_a_request_id_is_not_from_aws_unless_its_status_alone_says_that_an_object_is_gone() {
         for status in [302, 400, 401, 403, 407, 500, 502] {
-            let said = not_from_aws(&answer(status, &[], "")).expect("not from AWS");
-            assert_eq!(said, format!("something answered in the place of AWS: {status}, no content type"));
+            let message = not_from_aws(&answer(status, &[], "")).expect("not from AWS");
+            assert_eq!(message, format!("something other than AWS answered: {status}, no content type"));
         }
         assert_eq!(not_from_aws(&answer(403, &[("x-amz-request-id", "1")], "")), None);
         for status in [404, 412] {
@@ -174,24 +177,24 @@ mod tests {
             assert!(not_from_aws(&answer(status, &[("content-type", "text/html")], "")).is_some());
         }
         let json = answer(403, &[("content-type", "application/json")], "{\"blocked\":\"by policy\"}");
-        let told = "403, application/json, \"{\\\"blocked\\\":\\\"by policy\\\"}\"";
-        assert!(not_from_aws(&json).is_some_and(|said| said.ends_with(told)));
+        let text = "403, application/json, \"{\\\"blocked\\\":\\\"by policy\\\"}\"";
+        assert!(not_from_aws(&json).is_some_and(|message| message.ends_with(text)));
     }
 
     #[tokio::test]
-    async fn the_host_is_named_whatever_came() {
+    async fn the_host_is_named_for_any_response() {
         let text = ("content-type", "text/plain");
-        for (status, headers, body, told) in [
+        for (status, headers, body, text) in [
             (302, &[][..], "", "302, no content type"),
             (200, &[], "", "200, no content type"),
             (500, &[text], "no route", "500, text/plain, \"no route\""),
         ] {
             let way = way("sts.eu-west-1.amazonaws.com");
             let passed = refuse_page(way, answer(status, headers, body)).await.expect("no page");
-            let said = format!(
-                "something between here and sts.eu-west-1.amazonaws.com answered: {told}; look at the proxy or firewall there"
+            let message = format!(
+                "something between here and sts.eu-west-1.amazonaws.com answered: {text}; check the proxy or firewall there"
             );
-            assert_eq!(not_from_aws(&passed), Some(said));
+            assert_eq!(not_from_aws(&passed), Some(message));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Why no answer came: each kind of failure on the way to a host, with the host's name and the proxy's.
+//! Connection failures: describes each kind of failure with the host and the proxy involved.
 
 use std::{
     error::Error,
@@ -16,62 +16,60 @@ use engine::NOT_FROM_AWS;
 
 use crate::{ErrorKind, environment};
 
-/// How a request goes to its host.
+/// How a request reaches its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Way {
-    /// The host, with its port if that is named.
+    /// The host, with its port if it is in the URL.
     pub(super) host: String,
-    /// The proxy's scheme, host and port, without the credentials for it.
+    /// The proxy's scheme, host and port, without its credentials.
     pub(super) proxy: Option<String>,
-    /// Whether the proxy is sent the request itself, as plain HTTP is, so that it is all that is connected to.
+    /// Whether the proxy receives the request itself, as with plain HTTP, so that only the proxy is
+    /// connected to.
     pub(super) is_forwarded: bool,
 }
 
-/// A request that no answer came to.
+/// A request that got no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConnectionFailure {
     pub(super) way: Way,
     pub(super) fault: Fault,
-    /// Whether it is the proxy that was not reached.
+    /// Whether the proxy is what could not be reached.
     pub(super) at_proxy: bool,
 }
 
-/// What went wrong on the way.
+/// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// DNS says that there is no such name.
+    /// DNS reports that the name does not exist.
     UnknownHost,
-    /// DNS says nothing, or something else.
+    /// DNS did not respond, or reported something else.
     Unresolved(String),
-    /// Nothing listens there.
     Refused,
-    /// The connection ended before the answer did.
+    /// The connection closed before the response was complete.
     Closed,
-    /// No connection, or no answer, in time.
+    /// No connection or no response in time.
     Silent,
-    /// There is no way there.
     NoRoute(String),
-    /// This process may open no more connections.
+    /// The process has reached its limit of file descriptors.
     NoDescriptors,
-    /// The certificate is refused.
+    /// The certificate is not accepted.
     Certificate(String),
-    /// Both sides speak TLS, but not with each other.
+    /// TLS negotiation failed.
     Tls(String),
-    /// What is there does not speak TLS.
+    /// The server does not speak TLS.
     NotTls,
-    /// The proxy does not connect to the host.
+    /// The proxy refuses to connect to the host.
     ProxyRefused,
-    /// The proxy wants other credentials.
+    /// The proxy does not accept the credentials.
     ProxyCredentials,
-    /// A page of something between here and AWS.
+    /// A page from something between this process and AWS.
     NotFromAws(String),
-    /// Anything else.
     Other(String),
 }
 
 impl Way {
-    /// The way to a URL, by the proxies that are set.
-    pub(super) fn of(url: &str, proxies: &Matcher) -> Self {
+    /// The route to a URL with the configured proxies.
+    pub(super) fn from_url(url: &str, proxies: &Matcher) -> Self {
         let url: Uri = url.parse().unwrap_or_default();
         let host = url.host().unwrap_or_default().to_owned();
         let host = url.port().map(|port| format!("{host}:{port}")).unwrap_or(host);
@@ -83,12 +81,12 @@ impl Way {
         Self { host, is_forwarded: proxy.is_some() && url.scheme_str() == Some("http"), proxy }
     }
 
-    /// Whether it goes by a proxy of another kind than the client can speak to.
-    pub(super) fn is_by_socks(&self) -> bool {
+    /// Whether the proxy uses a protocol that the client doesn't support.
+    pub(super) fn uses_socks(&self) -> bool {
         self.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("socks"))
     }
 
-    /// What the SDK is told of a failure on this way: its kind says whether the SDK tries again.
+    /// The connector error for a failure on this route; its kind decides whether the SDK retries.
     pub(super) fn failure(self, error: &ConnectorError) -> ConnectorError {
         let is_timeout = error.is_timeout();
         let (fault, at_proxy) = read(error);
@@ -105,12 +103,12 @@ impl Way {
 }
 
 impl ConnectionFailure {
-    /// A page that is not from AWS, where an answer was expected.
+    /// The failure for a page in place of a response from AWS.
     pub(super) fn not_from_aws(way: Way, page: String) -> Self {
         Self { way, fault: Fault::NotFromAws(page), at_proxy: false }
     }
 
-    /// Whether it shows that there is a host of that name, whatever is wrong with it.
+    /// Whether the failure shows that the host exists.
     pub(super) fn shows_host(&self) -> bool {
         !self.at_proxy
             && matches!(
@@ -124,7 +122,7 @@ impl ConnectionFailure {
             )
     }
 
-    /// The code that stands in logs and reports in the place of AWS's.
+    /// The code for logs and reports, where other errors have AWS's code.
     pub(crate) fn code(&self) -> &'static str {
         match self.fault {
             Fault::Silent => "Timeout",
@@ -143,8 +141,8 @@ impl ConnectionFailure {
         }
     }
 
-    /// Whether a later try may do better. What is configured on either side does not change by itself; a
-    /// name, a route and a service may come back.
+    /// Whether a retry may succeed. Configuration on either side does not change by itself; a name, a
+    /// route or a service may come back.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self.fault {
             Fault::Certificate(_) | Fault::Tls(_) | Fault::NotTls | Fault::ProxyCredentials => {
@@ -170,37 +168,39 @@ impl fmt::Display for ConnectionFailure {
         let proxy = self.way.proxy.as_deref().unwrap_or("of the environment");
         let there = match &self.way.proxy {
             Some(proxy) if self.at_proxy => format!("the proxy {proxy}, on the way to {host},"),
-            Some(proxy) => format!("{host}, by way of the proxy {proxy},"),
+            Some(proxy) => format!("{host}, through the proxy {proxy},"),
             None => host.clone(),
         };
         let variable = environment::proxy_variable(!self.way.is_forwarded);
         match &self.fault {
             Fault::UnknownHost if self.at_proxy => {
-                write!(f, "{there} is not known to DNS; correct {variable}, or look at this machine's DNS")
+                write!(f, "{there} is unknown to DNS; correct {variable}, or check this machine's DNS")
             }
             Fault::UnknownHost => {
                 write!(
                     f,
-                    "{there} is not known to DNS; correct the region or the endpoint, or look at this machine's DNS"
+                    "{there} is unknown to DNS; correct the region or the endpoint, or check this machine's DNS"
                 )
             }
             Fault::Unresolved(detail) => write!(f, "{there} could not be looked up in DNS: {detail}"),
             Fault::Refused => write!(f, "{there} refuses connections"),
-            Fault::Closed => write!(f, "{there} closed the connection before it had answered"),
+            Fault::Closed => write!(f, "{there} closed the connection before the response was complete"),
             Fault::Silent => write!(f, "{there} did not answer in time"),
             Fault::NoRoute(detail) => write!(f, "{there} can't be reached from here: {detail}"),
             Fault::NoDescriptors => write!(
                 f,
-                "no file descriptor was left to connect to {host}; raise the limit of this process (ulimit -n)"
+                "no file descriptor is left to connect to {host}; raise the limit of this process (ulimit -n)"
             ),
-            Fault::Certificate(detail) => write!(f, "{there} has a certificate that is refused: {detail}"),
-            Fault::Tls(detail) => write!(f, "{there} does not agree on TLS: {detail}"),
+            Fault::Certificate(detail) => {
+                write!(f, "{there} has a certificate that is not accepted: {detail}")
+            }
+            Fault::Tls(detail) => write!(f, "{there} failed to negotiate TLS: {detail}"),
             Fault::NotTls if self.at_proxy => {
                 write!(f, "{there} does not speak TLS; write it as http://HOST:PORT in {variable}")
             }
             Fault::NotTls => write!(
                 f,
-                "{there} does not speak TLS; correct the endpoint or its port, or look at what is between"
+                "{there} does not speak TLS; correct the endpoint or its port, or check for a proxy or firewall in between"
             ),
             Fault::ProxyRefused => write!(
                 f,
@@ -208,12 +208,12 @@ impl fmt::Display for ConnectionFailure {
             ),
             Fault::ProxyCredentials => write!(
                 f,
-                "the proxy {proxy} refuses the credentials for it, or there are none; write them into {variable}, as http://USER:PASSWORD@HOST:PORT"
+                "the proxy {proxy} does not accept its credentials, or none are set; write them into {variable}, as http://USER:PASSWORD@HOST:PORT"
             ),
             Fault::NotFromAws(page) => {
                 write!(
                     f,
-                    "something between here and {there} answered: {page}; look at the proxy or firewall there"
+                    "something between here and {there} answered: {page}; check the proxy or firewall there"
                 )
             }
             Fault::Other(detail) => write!(f, "{}: {detail}", there.trim_end_matches(',')),
@@ -223,13 +223,13 @@ impl fmt::Display for ConnectionFailure {
 
 impl Error for ConnectionFailure {}
 
-/// How a proxy's tunnel begins to say what is wrong; its error has no public type.
+/// The prefix of a proxy tunnel's error, which has no public type.
 const TUNNEL: &str = "tunnel error: ";
 
-/// What an error of the HTTP client means, and whether it is the proxy that was not reached.
+/// Interprets an error of the HTTP client, and whether it is the proxy that was not reached.
 fn read(error: &ConnectorError) -> (Fault, bool) {
-    let tunnel = chain(error).map(ToString::to_string).find(|told| told.starts_with(TUNNEL));
-    let tunnel = tunnel.as_deref().and_then(|told| told.strip_prefix(TUNNEL));
+    let tunnel = chain(error).map(ToString::to_string).find(|text| text.starts_with(TUNNEL));
+    let tunnel = tunnel.as_deref().and_then(|text| text.strip_prefix(TUNNEL));
     match tunnel {
         Some("proxy authorization required") => return (Fault::ProxyCredentials, true),
         Some("unsuccessful") => return (Fault::ProxyRefused, true),
@@ -238,37 +238,37 @@ fn read(error: &ConnectorError) -> (Fault, bool) {
     }
     let typed = chain(error).find_map(|cause| {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Some(of_tls(tls));
+            return Some(fault_from_tls(tls));
         }
         if let Some(dns) = cause.downcast_ref::<ResolveDnsError>() {
-            return Some(of_dns(dns));
+            return Some(fault_from_dns(dns));
         }
         None
     });
     let fault = typed
         .or_else(|| error.is_timeout().then_some(Fault::Silent))
-        .or_else(|| chain(error).find_map(|cause| of_io(cause.downcast_ref::<io::Error>()?)))
-        // So the client says that the server ended in the middle of an answer.
+        .or_else(|| chain(error).find_map(|cause| fault_from_io(cause.downcast_ref::<io::Error>()?)))
+        // The client's message if the server closed the connection in the middle of a response.
         .or_else(|| error.as_other().map(|_| Fault::Closed))
         .unwrap_or_else(|| Fault::Other(chain(error).last().map(ToString::to_string).unwrap_or_default()));
     (fault, tunnel.is_some())
 }
 
-fn of_tls(error: &rustls::Error) -> Fault {
+fn fault_from_tls(error: &rustls::Error) -> Fault {
     match error {
         rustls::Error::InvalidCertificate(why) => Fault::Certificate(match why {
             CertificateError::UnknownIssuer => {
-                "its issuer is not among the authorities that are trusted here; name a file with it in AWS_CA_BUNDLE"
+                "its issuer is not a trusted authority here; name a file with the issuer in AWS_CA_BUNDLE"
                     .into()
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "it is for another name".into()
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "it has expired, if this machine's clock is right".into()
+                "it has expired, unless this machine's clock is wrong".into()
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "it is not valid yet, if this machine's clock is right".into()
+                "it is not valid yet, unless this machine's clock is wrong".into()
             }
             other => other.to_string(),
         }),
@@ -277,24 +277,24 @@ fn of_tls(error: &rustls::Error) -> Fault {
     }
 }
 
-fn of_dns(error: &ResolveDnsError) -> Fault {
-    /// How the resolvers of glibc, musl and macOS say that there is no such name.
+fn fault_from_dns(error: &ResolveDnsError) -> Fault {
+    /// How the resolvers of glibc, musl and macOS report that a name does not exist.
     const NO_SUCH_NAME: [&str; 4] = [
         "Name or service not known",
         "No address associated with hostname",
         "Name does not resolve",
         "nodename nor servname provided, or not known",
     ];
-    let told = error.source().map(ToString::to_string).unwrap_or_default();
-    if NO_SUCH_NAME.iter().any(|known| told.contains(known)) {
+    let text = error.source().map(ToString::to_string).unwrap_or_default();
+    if NO_SUCH_NAME.iter().any(|known| text.contains(known)) {
         Fault::UnknownHost
     } else {
-        Fault::Unresolved(told)
+        Fault::Unresolved(text)
     }
 }
 
-fn of_io(error: &io::Error) -> Option<Fault> {
-    /// This process, or the machine, has no file descriptor left, on Linux and macOS alike.
+fn fault_from_io(error: &io::Error) -> Option<Fault> {
+    /// The process, or the machine, is out of file descriptors (Linux and macOS use the same numbers).
     const NO_DESCRIPTORS: [i32; 2] = [23, 24];
     if error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code)) {
         return Some(Fault::NoDescriptors);
@@ -312,7 +312,7 @@ fn of_io(error: &io::Error) -> Option<Fault> {
     }
 }
 
-/// An error and its causes. What an `io::Error` wraps is one of them, which its `source` leaves out.
+/// An error and its causes. The error inside an `io::Error` is one of them, although `source` skips it.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         Some(wrapper) => wrapper.get_ref().map(|inner| inner as &(dyn Error + 'static)),

@@ -1,5 +1,5 @@
-//! The HTTP client of all clients of AWS: one pool of connections, so that a thousand accounts do not mean a
-//! thousand TLS handshakes, by the proxies and with the certificate authorities that the environment names.
+//! The HTTP client of all AWS clients: one connection pool, so that a thousand accounts do not need a
+//! thousand TLS handshakes, with the proxies and certificate authorities of the environment.
 
 use std::{
     borrow::Cow,
@@ -26,8 +26,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use super::{between, connection::Way, trust};
 use crate::descriptors;
 
-/// An idle connection is closed before the servers, or what is between, forget it: a write to a forgotten one
-/// stalls.
+/// An idle connection is closed before a server or a device in between drops it: a write to a dropped
+/// connection stalls.
+///
 /// Source: <https://github.com/awslabs/aws-sdk-rust/issues/1417>
 const LONGEST_IDLE: Duration = Duration::from_secs(20);
 
@@ -37,7 +38,7 @@ pub(super) struct Http(Arc<Inner>);
 
 struct Inner {
     trust: TlsContext,
-    /// The same proxies twice: for the connector, and to name them.
+    /// The same proxies twice: for the connector, and to name them in errors.
     proxy_config: ProxyConfig,
     proxies: Arc<Matcher>,
     /// By connect and read timeout.
@@ -45,17 +46,17 @@ struct Inner {
 }
 
 impl Http {
-    /// The process's client.
     ///
     /// # Errors
-    /// If a file of certificate authorities that the environment names can't be used.
-    pub(super) fn of_process() -> anyhow::Result<Self> {
+    ///
+    /// If a file of certificate authorities named by the environment can't be used.
+    pub(super) fn for_process() -> anyhow::Result<Self> {
         static HTTP: OnceLock<Http> = OnceLock::new();
         if let Some(http) = HTTP.get() {
             return Ok(http.clone());
         }
-        let trust = trust::of_environment(|name| std::env::var_os(name))?;
-        // As the SDK's own client does, which this one takes the place of.
+        let trust = trust::from_environment(|name| std::env::var_os(name))?;
+        // As in the SDK's own client, which this one replaces.
         let http = Self::new(trust, ProxyConfig::from_env(), Matcher::from_env());
         Ok(HTTP.get_or_init(|| http).clone())
     }
@@ -65,7 +66,7 @@ impl Http {
         Self(Arc::new(Inner { trust, proxy_config, proxies, connectors }))
     }
 
-    /// What makes requests with these timeouts.
+    /// The connector for these timeouts.
     pub(super) fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let key = [settings.connect_timeout(), settings.read_timeout()];
         let mut connectors = self.0.connectors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,14 +97,14 @@ impl HttpClient for Http {
     }
 }
 
-/// The proxies' credentials do not print.
+/// Leaves out the proxies' credentials.
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").finish_non_exhaustive()
     }
 }
 
-/// A connector that names the host and the proxy in what goes wrong, and takes no page for an answer.
+/// A connector that names the host and the proxy in its errors, and refuses HTML pages.
 #[derive(Debug)]
 struct Watched {
     inner: Connector,
@@ -112,7 +113,7 @@ struct Watched {
 
 impl HttpConnector for Watched {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let way = Way::of(request.uri(), &self.proxies);
+        let way = Way::from_url(request.uri(), &self.proxies);
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             match answer.await {
@@ -123,7 +124,7 @@ impl HttpConnector for Watched {
     }
 }
 
-/// The system's resolver, whose failures can be told from others by their type.
+/// The system's resolver, with errors of a type of their own.
 #[derive(Debug, Clone)]
 struct Resolver;
 

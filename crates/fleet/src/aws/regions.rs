@@ -1,4 +1,4 @@
-//! Regions: their names, their partitions, and whether those that are configured exist.
+//! Regions: their names, their partitions, and a check that the configured ones exist.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,25 +17,25 @@ use super::{
     http::Http,
 };
 
-/// How long a host may take to be reached. One that takes longer is not refused.
+/// The timeout for reaching a host. A host that takes longer is not refused.
 const CONNECT: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How many are told.
-const MOST_TOLD: usize = 20;
+/// The maximum number of regions listed in an error.
+const MAX_LISTED: usize = 20;
 
-/// A configured region, by the host that will be asked there.
+/// A configured region, with the host that will be called there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfiguredRegion {
-    /// Where it is configured, as a message says it: `FLEET_REGIONS`, `account data`.
+    /// Where it is configured, for messages: `FLEET_REGIONS`, `account data`.
     pub place: String,
-    /// The region.
     pub region: String,
-    /// The URL of the service that will be asked there.
+    /// The URL of the service that will be called there.
     pub url: String,
 }
 
-/// The partition of a region, as ARNs name it.
+/// The partition of a region, as in ARNs.
+///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
 #[must_use]
 pub fn partition(region: &str) -> &'static str {
@@ -53,7 +53,8 @@ pub fn partition(region: &str) -> &'static str {
         .map_or(if region.starts_with("eusc-") { "aws-eusc" } else { "aws" }, |(_, partition)| partition)
 }
 
-/// How the host names of a region's services end.
+/// The suffix of the host names of a region's services.
+///
 /// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>, and the SDK's partitions
 #[must_use]
 pub fn dns_suffix(region: &str) -> &'static str {
@@ -77,7 +78,7 @@ pub fn is_region(text: &str) -> bool {
     words.len() >= 2 && words.iter().all(is_word) && !number.starts_with('+') && number.parse::<u8>().is_ok()
 }
 
-/// The process's own region, in which S3 is asked first; none if an endpoint takes its place.
+/// The process's own region, in which S3 is called first; `None` if an endpoint replaces it.
 pub async fn own(config: &SdkConfig) -> Option<ConfiguredRegion> {
     use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 
@@ -96,7 +97,7 @@ pub async fn own(config: &SdkConfig) -> Option<ConfiguredRegion> {
     Some(ConfiguredRegion { place, region: region.to_owned(), url: endpoint.url().to_owned() })
 }
 
-/// The home region of an account, in which STS is asked; none if an endpoint takes its place.
+/// The home region of an account, in which STS is called; `None` if an endpoint replaces it.
 pub async fn home(config: &SdkConfig, place: String, region: &str) -> Option<ConfiguredRegion> {
     use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 
@@ -111,13 +112,14 @@ pub async fn home(config: &SdkConfig, place: String, region: &str) -> Option<Con
     Some(ConfiguredRegion { place, region: region.to_owned(), url: endpoint.url().to_owned() })
 }
 
-/// Asks a host of each configured region, in the way that requests go: behind a proxy, the proxy is asked. No
-/// answer at all is logged, and refuses nothing.
+/// Tries to reach a host in each configured region, by the same route as later requests: behind a proxy,
+/// through the proxy. A host that does not respond is logged, not refused.
 ///
 /// # Errors
-/// All regions whose host does not exist, with the place where each is configured.
+///
+/// All regions whose host does not exist, with where each is configured.
 pub async fn check(configured: Vec<ConfiguredRegion>) -> anyhow::Result<()> {
-    let http = Http::of_process()?;
+    let http = Http::for_process()?;
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
     let connector = http.passing_connector(&settings);
     let mut by_url: BTreeMap<String, Vec<ConfiguredRegion>> = BTreeMap::new();
@@ -130,25 +132,26 @@ pub async fn check(configured: Vec<ConfiguredRegion>) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let more = missing.len().saturating_sub(MOST_TOLD);
+    let more = missing.len().saturating_sub(MAX_LISTED);
     if more > 0 {
-        missing.truncate(MOST_TOLD);
+        missing.truncate(MAX_LISTED);
         missing.push(format!("and {more} more"));
     }
-    Err(anyhow!("regions that can't be asked are configured:\n  {}", missing.join("\n  ")))
+    Err(anyhow!("these configured regions do not exist or can't be reached:\n  {}", missing.join("\n  ")))
 }
 
-/// What became of asking a host; none if there is one. A proxy that speaks no HTTP is refused by its variable.
+/// The failure to reach a host; `None` if the host exists. An unusable proxy is reported by its
+/// variable.
 async fn ask(connector: &SharedHttpConnector, url: &str) -> Option<ConnectionFailure> {
     let request = HttpRequest::get(url).ok()?;
     let error = connector.call(request).await.err().map(ConnectorError::into_source)?;
-    let is_told = |failure: &&ConnectionFailure| failure.shows_host() || failure.way.is_by_socks();
-    error.downcast_ref::<ConnectionFailure>().filter(|failure| !is_told(failure)).cloned()
+    let is_lines = |failure: &&ConnectionFailure| failure.shows_host() || failure.way.uses_socks();
+    error.downcast_ref::<ConnectionFailure>().filter(|failure| !is_lines(failure)).cloned()
 }
 
-/// Those that are to be refused, a line each.
+/// The regions to refuse, one line each.
 fn missing(asked: Vec<(Option<ConnectionFailure>, Vec<ConfiguredRegion>)>) -> Vec<String> {
-    // A proxy that lets no host through says nothing about one of them.
+    // A proxy that allows no host at all says nothing about a single one.
     let is_any_there = asked.iter().any(|(failure, _)| failure.is_none());
     let mut missing = Vec::new();
     for (failure, regions) in asked {
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_region_without_a_host_is_refused_in_every_place_and_silence_refuses_none() {
-        let told = missing(vec![
+        let lines = missing(vec![
             asked("eu-west-1", None, None),
             asked("us-east-3", Some(Fault::UnknownHost), None),
             asked("us-east-1", Some(Fault::Unresolved("try again".into())), None),
@@ -234,25 +237,25 @@ mod tests {
         ]);
         let line = |place| {
             format!(
-                "{place}: us-east-3: monitoring.us-east-3.amazonaws.com is not known to DNS; correct the region or the endpoint, or look at this machine's DNS"
+                "{place}: us-east-3: monitoring.us-east-3.amazonaws.com is unknown to DNS; correct the region or the endpoint, or check this machine's DNS"
             )
         };
-        assert_eq!(told, [line("FLEET_REGIONS"), line("account data")]);
+        assert_eq!(lines, [line("FLEET_REGIONS"), line("account data")]);
     }
 
     #[test]
-    fn a_proxy_is_believed_about_a_host_if_it_lets_others_through() {
+    fn a_proxy_is_trusted_about_a_host_if_it_allows_others() {
         let refused = |region| asked(region, Some(Fault::ProxyRefused), Some("http://proxy:3128"));
-        let told = missing(vec![asked("eu-west-1", None, Some("http://proxy:3128")), refused("us-east-3")]);
-        assert_eq!(told.len(), 2);
-        assert!(told.iter().all(|line| {
+        let lines = missing(vec![asked("eu-west-1", None, Some("http://proxy:3128")), refused("us-east-3")]);
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| {
             line.contains("the proxy http://proxy:3128 does not connect to monitoring.us-east-3")
         }));
         assert!(missing(vec![refused("eu-west-1"), refused("us-east-3")]).is_empty());
     }
 
     #[tokio::test]
-    async fn the_hosts_are_those_that_requests_go_to() {
+    async fn the_hosts_are_those_of_the_requests() {
         let config = SdkConfig::builder().region(Region::new("eu-west-1")).use_fips(true).build();
         let url = async |config: &SdkConfig| {
             let home = home(config, "account data".into(), "us-east-1").await;
@@ -262,6 +265,6 @@ mod tests {
             ["https://s3-fips.eu-west-1.amazonaws.com", "https://sts-fips.us-east-1.amazonaws.com"];
         assert_eq!(url(&config).await, expected.map(|url| Some(url.to_owned())));
         let emulator = with_endpoint(&config, "http://127.0.0.1:9");
-        assert_eq!(url(&emulator).await, [None, None], "nothing is asked of AWS");
+        assert_eq!(url(&emulator).await, [None, None], "AWS is not called");
     }
 }

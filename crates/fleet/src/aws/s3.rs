@@ -1,4 +1,4 @@
-//! Where a bucket is asked, and how an object is read whole.
+//! Finds a bucket's region, and reads whole objects.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::operation::head_bucket::{HeadBucketError, HeadBucketOutput};
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{AwsError, ErrorKind, bucket_terms::BucketTerms, clock::Clock, from_sdk};
 
-/// An S3 client. If an endpoint is set, the bucket goes into the path: such an endpoint has no host name for
-/// each bucket.
+/// An S3 client. If an endpoint is set, it uses path-style addressing: such an endpoint has no host name
+/// for each bucket.
 #[must_use]
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(s3_config(config).build())
@@ -22,8 +22,7 @@ fn s3_config(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::from(config).force_path_style(has_endpoint(config, "S3"))
 }
 
-/// The region that a bucket lies in, off whatever `HeadBucket` answers: a redirect and a refusal name it
-/// too.
+/// The region of a bucket, from any response to `HeadBucket`: redirects and refusals include it too.
 #[must_use]
 pub fn region_of_bucket(answer: &HeadBucketAnswer) -> Option<&str> {
     match answer {
@@ -32,11 +31,11 @@ pub fn region_of_bucket(answer: &HeadBucketAnswer) -> Option<&str> {
     }
 }
 
-/// What `HeadBucket` answers.
+/// The result of `HeadBucket`.
 pub type HeadBucketAnswer = Result<HeadBucketOutput, SdkError<HeadBucketError, HttpResponse>>;
 
-/// An S3 client of the region that a bucket lies in, with what `HeadBucket` answers there. `clock` follows the
-/// client's answers, and `terms` are in each of its requests.
+/// An S3 client for the bucket's region, with the result of `HeadBucket` there. `clock` follows the
+/// client's responses, and `terms` apply to each of its requests.
 pub async fn s3_of_bucket(
     config: &SdkConfig,
     bucket: &str,
@@ -63,11 +62,11 @@ pub async fn s3_of_bucket(
 /// Reads an object whole.
 pub async fn read_object(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Vec<u8>, AwsError> {
     let read = read_object_unless(client, bucket, key, None).await?;
-    // Cannot fail: without a condition there is an object, or an error.
+    // Cannot fail: without a condition the result is an object or an error.
     Ok(read.map(|(bytes, _)| bytes).unwrap_or_default())
 }
 
-/// Reads an object whole, and its `ETag`; none if that is `known` already.
+/// Reads an object whole, with its `ETag`; `None` if that is `known` already.
 pub(crate) async fn read_object_unless(
     client: &aws_sdk_s3::Client,
     bucket: &str,
@@ -91,9 +90,9 @@ pub(crate) async fn read_object_unless(
             }
         }
     };
-    // The SDK bounds the answer's beginning only, and an object may come very slowly.
+    // The SDK's timeout covers only the start of the response, and the object may arrive slowly.
     timeout(LONGEST_CALL, read).await.unwrap_or_else(|_| {
-        let message = "the object did not come whole in time";
+        let message = "the object did not arrive completely in time";
         Err(AwsError::new(ErrorKind::Transient, OPERATION, "Timeout").message(message))
     })
 }

@@ -1,4 +1,4 @@
-//! Where a queue is asked: what its URL says of region and host.
+//! Finds the region and host of a queue from its URL.
 
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ pub fn queue(config: &SdkConfig, url: &str) -> Queue {
     Queue { client: sqs(config, url), url: url.to_owned(), classify: from_sdk }
 }
 
-/// An SQS client for the queue at `url` and for those beside it, patient enough for a long poll: in the region
-/// that the URL names, at the host that it names.
+/// An SQS client for the queue at `url` and others on the same host: in the region and at the host that
+/// the URL names, with timeouts that allow a long poll.
 ///
-/// An endpoint of the environment, of the profile or of the account wins over the URL's host.
+/// An endpoint set in the environment, the profile or for the account takes precedence over the URL's
+/// host.
 #[must_use]
 fn sqs(config: &SdkConfig, url: &str) -> Client {
     let patience = Duration::from_secs(LONG_POLL_SECONDS.unsigned_abs().into()) + Duration::from_secs(5);
@@ -34,14 +35,14 @@ fn sqs(config: &SdkConfig, url: &str) -> Client {
     if let Some(endpoint) = queue_endpoint(url)
         && !has_endpoint(config, "SQS")
     {
-        // The host has made these choices already, and the SDK refuses them beside an endpoint.
+        // The host already implies these choices, and the SDK refuses them together with an endpoint.
         builder = builder.endpoint_url(endpoint).use_fips(false).use_dual_stack(false);
     }
     Client::from_conf(builder.build())
 }
 
-/// The scheme and host of a queue's URL, unless that is a plain public host of SQS: then the SDK chooses, by
-/// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`.
+/// The scheme and host of a queue's URL, unless it is a plain public host of SQS: then the SDK chooses
+/// by `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`.
 fn queue_endpoint(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let host = rest.split('/').next().filter(|host| !host.is_empty())?;
@@ -55,8 +56,9 @@ fn queue_endpoint(url: &str) -> Option<&str> {
 }
 
 /// The region in a queue's URL, in each form that SQS has: `sqs.REGION.amazonaws.com`, the same with
-/// `sqs-fips`, in a VPC endpoint's name or with another partition's suffix, `REGION.queue.amazonaws.com`,
-/// and `queue.amazonaws.com`, which is the oldest region.
+/// `sqs-fips`, in a VPC endpoint's name or with another partition's suffix,
+/// `REGION.queue.amazonaws.com`, and `queue.amazonaws.com`, which is the oldest region.
+///
 /// Source: <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
 fn queue_region(url: &str) -> Option<&str> {
     let host = url.split_once("://")?.1.split(['/', ':']).next()?;
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
     use engine::queue::Redrive;
 
-    /// Each form of a queue's URL, the region in it, and the host that is asked if nothing else is set.
+    /// Each form of a queue's URL, the region in it, and the host to call if nothing else is set.
     const URLS: [(&str, Option<&str>, &str); 11] = [
         (
             "https://sqs.eu-west-1.amazonaws.com/1/jobs",
@@ -128,13 +130,13 @@ mod tests {
         ("jobs", None, "https://sqs.ap-south-1.amazonaws.com"),
     ];
 
-    /// Answers everything and keeps what it was asked.
+    /// Responds to everything and records the requests.
     #[derive(Debug, Clone, Default)]
     struct Asked(Arc<Mutex<Vec<String>>>);
 
     impl HttpConnector for Asked {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            self.0.lock().expect("no panic holds it").push(request.uri().to_owned());
+            self.0.lock().expect("not poisoned").push(request.uri().to_owned());
             let ok = StatusCode::try_from(200).expect("a status");
             HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, SdkBody::from("{}"))))
         }
@@ -153,19 +155,19 @@ mod tests {
     async fn host_of(config: aws_types::sdk_config::Builder, asked: &Asked, url: &str) -> String {
         let sent = sqs(&config.build(), url).get_queue_attributes().queue_url(url).send().await;
         sent.expect("an answer");
-        let uri = asked.0.lock().expect("no panic holds it").pop().expect("a request");
+        let uri = asked.0.lock().expect("not poisoned").pop().expect("a request");
         uri.trim_end_matches('/').to_owned()
     }
 
     #[test]
-    fn reads_the_region_off_every_form_of_queue_url() {
+    fn reads_the_region_from_every_form_of_queue_url() {
         for (url, region, _) in URLS {
             assert_eq!(queue_region(url), region, "{url}");
         }
     }
 
     #[tokio::test]
-    async fn asks_the_host_of_every_form_of_queue_url() {
+    async fn calls_the_host_of_every_form_of_queue_url() {
         for (url, _, host) in URLS {
             let asked = Asked::default();
             assert_eq!(host_of(config(&asked), &asked, url).await, host, "{url}");
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_is_set_wins_over_the_host_of_the_url() {
+    async fn a_configured_endpoint_takes_precedence_over_the_host_of_the_url() {
         for (url, ..) in URLS {
             let asked = Asked::default();
             let emulator = config(&asked).endpoint_url("http://127.0.0.1:9");
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_dead_letter_queue_is_asked_where_its_queue_is() {
+    async fn the_dead_letter_queue_uses_the_host_of_its_queue() {
         let asked = Asked::default();
         let url = URLS[5].0;
         let redrive =

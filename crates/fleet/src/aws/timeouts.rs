@@ -1,17 +1,17 @@
-//! How long a call may take, and what the SDK is told of it.
+//! The timeouts of calls, as the SDK takes them.
 
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 
-/// How long a call may take, with all its tries.
+/// The timeout of a call, all attempts included.
 pub const LONGEST_CALL: Duration = Duration::from_secs(90);
 
-/// The slowest that an upload may be, in bytes a second.
+/// The minimum upload speed, in bytes per second.
 const SLOWEST_UPLOAD: u64 = 128 * 1024;
 
-/// The timeouts of a request with so large a body: for the SDK, sending it is a part of waiting for
-/// the answer.
+/// The timeouts of a request with a body of this size: for the SDK, sending the body is part of waiting
+/// for the response.
 #[must_use]
 pub fn upload_timeouts(bytes: usize) -> TimeoutConfig {
     let upload = Duration::from_secs(bytes as u64 / SLOWEST_UPLOAD);

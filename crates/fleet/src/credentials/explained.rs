@@ -1,5 +1,5 @@
-//! Providers of credentials that say why they have none to give. The SDK's own say so of their parts, and do not
-//! name what they were made of.
+//! Credentials providers that explain why they have none. The SDK's own providers describe only their
+//! parts, and do not name their configuration.
 
 use std::{
     env, io,
@@ -16,53 +16,53 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use super::none_given::NoneGiven;
 use crate::{
     ErrorKind,
-    aws_error::{chain, is_unreachable, told},
+    aws_error::{chain, error_text, is_unreachable},
     environment,
     profiles::{Cause, Profiles},
 };
 
-/// A provider that explains its failures, and whose credentials can be in a header.
+/// A provider that explains its failures, and whose credentials are valid in a header.
 #[derive(Debug)]
 pub(crate) struct Explained {
-    of: Of,
+    of: Owner,
     provider: SharedCredentialsProvider,
 }
 
-/// What the credentials are of.
+/// Whose credentials these are.
 #[derive(Debug)]
-enum Of {
-    /// The process itself, by its default chain.
+enum Owner {
+    /// The process's own, from its default chain.
     Process,
-    /// A profile.
-    Profile { name: String, file: Option<PathBuf> },
+    Profile {
+        name: String,
+        file: Option<PathBuf>,
+    },
 }
 
-/// Why there are none, if that is known.
+/// Why there are no credentials, if known.
 struct Why {
     kind: ErrorKind,
     text: String,
 }
 
 impl Why {
-    /// What a person has to set or correct.
+    /// Something that a person must set or correct.
     fn unset(text: String) -> Self {
         Self { kind: ErrorKind::NoCredentials, text }
     }
 }
 
 impl Explained {
-    /// The process's own.
     pub(crate) fn process(chain: SharedCredentialsProvider) -> Self {
-        Self { of: Of::Process, provider: chain }
+        Self { of: Owner::Process, provider: chain }
     }
 
-    /// Those of a profile.
     pub(crate) fn profile(
         name: &str,
         file: Option<&Path>,
         provider: impl ProvideCredentials + 'static,
     ) -> Self {
-        let of = Of::Profile { name: name.to_owned(), file: file.map(Path::to_owned) };
+        let of = Owner::Profile { name: name.to_owned(), file: file.map(Path::to_owned) };
         Self { of, provider: SharedCredentialsProvider::new(provider) }
     }
 
@@ -74,13 +74,13 @@ impl Explained {
     }
 
     async fn explain(&self, source: CredentialsError) -> NoneGiven {
-        tracing::debug!("no credentials: {}", crate::redact(&told(&source)));
+        tracing::debug!("no credentials: {}", crate::redact(&error_text(&source)));
         let (cause, place) = match &self.of {
-            Of::Process => (why_of_process(&source).await, "default chain".to_owned()),
-            Of::Profile { name, file } => {
+            Owner::Process => (why_no_process_credentials(&source).await, "default chain".to_owned()),
+            Owner::Profile { name, file } => {
                 let profiles = Profiles::load(Some(name), file.as_deref()).await;
                 let cause = match &profiles {
-                    Some(profiles) => why_of_profile(profiles, &source, true).await,
+                    Some(profiles) => why_no_profile_credentials(profiles, &source, true).await,
                     None => None,
                 };
                 let of_file = |file: &PathBuf| format!("profile {name} of {}", file.display());
@@ -93,18 +93,18 @@ impl Explained {
     }
 }
 
-/// The variable of a file with a web identity's token.
+/// The variable that names a file with a web identity token.
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// Why the process has no credentials of its own, if that is known.
-async fn why_of_process(error: &CredentialsError) -> Option<Why> {
+/// Why the process has no credentials of its own, if known.
+async fn why_no_process_credentials(error: &CredentialsError) -> Option<Why> {
     let is_set = |name: &str| env::var_os(name).is_some();
     if PAIR.into_iter().all(is_set) {
         return None;
     }
     let profiles = Profiles::load(None, None).await;
     if let Some(profiles) = &profiles
-        && let Some(why) = why_of_profile(profiles, error, is_set("AWS_PROFILE")).await
+        && let Some(why) = why_no_profile_credentials(profiles, error, is_set("AWS_PROFILE")).await
     {
         let place = if is_set("AWS_PROFILE") { "AWS_PROFILE: " } else { "" };
         return Some(Why { text: format!("{place}{}", why.text), ..why });
@@ -128,8 +128,8 @@ async fn why_of_process(error: &CredentialsError) -> Option<Why> {
 
 const PAIR: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
-/// What is said if no part of the chain has credentials; the last one, the instance metadata service, may have
-/// refused to give any.
+/// The message if no part of the chain has credentials; the last part, the instance metadata service,
+/// may have refused to give any.
 fn nothing_found(is_set: impl Fn(&str) -> bool, refusal: Option<String>) -> String {
     let [id, secret] = PAIR;
     for (there, missing) in [(id, secret), (secret, id)] {
@@ -137,7 +137,8 @@ fn nothing_found(is_set: impl Fn(&str) -> bool, refusal: Option<String>) -> Stri
             return format!("{there} is set and {missing} is not; set both");
         }
     }
-    let refusal = refusal.map(|said| format!(", and the instance metadata service gives none ({said})"));
+    let refusal =
+        refusal.map(|response| format!(", and the instance metadata service gives none ({response})"));
     format!(
         "no credentials were found{}: set {id} and {secret}, or name a profile of ~/.aws/config with AWS_PROFILE, or \
          run where a role is attached (ECS, EKS, EC2)",
@@ -145,8 +146,8 @@ fn nothing_found(is_set: impl Fn(&str) -> bool, refusal: Option<String>) -> Stri
     )
 }
 
-/// What the instance metadata service said instead of giving credentials; none if it was not asked, could not be
-/// reached, or has a fault that may pass.
+/// What the instance metadata service responded instead of credentials; `None` if it was not called,
+/// could not be reached, or had a transient error.
 fn metadata_refusal(error: &CredentialsError) -> Option<String> {
     let refused = chain(error).find_map(|cause| cause.downcast_ref::<ImdsError>())?;
     let status = match refused {
@@ -159,8 +160,12 @@ fn metadata_refusal(error: &CredentialsError) -> Option<String> {
     status.is_client_error().then(|| status.as_u16().to_string())
 }
 
-/// Why a profile has no credentials, if that is known.
-async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named: bool) -> Option<Why> {
+/// Why a profile has no credentials, if known.
+async fn why_no_profile_credentials(
+    profiles: &Profiles,
+    error: &CredentialsError,
+    is_named: bool,
+) -> Option<Why> {
     let text = match profiles.cause() {
         Cause::Missing { profile, .. } if !is_named && profile == profiles.name() => return None,
         Cause::Missing { profile, named_by } => {
@@ -171,7 +176,7 @@ async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named:
         Cause::Nothing { profile } if is_named => {
             format!("profile {profile} has no credentials in {}", profiles.files())
         }
-        // Nothing is to be corrected: it was good, and will be again.
+        // There is nothing to correct: it worked before and will work again.
         Cause::Login { profile, command } if is_of_login(error) => {
             let text = format!(
                 "the login of profile {profile} has expired, or there was none; run `{command} --profile {profile}`"
@@ -187,7 +192,7 @@ async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named:
                 "profile {profile}: its source_profile leads in a circle ({circle}); name one that has credentials"
             )
         }
-        Cause::AsksForCode { profile } if told(error).contains("AccessDenied") => format!(
+        Cause::AsksForCode { profile } if error_text(error).contains("AccessDenied") => format!(
             "profile {profile} has an mfa_serial, whose code only a person can type; use a profile made by `aws login` or `aws configure sso`, or keys of `aws sts get-session-token`"
         ),
         Cause::Nothing { .. } | Cause::Login { .. } | Cause::AsksForCode { .. } | Cause::Other => {
@@ -197,21 +202,21 @@ async fn why_of_profile(profiles: &Profiles, error: &CredentialsError, is_named:
     Some(Why::unset(text))
 }
 
-/// Whether it is the login that is at fault, by the files that logins leave and by what is answered to an old one;
-/// not an outage, nor a role that the login does not reach.
+/// Whether the login is the cause, by the files that logins leave and by the responses to an old login;
+/// not for an outage or a role that the login can't assume.
 fn is_of_login(error: &CredentialsError) -> bool {
     if is_unreachable(error) {
         return false;
     }
     let is_missing = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
-    let text = told(error);
+    let text = error_text(error);
     ["SSO token", "Login token", "UnauthorizedException", "AccessDeniedException"]
         .iter()
         .any(|mark| text.contains(mark))
         || chain(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_missing))
 }
 
-/// Refuses credentials that can't be in a header, with which the SDK would panic.
+/// Refuses credentials that are not valid in a header: the SDK would panic.
 fn usable(credentials: Credentials) -> provider::Result {
     match fault(&credentials) {
         None => Ok(credentials),
@@ -219,7 +224,7 @@ fn usable(credentials: Credentials) -> provider::Result {
     }
 }
 
-/// What of credentials can't be in a header; no value is shown.
+/// Which part of the credentials is not valid in a header; no value is shown.
 pub(super) fn fault(credentials: &Credentials) -> Option<String> {
     let parts = [
         ("access key id", Some(credentials.access_key_id())),
@@ -262,9 +267,9 @@ mod tests {
             let keys = Credentials::new(id, secret, token.map(str::to_owned), None, "test");
             let provider = Explained::process(SharedCredentialsProvider::new(keys));
             let error = provider.provide_credentials().await.expect_err(part);
-            let said = told(error.source().expect("why"));
-            assert!(said.contains(part), "{said}");
-            assert!(!said.contains("canary"), "{said}");
+            let message = error_text(error.source().expect("why"));
+            assert!(message.contains(part), "{message}");
+            assert!(!message.contains("canary"), "{message}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Why a provider of credentials has none to give: the provider says it, and the classifier of AWS errors reads it.
+//! Why a credentials provider has no credentials: set by the provider, read by the classifier of AWS
+//! errors.
 
 use aws_credential_types::provider::error::CredentialsError;
 
@@ -9,7 +10,8 @@ use crate::ErrorKind;
 #[error("{message}")]
 pub(crate) struct NoneGiven {
     pub(super) message: String,
-    /// What it means, if the message says all: what the SDK says of each part of the provider adds nothing then.
+    /// The kind of error if the message is complete by itself: the SDK's account of each part of the
+    /// provider then adds nothing.
     pub(crate) known: Option<ErrorKind>,
     pub(super) source: CredentialsError,
 }

@@ -1,4 +1,4 @@
-//! Access keys that lie in AWS Secrets Manager, read when an account is entered.
+//! Access keys in AWS Secrets Manager, read when an account's session starts.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::{
     AwsError, aws::config::with_region, json_service::JsonOperation, kept_credentials::KeptCredentials,
 };
 
-/// The action by which a secret is read.
+/// The IAM action that reads a secret.
 pub const GET_SECRET_VALUE: &str = "secretsmanager:GetSecretValue";
 
 const OPERATION: JsonOperation = JsonOperation {
@@ -27,21 +27,21 @@ const OPERATION: JsonOperation = JsonOperation {
     action: GET_SECRET_VALUE,
 };
 
-/// What the parts of a key may be called in a secret: as in an account's variables, or as AWS calls them.
+/// The accepted names of a key's parts in a secret: as in an account's variables, or AWS's own.
 const ID: [&str; 5] =
     ["access_key_id", "account_access_key", "AWS_ACCESS_KEY_ID", "aws_access_key_id", "AccessKeyId"];
 const SECRET: [&str; 4] =
     ["secret_access_key", "AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "SecretAccessKey"];
 const TOKEN: [&str; 4] = ["session_token", "AWS_SESSION_TOKEN", "aws_session_token", "SessionToken"];
 
-/// The secrets that were read, kept for all jobs of the process: each for a quarter of an hour.
+/// The secrets read so far, cached for all jobs of the process for a quarter of an hour each.
 static KEPT: LazyLock<Mutex<HashMap<String, SharedCredentialsProvider>>> = LazyLock::new(Mutex::default);
 
-/// The keys in the secret of an ARN, which the process itself reads.
+/// The keys in the secret with this ARN, read by the process itself.
 pub(super) fn provider(arn: &str, own: &SdkConfig) -> SharedCredentialsProvider {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
-        // In the region of the ARN: a secret is known in no other.
+        // In the region of the ARN: a secret exists in no other.
         let config = arn.split(':').nth(3).map(|region| with_region(own, region));
         let secret = Secret { arn: arn.to_owned(), config: config.unwrap_or_else(|| own.clone()) };
         SharedCredentialsProvider::new(KeptCredentials::new(SharedCredentialsProvider::new(secret)))
@@ -49,12 +49,11 @@ pub(super) fn provider(arn: &str, own: &SdkConfig) -> SharedCredentialsProvider 
     kept.entry(arn.to_owned()).or_insert_with(make).clone()
 }
 
-/// Forgets what was read of a secret: its keys are no longer good.
+/// Forgets a secret whose keys are no longer valid.
 pub(super) fn forget(arn: &str) {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).remove(arn);
 }
 
-/// A secret.
 #[derive(Debug)]
 struct Secret {
     arn: String,
@@ -72,8 +71,8 @@ impl Secret {
     }
 }
 
-/// What it means that a secret could not be read. That there is none is the account's fault, and all else that of
-/// who reads it.
+/// Classifies the failure to read a secret. If it does not exist, the account's configuration is at
+/// fault, otherwise the reader's.
 fn unread(arn: &str, error: AwsError) -> CredentialsError {
     match &*error.code {
         "ResourceNotFoundException" => {
@@ -99,7 +98,7 @@ impl ProvideCredentials for Secret {
     }
 }
 
-/// The keys in a secret's text, or what is wrong with it; nothing of it is shown.
+/// The keys in a secret's text, or what is wrong with it; nothing of the text is shown.
 fn keys(text: &str) -> Result<Credentials, String> {
     let value: Value = serde_json::from_str(text).map_err(|_| "it is not JSON".to_owned())?;
     let part = |names: &[&str]| {
@@ -108,7 +107,7 @@ fn keys(text: &str) -> Result<Credentials, String> {
     };
     let needed = |names: &[&'static str]| {
         let name = names.first().copied().unwrap_or_default();
-        part(names).ok_or_else(|| format!("it has no {name}, which is to be a text"))
+        part(names).ok_or_else(|| format!("it has no {name}, which must be a string"))
     };
     Ok(Credentials::new(needed(&ID)?, needed(&SECRET)?, part(&TOKEN), None, "secret"))
 }
@@ -148,9 +147,9 @@ mod tests {
             let error = AwsError::new(ErrorKind::Permanent, GET_SECRET_VALUE, code).message(message);
             unread(arn, error).source().expect("why").to_string()
         };
-        let told =
+        let message =
             format!("secret {arn}: it does not exist; correct secret_arn in the accounts file, or create it");
-        assert_eq!(of("ResourceNotFoundException", "no such secret"), told);
+        assert_eq!(of("ResourceNotFoundException", "no such secret"), message);
         assert!(
             of("InvalidRequestException", deleted)
                 .ends_with("restore it, or correct secret_arn in the accounts file")
@@ -159,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_secret_is_told_and_not_shown() {
-        for (text, told) in [
+    fn a_fault_of_a_secret_is_described_without_its_content() {
+        for (text, message) in [
             ("canary", "not JSON"),
             (r#"["canary"]"#, "no access_key_id"),
             (r#"{"secret_access_key":"canary"}"#, "no access_key_id"),
@@ -169,7 +168,10 @@ mod tests {
             (r#"{"access_key_id":"","secret_access_key":"canary"}"#, "no access_key_id"),
         ] {
             let fault = keys(text).expect_err(text);
-            assert!(fault.contains(told) && !fault.contains("canary") && !fault.contains("4711"), "{fault}");
+            assert!(
+                fault.contains(message) && !fault.contains("canary") && !fault.contains("4711"),
+                "{fault}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@ use engine::message::Attribute;
 
 use super::*;
 
-/// As version 0.1.0 wrote them, for a job that was sent by hand.
+/// The attributes that version 0.1.0 wrote, for a job sent without the producer.
 const OF_0_1_0: [(&str, &str); 10] = [
     ("account_name", "data"),
     ("dataset", "s3_daily_storage"),
@@ -17,7 +17,7 @@ const OF_0_1_0: [(&str, &str); 10] = [
     ("replay_count", "1"),
 ];
 
-/// A job that names its account alone, and one that names everything.
+/// A job with only its account, and one with every key.
 const BY_HAND: &str = r#"{"account_name":"data"}"#;
 const WHOLE: &str =
     r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-1"}"#;
@@ -33,7 +33,7 @@ fn cause(message: &str) -> Cause {
     }
 }
 
-/// A message that was sent at noon of a day.
+/// A message sent at noon of a day.
 fn sent(day: &str, body: &str) -> Message {
     let at: DateTime<Utc> = format!("{day}T12:00:00Z").parse().expect("a moment");
     let id = format!("{}-4e5f", day.replace('-', ""));
@@ -50,7 +50,7 @@ fn with_foreign(message: Message, count: usize) -> Message {
     Message { attributes: attributes.collect(), ..message }
 }
 
-/// The dead letter of a message, as it comes off the dead-letter queue.
+/// The dead letter of a message, as received from the dead-letter queue.
 fn dead_letter(message: &Message) -> Message {
     let labels = Labels::from_message(message).beside(&message.body);
     let (attributes, _) = cause("denied").attributes(message, &labels).expect("it fits");
@@ -58,7 +58,7 @@ fn dead_letter(message: &Message) -> Message {
     copy(message, "2026-11-21", attributes)
 }
 
-/// A copy of a message that is sent on another day, and has another id.
+/// A copy of a message, sent on another day and with another ID.
 fn copy(message: &Message, day: &str, attributes: Attributes) -> Message {
     Message { attributes, ..sent(day, &message.body) }
 }
@@ -73,7 +73,7 @@ fn day_and_run(message: &Message) -> (String, String) {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn reads_what_it_writes() {
     for body in [WHOLE, BY_HAND] {
         let message = with(sent("2026-11-05", body), [("replay_count", "1")]);
         let letter = DeadLetter::from_message(&dead_letter(&message));
@@ -104,7 +104,7 @@ fn dead_letters_of_the_first_version_are_read() {
     assert_eq!((letter.reason(), letter.replay_count), ("access_denied", 1));
     assert_eq!(read, Cause { worker_version: "0.1.0".into(), message: read.message.clone(), ..cause("") });
     assert_eq!(read.message, "s3:ListAllMyBuckets: AccessDenied: no");
-    // It does not name the day, and was dead-lettered in another month than it was seen in.
+    // It does not name the day, and was dead-lettered in a later month than that of its first receive.
     assert_eq!(day_and_run(&message), ("2026-11-01".into(), "manual-0a1b2c3d".into()));
     let (attributes, left_out) = replay_attributes(&message);
     assert_eq!(left_out, [""; 0]);
@@ -113,24 +113,24 @@ fn dead_letters_of_the_first_version_are_read() {
 }
 
 #[test]
-fn the_day_and_the_run_of_a_job_sent_by_hand_outlive_every_copy() {
+fn the_day_and_the_run_of_a_job_without_them_survive_every_copy() {
     let message = sent("2026-11-05", BY_HAND);
     let expected = ("2026-11-01".to_owned(), "manual-20261105".to_owned());
     assert_eq!(day_and_run(&message), expected);
     let letter = dead_letter(&message);
     assert_eq!(day_and_run(&letter), expected);
-    // Replayed, and dead-lettered and replayed once more, in later months.
+    // Replayed, and dead-lettered and replayed again, in later months.
     let replayed = copy(&letter, "2026-12-05", replay_attributes(&letter).0);
     assert_eq!(day_and_run(&replayed), expected);
     let again = dead_letter(&replayed);
     let again = copy(&again, "2027-02-01", replay_attributes(&again).0);
     assert_eq!(day_and_run(&again), expected);
     assert_eq!(dead_letter::replay_count(&again), 2);
-    // The console's redrive copies attributes as they are.
+    // The console's redrive copies attributes unchanged.
     let redriven = copy(&letter, "2027-01-01", letter.attributes.clone());
     assert_eq!(day_and_run(&redriven), expected);
     assert_eq!(day_and_run(&dead_letter(&redriven)), expected);
-    // SQS itself moves the message, which keeps its id and its time.
+    // SQS itself moves the message, which keeps its ID and its time.
     assert_eq!(day_and_run(&copy(&message, "2026-12-05", replay_attributes(&message).0)), expected);
 }
 
@@ -171,7 +171,7 @@ fn the_day_comes_first_then_attributes_of_others_by_name_then_what_the_body_says
 }
 
 #[test]
-fn what_a_replay_has_no_room_for_is_named() {
+fn attributes_dropped_by_a_replay_are_named() {
     let by_hand = with_foreign(sent("2026-11-05", BY_HAND), 10);
     let (attributes, left_out) = replay_attributes(&by_hand);
     assert_eq!(left_out, ["foreign-7", "foreign-8", "foreign-9"]);
@@ -186,7 +186,7 @@ fn a_label_that_is_not_valid_is_kept_as_it_came() {
     let letter = dead_letter(&message);
     assert_eq!(letter.text("date"), Some("soon"));
     assert_eq!(letter.text("account_name"), Some("../x"));
-    let told = letter.text("failure_message").expect("a message");
-    assert_eq!(told, "denied; no room for the message's attributes AWS.x", "SQS would refuse it");
+    let message_text = letter.text("failure_message").expect("a message");
+    assert_eq!(message_text, "denied; no room for the message's attributes AWS.x", "SQS would refuse it");
     assert_eq!(DeadLetter::from_message(&letter).labels, Labels::default());
 }

@@ -76,8 +76,7 @@ async fn a_control_character_in_an_accounts_variable_costs_that_account_alone() 
             keys(&mut fleet, "good", VARIABLES_KEY, "secret");
             keys(&mut fleet, "data", "AKIADATA", "secret");
             fleet.variable(name, &format!("canary{end}"));
-            let told =
-                format!("data: {name} has a control character in it, such as a line break; correct it");
+            let told = format!("data: {name} contains a control character, such as a line break; correct it");
             let check = finish(fleet.worker(&["check", "--account-name", "data,good"])).await?.status(1);
             assert!(check.stdout.contains(&told), "{}", check.stdout);
             assert!(check.stdout.contains(KEYS), "the other one is there: {}", check.stdout);

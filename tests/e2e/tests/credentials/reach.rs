@@ -90,12 +90,12 @@ async fn two_names_with_one_id_are_warned_of_and_collected() -> Result<()> {
         let ended = collect(&fleet, name).await?;
         assert_is_of(&ended, KEYS);
         assert!(
-            ended.stderr.contains(&format!("accounts old and new have one id, {KEYS}")),
+            ended.stderr.contains(&format!("accounts old and new have the same id, {KEYS}")),
             "{}",
             ended.stderr
         );
     }
     accounts_file(&mut fleet, &account("old"))?;
-    assert!(!collect(&fleet, "old").await?.stderr.contains("have one id"));
+    assert!(!collect(&fleet, "old").await?.stderr.contains("have the same id"));
     Ok(())
 }

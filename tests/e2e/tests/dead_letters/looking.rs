@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What is said as soon as a look is interrupted.
-const STOPPING: &str = "stopping; giving back what is in hand; Ctrl-C again leaves it hidden for a minute";
+const STOPPING: &str = "stopping; returning messages to the dead-letter queue; press Ctrl-C again to leave them hidden for a minute";
 
 #[tokio::test]
 async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
@@ -118,13 +118,13 @@ async fn a_second_interruption_does_not_wait_for_aws() -> Result<()> {
     let fleet = with(1).await?;
     let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibilityBatch").queue(DEAD));
     let mut looking = fleet.producer(&["failed"]).spawn()?;
-    until("giving back hangs", || hang.fired() > 0).await?;
+    until("the release hangs", || hang.fired() > 0).await?;
     let begun = std::time::Instant::now();
     signal(&looking, "-INT")?;
     says(&mut looking, STOPPING).await?;
     signal(&looking, "-INT")?;
     end(looking).await?.status(1);
-    assert!(begun.elapsed() < Duration::from_secs(10), "giving back may take half a minute");
+    assert!(begun.elapsed() < Duration::from_secs(10), "a release may take half a minute");
     Ok(())
 }
 
@@ -201,7 +201,7 @@ async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
     let detail = account["detail"].as_str().unwrap_or_default();
     assert!(detail.ends_with("and the dead-letter queue can't be read"), "{detail}");
     let ended = producer(&fleet, &["status"]).await?.status(3);
-    let first = "find out first: the dead-letter queue could not be read, and these may have failed";
+    let first = "Check first: the dead-letter queue could not be read, so these may have failed";
     assert!(ended.stdout.contains(first), "{}", ended.stdout);
     fleet.home.allow("sqs:ReceiveMessage");
 
@@ -209,7 +209,7 @@ async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
     fleet.home.deny_on("sqs:ChangeMessageVisibility", DEAD);
     let ended = producer(&fleet, &["failed", "--format", "json"]).await?.status(1);
     assert_eq!(letters(&ended.json()?), 1);
-    assert!(ended.stderr.contains("they are hidden for up to a minute; allow"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("they stay hidden for up to a minute; allow"), "{}", ended.stderr);
     Ok(())
 }
 
@@ -223,7 +223,7 @@ async fn a_wrong_access_key_is_not_taken_for_a_missing_permission() -> Result<()
         let ended = finish(producer).await?;
         assert_ne!(ended.code, Some(0));
         let fix =
-            "these credentials are refused: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role";
+            "these credentials are not valid: renew or correct AWS_PROFILE, AWS_ACCESS_KEY_ID or the role";
         assert!(
             opened.iter().any(|what| ended.stderr.contains(what)) && ended.stderr.contains(fix),
             "{}",
@@ -276,7 +276,7 @@ async fn a_status_looks_at_the_dead_letters_only_where_they_matter() -> Result<(
     // Those of other runs are counted, and do not change the exit status.
     bury(&fleet, "data", &body("data"), 0)?;
     let status = producer(&fleet, &["status"]).await?.status(0);
-    let line = "1 dead letter of other runs or of none; `producer failed` shows them.\n";
+    let line = "1 dead letter of other runs or without a run; `producer failed` shows them.\n";
     assert!(status.stdout.ends_with(line), "{}", status.stdout);
     all_visible(&fleet, 1);
     Ok(())

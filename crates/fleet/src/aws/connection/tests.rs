@@ -21,7 +21,7 @@ use crate::aws::{http::Http, trust};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-/// A client that trusts the system's authorities.
+/// A client with these trusted authorities.
 fn http(trust: TlsContext, proxy: Option<&str>) -> Http {
     let Some(proxy) = proxy else {
         return Http::new(trust, ProxyConfig::disabled(), Matcher::builder().build());
@@ -33,7 +33,7 @@ fn no_authority() -> TlsContext {
     TlsContext::builder().with_trust_store(TrustStore::empty()).build().expect("a context")
 }
 
-/// What a request of `url` fails with.
+/// The failure of a request of `url`.
 async fn failure(http: &Http, url: &str) -> ConnectionFailure {
     let settings = HttpConnectorSettings::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -44,7 +44,7 @@ async fn failure(http: &Http, url: &str) -> ConnectionFailure {
     error.downcast_ref::<ConnectionFailure>().unwrap_or_else(|| panic!("{url}: {error:?}")).clone()
 }
 
-/// What listens on a port of its own, and does `serve` with each connection.
+/// A server on its own port that handles each connection with `serve`.
 async fn server<F: Future<Output = ()> + Send + 'static>(
     serve: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> String {
@@ -58,7 +58,7 @@ async fn server<F: Future<Output = ()> + Send + 'static>(
     place
 }
 
-/// What reads a request and answers it so.
+/// A server that reads a request and sends this response.
 async fn answering(answer: &'static [u8]) -> String {
     server(move |mut stream| async move {
         let _ = stream.read(&mut [0; 4096]).await;
@@ -67,7 +67,7 @@ async fn answering(answer: &'static [u8]) -> String {
     .await
 }
 
-/// A port on which nothing listens.
+/// A port without a listener.
 async fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     format!("localhost:{}", listener.local_addr().expect("an address").port())
@@ -85,7 +85,7 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
     })
     .await;
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    for (url, fault, code, told) in [
+    for (url, fault, code, message) in [
         (
             format!("http://{refused}/"),
             Fault::Refused,
@@ -96,13 +96,13 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
             format!("http://{closed}/"),
             Fault::Closed,
             "Unreachable",
-            format!("{closed} closed the connection before it had answered"),
+            format!("{closed} closed the connection before the response was complete"),
         ),
         (
             format!("http://{cut}/"),
             Fault::Closed,
             "Unreachable",
-            format!("{cut} closed the connection before it had answered"),
+            format!("{cut} closed the connection before the response was complete"),
         ),
         (format!("http://{silent}/"), Fault::Silent, "Timeout", format!("{silent} did not answer in time")),
         (
@@ -110,13 +110,13 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
             Fault::NotTls,
             "Unreachable",
             format!(
-                "{plain} does not speak TLS; correct the endpoint or its port, or look at what is between"
+                "{plain} does not speak TLS; correct the endpoint or its port, or check for a proxy or firewall in between"
             ),
         ),
     ] {
         let failure = failure(&direct, &url).await;
-        assert_eq!((&failure.fault, failure.code(), failure.to_string()), (&fault, code, told), "{url}");
-        // What does not speak TLS will not begin to.
+        assert_eq!((&failure.fault, failure.code(), failure.to_string()), (&fault, code, message), "{url}");
+        // A server that does not speak TLS will not start to.
         let is_lasting = fault == Fault::NotTls;
         let kind = if is_lasting { ErrorKind::Permanent } else { ErrorKind::Transient };
         assert_eq!(failure.kind(), kind, "{url}");
@@ -124,7 +124,7 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_proxy_is_mended_in_its_variable() {
+async fn faults_of_a_proxy_are_fixed_in_its_variable() {
     let failure_by = async |proxy: &str| {
         failure(&http(no_authority(), Some(proxy)), "https://sts.eu-west-1.amazonaws.com/").await
     };
@@ -132,26 +132,27 @@ async fn what_is_wrong_with_a_proxy_is_mended_in_its_variable() {
     let variable = environment::proxy_variable(true);
     let way = "on the way to sts.eu-west-1.amazonaws.com,";
     let failure = failure_by(&format!("https://{plain}")).await;
-    let told = format!(
+    let message = format!(
         "the proxy https://{plain}, {way} does not speak TLS; write it as http://HOST:PORT in {variable}"
     );
-    assert_eq!((failure.to_string(), failure.kind()), (told, ErrorKind::Permanent));
+    assert_eq!((failure.to_string(), failure.kind()), (message, ErrorKind::Permanent));
     let mut failure = failure_by("http://proxy.invalid:3128").await;
     assert!(failure.at_proxy, "{failure:?}");
-    // Without any DNS there is no answer that there is no such name.
+    // Without DNS, no response says that the name does not exist.
     failure.fault = Fault::UnknownHost;
-    let told = format!(
-        "the proxy http://proxy.invalid:3128, {way} is not known to DNS; correct {variable}, or look at this machine's DNS"
+    let message = format!(
+        "the proxy http://proxy.invalid:3128, {way} is unknown to DNS; correct {variable}, or check this machine's DNS"
     );
-    assert_eq!(failure.to_string(), told);
+    assert_eq!(failure.to_string(), message);
     failure.fault = Fault::Other("why".into());
-    let told = "the proxy http://proxy.invalid:3128, on the way to sts.eu-west-1.amazonaws.com: why";
-    assert_eq!(failure.to_string(), told);
+    let message = "the proxy http://proxy.invalid:3128, on the way to sts.eu-west-1.amazonaws.com: why";
+    assert_eq!(failure.to_string(), message);
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_named() {
-    // A name that never exists; without any DNS it is not looked up at all.
+    // A name that never exists; without DNS it is not looked up at all.
+    //
     // Source: <https://datatracker.ietf.org/doc/html/rfc6761#section-6.4>
     let failure = failure(&http(no_authority(), None), "https://monitoring.us-east-3.invalid/").await;
     assert!(matches!(failure.fault, Fault::UnknownHost | Fault::Unresolved(_)), "{failure:?}");
@@ -160,9 +161,9 @@ async fn a_name_that_does_not_resolve_is_named() {
 }
 
 #[test]
-fn what_resolvers_say_of_a_name_that_does_not_exist_is_told_from_silence() {
-    let of = |told: &str| of_dns(&ResolveDnsError::new(io::Error::other(told.to_owned())));
-    let lookup = |told: &str| of(&format!("failed to lookup address information: {told}"));
+fn a_name_that_does_not_exist_is_distinguished_from_no_dns_response() {
+    let of = |message: &str| fault_from_dns(&ResolveDnsError::new(io::Error::other(message.to_owned())));
+    let lookup = |message: &str| of(&format!("failed to lookup address information: {message}"));
     assert_eq!(lookup("Name or service not known"), Fault::UnknownHost);
     assert_eq!(lookup("Name does not resolve"), Fault::UnknownHost);
     assert!(matches!(lookup("Temporary failure in name resolution"), Fault::Unresolved(_)));
@@ -170,7 +171,7 @@ fn what_resolvers_say_of_a_name_that_does_not_exist_is_told_from_silence() {
 }
 
 #[test]
-fn what_the_system_says_is_read_whatever_wraps_it() {
+fn system_errors_are_read_through_any_wrapper() {
     let of = |error: io::Error| read(&ConnectorError::io(io::Error::other(error).into())).0;
     assert_eq!(of(io::Error::from_raw_os_error(24)), Fault::NoDescriptors);
     assert_eq!(of(Io::HostUnreachable.into()), Fault::NoRoute("host unreachable".into()));
@@ -212,12 +213,12 @@ async fn certified(name: &str, from: i32, until: i32) -> (String, String) {
     (place, authority.pem())
 }
 
-/// What trusts the authority in a file that the environment names.
+/// Trusts the authority in a file that the environment names.
 fn trusting(pem: &str) -> TlsContext {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), pem).expect("written");
     let path = file.path().as_os_str().to_owned();
-    trust::of_environment(|name| (name == "AWS_CA_BUNDLE").then(|| path.clone())).expect("an authority")
+    trust::from_environment(|name| (name == "AWS_CA_BUNDLE").then(|| path.clone())).expect("an authority")
 }
 
 #[tokio::test]
@@ -235,13 +236,13 @@ async fn a_private_authority_of_the_bundle_is_trusted_and_others_are_not() {
 #[tokio::test]
 async fn a_refused_certificate_is_permanent_and_names_host_and_cause() {
     for (name, from, until, cause) in [
-        ("localhost", 2020, 2021, "it has expired, if this machine's clock is right"),
-        ("localhost", 2119, 2120, "it is not valid yet, if this machine's clock is right"),
+        ("localhost", 2020, 2021, "it has expired, unless this machine's clock is wrong"),
+        ("localhost", 2119, 2120, "it is not valid yet, unless this machine's clock is wrong"),
         ("elsewhere.example", 2020, 2120, "it is for another name"),
     ] {
         let (place, pem) = certified(name, from, until).await;
         let failure = failure(&http(trusting(&pem), None), &format!("https://{place}/")).await;
-        assert_eq!(failure.to_string(), format!("{place} has a certificate that is refused: {cause}"));
+        assert_eq!(failure.to_string(), format!("{place} has a certificate that is not accepted: {cause}"));
         assert_eq!((failure.code(), failure.kind()), ("CertificateRefused", ErrorKind::Permanent));
     }
     let (place, _) = certified("localhost", 2020, 2120).await;
@@ -261,7 +262,7 @@ async fn a_proxy_that_refuses_is_named_and_its_credentials_are_not() {
     let down = nowhere().await;
     let refused =
         "does not connect to sts.eu-west-1.amazonaws.com; allow that there, or name the host in NO_PROXY";
-    for (proxy, scheme, told, code, kind) in [
+    for (proxy, scheme, message, code, kind) in [
         (
             &denied,
             "https",
@@ -272,7 +273,7 @@ async fn a_proxy_that_refuses_is_named_and_its_credentials_are_not() {
         (
             &unknown,
             "https",
-            format!("the proxy http://{unknown} refuses the credentials for it"),
+            format!("the proxy http://{unknown} does not accept its credentials"),
             "ProxyRefused",
             ErrorKind::Permanent,
         ),
@@ -304,7 +305,7 @@ async fn a_proxy_that_refuses_is_named_and_its_credentials_are_not() {
     ] {
         let http = http(no_authority(), Some(&format!("http://user:hunter2@{proxy}")));
         let failure = failure(&http, &format!("{scheme}://sts.eu-west-1.amazonaws.com/")).await;
-        assert!(failure.to_string().starts_with(&told), "{failure}");
+        assert!(failure.to_string().starts_with(&message), "{failure}");
         assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
         assert_eq!((failure.code(), failure.kind()), (code, kind), "{failure}");
     }
@@ -321,16 +322,16 @@ fn a_file_of_authorities_that_can_not_be_used_is_refused_by_its_variable() {
     let absent = folder.path().join("absent").into_os_string();
     let broken = "-----BEGIN CERTIFICATE-----\nbm8gY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
     let empty = file("empty", "# nothing\n");
-    for (variable, value, told) in [
+    for (variable, value, message) in [
         ("AWS_CA_BUNDLE", &absent, "No such file"),
-        ("AWS_CA_BUNDLE", &empty, "it has no certificate in PEM"),
+        ("AWS_CA_BUNDLE", &empty, "it contains no PEM certificate"),
         ("AWS_CA_BUNDLE", &file("broken", broken), "its certificate number 1"),
         ("SSL_CERT_FILE", &absent, "No such file"),
-        ("SSL_CERT_FILE", &empty, "it has no certificate in PEM"),
+        ("SSL_CERT_FILE", &empty, "it contains no PEM certificate"),
         ("SSL_CERT_DIR", &absent, "No such file"),
     ] {
-        let refused = trust::of_environment(|name| (name == variable).then(|| value.clone()));
-        let error = format!("{:#}", refused.expect_err(told));
-        assert!(error.starts_with(&format!("{variable}: ")) && error.contains(told), "{error}");
+        let refused = trust::from_environment(|name| (name == variable).then(|| value.clone()));
+        let error = format!("{:#}", refused.expect_err(message));
+        assert!(error.starts_with(&format!("{variable}: ")) && error.contains(message), "{error}");
     }
 }
