@@ -1,7 +1,7 @@
-//! Passthrough attributes: whatever a request says beyond the keys that it is made of.
+//! Passthrough attributes: every key of a request that the request format does not define.
 //!
-//! They are carried unchanged, type and all. What looks like a misspelt key is refused, since a
-//! request whose `acount_name` were taken for an attribute would run every account.
+//! Jobs carry them unchanged, type included. A key that looks like a typo of a known key is refused: if
+//! `acount_name` were taken for an attribute, the request would run every account.
 
 use fleet::{
     json::{self, JsonError, kind, lossy_number},
@@ -9,7 +9,7 @@ use fleet::{
 };
 use serde_json::{Map, Value};
 
-/// The keys that a request is made of, each with the flag that sets it.
+/// The keys of a request, each with the flag that sets it.
 const KNOWN_KEYS: [(&str, &str); 4] = [
     ("account_name", "--account-name"),
     ("account_names", "--account-name"),
@@ -17,22 +17,23 @@ const KNOWN_KEYS: [(&str, &str); 4] = [
     ("dataset", "--dataset"),
 ];
 
-/// How deep an attribute may be nested: serde reads 127 levels, and the manifest holds the request,
-/// which holds the attribute.
+/// The maximum nesting depth of an attribute. serde_json reads 127 levels, and the manifest adds two:
+/// the manifest contains the request, which contains the attribute.
 const MAX_DEPTH: usize = 125;
 
-/// How many characters of an attribute are shown.
-const SHORT: usize = 80;
+/// The maximum number of characters to show of an attribute.
+const MAX_SHOWN: usize = 80;
 
-/// How many edits from a key a name is taken for a slip.
-const SLIP: usize = 2;
+/// The maximum edit distance at which a name counts as a typo of a known key.
+const MAX_EDITS: usize = 2;
 
-/// How many edits from a reserved word, and how long the word is at least: too many names are close to a short one.
-const SLIP_OF_RESERVED: usize = 1;
+/// The maximum edit distance from a reserved word, and the minimum length of that word: many ordinary
+/// names are close to a short word.
+const MAX_RESERVED_EDITS: usize = 1;
 const LONG_WORD: usize = 6;
 
-/// The attributes of a request, those of the flags added to those of its text, with every fault
-/// added to `faults`.
+/// Merges the attributes of the request's text with those of the flags, and adds every fault to
+/// `faults`.
 pub(crate) fn merge(
     text: Map<String, Value>,
     flags: &[String],
@@ -42,7 +43,7 @@ pub(crate) fn merge(
     for flag in flags {
         match parse(flag) {
             Ok((name, _)) if meant.contains_key(&name) => {
-                faults.push(format!("--attribute {name:?} stands twice; leave one out"));
+                faults.push(format!("--attribute {name:?} is given twice; leave one out"));
             }
             Ok((name, value)) => {
                 meant.insert(name, value);
@@ -52,17 +53,17 @@ pub(crate) fn merge(
     }
     for (name, value) in &text {
         match reserved_word(name) {
-            Some(reserved) if !reserved.can_be_meant => faults.push(refused(name, reserved)),
+            Some(reserved) if !reserved.can_be_meant => faults.push(reserved_word_fault(name, reserved)),
             _ if meant.contains_key(name) => {}
             Some(reserved) => faults.push(format!(
-                "{}; or, if an attribute is meant, pass {}",
-                refused(name, reserved),
+                "{}; if you mean an attribute, pass {}",
+                reserved_word_fault(name, reserved),
                 as_flag(name, value)
             )),
             None => {
-                if let Some(known) = slip_of(name) {
+                if let Some(known) = nearest_key(name) {
                     faults.push(format!(
-                        "attribute {name:?} looks like {known}; correct it, or say that it is meant with {}",
+                        "attribute {name:?} looks like {known}; correct it, or if you mean it, pass {}",
                         as_flag(name, value)
                     ));
                 }
@@ -75,19 +76,19 @@ pub(crate) fn merge(
         let depth = depth(value);
         if depth > MAX_DEPTH {
             faults.push(format!(
-                "attribute {name:?} is nested {depth} deep, and at most {MAX_DEPTH} are taken; make it flatter"
+                "attribute {name:?} is nested {depth} levels deep, and the maximum is {MAX_DEPTH}; make it flatter"
             ));
         }
         if let Some(number) = lossy_number(value) {
             faults.push(format!(
-                "attribute {name:?}: {number} has more digits than a number keeps; write it as a string"
+                "attribute {name:?}: {number} has more digits than a number can keep; write it as a string"
             ));
         }
     }
     merged
 }
 
-/// Reads `KEY=VALUE`, which is a string, or `KEY:=JSON`.
+/// Parses `KEY=VALUE`, where the value is a string, or `KEY:=JSON`.
 fn parse(flag: &str) -> Result<(String, Value), String> {
     let (name, text) = flag.split_once('=').ok_or_else(|| {
         format!("--attribute {flag:?} has no '='; write KEY=VALUE for a string, or KEY:=JSON for any JSON")
@@ -108,7 +109,7 @@ fn parse(flag: &str) -> Result<(String, Value), String> {
         return Err(format!("--attribute {flag:?} has no name before its '='"));
     }
     if let Some(reserved) = reserved_word(name).filter(|reserved| !reserved.can_be_meant) {
-        return Err(refused(name, reserved));
+        return Err(reserved_word_fault(name, reserved));
     }
     match KNOWN_KEYS.iter().find(|(key, _)| *key == name) {
         Some((key, flag)) => Err(format!("{key} is not an attribute; set it with {flag}")),
@@ -116,28 +117,28 @@ fn parse(flag: &str) -> Result<(String, Value), String> {
     }
 }
 
-fn refused(name: &str, reserved: &ReservedWord) -> String {
-    format!("{name:?} is no attribute: {}", reserved.instead)
+fn reserved_word_fault(name: &str, reserved: &ReservedWord) -> String {
+    format!("{name:?} is not an attribute: {}", reserved.instead)
 }
 
-/// The key or reserved word that a name is close to, the nearest if there are several. Capitals make no
-/// difference: `Account_Names` is no less a slip.
-fn slip_of(name: &str) -> Option<&'static str> {
+/// The known key or reserved word that a name is probably a typo of, the nearest if there are several.
+/// Case is ignored: `Account_Names` is a typo too.
+fn nearest_key(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
-    let keys = KNOWN_KEYS.iter().map(|(key, _)| (*key, SLIP));
+    let keys = KNOWN_KEYS.iter().map(|(key, _)| (*key, MAX_EDITS));
     let long = RESERVED_WORDS.iter().filter(|reserved| reserved.word.len() >= LONG_WORD);
-    keys.chain([("run_id", SLIP)])
-        .chain(long.map(|reserved| (reserved.word, SLIP_OF_RESERVED)))
+    keys.chain([("run_id", MAX_EDITS)])
+        .chain(long.map(|reserved| (reserved.word, MAX_RESERVED_EDITS)))
         .map(|(key, most)| (strsim::osa_distance(&name, key), most, key))
         .filter(|(edits, most, _)| edits <= most)
         .min_by_key(|(edits, ..)| *edits)
         .map(|(.., key)| key)
 }
 
-/// An attribute as a flag writes it, on one short line.
+/// An attribute in the form of a flag, shortened to one line.
 pub(crate) fn in_short(name: &str, value: &Value) -> String {
     let flag = assignment(name, value);
-    let line: String = flag.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHORT).collect();
+    let line: String = flag.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN).collect();
     if line.len() < flag.len() { line + "…" } else { line }
 }
 
@@ -148,7 +149,7 @@ fn assignment(name: &str, value: &Value) -> String {
     }
 }
 
-/// The flag that sets this attribute to this value, as it is typed into a shell.
+/// The flag that sets this attribute to this value, quoted for a shell.
 fn as_flag(name: &str, value: &Value) -> String {
     let flag = assignment(name, value);
     if flag.len() <= 80 && !flag.contains(|c: char| c == '\'' || c.is_control()) {
@@ -158,8 +159,8 @@ fn as_flag(name: &str, value: &Value) -> String {
     }
 }
 
-/// The flag that sets this attribute to this value, to be copied into a shell; none where no flag does,
-/// or one that nobody can read.
+/// The flag to copy into a shell that sets this attribute to this value; `None` if no flag does, or if
+/// the flag would be unreadable.
 pub(crate) fn to_copy(name: &str, value: &Value) -> Option<String> {
     let flag = assignment(name, value);
     let means_it = parse(&flag).is_ok_and(|parsed| parsed == (name.to_owned(), value.clone()));
@@ -171,7 +172,7 @@ pub(crate) fn to_copy(name: &str, value: &Value) -> Option<String> {
     Some(format!("--attribute {}", if is_plain { flag.clone() } else { quoted() }))
 }
 
-/// How deep lists and objects lie in each other; 0 for a value that is neither.
+/// The nesting depth of lists and objects; 0 for a scalar.
 fn depth(value: &Value) -> usize {
     match value {
         Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
@@ -205,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_into_a_shell_means_the_same() {
+    fn a_flag_to_copy_sets_the_same_attribute() {
         let copied = |name: &str, value: Value| to_copy(name, &value);
         assert_eq!(copied("ticket", json!("OPS-7")).as_deref(), Some("--attribute ticket=OPS-7"));
         assert_eq!(copied("n", json!([1])).as_deref(), Some("--attribute 'n:=[1]'"));
         assert_eq!(copied("who", json!("it's $me")).as_deref(), Some(r"--attribute 'who=it'\''s $me'"));
         assert_eq!(copied("empty", json!("")).as_deref(), Some("--attribute empty="));
-        assert_eq!(copied("a=b", json!("c")), None, "it would be read as another one");
+        assert_eq!(copied("a=b", json!("c")), None, "it would be parsed as another key");
         assert_eq!(copied("a:", json!("c")), None);
         assert_eq!(copied("-a", json!("c")), None);
         assert_eq!(copied("note", json!("two\nlines")), None);
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_refused_unless_it_is_said_to_be_meant() {
+    fn a_misspelt_key_is_refused_unless_a_flag_confirms_it() {
         for (name, key) in [
             ("acount_name", "account_name"),
             ("account_nmae", "account_name"),
@@ -235,7 +236,7 @@ mod tests {
         ] {
             let faults = merged(&json!({name: "x"}), &[]).expect_err(name);
             let expected = format!(
-                "attribute {name:?} looks like {key}; correct it, or say that it is meant with --attribute '{name}=x'"
+                "attribute {name:?} looks like {key}; correct it, or if you mean it, pass --attribute '{name}=x'"
             );
             assert_eq!(faults, [expected]);
             let flag = format!("{name}=x");
@@ -247,16 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn a_reserved_word_is_refused_unless_it_can_be_meant() {
+    fn a_reserved_word_is_refused_unless_a_flag_confirms_it() {
         for reserved in &RESERVED_WORDS {
             let word = reserved.word;
             let faults = merged(&json!({word: "x"}), &[]).expect_err(word);
             let [fault] = &faults[..] else { panic!("one fault: {faults:?}") };
-            assert!(fault.starts_with(&format!("{word:?} is no attribute: {}", reserved.instead)), "{fault}");
+            assert!(
+                fault.starts_with(&format!("{word:?} is not an attribute: {}", reserved.instead)),
+                "{fault}"
+            );
             let flag = format!("{word}=x");
             if reserved.can_be_meant {
                 assert!(
-                    fault.ends_with(&format!("; or, if an attribute is meant, pass --attribute '{flag}'")),
+                    fault.ends_with(&format!("; if you mean an attribute, pass --attribute '{flag}'")),
                     "{fault}"
                 );
                 assert_eq!(merged(&json!({word: "x"}), &[&flag]), Ok(json!({word: "x"})), "{word}");
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_flag_says_how_to_write_it() {
+    fn each_invalid_flag_is_refused_with_the_correct_form() {
         for (flag, expected) in [
             ("ticket", "has no '='; write KEY=VALUE"),
             ("=x", "has no name"),
@@ -283,16 +287,16 @@ mod tests {
             assert!(faults[0].contains(expected), "{faults:?} should say {expected}");
         }
         let faults = merged(&json!({}), &["a=1", "a=2"]).expect_err("twice");
-        assert_eq!(faults, ["--attribute \"a\" stands twice; leave one out"]);
+        assert_eq!(faults, ["--attribute \"a\" is given twice; leave one out"]);
     }
 
     #[test]
-    fn an_attribute_is_no_deeper_than_a_manifest_can_hold() {
+    fn an_attribute_that_is_too_deep_for_the_manifest_is_refused() {
         let flag = |depth: usize| format!("x:={}{}", "[".repeat(depth), "]".repeat(depth));
         let faults = merged(&json!({}), &[&flag(MAX_DEPTH + 1)]).expect_err("too deep");
         assert_eq!(
             faults,
-            ["attribute \"x\" is nested 126 deep, and at most 125 are taken; make it flatter"]
+            ["attribute \"x\" is nested 126 levels deep, and the maximum is 125; make it flatter"]
         );
         let deepest = merged(&json!({}), &[&flag(MAX_DEPTH)]).expect("valid");
         let mut manifest = crate::status::tests::manifest(&fleet::RunId::generate(), &["data"]);

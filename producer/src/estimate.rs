@@ -1,20 +1,20 @@
-//! What a run will cost, told before it is sent: from what the accounts' newest reports cost.
+//! Estimates what a run will cost before it is sent, from the cost of the accounts' newest reports.
 //!
-//! What is paid for is metrics. For a recent day, CloudWatch lists the series that exist and only
-//! those are asked; for an older one, every possible series of every resource is, which is some ten
-//! times as many. A report of the one kind of day is therefore scaled, by its rows, for the other.
+//! AWS bills by metric. For a recent day, CloudWatch lists the existing series and only those are
+//! requested. For an older day, every possible series of every resource is requested, about ten times as
+//! many. A report of one kind of day is therefore scaled by its rows for the other kind.
 
 use chrono::{DateTime, Utc};
 use fleet::{Dataset, ReportDate, datasets::DOLLARS_PER_METRIC, report::ReportMetadata};
 
-/// What one job will probably cost.
+/// The probable cost of one job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Price {
-    /// Metrics asked of `GetMetricData`.
+    /// Metrics requested from `GetMetricData`.
     pub(crate) metrics: u64,
-    /// US dollars.
+    /// In US dollars.
     pub(crate) dollars: f64,
-    /// Calls of AWS; not known where the price is scaled.
+    /// AWS API calls; `None` if the price is scaled.
     pub(crate) calls: Option<u64>,
 }
 
@@ -25,7 +25,7 @@ impl Price {
     }
 }
 
-/// What a job costs whose account has this report.
+/// The price of a job, by an existing report of its account.
 pub(crate) fn price(
     report: &ReportMetadata,
     dataset: &Dataset,
@@ -43,12 +43,12 @@ pub(crate) fn price(
     Price { metrics, dollars: cost(metrics), calls: None }
 }
 
-/// Between which figures a job will be.
+/// The range in which a job's price lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Range {
-    /// Metrics asked of `GetMetricData`: the fewest and the most.
+    /// Metrics requested from `GetMetricData`: minimum and maximum.
     pub(crate) metrics: (u64, u64),
-    /// US dollars: the least and the most.
+    /// In US dollars: minimum and maximum.
     pub(crate) dollars: (f64, f64),
 }
 
@@ -58,11 +58,11 @@ impl From<Price> for Range {
     }
 }
 
-/// How many resources an account without a report is taken to have at most, unless `--buckets` says otherwise.
+/// The assumed maximum number of resources of an account without a report, unless `--buckets` is given.
 const MOST_RESOURCES: u64 = 1000;
 
-/// What a job will cost whose account has no report: with so many resources or, if that is not known, with any
-/// number up to 1,000.
+/// The price range of a job whose account has no report: for the given number of resources or, without
+/// one, for any number up to 1,000.
 pub(crate) fn guess(
     dataset: &Dataset,
     date: ReportDate,
@@ -78,7 +78,8 @@ pub(crate) fn guess(
     Range { metrics, dollars: (cost(metrics.0), cost(metrics.1)) }
 }
 
-/// What 1,000 resources of a dataset cost on a day, for accounts without a report, in words.
+/// The price of 1,000 resources of a dataset for a day, with the noun for the resources: for accounts
+/// without a report.
 pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> (&'static str, f64) {
     (dataset.discovery.noun(), cost(1000 * u64::from(per_resource(dataset, date, now))))
 }
@@ -110,13 +111,13 @@ mod tests {
         text.parse().expect("a date")
     }
 
-    /// A report of 1 November with 200 rows, 5,800 metrics and 14 calls, made from a listing or not.
+    /// A report of 1 November with 200 rows, 5,800 metrics and 14 calls, made with or without a listing.
     fn report(is_listed: bool) -> ReportMetadata {
         ReportMetadata { is_listed, ..complete("data", &RunId::generate()) }
     }
 
     #[test]
-    fn up_to_eleven_days_ago_a_day_costs_what_is_listed_whatever_the_workers_lookback() {
+    fn a_day_of_the_last_eleven_is_priced_by_its_listing_whatever_the_workers_lookback() {
         let now = at("2026-11-21T00:00:00Z");
         let metrics = |day: &str| price(&report(false), *datasets::DEFAULT, date(day), now).metrics;
         assert_eq!((metrics("2026-11-10"), metrics("2026-11-09")), (600, 5_800));

@@ -1,4 +1,4 @@
-//! From a request to its jobs, each with the key that its report is expected under.
+//! Expands a request into its jobs, each with the key under which its report is expected.
 
 use std::collections::HashMap;
 
@@ -11,33 +11,30 @@ use fleet::{
 
 use crate::request::{self, Request};
 
-/// A job, and where its report is expected.
+/// A job and the key of its report.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlannedJob {
-    /// The job.
     pub(crate) job: Job,
-    /// The id of its account, if the accounts file has it.
+    /// The ID of its account, if the accounts file has it.
     pub(crate) account_id: Option<AccountId>,
-    /// The key of its report.
     pub(crate) report_key: String,
 }
 
-/// Why a request can't be expanded under a key template.
+/// Why a request can't be expanded with a key template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExpandError {
-    /// The template does not do for these accounts and datasets.
+    /// The template does not fit these accounts and datasets.
     #[error(transparent)]
     Template(#[from] KeyError),
-    /// Two jobs have one key, though the template names all that tells them apart.
+    /// Two jobs share a key, although the template names everything that distinguishes them.
     #[error(
         "key template {template:?}: {first} and {second} would both be written to {key}; put a '/' between the placeholders"
     )]
-    Meet {
-        /// The template.
+    SameKey {
         template: String,
-        /// A job: its account and dataset.
+        /// One job: its account and dataset.
         first: String,
-        /// Another one.
+        /// The other job.
         second: String,
         /// The key of both.
         key: String,
@@ -45,7 +42,6 @@ pub(crate) enum ExpandError {
 }
 
 impl PlannedJob {
-    /// The job's entry in the manifest.
     pub(crate) fn in_manifest(&self, state: JobState) -> ManifestJob {
         ManifestJob {
             account_name: self.job.account_name.clone(),
@@ -57,13 +53,13 @@ impl PlannedJob {
     }
 }
 
-/// The jobs that a manifest says are sent.
-pub(crate) fn jobs_of(manifest: &Manifest) -> anyhow::Result<Vec<Job>> {
-    let attributes = request::attributes_of(&manifest.request);
+/// The jobs that a manifest lists as sent.
+pub(crate) fn jobs_from_manifest(manifest: &Manifest) -> anyhow::Result<Vec<Job>> {
+    let attributes = request::attributes_from_json(&manifest.request);
     let sent = manifest.jobs.iter().filter(|job| job.state == JobState::Sent);
     sent.map(|job| {
         let dataset = Dataset::find(&job.dataset).with_context(|| {
-            format!("this version does not have dataset {:?} of run {}", job.dataset, manifest.run_id)
+            format!("this version has no dataset {:?}, which run {} has", job.dataset, manifest.run_id)
         })?;
         Ok(Job {
             account_name: job.account_name.clone(),
@@ -94,7 +90,7 @@ pub(crate) fn expand(
         let account_id = ids.get(job.account_name.as_str()).copied();
         let report_key = template.key(&job, account_id)?;
         if let Some(place) = places.insert(report_key.clone(), planned.len()) {
-            return Err(ExpandError::Meet {
+            return Err(ExpandError::SameKey {
                 template: template.to_string(),
                 first: name(&planned[place].job),
                 second: name(&job),
@@ -118,7 +114,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::request::AccountsFrom;
 
-    /// The job of that account on that day.
+    /// The job of an account on a day.
     pub(crate) fn planned(account: &str, date: &str) -> PlannedJob {
         PlannedJob {
             job: Job {
@@ -134,7 +130,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A request for those accounts.
+    /// A request for these accounts.
     pub(crate) fn request(accounts: &[&str]) -> Request {
         Request {
             accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
@@ -166,7 +162,7 @@ pub(crate) mod tests {
             ]
         );
         let error = keys("{date}.csv").expect_err("they meet");
-        assert!(error.contains("two jobs of one run would meet in one key; add {account}"), "{error}");
+        assert!(error.contains("two jobs of one run would have the same key; add {account}"), "{error}");
     }
 
     #[test]

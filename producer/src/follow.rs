@@ -1,5 +1,5 @@
-//! Follows a run: reads the queue, looks at the reports that are not complete yet and, where it
-//! matters, at the dead letters, and says how the run stands, once or until all is decided.
+//! Follows a run, once or until it is decided: reads the queue, the reports that are not complete yet
+//! and, if needed, the dead letters, and derives the run's status.
 
 use std::{pin::Pin, time::Duration};
 
@@ -16,29 +16,31 @@ use crate::{
     status::{Dead, Observed, QueueState, RunStatus, State},
 };
 
-/// How far apart the two readings are after which a queue is taken to be empty. A count that one of
-/// SQS's servers has not heard of yet, or a job between two states, is seen by the second.
+/// The time between the two readings after which a queue counts as empty. The second reading sees a
+/// message that one SQS server had not counted yet, or that was between two states.
 const READINGS_APART: Duration = Duration::from_secs(3);
 
-/// How long after the last send the counts may still leave out what was sent.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
+/// How long after the last send the counts may omit what was sent.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
 pub(crate) const COUNTS_LAG: Duration = Duration::from_mins(1);
 
-/// Each pause is a fifth of the time waited so far, within these: a short run is followed closely,
-/// and a long one costs few calls.
+/// The minimum and maximum pause between looks. Each pause is a fifth of the time waited so far: a short
+/// run is followed closely, and a long one costs few calls.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
-/// How long somebody else's look at the dead letters is waited for, where something seems to be missing:
-/// what a killed one left hidden is back by then.
+/// How long to wait for dead letters in flight in another command if something seems to be missing. What
+/// a killed command left hidden is visible again by then.
 const HIDDEN_FOR: Duration = Duration::from_secs(70);
 
-/// A run that is being looked at.
+/// Reads the state of one run, as often as needed.
 #[derive(Debug)]
 pub(crate) struct Follower<'a> {
     manifest: &'a Manifest,
     bucket: &'a ReportBucket,
     queue: &'a Queue,
-    /// What is stored under each job's report key; `None` until it was looked at.
+    /// What is stored under each job's report key; `None` until it has been looked up.
     existing: Vec<Option<Existing>>,
     wants_settled: bool,
     drain: Drain,
@@ -46,35 +48,33 @@ pub(crate) struct Follower<'a> {
     counts: Option<QueueCounts>,
     /// When a reading last had a job in flight.
     taken_at: Option<DateTime<Utc>>,
-    graveyard: Graveyard<'a>,
+    dead_letters: DeadLetterView<'a>,
 }
 
 /// The dead-letter queue, and what was last seen in it.
 #[derive(Debug)]
-struct Graveyard<'a> {
-    /// None where the work queue has none, or where it may not be looked at.
+struct DeadLetterView<'a> {
+    /// `None` if the work queue has no dead-letter queue, or if access to it is denied.
     queue: Option<&'a Queue>,
     seen: Dead,
-    /// How many messages it had when it was last looked at, and whether the work queue was drained.
+    /// How many messages it had at the last look, and whether the work queue was drained then.
     seen_at: Option<(u64, bool)>,
-    /// Since when somebody else has some of it in hand.
+    /// Since when another command has some of its messages in flight.
     hidden_since: Option<Instant>,
 }
 
-/// How the following ended.
+/// Why following a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// Nothing more is expected to happen.
     Decided,
-    /// The time was up.
     TimedOut,
-    /// Somebody stopped it.
+    /// A signal stopped it.
     Stopped,
 }
 
 impl<'a> Follower<'a> {
-    /// Begins to look at a run. Before `trusted_from` an empty queue is not believed. `dead_letters` is
-    /// the dead-letter queue, where there is one.
+    /// Starts following a run. Until `trusted_from`, an empty queue is not trusted. `dead_letters` is
+    /// the dead-letter queue, if there is one.
     pub(crate) fn new(
         manifest: &'a Manifest,
         bucket: &'a ReportBucket,
@@ -91,7 +91,7 @@ impl<'a> Follower<'a> {
             drain: Drain { trusted_from, empty_since: None },
             counts: None,
             taken_at: None,
-            graveyard: Graveyard {
+            dead_letters: DeadLetterView {
                 queue: dead_letters,
                 seen: Dead::NotSeen,
                 seen_at: None,
@@ -100,14 +100,14 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// The same, with provisional reports counted as incomplete if that is wanted.
-    pub(crate) fn wanting_settled(self, wants_settled: bool) -> Self {
+    /// Sets whether provisional reports count as incomplete.
+    pub(crate) fn with_settled(self, wants_settled: bool) -> Self {
         Self { wants_settled, ..self }
     }
 
-    /// How the run stands now: with a second reading of the queue, where the first was empty and
-    /// something is neither decided nor a dead letter. None where `stopped` was ready first; dead letters
-    /// that can't be looked at are told in the log.
+    /// The run's status now. If the first reading of the queue is empty and an account is neither
+    /// decided nor a dead letter, a second one follows. `None` if `stopped` completed first. If the dead
+    /// letters can't be read, a warning says so.
     pub(crate) async fn once(
         &mut self,
         stopped: impl Future<Output = ()>,
@@ -120,8 +120,8 @@ impl<'a> Follower<'a> {
                 drained = self.look() => drained?,
             };
             if let Some(since) = self.drain.empty_since.filter(|_| !self.status(drained).is_decided()) {
-                // Mostly, all that is open is a dead letter, and nothing has to be waited for. What goes
-                // wrong here is told below.
+                // Usually only a dead letter is open, so there is nothing to wait for. An error is
+                // logged by the later look.
                 if let Ok(Some(())) = self.look_at_dead_letters(drained, stopped.as_mut()).await {
                     return Ok(None);
                 }
@@ -134,21 +134,21 @@ impl<'a> Follower<'a> {
                     () = sleep_until(since + READINGS_APART) => continue,
                 }
             }
-            // The last, so that a job that is given up meanwhile is seen.
+            // Read last, so that a job dead-lettered meanwhile is seen.
             return match self.look_at_dead_letters(drained, stopped.as_mut()).await {
                 Ok(None) => Ok(Some(self.status(drained))),
                 Ok(Some(())) => Ok(None),
                 Err(error) => {
                     tracing::warn!("{error:#}; accounts that failed are shown as missing");
-                    self.graveyard.seen = Dead::Unreadable;
+                    self.dead_letters.seen = Dead::Unreadable;
                     Ok(Some(self.status(drained)))
                 }
             };
         }
     }
 
-    /// Looks until all is decided, the time is up, or `stopped` is ready; says how the run stands
-    /// then. A passing failure of AWS does not end it.
+    /// Looks until the run is decided, the timeout ends, or `stopped` completes, and returns the status
+    /// then. A transient AWS error does not end it.
     pub(crate) async fn until_decided(
         &mut self,
         timeout: Option<Duration>,
@@ -173,13 +173,13 @@ impl<'a> Follower<'a> {
         };
         tokio::pin!(ending);
         loop {
-            let looked = tokio::select! {
+            let drained = tokio::select! {
                 biased;
                 ended = &mut ending => return Ok((latest, ended)),
-                looked = self.look() => looked,
+                drained = self.look() => drained,
             };
-            // Not dropped half-way: it gives back what it has in hand.
-            let looked = match looked {
+            // Not dropped half-way: it must release the messages in flight.
+            let looked = match drained {
                 Err(error) => Err(error),
                 Ok(drained) => match self.look_at_dead_letters(drained, ending.as_mut()).await {
                     Err(error) => Err(error),
@@ -189,13 +189,13 @@ impl<'a> Follower<'a> {
             };
             match looked {
                 Ok(status) => latest = status,
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!("{error:#}; will look again");
+                Err(error) if is_transient(&error) => {
+                    tracing::warn!("{error:#}; will retry");
                 }
                 Err(error) => return Err(error),
             }
             progress.set(&latest);
-            if latest.is_decided() && !(latest.counts.missing > 0 && self.graveyard.is_partly_hidden()) {
+            if latest.is_decided() && !(latest.counts.missing > 0 && self.dead_letters.is_partly_hidden()) {
                 return Ok((latest, Ended::Decided));
             }
             let pause = (begun.elapsed() / 5).clamp(PAUSE.0, PAUSE.1);
@@ -211,29 +211,31 @@ impl<'a> Follower<'a> {
         let observed = Observed {
             existing: &self.existing,
             drained,
-            dead: &self.graveyard.seen,
+            dead: &self.dead_letters.seen,
             now: self.bucket.now(),
             wants_settled: self.wants_settled,
-            queue: self.counts.map(|counts| QueueState::of(counts, self.last_taken_at(), self.bucket.now())),
+            queue: self
+                .counts
+                .map(|counts| QueueState::from_counts(counts, self.last_taken_at(), self.bucket.now())),
         };
-        RunStatus::of(self.manifest, observed)
+        RunStatus::from_observed(self.manifest, observed)
     }
 
-    /// When a worker is known to have had a job last: in flight, done or given up since the run was sent. Else when it was
-    /// sent.
+    /// When a worker is last known to have had a job: in flight, done or dead-lettered since the run was
+    /// sent. Otherwise, when the run was sent.
     fn last_taken_at(&self) -> DateTime<Utc> {
         let sent_at = self.manifest.sent_at.unwrap_or(self.manifest.created_at);
         let reports = self.existing.iter().flatten().filter_map(Existing::report);
         let done_at = reports.map(|report| report.written_at).max();
-        let given_up_at = match &self.graveyard.seen {
+        let dead_lettered_at = match &self.dead_letters.seen {
             Dead::Seen { letters, .. } => letters.iter().filter_map(|letter| letter.sent_at).max(),
             Dead::NotSeen | Dead::Unreadable => None,
         };
-        done_at.into_iter().chain(given_up_at).chain(self.taken_at).fold(sent_at, DateTime::max)
+        done_at.into_iter().chain(dead_lettered_at).chain(self.taken_at).fold(sent_at, DateTime::max)
     }
 
-    /// Reads the queue, and after it the reports: a job that leaves the queue between the two has
-    /// its report by then. Gives whether the queue is empty for good.
+    /// Reads the queue, then the reports: a job that leaves the queue between the two has written its
+    /// report by then. Returns whether the queue is reliably empty.
     #[expect(
         clippy::indexing_slicing,
         reason = "cannot fail: a status has an account for each job of the manifest"
@@ -246,7 +248,7 @@ impl<'a> Follower<'a> {
             self.taken_at = Some(self.bucket.now());
         }
         let drained = self.drain.read(counts, Instant::now());
-        // A partial report too is looked at again: a complete one may have replaced it.
+        // A partial report is read again too: a complete one may have replaced it.
         let open: Vec<usize> = self
             .status(false)
             .accounts
@@ -264,28 +266,27 @@ impl<'a> Follower<'a> {
         Ok(drained)
     }
 
-    /// Looks at the dead letters where that can tell something new: their number is another one, or
-    /// the work queue is drained and something is missing. Gives what `stop` says, where it was ready
-    /// first.
+    /// Reads the dead letters if that can show something new: their number changed, or the work queue is
+    /// drained and a report is missing. Returns the output of `stop` if that completed first.
     async fn look_at_dead_letters<S: Future>(
         &mut self,
         drained: bool,
         stop: Pin<&mut S>,
     ) -> anyhow::Result<Option<S::Output>> {
-        let Some(queue) = self.graveyard.queue else { return Ok(None) };
-        match self.look_into(queue, drained, stop).await {
-            // What is not allowed will not be a moment later.
-            Err(error) if !is_passing(&error) => {
+        let Some(queue) = self.dead_letters.queue else { return Ok(None) };
+        match self.read_dead_letters(queue, drained, stop).await {
+            // A denied call will be denied again.
+            Err(error) if !is_transient(&error) => {
                 tracing::warn!("{error:#}; accounts that failed are shown as missing");
-                self.graveyard.queue = None;
-                self.graveyard.seen = Dead::Unreadable;
+                self.dead_letters.queue = None;
+                self.dead_letters.seen = Dead::Unreadable;
                 Ok(None)
             }
             other => other,
         }
     }
 
-    async fn look_into<S: Future>(
+    async fn read_dead_letters<S: Future>(
         &mut self,
         queue: &Queue,
         drained: bool,
@@ -298,49 +299,49 @@ impl<'a> Follower<'a> {
         };
         let number = counts.visible + counts.in_flight + counts.delayed;
         let is_missing = drained && self.status(drained).counts.missing > 0;
-        let looks_new = match self.graveyard.seen_at {
+        let looks_new = match self.dead_letters.seen_at {
             None => number > 0,
             Some((seen, _)) => number != seen,
         };
-        let was_drained = self.graveyard.seen_at.is_some_and(|(_, drained)| drained);
+        let was_drained = self.dead_letters.seen_at.is_some_and(|(_, drained)| drained);
         if !looks_new && (!is_missing || was_drained) {
-            if self.graveyard.seen_at.is_none() {
-                self.graveyard.seen = Dead::Seen { letters: Vec::new(), elsewhere: 0 };
+            if self.dead_letters.seen_at.is_none() {
+                self.dead_letters.seen = Dead::Seen { letters: Vec::new(), elsewhere: 0 };
             }
             return Ok(None);
         }
         match dead_letters::look(queue, counts, stop, Letter::from_message).await? {
             Looked::Stopped(stopped) => return Ok(Some(stopped)),
             Looked::All(found) => {
-                if let Some(error) = found.not_given_back {
+                if let Some(error) = found.not_released {
                     tracing::warn!("{error:#}");
                 }
-                self.graveyard.seen = Dead::Seen { letters: found.letters, elsewhere: found.elsewhere };
-                self.graveyard.hidden_since = match found.elsewhere {
+                self.dead_letters.seen = Dead::Seen { letters: found.letters, elsewhere: found.elsewhere };
+                self.dead_letters.hidden_since = match found.elsewhere {
                     0 => None,
-                    _ => self.graveyard.hidden_since.or(Some(Instant::now())),
+                    _ => self.dead_letters.hidden_since.or(Some(Instant::now())),
                 };
-                // What is hidden is looked for again.
-                self.graveyard.seen_at = Some((number, drained && found.elsewhere == 0));
+                // Hidden messages are looked for again.
+                self.dead_letters.seen_at = Some((number, drained && found.elsewhere == 0));
             }
         }
         Ok(None)
     }
 }
 
-impl Graveyard<'_> {
-    /// Whether a job that seems to be missing may be in somebody else's hands, who looks as well.
+impl DeadLetterView<'_> {
+    /// Whether a job that seems to be missing may be in flight in another command.
     fn is_partly_hidden(&self) -> bool {
         self.hidden_since.is_some_and(|since| since.elapsed() < HIDDEN_FOR)
     }
 }
 
-fn is_passing(error: &anyhow::Error) -> bool {
+fn is_transient(error: &anyhow::Error) -> bool {
     let mut causes = error.chain();
     causes.any(|cause| cause.downcast_ref::<AwsError>().is_some_and(AwsError::is_transient))
 }
 
-/// Whether the queue is empty for good, by its readings so far.
+/// Decides from successive readings whether the queue is reliably empty.
 #[derive(Debug)]
 struct Drain {
     trusted_from: Instant,
@@ -348,8 +349,8 @@ struct Drain {
 }
 
 impl Drain {
-    /// Takes in a reading; true once the queue was empty at two of them, far enough apart, and at
-    /// each between.
+    /// Adds a reading. Returns `true` once the queue was empty at two readings far enough apart, and at
+    /// each between them.
     fn read(&mut self, counts: QueueCounts, now: Instant) -> bool {
         if !counts.is_empty() || now < self.trusted_from {
             self.empty_since = None;

@@ -1,5 +1,5 @@
-//! The newest report of each account, of whatever day: found through the manifests of the newest
-//! runs, since a report's key says nothing to somebody who does not know its day.
+//! Finds the newest report of each account, of any day, through the manifests of the newest runs: a
+//! report's key can't be derived without its day.
 
 use std::collections::HashMap;
 
@@ -13,15 +13,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{expand::PlannedJob, manifests, reports};
 
-/// How many runs are gone back: two years of monthly ones.
+/// How many runs to go back: two years of monthly ones.
 const RUNS: usize = 24;
 
-/// How many manifests are read beside each other.
 const CONCURRENCY: usize = 8;
 
-/// For each job, in order, the report of its account and dataset that the newest of the recent runs
-/// left; none where no such run left one. A report that was sent for by hand is found only under the
-/// job's own key.
+/// For each job, in order, the newest report of its account and dataset among those of the recent runs;
+/// `None` if there is none. The report of a job that was sent without the producer is found only under
+/// the job's own key.
 #[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the jobs")]
 pub(crate) async fn newest_reports(
     bucket: &ReportBucket,
@@ -66,28 +65,27 @@ pub(crate) async fn newest_reports(
         let existing = reports::look(bucket, &asked).await?;
         for ((index, _), existing) in wanted.into_iter().zip(existing) {
             if let Existing::Report(report) = existing {
-                found[index] = Some(*report).filter(|report| is_of(report, &jobs[index]));
+                found[index] = Some(*report).filter(|report| is_about(report, &jobs[index]));
             }
         }
     }
     Ok(found)
 }
 
-/// A run's manifest; none where it is none that this version reads, which must not stand in the way
-/// of every later run.
+/// A run's manifest; `None` if this version can't read it, which must not block every later run.
 async fn readable(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Option<Manifest>> {
     match manifests::read(bucket, run_id).await {
         Err(error) if error.is::<serde_json::Error>() => {
-            tracing::warn!("{error:#}; its reports are left out of the prices");
+            tracing::warn!("{error:#}; its reports are not used for prices");
             Ok(None)
         }
         read => read,
     }
 }
 
-/// Whether a report is about the job's account and dataset: a template without the dataset puts
-/// another one's under the same key, and a name may have been another account's.
-fn is_of(report: &ExistingReport, planned: &PlannedJob) -> bool {
+/// Whether a report is about the job's account and dataset. A template without the dataset puts another
+/// dataset's report under the same key, and a name may have been another account's.
+fn is_about(report: &ExistingReport, planned: &PlannedJob) -> bool {
     report.metadata.account_name == planned.job.account_name
         && report.metadata.dataset == planned.job.dataset.name
         && planned.account_id.as_ref().is_none_or(|id| *id == report.metadata.account_id)
@@ -113,7 +111,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn the_newest_run_with_a_report_is_taken_for_each_account() {
+    async fn each_account_uses_the_newest_run_with_a_report() {
         let (older, newer) = (RunId::generate(), RunId::generate());
         let manifests: Vec<Manifest> = [(&older, "october"), (&newer, "november")]
             .into_iter()
@@ -125,7 +123,7 @@ mod tests {
                 manifest
             })
             .collect();
-        // The newest manifest is none that this version reads.
+        // This version can't read the newest manifest.
         let keys: Vec<String> = [&older, &newer, &RunId::generate()].into_iter().map(Manifest::key).collect();
         let list = mock!(aws_sdk_s3::Client::list_objects_v2).then_output(move || {
             let objects = keys.iter().map(|key| Object::builder().key(key).build());
@@ -137,7 +135,7 @@ mod tests {
             let body = manifest.map_or(b"{}".to_vec(), |known| serde_json::to_vec(known).expect("JSON"));
             GetObjectOutput::builder().body(ByteStream::from(body)).build()
         });
-        // Account a has both reports, b the older one alone, c none.
+        // Account a has both reports, b only the older one, c none.
         let head = |key: &'static str, rows: u64| {
             let mut metadata = complete(&key[key.len() - 5..key.len() - 4], &older);
             metadata.rows = rows;
@@ -161,9 +159,9 @@ mod tests {
         let rows: Vec<_> =
             found.iter().map(|report| report.as_ref().map(|report| report.metadata.rows)).collect();
         assert_eq!(rows, [Some(2), Some(3), None]);
-        assert_eq!(first.num_calls(), 0, "an older report is not looked at");
+        assert_eq!(first.num_calls(), 0, "an older report is not read");
 
-        // A name that was another account's says nothing of this one's price.
+        // A report of another account with the same name gives no price.
         let mut of_another = planned("a", "2026-12-01");
         of_another.account_id = Some("222222222222".parse().expect("an id"));
         assert_eq!(newest_reports(&bucket, &[of_another]).await.expect("looked"), [None]);

@@ -1,18 +1,17 @@
-//! The producer of cloudwatch-fleet: turns a request into one job an account on the work queue,
-//! and tells what became of each.
+//! The producer of cloudwatch-fleet: turns a request into one job per account on the work queue, and
+//! reports the outcome of each.
 //!
-//! A run, in the order of its steps:
-//! `request` reads and checks what is asked for, `expand` makes the jobs and the keys of their
-//! reports, `todo` leaves out what is complete already if that is wanted, `manifests` records them in S3, `publish`
-//! sends them. From then on `reports`
-//! looks at what the workers have written, `status` says what it means for the run, and
-//! `follow` repeats that until all is decided. `dead_letters` looks at the jobs that were given up, and
-//! `replay` sends them once more. `history` and `estimate` say what a run will cost before it is sent.
+//! The steps of a run, in order: `request` parses and checks what is asked for, `expand` makes the jobs
+//! and their report keys, `todo` skips what is already complete if asked to, `manifests` records the
+//! jobs in S3, and `publish` sends them. After that, `reports` looks up what the workers have written,
+//! `status` derives the run's status from it, and `follow` repeats this until the run is decided.
+//! `dead_letters` reads the jobs that failed, and `replay` sends them again. `history` and `estimate`
+//! tell the cost of a run before it is sent.
 //!
-//! `request`, `attributes`, `expand`, `todo`, `status` and `estimate` are plain functions over values; the
-//! others call AWS and decide nothing.
+//! `request`, `attributes`, `expand`, `todo`, `status` and `estimate` are pure functions; the other
+//! modules call AWS and make no decisions.
 
-// Nothing that comes from outside may end the program.
+// No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
@@ -43,7 +42,8 @@ pub fn command() -> clap::Command {
     <command_line::CommandLine as clap::CommandFactory>::command()
 }
 
-/// Runs the producer on a command line, the program's name first, and gives its exit status ([`cli::main_with`]).
+/// Runs the producer with a command line, the program's name first, and returns its exit status
+/// ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     cli::main_with::<command_line::CommandLine>(args)
 }

@@ -1,4 +1,4 @@
-//! The `producer` binary; all of it is in the library.
+//! The `producer` binary; the code is in the library.
 
 use std::process::ExitCode;
 

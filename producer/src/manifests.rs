@@ -1,4 +1,4 @@
-//! The manifests of the runs, in the report bucket: what was asked for, written before it is sent.
+//! The manifests of the runs in the report bucket: each is written before the run's jobs are sent.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use fleet::{
     report_bucket::ReportBucket, report_key::MANIFEST_PREFIX,
 };
 
-/// How far back runs are listed before all are, in days: two monthly ones.
+/// How many days back to list runs before listing all of them: two monthly runs.
 const LATELY_DAYS: u64 = 62;
 
-/// Writes a run's manifest, never over another, and gives the one that exists then. That is another one only if
-/// the run is `scheduled`, and its start was delivered before.
+/// Writes a run's manifest, never over another one, and returns the manifest that exists then. That
+/// differs only if the run is `scheduled` and its start has been delivered before.
 pub(crate) async fn write(
     bucket: &ReportBucket,
     manifest: Manifest,
     scheduled: bool,
 ) -> anyhow::Result<Manifest> {
     let Err(error) = put(bucket, &manifest, Some("*")).await else { return Ok(manifest) };
-    // A first try whose answer was lost meets its own object on the second.
+    // If the response to a first attempt was lost, the retry finds the object that the first one wrote.
     if error.kind == ErrorKind::PreconditionFailed
         && let Some(existing) = read(bucket, &manifest.run_id).await?
         && (scheduled || existing == manifest)
@@ -33,11 +33,11 @@ pub(crate) async fn write(
     )))
 }
 
-/// Writes into a run's manifest that all its jobs have been sent. Two deliveries of a scheduled start write the same but
-/// for the time, so it matters to no one which of them is the last.
+/// Records in a run's manifest that all its jobs have been sent. Two deliveries of a scheduled start
+/// write the same content except for the time, so it doesn't matter which is last.
 pub(crate) async fn mark_sent(bucket: &ReportBucket, manifest: &mut Manifest) -> anyhow::Result<()> {
     manifest.sent_at = Some(bucket.now());
-    put(bucket, manifest, None).await.context("could not write into the manifest that all jobs were sent")
+    put(bucket, manifest, None).await.context("could not record in the manifest that all jobs were sent")
 }
 
 async fn put(
@@ -59,9 +59,8 @@ async fn put(
     put.e_tag.map(drop).ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag"))
 }
 
-/// Reads a run's manifest; `None` if there is no such run.
 pub(crate) async fn read(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Option<Manifest>> {
-    // The second is where the first version wrote it.
+    // The second key is where the first version wrote it.
     let mut keys = vec![Manifest::key(run_id), Manifest::first_key(run_id)];
     keys.dedup();
     for key in keys {
@@ -86,10 +85,10 @@ pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result
     Ok(runs)
 }
 
-/// The runs that have a manifest and may be the one that is meant.
+/// The runs that have a manifest and match the query.
 pub(crate) async fn beginning_with(bucket: &ReportBucket, query: &RunQuery) -> anyhow::Result<Vec<RunId>> {
     let beginning = query.beginning();
-    // An id begins with its time, so a beginning tells the day, or the two around midnight.
+    // An ID begins with its time, so its prefix determines the day, or the two days around midnight.
     let mut days: Vec<ReportDate> = query.times().map(ReportDate::today).into_iter().collect();
     days.dedup();
     let mut runs = Vec::new();
@@ -99,7 +98,7 @@ pub(crate) async fn beginning_with(bucket: &ReportBucket, query: &RunQuery) -> a
     Ok(runs)
 }
 
-/// The runs that began on that day or after it, or all, newest first.
+/// The runs that began on that day or later, or all runs if `None`; newest first.
 async fn since(bucket: &ReportBucket, day: Option<ReportDate>) -> anyhow::Result<Vec<RunId>> {
     let mut runs = list(bucket, MANIFEST_PREFIX, day.map(Manifest::folder)).await?;
     runs.sort_unstable_by(|one: &RunId, other| other.as_str().cmp(one.as_str()));
@@ -107,7 +106,7 @@ async fn since(bucket: &ReportBucket, day: Option<ReportDate>) -> anyhow::Result
     Ok(runs)
 }
 
-/// The runs whose manifests have keys that begin so, behind `after`.
+/// The runs whose manifests have keys with this prefix, after the key `after`.
 async fn list(bucket: &ReportBucket, prefix: &str, after: Option<String>) -> anyhow::Result<Vec<RunId>> {
     let mut pages = bucket
         .client
@@ -128,13 +127,16 @@ async fn list(bucket: &ReportBucket, prefix: &str, after: Option<String>) -> any
     Ok(runs)
 }
 
-/// The manifest of the newest run of a day; `None` if that day was not asked for.
-pub(crate) async fn newest_of(bucket: &ReportBucket, date: ReportDate) -> anyhow::Result<Option<Manifest>> {
+/// The manifest of the newest run for a report date; `None` if there is none.
+pub(crate) async fn newest_for_date(
+    bucket: &ReportBucket,
+    date: ReportDate,
+) -> anyhow::Result<Option<Manifest>> {
     let mut seen = HashSet::new();
-    // What the first version wrote is found only among all runs.
+    // Manifests of the first version are found only in the list of all runs.
     for day in [Some(date), None] {
         for run_id in since(bucket, day).await? {
-            // No day is asked for before it is over, so no older run is of it.
+            // A day is reported only after its end, so no older run is for this day.
             if run_id.time().is_some_and(|began_at| ReportDate::today(began_at) <= date) {
                 break;
             }
@@ -196,7 +198,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn meets_its_own_object_where_the_first_answer_was_lost() {
+    async fn finds_its_own_object_if_the_first_response_was_lost() {
         let manifest = manifest();
         let put =
             mock!(aws_sdk_s3::Client::put_object).sequence().http_status(412, None).repeatedly().build();
@@ -213,7 +215,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_scheduled_run_meets_the_manifest_of_its_first_delivery() {
+    async fn a_scheduled_run_finds_the_manifest_of_its_first_delivery() {
         let first = manifest();
         let second = Manifest { created_at: Utc::now() + TimeDelta::hours(1), ..first.clone() };
         let put =
@@ -248,13 +250,13 @@ pub(crate) mod tests {
         (bucket(&[&[&list], others].concat()), list)
     }
 
-    /// The run that began at that moment; not by `generate_at`, whose ids never go back.
+    /// The run that began at this moment; not by `generate_at`, whose IDs never go back.
     pub(crate) fn run_at(moment: DateTime<Utc>) -> RunId {
         let hex = format!("{:012x}", moment.timestamp_millis());
         format!("{}-{}-7000-8000-000000000000", &hex[..8], &hex[8..]).parse().expect("a run id")
     }
 
-    /// Runs that began so many hours ago, the oldest first.
+    /// Runs that began this many hours ago, the oldest first.
     fn runs(hours_ago: &[i64]) -> Vec<RunId> {
         let now = Utc::now();
         hours_ago.iter().map(|hours| run_at(now - TimeDelta::hours(*hours))).collect()
@@ -273,7 +275,7 @@ pub(crate) mod tests {
             of("2027-11-01", "2027-11-04T18:00:00Z"),
             of("2027-03-01", "2027-11-04T19:00:00Z"),
         ];
-        // Where this version writes them, and the first one did.
+        // Where this version writes them, and where the first one did.
         for key in [Manifest::key, Manifest::first_key] {
             let gets: Vec<Rule> = all
                 .iter()
@@ -290,17 +292,17 @@ pub(crate) mod tests {
                 mock!(aws_sdk_s3::Client::get_object).sequence().http_status(404, None).repeatedly().build();
             let gets: Vec<&Rule> = gets.iter().chain([&absent]).collect();
             let (bucket, _) = listing(all.iter().map(|run| key(&run.run_id)).collect(), &gets);
-            let newest = |date: &str| newest_of(&bucket, date.parse().expect("a date"));
+            let newest = |date: &str| newest_for_date(&bucket, date.parse().expect("a date"));
             let found = newest("2027-11-01").await.expect("read").expect("there is one");
             assert_eq!(found.run_id, all[2].run_id);
-            // What began before the day was over is not looked at, and nothing is looked at twice.
+            // Runs from before the end of the day are not read, and no run is read twice.
             assert_eq!(newest("2027-11-02").await.expect("read"), None);
             assert_eq!(gets[..4].iter().map(|get| get.num_calls()).collect::<Vec<_>>(), [0, 0, 2, 2]);
         }
     }
 
     #[tokio::test]
-    async fn the_newest_run_is_found_over_pages_and_among_strangers() {
+    async fn the_newest_run_is_found_over_pages_and_among_other_objects() {
         let runs = runs(&[72, 48, 24, 0]);
         let mut keys: Vec<String> = runs.iter().map(Manifest::key).collect();
         keys.extend(["runs/manual-0a1b2c3d.json".to_owned(), "runs/notes.txt".to_owned()]);
@@ -310,7 +312,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_last_days_are_listed_unless_they_have_too_few_runs() {
+    async fn only_recent_days_are_listed_unless_they_have_too_few_runs() {
         let runs = runs(&[24 * 300, 24 * 200, 24 * 100, 24, 0]);
         let keys: Vec<String> = runs.iter().map(Manifest::key).collect();
         let (bucket, list) = listing(keys.clone(), &[]);
@@ -319,7 +321,7 @@ pub(crate) mod tests {
         let all: Vec<RunId> = runs.iter().rev().cloned().collect();
         assert_eq!(newest(&bucket, 24).await.expect("listed"), all);
 
-        // Those that the first version wrote come in the order of time as well.
+        // Those that the first version wrote are listed in order of time as well.
         let mixed = [Manifest::first_key(&runs[0]), Manifest::first_key(&runs[1])];
         let (bucket, _) = listing(mixed.into_iter().chain(keys[2..].to_vec()).collect(), &[]);
         assert_eq!(newest(&bucket, 24).await.expect("listed"), all);

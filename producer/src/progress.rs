@@ -1,4 +1,4 @@
-//! Progress: a bar on a terminal, a log line now and then elsewhere.
+//! Progress: a bar on a terminal, otherwise occasional log lines.
 
 use std::{
     cell::Cell,
@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use crate::status::{Counts, RunStatus, text};
 
-/// How long nothing changes, at most, before a log line says so, where there is no terminal.
+/// The maximum time between two log lines without a terminal, even if nothing changes.
 const LINE_AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 
 /// A bar over a number of jobs, on standard error.
@@ -21,7 +21,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Begins a bar over `jobs` jobs; `what` stands before it.
+    /// Starts a bar over `jobs` jobs, labelled `what`.
     pub(crate) fn begin(what: &'static str, jobs: usize) -> Self {
         let bar = terminal::bar("{prefix} [{bar:30}] {pos}/{len} {elapsed} {msg}", jobs).with_prefix(what);
         if !bar.is_hidden() {
@@ -30,12 +30,12 @@ impl Progress {
         Self { bar, last_line: Cell::new(None) }
     }
 
-    /// More jobs are done with.
+    /// Adds jobs that are finished.
     pub(crate) fn add(&self, jobs: usize) {
         self.bar.inc(jobs.try_into().unwrap_or(u64::MAX));
     }
 
-    /// Shows how a run stands.
+    /// Shows a run's status.
     pub(crate) fn set(&self, status: &RunStatus) {
         let decided = status.accounts.len() - status.counts.in_progress;
         self.bar.set_position(decided.try_into().unwrap_or(u64::MAX));
@@ -48,7 +48,7 @@ impl Progress {
 
     fn is_time_for_a_line(&self, counts: Counts) -> bool {
         let last = self.last_line.get();
-        if last.is_some_and(|(told, at)| told == counts && at.elapsed() < LINE_AT_LEAST_EVERY) {
+        if last.is_some_and(|(logged, at)| logged == counts && at.elapsed() < LINE_AT_LEAST_EVERY) {
             return false;
         }
         self.last_line.set(Some((counts, Instant::now())));
@@ -57,7 +57,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// Leaves the terminal to what comes next.
+    /// Clears the bar from the terminal.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

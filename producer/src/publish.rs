@@ -1,7 +1,7 @@
-//! Sends jobs to the work queue, and knows afterwards of each whether it was sent.
+//! Sends jobs to the work queue, and reports for each whether it was sent.
 //!
-//! The SDK repeats a call that fails. What is repeated here is what it can't see: entries that
-//! fail inside a call that succeeds.
+//! The SDK retries calls that fail. This module retries what the SDK can't see: entries that fail inside
+//! a call that succeeds.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
@@ -10,40 +10,40 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use engine::{AwsError, Queue, message::to_sdk};
 use fleet::{Job, Labels, job};
 
-/// The most entries in a batch, and the most bytes: bodies and attributes of all entries.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+/// The maximum number of entries in a batch, and of bytes: bodies and attributes of all entries.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 pub(crate) const BATCH_ENTRIES: usize = 10;
 pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 
-/// More than the names, types and values of a job's message attributes take.
+/// An upper bound for the names, types and values of a job's message attributes.
 const ATTRIBUTE_BYTES: usize = 1024;
 
-// Ten of the largest jobs fit, so that a batch is never cut by its size.
+// Ten of the largest jobs fit, so that a batch is never split by size.
 const _: () = assert!(BATCH_ENTRIES * (job::MAX_BYTES + ATTRIBUTE_BYTES) <= BATCH_BYTES);
 
-/// How often, and after which pauses, failed entries are sent again: about 12 to 25 s in all.
+/// How failed entries are sent again: for about 12 to 25 s in all.
 const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(200))
     .with_max_delay(Duration::from_secs(5))
     .with_max_times(7)
     .with_jitter();
 
-/// What became of the jobs.
+/// Which jobs were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Published {
-    /// For each job, in order, why it is not known to be sent, where it is not.
+    /// For each job, in order, why it may not be sent; `None` if it was sent.
     pub(crate) unsent: Vec<Option<String>>,
-    /// Whether the sending was interrupted.
     pub(crate) interrupted: bool,
 }
 
 impl Published {
-    /// How many jobs were sent.
     pub(crate) fn sent(&self) -> usize {
         self.unsent.iter().filter(|why| why.is_none()).count()
     }
 
-    /// Which jobs were not sent, and why; none where all were.
+    /// Which jobs were not sent, and why; `None` if all were.
     pub(crate) fn explain(&self, jobs: &[&Job]) -> Option<String> {
         let mut accounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (job, why) in jobs.iter().zip(&self.unsent) {
@@ -66,10 +66,11 @@ impl Published {
     }
 }
 
-/// Sends the jobs, ten a call, one call after the other, until `interrupted` is ready.
+/// Sends the jobs sequentially, ten per call, until `interrupted` completes.
 ///
-/// `progress` is told how many more are done with. After a call that failed, the jobs that are left
-/// are not tried: what the SDK could not fix in its tries is not fixed by the next call.
+/// Calls `progress` with the number of jobs that each call has finished. After a failed call, the
+/// remaining jobs are not tried: an error that the SDK's retries did not fix would fail the next call
+/// too.
 pub(crate) async fn publish(
     queue: &Queue,
     jobs: &[&Job],
@@ -98,8 +99,8 @@ pub(crate) async fn publish(
     published
 }
 
-/// Sends one batch, whose entries are named by their places. Fails where a call failed; `unsent` then
-/// says so of every entry in doubt.
+/// Sends one batch, whose entries have their indexes as IDs. Returns an error if a call fails; `unsent`
+/// then says so for each entry in doubt.
 #[expect(
     clippy::indexing_slicing,
     reason = "cannot fail: the places are those of the entries, and each has one in `unsent`"
@@ -113,8 +114,8 @@ pub(crate) async fn send(
     let mut pauses = AGAIN.build();
     loop {
         for &index in &left {
-            // While the call is under way, or when it is interrupted, nobody knows.
-            unsent[index] = Some("perhaps sent".to_owned());
+            // While the call is in flight, or if it is interrupted, the outcome is unknown.
+            unsent[index] = Some("may have been sent".to_owned());
         }
         let batch = left.iter().map(|&index| entries[index].clone()).collect();
         let answer =
@@ -130,7 +131,7 @@ pub(crate) async fn send(
             }
         };
         for index in &left {
-            unsent[*index] = Some("SQS's answer does not name it".to_owned());
+            unsent[*index] = Some("SQS's response does not list it".to_owned());
         }
         for sent in answer.successful() {
             if let Some(why) = at(unsent, sent.id()) {
@@ -160,12 +161,12 @@ pub(crate) async fn send(
     }
 }
 
-/// The place of the entry that SQS names.
+/// The slot of the entry with this ID.
 fn at<'a>(unsent: &'a mut [Option<String>], id: &str) -> Option<&'a mut Option<String>> {
     unsent.get_mut(id.parse::<usize>().ok()?)
 }
 
-/// A job as SQS takes it.
+/// A job as an SQS batch entry.
 fn entry(index: usize, job: &Job) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())

@@ -1,9 +1,8 @@
-//! Replays dead letters: sends each to the work queue once more, and deletes it from the
-//! dead-letter queue after that.
+//! Replays dead letters: sends each to the work queue again, then deletes it from the dead-letter queue.
 //!
-//! All that is to be replayed is received before the first of it is sent. What fails again meanwhile
-//! comes back to the dead-letter queue and is not looked at any more, so that a replay always ends.
-//! A crash between a send and its delete leaves a duplicate, and duplicates are harmless.
+//! All selected messages are received before the first is sent. A job that fails again meanwhile returns
+//! to the dead-letter queue and is not read again, so a replay always ends. A crash between a send and
+//! its delete leaves a duplicate, and duplicates are harmless.
 
 pub(crate) mod text;
 
@@ -32,39 +31,38 @@ use crate::{
     publish::{self, BATCH_BYTES, BATCH_ENTRIES},
 };
 
-/// What became of a dead letter that was selected.
+/// What a replay did with a selected dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum ReplayOutcome {
     /// It is on the work queue, and no longer in the dead-letter queue.
     Replayed,
-    /// It was replayed too often already.
-    WornOut,
+    /// It has been replayed too often already.
+    LimitReached,
     /// It would fail in the same way.
-    Hopeless,
-    /// It is still in the dead-letter queue, and why.
-    Left(String),
-    /// It is on the work queue, and in the dead-letter queue too, and why.
+    WouldFailAgain,
+    /// It is still in the dead-letter queue, with the reason.
+    NotReplayed(String),
+    /// It is on the work queue and still in the dead-letter queue, with the reason.
     NotDeleted(String),
 }
 
-/// What a replay did.
+/// The result of a replay.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
-    /// The dead letters that were selected: those that are refused, then the others, the oldest first.
-    pub(crate) letters: Vec<(Letter, Fate)>,
-    /// The accounts that were named and of which there is none.
+    /// The selected dead letters: the refused ones, then the others, oldest first.
+    pub(crate) letters: Vec<(Letter, ReplayOutcome)>,
+    /// The named accounts that have no dead letter.
     pub(crate) unmatched: Vec<AccountName>,
-    /// How many dead letters there are that were not selected.
+    /// How many dead letters were not selected.
     pub(crate) others: usize,
-    /// How many more somebody else has in hand, approximately.
+    /// How many more are in flight in other commands, approximately.
     pub(crate) elsewhere: u64,
-    /// Whether it was stopped before its end.
     pub(crate) interrupted: bool,
-    /// What stopped it, or what it could not give back.
+    /// The error that stopped it, or that prevented a release.
     pub(crate) problem: Option<anyhow::Error>,
 }
 
-/// A dead letter to be sent once more.
+/// A dead letter to send again.
 #[derive(Debug)]
 struct Selected {
     letter: Letter,
@@ -73,12 +71,12 @@ struct Selected {
 }
 
 impl Letter {
-    /// Why it is not replayed unless that is forced; none if it is.
-    fn refused_replay(&self) -> Option<Fate> {
+    /// Why it is replayed only with `--force`; `None` if it is replayed anyway.
+    fn refused_replay(&self) -> Option<ReplayOutcome> {
         if !is_to_replay(self.dead.reason()) {
-            Some(Fate::Hopeless)
-        } else if self.is_worn_out() {
-            Some(Fate::WornOut)
+            Some(ReplayOutcome::WouldFailAgain)
+        } else if self.reached_replay_limit() {
+            Some(ReplayOutcome::LimitReached)
         } else {
             None
         }
@@ -92,30 +90,30 @@ impl Selected {
             tracing::warn!(
                 message_id = letter.message_id,
                 attributes = left_out.join(", "),
-                "a replay has no room for attributes of its dead letter"
+                "a replay drops attributes of its dead letter, since a message takes only ten"
             );
         }
         Self { letter, body: message.body, attributes }
     }
 }
 
-/// Replays what is selected and, if that is forced, also of it what was replayed too often already or
-/// would fail in the same way.
-/// The counts of the dead-letter queue were read just before. `progress` is told how far it is.
+/// Replays the selected dead letters. With `force`, includes those that were replayed too often already
+/// or would fail in the same way. The caller has just read `counts`. `progress` is called with the
+/// progress made.
 pub(crate) async fn replay<S: Future<Output = ()>>(
     work: &Queue,
     dead: &Queue,
     counts: QueueCounts,
     (selection, force): (&Selection, bool),
     mut stop: Pin<&mut S>,
-    progress: impl Fn(Step),
+    progress: impl Fn(ReplayStep),
 ) -> anyhow::Result<Replayed> {
     let mut hold = Hold::new(dead);
     let (mut selected, mut others) = (Vec::new(), 0);
     let received = hold
         .receive_all(counts.visible, stop.as_mut(), |message: Message| {
             let letter = Letter::from_message(&message);
-            if selection.takes(&letter) {
+            if selection.matches(&letter) {
                 selected.push(Selected::from_message(letter, message));
             } else {
                 others += 1;
@@ -127,16 +125,16 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
     match resolved {
         Ok(selection) => {
             let all = selected.len();
-            selected.retain(|selected| selection.takes(&selected.letter));
+            selected.retain(|selected| selection.matches(&selected.letter));
             others += all - selected.len();
         }
         Err(ambiguous) if matches!(received, Ok(None)) => {
-            if let Err(error) = hold.give_all_back().await {
-                tracing::warn!("{:#}", dead_letters::not_given_back(error, dead));
+            if let Err(error) = hold.release_all().await {
+                tracing::warn!("{:#}", dead_letters::not_released(error, dead));
             }
             return Err(ambiguous.into());
         }
-        // Not all was seen, which is told below.
+        // Not all were read, which the result reports.
         Err(_) => {}
     }
     let mut replayed = Replayed {
@@ -150,31 +148,31 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
             let mut to_send = Vec::new();
             for selected in selected {
                 match selected.letter.refused_replay().filter(|_| !force) {
-                    Some(fate) => replayed.letters.push((selected.letter, fate)),
+                    Some(outcome) => replayed.letters.push((selected.letter, outcome)),
                     None => to_send.push(selected),
                 }
             }
             // What is not sent need not stay hidden for as long as sending takes.
             let ids: HashSet<&str> =
                 to_send.iter().map(|selected| selected.letter.message_id.as_str()).collect();
-            if let Err(error) = hold.give_back(|id| !ids.contains(id)).await {
-                tracing::warn!("{:#}", dead_letters::not_given_back(error, dead));
+            if let Err(error) = hold.release(|id| !ids.contains(id)).await {
+                tracing::warn!("{:#}", dead_letters::not_released(error, dead));
             }
             drop(ids);
-            progress(Step::Begin(to_send.len()));
+            progress(ReplayStep::Begin(to_send.len()));
             send_all(work, &mut hold, to_send, stop, progress, &mut replayed, dead).await;
         }
-        // Nobody knows yet what all there is.
+        // An incomplete look does not know what there is.
         Ok(Some(())) => replayed = Replayed { interrupted: true, ..Replayed::default() },
         Err(error) => {
-            if let Err(error) = hold.give_all_back().await {
-                tracing::warn!("{:#}", dead_letters::not_given_back(error, dead));
+            if let Err(error) = hold.release_all().await {
+                tracing::warn!("{:#}", dead_letters::not_released(error, dead));
             }
             return Err(dead_letters::explain(error, dead));
         }
     }
-    if let Err(error) = hold.give_all_back().await {
-        let error = dead_letters::not_given_back(error, dead);
+    if let Err(error) = hold.release_all().await {
+        let error = dead_letters::not_released(error, dead);
         match &replayed.problem {
             None => replayed.problem = Some(error),
             Some(_) => tracing::warn!("{error:#}"),
@@ -183,22 +181,22 @@ pub(crate) async fn replay<S: Future<Output = ()>>(
     Ok(replayed)
 }
 
-/// How far a replay is.
+/// The progress of a replay.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
-    /// So many are to be sent.
+pub(crate) enum ReplayStep {
+    /// This many are to be sent.
     Begin(usize),
-    /// So many more are done with.
+    /// This many more are finished.
     More(usize),
 }
 
-/// Sends and deletes in slices, until all is done, a call fails or `stop` is ready.
+/// Sends and deletes in batches, until all is done, a call fails or `stop` completes.
 async fn send_all<S: Future<Output = ()>>(
     work: &Queue,
     hold: &mut Hold,
     to_send: Vec<Selected>,
     mut stop: Pin<&mut S>,
-    progress: impl Fn(Step),
+    progress: impl Fn(ReplayStep),
     replayed: &mut Replayed,
     dead: &Queue,
 ) {
@@ -211,13 +209,15 @@ async fn send_all<S: Future<Output = ()>>(
             replayed.interrupted = true;
         }
         if replayed.interrupted || replayed.problem.is_some() {
-            let left = slice.into_iter().map(|selected| (selected.letter, Fate::Left("not tried".into())));
+            let left = slice
+                .into_iter()
+                .map(|selected| (selected.letter, ReplayOutcome::NotReplayed("not tried".into())));
             replayed.letters.extend(left);
             continue;
         }
         let number = slice.len();
         send_slice(work, hold, slice, stop.as_mut(), replayed, dead).await;
-        progress(Step::More(number));
+        progress(ReplayStep::More(number));
     }
 }
 
@@ -230,15 +230,15 @@ async fn send_slice<S: Future<Output = ()>>(
     dead: &Queue,
 ) {
     let ids: Vec<&str> = slice.iter().map(|selected| selected.letter.message_id.as_str()).collect();
-    hold.make_sure(&ids).await;
+    hold.ensure_time_left(&ids).await;
     let (mut letters, mut entries) = (Vec::new(), Vec::new());
     for Selected { letter, body, attributes } in slice {
-        if hold.is_sure(&letter.message_id) {
+        if hold.has_time_left(&letter.message_id) {
             entries.push(entry(entries.len(), body, &attributes));
             letters.push(letter);
         } else {
-            let why = "it could not be kept hidden; somebody else may have it";
-            replayed.letters.push((letter, Fate::Left(why.into())));
+            let why = "it could not be kept hidden; another consumer may have it";
+            replayed.letters.push((letter, ReplayOutcome::NotReplayed(why.into())));
         }
     }
     if entries.is_empty() {
@@ -251,7 +251,7 @@ async fn send_slice<S: Future<Output = ()>>(
             tokio::select! {
                 biased;
                 sent = &mut sending => (sent, false),
-                // What is under way is waited for: else nobody knew what was sent.
+                // Waits for the call in flight: otherwise it would be unknown what was sent.
                 () = stop => (timeout(GRACE, &mut sending).await.unwrap_or(Ok(())), true),
             }
         })
@@ -259,7 +259,7 @@ async fn send_slice<S: Future<Output = ()>>(
     replayed.interrupted |= stopped;
     if let Err(error) = sent {
         let advice = if error.kind == ErrorKind::Denied {
-            "; allow sqs:SendMessage on it to whoever runs the producer"
+            "; allow sqs:SendMessage on it to the producer's role"
         } else {
             ""
         };
@@ -275,7 +275,7 @@ async fn send_slice<S: Future<Output = ()>>(
     let refused = if sent.is_empty() { HashMap::new() } else { hold.delete(&sent).await };
     if let Some(Refused::Call(error)) = refused.values().find(|why| matches!(why, Refused::Call(_))) {
         let advice = if error.kind == ErrorKind::Denied {
-            "; allow sqs:DeleteMessage on it to whoever runs the producer"
+            "; allow sqs:DeleteMessage on it to the producer's role"
         } else {
             ""
         };
@@ -283,12 +283,12 @@ async fn send_slice<S: Future<Output = ()>>(
         replayed.problem.get_or_insert(anyhow::Error::new(error.clone()).context(context));
     }
     for (letter, why) in letters.into_iter().zip(unsent) {
-        let fate = match (why, refused.get(&letter.message_id)) {
-            (Some(why), _) => Fate::Left(why),
-            (None, Some(why)) => Fate::NotDeleted(why.to_string()),
-            (None, None) => Fate::Replayed,
+        let outcome = match (why, refused.get(&letter.message_id)) {
+            (Some(why), _) => ReplayOutcome::NotReplayed(why),
+            (None, Some(why)) => ReplayOutcome::NotDeleted(why.to_string()),
+            (None, None) => ReplayOutcome::Replayed,
         };
-        replayed.letters.push((letter, fate));
+        replayed.letters.push((letter, outcome));
     }
 }
 
@@ -308,7 +308,7 @@ fn entry(index: usize, body: String, attributes: &Attributes) -> SendMessageBatc
         .expect("cannot fail: id and body are set")
 }
 
-/// How many messages of these sizes go into each batch, in order: as many as it takes.
+/// How many messages of these sizes go into each batch, in order.
 fn slices(sizes: &[usize]) -> Vec<usize> {
     let mut slices = Vec::new();
     let mut bytes = 0;

@@ -1,20 +1,19 @@
-//! Looks at the reports in the bucket: their metadata, never their rows.
+//! Looks up the reports in the bucket: their metadata, never their rows.
 
 use anyhow::Context;
 use fleet::{existing::Existing, report_bucket::ReportBucket};
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// How many reports are looked at concurrently.
 const CONCURRENCY: usize = 32;
 
-/// What is stored under each of the keys, in their order.
+/// What is stored under each of the keys, in order.
 pub(crate) async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result<Vec<Existing>> {
     stream::iter(keys.iter().map(|key| look_at(bucket, key))).buffered(CONCURRENCY).try_collect().await
 }
 
 async fn look_at(bucket: &ReportBucket, key: &str) -> anyhow::Result<Existing> {
     let existing = bucket.look(key).await;
-    existing.with_context(|| format!("could not look at s3://{}/{key}", bucket.name))
+    existing.with_context(|| format!("could not read s3://{}/{key}", bucket.name))
 }
 
 #[cfg(test)]
@@ -31,7 +30,7 @@ mod tests {
     use crate::status::tests::complete;
 
     #[tokio::test]
-    async fn tells_reports_from_other_objects_and_from_nothing() {
+    async fn distinguishes_reports_from_other_objects_and_from_nothing() {
         let headers = complete("data", &RunId::generate()).to_headers();
         let head = move |headers: HashMap<String, String>| {
             HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers)).build()
@@ -65,7 +64,7 @@ mod tests {
         let bucket = ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&denied]), "reports");
         let error = look(&bucket, &["k"]).await.expect_err("denied");
         assert!(
-            format!("{error:#}").starts_with("could not look at s3://reports/k: s3:GetObject: Forbidden"),
+            format!("{error:#}").starts_with("could not read s3://reports/k: s3:GetObject: Forbidden"),
             "{error:#}"
         );
     }

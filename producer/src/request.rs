@@ -1,6 +1,6 @@
 //! The request: which accounts, which day, which datasets, and any further attributes.
 //!
-//! Reading it is pure and tells every fault at once, before anything is sent.
+//! Reading it is pure and reports every fault at once, before anything is sent.
 
 use std::collections::HashSet;
 
@@ -19,92 +19,85 @@ use sha2::{Digest, Sha256};
 
 use crate::attributes;
 
-/// What is asked for, checked.
+/// A valid request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
-    /// The accounts to report on: at least one, none twice.
+    /// At least one, without duplicates.
     pub(crate) accounts: Vec<AccountName>,
-    /// Who chose them.
+    /// Where the accounts come from.
     pub(crate) accounts_from: AccountsFrom,
-    /// The day to report.
     pub(crate) date: ReportDate,
-    /// What to report of each account: at least one, none twice.
+    /// At least one, without duplicates.
     pub(crate) datasets: Vec<&'static Dataset>,
-    /// Whether its jobs are only to complete what is incomplete.
+    /// Whether its jobs only complete what is incomplete.
     pub(crate) only_incomplete: bool,
-    /// Whatever else the request said.
+    /// All other keys of the request.
     pub(crate) attributes: Map<String, Value>,
 }
 
-/// Who chose the accounts of a request.
+/// Where the accounts of a request come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountsFrom {
     /// The request, or a flag.
     Request,
-    /// `--default-accounts`, for a request that names none.
+    /// `--default-accounts`, for a request without accounts.
     DefaultAccounts,
-    /// The accounts file, for a request that names none.
+    /// The accounts file, for a request without accounts.
     AccountsFile,
 }
 
-/// The text of a request, and where it was read, for messages.
+/// The text of a request and its origin, for messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     /// A file's name, or `standard input`.
     pub(crate) name: String,
-    /// What it holds, or why it could not be read.
+    /// The text, or why it could not be read.
     pub(crate) text: Result<String, String>,
 }
 
-/// What the command line says of a request; each overrides the request's text.
+/// The parts of a request given on the command line; each overrides the request's text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flags {
-    /// `--account-name`.
     pub(crate) account_names: Vec<String>,
-    /// `--date`.
     pub(crate) date: Option<String>,
-    /// `--dataset`.
     pub(crate) datasets: Vec<String>,
-    /// `--attribute`.
     pub(crate) attributes: Vec<String>,
-    /// `--only-incomplete`.
     pub(crate) only_incomplete: bool,
 }
 
-/// What a request is read against.
+/// What a request is checked against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    /// The moment it is.
     pub(crate) now: DateTime<Utc>,
-    /// The accounts that are known; none if the accounts file could not be read.
+    /// The known accounts; `None` if the accounts file could not be read.
     pub(crate) accounts: Option<&'a Accounts>,
-    /// The accounts that a request means which names none, where they are not the file's.
+    /// The accounts of a request that names none, if they are not the accounts file's.
     pub(crate) default_accounts: &'a [String],
 }
 
-/// What stands in for what a request does not say.
+/// The values for what a request leaves out.
 #[derive(Debug, Clone, Copy)]
 struct Defaults<'a> {
     are_meant: bool,
     around: Surroundings<'a>,
 }
 
-/// All that is wrong with a request.
+/// All faults of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the request is not valid:\n  {}", .0.join("\n  "))]
 pub(crate) struct InvalidRequest(pub(crate) Vec<String>);
 
 impl Request {
-    /// Reads a request: its text, where it has one, with the flags over it.
+    /// Parses a request: its text, if there is one, with the flags over it.
     pub(crate) fn read(
         source: Option<&Source>,
         flags: &Flags,
         around: Surroundings<'_>,
     ) -> Result<Self, InvalidRequest> {
         let mut faults = Vec::new();
-        let object = source.map(object_of).transpose().map_err(|fault| faults.push(fault));
-        // If it can't be read, what it leaves to the defaults is not known.
+        let object = source.map(parse_object).transpose().map_err(|fault| faults.push(fault));
+        // If the text can't be read, it is unknown what it leaves to the defaults.
         let defaults = Defaults { are_meant: object.is_ok(), around };
         let mut object = object.ok().flatten().unwrap_or_default();
         let (accounts, accounts_from) = accounts(&mut object, &flags.account_names, defaults, &mut faults);
@@ -113,7 +106,7 @@ impl Request {
         let request = Self {
             accounts,
             accounts_from,
-            // Where there is no date there is a fault; the size below does not depend on the day.
+            // A missing date is already a fault; the size below does not depend on the day.
             date: date.unwrap_or(ReportDate::today(around.now)),
             datasets,
             only_incomplete: flags.only_incomplete,
@@ -123,8 +116,8 @@ impl Request {
         if faults.is_empty() { Ok(request) } else { Err(InvalidRequest(faults)) }
     }
 
-    /// What tells a request apart: all that was asked for, before anything is filled in, so that another accounts file
-    /// does not make another request of it.
+    /// A digest of what was asked for, before defaults are filled in: a change of the accounts file does
+    /// not make it another request.
     pub(crate) fn digest(source: Option<&Source>, flags: &Flags) -> [u8; 10] {
         let text = source.map(|source| source.text.clone().unwrap_or_default());
         let Flags { account_names, date, datasets, attributes, only_incomplete } = flags;
@@ -147,7 +140,7 @@ impl Request {
         })
     }
 
-    /// The request as one JSON object, such as could be sent again, flags included.
+    /// The request as one JSON object that could be sent again, flags included.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         let accounts: Vec<&str> = self.accounts.iter().map(AccountName::as_str).collect();
@@ -159,8 +152,8 @@ impl Request {
         object
     }
 
-    /// Which accounts are meant, who chose them, and which attributes go along, for people: a slip in the request
-    /// shows here.
+    /// Which accounts are meant, where they come from, and which attributes jobs carry, for people: a
+    /// typo in the request shows here.
     pub(crate) fn describe(&self) -> String {
         let accounts = self.accounts.len();
         let mut text = match self.accounts_from {
@@ -188,10 +181,10 @@ impl Request {
         text
     }
 
-    /// The fault of jobs that are too large. They differ by the account's name only, so that the
-    /// first one stands for the others.
+    /// The fault of jobs that are too large. Jobs differ only by the account's name, so the first one
+    /// represents the others.
     fn oversized(&self) -> Option<String> {
-        // Every run's id is as long as every other's.
+        // All run IDs have the same length.
         let run_id = RunId::generate();
         let mut sizes = self
             .jobs(&run_id)
@@ -203,19 +196,19 @@ impl Request {
             others => format!(" (and {})", count(others, "more job")),
         };
         Some(format!(
-            "account {account}: its job has {size} bytes, and at most {MAX_BYTES} are taken; make the attributes smaller{others}"
+            "account {account}: its job has {size} bytes, and the maximum is {MAX_BYTES}; make the attributes smaller{others}"
         ))
     }
 }
 
-/// The attributes of a request, as [`Request::to_json`] gives it.
-pub(crate) fn attributes_of(request: &Map<String, Value>) -> Map<String, Value> {
+/// The attributes of a request in the form of [`Request::to_json`].
+pub(crate) fn attributes_from_json(request: &Map<String, Value>) -> Map<String, Value> {
     let is_known = |key: &str| ["account_name", "date", "dataset"].contains(&key);
     request.clone().into_iter().filter(|(key, _)| !is_known(key)).collect()
 }
 
-/// The object that a request's text is.
-fn object_of(source: &Source) -> Result<Map<String, Value>, String> {
+/// Parses a request's text as an object.
+fn parse_object(source: &Source) -> Result<Map<String, Value>, String> {
     let name = &source.name;
     match json::read(source.text.as_ref().map_err(Clone::clone)?) {
         Ok(Value::Object(object)) => Ok(object),
@@ -275,7 +268,7 @@ fn accounts(
             }
             Err(error) => faults.push(error.to_string()),
             Ok(name) if !seen.insert(name.clone()) => {
-                faults.push(format!("account {name}: stands twice; leave one out"));
+                faults.push(format!("account {name}: is listed twice; leave one out"));
             }
             Ok(name) if known.as_ref().is_some_and(|known| !known.contains(name.as_str())) => {
                 faults.push(format!(
@@ -336,9 +329,9 @@ fn datasets(
     for text in texts {
         let named = Dataset::named(&text);
         if named.is_empty() {
-            faults.push(format!("dataset {text:?} is not known; this version has {}", datasets::names()));
+            faults.push(format!("dataset {text:?} is unknown; this version has {}", datasets::names()));
         } else if named.iter().any(|dataset| found.contains(dataset)) {
-            faults.push(format!("dataset {text:?} stands twice; leave one out"));
+            faults.push(format!("dataset {text:?} is listed twice; leave one out"));
         } else {
             found.extend(named);
         }
@@ -346,7 +339,7 @@ fn datasets(
     found
 }
 
-/// The strings of a key that takes one or a list of them.
+/// The strings of a key that takes one string or a list of them.
 fn texts(key: &str, value: &Value, faults: &mut Vec<String>) -> Vec<String> {
     let values = match value {
         Value::String(text) => return vec![text.clone()],

@@ -1,4 +1,4 @@
-//! What a run has to do about each of its jobs, by what exists under the jobs' report keys. Pure.
+//! Decides what a run does about each of its jobs, from what exists under their report keys. Pure.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use cli::output::dollars;
@@ -6,45 +6,44 @@ use fleet::{existing::Existing, manifest::JobState, report::Remaining};
 
 use crate::{estimate, expand::PlannedJob};
 
-/// What is to be done about each job, and what is worth saying of it.
+/// What a run does about each of its jobs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Todo {
-    /// For each job, in order.
+    /// One for each job, in order.
     pub(crate) states: Vec<JobState>,
-    /// The jobs that are left out for now: their report is provisional.
+    /// The jobs skipped for now because their report is provisional.
     pub(crate) provisional: Option<Provisional>,
-    /// The jobs whose account has a settled report already.
+    /// The jobs whose account already has a settled report.
     pub(crate) settled: Option<Settled>,
 }
 
-/// Jobs that `--only-incomplete` leaves out until their day is settled.
+/// Jobs that `--only-incomplete` skips until their day is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Provisional {
-    /// How many.
     pub(crate) jobs: usize,
-    /// From when on all of them can be settled.
+    /// The time from which all of them can be settled.
     pub(crate) settles_at: DateTime<Utc>,
 }
 
-/// Settled reports of the day that a run asks for again.
+/// Settled reports of the day that a run requests again.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Settled {
-    /// How many are collected, and paid for, again.
+    /// How many are collected, and billed, again.
     collected: usize,
-    /// About what that costs, in US dollars.
+    /// The approximate cost in US dollars.
     dollars: f64,
-    /// How many are kept, since a new collection would see less.
+    /// How many are kept, since a new collection would find less.
     kept: usize,
 }
 
 impl Todo {
-    /// Every job is sent, and what they replace is not known.
+    /// Sends every job; what they replace is unknown.
     pub(crate) fn all(jobs: usize) -> Self {
         Self { states: vec![JobState::Sent; jobs], ..Self::default() }
     }
 
-    /// The jobs of a run that sends them all, whatever exists under their keys.
-    pub(crate) fn of_all(jobs: &[PlannedJob], existing: &[Existing], now: DateTime<Utc>) -> Self {
+    /// For a run that sends all jobs, whatever exists under their keys.
+    pub(crate) fn for_all(jobs: &[PlannedJob], existing: &[Existing], now: DateTime<Utc>) -> Self {
         let mut settled = Settled::default();
         for (planned, existing) in jobs.iter().zip(existing) {
             let (date, account_id) = (planned.job.date, planned.account_id.as_ref());
@@ -65,8 +64,8 @@ impl Todo {
         }
     }
 
-    /// The jobs of a run with `--only-incomplete`.
-    pub(crate) fn of_incomplete(jobs: &[PlannedJob], existing: &[Existing], now: DateTime<Utc>) -> Self {
+    /// For a run with `--only-incomplete`.
+    pub(crate) fn for_incomplete(jobs: &[PlannedJob], existing: &[Existing], now: DateTime<Utc>) -> Self {
         let mut todo = Self::default();
         for (planned, existing) in jobs.iter().zip(existing) {
             let remaining = existing.report().map_or(Remaining::Collection, |report| {
@@ -88,12 +87,11 @@ impl Todo {
         todo
     }
 
-    /// How many jobs are not sent.
     pub(crate) fn already_complete(&self) -> usize {
         self.states.iter().filter(|state| **state == JobState::AlreadyComplete).count()
     }
 
-    /// What is said of the jobs that are not sent, behind the number of those that are.
+    /// A description of the skipped jobs, to append to the number of jobs sent.
     pub(crate) fn left_out(&self) -> String {
         let provisional = self.provisional.map_or_else(String::new, |Provisional { jobs, settles_at }| {
             format!(" ({jobs} provisional: --only-incomplete settles them from {} on)", moment(settles_at))
@@ -104,13 +102,13 @@ impl Todo {
         }
     }
 
-    /// That settled reports are asked for again: what it costs, and how to leave them out.
+    /// A warning that settled reports are requested again: the cost, and how to skip them.
     pub(crate) fn warning(&self) -> Option<String> {
         let settled = self.settled?;
         let mut parts = Vec::new();
         if settled.collected > 0 {
             parts.push(format!(
-                "accounts with a settled report of the day already: {}; collecting them again costs about {}, and \
+                "accounts with a settled report of the day already: {}; collecting them again costs about {}; \
                  --only-incomplete skips them",
                 settled.collected,
                 dollars(settled.dollars)
@@ -127,12 +125,12 @@ impl Todo {
     }
 }
 
-/// A moment for people, to the minute.
+/// A time for people, to the minute.
 pub(crate) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A moment for machines.
+/// A time for machines.
 pub(crate) fn timestamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -163,7 +161,7 @@ mod tests {
     }
 
     fn incomplete(report: ReportMetadata, now: &str) -> (JobState, Option<Provisional>) {
-        let todo = Todo::of_incomplete(&[planned("data", DATE)], &[existing(report)], at(now));
+        let todo = Todo::for_incomplete(&[planned("data", DATE)], &[existing(report)], at(now));
         (todo.states[0], todo.provisional)
     }
 
@@ -189,11 +187,11 @@ mod tests {
         }
         let nothing = [Existing::Nothing, Existing::Foreign { etag: "e".into() }];
         let jobs = [planned("data", DATE), planned("web", DATE)];
-        assert_eq!(Todo::of_incomplete(&jobs, &nothing, at(SETTLED)).states, [JobState::Sent; 2]);
+        assert_eq!(Todo::for_incomplete(&jobs, &nothing, at(SETTLED)).states, [JobState::Sent; 2]);
 
         let mut other_account = planned("data", DATE);
         other_account.account_id = Some("222222222222".parse().expect("an id"));
-        let todo = Todo::of_incomplete(&[other_account], &[existing(collected(SETTLED))], at(SETTLED));
+        let todo = Todo::for_incomplete(&[other_account], &[existing(collected(SETTLED))], at(SETTLED));
         assert_eq!(todo.states, [JobState::Sent]);
     }
 
@@ -205,7 +203,7 @@ mod tests {
             ..collected("2026-11-03T00:00:00Z")
         };
         let reports = [existing(collected("2026-11-02T18:00:00Z")), existing(later)];
-        let todo = Todo::of_incomplete(&jobs, &reports, at("2026-11-03T01:00:00Z"));
+        let todo = Todo::for_incomplete(&jobs, &reports, at("2026-11-03T01:00:00Z"));
         assert_eq!(
             todo.left_out(),
             ", 2 already complete (2 provisional: --only-incomplete settles them from 2026-11-05 12:00 UTC on)"
@@ -218,21 +216,21 @@ mod tests {
         let settled = existing(collected("2026-11-05T00:00:00Z"));
         let provisional = existing(collected("2026-11-02T18:00:00Z"));
         let all = [settled.clone(), settled.clone(), Existing::Nothing, provisional];
-        let todo = Todo::of_all(&jobs, &all, at("2026-11-05T00:00:00Z"));
+        let todo = Todo::for_all(&jobs, &all, at("2026-11-05T00:00:00Z"));
         assert_eq!((&todo.states[..], todo.provisional), (&[JobState::Sent; 4][..], None));
         // 200 rows of three series each, for two accounts: the reports were made without a listing.
         assert_eq!(
             todo.warning().expect("a warning"),
-            "accounts with a settled report of the day already: 2; collecting them again costs about $0.01, and \
+            "accounts with a settled report of the day already: 2; collecting them again costs about $0.01; \
              --only-incomplete skips them"
         );
-        assert_eq!(Todo::of_all(&jobs, &vec![Existing::Nothing; 4], at(SETTLED)).warning(), None);
+        assert_eq!(Todo::for_all(&jobs, &vec![Existing::Nothing; 4], at(SETTLED)).warning(), None);
     }
 
     #[test]
     fn what_is_kept_costs_nothing_again() {
         let listed = ReportMetadata { is_listed: true, ..collected("2026-11-05T00:00:00Z") };
-        let todo = Todo::of_all(&[planned("data", DATE)], &[existing(listed)], at("2026-12-01T00:00:00Z"));
+        let todo = Todo::for_all(&[planned("data", DATE)], &[existing(listed)], at("2026-12-01T00:00:00Z"));
         let warning = todo.warning().expect("a message");
         assert!(
             warning.starts_with("accounts whose settled report is kept at no cost: 1, since"),

@@ -1,5 +1,5 @@
-//! Wakes the workers: raises the desired count of their ECS service from 0 to 1, so that jobs need not wait for the alarm
-//! that does the same minutes later. More workers, and none again, are for the alarms.
+//! Starts workers: raises the desired count of their ECS service from 0 to 1, so that jobs need not wait
+//! minutes for the alarm that does the same. The alarms start further workers and stop all of them.
 
 use std::{fmt, str::FromStr};
 
@@ -29,16 +29,16 @@ const UPDATE: JsonOperation = JsonOperation {
 pub(crate) struct Service {
     cluster: String,
     name: String,
-    /// The region of an ARN.
+    /// The region, if given by an ARN.
     region: Option<String>,
 }
 
-/// What the service was found like.
+/// The state in which the service was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// It had no worker, and is given one.
+    /// It had no worker, and one was started.
     Now,
-    /// It has, or is about to have, so many workers.
+    /// It has, or is about to have, this many workers.
     Already(u64),
 }
 
@@ -54,7 +54,7 @@ impl FromStr for Service {
                     [_, "ecs", region, _, resource] if aws::is_region(region) => {
                         (Some((*region).to_owned()), resource.strip_prefix("service/").unwrap_or_default())
                     }
-                    _ => bail!("{}", form(text)),
+                    _ => bail!("{}", form_error(text)),
                 }
             }
         };
@@ -66,12 +66,12 @@ impl FromStr for Service {
             Some((cluster, name)) if is_name(cluster) && is_name(name) => {
                 Ok(Self { cluster: cluster.into(), name: name.into(), region })
             }
-            _ => bail!("{}", form(text)),
+            _ => bail!("{}", form_error(text)),
         }
     }
 }
 
-fn form(text: &str) -> String {
+fn form_error(text: &str) -> String {
     format!(
         "{text:?} is not an ECS service; write CLUSTER/SERVICE, or its ARN with the cluster in it, such as \
          arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker"
@@ -84,8 +84,8 @@ impl fmt::Display for Service {
     }
 }
 
-/// Gives the service a worker if it has none. ECS has no conditional update: if an alarm raises the count in the same moment, that
-/// alarm, which repeats itself every minute, raises it again.
+/// Starts a worker if the service has none. ECS has no conditional update: if an alarm raises the count
+/// at the same time, its next run, a minute later, raises it again.
 pub(crate) async fn wake(config: &SdkConfig, service: &Service) -> anyhow::Result<Woken> {
     let elsewhere = service.region.as_ref().map(|region| aws::with_region(config, region));
     let config = elsewhere.as_ref().unwrap_or(config);
@@ -103,7 +103,7 @@ pub(crate) async fn wake(config: &SdkConfig, service: &Service) -> anyhow::Resul
     let desired = found.pointer("/services/0/desiredCount").and_then(Value::as_u64);
     let desired = desired.with_context(|| {
         let why = found.pointer("/failures/0/reason").and_then(Value::as_str);
-        let why = why.unwrap_or("ECS does not describe it");
+        let why = why.unwrap_or("ECS returned no description");
         format!("could not wake service {service}: {why}; correct FLEET_SERVICE")
     })?;
     if desired > 0 {

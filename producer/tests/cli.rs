@@ -199,7 +199,7 @@ fn one_fault_hides_no_other() {
     let output = producer(&args, &[("FLEET_FORMAT", "xml")], "");
     let expected = [
         "date \"2026-02-30\" is not a calendar day",
-        "dataset \"ec2\" is not known",
+        "dataset \"ec2\" is unknown",
         "could not read the request /does/not/exist: No such file",
         "account name \"a b\" is not well-formed",
         "{acount} is not known; use {dataset} {date}",
@@ -259,10 +259,10 @@ fn a_dry_run_needs_nothing_of_aws() {
     };
     let text = run(&[]);
     assert!(text.contains("2 jobs to send; cost: $0.00 to $0.06; nothing was sent"), "{text}");
-    assert!(text.contains("past reports could not be looked at: no report bucket is named"), "{text}");
+    assert!(text.contains("past reports could not be read: no report bucket is named"), "{text}");
     assert!(!text.contains("no report of the account was found"), "{text}");
     assert!(
-        text.contains("--only-incomplete collects them once more after that: $0.00 to $0.12 in all"),
+        text.contains("--only-incomplete collects them again after that: $0.00 to $0.12 in all"),
         "{text}"
     );
     let json: serde_json::Value =
@@ -286,18 +286,21 @@ fn a_bad_request_is_refused_with_every_fault() {
     let name = "the request on standard input";
     refused(&run("nonsense"), &format!("{name} is not JSON: expected ident at line 1 column 2"));
     refused(&run("[1]"), &format!("{name} is a list, not a JSON object"));
-    refused(&run(&format!("{{\"x\":{}", "[".repeat(300))), &format!("{name} is nested more than 127 deep"));
+    refused(
+        &run(&format!("{{\"x\":{}", "[".repeat(300))),
+        &format!("{name} is nested more than 127 levels deep"),
+    );
 
     let output = run(
         r#"{"account_name":["a b","x","x"],"date":"2026-02-30","dataset":"ec2","run_id":"r","acount_name":"y"}"#,
     );
     for expected in [
         "account name \"a b\" is not well-formed; it takes 1 to 63",
-        "account x: stands twice; leave one out",
+        "account x: is listed twice; leave one out",
         "date \"2026-02-30\" is not a calendar day; write it as YYYY-MM-DD",
-        "dataset \"ec2\" is not known; this version has s3_daily_storage",
-        "\"run_id\" is no attribute: leave it out",
-        "attribute \"acount_name\" looks like account_name; correct it, or say that it is meant with --attribute 'acount_name=y'",
+        "dataset \"ec2\" is unknown; this version has s3_daily_storage",
+        "\"run_id\" is not an attribute: leave it out",
+        "attribute \"acount_name\" looks like account_name; correct it, or if you mean it, pass --attribute 'acount_name=y'",
     ] {
         refused(&output, expected);
     }
@@ -308,14 +311,14 @@ fn bad_flags_of_a_request_are_refused() {
     let run = |args: &[&str]| configured(&[&["run", "--account-name", "data"], args].concat(), "");
     refused(&run(&["--date", "2026-13-01"]), "date \"2026-13-01\" is not a calendar day");
     refused(&run(&["--date", "2999-01-01"]), "date 2999-01-01 is not over yet in UTC");
-    refused(&run(&["--date", "2001-01-01"]), "date 2001-01-01 is too long ago");
-    refused(&run(&["--dataset", "ec2"]), "dataset \"ec2\" is not known");
-    refused(&run(&["--account-name", "data"]), "account data: stands twice");
+    refused(&run(&["--date", "2001-01-01"]), "date 2001-01-01 is too old");
+    refused(&run(&["--dataset", "ec2"]), "dataset \"ec2\" is unknown");
+    refused(&run(&["--account-name", "data"]), "account data: is listed twice");
     refused(
         &run(&["--account-name", "opra-dev,opra_dev"]),
         "both have their access keys in opra_dev_account_access_key",
     );
-    refused(&run(&["--attribute", "run_id=r"]), "\"run_id\" is no attribute: leave it out");
+    refused(&run(&["--attribute", "run_id=r"]), "\"run_id\" is not an attribute: leave it out");
     refused(&run(&["--attribute", "ticket"]), "write KEY=VALUE for a string");
     let note = format!("note={}", "x".repeat(66_000));
     refused(&run(&["--attribute", &note]), "account data: its job has 66");
@@ -336,12 +339,12 @@ fn a_key_template_under_which_jobs_meet_is_refused() {
         let args = ["run", "--account-name", "a,b", "--date", &yesterday(), "--key-template", template];
         configured(&args, "")
     };
-    refused(&run("{date}.csv"), "two jobs of one run would meet in one key; add {account}");
+    refused(&run("{date}.csv"), "two jobs of one run would have the same key; add {account}");
     refused(
         &run("{account_id}.csv"),
-        "{account_id} needs the id of every account, and no accounts file tells them",
+        "{account_id} needs the id of every account, and there is no accounts file",
     );
-    refused(&run("runs/{account}.csv"), "'runs/' holds the manifests");
+    refused(&run("runs/{account}.csv"), "'runs/' is reserved");
 
     let args = ["run", "--only-incomplete", "--account-name", "a", "--date", &yesterday()];
     let output = configured(&[&args[..], &["--key-template", "{run_id}/{account}.csv"]].concat(), "");
@@ -385,7 +388,7 @@ fn variables_stand_for_flags() {
         "account name \"\" is not well-formed",
         "date \"2026-02-30\"",
         "dataset \"ec2\"",
-        "\"run_id\" is no attribute: leave it out",
+        "\"run_id\" is not an attribute: leave it out",
     ] {
         refused(&output, expected);
     }

@@ -68,13 +68,12 @@ sqs:ChangeMessageVisibility.
 Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or configuration.";
 
 impl FailedArgs {
-    /// Shows the dead letters.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let base = faults.at_start(aws::at_start().await);
         let url = self.deployment.queue(&mut faults);
         let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = open_queue(&base, url).await?;
-        let dead = dead_letters::of_queue(&queue, &attributes)?;
+        let dead = dead_letters::required_queue(&queue, &attributes)?;
         let stop = interrupted_look();
         tokio::pin!(stop);
         let selection = Selection::from(self.selection);
@@ -87,12 +86,12 @@ impl FailedArgs {
             Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(INTERRUPTED_LOOK))),
         };
         let selection = selection.resolved(&found.letters).map_err(CommandError::configuration)?;
-        let found = found.narrowed(&selection);
+        let found = found.filtered(&selection);
         match self.format {
             Format::Text => output::print(&text::render(&found, &selection, dead_letters::name(&dead)))?,
             Format::Json => output::print_json(&as_json(&found))?,
         }
-        match found.not_given_back {
+        match found.not_released {
             None => Ok(Outcome::Done),
             Some(error) => Err(CommandError::Failed(error)),
         }
@@ -147,10 +146,10 @@ mod tests {
         let mut denied = letter("data", "r-1", "access_denied", "denied");
         denied.body = Some("{}".into());
         let others = vec![letter("b", "r-1", "panic", "")];
-        let told =
-            as_json(&Found { letters: vec![denied, redriven], others, elsewhere: 1, not_given_back: None });
+        let json =
+            as_json(&Found { letters: vec![denied, redriven], others, elsewhere: 1, not_released: None });
         assert_eq!(
-            told,
+            json,
             json!({
                 "dead_letters": [
                     {

@@ -2,21 +2,21 @@
 
 use cli::signals;
 
-/// What a command says that was interrupted while it had dead letters in hand.
-pub(super) const INTERRUPTED_LOOK: &str = "interrupted; what was in hand is back in the dead-letter queue";
+/// The error of a command that is interrupted while it has dead letters in flight.
+pub(super) const INTERRUPTED_LOOK: &str = "interrupted; all messages are back in the dead-letter queue";
 
-/// What is said at once where a command that looks at dead letters is interrupted.
-const GIVING_BACK: &str = "stopping; giving back what is in hand; Ctrl-C again leaves it hidden for a minute";
+/// Printed at once if a command that reads dead letters is interrupted.
+const RETURNING: &str = "stopping; returning messages to the dead-letter queue; press Ctrl-C again to leave them hidden for a minute";
 
-/// What is said at a second signal.
-const TWICE: &str = "told to stop twice; dead letters in hand, if any, are hidden for up to a minute";
+/// Printed at the second signal.
+const TWICE: &str = "stopped by a second signal; dead letters in flight stay hidden for up to a minute";
 
-/// As [`interrupted`], and tells at once what happens to the dead letters in hand.
+/// Like [`interrupted`], but says at once what happens to the dead letters in flight.
 pub(super) async fn interrupted_look() {
-    signals::interrupted(Some(GIVING_BACK), TWICE).await;
+    signals::interrupted(Some(RETURNING), TWICE).await;
 }
 
-/// Ready on Ctrl-C and on SIGTERM, from its first poll on. A second one ends the process at once.
+/// Completes on Ctrl-C or SIGTERM, from its first poll on. A second signal ends the process at once.
 pub(super) async fn interrupted() {
     signals::interrupted(None, TWICE).await;
 }

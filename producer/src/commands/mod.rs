@@ -26,7 +26,6 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Does it.
     pub(crate) async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         match self {
             Self::Run(command) => Box::pin(command.execute(faults)).await,

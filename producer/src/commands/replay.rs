@@ -1,4 +1,4 @@
-//! `producer replay`: dead letters become jobs once more.
+//! `producer replay`: sends dead letters to the work queue again.
 
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ use super::{interrupted::interrupted_look, selection::SelectionArgs, wake::WakeA
 use crate::{
     dead_letters::{self, selection::Selection},
     progress::Progress,
-    replay::{Fate, Replayed, Step, replay, text},
+    replay::{ReplayOutcome, ReplayStep, Replayed, replay, text},
 };
 
 /// Sends dead letters to the workers again, once their cause is fixed.
@@ -87,7 +87,6 @@ nothing says what to replay; pass one of these, once `producer failed` has told 
   --all                 everything";
 
 impl ReplayArgs {
-    /// Replays what is selected.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let url = self.deployment.queue(&mut faults);
         let is_unread = ["account_name", "run_id", "reason"].iter().any(|argument| faults.left_out(argument));
@@ -104,14 +103,16 @@ impl ReplayArgs {
         let base = faults.at_start(aws::at_start().await);
         let (url, base) = faults.end(url.zip(base))?;
         let (queue, attributes) = open_queue(&base, url).await?;
-        let dead = dead_letters::of_queue(&queue, &attributes)?;
+        let dead = dead_letters::required_queue(&queue, &attributes)?;
         let counts = dead_letters::counts(&dead).await?;
         let stop = interrupted_look();
         tokio::pin!(stop);
         let bar = RefCell::new(None);
         let progress = |step| match step {
-            Step::Begin(total) => *bar.borrow_mut() = Some(Progress::begin("dead letters replayed", total)),
-            Step::More(number) => {
+            ReplayStep::Begin(total) => {
+                *bar.borrow_mut() = Some(Progress::begin("dead letters replayed", total))
+            }
+            ReplayStep::More(number) => {
                 if let Some(bar) = bar.borrow().as_ref() {
                     bar.add(number);
                 }
@@ -132,23 +133,23 @@ impl ReplayArgs {
             Format::Text if !replayed.letters.is_empty() => output::print(&text::render(&replayed))?,
             Format::Text => {}
         }
-        let told = text::explain(&replayed);
+        let message = text::explain(&replayed);
         if let Err(error) = &woken
-            && (replayed.problem.is_some() || told.is_some())
+            && (replayed.problem.is_some() || message.is_some())
         {
             tracing::warn!("{error:#}");
         }
-        match (replayed.problem, told) {
+        match (replayed.problem, message) {
             (None, None) => woken.map(|()| Outcome::Done).map_err(CommandError::Failed),
-            (None, Some(told)) => Err(CommandError::Failed(anyhow!(told))),
+            (None, Some(message)) => Err(CommandError::Failed(anyhow!(message))),
             (Some(problem), None) => Err(CommandError::Failed(problem)),
-            (Some(problem), Some(told)) => Err(CommandError::Failed(anyhow!("{problem:#}; {told}"))),
+            (Some(problem), Some(message)) => Err(CommandError::Failed(anyhow!("{problem:#}; {message}"))),
         }
     }
 }
 
-/// Says that nothing was replayed, and why. It is only as it should be where everything was asked for
-/// and there is nothing.
+/// Reports that nothing was replayed, and why. This is a success only if `--all` was given and the queue
+/// is empty.
 fn nothing(
     replayed: &Replayed,
     selection: &Selection,
@@ -166,16 +167,20 @@ fn nothing(
 }
 
 fn as_json(replayed: &Replayed) -> Value {
-    let letter = |(letter, fate): &(dead_letters::Letter, Fate)| {
+    let letter = |(letter, replay_outcome): &(dead_letters::Letter, ReplayOutcome)| {
         let labels = &letter.dead.labels;
-        let (outcome, why) = match fate {
-            Fate::Replayed => ("replayed", None),
-            Fate::WornOut => ("refused", Some("replayed too often already; --force replays it")),
-            Fate::Hopeless => ("refused", Some("it would fail in the same way; --force replays it")),
-            Fate::Left(why) => ("left", Some(why.as_str())),
-            Fate::NotDeleted(why) => ("not_deleted", Some(why.as_str())),
+        let (outcome, why) = match replay_outcome {
+            ReplayOutcome::Replayed => ("replayed", None),
+            ReplayOutcome::LimitReached => {
+                ("refused", Some("replayed too often already; --force replays it"))
+            }
+            ReplayOutcome::WouldFailAgain => {
+                ("refused", Some("it would fail in the same way; --force replays it"))
+            }
+            ReplayOutcome::NotReplayed(why) => ("left", Some(why.as_str())),
+            ReplayOutcome::NotDeleted(why) => ("not_deleted", Some(why.as_str())),
         };
-        let is_sent = matches!(fate, Fate::Replayed | Fate::NotDeleted(_));
+        let is_sent = matches!(replay_outcome, ReplayOutcome::Replayed | ReplayOutcome::NotDeleted(_));
         json!({
             "message_id": letter.message_id,
             "account_name": labels.account_name,

@@ -1,4 +1,4 @@
-//! `producer run`: expands a request, sends its jobs, and follows them where asked.
+//! `producer run`: expands a request, sends its jobs and, if asked to, follows the run.
 
 mod dry;
 mod order;
@@ -34,11 +34,11 @@ use tokio::time::Instant;
 use self::{dry::Seen, plan::Plan, sent::Ran};
 use super::{
     interrupted::interrupted,
-    status::{dead_letter_queue, outcome_of},
+    status::{dead_letter_queue, outcome_from_status},
     wake::WakeArgs,
 };
 use crate::{
-    expand::{PlannedJob, expand, jobs_of},
+    expand::{PlannedJob, expand, jobs_from_manifest},
     follow::{COUNTS_LAG, Ended, Follower},
     manifests,
     progress::Progress,
@@ -196,7 +196,7 @@ What to do next:
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
-/// What a run is planned from. Standard input can be read once only.
+/// What a run is planned from. Read once, since standard input can be read only once.
 struct Inputs {
     source: Option<Source>,
     /// None if the accounts file could not be read.
@@ -204,7 +204,6 @@ struct Inputs {
 }
 
 impl RunArgs {
-    /// Sends the request's jobs.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         self.check_pairs(&mut faults);
         self.wake.check(&mut faults);
@@ -213,7 +212,7 @@ impl RunArgs {
                 .usage(format!("--at {} is in the future; a run can't begin before its time", timestamp(at)));
         }
         let named = if self.dry_run { None } else { self.deployment.queue_and_bucket(&mut faults) };
-        // Only a dry run can do without.
+        // Only a dry run works without AWS.
         let needs_aws = !self.dry_run || self.accounts.as_ref().is_some_and(|file| file.starts_with("s3://"));
         let base = match if needs_aws { aws::at_start().await } else { aws::base().await } {
             Err(error) if needs_aws => faults.at_start(Err(error)),
@@ -237,13 +236,14 @@ impl RunArgs {
                 (bucket.now(), RunId::generate_at(bucket.now()))
             }
         };
-        // Once more, by the clock that counts.
+        // Checks again by the report bucket's clock, which is the one that counts.
         let mut faults = Faults::default();
         let plan = self.plan(&inputs, now, run_id, &mut faults);
         let plan = faults.end(plan)?;
         let mut todo = self.todo(&bucket, &plan.jobs).await?;
         let mut manifest = plan.manifest(&todo, bucket.now());
-        // A run that sends nothing leaves no trace, so that a schedule of them does not hide the runs that do.
+        // A run that sends nothing writes no manifest, so that scheduled runs of this kind do not hide
+        // the runs that send jobs.
         let sends = todo.states.contains(&JobState::Sent);
         if sends {
             manifest = manifests::write(&bucket, manifest, self.at.is_some()).await?;
@@ -262,16 +262,16 @@ impl RunArgs {
         let ran = Ran { manifest: &manifest, request: &plan.request, todo: &todo };
         ran.announce(self.format);
 
-        // Those of the manifest, whichever delivery of the start has written it.
-        let jobs = if manifest.sent_at.is_some() { Vec::new() } else { jobs_of(&manifest)? };
+        // Those of the manifest, whichever delivery of the start wrote it.
+        let jobs = if manifest.sent_at.is_some() { Vec::new() } else { jobs_from_manifest(&manifest)? };
         let jobs: Vec<&Job> = jobs.iter().collect();
         let progress = Progress::begin("jobs sent", jobs.len());
         let published = publish(&queue, &jobs, |sent| progress.add(sent), interrupted()).await;
         drop(progress);
         if let Some(why) = published.explain(&jobs) {
-            ran.tell(&published, None, self.format)?;
+            ran.print(&published, None, self.format)?;
             return Err(CommandError::Failed(anyhow!(
-                "{why}; once the workers are done with the others, `producer run --only-incomplete` with the same \
+                "{why}; once the workers have finished the others, `producer run --only-incomplete` with the same \
                  request sends what is left (run {})",
                 plan.run_id
             )));
@@ -281,12 +281,12 @@ impl RunArgs {
             && let Err(error) = manifests::mark_sent(&bucket, &mut marked).await
         {
             tracing::warn!(
-                "{error:#}; a second delivery of this start would send them again, which does no harm"
+                "{error:#}; a second delivery of this start would send the jobs again, which is harmless"
             );
         }
         let woken = self.wake.wake(&base, published.sent()).await;
         if !self.wait {
-            ran.tell(&published, None, self.format)?;
+            ran.print(&published, None, self.format)?;
             return woken.map(|()| Outcome::Done).map_err(CommandError::Failed);
         }
         if let Err(error) = woken {
@@ -295,18 +295,20 @@ impl RunArgs {
         let dead = dead_letter_queue(&queue, &attributes);
         match self.follow(&manifest, &bucket, &queue, dead.as_ref(), &published).await {
             Ok(status) => {
-                ran.tell(&published, Some(&status), self.format)?;
-                Ok(outcome_of(&status))
+                ran.print(&published, Some(&status), self.format)?;
+                Ok(outcome_from_status(&status))
             }
             Err(error) => {
-                ran.tell(&published, None, self.format)?;
-                Err(CommandError::Failed(error.context(format!("run {} goes on unwatched", plan.run_id))))
+                ran.print(&published, None, self.format)?;
+                Err(CommandError::Failed(
+                    error.context(format!("run {} continues, but is no longer followed", plan.run_id)),
+                ))
             }
         }
     }
 
-    /// Refuses flags that do nothing without another one. A variable alone is a deployment's setting for the runs
-    /// with that other flag.
+    /// Refuses a flag that has no effect without another one. A variable alone is allowed: it is a
+    /// deployment's setting for the runs that have that other flag.
     fn check_pairs(&self, faults: &mut Faults) {
         let pairs = [
             (self.settled && !self.wait, "--settled", "FLEET_SETTLED", "--wait"),
@@ -320,7 +322,6 @@ impl RunArgs {
         }
     }
 
-    /// Reads what a run is planned from.
     async fn inputs(&self, config: Option<&SdkConfig>, faults: &mut Faults) -> Inputs {
         let source = self.source();
         let accounts =
@@ -328,7 +329,7 @@ impl RunArgs {
         Inputs { source, accounts: accounts.map(KeptAccounts::into_current) }
     }
 
-    /// Checks the request, which depends on the time it is, and expands it.
+    /// Checks the request, which depends on the current time, and expands it.
     fn plan(
         &self,
         Inputs { source, accounts }: &Inputs,
@@ -381,7 +382,7 @@ impl RunArgs {
         Some(Source { name, text })
     }
 
-    /// What a dry run looks at in the report bucket.
+    /// Reads what a dry run needs from the report bucket.
     async fn see(&self, base: anyhow::Result<SdkConfig>, plan: &Plan) -> anyhow::Result<Seen> {
         let base = base?;
         let named = self.deployment.named_bucket();
@@ -389,7 +390,7 @@ impl RunArgs {
             named.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;
         let bucket = ReportBucket::open(&base, named.name, named.terms).await?;
         let todo = self.todo(&bucket, &plan.jobs).await?;
-        Seen::of(&bucket, plan, todo).await
+        Seen::read(&bucket, plan, todo).await
     }
 
     fn flags(&self) -> Flags {
@@ -402,16 +403,16 @@ impl RunArgs {
         }
     }
 
-    /// What is to be done about each job; says so if settled reports are collected again.
+    /// Decides what to do about each job. Warns if settled reports would be collected again.
     async fn todo(&self, bucket: &ReportBucket, jobs: &[PlannedJob]) -> anyhow::Result<Todo> {
         let keys: Vec<&str> = jobs.iter().map(|planned| planned.report_key.as_str()).collect();
         let existing = reports::look(bucket, &keys).await;
         if self.only_incomplete {
-            return Ok(Todo::of_incomplete(jobs, &existing?, bucket.now()));
+            return Ok(Todo::for_incomplete(jobs, &existing?, bucket.now()));
         }
-        // What the jobs replace is good to know, and no reason to send none of them.
+        // Knowing what the jobs replace is useful, but failing to read it is no reason not to send them.
         let todo = match existing {
-            Ok(existing) => Todo::of_all(jobs, &existing, bucket.now()),
+            Ok(existing) => Todo::for_all(jobs, &existing, bucket.now()),
             Err(error) => {
                 tracing::warn!("{error:#}; accounts with a settled report of the day may be paid for again");
                 Todo::all(jobs.len())
@@ -434,22 +435,22 @@ impl RunArgs {
         let is_recent = published.sent() > 0 || manifest.sent_at.is_some();
         let lag = if is_recent { COUNTS_LAG } else { Duration::ZERO };
         let mut follower =
-            Follower::new(manifest, bucket, queue, dead, Instant::now() + lag).wanting_settled(self.settled);
+            Follower::new(manifest, bucket, queue, dead, Instant::now() + lag).with_settled(self.settled);
         let progress = Progress::begin("reports", manifest.jobs.len());
         let (status, ended) = follower.until_decided(self.wait_timeout, &progress, interrupted()).await?;
         drop(progress);
         match ended {
             Ended::Decided => {}
             Ended::TimedOut => {
-                tracing::warn!(run_id = %manifest.run_id, "the time to wait is up; the run goes on");
+                tracing::warn!(run_id = %manifest.run_id, "the time to wait is over; the run continues");
             }
-            Ended::Stopped => tracing::warn!(run_id = %manifest.run_id, "stopped waiting; the run goes on"),
+            Ended::Stopped => tracing::warn!(run_id = %manifest.run_id, "stopped waiting; the run continues"),
         }
         Ok(status)
     }
 }
 
-/// How far the machine's clock may be behind the scheduler's.
+/// The maximum time that the local clock may be behind the scheduler's.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
@@ -462,12 +463,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| format!("{text:?} is not a duration; write it as 30m or 2h"))
 }
 
-/// The names of a list with commas, in which people put spaces.
+/// The names of a comma-separated list, without the spaces around them.
 fn trimmed(names: &[String]) -> Vec<String> {
     names.iter().map(|name| name.trim().to_owned()).collect()
 }
 
-/// Warns of a queue without a dead-letter queue, such as a dead-letter queue that was named by mistake.
+/// Warns if the queue has no dead-letter queue: it may be a dead-letter queue that was named by mistake.
 fn warn_without_dead_letters(queue: &Queue, attributes: &QueueAttributes) {
     if attributes.redrive.is_none() {
         tracing::warn!(

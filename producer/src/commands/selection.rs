@@ -1,4 +1,4 @@
-//! The flags that say which dead letters are meant.
+//! The flags that select dead letters.
 
 use clap::Args;
 use fleet::{AccountName, Reason, RunQuery, account::InvalidAccountName};

@@ -1,4 +1,4 @@
-//! `producer status`: how a run stands.
+//! `producer status`: the status of a run.
 
 use std::{fmt::Display, time::Duration};
 
@@ -109,7 +109,6 @@ Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every a
 provisional report is complete, but with --settled.";
 
 impl StatusArgs {
-    /// Tells how the run stands.
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let base = faults.at_start(aws::at_start().await);
         let named = self.deployment.queue_and_bucket(&mut faults);
@@ -117,28 +116,28 @@ impl StatusArgs {
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
         let dead = dead_letter_queue(&queue, &attributes);
         let manifest = match self.run.as_ref().or(self.run_id.as_ref()) {
-            Some(query) => of_query(&bucket, query).await?,
-            None if self.this_month => of_this_month(&bucket).await?,
+            Some(query) => manifest_for_query(&bucket, query).await?,
+            None if self.this_month => manifest_for_this_month(&bucket).await?,
             None => latest(&bucket).await?,
         };
         let status = if self.watch {
             self.watch(&manifest, &bucket, &queue, dead.as_ref()).await?
         } else {
             let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now())
-                .wanting_settled(self.settled);
+                .with_settled(self.settled);
             let Some(status) = follower.once(interrupted_look()).await? else {
                 return Err(CommandError::Failed(anyhow!("interrupted; nothing was changed")));
             };
             if status.counts.missing > 0 && still_lagging(&manifest, bucket.now()) > Duration::ZERO {
                 tracing::warn!(
                     run_id = %manifest.run_id,
-                    "the run began less than a minute ago, and SQS may not count yet what was sent; \
-                     look again before sending what is missing"
+                    "the run began less than a minute ago, and SQS may not count its jobs yet; \
+                     run the command again before sending what is missing"
                 );
             }
             status
         };
-        let outcome = outcome_of(&status);
+        let outcome = outcome_from_status(&status);
         match self.format {
             Format::Text => output::print(&text::painted(&text::render(&status, self.failed_only)))?,
             Format::Json if self.failed_only => output::print_json(&as_json(&status.failed_only())?)?,
@@ -156,12 +155,12 @@ impl StatusArgs {
     ) -> anyhow::Result<RunStatus> {
         let trusted_from = Instant::now() + still_lagging(manifest, bucket.now());
         let mut follower =
-            Follower::new(manifest, bucket, queue, dead, trusted_from).wanting_settled(self.settled);
+            Follower::new(manifest, bucket, queue, dead, trusted_from).with_settled(self.settled);
         let progress = Progress::begin("reports", manifest.jobs.len());
         let (status, ended) = follower.until_decided(None, &progress, interrupted_look()).await?;
         drop(progress);
         if ended == Ended::Stopped {
-            tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run goes on");
+            tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run continues");
         }
         Ok(status)
     }
@@ -175,14 +174,14 @@ async fn latest(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
             bucket.name
         ))
     })?;
-    of_run(bucket, run_id).await
+    manifest_for_run(bucket, run_id).await
 }
 
-/// The run that is meant.
-async fn of_query(bucket: &ReportBucket, query: &RunQuery) -> Result<Manifest, CommandError> {
+/// The manifest of the run that the query matches.
+async fn manifest_for_query(bucket: &ReportBucket, query: &RunQuery) -> Result<Manifest, CommandError> {
     let known = manifests::beginning_with(bucket, query).await?;
     match query.choose(&known).map_err(CommandError::configuration)? {
-        Some(run_id) => of_run(bucket, &run_id).await,
+        Some(run_id) => manifest_for_run(bucket, &run_id).await,
         None => Err(unknown(bucket, query)),
     }
 }
@@ -191,24 +190,24 @@ fn run_query(text: &str) -> Result<RunQuery, String> {
     text.parse::<RunQuery>().map_err(|error| error.to_string())?.require_producer_run()
 }
 
-async fn of_run(bucket: &ReportBucket, run_id: &RunId) -> Result<Manifest, CommandError> {
+async fn manifest_for_run(bucket: &ReportBucket, run_id: &RunId) -> Result<Manifest, CommandError> {
     manifests::read(bucket, run_id).await?.ok_or_else(|| unknown(bucket, run_id))
 }
 
 fn unknown(bucket: &ReportBucket, run: impl Display) -> CommandError {
     CommandError::Configuration(anyhow!(
-        "run {run} is not known in bucket {}; `producer status` without a run id shows the latest",
+        "bucket {} has no run {run}; `producer status` without a run id shows the latest",
         bucket.name
     ))
 }
 
-async fn of_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
+async fn manifest_for_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> {
     let date = ReportDate::default_at(bucket.now()).map_err(|_| {
         CommandError::Configuration(anyhow!(
             "the first of this month is not over; name a run, or look tomorrow"
         ))
     })?;
-    manifests::newest_of(bucket, date).await?.ok_or_else(|| {
+    manifests::newest_for_date(bucket, date).await?.ok_or_else(|| {
         CommandError::Failed(anyhow!(
             "bucket {} has no run of {date}; `producer run` sends it, or correct FLEET_REPORT_BUCKET",
             bucket.name
@@ -216,31 +215,31 @@ async fn of_this_month(bucket: &ReportBucket) -> Result<Manifest, CommandError> 
     })
 }
 
-/// The queue that dead letters go to; where there is none, that is told, and no account can be called
-/// failed.
+/// The dead-letter queue of the work queue. If there is none, a warning says so: no account can be
+/// reported as failed.
 pub(super) fn dead_letter_queue(queue: &Queue, attributes: &QueueAttributes) -> Option<Queue> {
     let dead = attributes.redrive.as_ref().and_then(|redrive| queue.dead_letters(redrive));
     if dead.is_none() {
         tracing::warn!(
-            "{}; accounts whose job is given up are shown as in progress or missing",
+            "{}; accounts whose job is dead-lettered are shown as in progress or missing",
             dead_letters::no_redrive_policy(queue)
         );
     }
     dead
 }
 
-/// How long SQS's counts may still leave out what the run sent.
+/// How much longer SQS's counts may omit what the run sent.
 fn still_lagging(manifest: &Manifest, now: DateTime<Utc>) -> Duration {
     let age = now - manifest.created_at;
     COUNTS_LAG.saturating_sub(age.to_std().unwrap_or_default())
 }
 
-/// What a run's status means for the exit status.
-pub(super) fn outcome_of(status: &RunStatus) -> Outcome {
+/// The exit status for a run's status.
+pub(super) fn outcome_from_status(status: &RunStatus) -> Outcome {
     if status.complete { Outcome::Done } else { Outcome::Incomplete }
 }
 
-/// A run's status for machines.
+/// A run's status as JSON.
 pub(super) fn as_json(status: &RunStatus) -> anyhow::Result<serde_json::Value> {
     Ok(serde_json::to_value(status)?)
 }

@@ -1,4 +1,4 @@
-//! The flags that wake the workers once jobs are sent.
+//! The flags that start workers once jobs are sent.
 
 use aws_config::SdkConfig;
 use clap::{Args, builder::BoolishValueParser};
@@ -6,7 +6,7 @@ use cli::{faults::Faults, telemetry::NOTICE};
 
 use crate::wake::{Service, Woken, wake};
 
-/// Whether, and how, the workers are woken.
+/// Whether and how to start workers.
 #[derive(Debug, Args)]
 pub(crate) struct WakeArgs {
     /// Once jobs are sent, give the workers' ECS service a task if it has none, minutes before its alarm
@@ -27,19 +27,19 @@ impl WakeArgs {
         }
     }
 
-    /// Wakes the workers if that is wanted and so many jobs, more than none, were sent.
+    /// Starts a worker if `--wake` is set and at least one job was sent.
     pub(crate) async fn wake(&self, config: &SdkConfig, sent: usize) -> anyhow::Result<()> {
         let Some(service) = self.service.as_ref().filter(|_| self.wake && sent > 0) else { return Ok(()) };
         match wake(config, service).await {
             Ok(Woken::Now) => {
-                tracing::info!(target: NOTICE, "service {service} is given a worker, which starts in a minute or two");
+                tracing::info!(target: NOTICE, "service {service} starts a worker, which takes a minute or two");
             }
             Ok(Woken::Already(desired)) => {
-                tracing::debug!(desired, "service {service} is awake");
+                tracing::debug!(desired, "service {service} already has workers");
             }
             Err(error) => {
                 return Err(error.context(
-                    "the jobs are sent, and will wait for the alarm that starts workers, for up to a quarter of an hour",
+                    "the jobs are sent; the alarm starts workers for them within a quarter of an hour",
                 ));
             }
         }

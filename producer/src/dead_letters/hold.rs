@@ -1,8 +1,8 @@
-//! Messages of the dead-letter queue that this process has received, and hides from everybody else
-//! until it gives them back or deletes them.
+//! The messages of the dead-letter queue that this process has received. They are hidden from other
+//! consumers until it releases or deletes them.
 //!
-//! SQS has no peek. What is received is hidden for a minute; a look that takes longer has to renew
-//! that, or it would meet its first messages again, under other receipt handles than it knows.
+//! SQS has no peek. A received message is hidden for a minute. A longer look must renew that, or it
+//! would receive its first messages again under new receipt handles.
 
 use std::{collections::HashMap, pin::Pin, time::Duration};
 
@@ -14,98 +14,92 @@ use engine::{AwsError, ErrorKind, Message, Queue, queue::is_receipt_lost};
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// For how long a received message is hidden: what a killed process leaves behind is back by then.
+/// The visibility timeout. What a killed process leaves behind is visible again after this time.
 const HIDDEN: Duration = Duration::from_mins(1);
 
-/// With less than this left, a message is renewed, and with it all that have less than the second.
-const RENEWED_BELOW: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(45));
+/// A message with less than the first left is renewed, together with all that have less than the second.
+const RENEW_BELOW: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(45));
 
-/// What a message must have left to be acted on: more than a batch takes, unless AWS is ill.
-const SURE: Duration = Duration::from_secs(20);
+/// The minimum time left for a message to be acted on: more than a batch takes while AWS works normally.
+const MIN_TIME_LEFT: Duration = Duration::from_secs(20);
 
-/// How soon a renewal that failed is tried again.
-const RENEWED_AGAIN: Duration = Duration::from_secs(10);
+/// The pause before a failed renewal is tried again.
+const RENEW_RETRY: Duration = Duration::from_secs(10);
 
-/// How many seconds a receive waits for a message. Any wait at all makes SQS ask all of its servers;
-/// without one an answer may be empty while there is something.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
+/// The long-poll wait. Any wait makes SQS query all of its servers; without one, an answer may be empty
+/// although there are messages. Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>
 const WAIT_SECONDS: i32 = 1;
 
-/// How many receives in a row must bring nothing before a queue is believed to be empty.
+/// How many receives in a row must be empty before the queue counts as empty.
 const EMPTY_RECEIVES: usize = 2;
 
-/// How long a look goes on once it has seen as many as there were at its beginning: what still comes
-/// then is mostly new, and with workers that give up job after job there would be no end of it.
-const GOING_ON: Duration = Duration::from_secs(10);
+/// How long a look continues after it has seen as many messages as it counted at its beginning. What
+/// still comes is mostly new, and a look would never end while workers dead-letter job after job.
+const EXTRA_TIME: Duration = Duration::from_secs(10);
 
-/// How long what is under way may still take once somebody stops it: a receive that is dropped half-way
-/// hides what it would have brought.
+/// How long to wait for an in-flight call after an interruption: an abandoned receive hides the messages
+/// it would have returned.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
-/// How long giving back may take; what is left then comes back by itself soon after.
-const GIVING_BACK: Duration = Duration::from_secs(30);
+/// The timeout of a release. Messages not released by then become visible by themselves soon after.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most entries of a batch, and how many batches run beside each other.
+/// The maximum number of entries in a batch, and how many batches run concurrently.
 const BATCH: usize = 10;
 const CONCURRENCY: usize = 16;
 
-/// How often, and after which pauses, failed entries of a batch are tried again: about 3 to 6 s in all.
+/// How failed entries of a batch are retried: for about 3 to 6 s in all.
 const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(200))
     .with_max_delay(Duration::from_secs(2))
     .with_max_times(4)
     .with_jitter();
 
-/// The messages that are held.
 #[derive(Debug)]
 pub(crate) struct Hold {
     queue: Queue,
-    held: HashMap<String, Held>,
-    /// When the first of them is to be renewed, or a little earlier.
+    held: HashMap<String, HeldMessage>,
+    /// When the first message is due for renewal, or a little earlier.
     renewed_at: Option<Instant>,
-    /// Why nothing can be renewed, where it is for good.
+    /// The permanent error that prevents renewals, if there is one.
     broken: Option<AwsError>,
 }
 
-/// A message that is held.
 #[derive(Debug)]
-struct Held {
-    /// The newest receipt handle: older ones do nothing, and SQS does not always say so.
+struct HeldMessage {
+    /// The newest receipt handle: older ones have no effect, and SQS does not always report that.
     handle: String,
-    /// Until when it is hidden for sure.
+    /// Until when it is hidden for certain.
     until: Instant,
-    /// When to renew that.
     renewed_at: Instant,
 }
 
-/// What is to be done to messages that are held.
+/// A change to held messages.
 #[derive(Debug, Clone, Copy)]
 enum Change {
-    /// Hide them for so many seconds from now.
+    /// Sets the visibility timeout, in seconds from now.
     Visibility(i32),
-    /// Delete them.
     Delete,
 }
 
 /// Why a change was not made.
 #[derive(Debug, Clone)]
 pub(crate) enum Refused {
-    /// The message is not ours any more.
-    NotOurs,
-    /// SQS refused this entry.
+    /// The receipt handle is no longer valid.
+    ReceiptLost,
     Entry(String),
-    /// The whole call failed.
     Call(AwsError),
 }
 
 impl Hold {
-    /// Holds nothing yet.
     pub(crate) fn new(queue: &Queue) -> Self {
         Self { queue: queue.clone(), held: HashMap::new(), renewed_at: None, broken: None }
     }
 
-    /// Receives all that there is, each message once, and holds it. `expected` is how many the queue
-    /// counted just before. Where `stop` is ready before the end, gives what it says; what was received until then is held all the same.
+    /// Receives all messages, each once, and holds them. `expected` is how many the queue has just
+    /// counted. If `stop` completes first, returns its output; the messages received until then are held
+    /// all the same.
     pub(crate) async fn receive_all<S: Future>(
         &mut self,
         expected: u64,
@@ -117,12 +111,12 @@ impl Hold {
         let mut seen_since = None;
         while empty < EMPTY_RECEIVES {
             let begun = Instant::now();
-            if self.held.len() >= expected && begun - *seen_since.get_or_insert(begun) >= GOING_ON {
-                tracing::warn!("dead letters keep coming; the newest are left for the next look");
+            if self.held.len() >= expected && begun - *seen_since.get_or_insert(begun) >= EXTRA_TIME {
+                tracing::warn!("dead letters keep arriving; the next look will read the newest");
                 return Ok(None);
             }
             let receiving = self.queue.clone();
-            // On the heap, as each call below: the state of an SDK call takes kilobytes.
+            // Boxed, as each call below: the state of an SDK call takes kilobytes.
             let mut receive = Box::pin(receiving.receive(BATCH, HIDDEN, WAIT_SECONDS));
             let stop = stop.as_mut();
             let (messages, stopped) = self
@@ -140,10 +134,10 @@ impl Hold {
             let messages = match messages {
                 Ok(messages) => messages,
                 Err(_) if stopped.is_some() => return Ok(stopped),
-                // So many are in flight that SQS gives no more.
+                // SQS returns no more at its limit of messages in flight.
                 Err(error) if error.code.ends_with("OverLimit") => {
                     tracing::warn!(
-                        "SQS lets no more than 120,000 dead letters be seen at once; there may be more"
+                        "SQS allows at most 120,000 messages in flight; there may be more dead letters"
                     );
                     return Ok(None);
                 }
@@ -156,7 +150,7 @@ impl Hold {
             if stopped.is_some() {
                 return Ok(stopped);
             }
-            // Else what is held would come again each minute, and there were no end of it.
+            // Otherwise the held messages would be received again each minute, without end.
             if let Some(error) = self.broken.take() {
                 return Err(error);
             }
@@ -164,13 +158,13 @@ impl Hold {
         Ok(None)
     }
 
-    /// Holds a message that was received after `begun`, and passes it on where it is new. One that is
-    /// held already came back because a renewal failed: its newest handle is the one that counts.
+    /// Holds a message that was received after `begun`, and passes it on if it is new. A message that is
+    /// held already came back because a renewal failed: its newest handle is the valid one.
     fn take_in(&mut self, message: Message, begun: Instant, take: &mut impl FnMut(Message)) {
-        let held = Held {
+        let held = HeldMessage {
             handle: message.receipt.clone(),
             until: begun + HIDDEN,
-            renewed_at: begun + HIDDEN - RENEWED_BELOW.0,
+            renewed_at: begun + HIDDEN - RENEW_BELOW.0,
         };
         self.renewed_at = Some(self.renewed_at.map_or(held.renewed_at, |first| first.min(held.renewed_at)));
         if self.held.insert(message.id.clone(), held).is_none() {
@@ -178,7 +172,7 @@ impl Hold {
         }
     }
 
-    /// Does something that takes its time, and keeps what is held hidden meanwhile.
+    /// Runs `work` and keeps the held messages hidden meanwhile.
     pub(crate) async fn holding<T>(&mut self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
@@ -197,11 +191,11 @@ impl Hold {
         }
     }
 
-    /// Hides for another minute what is soon not hidden any more.
+    /// Renews the messages that would soon become visible.
     async fn renew(&mut self) {
         let begun = Instant::now();
-        let is_soon = |held: &Held| held.until > begun && held.until <= begun + RENEWED_BELOW.1;
-        let is_due = |held: &Held| held.renewed_at <= begun || is_soon(held);
+        let is_soon = |held: &HeldMessage| held.until > begun && held.until <= begun + RENEW_BELOW.1;
+        let is_due = |held: &HeldMessage| held.renewed_at <= begun || is_soon(held);
         let ids: Vec<String> =
             self.held.iter().filter(|(_, held)| is_due(held)).map(|(id, _)| id.clone()).collect();
         let seconds = i32::try_from(HIDDEN.as_secs()).unwrap_or(i32::MAX);
@@ -217,29 +211,30 @@ impl Hold {
         for id in ids {
             let Some(held) = self.held.get_mut(&id) else { continue };
             (held.until, held.renewed_at) = match refused.get(&id) {
-                None => (begun + HIDDEN, begun + HIDDEN - RENEWED_BELOW.0),
-                // Nothing renews it any more.
-                Some(Refused::NotOurs) => (begun, begun + Duration::from_hours(24)),
-                Some(_) => (held.until, Instant::now() + RENEWED_AGAIN),
+                None => (begun + HIDDEN, begun + HIDDEN - RENEW_BELOW.0),
+                // A lost receipt can't be renewed.
+                Some(Refused::ReceiptLost) => (begun, begun + Duration::from_hours(24)),
+                Some(_) => (held.until, Instant::now() + RENEW_RETRY),
             };
         }
         self.renewed_at = self.held.values().map(|held| held.renewed_at).min();
     }
 
-    /// Whether a message is hidden from others for long enough to do something with it.
-    pub(crate) fn is_sure(&self, id: &str) -> bool {
-        self.held.get(id).is_some_and(|held| held.until > Instant::now() + SURE)
+    /// Whether a message stays hidden long enough to act on it.
+    pub(crate) fn has_time_left(&self, id: &str) -> bool {
+        self.held.get(id).is_some_and(|held| held.until > Instant::now() + MIN_TIME_LEFT)
     }
 
-    /// Renews what is about to become visible, so that as much as possible [is sure](Self::is_sure).
-    pub(crate) async fn make_sure(&mut self, ids: &[&str]) {
-        if ids.iter().any(|id| !self.is_sure(id)) {
+    /// Renews messages that are about to become visible, so that as many as possible [have time
+    /// left](Self::has_time_left).
+    pub(crate) async fn ensure_time_left(&mut self, ids: &[&str]) {
+        if ids.iter().any(|id| !self.has_time_left(id)) {
             self.renew().await;
         }
     }
 
-    /// Deletes messages, and holds them no longer. Gives those that are not deleted with why: they are
-    /// still held.
+    /// Deletes messages and stops holding them. Returns those that could not be deleted, with the
+    /// reason: they are still held.
     pub(crate) async fn delete(&mut self, ids: &[String]) -> HashMap<String, Refused> {
         let refused = self.change(ids, Change::Delete, Some(AGAIN)).await;
         for id in ids.iter().filter(|id| !refused.contains_key(*id)) {
@@ -248,43 +243,43 @@ impl Hold {
         refused
     }
 
-    /// Makes messages visible again, and holds them no longer.
-    pub(crate) async fn give_back(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), AwsError> {
+    /// Makes messages visible again and stops holding them.
+    pub(crate) async fn release(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), AwsError> {
         let ids: Vec<String> = self.held.keys().filter(|id| wanted(id)).cloned().collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let refused = timeout(GIVING_BACK, self.change(&ids, Change::Visibility(0), Some(AGAIN))).await;
+        let refused = timeout(RELEASE_TIMEOUT, self.change(&ids, Change::Visibility(0), Some(AGAIN))).await;
         self.held.retain(|id, _| !wanted(id));
         let refused = refused.map_err(|_| {
             AwsError::new(ErrorKind::Transient, "sqs:ChangeMessageVisibility", "Timeout")
-                .message(format!("not done in {} s", GIVING_BACK.as_secs()))
+                .message(format!("not done in {} s", RELEASE_TIMEOUT.as_secs()))
         })?;
         let mut failed = Ok(());
         for (message_id, why) in refused {
             match why {
-                // It is visible already, or somebody else has it.
-                Refused::NotOurs => {}
+                // It is visible already, or another consumer has it.
+                Refused::ReceiptLost => {}
                 Refused::Entry(why) => {
                     tracing::warn!(
                         message_id,
                         why,
-                        "a dead letter is not given back; it shows again in a minute"
+                        "could not release a dead letter; it becomes visible in a minute"
                     );
                 }
-                // One call that fails is told once, and not for each message.
+                // A failed call is logged once, not once per message.
                 Refused::Call(error) => failed = Err(error),
             }
         }
         failed
     }
 
-    /// Makes all messages visible again that are held.
-    pub(crate) async fn give_all_back(&mut self) -> Result<(), AwsError> {
-        self.give_back(|_| true).await
+    pub(crate) async fn release_all(&mut self) -> Result<(), AwsError> {
+        self.release(|_| true).await
     }
 
-    /// Changes messages in batches; gives those that were not changed, after the tries, with why.
+    /// Changes messages in batches. Returns those that were not changed after all retries, with the
+    /// reason.
     async fn change(
         &self,
         ids: &[String],
@@ -302,9 +297,9 @@ impl Hold {
                 .collect();
             let answers = stream::iter(batches).map(|batch| Box::pin(one_batch(&self.queue, batch, change)));
             let answers: Vec<_> = answers.buffer_unordered(CONCURRENCY).collect().await;
-            let (again, for_good): (Vec<_>, Vec<_>) =
+            let (again, permanent): (Vec<_>, Vec<_>) =
                 answers.into_iter().flatten().partition(|(_, why)| matches!(why, Refused::Entry(_)));
-            refused.extend(for_good);
+            refused.extend(permanent);
             let pause = pauses.as_mut().and_then(Iterator::next).filter(|_| !again.is_empty());
             let Some(pause) = pause else {
                 refused.extend(again);
@@ -319,17 +314,17 @@ impl Hold {
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotOurs => f.write_str("it is visible again, or somebody else has it"),
+            Self::ReceiptLost => f.write_str("it is visible again, or another consumer has it"),
             Self::Entry(why) => f.write_str(why),
             Self::Call(error) => error.fmt(f),
         }
     }
 }
 
-/// Changes up to ten messages, given by id and receipt handle; gives those that were not changed.
+/// Changes up to ten messages, given by ID and receipt handle. Returns those that were not changed.
 async fn one_batch(queue: &Queue, batch: Vec<(String, String)>, change: Change) -> Vec<(String, Refused)> {
     let entries = batch.iter().enumerate().map(|(index, (_, handle))| (index.to_string(), handle));
-    let answered = match change {
+    let answer = match change {
         Change::Visibility(seconds) => {
             let entries = entries.map(|(id, handle)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder();
@@ -337,8 +332,8 @@ async fn one_batch(queue: &Queue, batch: Vec<(String, String)>, change: Change) 
                 entry.expect("cannot fail: id and handle are set")
             });
             let call = queue.client.change_message_visibility_batch().queue_url(&queue.url);
-            let answer = call.set_entries(Some(entries.collect())).send().await;
-            let answer = answer.map_err(|error| queue.failed("sqs:ChangeMessageVisibility", error));
+            let sent = call.set_entries(Some(entries.collect())).send().await;
+            let answer = sent.map_err(|error| queue.failed("sqs:ChangeMessageVisibility", error));
             answer.map(|answer| (names(answer.successful(), |done| done.id()), answer.failed))
         }
         Change::Delete => {
@@ -347,13 +342,13 @@ async fn one_batch(queue: &Queue, batch: Vec<(String, String)>, change: Change) 
                 entry.expect("cannot fail: id and handle are set")
             });
             let call = queue.client.delete_message_batch().queue_url(&queue.url);
-            let answer = call.set_entries(Some(entries.collect())).send().await;
-            let answer = answer.map_err(|error| queue.failed("sqs:DeleteMessage", error));
+            let sent = call.set_entries(Some(entries.collect())).send().await;
+            let answer = sent.map_err(|error| queue.failed("sqs:DeleteMessage", error));
             answer.map(|answer| (names(answer.successful(), |done| done.id()), answer.failed))
         }
     };
-    let (done, failed) = match answered {
-        Ok(answered) => answered,
+    let (done, failed) = match answer {
+        Ok(answer) => answer,
         Err(error) => {
             return batch.into_iter().map(|(id, _)| (id, Refused::Call(error.clone()))).collect();
         }
@@ -369,10 +364,10 @@ fn names<T>(done: &[T], id: fn(&T) -> &str) -> Vec<String> {
 
 fn why(failed: Option<&BatchResultErrorEntry>) -> Refused {
     let Some(failed) = failed else {
-        return Refused::Entry("SQS's answer does not name it".into());
+        return Refused::Entry("SQS's response does not list it".into());
     };
     if is_receipt_lost(failed.code()) {
-        return Refused::NotOurs;
+        return Refused::ReceiptLost;
     }
     Refused::Entry(format!("{}: {}", failed.code(), failed.message().unwrap_or_default()))
 }

@@ -1,28 +1,27 @@
-//! Which dead letters are meant.
+//! Selects dead letters.
 
 use fleet::{AccountName, Reason, RunQuery, run_id::AmbiguousRun};
 
 use super::{Found, Letter};
 
-/// Which dead letters are meant: those to which all of this applies.
+/// A filter on dead letters: all conditions must match.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selection {
-    /// Of these accounts; of any where there are none.
+    /// Any account if empty.
     pub(crate) accounts: Vec<AccountName>,
-    /// Of this run; of any where there is none.
+    /// Any run if `None`.
     pub(crate) run: Option<RunQuery>,
-    /// Given up for these reasons; for any where there are none.
+    /// Any reason if empty.
     pub(crate) reasons: Vec<Reason>,
 }
 
 impl Selection {
-    /// Whether it leaves anything out.
+    /// Whether it excludes anything.
     pub(crate) fn is_narrowed(&self) -> bool {
         !self.accounts.is_empty() || self.run.is_some() || !self.reasons.is_empty()
     }
 
-    /// Whether this one is meant.
-    pub(crate) fn takes(&self, letter: &Letter) -> bool {
+    pub(crate) fn matches(&self, letter: &Letter) -> bool {
         let labels = &letter.dead.labels;
         let of_account = self.accounts.is_empty()
             || self.accounts.iter().any(|name| labels.account_name.as_ref() == Some(name));
@@ -35,7 +34,7 @@ impl Selection {
         of_account && for_reason && of_run
     }
 
-    /// The same, with the whole id of the run that is meant among those of the letters.
+    /// The same, with the whole ID of the one run among the letters that the query matches.
     pub(crate) fn resolved<'a>(
         &self,
         letters: impl IntoIterator<Item = &'a Letter>,
@@ -50,7 +49,7 @@ impl Selection {
         Ok(resolved)
     }
 
-    /// What is meant, in words; none where it is everything.
+    /// The filter in words; `None` if it matches everything.
     pub(crate) fn words(&self) -> Option<String> {
         let mut words = Vec::new();
         if let Some(run) = &self.run {
@@ -69,9 +68,9 @@ impl Selection {
 }
 
 impl Found {
-    /// Sets aside what is not meant. The run of the selection is a whole id.
-    pub(crate) fn narrowed(mut self, selection: &Selection) -> Self {
-        (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.takes(letter));
+    /// Moves what is not selected to `others`. The run of the selection must be a whole ID.
+    pub(crate) fn filtered(mut self, selection: &Selection) -> Self {
+        (self.letters, self.others) = self.letters.into_iter().partition(|letter| selection.matches(letter));
         self
     }
 }
@@ -81,7 +80,7 @@ mod tests {
     use super::{super::tests::letter, *};
 
     #[test]
-    fn all_that_is_said_must_apply() {
+    fn all_conditions_must_match() {
         let letters = [
             letter("a", "r-1", "panic", ""),
             letter("b", "r-1", "deadline", ""),
@@ -93,7 +92,7 @@ mod tests {
                 run: run_id.map(|id| id.parse().expect("a run id")),
                 reasons: reasons.to_vec(),
             };
-            (letters.each_ref().map(|letter| selection.takes(letter)), selection.words())
+            (letters.each_ref().map(|letter| selection.matches(letter)), selection.words())
         };
         assert_eq!(taken(&[], None, &[]), ([true; 3], None));
         assert_eq!(taken(&["a"], None, &[]), ([true, false, true], Some("of a".into())));
@@ -110,13 +109,13 @@ mod tests {
         let of_run =
             |text: &str| Selection { run: Some(text.parse().expect("an id")), ..Selection::default() };
         let resolved = of_run("019A6B0C-2").resolved(&letters).expect("one of them");
-        assert_eq!(letters.each_ref().map(|letter| resolved.takes(letter)), [false, true]);
+        assert_eq!(letters.each_ref().map(|letter| resolved.matches(letter)), [false, true]);
         assert_eq!(resolved.words(), Some(format!("of run {other}")));
         let error = of_run("019A6B0C").resolved(&letters).expect_err("both").to_string();
         assert!(error.contains(one) && error.contains(other), "{error}");
         let mut nameless = letter("a", "r-1", "bad_message", "");
         nameless.dead.labels = fleet::Labels::default();
         let of_a = Selection { accounts: vec!["a".parse().expect("a name")], ..Selection::default() };
-        assert!(Selection::default().takes(&nameless) && !of_a.takes(&nameless));
+        assert!(Selection::default().matches(&nameless) && !of_a.matches(&nameless));
     }
 }

@@ -7,7 +7,7 @@ fn message(body: &str) -> Message {
     Message { id: "m".into(), body: body.into(), ..Message::default() }
 }
 
-/// A dead letter of that account and run, whose id is named after both.
+/// A dead letter of this account and run, with a message ID made from both.
 pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> Letter {
     let at = |moment: &str| Some(moment.parse().expect("a moment"));
     Letter {
@@ -36,25 +36,25 @@ pub(crate) fn letter(account: &str, run: &str, reason: &str, message: &str) -> L
 }
 
 #[test]
-fn what_somebody_else_has_is_what_is_counted_and_not_found() {
+fn messages_counted_but_not_found_are_in_flight_elsewhere() {
     let of = |visible, in_flight, found| elsewhere(QueueCounts { visible, in_flight, delayed: 0 }, found);
     assert_eq!(of(25, 0, 25), 0);
     assert_eq!(of(15, 10, 15), 10);
-    assert_eq!(of(15, 10, 25), 0, "given back since, or counted late");
+    assert_eq!(of(15, 10, 25), 0, "released since, or counted late");
     assert_eq!(of(15, 10, 18), 7);
     assert_eq!(of(15, 0, 10), 0, "taken since");
     assert_eq!(of(0, 0, 3), 0, "not counted yet");
 }
 
 #[test]
-fn what_is_shown_stays_on_its_line() {
+fn text_is_reduced_to_one_line() {
     assert_eq!(one_line("a\n\tb\r\n c "), "a b c");
     assert_eq!(one_line("a\u{1b}[2J\u{7}\u{0}b\u{202e}c\u{200b}"), "a[2Jbc");
     assert_eq!(one_line("é 漢 🦀"), "é 漢 🦀");
 }
 
 #[test]
-fn a_body_is_shown_by_its_beginning_and_without_secrets() {
+fn the_beginning_of_a_body_is_shown_without_secrets() {
     assert_eq!(beginning("not a job"), "not a job");
     assert_eq!(beginning(&"x".repeat(200)), "x".repeat(80) + "…");
     assert_eq!(beginning(&"é".repeat(200)), "é".repeat(80) + "…");
@@ -67,7 +67,7 @@ fn a_body_is_shown_by_its_beginning_and_without_secrets() {
 }
 
 #[test]
-fn the_day_and_the_body_are_of_what_could_be_a_job() {
+fn only_possible_jobs_have_a_day_and_a_body() {
     let of = |body: &str| {
         let letter = Letter::with_body(&message(body));
         (letter.dead.labels.date.map(|date| date.to_string()), letter.body)
@@ -82,14 +82,14 @@ fn the_day_and_the_body_are_of_what_could_be_a_job() {
 }
 
 #[test]
-fn a_refusal_names_what_to_allow_and_a_missing_queue_what_to_correct() {
+fn a_refusal_names_the_permission_and_a_missing_queue_the_fix() {
     let url = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs-dead";
     let queue = Queue {
         client: aws_smithy_mocks::mock_client!(aws_sdk_sqs, aws_smithy_mocks::RuleMode::MatchAny, []),
         url: url.into(),
         classify: fleet::from_sdk,
     };
-    let told = |kind| {
+    let message = |kind| {
         let code = "Code".to_owned();
         let error = AwsError::new(kind, "sqs:ReceiveMessage", code);
         format!("{:#}", explain(error, &queue))
@@ -101,9 +101,9 @@ fn a_refusal_names_what_to_allow_and_a_missing_queue_what_to_correct() {
         "sqs:DeleteMessage",
         url,
     ] {
-        assert!(told(ErrorKind::Denied).contains(needed), "{}", told(ErrorKind::Denied));
+        assert!(message(ErrorKind::Denied).contains(needed), "{}", message(ErrorKind::Denied));
     }
-    assert!(told(ErrorKind::NotFound).contains("create it, or correct the redrive policy"));
-    assert!(told(ErrorKind::Transient).ends_with("jobs-dead: sqs:ReceiveMessage: Code"));
+    assert!(message(ErrorKind::NotFound).contains("create it, or correct the redrive policy"));
+    assert!(message(ErrorKind::Transient).ends_with("jobs-dead: sqs:ReceiveMessage: Code"));
     assert_eq!(name(&queue), "jobs-dead");
 }

@@ -1,5 +1,5 @@
-//! The dead letters, for people: those of one run, reason and message together, the message once, and
-//! for each reason what to do and the command for it.
+//! The dead letters as text, grouped by run, reason and message: each message once, and for each reason
+//! what to do and the command for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,14 @@ use fleet::{AccountName, Reason, RunId};
 
 use super::{Found, Letter, hidden_hint, one_line, selection::Selection};
 
-/// The most accounts that are named in a command to copy.
+/// The maximum number of accounts named in a command to copy.
 pub(crate) const MOST_NAMES: usize = 20;
 
-/// What to do with dead letters that no replay helps.
-pub(crate) const NEVER_DONE: &str = "a replay would fail in the same way: they leave the queue when its retention ends, or by \
-                                     hand (aws sqs receive-message, delete-message)";
+/// Advice for dead letters that a replay can't help.
+pub(crate) const REPLAY_FAILS_AGAIN: &str = "a replay would fail in the same way: they expire with the queue's retention; to remove \
+                                     them earlier, delete them (aws sqs receive-message, delete-message)";
 
-/// The whole text; `queue` is the name of the dead-letter queue.
+/// The whole text. `queue` is the name of the dead-letter queue.
 pub(crate) fn render(found: &Found, selection: &Selection, queue: &str) -> String {
     let hint = hidden_hint(found.elsewhere);
     if found.letters.is_empty() {
@@ -24,9 +24,9 @@ pub(crate) fn render(found: &Found, selection: &Selection, queue: &str) -> Strin
                 format!("{queue} has {}, none {words}", count(found.others.len(), "dead letter"))
             }
             (None, _) => format!("nothing has failed: the dead-letter queue {queue} is empty"),
-            (Some(hint), None) => format!("no dead letter is to be seen in {queue} now; {hint}"),
+            (Some(hint), None) => format!("no dead letter is visible in {queue} now; {hint}"),
             (Some(hint), Some(words)) => {
-                format!("no dead letter {words} is to be seen in {queue} now; {hint}")
+                format!("no dead letter {words} is visible in {queue} now; {hint}")
             }
         };
     }
@@ -51,23 +51,23 @@ pub(crate) fn render(found: &Found, selection: &Selection, queue: &str) -> Strin
     text
 }
 
-/// The letters of each run, in the order in which its first is.
+/// The letters of each run, in order of the run's first letter.
 type Runs<'a> = Vec<(Option<&'a RunId>, Vec<Cause<'a>>)>;
 
-/// Letters of one run that were given up for the same reason with the same message.
+/// Letters of one run with the same reason and message.
 struct Cause<'a> {
     reason: &'a str,
-    /// The message, without what is each account's own.
+    /// The message with its account-specific parts replaced.
     pattern: String,
     letters: Vec<&'a Letter>,
 }
 
-/// One table, cut into runs and causes.
+/// One table, split by run and cause.
 fn tables(letters: &[Letter]) -> String {
     let runs = by_run(letters);
     let header = ["ACCOUNT", "DATASET", "DATE", "STEP", "RECEIVES", "REPLAYS", "FIRST SEEN"];
     let in_order = runs.iter().flat_map(|(_, causes)| causes).flat_map(|cause| &cause.letters);
-    // Made as one, so that the columns of all runs line up.
+    // Formatted as one table, so that the columns of all runs line up.
     let whole = table(&header, &[4, 5], in_order.map(|letter| row(letter)));
     let mut lines = whole.lines();
     let header = lines.next().unwrap_or_default();
@@ -75,7 +75,7 @@ fn tables(letters: &[Letter]) -> String {
     for (run, causes) in &runs {
         match run {
             Some(run) => text.push_str(&format!("run {run}\n    {header}\n")),
-            None => text.push_str(&format!("of no run\n    {header}\n")),
+            None => text.push_str(&format!("no run\n    {header}\n")),
         }
         for cause in causes {
             text.push_str(&format!("  {}\n", cause.title()));
@@ -125,8 +125,8 @@ impl Cause<'_> {
     }
 }
 
-/// A letter's message with `{account}` for its account, also where that is part of a variable's name, and
-/// `{account_id}` for ids: what is left is the same for all accounts that failed of the same.
+/// A letter's message with `{account}` in place of its account's name, variable names included, and
+/// `{account_id}` in place of IDs. The pattern is the same for all accounts with the same failure.
 fn pattern(letter: &Letter) -> String {
     let message = letter.message();
     let name = letter.dead.labels.account_name.as_ref().map(AccountName::as_str);
@@ -157,7 +157,8 @@ fn row(letter: &Letter) -> Vec<String> {
     let or_dash = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into());
     let labels = &letter.dead.labels;
     let failure = letter.dead.cause.as_ref();
-    // A redriven message has no failure; when the job was sent is the best that is known of it.
+    // A message moved by SQS has no recorded failure; the time its job was sent is the best
+    // approximation.
     let first_seen = failure.and_then(|failure| failure.first_seen).or(letter.sent_at);
     vec![
         or_dash(labels.account_name.as_ref().map(ToString::to_string)),
@@ -174,7 +175,7 @@ fn row(letter: &Letter) -> Vec<String> {
     ]
 }
 
-/// The letters of each reason, the most frequent reason first.
+/// The letters grouped by reason, the most frequent reason first.
 fn by_reason(letters: &[Letter]) -> Vec<(&str, Vec<&Letter>)> {
     let mut reasons: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
     for letter in letters {
@@ -185,39 +186,39 @@ fn by_reason(letters: &[Letter]) -> Vec<(&str, Vec<&Letter>)> {
     reasons
 }
 
-/// Whether a replay of what failed so can end otherwise, once something is fixed.
+/// Whether a replay can succeed once the cause is fixed.
 pub(crate) fn is_to_replay(reason: &str) -> bool {
     !matches!(Reason::from_code(reason), Some(Reason::BadMessage | Reason::TooOld | Reason::Superseded))
 }
 
-/// What to do about a reason, in one sentence.
+/// One sentence on what to do about a reason.
 pub(crate) fn advice(reason: &str) -> &'static str {
-    Reason::from_code(reason).map_or("a reason of another version; its message says more", Reason::advice)
+    Reason::from_code(reason).map_or("a reason of another version; see its message", Reason::advice)
 }
 
 fn what_to_do(reason: &str, letters: &[&Letter], found: &Found) -> String {
     let mut text = format!("{} {}: {}\n", letters.len(), one_line(reason), advice(reason));
     if !is_to_replay(reason) {
-        text.push_str(&format!("  {NEVER_DONE}\n"));
+        text.push_str(&format!("  {REPLAY_FAILS_AGAIN}\n"));
         return text;
     }
     match selection(reason, letters, found) {
         Some(flags) => text.push_str(&format!("  producer replay{flags}\n")),
-        None => text.push_str("  no flag of this version selects them alone\n"),
+        None => text.push_str("  no flag of this version selects exactly these\n"),
     }
-    let worn_out = letters.iter().filter(|letter| letter.is_worn_out()).count();
-    if worn_out > 0 {
+    let at_limit = letters.iter().filter(|letter| letter.reached_replay_limit()).count();
+    if at_limit > 0 {
         let most = super::MOST_REPLAYS;
-        let (was, is, it) = if worn_out == 1 { ("was", "is", "it") } else { ("were", "are", "them") };
+        let (was, is, it) = if at_limit == 1 { ("was", "is", "it") } else { ("were", "are", "them") };
         text.push_str(&format!(
-            "  {worn_out} of them {was} replayed {most} times already and {is} left out; --force takes {it} too\n"
+            "  {at_limit} of them {was} already replayed {most} times and {is} skipped; --force includes {it}\n"
         ));
     }
     text
 }
 
-/// The flags that select these letters and no others. A reason that this version has does at the last,
-/// and what is shortest to read goes first.
+/// The flags that select exactly these letters. Prefers what is shortest to read; a reason, which must
+/// be one of this version, comes last.
 fn selection(reason: &str, letters: &[&Letter], found: &Found) -> Option<String> {
     let runs: BTreeSet<Option<&str>> = letters.iter().map(|letter| run(letter)).collect();
     let one_run = match runs.iter().next() {
@@ -235,13 +236,13 @@ fn selection(reason: &str, letters: &[&Letter], found: &Found) -> Option<String>
     ];
     let all = || found.letters.iter().chain(&found.others);
     let (_, names, reason) = candidates.into_iter().find(|(is_possible, names, reason)| {
-        let takes = |letter: &&Letter| {
+        let matches = |letter: &&Letter| {
             one_run.is_none_or(|one| run(letter) == Some(one))
                 && names.is_none_or(|names| name(letter).is_some_and(|name| names.contains(name)))
                 && reason.is_none_or(|reason| letter.dead.reason() == reason)
         };
-        let says_something = one_run.is_some() || names.is_some() || reason.is_some();
-        *is_possible && says_something && all().filter(takes).count() == letters.len()
+        let is_filter = one_run.is_some() || names.is_some() || reason.is_some();
+        *is_possible && is_filter && all().filter(matches).count() == letters.len()
     })?;
     let mut flags = String::new();
     if let Some(reason) = reason {

@@ -34,7 +34,7 @@ fn counts(visible: u64, in_flight: u64) -> QueueCounts {
     QueueCounts { visible, in_flight, delayed: 0 }
 }
 
-/// A queue whose reading number n holds `visible(n)` messages.
+/// A queue whose nth reading counts `visible(n)` messages.
 fn queue(visible: impl Fn(usize) -> usize + Send + Sync + 'static) -> (Queue, Rule) {
     let reading = AtomicUsize::new(0);
     let rule = mock!(aws_sdk_sqs::Client::get_queue_attributes).then_output(move || {
@@ -54,7 +54,7 @@ fn queue(visible: impl Fn(usize) -> usize + Send + Sync + 'static) -> (Queue, Ru
     (queue, rule)
 }
 
-/// A bucket in which the report of account n stands from the look number `from(n)` on.
+/// A bucket in which the report of account n exists from look number `from(n)` on.
 fn bucket(
     run: &RunId,
     from: &'static [(&'static str, usize)],
@@ -86,14 +86,14 @@ fn bucket(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_queue_is_believed_at_the_second_reading() {
+async fn an_empty_queue_is_trusted_at_the_second_reading() {
     let mut drain = Drain { trusted_from: Instant::now(), empty_since: None };
     let at = |seconds| Instant::now() + Duration::from_secs(seconds);
     assert!(!drain.read(counts(0, 0), at(0)));
     assert!(!drain.read(counts(0, 0), at(1)), "too soon");
     assert!(drain.read(counts(0, 0), at(3)));
-    assert!(!drain.read(counts(0, 1), at(4)), "a job is in hand");
-    assert!(!drain.read(counts(0, 0), at(5)), "it begins anew");
+    assert!(!drain.read(counts(0, 1), at(4)), "a job is in flight");
+    assert!(!drain.read(counts(0, 0), at(5)), "it starts over");
     assert!(drain.read(counts(0, 0), at(8)));
     drain.trusted_from = at(60);
     assert!(!drain.read(counts(0, 0), at(59)), "counts lag behind sends");
@@ -119,7 +119,7 @@ async fn a_status_reads_the_queue_twice_before_it_calls_a_report_missing() {
     assert_eq!(status.accounts[1].state, State::InProgress);
     assert_eq!(reads.num_calls(), 1);
 
-    // A worker gives its job back between the two readings.
+    // A worker returns its job to the queue between the two readings.
     let (returning, _) = queue(|reading| reading);
     let mut follower = Follower::new(&manifest, &bucket, &returning, None, Instant::now());
     let status = follower.once(std::future::pending()).await.expect("looked").expect("not stopped");
@@ -127,7 +127,7 @@ async fn a_status_reads_the_queue_twice_before_it_calls_a_report_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_ends_with_the_last_report_and_looks_at_none_twice() {
+async fn waiting_ends_with_the_last_report_and_reads_none_twice() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a", "b"]);
     let (bucket, _rules, looks) = bucket(&run, &[("a", 0), ("b", 4)]);
@@ -178,12 +178,12 @@ async fn waiting_ends_with_its_time_or_when_it_is_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_has_looked_at_is_neither_missing_nor_decided() {
+async fn a_report_not_looked_up_is_neither_missing_nor_decided() {
     let run = RunId::generate();
     let mut manifest = manifest(&run, &["a"]);
     manifest.jobs[0].state = JobState::AlreadyComplete;
     let headers = complete("a", &run).to_headers();
-    // The first look fails, once the SDK's own tries are spent.
+    // The first look fails once the SDK's retries are exhausted.
     let head = mock!(aws_sdk_s3::Client::head_object)
         .sequence()
         .http_status(503, None)
@@ -204,7 +204,7 @@ async fn what_nobody_has_looked_at_is_neither_missing_nor_decided() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partial_report_is_looked_at_again() {
+async fn a_partial_report_is_read_again() {
     let (run, later) = (RunId::generate(), RunId::generate());
     let manifest = manifest(&run, &["a", "b"]);
     let mut partial = complete("a", &run);
@@ -217,7 +217,7 @@ async fn a_partial_report_is_looked_at_again() {
             (Some("a.csv"), true) => partial.clone(),
             (Some("b.csv"), false) => other.clone(),
             (Some("a.csv"), false) => whole.clone(),
-            // No report of ours.
+            // Not one of the fleet's reports.
             _ => HashMap::new(),
         };
         HeadObjectOutput::builder().e_tag("e").set_metadata(Some(headers)).build()
@@ -235,7 +235,7 @@ async fn a_look_that_hangs_does_not_outlast_the_time_to_wait() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a"]);
     let (bucket, _rules, _) = bucket(&run, &[]);
-    // Connections are taken and nothing is ever answered.
+    // The server accepts connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
     let config = aws::with_endpoint(&aws::base().await.expect("a configuration"), &endpoint)
@@ -258,8 +258,8 @@ async fn a_look_that_hangs_does_not_outlast_the_time_to_wait() {
     assert_eq!((ended, begun.elapsed().as_secs()), (Ended::TimedOut, 2));
 }
 
-/// A dead-letter queue with a dead letter of each of these accounts of a run, of which so many are visible
-/// at the look number n; with the rule of its receives and that of its visibility changes.
+/// A dead-letter queue with one dead letter for each of these accounts of a run, `visible(n)` of which
+/// are visible at look number n; with the rules of its receives and its visibility changes.
 fn dead_letters(
     run: &RunId,
     accounts: &'static [&'static str],
@@ -274,7 +274,7 @@ fn dead_letters(
             .build()
     });
     let (run, calls) = (run.clone(), AtomicUsize::new(0));
-    // Each look takes three receives: one that brings something, and two that do not.
+    // Each look takes three receives: one with messages and two without.
     let receive = mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
         let call = calls.fetch_add(1, Ordering::SeqCst);
         let message = |account: &&str| {
@@ -311,7 +311,7 @@ fn dead_letters(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_account_is_decided_and_its_queue_looked_at_once() {
+async fn a_failed_account_is_decided_and_its_queue_is_read_once() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a", "b"]);
     let (bucket, _rules, _) = bucket(&run, &[("a", 5)]);
@@ -328,7 +328,7 @@ async fn a_failed_account_is_decided_and_its_queue_looked_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_waits_for_no_second_reading_where_all_that_is_open_is_a_dead_letter() {
+async fn a_status_needs_no_second_reading_if_only_a_dead_letter_is_open() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a", "b"]);
     let (a_only, _rules, _) = bucket(&run, &[("a", 0)]);
@@ -341,7 +341,7 @@ async fn a_status_waits_for_no_second_reading_where_all_that_is_open_is_a_dead_l
     assert!(begun.elapsed() < READINGS_APART, "{:?}", begun.elapsed());
     assert_eq!(reads.num_calls(), 1);
 
-    // What is given up between the two readings is seen: its queue is looked at once more.
+    // A job dead-lettered between the two readings is seen: its queue is read once more.
     let (none, _rules, _) = bucket(&run, &[]);
     let (empty, _) = queue(|_| 0);
     let (dead, receives, _) = dead_letters(&run, &["a", "b"], |look| look + 1);
@@ -352,7 +352,7 @@ async fn a_status_waits_for_no_second_reading_where_all_that_is_open_is_a_dead_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_in_somebody_elses_hands_is_waited_for() {
+async fn a_dead_letter_in_flight_elsewhere_is_waited_for() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["b"]);
     let (bucket, _rules, _) = bucket(&run, &[]);
@@ -364,7 +364,7 @@ async fn a_dead_letter_in_somebody_elses_hands_is_waited_for() {
     assert_eq!(status.accounts[0].state, State::Failed);
     assert!(receives.num_calls() > 9, "{}", receives.num_calls());
 
-    // Not for ever.
+    // Not forever.
     let (dead, _, _) = dead_letters(&run, &["b"], |_| 0);
     let begun = Instant::now();
     let mut follower = Follower::new(&manifest, &bucket, &queue, Some(&dead), begun);
@@ -374,7 +374,7 @@ async fn a_dead_letter_in_somebody_elses_hands_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_queue_that_may_not_be_read_is_asked_once_and_stops_nothing() {
+async fn a_dead_letter_queue_without_access_is_read_once_and_stops_nothing() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a"]);
     let (bucket, _rules, _) = bucket(&run, &[]);
@@ -398,7 +398,7 @@ async fn a_dead_letter_queue_that_may_not_be_read_is_asked_once_and_stops_nothin
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_that_is_stopped_tells_nothing() {
+async fn a_status_that_is_stopped_returns_nothing() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a"]);
     let (bucket, _rules, _) = bucket(&run, &[]);

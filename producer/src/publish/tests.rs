@@ -36,7 +36,7 @@ fn jobs(count: usize) -> Vec<Job> {
 
 /// What SQS does with an entry.
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
+enum Behavior {
     Sent,
     Failed,
     Refused,
@@ -46,8 +46,8 @@ enum Fate {
 /// The accounts of each call, in order.
 type Calls = Arc<Mutex<Vec<Vec<String>>>>;
 
-/// An SQS in which the call number and the account decide what becomes of an entry.
-fn sqs(fate: impl Fn(usize, &str) -> Fate + Send + Sync + 'static) -> (Rule, Calls) {
+/// An SQS that decides by call number and account what to do with an entry.
+fn sqs(behavior: impl Fn(usize, &str) -> Behavior + Send + Sync + 'static) -> (Rule, Calls) {
     let calls = Calls::default();
     let seen = Arc::clone(&calls);
     let rule = mock!(aws_sdk_sqs::Client::send_message_batch).then_compute_output(
@@ -62,12 +62,12 @@ fn sqs(fate: impl Fn(usize, &str) -> Fate + Send + Sync + 'static) -> (Rule, Cal
                     .string_value()
                     .expect("text");
                 names.push(name.to_owned());
-                let fate = fate(calls.len(), name);
+                let fate = behavior(calls.len(), name);
                 let failed = BatchResultErrorEntry::builder()
                     .id(entry.id())
                     .code("InternalError")
                     .message("try again")
-                    .sender_fault(fate == Fate::Refused)
+                    .sender_fault(fate == Behavior::Refused)
                     .build()
                     .expect("whole");
                 let sent = SendMessageBatchResultEntry::builder()
@@ -77,9 +77,9 @@ fn sqs(fate: impl Fn(usize, &str) -> Fate + Send + Sync + 'static) -> (Rule, Cal
                     .build()
                     .expect("whole");
                 answer = match fate {
-                    Fate::Sent => answer.successful(sent),
-                    Fate::Failed | Fate::Refused => answer.failed(failed),
-                    Fate::Forgotten => answer,
+                    Behavior::Sent => answer.successful(sent),
+                    Behavior::Failed | Behavior::Refused => answer.failed(failed),
+                    Behavior::Forgotten => answer,
                 };
             }
             calls.push(names);
@@ -101,8 +101,8 @@ fn sizes(calls: &Calls) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn jobs_go_out_in_tens_with_attributes_for_people() {
-    let (rule, calls) = sqs(|_, _| Fate::Sent);
+async fn jobs_are_sent_in_tens_with_readable_attributes() {
+    let (rule, calls) = sqs(|_, _| Behavior::Sent);
     let (published, text) = send_all(&rule, &jobs(23)).await;
     assert_eq!(sizes(&calls), [10, 10, 3]);
     assert_eq!((published.sent(), text), (23, None));
@@ -148,11 +148,11 @@ async fn ten_of_the_largest_jobs_fit_in_a_batch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_entries_alone_are_sent_again() {
+async fn only_failed_entries_are_sent_again() {
     let (rule, calls) = sqs(|call, name| match (call, name) {
-        (0, "a2" | "a7") => Fate::Failed,
-        (0, "a5") => Fate::Forgotten,
-        _ => Fate::Sent,
+        (0, "a2" | "a7") => Behavior::Failed,
+        (0, "a5") => Behavior::Forgotten,
+        _ => Behavior::Sent,
     });
     let (_, text) = send_all(&rule, &jobs(12)).await;
     assert_eq!(text, None);
@@ -162,21 +162,21 @@ async fn failed_entries_alone_are_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_still_fails_is_named_and_the_rest_is_sent() {
-    let (rule, calls) = sqs(|_, name| if name == "a3" { Fate::Failed } else { Fate::Sent });
+async fn entries_that_keep_failing_are_named_and_the_rest_is_sent() {
+    let (rule, calls) = sqs(|_, name| if name == "a3" { Behavior::Failed } else { Behavior::Sent });
     let begun = tokio::time::Instant::now();
     let (published, text) = send_all(&rule, &jobs(12)).await;
     assert_eq!(published.sent(), 11);
     assert_eq!(text.as_deref(), Some("11 of 12 jobs were sent; InternalError: try again: a3"));
     assert_eq!(sizes(&calls), [10, 1, 1, 1, 1, 1, 1, 1, 2]);
     let waited = begun.elapsed();
-    // The pauses are 16.2 s together, and each may be twice as long.
+    // The pauses add up to 16.2 s, and each may be twice as long.
     assert!(waited > Duration::from_secs(16) && waited < Duration::from_secs(33), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_of_the_sender_is_not_tried_again() {
-    let (rule, calls) = sqs(|_, name| if name == "a3" { Fate::Refused } else { Fate::Sent });
+async fn a_sender_fault_is_not_retried() {
+    let (rule, calls) = sqs(|_, name| if name == "a3" { Behavior::Refused } else { Behavior::Sent });
     let (published, _) = send_all(&rule, &jobs(5)).await;
     assert_eq!(sizes(&calls), [5]);
     assert_eq!(published.sent(), 4);
@@ -200,8 +200,8 @@ async fn after_a_failed_call_the_rest_is_not_tried() {
 }
 
 #[tokio::test]
-async fn an_interruption_says_what_was_sent() {
-    let (rule, _) = sqs(|_, _| Fate::Sent);
+async fn an_interruption_reports_what_was_sent() {
+    let (rule, _) = sqs(|_, _| Behavior::Sent);
     let jobs = jobs(3);
     let jobs: Vec<&Job> = jobs.iter().collect();
     let published = publish(&queue(&rule), &jobs, |_| {}, ready(())).await;

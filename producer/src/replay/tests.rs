@@ -10,7 +10,7 @@ fn selection(accounts: &[&str], run_id: Option<&str>) -> Selection {
 }
 
 #[test]
-fn accounts_of_which_there_is_nothing_are_named() {
+fn accounts_without_a_dead_letter_are_named() {
     let found = [Selected::from_message(
         letter("a", "r-1", "panic", ""),
         Message { body: "{}".into(), ..Message::default() },
@@ -22,25 +22,25 @@ fn accounts_of_which_there_is_nothing_are_named() {
 }
 
 #[test]
-fn batches_are_cut_by_number_and_by_size() {
+fn batches_are_split_by_number_and_by_size() {
     let mib = 1024 * 1024;
     assert_eq!(slices(&[]), [0usize; 0]);
     assert_eq!(slices(&[1; 23]), [10, 10, 3]);
     assert_eq!(slices(&[mib, mib, 1]), [1, 1, 1]);
     assert_eq!(slices(&[mib / 2, mib / 2, 1, mib - 1]), [2, 2]);
-    assert_eq!(slices(&[mib + 1, 1]), [1, 1], "SQS may say that it is too long");
+    assert_eq!(slices(&[mib + 1, 1]), [1, 1], "SQS decides whether it is too long");
 }
 
 #[test]
-fn what_was_not_done_is_told_with_what_to_do() {
-    let of = |account: &str, fate| (letter(account, "r-1", "panic", ""), fate);
+fn what_was_not_replayed_is_reported_with_what_to_do() {
+    let of = |account: &str, outcome| (letter(account, "r-1", "panic", ""), outcome);
     let mut replayed = Replayed {
         letters: vec![
-            of("a", Fate::Replayed),
-            of("b", Fate::WornOut),
-            of("f", Fate::Hopeless),
-            of("c", Fate::Left("InternalError: try again".into())),
-            of("d", Fate::NotDeleted("InternalError: no".into())),
+            of("a", ReplayOutcome::Replayed),
+            of("b", ReplayOutcome::LimitReached),
+            of("f", ReplayOutcome::WouldFailAgain),
+            of("c", ReplayOutcome::NotReplayed("InternalError: try again".into())),
+            of("d", ReplayOutcome::NotDeleted("InternalError: no".into())),
         ],
         unmatched: selection(&["e"], None).accounts,
         others: 3,
@@ -58,8 +58,9 @@ fn what_was_not_done_is_told_with_what_to_do() {
     2 dead letters replayed, 3 left in the dead-letter queue, 3 not selected
     1 more is in flight: another command is reading it, or was a minute ago; look again in a minute
     ");
-    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; fix the cause, then add --force; not replayed, since they would fail in the same way: f; `producer failed` says what to do, and --force replays them all the same; left in the dead-letter queue (InternalError: try again): c; replayed, and still in the dead-letter queue too, since they could not be deleted: d; another replay makes a duplicate of them, which does no harm; no such dead letter of e; `producer failed` shows what there is");
-    replayed.letters = vec![of("a", Fate::Replayed), of("b", Fate::Left("not tried".into()))];
+    insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"not replayed, since 3 replays did not help: b; fix the cause, then add --force; not replayed, since they would fail in the same way: f; `producer failed` says what to do, and --force replays them anyway; left in the dead-letter queue (InternalError: try again): c; replayed, but also still in the dead-letter queue, since they could not be deleted: d; another replay duplicates them, which is harmless; no matching dead letter of e; `producer failed` shows what there is");
+    replayed.letters =
+        vec![of("a", ReplayOutcome::Replayed), of("b", ReplayOutcome::NotReplayed("not tried".into()))];
     replayed.unmatched.clear();
     replayed.interrupted = true;
     insta::assert_snapshot!(text::explain(&replayed).expect("not all was done"), @"interrupted: 1 dead letter replayed, 1 left in the dead-letter queue; the same command replays what is left");
@@ -69,20 +70,20 @@ fn what_was_not_done_is_told_with_what_to_do() {
 }
 
 #[test]
-fn what_would_fail_in_the_same_way_is_replayed_only_if_that_is_forced() {
-    for (reason, fate) in [
-        ("bad_message", Some(Fate::Hopeless)),
-        ("too_old", Some(Fate::Hopeless)),
-        ("superseded", Some(Fate::Hopeless)),
+fn what_would_fail_in_the_same_way_needs_force() {
+    for (reason, outcome) in [
+        ("bad_message", Some(ReplayOutcome::WouldFailAgain)),
+        ("too_old", Some(ReplayOutcome::WouldFailAgain)),
+        ("superseded", Some(ReplayOutcome::WouldFailAgain)),
         ("panic", None),
         ("foreign_object", None),
     ] {
-        assert_eq!(letter("a", "r-1", reason, "").refused_replay(), fate, "{reason}");
+        assert_eq!(letter("a", "r-1", reason, "").refused_replay(), outcome, "{reason}");
     }
 }
 
 #[test]
-fn a_selection_that_matches_nothing_is_told() {
+fn a_selection_that_matches_nothing_is_reported() {
     let replayed = Replayed { others: 2, ..Replayed::default() };
     assert_eq!(
         text::nothing(&replayed, &selection(&["a", "b"], Some("r-9")), "jobs-dead"),
@@ -91,7 +92,7 @@ fn a_selection_that_matches_nothing_is_told() {
     let some_hidden = Replayed { others: 2, elsewhere: 1, ..Replayed::default() };
     assert_eq!(
         text::nothing(&some_hidden, &selection(&["a"], None), "jobs-dead"),
-        "jobs-dead has 2 dead letters to be seen, none of a; 1 more is in flight: another command is reading it, \
+        "jobs-dead has 2 dead letters visible, none of a; 1 more is in flight: another command is reading it, \
          or was a minute ago; look again in a minute"
     );
     for selection in [selection(&[], None), selection(&["a"], None)] {

@@ -1,19 +1,19 @@
-//! What a replay says of itself, for people.
+//! The output of a replay, for people.
 
 use std::collections::BTreeMap;
 
 use cli::output::{count, table};
 use fleet::RunId;
 
-use super::{Fate, Replayed};
+use super::{ReplayOutcome, Replayed};
 use crate::dead_letters::{Letter, MOST_REPLAYS, hidden_hint, one_line, selection::Selection};
 
-/// The most dead letters that an error names; the table has all of them.
+/// The maximum number of dead letters named in an error; the table has all of them.
 const MOST_NAMES: usize = 20;
 
-/// The table, and what comes next.
+/// The table, and what to do next.
 pub(crate) fn render(replayed: &Replayed) -> String {
-    let rows = replayed.letters.iter().map(|(letter, fate)| row(letter, fate));
+    let rows = replayed.letters.iter().map(|(letter, outcome)| row(letter, outcome));
     let mut text = table(&["ACCOUNT", "DATASET", "REASON", "REPLAYS", "OUTCOME", "RUN"], &[3], rows);
     let sent = sent(replayed);
     text.push_str(&format!("\n\n{} replayed", count(sent, "dead letter")));
@@ -33,7 +33,7 @@ pub(crate) fn render(replayed: &Replayed) -> String {
     text
 }
 
-/// What was not done of what was asked for, and what to do about it; none where all was done.
+/// What was asked for but not done, and what to do about it; `None` if all was done.
 pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
     if replayed.interrupted && replayed.letters.is_empty() {
         return Some("interrupted; nothing was replayed, and all is back in the dead-letter queue".into());
@@ -46,28 +46,28 @@ pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
             count(sent(replayed), "dead letter")
         ));
     }
-    let of = |wanted: fn(&Fate) -> bool| -> Vec<&Letter> {
-        replayed.letters.iter().filter(|(_, fate)| wanted(fate)).map(|(letter, _)| letter).collect()
+    let of = |wanted: fn(&ReplayOutcome) -> bool| -> Vec<&Letter> {
+        replayed.letters.iter().filter(|(_, outcome)| wanted(outcome)).map(|(letter, _)| letter).collect()
     };
-    let worn_out = of(|fate| *fate == Fate::WornOut);
-    if !worn_out.is_empty() {
+    let at_limit = of(|outcome| *outcome == ReplayOutcome::LimitReached);
+    if !at_limit.is_empty() {
         parts.push(format!(
             "not replayed, since {MOST_REPLAYS} replays did not help: {}; fix the cause, then add --force",
-            names(&worn_out)
+            names(&at_limit)
         ));
     }
-    let hopeless = of(|fate| *fate == Fate::Hopeless);
-    if !hopeless.is_empty() {
+    let failing_again = of(|outcome| *outcome == ReplayOutcome::WouldFailAgain);
+    if !failing_again.is_empty() {
         parts.push(format!(
             "not replayed, since they would fail in the same way: {}; `producer failed` says what to do, and --force \
-             replays them all the same",
-            names(&hopeless)
+             replays them anyway",
+            names(&failing_again)
         ));
     }
     // An interruption has said so.
     let mut left: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
-    for (letter, fate) in &replayed.letters {
-        if let Fate::Left(why) = fate
+    for (letter, outcome) in &replayed.letters {
+        if let ReplayOutcome::NotReplayed(why) = outcome
             && !(replayed.interrupted && why == "not tried")
         {
             left.entry(why).or_default().push(letter);
@@ -76,25 +76,25 @@ pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
     for (why, letters) in left {
         parts.push(format!("left in the dead-letter queue ({}): {}", one_line(why), names(&letters)));
     }
-    let not_deleted = of(|fate| matches!(fate, Fate::NotDeleted(_)));
+    let not_deleted = of(|outcome| matches!(outcome, ReplayOutcome::NotDeleted(_)));
     if !not_deleted.is_empty() {
         parts.push(format!(
-            "replayed, and still in the dead-letter queue too, since they could not be deleted: {}; another replay \
-             makes a duplicate of them, which does no harm",
+            "replayed, but also still in the dead-letter queue, since they could not be deleted: {}; another replay \
+             duplicates them, which is harmless",
             names(&not_deleted)
         ));
     }
     if !replayed.unmatched.is_empty() && !replayed.interrupted {
         let unmatched: Vec<&str> = replayed.unmatched.iter().map(fleet::AccountName::as_str).collect();
         parts.push(format!(
-            "no such dead letter of {}; `producer failed` shows what there is",
+            "no matching dead letter of {}; `producer failed` shows what there is",
             unmatched.join(", ")
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// What is said where nothing was selected.
+/// The message if nothing was selected.
 pub(crate) fn nothing(replayed: &Replayed, selection: &Selection, queue: &str) -> String {
     if replayed.others == 0 {
         let all = match replayed.elsewhere {
@@ -110,41 +110,43 @@ pub(crate) fn nothing(replayed: &Replayed, selection: &Selection, queue: &str) -
     let wanted = selection.words().unwrap_or_else(|| "selected".into());
     let others = count(replayed.others, "dead letter");
     match hidden_hint(replayed.elsewhere) {
-        Some(hint) => format!("{queue} has {others} to be seen, none {wanted}; {hint}"),
+        Some(hint) => format!("{queue} has {others} visible, none {wanted}; {hint}"),
         None => format!("{queue} has {others}, none {wanted}; `producer failed` shows what there is"),
     }
 }
 
 /// How many are on the work queue.
 pub(crate) fn sent(replayed: &Replayed) -> usize {
-    let is_sent = |fate: &Fate| matches!(fate, Fate::Replayed | Fate::NotDeleted(_));
-    replayed.letters.iter().filter(|(_, fate)| is_sent(fate)).count()
+    let is_sent =
+        |outcome: &ReplayOutcome| matches!(outcome, ReplayOutcome::Replayed | ReplayOutcome::NotDeleted(_));
+    replayed.letters.iter().filter(|(_, outcome)| is_sent(outcome)).count()
 }
 
-fn row(letter: &Letter, fate: &Fate) -> Vec<String> {
+fn row(letter: &Letter, outcome: &ReplayOutcome) -> Vec<String> {
     let labels = &letter.dead.labels;
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    let is_sent = matches!(fate, Fate::Replayed | Fate::NotDeleted(_));
+    let is_sent = matches!(outcome, ReplayOutcome::Replayed | ReplayOutcome::NotDeleted(_));
     vec![
         or_dash(labels.account_name.as_ref().map(ToString::to_string)),
         or_dash(labels.dataset.map(|dataset| dataset.name.to_owned())),
         one_line(letter.dead.reason()),
         letter.dead.replay_count.saturating_add(u32::from(is_sent)).to_string(),
-        match fate {
-            Fate::Replayed => "replayed".into(),
-            Fate::WornOut | Fate::Hopeless => "refused".into(),
-            Fate::Left(_) => "left".into(),
-            Fate::NotDeleted(_) => "replayed, not deleted".into(),
+        match outcome {
+            ReplayOutcome::Replayed => "replayed".into(),
+            ReplayOutcome::LimitReached | ReplayOutcome::WouldFailAgain => "refused".into(),
+            ReplayOutcome::NotReplayed(_) => "left".into(),
+            ReplayOutcome::NotDeleted(_) => "replayed, not deleted".into(),
         },
         or_dash(labels.run_id.as_ref().map(ToString::to_string)),
     ]
 }
 
-/// The runs that can be followed, where they are few.
+/// The runs to follow, if they are few.
 fn runs(replayed: &Replayed) -> Vec<&RunId> {
     let mut runs: Vec<&RunId> = Vec::new();
-    for (letter, fate) in &replayed.letters {
-        if let (Some(run), Fate::Replayed | Fate::NotDeleted(_)) = (&letter.dead.labels.run_id, fate)
+    for (letter, outcome) in &replayed.letters {
+        if let (Some(run), ReplayOutcome::Replayed | ReplayOutcome::NotDeleted(_)) =
+            (&letter.dead.labels.run_id, outcome)
             && run.is_generated()
             && !runs.contains(&run)
         {
@@ -154,7 +156,7 @@ fn runs(replayed: &Replayed) -> Vec<&RunId> {
     if runs.len() > 3 { Vec::new() } else { runs }
 }
 
-/// The accounts of dead letters or, where they have none, their message ids.
+/// The accounts of dead letters, or the message IDs of those without an account.
 fn names(letters: &[&Letter]) -> String {
     let name = |letter: &&Letter| match &letter.dead.labels.account_name {
         Some(name) => name.to_string(),

@@ -72,24 +72,24 @@ fn flags_override() {
 }
 
 #[test]
-fn every_fault_is_told_at_once() {
+fn every_fault_is_reported_at_once() {
     let flags = Flags { attributes: vec!["oops".into()], ..Flags::default() };
     let text = r#"{"account_name":["a/b","data","data",7],"date":"2026-02-30","dataset":["ec2"],"run_id":"r","acount_name":"x"}"#;
     insta::assert_snapshot!(read_with(text, &flags).expect_err("invalid"), @r#"
     the request is not valid:
       account_name has a number in its list, not a string
       account name "a/b" is not well-formed; it takes 1 to 63 letters, digits, '_' and '-', and begins with a letter or digit
-      account data: stands twice; leave one out
+      account data: is listed twice; leave one out
       date "2026-02-30" is not a calendar day; write it as YYYY-MM-DD, such as 2026-11-01
-      dataset "ec2" is not known; this version has s3_daily_storage
+      dataset "ec2" is unknown; this version has s3_daily_storage
       --attribute "oops" has no '='; write KEY=VALUE for a string, or KEY:=JSON for any JSON
-      "run_id" is no attribute: leave it out, since the producer names the run
-      attribute "acount_name" looks like account_name; correct it, or say that it is meant with --attribute 'acount_name=x'
+      "run_id" is not an attribute: leave it out, since the producer names the run
+      attribute "acount_name" looks like account_name; correct it, or if you mean it, pass --attribute 'acount_name=x'
     "#);
 }
 
 #[test]
-fn each_bad_request_says_what_is_wrong_and_what_to_do() {
+fn each_invalid_request_says_what_is_wrong_and_what_to_do() {
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let brackets = "[".repeat(10_000);
     let large = json!({"account_name": "data", "remark": "x".repeat(MAX_BYTES)}).to_string();
@@ -98,8 +98,8 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
         ("{\n\"date\": }", "request.json is not JSON: expected value at line 2 column 9"),
         ("[]", "request.json is a list, not a JSON object such as"),
         ("null", "request.json is null, not a JSON object"),
-        (&deep, "request.json is nested more than 127 deep, at line 1 column"),
-        (&large, "account data: its job has 65668 bytes, and at most 65536 are taken"),
+        (&deep, "request.json is nested more than 127 levels deep, at line 1 column"),
+        (&large, "account data: its job has 65668 bytes, and the maximum is 65536"),
         (
             r#"{"account_name":"a","date":"2026-11-02","account_name":"b"}"#,
             "request.json has the key \"account_name\" twice, at line 1 column 54; leave one out",
@@ -108,13 +108,13 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
         (r#"{"date":"2026-11-31"}"#, "date \"2026-11-31\" is not a calendar day; write it as YYYY-MM-DD"),
         (r#"{"date":"2027-01-01"}"#, "date 2027-01-01 is not over yet in UTC"),
         (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
-        (r#"{"date":"2025-08-23"}"#, "the oldest day left is 2025-08-24"),
+        (r#"{"date":"2025-08-23"}"#, "the oldest available day is 2025-08-24"),
         (r#"{"date":20261101}"#, "date is a number, not a string such as"),
-        (r#"{"dataset":"ec2"}"#, "dataset \"ec2\" is not known; this version has s3_daily_storage"),
+        (r#"{"dataset":"ec2"}"#, "dataset \"ec2\" is unknown; this version has s3_daily_storage"),
         (r#"{"dataset":[]}"#, "dataset is an empty list; name at least one"),
         (
             r#"{"dataset":["s3_daily_storage","s3_daily_storage"]}"#,
-            "dataset \"s3_daily_storage\" stands twice",
+            "dataset \"s3_daily_storage\" is listed twice",
         ),
         (r#"{"account_name":"a b"}"#, "account name \"a b\" is not well-formed"),
         (r#"{"account_name":"../x"}"#, "account name \"../x\" is not well-formed"),
@@ -123,8 +123,8 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
             r#"{"account_name":"${AWS_SECRET_ACCESS_KEY}"}"#,
             "account name \"${AWS_SECRET_ACCESS_KEY}\" is not",
         ),
-        (&brackets, "request.json is nested more than 127 deep"),
-        (r#"{"account_name":["a","b","a"]}"#, "account a: stands twice; leave one out"),
+        (&brackets, "request.json is nested more than 127 levels deep"),
+        (r#"{"account_name":["a","b","a"]}"#, "account a: is listed twice; leave one out"),
         (r#"{"account_name":[]}"#, "account_name is an empty list; name at least one"),
         (r#"{"account_name":null}"#, "account_name is null, not a string or a list of strings"),
         (r#"{"account_name":"a","account_names":["b"]}"#, "account_name and account_names are both given"),
@@ -132,7 +132,7 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
             r#"{"account_name":["a-b","a_b"]}"#,
             "accounts a-b and a_b: both have their access keys in a_b_account_access_key",
         ),
-        (r#"{"run_id":"r"}"#, "\"run_id\" is no attribute"),
+        (r#"{"run_id":"r"}"#, "\"run_id\" is not an attribute"),
         (r#"{"acount_name":"data"}"#, "attribute \"acount_name\" looks like account_name"),
     ];
     for (text, expected) in cases {
@@ -142,7 +142,7 @@ fn each_bad_request_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
-fn a_slip_does_not_run_the_default_accounts() {
+fn a_typo_does_not_run_the_default_accounts() {
     for text in [
         r#"{"accounts":["data"],"date":"2026-11-20"}"#,
         r#"{"account":"data"}"#,
@@ -152,7 +152,7 @@ fn a_slip_does_not_run_the_default_accounts() {
         r#"{"account_name":"data","name":"x"}"#,
     ] {
         let error = read(text).expect_err(text);
-        assert!(error.contains("is no attribute: "), "{error}");
+        assert!(error.contains("is not an attribute: "), "{error}");
         assert!(
             error.lines().skip(1).all(|line| line.contains("write ")),
             "{error}\nshould say what to write"
@@ -161,7 +161,7 @@ fn a_slip_does_not_run_the_default_accounts() {
 }
 
 #[test]
-fn says_which_accounts_are_meant_and_what_goes_along() {
+fn describes_the_accounts_and_the_attributes() {
     let describe = |text: &str| read(text).expect("valid").describe();
     let defaults = "accounts: the request names none, so 2 default accounts by FLEET_DEFAULT_ACCOUNTS";
     assert_eq!(describe("{}"), defaults);
@@ -184,7 +184,7 @@ fn no_account_at_all_is_refused() {
         accounts: Some(&Accounts::default()),
         default_accounts: &[],
     };
-    let error = Request::read(None, &Flags::default(), around).expect_err("nobody");
+    let error = Request::read(None, &Flags::default(), around).expect_err("no account");
     assert!(error.to_string().contains("no account at all: name one with"), "{error}");
     // What two commas in a row give.
     let around = Surroundings { default_accounts: &["a".to_owned(), String::new()], ..around };
@@ -199,7 +199,7 @@ fn no_account_at_all_is_refused() {
 }
 
 #[test]
-fn a_digest_tells_requests_apart() {
+fn a_digest_distinguishes_requests() {
     let flags = Flags { account_names: vec!["a".into()], ..Flags::default() };
     let others = [
         Flags::default(),
@@ -217,7 +217,7 @@ fn a_digest_tells_requests_apart() {
 }
 
 #[test]
-fn what_can_not_be_read_hides_no_other_fault_and_makes_none() {
+fn unreadable_input_hides_no_other_fault_and_adds_none() {
     let flags = Flags { date: Some("2026-02-30".into()), ..Flags::default() };
     let around = Surroundings {
         now: "2026-11-01T12:00:00Z".parse().expect("a moment"),
@@ -227,13 +227,13 @@ fn what_can_not_be_read_hides_no_other_fault_and_makes_none() {
     let unread = Source { name: "request.json".into(), text: Err("could not read the request".into()) };
     for source in [unread, source("{")] {
         let InvalidRequest(faults) = Request::read(Some(&source), &flags, around).expect_err("unreadable");
-        assert_eq!(faults.len(), 2, "no account and no date are missing for all one knows: {faults:?}");
+        assert_eq!(faults.len(), 2, "whether account and date are missing is unknown: {faults:?}");
         assert!(faults[1].contains("2026-02-30"), "{faults:?}");
         let InvalidRequest(faults) =
             Request::read(Some(&source), &Flags::default(), around).expect_err("unreadable");
         assert_eq!(faults.len(), 1, "{faults:?}");
     }
-    // Without the accounts file it is not known which accounts there are.
+    // Without the accounts file it is unknown which accounts exist.
     let flags =
         Flags { account_names: vec!["data".into()], date: Some("2026-10-01".into()), ..Flags::default() };
     assert!(Request::read(None, &flags, around).is_ok());
@@ -250,7 +250,7 @@ fn the_first_of_a_month_is_not_over_on_the_first() {
 }
 
 #[test]
-fn an_accounts_file_says_who_is_known_and_who_is_meant() {
+fn an_accounts_file_defines_the_known_and_the_default_accounts() {
     let file = "[[account]]\nname='data'\n[[account]]\nname='rare'\ndefault=false\n";
     let accounts = Accounts::parse(file).expect("valid");
     let mut around = Surroundings {
@@ -275,22 +275,22 @@ fn an_accounts_file_says_who_is_known_and_who_is_meant() {
 }
 
 #[test]
-fn oversized_jobs_are_told_once() {
+fn oversized_jobs_are_reported_once() {
     let text = json!({"account_name": ["a", "b", "c"], "remark": "x".repeat(MAX_BYTES)}).to_string();
     let error = read(&text).expect_err("too large");
     assert!(error.contains("account a: its job has"), "{error}");
     assert!(error.contains("make the attributes smaller (and 2 more jobs)"), "{error}");
 }
 
-/// A key, a value that is wrong there, and what is told of it. Those of `account_name` stand in one list.
+/// A key, an invalid value for it, and the expected fault. Those of `account_name` go into one list.
 const FAULTS: [(&str, &str, &str); 8] = [
     ("account_name", r#""../x""#, "account name \"../x\" is not well-formed"),
     ("account_name", r#""${HOME}""#, "account name \"${HOME}\" is not well-formed"),
-    ("account_name", r#""data""#, "account data: stands twice"),
+    ("account_name", r#""data""#, "account data: is listed twice"),
     ("account_name", "7", "account_name has a number in its list"),
     ("date", r#""2026-02-30""#, "is not a calendar day"),
-    ("dataset", r#""ec2""#, "dataset \"ec2\" is not known"),
-    ("run_id", r#""r""#, "\"run_id\" is no attribute"),
+    ("dataset", r#""ec2""#, "dataset \"ec2\" is unknown"),
+    ("run_id", r#""r""#, "\"run_id\" is not an attribute"),
     ("acount_name", r#""x""#, "attribute \"acount_name\" looks like account_name"),
 ];
 
@@ -314,8 +314,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_text_is_a_request_or_a_message(text in "(?s:.*)|[{}\\[\\]\":,0-9a-z\\\\]*") {
-        if let Err(told) = read(&text) {
-            prop_assert!(told.starts_with("the request is not valid:\n  "), "{}", told);
+        if let Err(message) = read(&text) {
+            prop_assert!(message.starts_with("the request is not valid:\n  "), "{}", message);
         }
     }
 
@@ -336,13 +336,13 @@ proptest! {
                 let again = read(&Value::from(request.to_json()).to_string()).expect("its own text");
                 prop_assert_eq!(again, Request { accounts_from: AccountsFrom::Request, ..request });
             }
-            Err(told) => prop_assert!(told.starts_with("the request is not valid:\n  "), "{}", told),
+            Err(message) => prop_assert!(message.starts_with("the request is not valid:\n  "), "{}", message),
         }
     }
 
-    /// Each fault is told, whatever others there are, and nothing else is.
+    /// Each fault is reported, whatever the others are, and nothing else is.
     #[test]
-    fn every_fault_is_told_and_no_other(present in prop::collection::vec(any::<bool>(), FAULTS.len())) {
+    fn every_fault_is_reported_and_no_other(present in prop::collection::vec(any::<bool>(), FAULTS.len())) {
         let chosen = || FAULTS.iter().zip(&present);
         let mut object = json!({"account_name": ["data"], "ticket": "OPS-7"});
         let mut names = vec![json!("data")];
@@ -351,11 +351,11 @@ proptest! {
             if *key == "account_name" { names.push(value) } else { object[*key] = value }
         }
         object["account_name"] = names.into();
-        let told = read(&object.to_string()).err().unwrap_or_default();
+        let message = read(&object.to_string()).err().unwrap_or_default();
         for ((_, _, fault), present) in chosen() {
-            prop_assert_eq!(told.contains(fault), *present, "{}\nand {}", told, fault);
+            prop_assert_eq!(message.contains(fault), *present, "{}\nand {}", message, fault);
         }
-        let lines = told.lines().skip(1).count();
+        let lines = message.lines().skip(1).count();
         prop_assert_eq!(lines, present.iter().filter(|present| **present).count());
     }
 
@@ -363,7 +363,7 @@ proptest! {
     fn attributes_reach_every_job_unchanged(
         attributes in prop::collection::hash_map("[a-z]{9,12}_x", any_json(), 0..5)
     ) {
-        // A hash map, so that the order is any; it must be kept.
+        // A hash map makes the order arbitrary; it must be kept.
         let attributes: Map<String, Value> = attributes.into_iter().collect();
         let request = read(&Value::from(attributes.clone()).to_string()).expect("valid");
         for job in request.jobs(&RunId::generate()) {

@@ -6,7 +6,7 @@ use crate::dead_letters::tests::letter;
 
 const DATE: &str = "2026-11-01";
 
-/// The metadata of a complete report of that account, written for that run.
+/// A complete report's metadata, written for this account and run.
 pub(crate) fn complete(account: &str, run_id: &RunId) -> ReportMetadata {
     let job = Job {
         account_name: account.parse().expect("a name"),
@@ -31,32 +31,32 @@ pub(crate) fn complete(account: &str, run_id: &RunId) -> ReportMetadata {
     }
 }
 
-/// What exists under a key if that report does.
+/// An existing report with this metadata.
 pub(crate) fn existing(metadata: ReportMetadata) -> Existing {
     let written_at = "2026-11-21T10:01:00Z".parse().expect("a moment");
     Existing::Report(Box::new(ExistingReport { etag: "e".into(), written_at, metadata }))
 }
 
-/// The moment at which the runs of these tests are looked at.
+/// The time at which these tests look at a run.
 fn now() -> DateTime<Utc> {
     "2026-11-21T10:05:00Z".parse().expect("a moment")
 }
 
-/// How a run stands whose reports were all looked at.
+/// The status of a run whose reports were all looked up.
 pub(crate) fn status_of(manifest: &Manifest, existing: &[Existing], drained: bool, dead: &Dead) -> RunStatus {
     let existing: Vec<Option<Existing>> = existing.iter().cloned().map(Some).collect();
-    RunStatus::of(
+    RunStatus::from_observed(
         manifest,
         Observed { existing: &existing, drained, dead, now: now(), wants_settled: false, queue: None },
     )
 }
 
-/// How a run stands of which nothing is left anywhere.
+/// The status of a run that left no trace.
 pub(crate) fn nothing_exists(manifest: &Manifest) -> RunStatus {
     status_of(manifest, &vec![Existing::Nothing; manifest.jobs.len()], true, &Dead::NotSeen)
 }
 
-/// The manifest of a run over those accounts, all of them sent.
+/// The manifest of a run over these accounts, all of them sent.
 pub(crate) fn manifest(run_id: &RunId, accounts: &[&str]) -> Manifest {
     let job = |account: &&str| ManifestJob {
         account_name: account.parse().expect("a name"),
@@ -77,7 +77,7 @@ pub(crate) fn manifest(run_id: &RunId, accounts: &[&str]) -> Manifest {
     }
 }
 
-/// One account's state and detail.
+/// The state and detail of a run's only account.
 fn of_one(run: &RunId, job: JobState, existing: &Existing, drained: bool) -> (State, Option<String>) {
     let mut manifest = manifest(run, &["data"]);
     manifest.jobs[0].state = job;
@@ -90,8 +90,8 @@ fn of_one(run: &RunId, job: JobState, existing: &Existing, drained: bool) -> (St
 fn a_report_of_the_run_or_a_later_one_decides() {
     let (earlier, run, later) = (RunId::generate(), RunId::generate(), RunId::generate());
     for report in [&run, &later] {
-        let stands = existing(complete("data", report));
-        assert_eq!(of_one(&run, JobState::Sent, &stands, false), (State::Complete, None));
+        let object = existing(complete("data", report));
+        assert_eq!(of_one(&run, JobState::Sent, &object, false), (State::Complete, None));
         let mut partial = complete("data", report);
         partial.status = ReportStatus::Partial;
         partial.rows_denied = 2;
@@ -103,7 +103,7 @@ fn a_report_of_the_run_or_a_later_one_decides() {
     assert_eq!(of_one(&run, JobState::Sent, &older, false), (State::InProgress, None));
     let (state, detail) = of_one(&run, JobState::Sent, &older, true);
     assert_eq!(state, State::Missing);
-    assert!(detail.expect("why").ends_with(&format!("is of {DATE} and run {earlier}")));
+    assert!(detail.expect("a detail").ends_with(&format!("is of {DATE} and run {earlier}")));
 
     let mut other_day = complete("data", &later);
     other_day.report_date = other_day.report_date.days_before(1);
@@ -111,12 +111,12 @@ fn a_report_of_the_run_or_a_later_one_decides() {
 }
 
 #[test]
-fn what_was_complete_already_counts_whatever_its_run() {
+fn what_was_already_complete_counts_whatever_its_run() {
     let (earlier, run) = (RunId::generate(), RunId::generate());
     let manual = RunId::manual("0a1b2c3d");
     for report in [&earlier, &manual] {
-        let stands = existing(complete("data", report));
-        assert_eq!(of_one(&run, JobState::AlreadyComplete, &stands, false).0, State::Complete);
+        let object = existing(complete("data", report));
+        assert_eq!(of_one(&run, JobState::AlreadyComplete, &object, false).0, State::Complete);
     }
     let mut manifest = manifest(&run, &["data"]);
     manifest.jobs[0].state = JobState::AlreadyComplete;
@@ -128,23 +128,26 @@ fn what_was_complete_already_counts_whatever_its_run() {
         wants_settled: false,
         queue: None,
     };
-    assert_eq!(RunStatus::of(&manifest, not_looked_at).accounts[0].state, State::InProgress);
+    assert_eq!(RunStatus::from_observed(&manifest, not_looked_at).accounts[0].state, State::InProgress);
     let (state, detail) = of_one(&run, JobState::AlreadyComplete, &Existing::Nothing, false);
     assert_eq!(state, State::Missing);
-    assert_eq!(detail.expect("why"), "its report was complete when the run began, and is gone");
+    assert_eq!(
+        detail.expect("a detail"),
+        "its report was complete when the run began, and has been deleted since"
+    );
 }
 
 #[test]
 fn without_a_report_the_queue_decides() {
     let run = RunId::generate();
-    for stands in [Existing::Nothing, Existing::Foreign { etag: "e".into() }] {
-        assert_eq!(of_one(&run, JobState::Sent, &stands, false), (State::InProgress, None));
-        assert_eq!(of_one(&run, JobState::Sent, &stands, true).0, State::Missing);
+    for object in [Existing::Nothing, Existing::Foreign { etag: "e".into() }] {
+        assert_eq!(of_one(&run, JobState::Sent, &object, false), (State::InProgress, None));
+        assert_eq!(of_one(&run, JobState::Sent, &object, true).0, State::Missing);
     }
 }
 
 #[test]
-fn counts_tell_late_rows_and_a_run_is_complete_with_them() {
+fn late_rows_are_counted_and_a_run_is_complete_with_them() {
     let run = RunId::generate();
     let mut late = complete("a", &run);
     late.rows_late = 3;
@@ -175,7 +178,7 @@ fn as_json_it_has_a_flat_entry_an_account() {
                 "dataset": "s3_daily_storage",
                 "state": "missing",
                 "report_key": "b.csv",
-                "detail": "no report, and no job left on the queue",
+                "detail": "no report, and no job is left on the queue",
                 "failure_reason": null,
                 "failure_message": null,
             }],
@@ -210,7 +213,7 @@ fn each_combination_has_one_state() {
     assert_eq!(to_settle(true), [InProgress, Complete, Failed, Failed]);
     assert_eq!(states(None), [InProgress, Missing, Failed, Failed]);
     for (is_dead, is_awaited) in [(false, false), (false, true), (true, false), (true, true)] {
-        assert_eq!(decide(None, is_dead, false, is_awaited), State::InProgress, "nobody has looked");
+        assert_eq!(decide(None, is_dead, false, is_awaited), State::InProgress, "it was not looked up");
     }
 }
 
@@ -268,18 +271,18 @@ fn a_dead_letter_is_of_the_dataset_that_it_names() {
 }
 
 #[test]
-fn what_can_not_be_read_is_said_where_something_is_missing() {
+fn an_unreadable_dead_letter_queue_is_reported_for_missing_accounts() {
     let run = RunId::generate();
     let status = status_of(&manifest(&run, &["a"]), &[Existing::Nothing], true, &Dead::Unreadable);
-    let detail = "no report, and no job left on the queue, and the dead-letter queue can't be read";
+    let detail = "no report, and no job is left on the queue, and the dead-letter queue can't be read";
     assert_eq!(status.accounts[0].detail.as_deref(), Some(detail));
     assert_eq!(status.counts.other_dead_letters, None);
 }
 
-/// The account's status at that moment, for a run of one account.
+/// The status at this time of a run of one account.
 fn at(moment: &str, manifest: &Manifest, report: ReportMetadata, drained: bool, dead: &Dead) -> RunStatus {
     let (existing, now) = ([Some(existing(report))], moment.parse().expect("a moment"));
-    RunStatus::of(
+    RunStatus::from_observed(
         manifest,
         Observed { existing: &existing, drained, dead, now, wants_settled: false, queue: None },
     )
@@ -296,7 +299,7 @@ fn a_provisional_report_is_complete_unless_settled_ones_are_wanted() {
     let reports = [collected(&run, "2026-11-02T18:00:00Z"), complete("web", &run)].map(existing).map(Some);
     let of = |wants_settled| {
         let dead = &Dead::NotSeen;
-        RunStatus::of(
+        RunStatus::from_observed(
             &manifest,
             Observed { existing: &reports, drained: true, dead, now: now(), wants_settled, queue: None },
         )
@@ -345,17 +348,17 @@ fn a_run_that_settles_is_in_progress_until_its_job_is_done() {
             wants_settled,
             queue: None,
         };
-        let mut status = RunStatus::of(&manifest, observed);
+        let mut status = RunStatus::from_observed(&manifest, observed);
         (status.accounts.remove(0), status.complete)
     };
     let (account, complete) = state(&provisional, false, &Dead::NotSeen, false);
     assert_eq!((account.state, complete), (State::InProgress, false));
-    // Done by this run, or by any other.
+    // Done by this run or by another one.
     for run_id in [&earlier, &run] {
         let (account, complete) = state(&collected(run_id, "2026-11-04T12:01:00Z"), false, &dead, true);
         assert_eq!((account.state, complete), (State::Complete, true));
     }
-    // Not done, and there is still a complete report.
+    // Not done, but a complete report still exists.
     for (drained, dead) in [(true, &Dead::NotSeen), (false, &dead)] {
         let (account, complete) = state(&provisional, drained, dead, false);
         assert_eq!((account.state, account.is_provisional(), complete), (State::Complete, true, true));
@@ -439,11 +442,11 @@ fn totals_are_not_known_if_a_report_does_not_say() {
 }
 
 #[test]
-fn jobs_that_no_worker_takes_are_told_from_those_in_flight() {
+fn jobs_that_no_worker_takes_are_distinguished_from_those_in_flight() {
     let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a moment");
     let of = |visible, in_flight, delayed| {
         let counts = QueueCounts { visible, in_flight, delayed };
-        QueueState::of(counts, at("2026-11-21T10:00:00Z"), at("2026-11-21T10:05:07Z"))
+        QueueState::from_counts(counts, at("2026-11-21T10:00:00Z"), at("2026-11-21T10:05:07Z"))
     };
     assert_eq!(of(1, 0, 2), QueueState { waiting: 3, in_flight: 0, untaken_for: Some(307) });
     assert_eq!(of(1, 1, 0), QueueState { waiting: 1, in_flight: 1, untaken_for: None });

@@ -1,4 +1,4 @@
-//! How a run stands, for people: a table, a line that counts, and what to do next.
+//! The status of a run as text: a table, a summary line, and what to do next.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,15 +17,15 @@ use crate::{
     attributes,
     dead_letters::{
         one_line,
-        text::{MOST_NAMES, NEVER_DONE, advice, is_to_replay},
+        text::{MOST_NAMES, REPLAY_FAILS_AGAIN, advice, is_to_replay},
     },
     todo::moment,
 };
 
-/// The most accounts whose messages are shown, for each reason.
+/// The maximum number of accounts whose messages are shown, for each reason.
 const MOST_SHOWN: usize = 20;
 
-/// The whole text; the table has all accounts, or only those that something has to be done about.
+/// The whole text. The table has all accounts, or only those that need attention.
 pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let mut text = String::new();
     let shown = |account: &&AccountStatus| !failed_only || account.needs_attention(status.wants_settled);
@@ -58,7 +58,7 @@ pub(crate) fn painted(text: &str) -> String {
     })
 }
 
-/// One line that counts.
+/// One line with the counts.
 pub(crate) fn summary(status: &RunStatus) -> String {
     let counts = &status.counts;
     let mut text = format!("run {} for {}: {} complete", status.run_id, status.date, counts.complete);
@@ -85,7 +85,7 @@ pub(crate) fn summary(status: &RunStatus) -> String {
     text
 }
 
-/// What accounts in progress wait for: the jobs that wait, apart from those that workers have.
+/// What accounts in progress wait for: waiting jobs are counted apart from those in flight.
 pub(crate) fn queue(status: &RunStatus) -> Option<String> {
     let queue = status.queue.filter(|_| status.counts.in_progress > 0)?;
     let mut text = format!("queue: {} waiting, {} in flight", queue.waiting, queue.in_flight);
@@ -97,7 +97,7 @@ pub(crate) fn queue(status: &RunStatus) -> Option<String> {
     Some(text)
 }
 
-/// What the reports have together, on a line of its own.
+/// The totals over the reports, on a line of their own.
 fn totals(totals: &Totals) -> String {
     let rows = count(totals.rows.try_into().unwrap_or(usize::MAX), "row");
     let size = match (totals.bytes, totals.objects) {
@@ -108,12 +108,12 @@ fn totals(totals: &Totals) -> String {
                 count(objects.try_into().unwrap_or(usize::MAX), "object")
             )
         }
-        _ => "bytes and objects not known, as a report of an earlier version does not say".to_owned(),
+        _ => "bytes and objects unknown, as a report of an earlier version has no such figures".to_owned(),
     };
     format!("\ntotal: {rows}, {size}, {}", dollars(totals.estimated_cost_usd))
 }
 
-/// What the table has room for; what was said stands below it.
+/// The cause in short, for the table; the full message is printed below it.
 fn why(account: &AccountStatus) -> String {
     let rows = account.report.as_ref().map(|report| missing_rows(report.rows_denied, report.rows_error));
     match (account.state, &account.failure_reason, rows) {
@@ -143,7 +143,7 @@ fn row(account: &AccountStatus) -> Vec<String> {
     ]
 }
 
-/// That somebody else hides dead letters which may be of accounts that are not decided.
+/// A note that dead letters in flight elsewhere may belong to undecided accounts.
 fn hidden(status: &RunStatus) -> String {
     let accounts = match (status.counts.in_progress > 0, status.counts.missing > 0) {
         (false, false) => return String::new(),
@@ -162,14 +162,16 @@ fn hidden(status: &RunStatus) -> String {
     )
 }
 
-/// What to do next, for each thing that is not as it should be.
+/// What to do next, for each problem.
 fn hints(status: &RunStatus) -> String {
     let mut text = String::new();
     let counts = &status.counts;
     if let Some(queue) = queue(status) {
         text.push_str(&format!("\n{queue}"));
         if status.queue.is_some_and(|queue| queue.untaken_for.is_some()) {
-            text.push_str("\nStart a worker (`worker run`), or look why the workers' service starts none.");
+            text.push_str(
+                "\nStart a worker (`worker run`), or find out why the workers' service starts none.",
+            );
         }
     }
     if counts.in_progress > 0 {
@@ -182,9 +184,7 @@ fn hints(status: &RunStatus) -> String {
             "\nThe workers' logs say why an account is missing; they must have the producer's key template.",
         );
         if status.dead_unreadable {
-            text.push_str(
-                "\nfind out first: the dead-letter queue could not be read, and these may have failed",
-            );
+            text.push_str("\nCheck first: the dead-letter queue could not be read, so these may have failed");
         }
         let missing = count(counts.missing, "missing job");
         text.push_str(&again(status, &format!("To send the {missing} again"), is_missing));
@@ -199,17 +199,17 @@ fn hints(status: &RunStatus) -> String {
         text.push_str(&again(status, "To collect it again after that", is_partial));
     }
     text.push_str(&to_settle(status));
-    let left_out: Vec<String> = not_to_copy(status).collect();
+    let left_out: Vec<String> = not_copyable(status).collect();
     if text.contains("--only-incomplete") && !left_out.is_empty() {
         text.push_str(&format!(
-            "\nGive these attributes of the first request again too, which don't fit into a command: {}.",
+            "\nAlso repeat these attributes of the first request, which don't fit into a command: {}.",
             left_out.join(", ")
         ));
     }
     text
 }
 
-/// How provisional reports become settled.
+/// How to settle provisional reports.
 fn to_settle(status: &RunStatus) -> String {
     let provisional = status.accounts.iter().filter(|account| account.is_provisional());
     let settle_times =
@@ -224,16 +224,17 @@ fn to_settle(status: &RunStatus) -> String {
     again(status, &format!("To settle the {reports}{from}"), AccountStatus::is_provisional)
 }
 
-/// The command that sends the jobs of these accounts again, below what it is for.
-fn again(status: &RunStatus, what_for: &str, wanted: fn(&AccountStatus) -> bool) -> String {
+/// The command that sends these accounts' jobs again, below a line with its purpose.
+fn again(status: &RunStatus, purpose: &str, wanted: fn(&AccountStatus) -> bool) -> String {
     let names = account_flag(status, wanted);
     let accounts = match &names {
         Some(_) => "",
-        // Without names it takes the default accounts, and the manifest does not say whether it did then.
-        None => ", with the accounts of the first request where it named them",
+        // Without names the command uses the default accounts. The manifest does not say whether the run
+        // did.
+        None => ", with the accounts of the first request if it named any",
     };
     let mut text = format!(
-        "\n{what_for}{accounts}:\n  producer run --only-incomplete --date {}{}{}",
+        "\n{purpose}{accounts}:\n  producer run --only-incomplete --date {}{}{}",
         status.date,
         names.unwrap_or_default(),
         dataset_flag(status, wanted)
@@ -244,14 +245,14 @@ fn again(status: &RunStatus, what_for: &str, wanted: fn(&AccountStatus) -> bool)
     text
 }
 
-/// The attributes that no flag to copy sets.
-fn not_to_copy(status: &RunStatus) -> impl Iterator<Item = String> {
+/// The attributes that can't be set by a flag to copy.
+fn not_copyable(status: &RunStatus) -> impl Iterator<Item = String> {
     let lost = status.attributes.iter().filter(|(name, value)| attributes::to_copy(name, value).is_none());
     lost.map(|(name, _)| one_line(name))
 }
 
-/// For each reason that jobs were given up for: what was said, what to do, and the command that sends
-/// them again.
+/// For each failure reason: the accounts' messages, what to do, and the command that sends their jobs
+/// again.
 fn failures(status: &RunStatus) -> String {
     let mut reasons: BTreeMap<&str, Vec<&AccountStatus>> = BTreeMap::new();
     for account in &status.accounts {
@@ -268,7 +269,7 @@ fn failures(status: &RunStatus) -> String {
         text.push_str(&messages(&accounts, &format!("producer failed --run-id {}", status.run_id)));
         text.push_str(&format!("\nTo fix it: {}", advice(reason)));
         if !is_to_replay(reason) {
-            text.push_str(&format!("\n  {NEVER_DONE}"));
+            text.push_str(&format!("\n  {REPLAY_FAILS_AGAIN}"));
             continue;
         }
         text.push_str(&format!("\n  producer replay --run-id {}", status.run_id));
@@ -286,7 +287,7 @@ fn failures(status: &RunStatus) -> String {
     text
 }
 
-/// What was said of each account, a line each; `more` is the command that shows the rest of many.
+/// The message of each account on a line of its own. `more` is the command that shows the rest of many.
 fn messages(accounts: &[&AccountStatus], more: &str) -> String {
     let mut text = String::new();
     for account in accounts.iter().take(MOST_SHOWN) {
@@ -294,8 +295,8 @@ fn messages(accounts: &[&AccountStatus], more: &str) -> String {
             dataset if dataset == datasets::DEFAULT.name => String::new(),
             dataset => format!(" {dataset}"),
         };
-        let said = account.said.as_deref().unwrap_or("nothing more is known");
-        text.push_str(&format!("\n  {}{dataset}: {said}", account.account_name));
+        let message = account.one_line_message.as_deref().unwrap_or("no details are known");
+        text.push_str(&format!("\n  {}{dataset}: {message}", account.account_name));
     }
     if accounts.len() > MOST_SHOWN {
         text.push_str(&format!("\n  and {} more; {more}", accounts.len() - MOST_SHOWN));
@@ -303,14 +304,14 @@ fn messages(accounts: &[&AccountStatus], more: &str) -> String {
     text
 }
 
-/// The dead letters that are of no account that failed in this run.
+/// A note on dead letters that belong to no failed account of this run.
 fn others(status: &RunStatus) -> String {
     let mut text = String::new();
     let all = status.counts.other_dead_letters.unwrap_or_default();
     let of_complete = status.dead_and_complete.min(all);
     let mut parts = Vec::new();
     if all > of_complete {
-        parts.push(format!("{} of other runs or of none", count(all - of_complete, "dead letter")));
+        parts.push(format!("{} of other runs or without a run", count(all - of_complete, "dead letter")));
     }
     if of_complete > 0 {
         let noun = count(of_complete, "dead letter");
@@ -330,16 +331,16 @@ fn is_partial(account: &AccountStatus) -> bool {
     account.state == State::Partial
 }
 
-/// The flag that names these accounts; none where they are too many.
+/// The flag that names these accounts; `None` if there are too many.
 fn account_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> Option<String> {
     let accounts = status.accounts.iter().filter(|account| wanted(account));
     let mut names: Vec<&str> = accounts.map(|account| account.account_name.as_str()).collect();
-    // An account's datasets stand beside each other.
+    // An account's datasets are adjacent.
     names.dedup();
     (names.len() <= MOST_NAMES).then(|| format!(" --account-name {}", names.join(",")))
 }
 
-/// The flag that names the datasets of these accounts, where it is needed.
+/// The flag that names the datasets of these accounts; empty if they are all the default.
 fn dataset_flag(status: &RunStatus, wanted: fn(&AccountStatus) -> bool) -> String {
     let accounts = status.accounts.iter().filter(|account| wanted(account));
     let names: BTreeSet<&str> = accounts.map(|account| account.dataset.as_str()).collect();

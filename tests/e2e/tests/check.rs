@@ -281,7 +281,7 @@ async fn an_account_that_is_named_twice_is_refused_before_it_is_asked_and_paid_f
     let _ = fleet.account("data", DATA);
     for command in ["check", "collect"] {
         let ended = finish(fleet.worker(&[command, "--account-name", "data,data"])).await?.status(2);
-        assert!(ended.stderr.contains("account data: stands twice; leave one out"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("account data: is listed twice; leave one out"), "{}", ended.stderr);
     }
     assert_eq!(fleet.aws.calls().count(), 0);
     Ok(())
@@ -308,11 +308,7 @@ async fn an_outage_is_not_told_as_a_missing_permission() -> Result<()> {
     assert!(fault.fired() > 0);
     assert_eq!(row(&ended, "data")[3..], ["ok", "InternalFailure", "ok"]);
     assert!(!ended.stdout.contains("allow "), "{}", ended.stdout);
-    assert!(
-        fixes(&ended, "data")[0].contains("cloudwatch:ListMetrics could not be tried"),
-        "{}",
-        ended.stdout
-    );
+    assert!(fixes(&ended, "data")[0].contains("cloudwatch:ListMetrics failed"), "{}", ended.stdout);
     fault.stop();
 
     // Where STS can't be reached, the role and its credentials may be as good as ever.

@@ -1,4 +1,4 @@
-//! `run --dry-run`: the jobs, and what they will cost.
+//! `run --dry-run`: shows the jobs and what they will cost.
 
 use chrono::{DateTime, Utc};
 use cli::{
@@ -17,25 +17,25 @@ use crate::{
     todo::{Todo, moment, timestamp},
 };
 
-/// What is read off the report bucket.
+/// What a dry run reads from the report bucket.
 pub(super) struct Seen {
     todo: Todo,
-    /// The newest report of the account of each job that is to be sent.
+    /// The newest report of each account whose job is to be sent.
     reports: Vec<Option<ExistingReport>>,
     now: DateTime<Utc>,
 }
 
-/// The jobs that would be sent, and what they cost.
+/// The jobs that would be sent, and their cost.
 struct Quote<'a> {
     request: &'a Request,
     jobs: Vec<Quoted<'a>>,
     todo: &'a Todo,
-    /// Why past reports, and what is complete, are not known.
+    /// Why past reports are unknown, and with them what is already complete.
     unseen: Option<String>,
     now: DateTime<Utc>,
 }
 
-/// A job, with its price if that is known.
+/// A job, with its price if known.
 struct Quoted<'a> {
     planned: &'a PlannedJob,
     price: Option<Price>,
@@ -43,8 +43,8 @@ struct Quoted<'a> {
 }
 
 impl Seen {
-    /// Looks for the past reports of the jobs that are to be sent.
-    pub(super) async fn of(bucket: &ReportBucket, plan: &Plan, todo: Todo) -> anyhow::Result<Self> {
+    /// Looks up past reports of the jobs to send.
+    pub(super) async fn read(bucket: &ReportBucket, plan: &Plan, todo: Todo) -> anyhow::Result<Self> {
         let to_send: Vec<PlannedJob> = to_send(plan, &todo).cloned().collect();
         let reports = history::newest_reports(bucket, &to_send).await?;
         Ok(Self { todo, reports, now: bucket.now() })
@@ -56,7 +56,8 @@ fn to_send<'a>(plan: &'a Plan, todo: &'a Todo) -> impl Iterator<Item = &'a Plann
     jobs.filter(|(_, state)| **state == JobState::Sent).map(|(planned, _)| planned)
 }
 
-/// Shows what a run would send, and what it would cost. Accounts without a report have so many `buckets`.
+/// Shows what a run would send and what it would cost. Accounts without a report are assumed to have
+/// `buckets` buckets.
 pub(super) fn show(
     plan: &Plan,
     seen: anyhow::Result<Seen>,
@@ -87,9 +88,9 @@ pub(super) fn show(
 }
 
 impl Quote<'_> {
-    /// The least and the most that one collection costs.
+    /// The minimum and maximum cost of one collection.
     fn total(&self) -> (f64, f64) {
-        // Not `sum`, which gives -0 where there is nothing to add.
+        // Not `sum`, which returns -0 for an empty iterator.
         let add = |total: (f64, f64), more: (f64, f64)| (total.0 + more.0, total.1 + more.1);
         self.jobs.iter().map(|quoted| quoted.range.dollars).fold((0.0, 0.0), add)
     }
@@ -102,8 +103,9 @@ impl Quote<'_> {
         self.jobs.iter().all(|quoted| quoted.price.is_some())
     }
 
-    /// Both collections, if a report that is made now has to be made once more.
-    fn of_both(&self) -> (f64, f64) {
+    /// The cost of both collections, if a report made now must be collected again once the day is
+    /// settled.
+    fn both_collections(&self) -> (f64, f64) {
         let (least, most) = self.total();
         let times = if self.settles_at().is_some() { 2.0 } else { 1.0 };
         (rounded(times * least), rounded(times * most))
@@ -125,41 +127,41 @@ impl Quote<'_> {
         ));
         text.push_str(&format!("\n{}", self.request.describe()));
         if let Some(why) = &self.unseen {
-            text.push_str(&format!("\npast reports could not be looked at: {why}"));
+            text.push_str(&format!("\npast reports could not be read: {why}"));
             if self.request.only_incomplete {
-                text.push_str("; so it is not known what is complete, and all jobs are counted");
+                text.push_str("; it is unknown which accounts are complete, so all jobs are counted");
             }
         }
         if let Some(Quoted { planned, .. }) = self.jobs.iter().find(|quoted| quoted.price.is_none()) {
             let (noun, price) = estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
             let why = if self.unseen.is_some() {
-                "the account's price is not known"
+                "the account's price is unknown"
             } else {
                 "no report of the account was found"
             };
             text.push_str(&format!(
-                "\n?  {why}; 1,000 {noun} cost about {} on this day, and --buckets N says how many an account has",
+                "\n?  {why}; 1,000 {noun} cost about {} for this day; --buckets N sets how many an account has",
                 dollars(price)
             ));
         }
         if self.prices().any(|price| price.is_scaled()) {
             text.push_str(
-                "\n~  scaled by the rows of the account's newest report, since of a day of up to eleven days ago \
-                 fewer metrics are asked than of an older one",
+                "\n~  scaled by the rows of the account's newest report, since a day of the last eleven days needs \
+                 fewer metrics than an older one",
             );
         }
         if let Some(settles_at) = self.settles_at() {
             text.push_str(&format!(
                 "\nthese reports will be provisional, as CloudWatch may publish the day until {}; --only-incomplete \
-                 collects them once more after that: {about}{} in all",
+                 collects them again after that: {about}{} in all",
                 moment(settles_at),
-                between(self.of_both())
+                between(self.both_collections())
             ));
         }
         text
     }
 
-    /// From when on the reports of the jobs can be settled, if that is not yet.
+    /// The time from which the jobs' reports can be settled, if that is in the future.
     fn settles_at(&self) -> Option<DateTime<Utc>> {
         let settles_at = |planned: &PlannedJob| planned.job.date.end() + planned.job.dataset.settle_time();
         self.jobs.iter().map(|quoted| settles_at(quoted.planned)).max().filter(|at| *at > self.now)
@@ -187,7 +189,7 @@ impl Quote<'_> {
                 })
             })
             .collect();
-        let (least, most) = self.of_both();
+        let (least, most) = self.both_collections();
         json!({
             "dry_run": true,
             "accounts_from": self.request.accounts_from,
@@ -206,12 +208,12 @@ impl Quote<'_> {
     }
 }
 
-/// To the millionth: binary fractions would show in JSON.
+/// Rounded to the millionth: binary fractions would show in JSON.
 fn rounded(dollars: f64) -> f64 {
     (dollars * 1e6).round() / 1e6
 }
 
-/// Two amounts, or one if they are the same to read.
+/// Two amounts, or one if both are printed alike.
 fn between((least, most): (f64, f64)) -> String {
     let (least, most) = (dollars(least), dollars(most));
     if least == most { most } else { format!("{least} to {most}") }
@@ -289,20 +291,20 @@ mod tests {
 
         3 jobs to send, 2 already complete; cost: about $0.35 to $0.64; nothing was sent
         accounts: the 3 that the request names
-        ?  no report of the account was found; 1,000 buckets cost about $0.28 on this day, and --buckets N says how many an account has
-        ~  scaled by the rows of the account's newest report, since of a day of up to eleven days ago fewer metrics are asked than of an older one
+        ?  no report of the account was found; 1,000 buckets cost about $0.28 for this day; --buckets N sets how many an account has
+        ~  scaled by the rows of the account's newest report, since a day of the last eleven days needs fewer metrics than an older one
         ");
-        let told = quote.json();
-        assert_eq!((&told["at_least"], &told["collections"]), (&json!(true), &json!(1)));
-        assert_eq!((&told["cost_usd_least"], &told["cost_usd_most"]), (&json!(0.348), &json!(0.638)));
-        assert_eq!(told["jobs"][1]["scaled"], true);
-        assert_eq!(told["jobs"][2]["estimated_cost_usd"], Value::Null);
-        assert_eq!(told["jobs"][2]["cost_usd_most"], 0.29);
-        assert_eq!(told["jobs"][0]["api_calls"], 14);
+        let json = quote.json();
+        assert_eq!((&json["at_least"], &json["collections"]), (&json!(true), &json!(1)));
+        assert_eq!((&json["cost_usd_least"], &json["cost_usd_most"]), (&json!(0.348), &json!(0.638)));
+        assert_eq!(json["jobs"][1]["scaled"], true);
+        assert_eq!(json["jobs"][2]["estimated_cost_usd"], Value::Null);
+        assert_eq!(json["jobs"][2]["cost_usd_most"], 0.29);
+        assert_eq!(json["jobs"][0]["api_calls"], 14);
     }
 
     #[test]
-    fn what_could_not_be_looked_at_is_not_said_to_be_absent() {
+    fn reports_that_cannot_be_read_are_not_reported_as_absent() {
         let new = planned("new", DATE);
         let (todo, asked) = (Todo::all(1), request(&["new"]));
         let mut quote = quote(&asked, vec![unknown(&new, UP_TO_A_THOUSAND)], &todo);
@@ -310,14 +312,14 @@ mod tests {
         let text = quote.text();
         assert!(text.contains("1 job to send; cost: $0.00 to $0.29; nothing was sent"), "{text}");
         assert!(
-            text.contains("\npast reports could not be looked at: report bucket x: denied\n?  the acc"),
+            text.contains("\npast reports could not be read: report bucket x: denied\n?  the acc"),
             "{text}"
         );
         assert!(!text.contains("was found"), "{text}");
         assert_eq!(quote.json()["past_reports_error"], "report bucket x: denied");
         let asked = Request { only_incomplete: true, ..request(&["new"]) };
         quote.request = &asked;
-        assert!(quote.text().contains("it is not known what is complete, and all jobs are counted"));
+        assert!(quote.text().contains("it is unknown which accounts are complete, so all jobs are counted"));
     }
 
     #[test]
@@ -343,8 +345,8 @@ mod tests {
             Quote { now: at(now), ..quote(&request, jobs, &todo) }
         };
         let before = quote("2026-11-04T11:59:59Z");
-        let expected = "CloudWatch may publish the day until 2026-11-04 12:00 UTC; --only-incomplete collects them once \
-                        more after that: $0.12 in all";
+        let expected = "CloudWatch may publish the day until 2026-11-04 12:00 UTC; --only-incomplete collects them again \
+                        after that: $0.12 in all";
         assert!(before.text().ends_with(expected), "{}", before.text());
         assert_eq!(
             (&before.json()["collections"], &before.json()["cost_usd_most"]),

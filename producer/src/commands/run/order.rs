@@ -1,4 +1,5 @@
-//! A new run is later than every run before it: run ids say which of two reports replaces the other.
+//! Makes each new run later than every earlier one: run IDs decide which of two reports replaces the
+//! other.
 
 use std::time::Duration;
 
@@ -12,41 +13,42 @@ use crate::{
     todo::{moment, timestamp},
 };
 
-/// How far apart the clocks of two producers may be that both go by the report bucket's: its `Date` header has whole
-/// seconds, and a difference of two is not followed.
+/// The maximum difference between two producers that both use the report bucket's clock. Its `Date`
+/// header has whole seconds, and a difference of two seconds is not followed.
 const CLOCKS_APART: TimeDelta = TimeDelta::seconds(10);
 
-/// When a run can begin that has to be later than the newest one.
+/// When a run may begin that must be later than the newest one.
 #[derive(Debug, PartialEq, Eq)]
-enum Turn {
+enum Start {
     Now,
     In(Duration),
-    /// Not before that time, which a clock that is wrong by more than a moment has named.
+    /// Not before this time. A clock that was ahead by more than a moment made a run ID with it.
     NotBefore(DateTime<Utc>),
 }
 
-fn turn(newest: Option<&RunId>, now: DateTime<Utc>) -> Turn {
-    let Some(began_at) = newest.and_then(RunId::time) else { return Turn::Now };
+fn turn(newest: Option<&RunId>, now: DateTime<Utc>) -> Start {
+    let Some(began_at) = newest.and_then(RunId::time) else { return Start::Now };
     match began_at - now {
-        ahead if ahead > CLOCKS_APART => Turn::NotBefore(began_at),
-        // One millisecond more, which is as exact as a run id is.
-        ahead => (ahead + TimeDelta::milliseconds(1)).to_std().map_or(Turn::Now, Turn::In),
+        ahead if ahead > CLOCKS_APART => Start::NotBefore(began_at),
+        // One millisecond more, the resolution of a run ID.
+        ahead => (ahead + TimeDelta::milliseconds(1)).to_std().map_or(Start::Now, Start::In),
     }
 }
 
-/// Waits until a new run is later than every run in the bucket.
+/// Waits until a new run ID is later than that of every run in the bucket.
 ///
 /// # Errors
-/// If that takes more than a moment: a machine whose clock was ahead began a run in the future.
+///
+/// If that would take more than a moment: a machine whose clock was ahead began a run in the future.
 pub(super) async fn after_every_run(bucket: &ReportBucket) -> Result<(), CommandError> {
     let newest = manifests::newest(bucket, 1).await?.pop();
     match turn(newest.as_ref(), bucket.now()) {
-        Turn::Now => Ok(()),
-        Turn::In(pause) => {
+        Start::Now => Ok(()),
+        Start::In(pause) => {
             tokio::time::sleep(pause).await;
             Ok(())
         }
-        Turn::NotBefore(began_at) => {
+        Start::NotBefore(began_at) => {
             let run_id = newest.ok_or_else(|| anyhow!("cannot fail: it has a time"))?;
             Err(CommandError::Failed(anyhow!(
                 "run {run_id} is of {}, and it is {} by the clock of bucket {}: a machine whose clock was ahead began it. \
@@ -75,12 +77,12 @@ mod tests {
             assert_eq!(run_at(newest).time(), Some(newest));
             turn(Some(&run_at(newest)), now)
         };
-        assert_eq!(turn(None, now), Turn::Now);
-        assert_eq!(turn(Some(&RunId::manual("0a1b2c3d")), now), Turn::Now);
-        assert_eq!(at(-3_600_000), Turn::Now);
-        assert_eq!(at(0), Turn::In(Duration::from_millis(1)));
-        assert_eq!(at(10_000), Turn::In(Duration::from_millis(10_001)));
-        assert_eq!(at(10_001), Turn::NotBefore(now + TimeDelta::milliseconds(10_001)));
-        assert_eq!(at(3_600_000), Turn::NotBefore(now + TimeDelta::hours(1)));
+        assert_eq!(turn(None, now), Start::Now);
+        assert_eq!(turn(Some(&RunId::manual("0a1b2c3d")), now), Start::Now);
+        assert_eq!(at(-3_600_000), Start::Now);
+        assert_eq!(at(0), Start::In(Duration::from_millis(1)));
+        assert_eq!(at(10_000), Start::In(Duration::from_millis(10_001)));
+        assert_eq!(at(10_001), Start::NotBefore(now + TimeDelta::milliseconds(10_001)));
+        assert_eq!(at(3_600_000), Start::NotBefore(now + TimeDelta::hours(1)));
     }
 }

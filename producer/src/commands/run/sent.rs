@@ -1,4 +1,4 @@
-//! What `run` says of what it sent.
+//! What `run` prints about the jobs it sent.
 
 use anyhow::Context;
 use cli::output::{self, Format, count};
@@ -13,23 +13,24 @@ use crate::{
     todo::{Todo, moment, timestamp},
 };
 
-/// A run, as it is spoken of.
+/// A run, for its output.
 #[derive(Clone, Copy)]
 pub(super) struct Ran<'a> {
-    /// What is sent, or was by an earlier delivery of the same start.
+    /// What is sent, or what an earlier delivery of the same start sent.
     pub(super) manifest: &'a Manifest,
     pub(super) request: &'a Request,
     pub(super) todo: &'a Todo,
 }
 
 impl Ran<'_> {
-    /// Names the run before the first job is sent, so that it is known whatever happens next.
+    /// Prints the run's ID before the first job is sent, so that it is known whatever happens next.
     pub(super) fn announce(self, format: Format) {
-        // As JSON, there is one object, at the end.
+        // JSON output is one object, printed at the end.
         if format == Format::Text
             && let Err(error) = output::print(&format!("{}\n{}", self.heading(), self.request.describe()))
         {
-            // What is recorded by now is sent all the same; that its end can't be written either fails the command.
+            // A manifest that exists is followed by its jobs. If the final output can't be written
+            // either, the command fails then.
             tracing::warn!("{error:#}");
         }
     }
@@ -50,8 +51,8 @@ impl Ran<'_> {
         self.manifest.jobs.iter().any(|job| job.state == JobState::Sent)
     }
 
-    /// Tells what was sent and, if it was waited for, how the run stands.
-    pub(super) fn tell(
+    /// Prints what was sent and, if the command waited, the run's status.
+    pub(super) fn print(
         self,
         published: &Published,
         status: Option<&RunStatus>,
@@ -68,7 +69,7 @@ impl Ran<'_> {
 
     fn summary(self, published: &Published) -> String {
         let mut text = format!("{} sent{}", count(published.sent(), "job"), self.todo.left_out());
-        // After a failure, the error says what comes next.
+        // After a failure, the error says what to do next.
         let is_all_sent = published.sent() > 0 && published.sent() == published.unsent.len();
         if is_all_sent || self.manifest.sent_at.is_some() {
             text.push_str(&format!("\nNext: producer status {} --watch", self.manifest.run_id));
@@ -141,26 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn tells_each_job_what_became_of_it() {
+    fn as_json_each_job_has_its_outcome() {
         let (manifest, todo, published) = run();
         let status = nothing_exists(&manifest);
         let attributes = json!({"ticket": "OPS-7"}).as_object().expect("an object").clone();
         let request = Request { attributes, ..request(&["a", "b", "c"]) };
         let ran = Ran { manifest: &manifest, request: &request, todo: &todo };
-        let told = ran.object(&published, Some(&status)).expect("JSON");
+        let object = ran.object(&published, Some(&status)).expect("JSON");
         assert_eq!(
-            (&told["accounts_from"], &told["attributes"]["ticket"]),
+            (&object["accounts_from"], &object["attributes"]["ticket"]),
             (&json!("request"), &json!("OPS-7"))
         );
-        assert_eq!((&told["sent"], &told["already_complete"]), (&json!(1), &json!(1)));
-        let words: Vec<_> = told["jobs"]
+        assert_eq!((&object["sent"], &object["already_complete"]), (&json!(1), &json!(1)));
+        let words: Vec<_> = object["jobs"]
             .as_array()
             .expect("a list")
             .iter()
             .map(|job| job["state"].as_str().expect("text"))
             .collect();
         assert_eq!(words, ["sent", "already_complete", "not_sent"]);
-        assert_eq!(told["status"]["counts"]["missing"], 3);
+        assert_eq!(object["status"]["counts"]["missing"], 3);
         assert!(ran.object(&published, None).expect("JSON").get("status").is_none());
     }
 
@@ -176,7 +177,7 @@ mod tests {
             format!("2 jobs sent, 1 already complete\n{next}")
         );
 
-        // What an earlier delivery of the start has sent is not sent again.
+        // Jobs that an earlier delivery of the start sent are not sent again.
         published.unsent.clear();
         manifest.sent_at = Some("2026-11-02T18:00:00Z".parse().expect("a moment"));
         let again = ran(&manifest, &request, &todo);
@@ -185,9 +186,9 @@ mod tests {
             "run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: sent already, 2026-11-02 18:00 UTC; nothing is sent again"
         );
         assert!(again.summary(&published).ends_with(next));
-        let told = again.object(&published, None).expect("JSON");
-        assert_eq!((&told["sent"], &told["sent_before"]), (&json!(0), &json!("2026-11-02T18:00:00Z")));
-        assert_eq!(told["jobs"][2]["state"], "sent");
+        let object = again.object(&published, None).expect("JSON");
+        assert_eq!((&object["sent"], &object["sent_before"]), (&json!(0), &json!("2026-11-02T18:00:00Z")));
+        assert_eq!(object["jobs"][2]["state"], "sent");
 
         manifest.sent_at = None;
         todo.states.fill(JobState::AlreadyComplete);
@@ -203,8 +204,11 @@ mod tests {
             ran(&manifest, &request, &todo).summary(&published),
             "0 jobs sent, 3 already complete (2 provisional: --only-incomplete settles them from 2026-11-04 12:00 UTC on)"
         );
-        let told = ran(&manifest, &request, &todo).object(&published, None).expect("JSON");
-        assert_eq!((&told["provisional"], &told["settles_at"]), (&json!(2), &json!("2026-11-04T12:00:00Z")));
-        assert_eq!(told["run_id"], Value::Null, "no manifest is written of it");
+        let object = ran(&manifest, &request, &todo).object(&published, None).expect("JSON");
+        assert_eq!(
+            (&object["provisional"], &object["settles_at"]),
+            (&json!(2), &json!("2026-11-04T12:00:00Z"))
+        );
+        assert_eq!(object["run_id"], Value::Null, "no manifest is written of it");
     }
 }

@@ -18,7 +18,7 @@ use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
 use super::*;
 
-/// What was done to messages: the handle, and the seconds or, for a delete, nothing.
+/// The changes made to messages: the handle, and the seconds or, for a delete, `None`.
 type Changes = Arc<Mutex<Vec<(String, Option<i32>)>>>;
 
 fn queue(rules: &[&Rule]) -> Queue {
@@ -29,7 +29,7 @@ fn queue(rules: &[&Rule]) -> Queue {
     }
 }
 
-/// A queue that gives those messages, by id and handle, in those calls, and then nothing.
+/// A queue that returns these messages, by ID and handle, in these calls, and then none.
 fn receives(calls: &[&[(&str, &str)]]) -> Rule {
     let owned = |message: &(&str, &str)| (message.0.to_owned(), message.1.to_owned());
     let calls: VecDeque<Vec<_>> = calls.iter().map(|call| call.iter().map(owned).collect()).collect();
@@ -44,7 +44,8 @@ fn receives(calls: &[&[(&str, &str)]]) -> Rule {
     })
 }
 
-/// An SQS that changes visibilities, but for entries whose handle and try are refused with a code.
+/// An SQS that changes visibilities, except for entries whose handle and attempt `refuse` gives an error
+/// code.
 fn changes(refuse: impl Fn(&str, usize) -> Option<&'static str> + Send + Sync + 'static) -> (Rule, Changes) {
     let changes = Changes::default();
     let seen = Arc::clone(&changes);
@@ -82,12 +83,12 @@ fn changes(refuse: impl Fn(&str, usize) -> Option<&'static str> + Send + Sync + 
     (rule, changes)
 }
 
-fn told(changes: &Changes) -> BTreeMap<String, Vec<Option<i32>>> {
-    let mut told: BTreeMap<String, Vec<Option<i32>>> = BTreeMap::new();
+fn by_handle(changes: &Changes) -> BTreeMap<String, Vec<Option<i32>>> {
+    let mut changes_by_handle: BTreeMap<String, Vec<Option<i32>>> = BTreeMap::new();
     for (handle, change) in changes.lock().expect("not poisoned").iter() {
-        told.entry(handle.clone()).or_default().push(*change);
+        changes_by_handle.entry(handle.clone()).or_default().push(*change);
     }
-    told
+    changes_by_handle
 }
 
 async fn all(hold: &mut Hold) -> Vec<String> {
@@ -100,59 +101,59 @@ async fn all(hold: &mut Hold) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_is_received_until_two_receives_bring_nothing_and_all_is_given_back() {
+async fn all_is_received_until_two_receives_are_empty_and_all_is_released() {
     let receive = receives(&[&[("a", "a1"), ("b", "b1")], &[], &[("c", "c1")]]);
     let (change, changes) = changes(|_, _| None);
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     assert_eq!(all(&mut hold).await, ["a", "b", "c"]);
     assert_eq!(receive.num_calls(), 5);
-    hold.give_all_back().await.expect("given back");
-    let told = told(&changes);
-    assert_eq!([&told["a1"], &told["b1"], &told["c1"]], [&[Some(0)]; 3]);
+    hold.release_all().await.expect("released");
+    let seen = by_handle(&changes);
+    assert_eq!([&seen["a1"], &seen["b1"], &seen["c1"]], [&[Some(0)]; 3]);
     assert_eq!(change.num_calls(), 1, "in one batch");
-    hold.give_all_back().await.expect("nothing is left");
+    hold.release_all().await.expect("nothing is left");
     assert_eq!(change.num_calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_comes_twice_is_one_and_goes_back_under_its_newest_handle() {
+async fn a_message_received_twice_is_released_once_under_its_newest_handle() {
     let receive = receives(&[&[("a", "a1")], &[("a", "a2")]]);
     let (change, changes) = changes(|_, _| None);
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     assert_eq!(all(&mut hold).await, ["a"]);
-    hold.give_all_back().await.expect("given back");
-    assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a2"]);
+    hold.release_all().await.expect("released");
+    assert_eq!(by_handle(&changes).into_keys().collect::<Vec<_>>(), ["a2"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_entries_are_given_back_again_and_they_alone() {
+async fn only_failed_entries_are_retried() {
     let receive = receives(&[&[("a", "a1"), ("b", "b1"), ("c", "c1")]]);
     let (change, changes) = changes(|handle, tries| match (handle, tries) {
         ("a1", 0 | 1) => Some("InternalError"),
-        // Somebody else has it: no use to try again, and nothing to tell.
+        // Another consumer has it: a retry is pointless, and there is nothing to report.
         ("b1", _) => Some("MessageNotInflight"),
         _ => None,
     });
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     all(&mut hold).await;
-    hold.give_all_back().await.expect("given back");
-    let told = told(&changes);
-    assert_eq!([told["a1"].len(), told["b1"].len(), told["c1"].len()], [3, 1, 1]);
+    hold.release_all().await.expect("released");
+    let seen = by_handle(&changes);
+    assert_eq!([seen["a1"].len(), seen["b1"].len(), seen["c1"].len()], [3, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_never_given_back_does_not_stop_the_rest() {
+async fn a_message_that_cannot_be_released_does_not_stop_the_rest() {
     let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
     let (change, changes) = changes(|handle, _| (handle == "a1").then_some("InternalError"));
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     all(&mut hold).await;
-    hold.give_all_back().await.expect("each is told in the log");
-    let told = told(&changes);
-    assert_eq!([told["a1"].len(), told["b1"].len()], [5, 1]);
+    hold.release_all().await.expect("each is logged");
+    let seen = by_handle(&changes);
+    assert_eq!([seen["a1"].len(), seen["b1"].len()], [5, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_is_told_once_for_all() {
+async fn a_refused_call_is_reported_once() {
     let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
     let body = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}"#;
     let change = mock!(aws_sdk_sqs::Client::change_message_visibility_batch)
@@ -162,27 +163,27 @@ async fn a_refused_call_is_told_once_for_all() {
         .build();
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     all(&mut hold).await;
-    let error = hold.give_all_back().await.expect_err("denied");
+    let error = hold.release_all().await.expect_err("denied");
     assert_eq!((error.kind, change.num_calls()), (ErrorKind::Denied, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_held_is_renewed_while_something_takes_long() {
+async fn held_messages_are_renewed_during_long_work() {
     let receive = receives(&[&[("a", "a1")]]);
     let (change, changes) = changes(|_, _| None);
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     all(&mut hold).await;
     hold.holding(sleep(Duration::from_secs(100))).await;
-    assert!(hold.is_sure("a"));
-    assert_eq!(told(&changes)["a1"], [Some(60); 3], "after 30, 60 and 90 s");
+    assert!(hold.has_time_left("a"));
+    assert_eq!(by_handle(&changes)["a1"], [Some(60); 3], "after 30, 60 and 90 s");
     sleep(Duration::from_secs(45)).await;
-    assert!(!hold.is_sure("a"), "nobody renewed it");
-    hold.make_sure(&["a"]).await;
-    assert!(hold.is_sure("a"));
+    assert!(!hold.has_time_left("a"), "it was not renewed");
+    hold.ensure_time_left(&["a"]).await;
+    assert!(hold.has_time_left("a"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_else_has_is_not_sure() {
+async fn a_message_of_another_consumer_has_no_time_left() {
     let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
     let (change, changes) = changes(|handle, tries| match (handle, tries) {
         ("a1", _) => Some("ReceiptHandleIsInvalid"),
@@ -192,13 +193,13 @@ async fn what_somebody_else_has_is_not_sure() {
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     all(&mut hold).await;
     hold.holding(sleep(Duration::from_secs(100))).await;
-    assert_eq!((hold.is_sure("a"), hold.is_sure("b")), (false, true));
-    let told = told(&changes);
-    assert_eq!((told["a1"].len(), told["b1"].len()), (1, 3), "b is tried again after 10 s");
+    assert_eq!((hold.has_time_left("a"), hold.has_time_left("b")), (false, true));
+    let seen = by_handle(&changes);
+    assert_eq!((seen["a1"].len(), seen["b1"].len()), (1, 3), "b is tried again after 10 s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_ends_though_dead_letters_keep_coming() {
+async fn a_look_ends_while_dead_letters_keep_arriving() {
     let receives = async |expected| {
         let number = std::sync::atomic::AtomicUsize::new(0);
         let receive = mock!(aws_sdk_sqs::Client::receive_message).then_output(move || {
@@ -207,7 +208,7 @@ async fn a_look_ends_though_dead_letters_keep_coming() {
             ReceiveMessageOutput::builder().messages(message).build()
         });
         let mut hold = Hold::new(&queue(&[&receive]));
-        // It is asked before each receive, and so the clock goes on by half a second with each.
+        // Polled before each receive, so the clock advances by half a second with each.
         let stop = std::future::poll_fn(|context| {
             let advance = tokio::time::advance(Duration::from_millis(500));
             let _ = std::pin::pin!(advance).poll(context);
@@ -222,23 +223,23 @@ async fn a_look_ends_though_dead_letters_keep_coming() {
     let (few, _) = receives(0).await;
     let (more, took) = receives(8).await;
     assert!((1..=20).contains(&few) && more > few.min(8), "{few} and {more}");
-    assert!(took >= GOING_ON, "{took:?}");
+    assert!(took >= EXTRA_TIME, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_takes_in_what_is_under_way() {
+async fn a_stop_keeps_what_is_in_flight() {
     let receive = receives(&[&[("a", "a1")], &[("b", "b1")]]);
     let (change, changes) = changes(|_, _| None);
     let mut hold = Hold::new(&queue(&[&receive, &change]));
     let stop = std::future::ready(7);
     tokio::pin!(stop);
     assert_eq!(hold.receive_all(0, stop, |_| ()).await.expect("received"), Some(7));
-    hold.give_all_back().await.expect("given back");
-    assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a1"], "the first alone was under way");
+    hold.release_all().await.expect("released");
+    assert_eq!(by_handle(&changes).into_keys().collect::<Vec<_>>(), ["a1"], "only the first was in flight");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_receive_leaves_the_rest_to_be_given_back() {
+async fn after_a_failed_receive_the_rest_is_released() {
     let body = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}"#;
     let denied = mock!(aws_sdk_sqs::Client::receive_message)
         .sequence()
@@ -254,8 +255,8 @@ async fn a_failed_receive_leaves_the_rest_to_be_given_back() {
     tokio::pin!(stop);
     let error = hold.receive_all(0, stop, |_| ()).await.expect_err("denied");
     assert_eq!((error.kind, denied.num_calls()), (ErrorKind::Denied, 2));
-    hold.give_all_back().await.expect("given back");
-    assert_eq!(told(&changes)["a1"], [Some(0)]);
+    hold.release_all().await.expect("released");
+    assert_eq!(by_handle(&changes)["a1"], [Some(0)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -277,7 +278,7 @@ async fn a_look_that_may_not_renew_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_deleted_is_named_and_still_held() {
+async fn messages_that_are_not_deleted_are_returned_and_still_held() {
     let receive = receives(&[&[("a", "a1"), ("b", "b1")]]);
     let (change, changes) = changes(|_, _| None);
     let delete = mock!(aws_sdk_sqs::Client::delete_message_batch).then_compute_output(
@@ -313,6 +314,6 @@ async fn what_is_not_deleted_is_named_and_still_held() {
         ["a: InternalError: try again"]
     );
     assert_eq!(delete.num_calls(), 5);
-    hold.give_all_back().await.expect("given back");
-    assert_eq!(told(&changes).into_keys().collect::<Vec<_>>(), ["a1"]);
+    hold.release_all().await.expect("released");
+    assert_eq!(by_handle(&changes).into_keys().collect::<Vec<_>>(), ["a1"]);
 }

@@ -25,7 +25,7 @@ fn a_run_in_every_state() {
     ACCOUNT   DATASET           STATE     VALUES   ROWS  LATE  CALLS   COST  WHY
     data      s3_daily_storage  complete  settled   200     3     14  $0.06
     opra-dev  s3_daily_storage  partial   -         200     0     14  $0.06  1 row with errors
-    lost      s3_daily_storage  missing   -           -     -      -      -  no report, and no job left on the queue
+    lost      s3_daily_storage  missing   -           -     -      -      -  no report, and no job is left on the queue
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete (1 late), 1 partial, 1 missing
     total: 400 rows, 14.00 TB in 2400 objects, $0.12
@@ -66,22 +66,22 @@ fn a_command_works_as_it_is_copied() {
     manifest.request.insert("ticket".into(), "OPS-7".into());
     manifest.request.insert("n".into(), serde_json::json!([1]));
     let reports = vec![Existing::Nothing; 21];
-    let told = |manifest: &fleet::manifest::Manifest| {
+    let show = |manifest: &fleet::manifest::Manifest| {
         render(&status_of(manifest, &reports, true, &Dead::NotSeen), false)
     };
-    let text = told(&manifest);
-    let expected = "\nTo send the 21 missing jobs again, with the accounts of the first request where it named them:\
+    let text = show(&manifest);
+    let expected = "\nTo send the 21 missing jobs again, with the accounts of the first request if it named any:\
                     \n  producer run --only-incomplete --date 2026-11-01 --dataset ec2,s3_daily_storage \
                     --attribute ticket=OPS-7 --attribute 'n:=[1]'";
     assert!(text.ends_with(expected), "{text}");
     assert!(!text.contains('…'), "{text}");
     manifest.request.insert("note".into(), "two\nlines".into());
-    let text = told(&manifest);
-    assert!(text.ends_with("first request again too, which don't fit into a command: note."), "{text}");
+    let text = show(&manifest);
+    assert!(text.ends_with("of the first request, which don't fit into a command: note."), "{text}");
 }
 
 #[test]
-fn what_many_accounts_failed_of_is_told_for_twenty() {
+fn messages_of_at_most_twenty_accounts_are_shown() {
     let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
     let names: Vec<String> = (0..23).map(|index| format!("a{index}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -100,22 +100,22 @@ fn what_many_accounts_failed_of_is_told_for_twenty() {
 }
 
 #[test]
-fn what_is_hidden_or_not_to_be_read_is_told_before_anything_is_sent_again() {
+fn hidden_or_unreadable_dead_letters_are_reported_before_commands_to_send_again() {
     let run = RunId::generate();
     let manifest = manifest(&run, &["a"]);
-    let told =
+    let show =
         |drained, dead: &Dead| render(&status_of(&manifest, &[Existing::Nothing], drained, dead), false);
     let hidden = |elsewhere| Dead::Seen { letters: Vec::new(), elsewhere };
-    let text = told(false, &hidden(14));
+    let text = show(false, &hidden(14));
     let expected = "\n14 dead letters can't be seen now (another command is reading them, or was a minute ago); some of the \
                     accounts in progress may have failed; look again in a minute\n";
     assert!(text.contains(expected), "{text}");
-    let text = told(true, &hidden(1));
+    let text = show(true, &hidden(1));
     assert!(text.contains("\n1 dead letter can't be seen now "), "{text}");
     assert!(text.contains("some of the missing accounts may have failed; look again"), "{text}");
-    assert!(!told(true, &hidden(0)).contains("can't be seen"));
-    let text = told(true, &Dead::Unreadable);
-    let expected = "\nfind out first: the dead-letter queue could not be read, and these may have failed\
+    assert!(!show(true, &hidden(0)).contains("can't be seen"));
+    let text = show(true, &Dead::Unreadable);
+    let expected = "\nCheck first: the dead-letter queue could not be read, so these may have failed\
                     \nTo send the 1 missing job again:\n";
     assert!(text.contains(expected), "{text}");
 }
@@ -132,7 +132,7 @@ fn provisional_reports_are_shown_with_the_time_from_which_they_settle() {
         let dead = &Dead::NotSeen;
         let observed =
             Observed { existing: &reports, drained: true, dead, now: at(now), wants_settled, queue: None };
-        render(&RunStatus::of(&manifest, observed), failed_only)
+        render(&RunStatus::from_observed(&manifest, observed), failed_only)
     };
     insta::assert_snapshot!(text("2026-11-03T00:00:00Z", false, false), @r"
     ACCOUNT  DATASET           STATE     VALUES       ROWS  LATE  CALLS   COST
@@ -175,7 +175,7 @@ fn a_complete_run_needs_nothing() {
 }
 
 #[test]
-fn failed_accounts_are_told_by_reason() {
+fn failed_accounts_are_listed_by_reason() {
     let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
     let manifest = manifest(&run, &["data", "opra-dev", "web", "lost", "done"]);
     let mut reports = vec![Existing::Nothing; 4];
@@ -195,7 +195,7 @@ fn failed_accounts_are_told_by_reason() {
     data      s3_daily_storage  failed   -          -     -      -     -  access_denied
     opra-dev  s3_daily_storage  failed   -          -     -      -     -  access_denied
     web       s3_daily_storage  failed   -          -     -      -     -  bad_message
-    lost      s3_daily_storage  missing  -          -     -      -     -  no report, and no job left on the queue
+    lost      s3_daily_storage  missing  -          -     -      -     -  no report, and no job is left on the queue
 
     run 019a0000-0000-7000-8000-000000000000 for 2026-11-01: 1 complete, 3 failed, 1 missing
     total: 200 rows, 7.00 TB in 1200 objects, $0.06
@@ -207,12 +207,12 @@ fn failed_accounts_are_told_by_reason() {
       producer replay --run-id 019a0000-0000-7000-8000-000000000000 --account-name data,opra-dev
     1 account failed, bad_message:
       web: the job is not JSON
-    To fix it: correct what sent it; a replay of the same message fails the same way
-      a replay would fail in the same way: they leave the queue when its retention ends, or by hand (aws sqs receive-message, delete-message)
+    To fix it: fix the program that sent it; a replay of the same message fails the same way
+      a replay would fail in the same way: they expire with the queue's retention; to remove them earlier, delete them (aws sqs receive-message, delete-message)
     The workers' logs say why an account is missing; they must have the producer's key template.
     To send the 1 missing job again:
       producer run --only-incomplete --date 2026-11-01 --account-name lost
-    2 dead letters of other runs or of none, 1 dead letter of this run's accounts that did not fail in the end; `producer failed` shows them.
+    2 dead letters of other runs or without a run, 1 dead letter of this run's accounts that did not fail in the end; `producer failed` shows them.
     ");
     letters.truncate(2);
     let dead = Dead::Seen { letters, elsewhere: 0 };

@@ -33,7 +33,7 @@ async fn a_replay_takes_what_is_selected_and_leaves_the_rest() -> Result<()> {
     let fleet = with(12).await?;
     let select = ["replay", "--account-name", "account-003, account-007", "--account-name", "nobody"];
     let ended = producer(&fleet, &select).await?.status(1);
-    assert!(ended.stderr.contains("no such dead letter of nobody"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no matching dead letter of nobody"), "{}", ended.stderr);
     assert!(ended.stdout.contains("2 dead letters replayed, 10 not selected"), "{}", ended.stdout);
     assert!(ended.stdout.contains(&format!("Next: producer status {RUN} --watch")), "{}", ended.stdout);
     let mut bodies: Vec<String> = jobs(&fleet).into_iter().map(|job| job.body).collect();
@@ -250,7 +250,7 @@ async fn what_fails_again_comes_back_and_is_refused_after_three_replays() -> Res
     assert_eq!(jobs(&fleet).len(), 1, "the other is replayed");
     all_visible(&fleet, 1);
     let told = producer(&fleet, &["failed"]).await?.status(0);
-    let left_out = "1 of them was replayed 3 times already and is left out; --force takes it too";
+    let left_out = "1 of them was already replayed 3 times and is skipped; --force includes it";
     assert!(told.stdout.contains(left_out), "{}", told.stdout);
     producer(&fleet, &["replay", "--all", "--force"]).await?.status(0);
     assert_eq!(jobs(&fleet)[1].attributes["replay_count"], "4");

@@ -109,7 +109,7 @@ async fn a_settled_day_that_is_paid_for_again_is_warned_of() -> Result<()> {
     account.bucket("b", "eu-west-1").size("StandardStorage", days_ago(4), 7.0);
     let day = days_ago(4).to_string();
     let run = ["run", "--account-name", "data", "--date", &*day];
-    let warning = "accounts with a settled report of the day already: 1; collecting them again costs about $0.000030, and \
+    let warning = "accounts with a settled report of the day already: 1; collecting them again costs about $0.000030; \
                    --only-incomplete skips them";
     let first = finish(fleet.producer(&run)).await?.status(0);
     assert!(!first.stderr.contains("settled report"), "{}", first.stderr);

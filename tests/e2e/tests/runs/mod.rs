@@ -354,7 +354,7 @@ async fn a_run_is_found_by_the_beginning_of_its_id_in_any_case() -> Result<()> {
     assert!(ended.stderr.contains(run_id) && ended.stderr.contains(&other), "{}", ended.stderr);
     assert!(!ended.stderr.contains("--help"), "{}", ended.stderr);
     let ended = finish(fleet.producer(&["status", "00000000"])).await?.status(2);
-    assert!(ended.stderr.contains("run 00000000 is not known"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has no run 00000000"), "{}", ended.stderr);
     let calls = fleet.aws.calls().count();
     finish(fleet.producer(&["status", "notanid"])).await?.status(2);
     assert_eq!(fleet.aws.calls().count(), calls, "AWS is not asked about what is no id");
@@ -432,7 +432,7 @@ async fn the_workers_are_woken_once_jobs_are_sent_if_there_are_none() -> Result<
     let wake = [&run[..], &["--wake"]].concat();
     let ended = finish(fleet.producer(&wake)).await?.status(0);
     assert_eq!(desired(&fleet), Some(1));
-    assert!(ended.stderr.contains("service fleet/fleet-worker is given a worker"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("service fleet/fleet-worker starts a worker"), "{}", ended.stderr);
     fleet.home.ecs_service("fleet", "fleet-worker", HOME_REGION, 3);
     finish(fleet.producer(&wake)).await?.status(0);
     assert_eq!(desired(&fleet), Some(3), "those that there are stay");
@@ -473,11 +473,7 @@ async fn a_dry_run_that_cannot_read_the_bucket_has_a_price_all_the_same() -> Res
     fleet.home.deny("s3:ListBucket");
     let unseen = finish(fleet.producer(&arguments)).await?.status(0);
     assert!(fleet.aws.calls().outcome("AccessDenied").count() > 0, "it was denied");
-    assert!(
-        unseen.stdout.contains("past reports could not be looked at: report bucket"),
-        "{}",
-        unseen.stdout
-    );
+    assert!(unseen.stdout.contains("past reports could not be read: report bucket"), "{}", unseen.stdout);
     assert!(!unseen.stdout.contains("was found"), "{}", unseen.stdout);
     assert!(unseen.stdout.contains("cost: $0.00 to $0.03"), "{}", unseen.stdout);
     Ok(())
