@@ -90,9 +90,9 @@ fn per_resource(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> u32 
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 metrics")]
-/// What so many metrics cost, in US dollars.
+/// The price of this many metrics, in US dollars.
 pub(crate) fn cost(metrics: u64) -> f64 {
-    // To the millionth: binary fractions would show in JSON.
+    // Rounded to the millionth: binary fractions would show in JSON.
     (metrics as f64 * DOLLARS_PER_METRIC * 1e6).round() / 1e6
 }
 

@@ -176,8 +176,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn keys_that_meet_though_the_template_names_the_account_are_refused() {
-        // One dataset twice stands for two whose names run into those of the accounts.
+    fn keys_that_collide_although_the_template_names_the_account_are_refused() {
+        // The same dataset twice stands in for two whose names run into those of the accounts.
         let twice = Request { datasets: vec![*datasets::DEFAULT, *datasets::DEFAULT], ..request(&["data"]) };
         let error = keys(&twice, &Accounts::default(), "{account}-{dataset}.csv").expect_err("they meet");
         assert!(

@@ -1,4 +1,4 @@
-//! Why a job is not done.
+//! Why a job failed.
 
 use std::time::Duration;
 
@@ -8,82 +8,73 @@ use fleet::{
     report_key::KeyError,
 };
 
-/// Why a job is not done.
+/// Why a job failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The accounts file does not have the account.
     #[error("account {0} is not in the accounts file")]
     UnknownAccount(AccountName),
-    /// Nothing says how to become the account.
+    /// No setting says how to access the account.
     #[error(transparent)]
     NoCredentials(#[from] NoCredentials),
-    /// We became another account than the one meant.
+    /// The credentials belong to another account than the requested one.
     #[error(
-        "the credentials are of account {}, and account {expected} is meant; correct its credentials or its id in the accounts file",
+        "the credentials belong to account {}, but account {expected} was requested; correct its credentials or its id in the accounts file",
         identity.account_id
     )]
     WrongAccount {
-        /// The account that is meant.
         expected: AccountId,
-        /// Who AWS says we are.
+        /// The identity that STS reported.
         identity: Identity,
     },
-    /// The account's role does not let this worker in.
+    /// This worker can't assume the account's role.
     #[error(
-        "the account's role could not be assumed; it must be there, and its trust policy name this worker's role, with its external id and organization where it asks for them"
+        "the account's role could not be assumed; it must exist, and its trust policy must name this worker's role, and its external id and organization if required"
     )]
     RoleRefused(#[source] AwsError),
     /// The account has not enabled the region in which its role is assumed.
     #[error(
         "STS is not active in {region} for this account: set another `region` for it, or in [defaults], in the accounts file, or enable {region} in the account"
     )]
-    RegionDisabled {
-        /// The region.
-        region: String,
-        /// What STS said.
-        source: AwsError,
-    },
-    /// A call of the account's AWS failed.
+    RegionDisabled { region: String, source: AwsError },
+    /// A call in the account failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// The report has no key.
+    /// The key template can't be filled in.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The report is partial, and a complete one of its day stands under its key.
-    #[error("the report is partial and a complete one stands at {key}, which is kept; missing: {missing}")]
+    /// The report is partial, and a complete one of its day exists under its key.
+    #[error("the report is partial, and the complete report at {key} is kept; missing: {missing}")]
     Partial {
-        /// Where the complete one stands.
         key: String,
-        /// What went wrong first.
+        /// The first error of this report.
         missing: String,
     },
-    /// A later run's report of another day, or of what this run could get only in part, stands
-    /// under the report's key.
-    #[error("a later run's report stands at {0} and is kept")]
+    /// Under the report's key exists a later run's report: of another day, or of data that this run got
+    /// only in part.
+    #[error("the later run's report at {0} is kept")]
     Superseded(String),
-    /// An object that is no report exists under the report's key.
+    /// An object of another program exists under the report's key.
     #[error(
-        "the object at {0} is no report of the fleet, and is kept; move it, or set FLEET_REPLACE_FOREIGN=true to replace it"
+        "the object at {0} is not a report of the fleet, and is kept; move it, or set FLEET_REPLACE_FOREIGN=true to replace it"
     )]
     ForeignObject(String),
-    /// Others wrote under the report's key, again and again.
-    #[error("the report could not be stored at {0}: others kept writing there")]
+    /// Other processes kept writing under the report's key.
+    #[error("the report could not be stored at {0}: other processes kept writing there")]
     Contended(String),
-    /// A call of the report bucket failed.
+    /// A call to the report bucket failed.
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
-    /// The job took longer than one may.
+    /// The job exceeded the time limit.
     #[error("the job was not done in {} minutes{}{missing}", longest.as_secs() / 60, if missing.is_empty() { "" } else { "; missing: " })]
     Deadline {
-        /// How long one may take.
         longest: Duration,
-        /// What is missing of its report; empty if there is none.
+        /// What its report lacks; empty if nothing.
         missing: String,
     },
-    /// A fault of the program, outside of a job.
-    #[error("the worker has a fault: {0}")]
+    /// A panic outside of a job.
+    #[error("the worker panicked: {0}")]
     Panic(String),
-    /// Nothing is wrong with the job: this worker can't do any.
+    /// The job is not at fault: this worker can't do any job.
     #[error(transparent)]
     Own(#[from] OwnFault),
 }
@@ -91,38 +82,34 @@ pub enum Failure {
 /// Why this worker can't do any job.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnFault {
-    /// The process's own credentials.
-    #[error("the worker's own credentials are refused or could not be had; renew or correct them")]
+    #[error("the worker's own credentials are missing or not valid; renew or correct them")]
     Credentials(#[source] AwsError),
-    /// The report bucket.
     #[error(
         "the report bucket refuses this worker; its role needs s3:GetObject and s3:PutObject there and, where it is encrypted with a key of its own, the use of that key"
     )]
     ReportBucket(#[source] AwsError),
-    /// No account lets its role in.
+    /// This worker's role can't assume the role of any account.
     #[error(
-        "of {accounts} accounts that were asked, none let this worker's role in; allow it sts:AssumeRole on their roles"
+        "this worker's role could assume none of {accounts} accounts' roles; allow it sts:AssumeRole on them"
     )]
     EveryRole {
-        /// How many accounts refused.
         accounts: usize,
-        /// What the last one said.
+        /// The error of the last one.
         source: AwsError,
     },
-    /// No account could be entered, for whatever reason.
+    /// Authentication to every account so far has failed, for any reason.
     #[error(
-        "{accounts} accounts one after the other could not be entered, and none before; give this worker the accounts' variables and its accounts file, then replay those that are dead letters by now"
+        "could not authenticate to the first {accounts} accounts; check this worker's environment variables and accounts file, then replay those that are dead letters by now"
     )]
     EveryAccount {
-        /// How many accounts.
         accounts: usize,
-        /// Why the last one could not.
+        /// The failure of the last one.
         source: Box<Failure>,
     },
 }
 
 impl Failure {
-    /// Where to look if the account could not be entered at all, to be put behind the failure.
+    /// What to check if authentication to the account failed, to append to the failure.
     #[must_use]
     pub fn way_in(&self) -> &'static str {
         let error = match self {
@@ -135,20 +122,20 @@ impl Failure {
         };
         match error.kind {
             ErrorKind::Denied if error.operation == "sts:AssumeRole" => {
-                "; the role must be there, and its trust policy name who asks, with the external id of the accounts file and the organization of who asks; and who asks must be allowed sts:AssumeRole"
+                "; the role must exist, its trust policy must name the caller, with the external id of the accounts file and the caller's organization, and the caller needs sts:AssumeRole"
             }
             ErrorKind::Identity => {
-                "; the access key is mistyped, deleted or of another partition, or its session token is missing"
+                "; the access key is mistyped, deleted or from another partition, or its session token is missing"
             }
-            // What could be said in our own words ends with what to do.
+            // A complete message of the fleet already says what to do.
             ErrorKind::Expired | ErrorKind::NoCredentials
                 if error.code == "NoCredentials" && error.message.contains("; ") =>
             {
                 ""
             }
-            ErrorKind::Expired => "; put new temporary credentials in their place",
-            ErrorKind::NoCredentials => "; correct it, or say in the accounts file what else to use",
-            ErrorKind::Transient => "; this may pass, try again",
+            ErrorKind::Expired => "; replace them with new temporary credentials",
+            ErrorKind::NoCredentials => "; correct it, or configure other credentials in the accounts file",
+            ErrorKind::Transient => "; the error may be transient, so try again",
             _ => "",
         }
     }
@@ -201,7 +188,7 @@ impl Failure {
             Self::Aws(error) => match error.kind {
                 ErrorKind::Transient => Retry::Backoff,
                 ErrorKind::Expired => Retry::Never,
-                // Keys that were made just now are not known everywhere at once.
+                // New keys take a while to be known everywhere.
                 ErrorKind::Denied
                 | ErrorKind::Identity
                 | ErrorKind::NoCredentials
@@ -211,7 +198,7 @@ impl Failure {
                 | ErrorKind::Permanent => Retry::OnceMore,
             },
             Self::ReportBucket(error) => match error.kind {
-                // Those of the worker's own credentials, if they were good again a moment later.
+                // The retry policy if the worker's own credentials worked again a moment later.
                 ErrorKind::Transient
                 | ErrorKind::Identity
                 | ErrorKind::NoCredentials
@@ -245,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_says_whether_a_retry_may_help() {
+    fn each_failure_has_a_retry_policy() {
         let key = || "k".to_owned();
         for (failure, retry) in [
             (Failure::UnknownAccount("x".parse().expect("a name")), Retry::Never),
@@ -267,7 +254,7 @@ mod tests {
             (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), Retry::StopWorker),
         ] {
             assert_eq!(failure.retry(), retry, "{failure:?}");
-            // What becomes a dead letter has a reason that a dead letter may have.
+            // A failure that is dead-lettered has a reason that a dead letter may have.
             assert_eq!(retry == Retry::StopWorker, failure.reason().is_of_the_worker(), "{failure:?}");
         }
     }
@@ -285,18 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_is_said_once() {
+    fn advice_is_given_once() {
         let of = |code: &str, message: &str, kind| {
             Failure::Aws(AwsError::new(kind, "sts:GetCallerIdentity", code).message(message)).way_in()
         };
-        let unset = "profile p: the access key id has a control character in it; correct it";
+        let unset = "profile p: the access key id contains a control character; correct it";
         assert_eq!(of("NoCredentials", unset, ErrorKind::NoCredentials), "");
         let login = "the login of profile p has expired; run `aws sso login --profile p`";
         assert_eq!(of("NoCredentials", login, ErrorKind::Expired), "");
         let unknown = of("NoCredentials", "an error occurred", ErrorKind::NoCredentials);
-        assert_eq!(unknown, "; correct it, or say in the accounts file what else to use");
+        assert_eq!(unknown, "; correct it, or configure other credentials in the accounts file");
         let expired = of("ExpiredToken", "it is expired", ErrorKind::Expired);
-        assert_eq!(expired, "; put new temporary credentials in their place");
+        assert_eq!(expired, "; replace them with new temporary credentials");
         assert!(of("InvalidClientTokenId", "invalid", ErrorKind::Identity).contains("mistyped"));
     }
 }

@@ -1,4 +1,4 @@
-//! The worker of cloudwatch-fleet: takes messages off the work queue and does what they ask for.
+//! The worker of cloudwatch-fleet: takes messages from the work queue and does their work.
 //!
 //! The crate [`engine`] receives a message and settles it; [`kinds`] says what a message may ask for. A job of the kind
 //! `collect` becomes a [`report`]: [`account`] assumes the role of its account, and [`collect`] finds what is there and asks
@@ -9,7 +9,7 @@
 //!
 //! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are plain functions over values.
 
-// Nothing that comes from outside may end the program.
+// No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
@@ -35,7 +35,8 @@ pub fn command() -> clap::Command {
     <command_line::CommandLine as clap::CommandFactory>::command()
 }
 
-/// Runs the worker on a command line, the program's name first, and gives its exit status ([`cli::main_with`]).
+/// Runs the worker with a command line, the program's name first, and returns its exit status
+/// ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     cli::main_with::<command_line::CommandLine>(args)
 }

@@ -1,4 +1,4 @@
-//! The `worker` binary; all of it is in the library.
+//! The `worker` binary; the code is in the library.
 
 use std::process::ExitCode;
 

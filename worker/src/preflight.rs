@@ -1,5 +1,5 @@
-//! What this worker must be able to do whatever the account, shown before the first job is taken: else
-//! each job would be collected and paid for, and then fail, or be blamed on its account.
+//! Startup checks: what this worker needs for any account is verified before the first job is taken.
+//! Otherwise each job would be collected and billed and then fail, or its account would be blamed.
 
 use chrono::Utc;
 use fleet::{
@@ -16,30 +16,31 @@ use crate::{
     usage::Usage,
 };
 
-/// A version that no object has, so that a write on condition of it never happens.
+/// An `ETag` that no object has, so that a conditional write with it never takes effect.
 const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 
-/// The account whose report is never written; a policy may look at where reports lie.
-const NOBODY: &str = "nobody";
+/// An account name for a key under which no report is written; a policy may depend on the key.
+const NO_ACCOUNT: &str = "nobody";
 
-/// How many accounts are asked to let this worker in before it believes that none does, and how many at
-/// once after the first.
+/// How many accounts to try before concluding that this worker can't assume any role, and how many
+/// concurrently after the first.
 const MOST_ASKED: usize = 100;
 const ASKED_AT_ONCE: usize = 10;
 
-/// Whether this worker's own role is let into accounts.
+/// Whether this worker's own role can assume roles in accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// One let it in.
+    /// It assumed one.
     Shown,
-    /// There are no two accounts to ask, or what they say is something else.
+    /// There are fewer than two accounts to try, or their errors mean something else.
     Unknown,
 }
 
-/// Asks the listed accounts that are entered by this worker's own role, until one lets it in.
+/// Tries to assume the roles of listed accounts that this worker's own role assumes, until one succeeds.
 ///
 /// # Errors
-/// Where several say no and none says yes: it is then not the accounts that are at fault. Where its
+///
+/// If several are denied and none succeeds, since then the accounts are not at fault; or if the worker's
 /// own credentials are refused.
 pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
     let mut rest = sample(collector.accounts_by_own_role().into_iter());
@@ -49,7 +50,7 @@ pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
     let (mut refused, mut last) = (0, None);
     while let Some(entered) = asked.next().await {
         match entered {
-            // One may let us in and be another than was meant.
+            // Success means that a role was assumed, even if it is in another account than expected.
             Ok(()) | Err(Failure::WrongAccount { .. }) => return Ok(Entry::Shown),
             Err(Failure::Own(fault)) => return Err(fault),
             Err(Failure::RoleRefused(error)) => {
@@ -65,8 +66,7 @@ pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
     }
 }
 
-/// The accounts to ask, from all over the list: a role that is rolled out from A to Z is not there yet, or
-/// not changed yet, in accounts that stand beside each other.
+/// A random sample: rollouts proceed alphabetically, so neighbours fail together.
 fn sample(accounts: impl Iterator<Item = Account>) -> Vec<Account> {
     fastrand::choose_multiple(accounts, MOST_ASKED)
 }
@@ -76,11 +76,12 @@ async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
     entering::identity(&session).await.map(drop).map_err(|failure| entering::blame(&session, failure))
 }
 
-/// Asks S3 for a write that can't happen. Whoever may not write is told so before the condition is
-/// looked at.
+/// Sends S3 a conditional write that can't take effect. Permissions are checked before the condition.
 ///
 /// # Errors
-/// What S3 said, where it was not that the condition does not hold.
+///
+/// S3's error, unless it is that the condition does not hold.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Result<(), AwsError> {
     const OPERATION: &str = "s3:PutObject";
@@ -90,22 +91,22 @@ pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Resu
         Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Err(AwsError::new(ErrorKind::Permanent, OPERATION, "ConditionIgnored")
-            .message("this S3 writes objects whatever If-Match says; reports would overwrite each other")),
+            .message("this S3 ignores If-Match, so reports would overwrite each other")),
     }
 }
 
-/// Where a report would lie.
+/// The key of a possible report.
 fn key(template: &KeyTemplate) -> String {
     let job = Job {
-        account_name: NOBODY.parse().expect("cannot fail: it is a name"),
+        account_name: NO_ACCOUNT.parse().expect("cannot fail: it is a name"),
         date: ReportDate::today(Utc::now()),
         dataset: *datasets::DEFAULT,
-        run_id: RunId::manual(NOBODY),
+        run_id: RunId::manual(NO_ACCOUNT),
         only_incomplete: false,
         attributes: serde_json::Map::new(),
     };
     let id = "000000000000".parse().expect("cannot fail: it is an account's id");
-    template.key(&job, Some(&id)).unwrap_or_else(|_| NOBODY.to_owned())
+    template.key(&job, Some(&id)).unwrap_or_else(|_| NO_ACCOUNT.to_owned())
 }
 
 #[cfg(test)]
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_accounts_that_are_asked_are_from_all_over_the_list() {
+    fn the_sample_covers_the_whole_list() {
         let named = |nth: usize| format!("[[account]]\nname = 'account-{nth:04}'\ncredentials = 'default'\n");
         let listed = Accounts::parse(&(0..5000).map(named).collect::<String>()).expect("accounts");
         let mut asked: Vec<_> =
@@ -151,13 +152,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_condition_that_does_not_hold_is_the_proof() {
+    async fn a_failed_precondition_proves_the_permission() {
         assert_eq!(proven_by(404, "NoSuchKey").await, Ok(()));
         assert_eq!(proven_by(412, "PreconditionFailed").await, Ok(()));
     }
 
     #[tokio::test]
-    async fn a_refusal_is_none_and_neither_is_a_bucket_that_is_gone() {
+    async fn neither_a_refusal_nor_a_missing_bucket_proves_it() {
         assert_eq!(proven_by(403, "AccessDenied").await.map_err(|error| error.kind), Err(ErrorKind::Denied));
         assert_eq!(
             proven_by(404, "NoSuchBucket").await.map_err(|error| error.kind),

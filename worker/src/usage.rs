@@ -1,4 +1,4 @@
-//! What an account is asked, counted as it is asked: what a report says it took, and what is paid for.
+//! Counts the calls made for an account: the figures in its report, and what AWS bills.
 
 use std::sync::{
     Arc,
@@ -27,53 +27,49 @@ struct Counters {
 }
 
 impl Usage {
-    /// Requests that went out, each try for itself. The SDK's own call of `AssumeRole` is not among
-    /// them.
+    /// Requests sent, each retry included. The SDK's own `AssumeRole` calls are not counted.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.0.calls.load(Ordering::Relaxed)
     }
 
-    /// Metrics asked of `GetMetricData`, those asked again counted again.
+    /// Metrics requested from `GetMetricData`, retries included.
     #[must_use]
     pub fn metrics(&self) -> u64 {
         self.0.metrics.load(Ordering::Relaxed)
     }
 
-    /// What it costs by AWS's list price, in US dollars and their millionths.
+    /// The cost by AWS's list price, in US dollars with six decimals.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "an estimate, of numbers far below 2^53")]
     pub fn dollars(&self) -> f64 {
         let list_metrics = self.0.list_metrics.load(Ordering::Relaxed);
         let dollars = self.metrics() as f64 * DOLLARS_PER_METRIC + list_metrics as f64 * DOLLARS_PER_CALL;
-        // To the millionth, as the metadata has it.
+        // To the millionth, as in the metadata.
         (dollars * 1e6).round() / 1e6
     }
 
-    /// Counts a `ListMetrics` call.
     pub fn add_list_metrics(&self) {
         self.0.list_metrics.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the metrics of a `GetMetricData` call.
     pub fn add_metrics(&self, metrics: usize) {
         self.0.metrics.fetch_add(metrics as u64, Ordering::Relaxed);
     }
 
-    /// So many requests, so many of `ListMetrics` among them, and so many metrics.
+    /// Counters with these values; `calls` includes the `ListMetrics` calls.
     #[cfg(test)]
     pub(crate) fn of(calls: u64, list_metrics: u64, metrics: u64) -> Self {
         let [calls, list_metrics, metrics] = [calls, list_metrics, metrics].map(AtomicU64::new);
         Self(Arc::new(Counters { calls, list_metrics, metrics }))
     }
 
-    /// What counts the requests of an SDK client.
+    /// The interceptor that counts the requests of an SDK client.
     pub(crate) fn call_counter(&self) -> CallCounter {
         CallCounter(self.clone())
     }
 }
 
-/// Counts every request that goes out.
 #[derive(Debug)]
 pub(crate) struct CallCounter(Usage);
 

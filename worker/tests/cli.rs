@@ -73,7 +73,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
         (
             &["run", "--key-template", "{date}.csv"],
             &[queue, bucket],
-            "two jobs of one run would meet in one key; add {account}",
+            "two jobs of one run would have the same key; add {account}",
         ),
         (
             &["run", "--accounts", "/no/such/accounts.toml"],
@@ -97,7 +97,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
         (
             &["collect", "--account-name", "data", "--dataset", "ec2"],
             &[],
-            "dataset \"ec2\" is not known; this version has s3_daily_storage",
+            "dataset \"ec2\" is unknown; this version has s3_daily_storage",
         ),
     ];
     for (args, variables, expected) in cases {
@@ -164,7 +164,7 @@ fn one_fault_hides_no_other() {
     );
     let message = text(&output.stderr);
     for expected in
-        ["is not over yet", "dataset \"ec2\" is not known", "no account is named", "/no/such/folder/x"]
+        ["is not over yet", "dataset \"ec2\" is unknown", "no account is named", "/no/such/folder/x"]
     {
         assert!(message.contains(expected), "should say {expected:?}: {message}");
     }

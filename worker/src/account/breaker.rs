@@ -1,6 +1,7 @@
-//! Whose fault is it? A worker that lacks its secrets, its accounts file or a permission of its own would
-//! blame every account in turn, and empty the queue into the dead-letter queue. So it counts how many
-//! accounts failed since it last succeeded, of each kind of thing that rests on the worker itself.
+//! Distinguishes faults of accounts from faults of the worker. A worker that lacks its secrets, its
+//! accounts file or a permission of its own would blame every account in turn, and move the whole queue
+//! to the dead-letter queue. So it counts the accounts that failed since its last success, for each
+//! capability that depends on the worker itself.
 
 use std::{
     collections::HashSet,
@@ -9,7 +10,7 @@ use std::{
 
 use fleet::AccountName;
 
-/// Since the last success, of one kind of thing.
+/// Counts failures of one capability since its last success.
 #[derive(Debug, Default)]
 pub struct Breaker(Mutex<Known>);
 
@@ -19,23 +20,22 @@ struct Known {
     failed: HashSet<AccountName>,
 }
 
-/// How many accounts failed one after the other, with no success between them.
+/// The accounts that failed in a row, without a success between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streak {
-    /// How many.
     pub accounts: usize,
     /// Whether there was a success before.
     pub has_succeeded: bool,
 }
 
 impl Breaker {
-    /// It went well with an account.
+    /// Records a success.
     pub fn succeeded(&self) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *known = Known { has_succeeded: true, failed: HashSet::new() };
     }
 
-    /// It did not with this one.
+    /// Records a failure for this account.
     pub fn failed(&self, account: &AccountName) -> Streak {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.failed.insert(account.clone());

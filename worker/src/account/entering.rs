@@ -1,5 +1,5 @@
-//! Entering an account: making sure that it is the one that is meant, and telling whose fault it is if a call in it
-//! is refused.
+//! Authenticates to an account: verifies that it is the expected one, and decides who is at fault if a
+//! call is refused.
 
 use fleet::{
     AwsError, ErrorKind,
@@ -12,10 +12,11 @@ use crate::{
     failure::{Failure, OwnFault},
 };
 
-/// Asks who we are in the account of a session.
+/// Calls STS for the identity in the session's account.
 ///
 /// # Errors
-/// [`Failure::WrongAccount`] where that is not the account that it should be.
+///
+/// [`Failure::WrongAccount`] if that is not the expected account.
 pub async fn identity(session: &Session) -> Result<Identity, Failure> {
     let identity = session.identity().await.map_err(|error| refused(session, error))?;
     match &session.account().id {
@@ -26,7 +27,8 @@ pub async fn identity(session: &Session) -> Result<Identity, Failure> {
     }
 }
 
-/// What it means that the account could not be entered. Another region may do, which the account alone is to blame for.
+/// Classifies a failed authentication. A disabled region is the account's own fault: another region may
+/// work.
 fn refused(session: &Session, error: AwsError) -> Failure {
     if error.kind == ErrorKind::RegionDisabled && error.operation == ASSUME_ROLE {
         Failure::RegionDisabled { region: session.home_region().to_owned(), source: error }
@@ -35,8 +37,7 @@ fn refused(session: &Session, error: AwsError) -> Failure {
     }
 }
 
-/// A failure with its blame: what the process's own credentials are refused for is no fault of the
-/// account's.
+/// Attributes a failure: errors of the process's own credentials are not the account's fault.
 #[must_use]
 pub fn blame(session: &Session, failure: Failure) -> Failure {
     let source = session.credentials().source();
@@ -45,7 +46,7 @@ pub fn blame(session: &Session, failure: Failure) -> Failure {
     let Failure::Aws(error) = failure else { return failure };
     let is_refused =
         matches!(error.kind, ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials);
-    // Secrets are read by the process itself.
+    // The process itself reads secrets.
     if error.operation == GET_SECRET_VALUE && is_refused {
         return OwnFault::Credentials(error).into();
     }
@@ -55,7 +56,7 @@ pub fn blame(session: &Session, failure: Failure) -> Failure {
     if error.operation == ASSUME_ROLE_WITH_WEB_IDENTITY && error.kind != ErrorKind::Transient {
         return OwnFault::Credentials(error).into();
     }
-    // With a role, whatever comes after it was assumed is the account's.
+    // With a role, everything after assuming it is the account's responsibility.
     if is_role && error.operation != ASSUME_ROLE {
         return Failure::Aws(error);
     }
@@ -81,7 +82,7 @@ mod tests {
     use crate::{account::session::is_over, usage::Usage};
 
     #[tokio::test]
-    async fn the_account_is_to_blame_for_nothing_that_its_worker_may_not_become_itself() {
+    async fn the_account_is_not_blamed_for_errors_of_the_workers_own_credentials() {
         let text = "[[account]]\nname = 'data'\nid = '111111111111'\nrole_name = 'reader'";
         let accounts = Accounts::parse(text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();

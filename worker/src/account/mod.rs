@@ -1,4 +1,4 @@
-//! Access to an account: a session in it, whether it is the account that is meant, and whose fault it is if not.
+//! Access to an account: a session, a check that it is the expected account, and who is at fault if not.
 
 pub mod breaker;
 pub mod entering;

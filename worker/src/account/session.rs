@@ -1,4 +1,4 @@
-//! Being an account: its credentials, its clients, and who AWS says we are.
+//! A session in an account: its credentials, its clients, and its identity according to STS.
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -17,31 +17,31 @@ mod renewable;
 
 pub(crate) use renewable::Renewable;
 
-/// How many retries a job may spend at once of a service in a region, in the SDK's tokens: one that was
-/// throttled costs five, another ten. It is enough for all tries of the calls that wait for an answer at once.
+/// The retry tokens that a job may spend at once for a service in a region, in the SDK's units: a
+/// throttled call costs five, another error ten. It is enough for all retries of concurrent calls.
 const RETRY_CAPACITY: usize = 1000;
 
-/// How many of these tokens come back in a second: those of two retries that were throttled.
+/// The tokens added per second: two retries of throttled calls.
 const RETRY_REFILL: f32 = 10.0;
 
-/// How often a CloudWatch call is tried. Where others spend the account's quota it takes some seconds until
-/// the own rate has fallen; the pauses between these tries are a quarter of a minute together, and at most
-/// twice that.
+/// The maximum attempts of a CloudWatch call. If others use up the account's quota, the fleet's own rate
+/// takes some seconds to fall; the pauses between these attempts add up to a quarter of a minute, and at
+/// most twice that.
 const CLOUDWATCH_TRIES: u32 = 7;
 
-/// The call by which a role is assumed.
+/// The IAM action that assumes a role.
 pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
-/// The call by which a process becomes itself whose credentials are a web identity's token.
+/// The IAM action that yields the process's own credentials if it has a web identity token.
 pub(crate) const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 
-/// Whether an error says that the account's credentials are over: no part of the account is then to be asked.
+/// Whether an error means that the account's credentials are no longer valid, so that no further call
+/// can succeed.
 pub(crate) fn is_over(error: &AwsError) -> bool {
     matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials)
         || [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_SECRET_VALUE].contains(&error.operation)
 }
 
-/// An account as it is acted in.
 #[derive(Debug, Clone)]
 pub struct Session {
     account: Account,
@@ -50,16 +50,17 @@ pub struct Session {
     usage: Usage,
 }
 
-/// Whether an account is entered through a role by the process's own credentials.
+/// Whether the process's own credentials assume a role in the account.
 pub(crate) fn is_by_own_role(source: &CredentialSource) -> bool {
     matches!(source, CredentialSource::Role { base: BaseSource::Default, .. })
 }
 
 impl Session {
-    /// Becomes an account, for a run if there is one. Nothing is asked of AWS yet; what is, `usage` counts.
+    /// Opens a session, for a run if there is one. Makes no AWS call yet; `usage` counts later ones.
     ///
     /// # Errors
-    /// Where nothing says how.
+    ///
+    /// If no credentials are configured.
     pub async fn open(
         account: Account,
         base: &SdkConfig,
@@ -68,7 +69,7 @@ impl Session {
     ) -> Result<Self, NoCredentials> {
         let partition = aws::partition(aws::region(base));
         let source = CredentialSource::choose(&account, partition, environment::variable)?;
-        tracing::info!(target: STEP, account_name = %account.name, credentials = %source, "becoming the account");
+        tracing::info!(target: STEP, account_name = %account.name, credentials = %source, "accessing the account");
         let mut config = base.clone();
         if let Some(region) = &account.region {
             config = aws::with_region(&config, region);
@@ -82,25 +83,24 @@ impl Session {
         Ok(Self { account, config, credentials, usage })
     }
 
-    /// The account.
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
     }
 
-    /// What was asked of AWS so far.
+    /// The calls made so far.
     #[must_use]
     pub fn usage(&self) -> &Usage {
         &self.usage
     }
 
-    /// The region where STS and `ListBuckets` are asked.
+    /// The region in which STS and `ListBuckets` are called.
     #[must_use]
     pub fn home_region(&self) -> &str {
         aws::region(&self.config)
     }
 
-    /// Asks STS who we are, whether or not that is who we should be.
+    /// Calls STS for the identity, whether or not it is the expected one.
     pub(crate) async fn identity(&self) -> Result<Identity, AwsError> {
         const OPERATION: &str = "sts:GetCallerIdentity";
         let client = aws_sdk_sts::Client::from_conf(
@@ -117,33 +117,32 @@ impl Session {
         let answer = self.credentials.ask(ask).await?;
         let account_id = answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| {
             AwsError::new(ErrorKind::Permanent, OPERATION, "NoAccount")
-                .message("the answer has no account id")
+                .message("the response has no account id")
         })?;
         Ok(Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() })
     }
 
-    /// The account's credentials.
     #[must_use]
     pub(crate) fn credentials(&self) -> &Renewable {
         &self.credentials
     }
 
-    /// S3, in a region.
+    /// An S3 client for a region.
     #[must_use]
     pub fn s3(&self, region: &str) -> aws_sdk_s3::Client {
-        // `aws::s3` knows how the endpoint is set; the rest is added to what it makes.
+        // `aws::s3` handles endpoints; the rest is added to its client.
         let config = aws::s3(&aws::with_region(&self.config, region))
             .config()
             .to_builder()
-            // For objects of directory buckets, which are never asked for; with it, listing the buckets works at an
-            // endpoint of its own too.
+            // For objects of directory buckets, which are never read; without session authentication,
+            // listing the buckets also works with a custom endpoint.
             .disable_s3_express_session_auth(true)
             .retry_partition(self.retry_partition("s3", region))
             .interceptor(self.usage.call_counter());
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// CloudWatch, in a region.
+    /// A CloudWatch client for a region.
     #[must_use]
     pub fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
         let retries = self.config.retry_config().cloned().expect("cannot fail: the base sets it");
@@ -154,8 +153,8 @@ impl Session {
         aws_sdk_cloudwatch::Client::from_conf(config.build())
     }
 
-    /// Retries are rationed by session, service and region. By default the SDK rations them for the whole process
-    /// by service and region, so that one throttled account would spend what its neighbours need.
+    /// Retries are limited by session, service and region. By default the SDK limits them for the whole
+    /// process by service and region, so one throttled account would use up the retries of others.
     fn retry_partition(&self, service: &str, region: &str) -> RetryPartition {
         RetryPartition::custom(format!("{service}-{}-{region}", self.account.name))
             .token_bucket(TokenBucket::builder().capacity(RETRY_CAPACITY).refill_rate(RETRY_REFILL).build())
@@ -169,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// The rations of two accounts' clients, of S3 and of CloudWatch in two regions.
+    /// The retry partitions of two accounts' clients, of S3 and of CloudWatch in two regions.
     async fn rations(account: &str) -> Vec<Option<RetryPartition>> {
         let text = format!("[[account]]\nname = '{account}'\ncredentials = 'default'");
         let accounts = Accounts::parse(&text).expect("accounts");
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_account_service_and_region_has_a_ration_of_retries_of_its_own() {
+    async fn each_account_service_and_region_has_its_own_retry_partition() {
         let mut names = std::collections::HashSet::new();
         for account in ["stormy", "calm"] {
             for ration in rations(account).await {

@@ -1,4 +1,4 @@
-//! `worker check`: who the worker becomes in each account, and what it may do there.
+//! `worker check`: the worker's identity in each account, and its permissions there.
 
 mod checked;
 mod shown;
@@ -44,7 +44,6 @@ use crate::{
     usage::Usage,
 };
 
-/// How many accounts are checked concurrently.
 const AT_ONCE: usize = 8;
 
 /// Shows as whom the worker reaches each account, and which permission is missing there.
@@ -135,7 +134,7 @@ impl Check {
     }
 }
 
-/// What came of each account, in their order.
+/// The results of all accounts, in order.
 async fn check_all(
     collector: &Collector,
     dataset: &'static Dataset,
@@ -158,7 +157,7 @@ async fn check_all(
     checked
 }
 
-/// What comes of checking an account, if it is that the program has a fault: the others' results stay.
+/// Turns a panic while checking an account into its result, so that the other results are kept.
 async fn caught(account_name: AccountName, checking: impl Future<Output = Checked>) -> Checked {
     let ended = AssertUnwindSafe(checking).catch_unwind().await;
     ended.unwrap_or_else(|panic| Checked::unreached(account_name, Failure::Panic(panic_text(panic.as_ref()))))
@@ -199,7 +198,8 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
     }
 }
 
-/// What failed in the regions other than the home region. One that the account has not enabled costs a job nothing.
+/// The failures in regions other than the home region. A region that the account has not enabled does not
+/// fail a job.
 async fn elsewhere(
     collector: &Collector,
     session: &Session,
@@ -227,11 +227,11 @@ fn cloudwatch(collector: &Collector, session: &Session, identity: &Identity, reg
     CloudWatch::new(session, region, limits)
 }
 
-/// Asks CloudWatch for the first page of a dataset's first metric, and for a value of a series of it.
+/// Calls CloudWatch for the first page of a dataset's first metric, and for a value of a series of it.
 async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer; 2] {
     let Some(metric) = dataset.metrics.first() else { return [Answer::NothingToAsk, Answer::NothingToAsk] };
     let listing = async {
-        // The first page is enough to know.
+        // The first page is enough.
         let mut pages = pin!(cloudwatch.list_metrics(dataset, metric));
         pages.next().await.and_then(Result::err).into()
     };
@@ -263,11 +263,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_on_which_the_program_fails_is_told_with_the_others() {
+    async fn a_panic_in_one_account_is_reported_with_the_others() {
         let name: AccountName = "data".parse().expect("a name");
         let checked = caught(name.clone(), async { panic!("the fault") }).await;
         let advice = shown::advice(&checked);
-        assert!(advice[0].starts_with("the worker has a fault: the fault"), "{advice:?}");
+        assert!(advice[0].starts_with("the worker panicked: the fault"), "{advice:?}");
         assert_eq!(checked.account_name, name);
     }
 }

@@ -1,4 +1,4 @@
-//! Which accounts a command asks, and as whom.
+//! Which accounts a command uses, and with which credentials.
 
 use std::collections::HashSet;
 
@@ -37,12 +37,12 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// Whether the credentials are at hand, so that no accounts file says how to become the account.
+    /// Whether the credentials are given directly, without the accounts file.
     pub(super) fn is_at_hand(&self) -> bool {
         self.profile.is_some() || self.current_credentials
     }
 
-    /// Reads the accounts file, and checks the names by it, and the regions that will be asked.
+    /// Reads the accounts file, and checks the names and the regions against it.
     pub(super) async fn accounts(
         &self,
         faults: &mut Faults,
@@ -52,14 +52,14 @@ impl Chosen {
     ) -> Option<Accounts> {
         if self.is_at_hand() {
             if self.account_name.len() > 1 {
-                faults.usage("one account has these credentials; name one with --account-name, or none");
+                faults.usage("these credentials belong to one account; name at most one with --account-name");
             }
             faults.at_start(regions::check(base?, regions, []).await);
             return Some(Accounts::default());
         }
         let mut names = HashSet::new();
         for name in self.account_name.iter().filter(|name| !names.insert(*name)) {
-            faults.usage(format!("account {name}: stands twice; leave one out"));
+            faults.usage(format!("account {name}: is listed twice; leave one out"));
         }
         if let Some(collision) = colliding_variables(&self.account_name) {
             faults.usage(collision);
@@ -68,10 +68,11 @@ impl Chosen {
         file.take(regions, is_used, base, faults).await.map(KeptAccounts::into_current)
     }
 
-    /// Makes sure of the account that the credentials at hand are of, and says which it is.
+    /// Finds the account of the given credentials, and prints which it is.
     ///
     /// # Errors
-    /// If they are of none.
+    ///
+    /// If they are not valid.
     pub(super) async fn reach(&self, base: &SdkConfig) -> Result<Account, CommandError> {
         let wanted = self.account_name.first().cloned();
         let of_profile = self.profile.as_ref().and_then(|profile| profile.parse().ok());
@@ -92,7 +93,7 @@ impl Chosen {
         };
         let identity = reached.await.map_err(|failure| {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);
-            // What is missing, the failure says; the accounts file has no part in it.
+            // The failure says what is missing; the accounts file is not involved.
             let way_in = if has_none { "" } else { failure.way_in() };
             let said = format!("{:#}", anyhow!(failure));
             let said = said.trim_end_matches('.');
@@ -109,7 +110,7 @@ impl Chosen {
         Ok(account)
     }
 
-    /// The profile's own region, if the environment names none.
+    /// The profile's own region, if the environment sets none.
     async fn region(&self) -> Option<String> {
         let is_set = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| std::env::var_os(name).is_some());
         let profile = self.profile.as_ref().filter(|_| !is_set)?;

@@ -1,4 +1,4 @@
-//! `worker collect`: accounts, now, with no queue and no bucket.
+//! `worker collect`: collects accounts directly, without a queue or a bucket.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,6 @@ use tracing::Instrument;
 use super::{chosen::Chosen, collecting::Collecting};
 use crate::{account::session::Session, failure::Failure, report::Collector, usage::Usage};
 
-/// How many accounts are collected concurrently.
 const AT_ONCE: usize = 4;
 
 /// Collects accounts now, with no queue, to a file or standard output.
@@ -75,7 +74,7 @@ impl Collect {
         for name in accounts.iter().flat_map(|accounts| unknown(accounts, &self.chosen.account_name)) {
             faults.take(Err::<(), _>(CommandError::configuration(Failure::UnknownAccount(name))));
         }
-        // Before anything is asked and paid for.
+        // Before any call is made or billed.
         let destination = faults.take(Destination::open(&self.output).map_err(CommandError::Usage));
         let all = date.zip(accounts).zip(destination).zip(base);
         let (((date, accounts), destination), base) = faults.end(all)?;
@@ -110,7 +109,7 @@ fn unknown(accounts: &Accounts, names: &[AccountName]) -> Vec<AccountName> {
     names.iter().filter(|name| accounts.get(name).is_none()).cloned().collect()
 }
 
-/// Collects accounts into one table. One that fails does not take the others with it.
+/// Collects accounts into one table. A failed account does not affect the others.
 async fn collect_all(
     collector: &Collector,
     jobs: Vec<Job>,
@@ -136,14 +135,14 @@ async fn collect_all(
         match collected {
             Ok((metadata, body)) => {
                 missing.extend(lack(name, &metadata));
-                // That of one account alone is not copied.
+                // The table of a single account is not copied.
                 if table.is_empty() {
                     table = body.into();
                 } else {
                     table.extend_from_slice(rows(&body));
                 }
             }
-            // There is nothing to be asked that could go wrong.
+            // Nothing can go wrong before the first call.
             Err(failure @ Failure::NoCredentials(_)) if jobs.len() == 1 => {
                 return Err(CommandError::configuration(failure));
             }
@@ -170,10 +169,10 @@ async fn collect_all(
     }
 }
 
-/// The table of an account, and what it says of itself. The rows end here: they take more memory than their table, which
-/// waits for those of the other accounts.
+/// The table of an account, and its metadata. The rows are dropped here: they take more memory than the
+/// table, which waits for those of the other accounts.
 async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, Bytes), Failure> {
-    // No other try comes after it: what a region can't answer is left out, and the rest is written.
+    // There is no further attempt: regions that fail are left out, and the rest is written.
     let attempt = Attempt::new(true);
     let account = collector.account(job).await?;
     let session = Session::open(account, &collector.base, Some(&job.run_id), Usage::default()).await?;

@@ -14,7 +14,7 @@ use cli::{
     telemetry::Speaker,
 };
 
-/// What the worker can be told to do; each command says so itself.
+/// The commands of the worker; each has its own help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(run::Run),
@@ -23,7 +23,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Who says what the command says.
+    /// Whether the command's output is for people or for logs.
     pub(crate) fn speaker(&self) -> Speaker {
         match self {
             Self::Run(_) => Speaker::Service,
@@ -31,7 +31,6 @@ impl Command {
         }
     }
 
-    /// Carries the command out.
     pub(crate) async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         match self {
             Self::Run(run) => Box::pin(run.execute(faults)).await,

@@ -1,4 +1,4 @@
-//! Shows that the configured regions exist, before a job is paid for.
+//! Checks that the configured regions exist, before a job is billed.
 
 use aws_config::SdkConfig;
 use fleet::{
@@ -9,10 +9,12 @@ use fleet::{
     },
 };
 
-/// Refuses regions that do not exist: the process's own, those of every account, and those of these accounts.
+/// Refuses regions that do not exist: the process's own, those for every account, and those of these
+/// accounts.
 ///
 /// # Errors
-/// All that do not, with the place where each is configured.
+///
+/// All regions that do not exist, with where each is configured.
 pub(super) async fn check(
     base: &SdkConfig,
     of_all: &[String],
@@ -23,7 +25,7 @@ pub(super) async fn check(
     for region in of_all {
         configured.extend(monitoring(base, "FLEET_REGIONS".to_owned(), region).await);
     }
-    // What has an endpoint of its own does not ask a host of its region.
+    // An account with its own endpoint does not call a host of its region.
     for account in accounts.into_iter().filter(|account| account.endpoint.is_none()) {
         let place = || format!("account {}", account.name);
         if let Some(region) = &account.region {
@@ -36,7 +38,7 @@ pub(super) async fn check(
     regions::check(configured).await
 }
 
-/// A region in which CloudWatch is asked; none if an endpoint takes its place.
+/// A region in which CloudWatch is called; `None` if an endpoint replaces it.
 async fn monitoring(config: &SdkConfig, place: String, region: &str) -> Option<ConfiguredRegion> {
     use aws_sdk_cloudwatch::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn cloudwatch_is_asked_in_a_configured_region_unless_an_endpoint_takes_its_place() {
+    async fn cloudwatch_is_called_in_a_configured_region_unless_an_endpoint_replaces_it() {
         let config = SdkConfig::builder().build();
         let asked = monitoring(&config, "FLEET_REGIONS".into(), "cn-north-1").await;
         assert_eq!(

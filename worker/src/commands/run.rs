@@ -1,4 +1,4 @@
-//! `worker run`: jobs off the queue, until told to stop.
+//! `worker run`: takes jobs from the queue until it is stopped.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,14 +30,16 @@ use crate::{
     report::Reporter,
 };
 
-/// The shortest visibility timeout that leaves time to renew it. A renewal is due at a third.
+/// The minimum visibility timeout that leaves time for renewals, which are due at a third of it.
 const SHORTEST_VISIBILITY_SECONDS: u32 = 3;
 
-/// The longest, by SQS's rules: twelve hours.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+/// The maximum in SQS: twelve hours.
+///
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
 
-/// With fewer receives than this, a job is given up for what has nothing to do with it.
+/// With fewer receives than this, unrelated errors dead-letter a job.
 const FEWEST_RECEIVES: u32 = 4;
 
 /// Takes jobs off the work queue until told to stop.
@@ -96,7 +98,7 @@ pub(crate) struct Run {
     #[arg(long, env = "FLEET_REPLACE_FOREIGN", value_parser = BoolishValueParser::new())]
     replace_foreign: bool,
 
-    // Last, since their headings hold for all that follows.
+    // Last, since their headings apply to all that follows.
     #[command(flatten)]
     deployment: Deployment,
 
@@ -117,7 +119,7 @@ impl Run {
         let tally = tokio::select! {
             tally = &mut working => tally?,
             () = signals.next() => {
-                tracing::info!("told to stop; a second signal gives back what is in hand");
+                tracing::info!("stopping; a second signal returns jobs in flight to the queue");
                 stop.cancel();
                 tokio::select! {
                     tally = &mut working => tally?,
@@ -133,7 +135,7 @@ impl Run {
         Ok(Outcome::Done)
     }
 
-    /// Opens all that is needed, and shows that it is there.
+    /// Opens everything needed, and checks that it exists.
     async fn ready(self, mut faults: Faults) -> Result<Consumer, CommandError> {
         connections::warn_if_too_few(self.concurrency.into(), collect::CALLS_IN_A_REGION);
         let named = self.deployment.queue_and_bucket(&mut faults);
@@ -173,12 +175,12 @@ impl Run {
         }
         match &dead_letters {
             None => tracing::warn!(
-                "queue {} has no dead-letter queue: a job that can't be done stays on it and is tried again until the queue forgets it; set its RedrivePolicy",
+                "queue {} has no dead-letter queue: a job that can't be done stays on it and is retried until its retention ends; set its RedrivePolicy",
                 queue.url
             ),
             Some(DeadLetters { max_receive_count: most @ ..FEWEST_RECEIVES, .. }) => tracing::warn!(
                 max_receive_count = most,
-                "queue {} gives a job up early: each deployment and each passing fault of AWS costs a receive; set its maxReceiveCount to 12",
+                "queue {} dead-letters jobs early: each deployment and each transient AWS error costs a receive; set its maxReceiveCount to 12",
                 queue.url
             ),
             Some(_) => {}
@@ -229,8 +231,8 @@ impl Run {
     }
 }
 
-/// Refuses a dead-letter queue that does not exist: nothing could be given up. Whether its attributes may be
-/// read matters to nobody.
+/// Refuses a dead-letter queue that does not exist: nothing could be dead-lettered. Denied access to its
+/// attributes is no problem.
 async fn refuse_missing(dead_letters: &Queue) -> Result<(), CommandError> {
     match dead_letters.attributes().await {
         Err(error) if AwsError::from(error.clone()).kind == ErrorKind::NotFound => {

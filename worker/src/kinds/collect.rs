@@ -20,7 +20,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Reads every message that does not name another kind.
+/// Accepts every message that does not name another kind.
 #[derive(Debug)]
 pub(super) struct Collect {
     pub(super) reporter: Arc<Reporter>,
@@ -33,7 +33,7 @@ struct Collection {
     job: Job,
     labels: Vec<Label>,
     usage: Usage,
-    /// How many rows are stored.
+    /// The number of rows stored.
     rows: OnceLock<u64>,
 }
 
@@ -96,7 +96,7 @@ impl Work for Collection {
     }
 }
 
-/// What was spent on a job, as metrics; `None` if nothing was asked.
+/// What was spent on a job, as metrics; `None` if no call was made.
 fn measures(dataset: &'static str, usage: &Usage, rows: Option<u64>) -> Option<Measures> {
     if usage.calls() == 0 {
         return None;
@@ -112,7 +112,7 @@ fn measures(dataset: &'static str, usage: &Usage, rows: Option<u64>) -> Option<M
     Some(Measures { dimension: ("Dataset", dataset), metrics, dollars: usage.dollars() })
 }
 
-/// Whether a body says which kind it is of. A job does not.
+/// Whether a body names its kind. A job of this kind does not.
 fn names_a_kind(body: &str) -> bool {
     json::read(body).is_ok_and(|body| body.get("kind").is_some())
 }
@@ -151,7 +151,7 @@ fn log(done: &Done, begun: Instant) {
         Done::Kept { key } => tracing::info!(
             key,
             duration_ms,
-            "a settled report exists that saw more than a collection could now; it is kept"
+            "a settled report exists that a collection could no longer reproduce; it is kept"
         ),
         Done::Stored { key, metadata } => tracing::info!(
             key,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_another_kind_is_left_to_it() {
+    fn a_message_of_another_kind_is_not_accepted() {
         for body in [r#"{"kind":"ping"}"#, r#"{"account_name":"data","kind":7}"#, r#"{"\u006bind":"ping"}"#] {
             assert!(names_a_kind(body), "{body}");
         }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_is_gone_has_a_reason_of_its_own() {
+    fn a_day_that_is_too_old_has_its_own_reason() {
         let reason_of = |body: &str| reason(&parse(&message(body)).expect_err(body)).code();
         assert_eq!(reason_of(r#"{"account_name":"data","date":"2019-01-01"}"#), "too_old");
         assert_eq!(reason_of(r#"{"account_name":"data","date":"soon"}"#), "bad_message");
@@ -205,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_is_measured_and_only_a_stored_report_has_rows() {
-        let spent = measures("s3_daily_storage", &Usage::of(5, 2, 6), Some(3)).expect("something was asked");
+    fn calls_are_measured_and_only_a_stored_report_has_rows() {
+        let spent = measures("s3_daily_storage", &Usage::of(5, 2, 6), Some(3)).expect("calls were made");
         let metrics: Vec<_> = spent.metrics.iter().map(|it| (it.name, it.value.to_string())).collect();
         let expected =
             [("ApiCalls", "5"), ("MetricsRequested", "6"), ("EstimatedCost", "0.00008"), ("Rows", "3")];
         assert_eq!(metrics, expected.map(|(name, value)| (name, value.to_owned())));
         assert_eq!((spent.dimension, spent.dollars), (("Dataset", "s3_daily_storage"), 0.000_08));
-        let failed = measures("s3_daily_storage", &Usage::of(1, 0, 0), None).expect("something was asked");
+        let failed = measures("s3_daily_storage", &Usage::of(1, 0, 0), None).expect("calls were made");
         assert!(failed.metrics.iter().all(|metric| metric.name != "Rows"));
         assert_eq!(measures("s3_daily_storage", &Usage::default(), None), None);
     }

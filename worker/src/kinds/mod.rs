@@ -1,4 +1,4 @@
-//! What a message may ask this worker for: one kind a file, and a line here.
+//! The kinds of messages that this worker accepts: one file each, and one line here.
 
 mod collect;
 
@@ -8,7 +8,7 @@ use engine::Kind;
 
 use crate::report::Reporter;
 
-/// All kinds, in the order in which they are asked whether a message is theirs.
+/// All kinds, in the order in which they are asked to accept a message.
 #[must_use]
 pub fn all(reporter: Arc<Reporter>) -> Vec<Box<dyn Kind>> {
     vec![Box::new(collect::Collect { reporter })]

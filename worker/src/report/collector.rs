@@ -1,4 +1,5 @@
-//! Collects accounts: enters one, finds what it has, and makes a report of what CloudWatch says about it.
+//! Collects an account: authenticates, discovers its resources, and builds a report from CloudWatch's
+//! data.
 
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
@@ -21,24 +22,23 @@ use crate::{
     table::checkpoint::Checkpoint,
 };
 
-/// Collects accounts. One for a process, so that all its jobs share the limits on an account.
+/// Collects accounts. One per process, so that all jobs share an account's limits.
 #[derive(Debug)]
 pub struct Collector {
-    /// How AWS is reached, and as whom where an account does not say.
+    /// The process's own configuration.
     pub base: SdkConfig,
-    /// What is known of the accounts.
     pub accounts: KeptAccounts,
-    /// How many days before the one asked for a value may be of.
+    /// How many days before the requested one a value may be from.
     pub lookback_days: u32,
-    /// Regions that are asked in every account.
+    /// Regions to query in every account.
     pub regions: Vec<String>,
-    /// How fast each account may be asked.
+    /// The rate limits for each account.
     pub limits: Limits,
-    /// Whether accounts can be entered.
+    /// Tracks whether authentication to accounts succeeds.
     pub entering: Breaker,
 }
 
-/// An account that is entered, and what it has.
+/// An account with an authenticated session, and its resources.
 #[derive(Debug)]
 pub struct Entered {
     pub(crate) identity: Identity,
@@ -47,21 +47,21 @@ pub struct Entered {
 }
 
 impl Collector {
-    /// What is known of the account of a job.
+    /// The account of a job.
     pub async fn account(&self, job: &Job) -> Result<Account, Failure> {
         let account = self.accounts.find(&job.account_name).await?;
         account.ok_or_else(|| Failure::UnknownAccount(job.account_name.clone()))
     }
 
-    /// The regions that are asked in an account whether or not a bucket is left there. Those for all accounts mean those of
-    /// the account's own partition: no other takes its keys.
+    /// The regions to query in an account even if they have no bucket any more. Regions configured for
+    /// all accounts apply only in the account's own partition: no other accepts its keys.
     pub(crate) fn regions_of(&self, session: &Session) -> Vec<String> {
         let partition = aws::partition(session.home_region());
         let everywhere = self.regions.iter().filter(|region| aws::partition(region) == partition);
         everywhere.chain(&session.account().regions).cloned().collect()
     }
 
-    /// The listed accounts that are entered through a role by the process's own credentials.
+    /// The listed accounts whose role the process's own credentials assume.
     pub(crate) fn accounts_by_own_role(&self) -> Vec<Account> {
         let partition = aws::partition(aws::region(&self.base));
         let is_by_own_role = |account: &&Account| {
@@ -72,7 +72,7 @@ impl Collector {
         listed.iter().filter(is_by_own_role).cloned().collect()
     }
 
-    /// Enters the account of a session, and finds what it has. Nothing is paid for.
+    /// Authenticates to the account of a session, and discovers its resources. None of this is billed.
     pub async fn enter(
         &self,
         dataset: &'static Dataset,
@@ -82,7 +82,7 @@ impl Collector {
         attempt.enter(step::AUTHENTICATE);
         let regions = self.regions_of(session);
         let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
-        // What may be done there matters only in the right account: its identity is the first thing to be refused.
+        // Permissions matter only in the right account, so its identity is checked first.
         let entered = future::try_join(entering::identity(session), discovering.map(Ok)).await;
         let (identity, discovered) = entered.map_err(|failure| entering::blame(session, failure))?;
         self.entering.succeeded();
@@ -92,8 +92,8 @@ impl Collector {
         Ok(Entered { identity, regions, discovered })
     }
 
-    /// Collects the report of a job, from where `checkpoint` left off, and says why it ended early, if it did. `now` is the
-    /// time by the clock that the fleet shares.
+    /// Collects the report of a job, continuing from `checkpoint`, and returns why it ended early, if it
+    /// did. `now` is the time by the clock that the fleet shares.
     pub async fn collect(
         &self,
         job: &Job,
@@ -131,7 +131,7 @@ impl Collector {
     }
 }
 
-/// The metadata of a report that is collected from `now` on, from where an earlier try left off.
+/// The metadata of a report whose collection begins at `now` or, if continued, began earlier.
 fn describe(
     job: &Job,
     account_id: AccountId,

@@ -1,5 +1,5 @@
-//! One job from its account to its report in the bucket: what is there already, what earlier tries have left, what is
-//! stored, and whose fault it is if that fails.
+//! Runs one job up to the report in the bucket: checks for an existing report, reuses what earlier
+//! attempts collected, stores the result, and decides who is at fault if that fails.
 
 use engine::{Attempt, attempt::LONGEST};
 use fleet::{
@@ -29,56 +29,49 @@ use crate::{
     usage::Usage,
 };
 
-/// How many accounts one after the other may not be entered by a worker that has entered none, before it
-/// takes the fault for its own. A few without a role or keys are common, on a small fleet all of them.
+/// The number of accounts in a row that may fail authentication in a worker that has never succeeded,
+/// before the worker counts as misconfigured. A few accounts without a role or keys are common, and in a
+/// small fleet they may be all.
 const LONGEST_FIRST_STREAK: usize = 10;
 
-/// How many may fail one after the other where others did not: what the worker could do once may have been
-/// taken from it.
+/// The same number in a worker that has succeeded before: its access may have been revoked.
 const LONGEST_STREAK: usize = 20;
 
-/// Makes reports of jobs, in the report bucket.
+/// Makes the reports of jobs and stores them in the report bucket.
 #[derive(Debug)]
 pub struct Reporter {
-    /// What collects.
     pub collector: Collector,
-    /// Where reports lie.
     pub bucket: ReportBucket,
-    /// Under which keys.
     pub template: KeyTemplate,
-    /// Whether an object that is no report is replaced.
+    /// Whether to replace objects of other programs under a report's key.
     pub replaces_foreign: bool,
-    /// Whether reports can be written.
+    /// Tracks whether reports can be written.
     pub storing: Breaker,
 }
 
 /// How a job was done.
 #[derive(Debug)]
 pub enum Done {
-    /// Its report is stored.
     Stored {
-        /// Where.
         key: String,
-        /// What it says of itself.
         metadata: Box<ReportMetadata>,
     },
-    /// What it was sent for existed already: the report of its run or of a later one.
+    /// A report of its run or of a later one already existed.
     Duplicate {
-        /// Where.
         key: String,
     },
-    /// A report exists that is final and saw more than a collection can see now.
+    /// A final report exists that a collection could no longer reproduce.
     Kept {
-        /// Where.
         key: String,
     },
 }
 
 impl Reporter {
-    /// Does a job: its report stands when this returns.
+    /// Does a job. Its report exists when this returns.
     ///
     /// # Errors
-    /// [`Failure::Own`] where what failed is no fault of the job's.
+    ///
+    /// [`Failure::Own`] if the job is not at fault.
     pub async fn perform(&self, job: &Job, usage: &Usage, attempt: &Attempt) -> Result<Done, Failure> {
         let failure = match self.store_report(job, usage, attempt).await {
             Ok(done) => return Ok(done),
@@ -91,8 +84,8 @@ impl Reporter {
         })
     }
 
-    /// It may be this report alone that the bucket refuses. That the worker may write is no proof: what
-    /// is written is encrypted, with a key that may be refused, and the proof is not.
+    /// Decides whether the bucket refuses only this report. A successful write check does not rule out
+    /// the worker: the report is encrypted with a key that may be denied, and the check writes nothing.
     async fn blame_for_writing(&self, job: &Job, error: AwsError) -> Failure {
         match preflight::show_writing(&self.bucket, &self.template).await {
             Err(own) if own.is_transient() => Failure::ReportBucket(own),
@@ -106,13 +99,13 @@ impl Reporter {
         }
     }
 
-    /// It may be that this worker can enter no account.
+    /// Decides whether this worker can authenticate to any account.
     async fn blame_for_entering(&self, job: &Job, failure: Failure) -> Failure {
         let Streak { accounts, has_succeeded } = self.collector.entering.failed(&job.account_name);
         if !has_succeeded && accounts >= LONGEST_FIRST_STREAK {
             return OwnFault::EveryAccount { accounts, source: Box::new(failure) }.into();
         }
-        // Variables and files stay as they are, but a permission may be taken away.
+        // Variables and files don't change, but a permission may be revoked.
         if matches!(failure, Failure::RoleRefused(_)) && accounts >= LONGEST_STREAK {
             match preflight::show_entry(&self.collector).await {
                 Ok(Entry::Shown) => self.collector.entering.succeeded(),
@@ -128,7 +121,7 @@ impl Reporter {
         let account = self.collector.account(job).await?;
         let key = self.template.key(job, account.id.as_ref())?;
         let existing = self.look(&key).await?;
-        // What is decided before the first call in the account costs nothing.
+        // Decisions before the first call in the account cost nothing.
         if let Some(done) = self.settled_by(&existing, job, &key, account.id.as_ref())? {
             return Ok(done);
         }
@@ -155,7 +148,7 @@ impl Reporter {
             return Ok(done);
         };
         report.metadata.is_unfinished = true;
-        // A try that paid for nothing has nothing to keep.
+        // An attempt that has been billed for nothing has nothing to keep.
         if usage.dollars() > 0.0
             && let Some(done) = self.store_unfinished(job, &key, existing, aside, &mut report).await?
         {
@@ -173,7 +166,8 @@ impl Reporter {
         self.bucket.look(key).await.map_err(Failure::ReportBucket)
     }
 
-    /// How the job ends without a collection, given what exists under its key; `None` if it has to collect.
+    /// How the job ends without a collection, given what exists under its key; `None` if it must
+    /// collect.
     fn settled_by(
         &self,
         existing: &Existing,
@@ -207,8 +201,8 @@ impl Reporter {
         })
     }
 
-    /// What of earlier reports is used: the rows that an earlier try at the job has collected, and those that this
-    /// collection can't see.
+    /// The parts of earlier reports to reuse: rows that an earlier attempt of the job has collected, and
+    /// rows that this collection can't see.
     async fn earlier(
         &self,
         job: &Job,
@@ -217,7 +211,7 @@ impl Reporter {
         existing: &Existing,
     ) -> Result<Earlier, Failure> {
         let aside_key = report_key::aside(key);
-        // A complete report keeps its place while a job is unfinished.
+        // A complete report stays in place while a job is unfinished.
         let aside = match existing {
             Existing::Report(report) if report.metadata.status == ReportStatus::Complete => {
                 self.look(&aside_key).await?
@@ -250,7 +244,7 @@ impl Reporter {
         read.map_err(Failure::ReportBucket)
     }
 
-    /// Stores the report of a job that is finished.
+    /// Stores the report of a finished job.
     async fn store(
         &self,
         job: &Job,
@@ -286,8 +280,9 @@ impl Reporter {
         }
     }
 
-    /// Stores what an unfinished job has collected: under its key, unless a complete report is there, which keeps its
-    /// place. Gives how the job ended if another worker has finished it, or if what both have is all.
+    /// Stores what an unfinished job has collected: under its key, unless a complete report exists
+    /// there, which is kept. Returns how the job ended if another worker has finished it, or if both
+    /// have collected everything together.
     async fn store_unfinished(
         &self,
         job: &Job,
@@ -306,7 +301,7 @@ impl Reporter {
             match store::put(&self.bucket, key, precondition, &report.metadata, body).await? {
                 Put::Stored => {
                     self.storing.succeeded();
-                    tracing::info!(key, rows = report.metadata.rows, "what was collected is stored");
+                    tracing::info!(key, rows = report.metadata.rows, "the collected part is stored");
                     return Ok(None);
                 }
                 Put::Changed => attempts.look_again(&self.bucket, key).await?,
@@ -331,7 +326,7 @@ impl Reporter {
                     tracing::info!(
                         key = aside_key,
                         rows = report.metadata.rows,
-                        "what was collected is stored"
+                        "the collected part is stored"
                     );
                     return Ok(None);
                 }
@@ -345,7 +340,7 @@ impl Reporter {
         }
     }
 
-    /// Takes in what another worker has stored meanwhile, if both reports are partial.
+    /// Merges what another worker has stored meanwhile, if both reports are partial.
     async fn merge(
         &self,
         job: &Job,
@@ -375,28 +370,28 @@ impl Reporter {
         }
     }
 
-    /// Removes what an unfinished try has left beside a complete report. What stays expires.
+    /// Deletes what an unfinished attempt stored beside a complete report. If that fails, it expires.
     async fn remove_aside(&self, key: &str) {
         let key = report_key::aside(key);
         let removed = self.bucket.client.delete_object().bucket(&self.bucket.name).key(&key).send().await;
         if let Err(error) = removed {
             let error = from_sdk("s3:DeleteObject", error);
-            tracing::warn!(key, error = %error, "what an earlier try left could not be removed");
+            tracing::warn!(key, error = %error, "the unfinished report of an earlier attempt could not be deleted");
         }
     }
 }
 
-/// What of earlier reports a job uses.
+/// The parts of earlier reports that a job reuses.
 struct Earlier {
-    /// What an earlier try at it has collected.
+    /// What an earlier attempt has collected.
     checkpoint: Option<Checkpoint>,
-    /// Rows that are kept if the collection can't see them.
+    /// Rows to keep if the collection can't see them.
     to_carry: Vec<Table>,
-    /// What exists where unfinished tries are kept if a complete report exists.
+    /// What exists under the key for unfinished attempts beside a complete report.
     aside: Existing,
 }
 
-/// Whether it is the account that could not be entered.
+/// Whether authentication to the account failed.
 fn is_of_entering(failure: &Failure, attempt: &Attempt) -> bool {
     match failure {
         Failure::UnknownAccount(_)

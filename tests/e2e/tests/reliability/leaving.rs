@@ -13,8 +13,8 @@ use tokio::{
     time::timeout,
 };
 
-/// What a worker says once it was told to stop.
-const TOLD: &str = "told to stop";
+/// What a worker logs when it is asked to stop.
+const STOPPING: &str = "stopping; a second signal";
 
 /// A worker with two jobs in hand that never end, and four on the queue.
 async fn busy(fleet: &mut Fleet, arguments: &[&str]) -> Result<Child> {
@@ -33,7 +33,7 @@ async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Resul
     let mut worker = fleet.worker(&["run", "--concurrency", "2"]).spawn()?;
     until("two jobs are in hand", || held.fired() == 2).await?;
     terminate(&worker)?;
-    says(&mut worker, TOLD).await?;
+    says(&mut worker, STOPPING).await?;
     held.stop();
     let ended = end(worker).await?.status(0);
     assert_eq!(ended.stderr.matches("the report is stored").count(), 2, "{}", ended.stderr);
@@ -89,7 +89,7 @@ async fn a_worker_told_to_stop_twice_gives_back_at_once() -> Result<()> {
         let mut fleet = Fleet::start().await?;
         let mut worker = busy(&mut fleet, &[]).await?;
         terminate(&worker)?;
-        says(&mut worker, TOLD).await?;
+        says(&mut worker, STOPPING).await?;
         gives_back(worker, &fleet).await
     })
     .await

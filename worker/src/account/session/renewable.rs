@@ -1,7 +1,7 @@
-//! The credentials of an account, fetched anew when AWS calls them expired.
+//! The credentials of an account, fetched again when AWS reports them as expired.
 //!
-//! The SDK neither repeats a call that was refused as expired nor forgets the credentials that it was
-//! made with. Keys that are replaced early, and clocks that disagree, would end a job half-way.
+//! The SDK neither repeats a call that was refused because of expired credentials nor drops those
+//! credentials. Keys that are rotated early, and clock differences, would end a job half-way.
 
 use std::sync::Arc;
 
@@ -16,39 +16,39 @@ use tokio::sync::OnceCell;
 
 use crate::connections;
 
-/// A provider that can be told that what it gave is no longer good; clones share it.
+/// A provider that can be told to fetch new credentials; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Renewable(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     source: CredentialSource,
-    /// How the process reaches AWS as itself, and how it does for the account.
+    /// How the process reaches AWS with its own credentials, and with those of the account.
     own: SdkConfig,
     config: SdkConfig,
-    /// The name of a role's session.
+    /// The role session name.
     session: String,
     kept: KeptCredentials,
-    /// Set once it has been told so. Once is enough: what is fetched anew and refused again is refused
-    /// for ever.
+    /// Set once the credentials have been fetched again. Once is enough: if new credentials are refused
+    /// too, others will be as well.
     renewed: OnceCell<()>,
 }
 
 impl Renewable {
-    /// The credentials from `source`, for which `config` says how AWS is reached.
+    /// The credentials from `source`; `config` determines how AWS is reached.
     pub(super) async fn new(
         source: CredentialSource,
         own: SdkConfig,
         config: SdkConfig,
         session: String,
     ) -> Self {
-        // On the heap: it is large, and soon over.
+        // Boxed: the future is large and short-lived.
         let provider = Box::pin(source.provider(&own, &config, &session)).await;
         let kept = KeptCredentials::new(provider);
         Self(Arc::new(Inner { source, own, config, session, kept, renewed: OnceCell::new() }))
     }
 
-    /// Credentials for a client with canned answers.
+    /// Credentials for a client with canned responses.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
         use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -61,12 +61,11 @@ impl Renewable {
         Self(Arc::new(Inner { source, own: config.clone(), config, session, kept, renewed: OnceCell::new() }))
     }
 
-    /// What the credentials come from.
     pub(crate) fn source(&self) -> &CredentialSource {
         &self.0.source
     }
 
-    /// Makes a call, and once more with new credentials where those it was made with have expired.
+    /// Makes a call, and repeats it with new credentials if its credentials have expired.
     pub(crate) async fn ask<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, AwsError>
     where
         Call: Future<Output = Result<T, AwsError>>,
@@ -74,8 +73,8 @@ impl Renewable {
         let _turn = connections::turn().await;
         let was_renewed = self.0.renewed.initialized();
         match call().await {
-            Err(error) if !was_renewed && self.may_be_over(&error) => {
-                // Unless another call is seeing to it already.
+            Err(error) if !was_renewed && self.may_be_expired_or_rotated(&error) => {
+                // Unless another call is already fetching them.
                 self.0.renewed.get_or_init(|| self.renew(&error)).await;
                 call().await
             }
@@ -83,15 +82,15 @@ impl Renewable {
         }
     }
 
-    /// Whether new credentials may help. Those of a secret may have been replaced since it was read.
-    fn may_be_over(&self, error: &AwsError) -> bool {
+    /// Whether new credentials may help. A secret may have been rotated since it was read.
+    fn may_be_expired_or_rotated(&self, error: &AwsError) -> bool {
         let is_of_secret = matches!(self.0.source.base(), BaseSource::Secret(_));
         may_be_expired(error) || is_of_secret && error.kind == ErrorKind::Identity
     }
 
     async fn renew(&self, error: &AwsError) {
-        tracing::warn!(error = %error, "the credentials are over; fetching them anew");
-        // A new provider: the old one may keep what it once read.
+        tracing::warn!(error = %error, "the credentials have expired; fetching new ones");
+        // A new provider: the old one may cache what it has read.
         self.0.source.forget();
         let provider = self.0.source.provider(&self.0.own, &self.0.config, &self.0.session);
         let provider = Box::pin(provider).await;
@@ -99,8 +98,8 @@ impl Renewable {
     }
 }
 
-/// Whether new credentials may help. A refusal of a HEAD request has no code: S3 says 400 to one
-/// that was signed with an expired token, and not much else.
+/// Whether new credentials may help. A refused HEAD request has no error code: S3 responds with status
+/// 400 to a request signed with an expired token, and to few others.
 fn may_be_expired(error: &AwsError) -> bool {
     error.kind == ErrorKind::Expired || error.code == "BadRequest"
 }
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_is_refused_as_expired_is_made_once_more_and_no_oftener() {
+    async fn a_call_with_expired_credentials_is_repeated_once() {
         for (kind, code) in [(ErrorKind::Expired, "ExpiredToken"), (ErrorKind::Permanent, "BadRequest")] {
             let (renewable, calls) = (Renewable::for_tests(), AtomicUsize::new(0));
             let calls = &calls;
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn calls_that_are_refused_together_are_all_made_once_more() {
+    async fn concurrent_calls_with_expired_credentials_are_all_repeated() {
         let (renewable, calls) = (Renewable::for_tests(), AtomicUsize::new(0));
         let calls = &calls;
         let call = || async move {
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_refusal_is_passed_on() {
+    async fn other_errors_are_returned() {
         let denied = error(ErrorKind::Denied, "AccessDenied");
         let refuse = || std::future::ready(Err::<(), _>(denied.clone()));
         assert_eq!(Renewable::for_tests().ask(refuse).await, Err(denied.clone()));

@@ -1,4 +1,4 @@
-//! What came of a check, for people and as JSON. Plain functions over values.
+//! Formats the results of a check, for people and as JSON. Pure functions.
 
 use cli::{output, terminal};
 use fleet::{
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::checked::{Answer, Checked};
 
-/// The most sentences of advice that are shown to people.
+/// The maximum number of advice sentences shown to people.
 const MOST_SHOWN: usize = 20;
 
-/// The widest identity in the table: with names and answers as they usually are, a row has 80 columns then.
+/// The maximum width of an identity in the table: with usual names and results, a row has 80 columns.
 const WIDEST: usize = 32;
 
 /// The whole text: a table and, below it, what to do.
@@ -104,7 +104,7 @@ fn table(dataset: &Dataset, checked: &[&Checked]) -> String {
     permissions.iter().rev().fold(table, |table, column| output::paint(&table, column, style))
 }
 
-/// What a permission is for, as the head of its column.
+/// The heading of a permission's column.
 fn heading(dataset: &Dataset, action: &str) -> String {
     match action {
         LIST_METRICS => "METRICS".to_owned(),
@@ -113,7 +113,7 @@ fn heading(dataset: &Dataset, action: &str) -> String {
     }
 }
 
-/// What a permission's column says.
+/// The text in a permission's column.
 fn word(answer: &Answer) -> &str {
     match answer {
         Answer::Allowed => "ok",
@@ -123,7 +123,7 @@ fn word(answer: &Answer) -> &str {
     }
 }
 
-/// What distinguishes an ARN in its account: a role without its session, a user.
+/// The distinguishing part of an ARN within its account: a role without its session, or a user.
 fn short(arn: &str) -> String {
     let resource = arn.splitn(6, ':').nth(5).unwrap_or(arn);
     let name = match resource.strip_prefix("assumed-role/").and_then(|role| role.rsplit_once('/')) {
@@ -136,7 +136,7 @@ fn short(arn: &str) -> String {
     }
 }
 
-/// What to do about an account, a sentence for each thing that is wrong.
+/// What to do about an account, one sentence per fault.
 pub(super) fn advice(account: &Checked) -> Vec<String> {
     let identity = match &account.identity {
         Ok(identity) => identity,
@@ -159,7 +159,7 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
             let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
             format!("allow {action} on *{place} to {} ({said})", identity.arn)
         }
-        _ => format!("{action} could not be tried: {error}"),
+        _ => format!("{action} failed: {error}"),
     });
     missing.collect()
 }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_wrong_is_said_where_nothing_is_shown() {
+    fn an_empty_table_is_explained() {
         assert_eq!(text(*DEFAULT, &[account(1, false)], true), "nothing is wrong with 1 account");
         assert!(!text(*DEFAULT, &[account(1, false)], false).contains("nothing"));
     }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_short_and_tells_who_it_is() {
+    fn an_identity_is_shortened_to_its_distinguishing_part() {
         for (arn, shown) in [
             (ROLE, "role/cloudwatch-fleet-reader"),
             ("arn:aws:iam::111111111111:user/team/anna", "user/team/anna"),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn directory_buckets_that_can_not_be_listed_are_mentioned_once_and_nothing_is_wrong() {
+    fn directory_buckets_that_cannot_be_listed_are_mentioned_once_and_are_not_a_fault() {
         let mut checked = [account(1, false), account(2, false), account(3, false)];
         assert!(!text(*DEFAULT, &checked, false).contains("directory buckets"));
         for account in &mut checked[1..] {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_for_who_runs_the_command() {
+    fn advice_is_for_the_user_of_the_command() {
         let mut checked = account(1, false);
         let name = checked.account_name.clone();
         checked.identity = Err(Failure::UnknownAccount(name));
