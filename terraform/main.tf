@@ -1,5 +1,5 @@
 # The whole fleet in one account: what is asked (schedule), what waits (queue), who does it (fleet), what comes of it
-# (reports), who may do what (roles), and who is told (observability).
+# (reports), who may do what (roles), and who is notified (observability).
 
 data "aws_caller_identity" "current" {}
 

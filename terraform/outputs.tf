@@ -94,6 +94,6 @@ output "backfill_command" {
 }
 
 output "check_command" {
-  description = "Lets a worker say, account by account, who it becomes there and which permission is missing. Its answer is in the log: aws logs tail /<name>/worker"
+  description = "Makes a worker report, for each account, its identity there and which permission is missing. The result is in the log: aws logs tail /<name>/worker"
   value       = local.run_task.check
 }

@@ -24,7 +24,7 @@ variable "region" {
 
 variable "accounts" {
   description = <<-TEXT
-    The accounts to collect, by the name that people give them. Each says how it is entered: by the member role
+    The accounts to collect, by name. Each sets how it is accessed: by the member role
     (`id`), by another role (`role_arn`), or by access keys (`access_keys_secret_arn`: a Secrets Manager secret of
     this region whose value is JSON with `access_key_id` and `secret_access_key`, and its `kms_key_arn` where a
     customer key encrypts it; workers read it when they need it, and again after a rotation). The rest is as in the accounts file: docs/accounts-file.md. Terraform
@@ -203,7 +203,7 @@ variable "cpu_architecture" {
 }
 
 variable "workers" {
-  description = "How many workers there are at least (0: none while there are no jobs) and at most, and for how many jobs one more is started; the size of each, how many accounts it collects beside each other, and further variables for it (docs/configuration.md)."
+  description = "How many workers there are at least (0: none while there are no jobs) and at most, and for how many jobs one more is started; the size of each, how many accounts it collects concurrently, and further variables for it (docs/configuration.md)."
   type = object({
     min             = optional(number, 0)
     max             = optional(number, 10)
@@ -380,7 +380,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "execution_policy_arns" {
-  description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account puts beside every task."
+  description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account adds to every task."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -394,7 +394,7 @@ variable "guardduty_repository_arns" {
 }
 
 variable "tags" {
-  description = "Tags for everything that can have them, tasks too, beside `fleet:application` and `fleet:deployment`. If you give one of these two, yours wins."
+  description = "Tags for everything that can have them, tasks included, besides `fleet:application` and `fleet:deployment`. If you give one of these two, yours wins."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -57,5 +57,5 @@ impl DatasetsArgs {
 
 fn named(name: &str) -> anyhow::Result<&'static Dataset> {
     Dataset::find(name)
-        .ok_or_else(|| anyhow!("dataset {name:?} is not known; this version has {}", datasets::names()))
+        .ok_or_else(|| anyhow!("dataset {name:?} is unknown; this version has {}", datasets::names()))
 }

@@ -30,7 +30,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
 }
 
 resource "aws_ecs_cluster" "this" {
-  #checkov:skip=CKV_AWS_65: Container Insights is paid for by the task, and the workers' own figures tell more
+  #checkov:skip=CKV_AWS_65: Container Insights is paid for by the task, and the workers' own metrics show more
   name = var.name
 
   setting {
@@ -39,7 +39,7 @@ resource "aws_ecs_cluster" "this" {
   }
 }
 
-# Its rules stand in it, so that one which somebody adds by hand is taken out again.
+# Its rules are inline, so that a manually added one is removed again.
 resource "aws_security_group" "tasks" {
   name        = "${var.name}-tasks"
   description = "Tasks of ${var.name}: out to AWS, and nothing in."
@@ -71,7 +71,7 @@ module "worker" {
   cpu_architecture = var.cpu_architecture
 }
 
-# No circuit breaker for a fleet that sleeps: workers that can't work leave, are started again and work once that is fixed, where a
+# No circuit breaker for a fleet that sleeps: workers that can't work leave, are started again and work once that is fixed, whereas a
 # broken circuit would wait for the next deployment. If one is always on, such a deployment would never end, and nothing would be
 # scaled in until then; ECS goes back to the revision before.
 resource "aws_ecs_service" "worker" {
@@ -83,7 +83,7 @@ resource "aws_ecs_service" "worker" {
   force_delete    = true # a protected worker would hold a service that is deleted beyond the provider's patience
   propagate_tags  = "SERVICE"
 
-  enable_ecs_managed_tags = true # the cluster's and the service's name, by which costs can be told apart
+  enable_ecs_managed_tags = true # the cluster's and the service's name, by which costs can be allocated
 
   # Said, since its default is another in each version of the provider, and ENABLED in ECS.
   # https://github.com/hashicorp/terraform-provider-aws/pull/43577

@@ -2,7 +2,7 @@
 # whose job is not done.
 #
 # The number of workers is set outright (ExactCapacity) and not by target tracking on the backlog for each worker. That
-# would need to know how many run, which ECS tells through Container Insights alone, and where none runs it would divide
+# would need to know how many run, which ECS reports only through Container Insights, and if none runs it would divide
 # by nothing and never start the first.
 # https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
 
@@ -72,7 +72,7 @@ resource "aws_appautoscaling_policy" "workers" {
   }
 }
 
-# An alarm that scales is acted on in each minute in which it stands, so the fleet follows the backlog down as well.
+# A scaling alarm takes effect in each minute in which it is active, so the fleet follows the backlog down as well.
 resource "aws_cloudwatch_metric_alarm" "workers" {
   for_each = local.scalings
 
@@ -82,7 +82,7 @@ resource "aws_cloudwatch_metric_alarm" "workers" {
   comparison_operator = each.value.comparison
   threshold           = 1
   evaluation_periods  = each.value.minutes
-  treat_missing_data  = "missing" # SQS says nothing of a queue that was idle for six hours
+  treat_missing_data  = "missing" # SQS has no metrics of a queue that was idle for six hours
 
   # AWS reports the number in flight "if in-flight messages exist", and a sum has no point where one operand has none. The
   # number that wait stays bare, so that a sleeping queue gives no point.

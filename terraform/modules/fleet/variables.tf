@@ -81,7 +81,7 @@ variable "queue_name" {
 }
 
 variable "max_workers" {
-  description = "The most workers that run beside each other."
+  description = "The maximum number of workers that run concurrently."
   type        = number
   default     = 10
   nullable    = false
@@ -93,7 +93,7 @@ variable "max_workers" {
 }
 
 variable "min_workers" {
-  description = "The fewest workers that run: 0 for a fleet that sleeps between its runs. With more, a deployment whose workers don't start is taken back, where a fleet that sleeps waits for its fix."
+  description = "The minimum number of workers: 0 for a fleet that sleeps between its runs. With more, a deployment whose workers don't start is rolled back, whereas a fleet that sleeps waits for its fix."
   type        = number
   default     = 0
   nullable    = false

@@ -68,13 +68,13 @@ variable "worker_role_arn" {
 }
 
 variable "external_id" {
-  description = "What the worker must say when it assumes the role: `external_id` of the stack's output `member_role`."
+  description = "The external ID that the worker must send when it assumes the role: `external_id` of the stack's output `member_role`."
   type        = string
   nullable    = false
 }
 
 variable "trust" {
-  description = "`role` or `account`: modules/member-role says what each means."
+  description = "`role` or `account`: modules/member-role explains both."
   type        = string
   default     = "role"
   nullable    = false

@@ -41,7 +41,7 @@ variable "directory_buckets" {
 }
 
 variable "external_id" {
-  description = "What the worker must say when it assumes the role: `external_id` of the accounts file. AWS does not treat it as a secret, and shows it to whoever may read the role."
+  description = "The external ID that the worker must send when it assumes the role: `external_id` of the accounts file. AWS does not treat it as a secret, and shows it to everyone who may read the role."
   type        = string
   nullable    = false
 
@@ -65,7 +65,7 @@ variable "organization_id" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "The policy that bounds what the role may ever do, where the account wants one on each role."
+  description = "The policy that bounds what the role may ever do, if the account requires one on each role."
   type        = string
   default     = null
 

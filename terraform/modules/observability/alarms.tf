@@ -1,4 +1,4 @@
-# What an operator is told. Each alarm says what to do first.
+# The operator's alarms. Each description starts with what to do first.
 
 locals {
   # Where ECS's reason is to be found.
@@ -13,7 +13,7 @@ locals {
       queue       = var.queues.dead_letters
       metric      = "ApproximateNumberOfMessagesVisible"
       threshold   = 1
-      description = "Accounts of ${var.name} could not be collected. `producer failed` tells which, why, and what to do; `producer replay` sends them again."
+      description = "Accounts of ${var.name} could not be collected. `producer failed` shows which, why, and what to do; `producer replay` sends them again."
     }
     oldest-job = {
       queue       = var.queues.jobs
@@ -25,7 +25,7 @@ locals {
       queue       = var.queues.unstarted
       metric      = "ApproximateNumberOfMessagesVisible"
       threshold   = 1
-      description = "The schedule of ${var.name} could not start a task. The message on ${var.queues.unstarted} says why (aws sqs receive-message --message-attribute-names All, with the output queue.unstarted_url); start it by hand then (output backfill_command), and purge that queue."
+      description = "The schedule of ${var.name} could not start a task. The message on ${var.queues.unstarted} says why (aws sqs receive-message --message-attribute-names All, with the output queue.unstarted_url); then start it manually (output backfill_command), and purge that queue."
     }
   }
 
@@ -35,15 +35,15 @@ locals {
     producer-failed = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }] }
-      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it by hand once that is fixed (output backfill_command)."
+      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it manually once that is fixed (output backfill_command)."
     }
     run-incomplete = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
       ends        = { containers = { name = ["producer"], exitCode = [3] } }
-      description = "The month of ${var.name} is not complete, or not settled. `producer status --this-month --settled --failed-only` tells which accounts are failed, partial, missing or provisional."
+      description = "The month of ${var.name} is not complete, or not settled. `producer status --this-month --settled --failed-only` shows which accounts are failed, partial, missing or provisional."
     }
-    # One worker may be killed at any time, and ends with 0 if it is told to stop; one that can't work leaves again
-    # and again. `worker check` by hand is none of the service's.
+    # One worker may be killed at any time, and ends with 0 if it is asked to stop; one that can't work exits again
+    # and again. A manual `worker check` is not a task of the service.
     workers-failing = {
       who         = { group = ["service:${var.families.worker}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["worker"], exitCode = [{ "anything-but" = [0] }] } }] }
@@ -52,7 +52,7 @@ locals {
     }
   }
 
-  # What ECS says of the service itself: a task that can't even be created has no state that could change.
+  # ECS's events of the service itself: a task that can't even be created has no state that could change.
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
   of_service = {
     service-impaired = {
@@ -95,7 +95,7 @@ locals {
 }
 
 # Jobs wait, and none was done for half an hour: no worker can start, those that run have a fault or hang, or all that they ask for
-# is denied. `oldest-job` would say so after hours, and never of a job that was received three times. No job takes half an hour.
+# is denied. `oldest-job` would report it after hours, and never for a job that was received three times. No job takes half an hour.
 resource "aws_cloudwatch_metric_alarm" "no_progress" {
   alarm_name          = "${var.name}-no-progress"
   alarm_description   = "Jobs of ${var.name} wait, and for half an hour none was done. If no worker runs, why is in ${local.service_reasons}; if one does, look at what it logs in ${aws_cloudwatch_log_group.this["worker"].name}, and stop its task if that is nothing. No job is lost for four days."
@@ -104,7 +104,7 @@ resource "aws_cloudwatch_metric_alarm" "no_progress" {
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
   evaluation_periods  = 6
-  treat_missing_data  = "notBreaching" # SQS says nothing of a queue that was idle for six hours
+  treat_missing_data  = "notBreaching" # SQS has no metrics of a queue that was idle for six hours
 
   metric_query {
     id          = "stuck"
@@ -182,7 +182,7 @@ resource "aws_cloudwatch_metric_alarm" "queue" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
-  treat_missing_data  = "notBreaching" # SQS says nothing of a queue that was idle for six hours
+  treat_missing_data  = "notBreaching" # SQS has no metrics of a queue that was idle for six hours
 }
 
 resource "aws_cloudwatch_event_rule" "ecs" {
@@ -201,7 +201,7 @@ resource "aws_cloudwatch_event_target" "log" {
   arn  = aws_cloudwatch_log_group.stopped[0].arn
 }
 
-# The alarm alone is sent to people, and not the event beside it: one mail, and EventBridge needs no right to the topic.
+# Only the alarm is sent to people, not the event: one mail, and EventBridge needs no right to the topic.
 resource "aws_cloudwatch_metric_alarm" "ecs" {
   for_each = local.events
 

@@ -40,7 +40,7 @@ locals {
       ]
     },
     {
-      title   = "Jobs by what became of them"
+      title   = "Jobs by outcome"
       stat    = "Sum"
       stacked = true
       metrics = [
@@ -130,7 +130,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           query = join("\n", [
             "SOURCE '${aws_cloudwatch_log_group.this["worker"].name}' | SOURCE '${aws_cloudwatch_log_group.this["producer"].name}'",
             "| fields @timestamp, level, coalesce(span.account_name, account_name) as account, reason, step, coalesce(message, @message) as what",
-            # What a program says as it fails is no JSON.
+            # A program's error output is not JSON.
             "| filter level in ['ERROR', 'WARN'] or @message like /^error/",
             "| sort @timestamp desc | limit 50",
           ])

@@ -1,4 +1,4 @@
-# What is told of the fleet: its logs, and who is told when something is wrong. The dashboard is in dashboard.tf.
+# Observability of the fleet: its logs, and who is notified when something is wrong. The dashboard is in dashboard.tf.
 
 data "aws_caller_identity" "current" {}
 

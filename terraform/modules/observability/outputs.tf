@@ -4,7 +4,7 @@ output "log_groups" {
 }
 
 output "stopped_log_group" {
-  description = "The log group that says why tasks stopped; null if there is none."
+  description = "The log group with the reasons why tasks stopped; null if there is none."
   value       = one(aws_cloudwatch_log_group.stopped[*].name)
 }
 

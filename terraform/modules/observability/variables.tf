@@ -48,7 +48,7 @@ variable "log_stopped" {
 }
 
 variable "oldest_job_hours" {
-  description = "How long a job may wait before there is an alarm. A thousand accounts take minutes; a job that is put off comes back within a quarter of an hour, and is given up after two hours of work."
+  description = "How long a job may wait before there is an alarm. A thousand accounts take minutes; a job that is retried returns within a quarter of an hour, and is dead-lettered after two hours of work."
   type        = number
   default     = 6
   nullable    = false

@@ -28,7 +28,7 @@ locals {
     Resource = var.kms_key_arn
   }]
 
-  # Without s3:ListBucket, S3 answers 403 for a report that is not there, and it could not be told from one that is
+  # Without s3:ListBucket, S3 answers 403 for a report that is not there, and it could not be distinguished from one that is
   # denied.
   find_reports = {
     Sid      = "TellMissingReportsFromDeniedOnes"
@@ -37,7 +37,7 @@ locals {
     Resource = var.report_bucket_arn
   }
 
-  # Looking means receiving, hiding for a minute, and giving back.
+  # Looking means receiving, hiding for a minute, and releasing.
   look_at_dead_letters = {
     Sid      = "LookAtDeadLetters"
     Effect   = "Allow"
@@ -215,7 +215,7 @@ resource "aws_iam_role" "this" {
   description          = each.value.description
   permissions_boundary = var.permissions_boundary_arn
 
-  # ECS, for a task of this account and region, and nobody else.
+  # ECS, for a task of this account and region, and no others.
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

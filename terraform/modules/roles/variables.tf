@@ -112,7 +112,7 @@ variable "secrets" {
 }
 
 variable "execution_policy_arns" {
-  description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account puts beside every task."
+  description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account adds to every task."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -136,7 +136,7 @@ variable "guardduty_repository_arns" {
 }
 
 variable "kms_key_arn" {
-  description = "The customer key of the queues and the bucket, where there is one."
+  description = "The customer key of the queues and the bucket, if there is one."
   type        = string
   default     = null
 

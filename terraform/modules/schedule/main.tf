@@ -107,7 +107,7 @@ resource "aws_scheduler_schedule" "this" {
       }
     }
 
-    # These cover the start of a task alone. One that starts and fails is told of by an event of ECS's. No start is so late
+    # These cover the start of a task alone. One that starts and fails is reported by an ECS event. No start is so late
     # that it would come after the look at the month.
     retry_policy {
       maximum_event_age_in_seconds = 2 * 60 * 60
@@ -173,7 +173,7 @@ resource "aws_iam_role" "scheduler" {
   description          = "What EventBridge Scheduler does for ${var.name}: starts the producer's tasks."
   permissions_boundary = var.permissions_boundary_arn
 
-  # The schedules of this group, and nobody else's.
+  # The schedules of this group, and no others.
   # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
