@@ -85,7 +85,7 @@ pub enum OwnFault {
     #[error("the worker's own credentials are missing or not valid; renew or correct them")]
     Credentials(#[source] AwsError),
     #[error(
-        "the report bucket refuses this worker; its role needs s3:GetObject and s3:PutObject there and, where it is encrypted with a key of its own, the use of that key"
+        "the report bucket refuses this worker; its role needs s3:GetObject and s3:PutObject there and, if it is encrypted with a customer key, the use of that key"
     )]
     ReportBucket(#[source] AwsError),
     /// This worker's role can't assume the role of any account.

@@ -1,13 +1,13 @@
 //! The worker of cloudwatch-fleet: takes messages from the work queue and does their work.
 //!
-//! The crate [`engine`] receives a message and settles it; [`kinds`] says what a message may ask for. A job of the kind
+//! The crate [`engine`] receives a message and settles it; [`kinds`] lists what a message may ask for. A job of the kind
 //! `collect` becomes a [`report`]: [`account`] assumes the role of its account, and [`collect`] finds what is there and asks
 //! [`cloudwatch`] about it, counted by [`usage`]. [`failure`] names why a job is not done, and whether a retry may help.
 //!
-//! The worker itself: [`preflight`] shows at the start that it may write reports, and `connections` bounds what it opens at
+//! The worker itself: [`preflight`] checks at the start that it may write reports, and `connections` limits what it opens at
 //! once.
 //!
-//! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are plain functions over values.
+//! Planning calls, assembling rows, encoding CSV and deciding what a write may replace are pure functions.
 
 // No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]

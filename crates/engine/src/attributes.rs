@@ -1,4 +1,4 @@
-//! What fits beside the body of a message: at most ten attributes, and no more bytes than SQS takes.
+//! The limits on a message's attributes: at most ten, and with the body no more bytes than SQS accepts.
 
 use crate::message::{Attribute, Attributes};
 

@@ -94,7 +94,7 @@ impl Lease {
         }
     }
 
-    /// Renews until `enough` is cancelled or a renewal fails for good.
+    /// Renews until `enough` is cancelled or a renewal fails permanently.
     async fn renew_until(&self, enough: &CancellationToken) -> Result<(), Lost> {
         let mut held_from = self.received_at;
         loop {

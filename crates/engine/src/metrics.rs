@@ -1,13 +1,13 @@
 //! The worker's metrics: a line on standard output for each delivery that is settled, in CloudWatch's
 //! embedded metric format. If standard output goes to CloudWatch Logs, as with the `awslogs` driver of
-//! Amazon ECS, each line becomes metrics there: no agent, no call and no permission is needed.
+//! Amazon ECS, each line becomes metrics there, without an agent, a call or a permission.
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
-//! Each value of a dimension makes metrics of its own, which are paid for. So only what takes few values is
-//! a dimension; labels are properties of the line, which Logs Insights can be asked for. Nothing
-//! that an error says is in a line, so no secret is.
+//! Each value of a dimension creates metrics of its own, which are billed. So only properties with few
+//! values are dimensions; labels are properties of the line, which Logs Insights can query. No line
+//! contains an error's text, and therefore no secret.
 //!
-//! A delivery that is cut off before it is settled, as by a worker that is killed, has no line.
+//! A delivery that is cut off before it is settled, for example because the worker is killed, has no line.
 
 use std::{
     io::{self, Write},

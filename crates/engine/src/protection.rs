@@ -1,9 +1,9 @@
-//! Asks Amazon ECS not to stop this task while it has a job that it could not finish once told to stop.
+//! Asks Amazon ECS not to stop this task while it has a job too long for the drain timeout.
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 //!
-//! A protected task is stopped neither by scaling in nor by a deployment, and gets no SIGTERM, and while a
-//! deployment waits for one nothing is scaled in. So a job that the drain has room for needs no protection, and no
-//! protection lasts on and on where one job follows another. Without any, no job is lost: a worker that is told to
+//! Neither scaling in nor a deployment stops a protected task, and it gets no SIGTERM; while a deployment waits for
+//! one, nothing is scaled in. So a job that can finish during the drain needs no protection, and protection must not
+//! continue without end if one long job follows another. Without protection no job is lost: a worker that is asked to
 //! stop finishes its jobs or returns them to the queue.
 
 use std::time::Duration;

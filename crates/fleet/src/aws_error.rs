@@ -243,7 +243,7 @@ fn shows_request(error: &(dyn Error + 'static)) -> bool {
 /// debug output, which may contain a whole response of STS with its credentials.
 pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
     let text = |cause: &(dyn Error + 'static)| {
-        // What a program said ends with its line.
+        // A program's output ends with a line break.
         if shows_request(cause) { CANNOT_BUILD.to_owned() } else { cause.to_string().trim_end().to_owned() }
     };
     chain(error).map(text).fold(String::new(), |so_far, cause| {

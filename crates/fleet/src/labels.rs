@@ -52,12 +52,12 @@ impl Labels {
             return Self::from_job(&job);
         }
         let body = json::read(body).unwrap_or_default();
-        let said = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| message.text(name));
+        let text = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| message.text(name));
         Self {
-            account_name: said(ACCOUNT_NAME).and_then(|name| name.parse().ok()),
-            dataset: said(DATASET).and_then(Dataset::find),
-            run_id: said(RUN_ID).and_then(|id| id.parse().ok()),
-            date: said(DATE).and_then(|date| date.parse().ok()),
+            account_name: text(ACCOUNT_NAME).and_then(|name| name.parse().ok()),
+            dataset: text(DATASET).and_then(Dataset::find),
+            run_id: text(RUN_ID).and_then(|id| id.parse().ok()),
+            date: text(DATE).and_then(|date| date.parse().ok()),
         }
     }
 
@@ -88,7 +88,7 @@ impl Labels {
         let label = |(name, value): (&'static str, Option<String>)| {
             let value = value?;
             let is_in_body = match in_body(name) {
-                Some(said) => said == value.as_str(),
+                Some(text) => text == value.as_str(),
                 None => is_default(name, &value),
             };
             Some(Label { name, value, is_needed: !is_in_body || name == DATE })

@@ -10,7 +10,7 @@ use crate::{AccountId, Accounts, Dataset, Job};
 /// Hive-style, so that Athena and Spark can derive partitions from the key.
 pub const DEFAULT_TEMPLATE: &str = "{dataset}/report_date={date}/account_name={account}/report.csv";
 
-/// What `--key-template` says of itself, in both binaries.
+/// The help of `--key-template`, in both binaries.
 pub const HELP: &str = "Where in the bucket reports lie. Placeholders: {dataset} {date} {year} {month} {day} {account} {account_id} {run_id}";
 
 /// The prefix of the runs' manifests; no report may use it.

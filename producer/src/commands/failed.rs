@@ -114,7 +114,7 @@ fn as_json(found: &Found) -> Value {
 fn entry(letter: &Letter) -> Value {
     let labels = &letter.dead.labels;
     let failure = letter.dead.cause.as_ref();
-    let said = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    let non_empty = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
     json!({
         "message_id": letter.message_id,
         "account_name": labels.account_name,
@@ -122,11 +122,11 @@ fn entry(letter: &Letter) -> Value {
         "date": labels.date,
         "run_id": labels.run_id,
         "failure_reason": letter.dead.reason(),
-        "failure_message": said(failure.map(|failure| &failure.message)),
-        "failure_step": said(failure.map(|failure| &failure.step)),
+        "failure_message": non_empty(failure.map(|failure| &failure.message)),
+        "failure_step": non_empty(failure.map(|failure| &failure.step)),
         "failure_attempts": failure.map(|failure| failure.receive_count).filter(|count| *count > 0),
         "failure_first_seen": failure.and_then(|failure| failure.first_seen),
-        "failure_worker_version": said(failure.map(|failure| &failure.worker_version)),
+        "failure_worker_version": non_empty(failure.map(|failure| &failure.worker_version)),
         "replay_count": letter.dead.replay_count,
         "sent_at": letter.sent_at,
         "body": letter.body,

@@ -64,7 +64,7 @@ pub(crate) fn explain(replayed: &Replayed) -> Option<String> {
             names(&failing_again)
         ));
     }
-    // An interruption has said so.
+    // The message of the interruption already covers these.
     let mut left: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
     for (letter, outcome) in &replayed.letters {
         if let ReplayOutcome::NotReplayed(why) = outcome

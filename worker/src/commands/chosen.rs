@@ -95,9 +95,9 @@ impl Chosen {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);
             // The failure says what is missing; the accounts file is not involved.
             let way_in = if has_none { "" } else { failure.way_in() };
-            let said = format!("{:#}", anyhow!(failure));
-            let said = said.trim_end_matches('.');
-            let error = anyhow!("the credentials of {who} can't be used: {said}{way_in}");
+            let message = format!("{:#}", anyhow!(failure));
+            let message = message.trim_end_matches('.');
+            let error = anyhow!("the credentials of {who} can't be used: {message}{way_in}");
             if has_none { CommandError::Configuration(error) } else { CommandError::Failed(error) }
         })?;
         let id = identity.account_id;

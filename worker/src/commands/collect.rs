@@ -148,9 +148,9 @@ async fn collect_all(
             }
             Err(failure) => {
                 let way_in = failure.way_in();
-                let said = format!("{:#}", anyhow!(failure));
-                let said = said.trim_end_matches('.');
-                missing.push(format!("account {name} could not be collected: {said}{way_in}"));
+                let message = format!("{:#}", anyhow!(failure));
+                let message = message.trim_end_matches('.');
+                missing.push(format!("account {name} could not be collected: {message}{way_in}"));
             }
         }
     }

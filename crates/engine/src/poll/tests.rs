@@ -45,7 +45,7 @@ async fn a_queue_that_is_gone_is_polled_rarely_and_fails_after_five_minutes() {
     {
         let polls = refusing(status, code);
         let begun = Instant::now();
-        let error = poller(sqs(&polls)).next(1).await.expect_err("it gives up");
+        let error = poller(sqs(&polls)).next(1).await.expect_err("it fails");
         assert!(error.to_string().contains("no poll has succeeded in five minutes"), "{error}");
         assert!(error.to_string().contains(code), "{error}");
         assert!((300..302).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
@@ -59,7 +59,7 @@ async fn an_unreachable_queue_fails_after_five_minutes() {
     drop(closed);
     for endpoint in [refusing.as_str(), "http://queue.invalid"] {
         let begun = Instant::now();
-        let error = poller(sqs_at(endpoint)).next(1).await.expect_err("it gives up");
+        let error = poller(sqs_at(endpoint)).next(1).await.expect_err("it fails");
         assert!(error.to_string().contains("sqs:ReceiveMessage: Unreachable"), "{error}");
         assert!((300..400).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     }
@@ -69,7 +69,7 @@ async fn an_unreachable_queue_fails_after_five_minutes() {
 async fn a_queue_without_access_fails_at_once() {
     let polls = refusing(403, "AccessDenied");
     let begun = Instant::now();
-    let error = poller(sqs(&polls)).next(1).await.expect_err("it gives up");
+    let error = poller(sqs(&polls)).next(1).await.expect_err("it fails");
     assert!(format!("{error:#}").contains("sqs:ReceiveMessage: AccessDenied"), "{error:#}");
     assert_eq!((begun.elapsed(), polls.num_calls()), (Duration::ZERO, 1));
 }
@@ -87,7 +87,7 @@ async fn an_outage_that_ends_in_time_resets_the_limit() {
     let mut poller = poller(sqs(&polls));
     assert!(poller.next(1).await.expect("the outage ends").is_empty());
     let begun = Instant::now();
-    poller.next(1).await.expect_err("it gives up");
+    poller.next(1).await.expect_err("it fails");
     assert!(begun.elapsed() >= MAX_OUTAGE);
 }
 
@@ -95,7 +95,7 @@ async fn an_outage_that_ends_in_time_resets_the_limit() {
 async fn a_poll_that_never_returns_fails() {
     let (_listener, endpoint) = silent();
     let begun = Instant::now();
-    let error = poller(unbounded(&sqs_at(&endpoint))).next(1).await.expect_err("it gives up");
+    let error = poller(unbounded(&sqs_at(&endpoint))).next(1).await.expect_err("it fails");
     assert!(error.to_string().contains("a poll has not returned in three minutes"), "{error:#}");
     // The connection alone may take a moment.
     assert!((180..190).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());

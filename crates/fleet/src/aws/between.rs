@@ -16,7 +16,7 @@ const REQUEST_IDS: [&str; 4] = ["x-amzn-requestid", "x-amz-request-id", "x-amz-i
 
 /// How much of a page is read, in bytes, and quoted, in characters.
 const LOOKED_AT: usize = 4096;
-const TOLD: usize = 80;
+const MAX_QUOTED: usize = 80;
 
 /// Returns the response, unless it is a page that no AWS service sent. Its status does not matter: by a
 /// status alone, a report would count as stored although it is not.
@@ -106,7 +106,7 @@ fn first_words(body: &str) -> String {
         }
     }
     let words: Vec<&str> = words.split_whitespace().collect();
-    words.join(" ").chars().take(TOLD).collect()
+    words.join(" ").chars().take(MAX_QUOTED).collect()
 }
 
 #[cfg(test)]
@@ -204,7 +204,7 @@ mod tests {
             first_words("<h1>Access\u{1b}[31m denied</h1>\r\n<p>by  policy"),
             "Access [31m denied by policy"
         );
-        assert_eq!(first_words(&"word ".repeat(100)).chars().count(), TOLD);
+        assert_eq!(first_words(&"word ".repeat(100)).chars().count(), MAX_QUOTED);
         assert_eq!(first_words("a > b < c"), "a > b");
         assert_eq!(first_words(""), "");
     }

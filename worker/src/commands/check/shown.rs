@@ -21,7 +21,7 @@ pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) ->
     let advice: Vec<String> = shown
         .iter()
         .flat_map(|account| {
-            advice(account).into_iter().map(|said| format!("{}: {said}", account.account_name))
+            advice(account).into_iter().map(|message| format!("{}: {message}", account.account_name))
         })
         .collect();
     let mut parts = Vec::new();
@@ -141,11 +141,12 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
     let identity = match &account.identity {
         Ok(identity) => identity,
         Err(failure) => {
-            let said = failure.to_string();
+            let message = failure.to_string();
             // Some failures name the account themselves.
-            let said =
-                said.trim_end_matches('.').trim_start_matches(&format!("account {}", account.account_name));
-            return vec![format!("{}{}", said.trim_start_matches([':', ' ']), failure.way_in())];
+            let message = message
+                .trim_end_matches('.')
+                .trim_start_matches(&format!("account {}", account.account_name));
+            return vec![format!("{}{}", message.trim_start_matches([':', ' ']), failure.way_in())];
         }
     };
     let at_home = account.permissions.iter().filter_map(|(action, answer)| match answer {
@@ -155,9 +156,9 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
     let elsewhere = account.elsewhere.iter().map(|(region, action, error)| (Some(region), *action, error));
     let missing = at_home.chain(elsewhere).map(|(region, action, error)| match error.kind {
         ErrorKind::Denied => {
-            let said = if error.message.is_empty() { &error.code } else { &error.message };
+            let message = if error.message.is_empty() { &error.code } else { &error.message };
             let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
-            format!("allow {action} on *{place} to {} ({said})", identity.arn)
+            format!("allow {action} on *{place} to {} ({message})", identity.arn)
         }
         _ => format!("{action} failed: {error}"),
     });
@@ -295,8 +296,8 @@ mod tests {
         for account in &mut checked[1..] {
             account.lacks_directory_buckets = true;
         }
-        let said = text(*DEFAULT, &checked, false);
-        assert!(said.contains("can't be listed in account-002 and 1 more; to have them"), "{said}");
+        let shown = text(*DEFAULT, &checked, false);
+        assert!(shown.contains("can't be listed in account-002 and 1 more; to have them"), "{shown}");
         assert!(!checked[1].is_failed());
         assert_eq!(json(&checked, false)["accounts"][1]["lists_directory_buckets"], json!(false));
     }
