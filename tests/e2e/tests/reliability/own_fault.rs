@@ -161,7 +161,7 @@ async fn a_worker_without_the_accounts_variables_stops_before_it_has_blamed_them
         fleet.home.send(JOBS, &job(&format!("account-{nth}")));
     }
     let worker = finish(fleet.worker(&["run"])).await?.status(1);
-    assert!(worker.stderr.contains("give this worker the accounts' variables"), "{}", worker.stderr);
+    assert!(worker.stderr.contains("check this worker's environment variables"), "{}", worker.stderr);
     let letters = fleet.dead_letters();
     assert!(letters.len() < 10, "{} dead letters", letters.len());
     assert!(letters.iter().all(|letter| letter.attributes["failure_reason"] == "no_credentials"));
@@ -195,7 +195,11 @@ async fn a_worker_whose_own_credentials_are_over_leaves() -> Result<()> {
         let expired = fleet.aws.fault(fault.on("AssumeRole"));
         let worker = finish(fleet.worker(&["run"])).await?.status(1);
         assert!(expired.fired() > 0);
-        assert!(worker.stderr.contains("the worker's own credentials are refused"), "{}", worker.stderr);
+        assert!(
+            worker.stderr.contains("the worker's own credentials are missing or not valid"),
+            "{}",
+            worker.stderr
+        );
         let counts = fleet.home.counts(JOBS);
         assert_eq!((counts.visible, counts.in_flight, fleet.dead_letters().len()), (3, 0, 0));
     }

@@ -85,7 +85,7 @@ async fn a_profile_is_asked_by_its_name_and_the_account_is_said_first() -> Resul
     let ended = collect(&fleet, &["--profile", "prod", "--current-credentials"]).await?.status(2);
     assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
     let ended = collect(&fleet, &["--profile", "prod", "--account-name", "a,b"]).await?.status(2);
-    assert!(ended.stderr.contains("one account has these credentials"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("these credentials belong to one account"), "{}", ended.stderr);
     Ok(())
 }
 
