@@ -12,8 +12,9 @@ use futures::{
 };
 
 use super::{
-    Ended, Interruption, Place, Subject,
+    Ended, Interruption, Subject,
     buckets::{self, Directories},
+    newest_day::Place,
     trouble::{Trouble, is_not_enabled, problem_of},
 };
 use crate::cloudwatch::{
