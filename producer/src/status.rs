@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use cli::output::count;
 use engine::queue::QueueCounts;
 use fleet::{
-    AccountName, ReportDate, RunId,
+    AccountName, Dataset, ReportDate, RunId,
     existing::Existing,
     manifest::{JobState, Manifest, ManifestJob},
     report::{Remaining, ReportMetadata, ReportStatus},
@@ -149,11 +149,14 @@ pub(crate) struct Counts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Totals {
     pub(crate) rows: u64,
-    /// `None` if a report has no such figure, as those of earlier versions.
+    /// `None` if a report has no such figure, as those of earlier versions, or of datasets that measure none.
     pub(crate) bytes: Option<u64>,
     /// `None` as for the bytes.
     pub(crate) objects: Option<u64>,
     pub(crate) estimated_cost_usd: f64,
+    /// Whether a dataset of the run measures bytes.
+    #[serde(skip)]
+    pub(crate) measures_bytes: bool,
 }
 
 /// The status of one account and dataset of a run.
@@ -246,7 +249,7 @@ impl RunStatus {
             complete: counts.complete - incomplete == accounts.len(),
             counts,
             queue: observed.queue,
-            totals: Totals::from_accounts(&accounts),
+            totals: Totals::from_accounts(&accounts, has_bytes),
             attributes: request::attributes_from_json(&manifest.request),
             wants_settled: observed.wants_settled,
             now: observed.now,
@@ -310,16 +313,33 @@ impl Counts {
 }
 
 impl Totals {
-    fn from_accounts(accounts: &[AccountStatus]) -> Self {
-        let none = Self { bytes: Some(0), objects: Some(0), ..Self::default() };
-        let reports = accounts.iter().filter_map(|account| account.report.as_ref());
-        reports.fold(none, |total, report| Self {
-            rows: total.rows.saturating_add(report.rows),
-            bytes: sum(total.bytes, report.bytes),
-            objects: sum(total.objects, report.objects),
-            estimated_cost_usd: total.estimated_cost_usd + report.estimated_cost_usd,
+    /// The sums over the reports of accounts, of whose datasets some have bytes.
+    fn from_accounts(accounts: &[AccountStatus], has_bytes: impl Fn(&str) -> bool) -> Self {
+        let measures_bytes =
+            accounts.is_empty() || accounts.iter().any(|account| has_bytes(&account.dataset));
+        let zero = measures_bytes.then_some(0);
+        let none = Self { bytes: zero, objects: zero, measures_bytes, ..Self::default() };
+        let reports = accounts.iter().filter_map(|account| Some((account, account.report.as_ref()?)));
+        reports.fold(none, |total, (account, report)| {
+            let (bytes, objects) = if has_bytes(&account.dataset) {
+                (sum(total.bytes, report.bytes), sum(total.objects, report.objects))
+            } else {
+                (total.bytes, total.objects)
+            };
+            Self {
+                rows: total.rows.saturating_add(report.rows),
+                bytes,
+                objects,
+                estimated_cost_usd: total.estimated_cost_usd + report.estimated_cost_usd,
+                ..total
+            }
         })
     }
+}
+
+/// Whether a dataset measures bytes. One that this version does not know may.
+fn has_bytes(dataset: &str) -> bool {
+    Dataset::find(dataset).is_none_or(|dataset| dataset.bytes.is_some())
 }
 
 /// `None` if either is unknown, or if the sum overflows.

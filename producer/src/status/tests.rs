@@ -437,8 +437,22 @@ fn totals_are_not_known_if_a_report_does_not_say() {
     }
     assert_eq!(
         nothing_exists(&manifest).totals,
-        Totals { bytes: Some(0), objects: Some(0), ..Totals::default() }
+        Totals { bytes: Some(0), objects: Some(0), measures_bytes: true, ..Totals::default() }
     );
+}
+
+#[test]
+fn reports_of_datasets_without_bytes_leave_those_of_others_known() {
+    let run = RunId::generate();
+    let without = ReportMetadata { bytes: None, objects: None, ..complete("b", &run) };
+    let reports = [existing(complete("a", &run)), existing(without)];
+    let mut accounts = status_of(&manifest(&run, &["a", "b"]), &reports, true, &Dead::NotSeen).accounts;
+    accounts[1].dataset = "services".into();
+    let has_bytes = |name: &str| name == "s3_daily_storage";
+    let both = Totals::from_accounts(&accounts, has_bytes);
+    assert_eq!((both.rows, both.bytes, both.objects), (400, Some(7_000_000_000_000), Some(1_200)));
+    let alone = Totals::from_accounts(&accounts[1..], has_bytes);
+    assert_eq!((alone.rows, alone.bytes, alone.measures_bytes), (200, None, false));
 }
 
 #[test]

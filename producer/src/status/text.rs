@@ -101,16 +101,17 @@ pub(crate) fn queue(status: &RunStatus) -> Option<String> {
 fn totals(totals: &Totals) -> String {
     let rows = count(totals.rows.try_into().unwrap_or(usize::MAX), "row");
     let size = match (totals.bytes, totals.objects) {
+        _ if !totals.measures_bytes => String::new(),
         (Some(bytes), Some(objects)) => {
             format!(
-                "{} in {}",
+                ", {} in {}",
                 output::size(bytes),
                 count(objects.try_into().unwrap_or(usize::MAX), "object")
             )
         }
-        _ => "bytes and objects unknown, as a report of an earlier version has no such figures".to_owned(),
+        _ => ", bytes and objects unknown, as a report of an earlier version has no such figures".to_owned(),
     };
-    format!("\ntotal: {rows}, {size}, {}", dollars(totals.estimated_cost_usd))
+    format!("\ntotal: {rows}{size}, {}", dollars(totals.estimated_cost_usd))
 }
 
 /// The cause in short, for the table; the full message is printed below it.
