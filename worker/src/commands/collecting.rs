@@ -9,7 +9,7 @@ use fleet::{AccountId, AccountName, Dataset, accounts::KeptAccounts, aws, datase
 use super::regions;
 use crate::{account::breaker::Breaker, cloudwatch::limits::Limits, report::Collector};
 
-/// Which accounts there are.
+/// The location of the accounts file.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Accounts")]
 pub(super) struct AccountsFile {
@@ -24,7 +24,7 @@ pub(super) struct AccountsFile {
 }
 
 impl AccountsFile {
-    /// Reads the accounts, and shows that the regions exist that are configured for those that `is_used`.
+    /// Reads the accounts, and checks that the regions configured for those that `is_used` exist.
     pub(super) async fn take(
         &self,
         regions: &[String],
@@ -64,12 +64,12 @@ pub(super) struct Collecting {
 }
 
 impl Collecting {
-    /// Makes ready to collect these accounts.
+    /// The collector for these accounts.
     pub(super) fn collector(&self, base: SdkConfig, accounts: KeptAccounts) -> Collector {
         if i64::from(self.lookback_days) > LISTED_DAYS {
             tracing::warn!(
                 lookback_days = self.lookback_days,
-                "CloudWatch lists a series for two weeks after its last datapoint: one that is silent for longer is not found, \
+                "CloudWatch lists a series for two weeks after its last datapoint: one without newer data is not found, \
                  however far back its values may be taken from"
             );
         }

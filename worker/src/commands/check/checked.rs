@@ -4,24 +4,24 @@ use fleet::{AccountName, AwsError, identity::Identity};
 
 use crate::failure::Failure;
 
-/// What came of one account.
+/// The result for one account.
 pub(super) struct Checked {
     pub(super) account_name: AccountName,
     pub(super) identity: Result<Identity, Failure>,
-    /// Each permission, with what came of asking for it in the home region.
+    /// Each permission, with the result of its call in the home region.
     pub(super) permissions: Vec<(&'static str, Answer)>,
-    /// What failed in other regions.
+    /// The failures in other regions.
     pub(super) elsewhere: Vec<(String, &'static str, AwsError)>,
-    /// Whether directory buckets can't be listed, in one region at least. That is optional.
+    /// Whether directory buckets can't be listed in at least one region. That permission is optional.
     pub(super) lacks_directory_buckets: bool,
 }
 
-/// What came of asking for something.
+/// The result of a call.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// It is allowed.
     Allowed,
-    /// The dataset has nothing that is asked so.
+    /// The dataset has nothing to query with this call.
     NothingToAsk,
     /// It failed.
     Failed(AwsError),
@@ -44,7 +44,6 @@ impl Checked {
         }
     }
 
-    /// Whether something is wrong with the account.
     pub(super) fn is_failed(&self) -> bool {
         let is_denied = |(_, answer): &(_, Answer)| matches!(answer, Answer::Failed(_));
         self.identity.is_err() || self.permissions.iter().any(is_denied) || !self.elsewhere.is_empty()
