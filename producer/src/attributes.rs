@@ -17,7 +17,7 @@ const KNOWN_KEYS: [(&str, &str); 4] = [
     ("dataset", "--dataset"),
 ];
 
-/// The maximum nesting depth of an attribute. serde_json reads 127 levels, and the manifest adds two:
+/// The maximum nesting depth of an attribute. `serde_json` reads 127 levels, and the manifest adds two:
 /// the manifest contains the request, which contains the attribute.
 const MAX_DEPTH: usize = 125;
 

@@ -110,7 +110,7 @@ impl ReplayArgs {
         let bar = RefCell::new(None);
         let progress = |step| match step {
             ReplayStep::Begin(total) => {
-                *bar.borrow_mut() = Some(Progress::begin("dead letters replayed", total))
+                *bar.borrow_mut() = Some(Progress::begin("dead letters replayed", total));
             }
             ReplayStep::More(number) => {
                 if let Some(bar) = bar.borrow().as_ref() {
