@@ -187,6 +187,15 @@ fn what_only_another_shape_has_is_refused() {
     );
 }
 
+#[test]
+fn the_example_in_contributing_is_a_dataset() {
+    let text = include_str!("../../../../../CONTRIBUTING.md");
+    let lines = text.lines().skip_while(|line| !line.contains("name      = \"ecs\""));
+    let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("2. ")).map(str::trim).collect();
+    let dataset = Dataset::parse(&lines.join("\n")).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!((dataset.name, dataset.resource.len(), dataset.metrics.len()), ("ecs", 2, 1));
+}
+
 fn any_file() -> impl Strategy<Value = String> {
     prop_oneof![Just(S3), Just(SERVICES)].prop_flat_map(changed)
 }
