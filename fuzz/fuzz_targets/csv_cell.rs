@@ -64,7 +64,9 @@ fuzz_target!(|data: &[u8]| {
     assert!(table.ends_with(b"\n"));
 
     let mut reader = csv::Reader::from_reader(table.as_slice());
-    assert!(reader.headers().expect("a header").iter().eq(DEFAULT.columns.iter().map(|column| &*column.name)));
+    assert!(
+        reader.headers().expect("a header").iter().eq(DEFAULT.columns.iter().map(|column| &*column.name))
+    );
     let records: Vec<_> = reader.records().map(|record| record.expect("as long as the header")).collect();
     assert_eq!(records.len(), rows.len(), "a row became more or fewer");
     for (record, row) in records.iter().zip(&rows) {

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use fleet::{
-    AccountName, Accounts, RunId,
+    AccountName, Accounts, Dataset, RunId,
     job::{Envelope, Job, MAX_BYTES},
     json,
     reserved::reserved_word,
@@ -51,9 +51,9 @@ fn faults(object: &Map<String, Value>) -> Vec<String> {
         faults.push("date is ".into());
     }
     if let Some(Value::String(dataset)) = object.get("dataset")
-        && dataset != "s3_daily_storage"
+        && Dataset::named(dataset).is_empty()
     {
-        faults.push("is unknown; this version has s3_daily_storage".into());
+        faults.push("is unknown; this version has ".into());
     }
     match (object.get("account_name"), object.get("account_names")) {
         (Some(_), Some(_)) => faults.push("are both given".into()),

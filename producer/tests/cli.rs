@@ -298,7 +298,7 @@ fn a_bad_request_is_refused_with_every_fault() {
         "account name \"a b\" is not well-formed; it takes 1 to 63",
         "account x: is listed twice; leave one out",
         "date \"2026-02-30\" is not a calendar day; write it as YYYY-MM-DD",
-        "dataset \"ec2\" is unknown; this version has s3_daily_storage",
+        "dataset \"ec2\" is unknown; this version has ",
         "\"run_id\" is not an attribute: leave it out",
         "attribute \"acount_name\" looks like account_name; correct it, or if you mean it, pass --attribute 'acount_name=y'",
     ] {
