@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aws_sdk_cloudwatch::Client;
 use fleet::{AwsError, ErrorKind};
 
-pub use self::get_metric_data::{Answers, Asked, Point, Query};
+pub use self::get_metric_data::{Answers, Point, Query};
 use super::limits::RegionLimits;
 use crate::{
     account::session::{Renewable, Session},

@@ -2,6 +2,7 @@
 //! [`turns`] for one operation, which its `tries` are told to), and what the answers make of each resource
 //! ([`rows`], pure).
 
+pub mod asked;
 pub mod calls;
 pub mod dimensions;
 pub mod limits;

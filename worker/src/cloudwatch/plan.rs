@@ -13,7 +13,7 @@ use fleet::{
     datasets::{Cell, Class, Holders, Metric},
 };
 
-use super::calls::Asked;
+use super::asked::Asked;
 
 /// The most queries that one `GetMetricData` takes.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>

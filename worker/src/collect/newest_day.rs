@@ -9,10 +9,10 @@ use fleet::{AwsError, aws};
 use futures::future;
 
 use super::{
-    Collection, Subject,
     buckets::{self, Buckets},
-    conclude,
-    region::Region,
+    collection::{Collection, conclude},
+    region::{Place, Region},
+    subject::Subject,
 };
 use crate::{
     account::session::Session,
@@ -102,23 +102,6 @@ pub(super) async fn collect(
         knows_rows,
         Collection { table, regions_denied, lacks_directory_buckets, ..Collection::default() },
     )
-}
-
-/// What a region has to be asked for.
-#[derive(Debug, Default)]
-pub(super) struct Place {
-    /// The resources to ask about.
-    pub(super) resources: Vec<Resource>,
-    /// The names of those whose rows are known.
-    pub(super) kept: HashSet<Arc<str>>,
-    /// Whether an earlier try has seen all of what the region has.
-    pub(super) was_listed: bool,
-}
-
-impl Place {
-    fn is_to_ask(&self) -> bool {
-        !self.was_listed || !self.resources.is_empty()
-    }
 }
 
 /// The rows that are known from earlier tries, and what is left to ask in each region, but for the resources that this

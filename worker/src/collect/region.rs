@@ -12,10 +12,10 @@ use futures::{
 };
 
 use super::{
-    Ended, Interruption, Subject,
     buckets::{self, Directories},
-    newest_day::Place,
-    trouble::{Trouble, is_not_enabled, problem_of},
+    collection::Ended,
+    subject::Subject,
+    trouble::{CALLS_AT_ONCE, Interruption, Trouble, is_not_enabled, problem_of},
 };
 use crate::cloudwatch::{
     calls::{Answers, CloudWatch, Query},
@@ -23,10 +23,22 @@ use crate::cloudwatch::{
     rows::{Datapoint, Listing, Problem, Reading, Resource, Row},
 };
 
-/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all
-/// of it is kept up with while an answer takes up to a quarter of a second; this bounds what is held of
-/// requests and answers where those are slow.
-pub(super) const CALLS_AT_ONCE: usize = 12;
+/// What a region has to be asked for.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// The resources to ask about.
+    pub(super) resources: Vec<Resource>,
+    /// The names of those whose rows are known.
+    pub(super) kept: HashSet<Arc<str>>,
+    /// Whether an earlier try has seen all of what the region has.
+    pub(super) was_listed: bool,
+}
+
+impl Place {
+    pub(super) fn is_to_ask(&self) -> bool {
+        !self.was_listed || !self.resources.is_empty()
+    }
+}
 
 /// A region's resources and what is known of them.
 #[derive(Debug)]

@@ -16,13 +16,16 @@ use std::{
 use fleet::{AwsError, aws, datasets::Regions};
 use futures::future;
 
-use self::region::{Asked, Region};
+use self::region::{Answered, Region};
 pub use self::{
     layout::Layout,
     plan::{Call, Group, Listing, Plan},
     reading::{Grid, Reading},
 };
-use super::{Collection, Subject, conclude};
+use super::{
+    collection::{Collection, conclude},
+    subject::Subject,
+};
 use crate::{
     account::session::Session,
     cloudwatch::{calls::CloudWatch, limits::Limits},
@@ -74,10 +77,10 @@ pub(super) async fn collect(
         let region = Region::new(name, was_listed, kept, &layout, subject);
         async move { region.ask(&cloudwatch).await }
     });
-    let asked: Vec<Asked> = future::join_all(asked).await;
+    let asked: Vec<Answered> = future::join_all(asked).await;
     let knows_rows = !rows.0.is_empty();
     let mut ended = Vec::with_capacity(asked.len());
-    for Asked { rows: collected, ended: region, is_listed } in asked {
+    for Answered { rows: collected, ended: region, is_listed } in asked {
         if is_listed {
             // What lacked something has been asked for anew, or is no longer named.
             rows.0.retain(|(_, of), rows| *of != region.name || !rows.status.lacks_something());

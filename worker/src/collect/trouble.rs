@@ -2,12 +2,25 @@
 
 use fleet::{AwsError, ErrorKind, datasets::GET_METRIC_DATA};
 
-use super::{Interruption, region::CALLS_AT_ONCE};
 use crate::{account::session, cloudwatch::rows::Problem};
+
+/// How many `GetMetricData` calls of one region wait for an answer at once. The quota sets the pace, and all
+/// of it is kept up with while an answer takes up to a quarter of a second; this bounds what is held of
+/// requests and answers where those are slow.
+pub(super) const CALLS_AT_ONCE: usize = 12;
 
 /// How many calls may fail in a row for a transient cause, each after all retries of the SDK, before a region is asked no
 /// more on the last try. On earlier ones it is the first: what is left is asked for by the next try.
 const FAILURES_ON_LAST_TRY: usize = 2 * CALLS_AT_ONCE;
+
+/// Why a collection ended before all was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interruption {
+    /// A call failed.
+    Aws(AwsError),
+    /// It was stopped.
+    Stopped,
+}
 
 /// What went wrong in a region.
 #[derive(Debug, Default)]

@@ -33,7 +33,8 @@ use crate::{
     account::entering,
     account::session::Session,
     cloudwatch::{
-        calls::{Asked, CloudWatch, Query},
+        asked::Asked,
+        calls::{CloudWatch, Query},
         dimensions,
         limits::Limits,
         plan::Window,

@@ -27,6 +27,21 @@ pub fn names() -> String {
     DATASETS.iter().map(|dataset| dataset.name).collect::<Vec<_>>().join(", ")
 }
 
+impl Dataset {
+    /// The dataset of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        DATASETS.iter().find(|dataset| dataset.name == name)
+    }
+
+    /// The datasets of a group of that name, or the one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Vec<&'static Self> {
+        let group: Vec<&Self> = DATASETS.iter().filter(|dataset| dataset.group == name).collect();
+        if group.is_empty() { Self::find(name).into_iter().collect() } else { group }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 mod columns;
 mod metric;
+mod names;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -11,13 +12,14 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use toml::de::DeTable;
 
-pub use self::{columns::snake_case, table::Faults};
+pub use self::table::Faults;
 use self::{
     columns::{is_column, is_name},
     metric::{About, Measured},
+    names::name_in_cloudwatch,
     table::{Source, Table, Value},
 };
-use super::{Cell, Dataset, Discovery, Period, Regions, Shape};
+use super::{Cell, Dataset, Discovery, Period, Regions, Shape, snake_case};
 use crate::{account::shorten, aws::regions::is_region};
 
 /// The most dimensions that a CloudWatch metric has.
@@ -27,7 +29,17 @@ const MOST_DIMENSIONS: usize = 30;
 /// The longest settle time; a longer one is a slip, and no date overflows by it.
 const LONGEST_SETTLE: TimeDelta = TimeDelta::days(60);
 
-pub(super) fn parse(text: &str) -> Result<Dataset, Faults> {
+impl Dataset {
+    /// Reads the file of a dataset.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Faults> {
+        parse(text)
+    }
+}
+
+fn parse(text: &str) -> Result<Dataset, Faults> {
     let source = Source::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -190,20 +202,6 @@ fn name_of(value: &Value<'_>) -> Option<String> {
         value.fault("is not of small letters, digits and _, 64 at most");
     }
     Some(text.to_owned())
-}
-
-fn name_in_cloudwatch(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    if !is_in_cloudwatch(text) {
-        value.fault("is no name that CloudWatch takes: ASCII, 255 characters at most");
-    }
-    Some(text.to_owned())
-}
-
-/// Whether CloudWatch takes a text as a name, or as a dimension's value.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-fn is_in_cloudwatch(text: &str) -> bool {
-    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn period(value: &Value<'_>) -> Option<Period> {

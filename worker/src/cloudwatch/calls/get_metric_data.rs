@@ -10,12 +10,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use fleet::{
     AwsError, Dataset,
-    datasets::{GET_METRIC_DATA, Metric, Period, paid},
+    datasets::{GET_METRIC_DATA, Period, paid},
     from_sdk,
 };
 
 use super::{CloudWatch, same_page};
 use crate::cloudwatch::{
+    asked::Asked,
     dimensions, limits,
     plan::{Series, Window},
     rows::{Datapoint, Problem},
@@ -34,19 +35,6 @@ pub struct Query {
     pub window: Window,
     /// How far apart the datapoints are.
     pub period: Period,
-}
-
-/// One query: a statistic of a series.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// The metric.
-    pub metric: &'static Metric,
-    /// The values of the resource's dimensions, as [`dimensions::values`] has them.
-    pub resource: &'a str,
-    /// The value of the metric's split; empty if it has none.
-    pub value: &'a str,
-    /// The statistic.
-    pub statistic: &'a str,
 }
 
 /// One value of one series.
@@ -221,14 +209,6 @@ impl SeriesResult {
             Some(other) => Err(Problem::Transient(other.as_str().to_owned())),
             None => Err(Problem::Transient("NoResult".into())),
         }
-    }
-}
-
-impl Asked<'_> {
-    /// Whether both are statistics of one series: such are paid for together.
-    fn is_same_series(&self, other: &Self) -> bool {
-        std::ptr::eq(self.metric, other.metric)
-            && (self.resource, self.value) == (other.resource, other.value)
     }
 }
 

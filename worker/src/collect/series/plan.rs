@@ -9,7 +9,7 @@ use fleet::datasets::Metric;
 
 use super::layout::Layout;
 use crate::cloudwatch::{
-    calls::Asked,
+    asked::Asked,
     plan::{ListedSeries, QUERIES_PER_CALL},
 };
 

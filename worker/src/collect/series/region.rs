@@ -11,13 +11,14 @@ use futures::{
 use super::{Call, Grid, Layout, Listing, Plan, Reading};
 use crate::{
     cloudwatch::{
-        calls::{self, Answers, CloudWatch, Point, Query},
+        asked::Asked,
+        calls::{Answers, CloudWatch, Point, Query},
         rows::Problem,
     },
     collect::{
-        Ended, Subject,
-        region::CALLS_AT_ONCE,
-        trouble::{Trouble, is_not_enabled, problem_of},
+        collection::Ended,
+        subject::Subject,
+        trouble::{CALLS_AT_ONCE, Trouble, is_not_enabled, problem_of},
     },
     table::SeriesRows,
     table::{csv, series_csv},
@@ -45,7 +46,7 @@ pub(super) struct Region<'a> {
 }
 
 /// What came of asking a region.
-pub(super) struct Asked {
+pub(super) struct Answered {
     pub(super) rows: SeriesRows,
     pub(super) ended: Ended,
     /// Whether all that `ListMetrics` names there was seen.
@@ -78,7 +79,7 @@ impl<'a> Region<'a> {
     }
 
     /// Asks for all that it has.
-    pub(super) async fn ask(mut self, cloudwatch: &CloudWatch) -> Asked {
+    pub(super) async fn ask(mut self, cloudwatch: &CloudWatch) -> Answered {
         let listed = self.list(cloudwatch).await;
         let is_listed = listed.is_some();
         if let Some(plan) = listed {
@@ -96,7 +97,7 @@ impl<'a> Region<'a> {
             is_pending: self.is_pending,
             is_empty,
         };
-        Asked { rows: self.rows, ended, is_listed }
+        Answered { rows: self.rows, ended, is_listed }
     }
 
     /// What `ListMetrics` names; `None` if the list did not come to its end.
@@ -149,7 +150,7 @@ impl<'a> Region<'a> {
         let ask = |call: Call| {
             let plan = &*plan;
             async move {
-                let asked: Vec<calls::Asked<'_>> =
+                let asked: Vec<Asked<'_>> =
                     groups(plan, &call).flat_map(|(of, group)| group.asked(layout, of)).collect();
                 let answers = cloudwatch.ask(query, &asked).await;
                 (call, answers)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::{Cell, Column, Discovery, Metric};
+use crate::datasets::{Cell, Column, Discovery, Metric, snake_case};
 
 fn column(name: &str, cell: Cell) -> Column {
     Column { name: name.to_owned(), cell }
@@ -73,28 +73,6 @@ pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
-
-/// A name of CloudWatch's in snake case: `CPUUtilization` is `cpu_utilization`.
-#[must_use]
-pub fn snake_case(name: &str) -> String {
-    let characters: Vec<char> = name.chars().collect();
-    let mut snake = String::new();
-    for (at, character) in characters.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| characters.get(at));
-        let begins_word = character.is_ascii_uppercase()
-            && before.is_some_and(|before| {
-                let next_is_small = characters.get(at + 1).is_some_and(char::is_ascii_lowercase);
-                before.is_ascii_lowercase() || (before.is_ascii_alphanumeric() && next_is_small)
-            });
-        if (begins_word || !character.is_ascii_alphanumeric()) && !snake.is_empty() && !snake.ends_with('_') {
-            snake.push('_');
-        }
-        if character.is_ascii_alphanumeric() {
-            snake.push(character.to_ascii_lowercase());
-        }
-    }
-    snake.trim_end_matches('_').to_owned()
 }
 
 #[cfg(test)]

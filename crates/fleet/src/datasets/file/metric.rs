@@ -1,12 +1,14 @@
 //! A metric of a dataset's file, with its statistics and its split.
 
 use super::{
-    super::{Class, Discovery, Holders, Metric, Missing, Shape, Split, SplitValue},
-    columns::{is_column, snake_case},
-    is_in_cloudwatch, name_in_cloudwatch,
+    columns::is_column,
+    names::{is_in_cloudwatch, name_in_cloudwatch},
     table::{Table, Value},
 };
-use crate::account::shorten;
+use crate::{
+    account::shorten,
+    datasets::{Class, Discovery, Holders, Metric, Missing, Shape, Split, SplitValue, snake_case},
+};
 
 /// The units that CloudWatch has.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>

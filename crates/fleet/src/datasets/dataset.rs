@@ -1,0 +1,261 @@
+//! What a dataset is: its metrics, its columns, and how its resources are found.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    discovery::{Class, Discovery, Regions},
+    period::Period,
+};
+use crate::ReportDate;
+
+/// The permission to list the series that there are.
+pub const LIST_METRICS: &str = "cloudwatch:ListMetrics";
+
+/// The permission to ask for values.
+pub const GET_METRIC_DATA: &str = "cloudwatch:GetMetricData";
+
+/// One kind of report: what is asked of CloudWatch, about which resources, and the table it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// What requests, jobs and report keys call it: `[a-z0-9_]+`.
+    pub name: &'static str,
+    /// The datasets that a request can ask for together share it.
+    pub group: String,
+    /// What it is, for people.
+    pub title: String,
+    pub namespace: String,
+    /// The dimensions whose values tell one resource from another.
+    pub resource: Vec<String>,
+    pub discovery: Discovery,
+    pub regions: Regions,
+    pub shape: Shape,
+    pub period: Period,
+    /// How long after the end of a day its values are final: CloudWatch may publish, or correct, values of the day until
+    /// then.
+    pub settle: TimeDelta,
+    pub metrics: Vec<Metric>,
+    /// The columns of the table, in order.
+    pub columns: Vec<Column>,
+    /// The column whose sum a report's metadata has as `bytes`.
+    pub bytes: Option<String>,
+    /// The column whose sum a report's metadata has as `objects`.
+    pub objects: Option<String>,
+}
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One resource, with the values of the newest day that has any.
+    NewestDay,
+    /// One resource in one period.
+    Series,
+}
+
+/// One CloudWatch metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    pub name: String,
+    /// As CloudWatch calls it.
+    pub unit: String,
+    pub statistics: Vec<String>,
+    pub missing: Missing,
+    /// The dimension that it has besides the resource's.
+    pub split: Option<Split>,
+    /// If it is another than the dataset's.
+    pub namespace: Option<String>,
+    /// What its columns begin with, if it has no split.
+    pub column: String,
+}
+
+/// What a value means that CloudWatch does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// It is not known.
+    Empty,
+    /// It is 0 if the metric of this name has a datapoint in the same period, which shows that the resource was there.
+    ZeroWith(String),
+}
+
+/// A dimension that tells the series of one metric of a resource apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    pub dimension: String,
+    /// The values that are known by name.
+    pub values: Vec<SplitValue>,
+    /// The column for values that are not known by name; without one they are left out.
+    pub other: Option<String>,
+    /// About how many of the values a resource has.
+    pub typical: u32,
+}
+
+/// A value of a split dimension that is known by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SplitValue {
+    pub value: String,
+    /// The column that it is summed into.
+    pub column: String,
+    pub holders: Holders,
+}
+
+/// Which resources can have a series. What a resource can't have is never asked for: it would be paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holders {
+    All,
+    Only(Class),
+}
+
+/// A column of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// What the header calls it.
+    pub name: String,
+    pub cell: Cell,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// The value of the resource's dimension at this place.
+    Resource(usize),
+    AccountName,
+    AccountId,
+    /// The day on which the resource says it was created.
+    CreationDate,
+    /// The region that the resource lies in.
+    Region,
+    /// The day asked for.
+    ReportDate,
+    /// The day of the values in the row.
+    DatapointDate,
+    /// How the row came about: `ok`, `late`, `no_data`, `deleted`, `denied` or `error:<code>`.
+    Status,
+    /// The sum of the series that a metric puts under this column's name.
+    Measure,
+    /// The sum of all series of the metric at this place.
+    Total(usize),
+    /// When the period of the row begins.
+    PeriodStart,
+    /// How long the period of the row is.
+    PeriodSeconds,
+    /// A statistic of a metric, with its fraction.
+    Value,
+}
+
+impl Dataset {
+    /// The period of a report of a day that is collected at `now`; `None` if its rows have none.
+    #[must_use]
+    pub fn period_of_rows(&self, date: ReportDate, now: DateTime<Utc>) -> Option<Period> {
+        match self.shape {
+            Shape::NewestDay => None,
+            Shape::Series => Some(self.period.kept_for(date.days_until(now))),
+        }
+    }
+
+    /// The namespace of a metric.
+    #[must_use]
+    pub fn namespace_of<'a>(&'a self, metric: &'a Metric) -> &'a str {
+        metric.namespace.as_ref().unwrap_or(&self.namespace)
+    }
+
+    /// How long after the end of a day its values are final.
+    #[must_use]
+    pub fn settle_time(&self) -> TimeDelta {
+        self.settle
+    }
+
+    /// The IAM actions without which it can't be collected, all of them on `*`.
+    pub fn permissions(&self) -> impl Iterator<Item = &'static str> {
+        self.discovery.permissions().iter().copied().chain([LIST_METRICS, GET_METRIC_DATA])
+    }
+}
+
+impl Metric {
+    /// The values of its split that are known by name.
+    pub fn known_values(&self) -> impl Iterator<Item = &SplitValue> {
+        self.split.iter().flat_map(|split| &split.values)
+    }
+
+    /// The column of the values of its split that are not known by name.
+    #[must_use]
+    pub fn other(&self) -> Option<&str> {
+        self.split.as_ref()?.other.as_deref()
+    }
+
+    /// What its columns begin with: one text, or one for each value of its split.
+    pub fn bases(&self) -> impl Iterator<Item = &str> {
+        let split = self.split.as_ref();
+        let values = self.known_values().map(|known| &*known.column).chain(self.other());
+        values.chain(split.is_none().then_some(&*self.column))
+    }
+
+    /// The columns that begin with `base`, one for each statistic.
+    pub fn columns_of<'a>(&'a self, base: &'a str) -> impl Iterator<Item = String> + 'a {
+        let is_plain = self.split.is_some() && self.statistics.len() == 1;
+        self.statistics.iter().map(move |statistic| {
+            if is_plain { base.to_owned() } else { format!("{base}_{}", snake_case(statistic)) }
+        })
+    }
+}
+
+impl Shape {
+    pub(in crate::datasets) const ALL: [Self; 2] = [Self::NewestDay, Self::Series];
+
+    /// What a dataset's file calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NewestDay => "newest_day",
+            Self::Series => "series",
+        }
+    }
+}
+
+impl Holders {
+    /// Whether resources of a class are among them.
+    #[must_use]
+    pub fn include(self, class: Class) -> bool {
+        self == Self::All || self == Self::Only(class)
+    }
+}
+
+impl Cell {
+    /// The type of its column, in the words of Athena and Glue. A year of creation can have five digits, which their
+    /// dates can't.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Measure | Self::Total(_) | Self::PeriodSeconds => "bigint",
+            Self::Value => "double",
+            Self::ReportDate | Self::DatapointDate => "date",
+            Self::Resource(_)
+            | Self::PeriodStart
+            | Self::AccountName
+            | Self::AccountId
+            | Self::CreationDate
+            | Self::Region
+            | Self::Status => "string",
+        }
+    }
+}
+
+/// A name of CloudWatch's in snake case: `CPUUtilization` is `cpu_utilization`.
+#[must_use]
+pub fn snake_case(name: &str) -> String {
+    let characters: Vec<char> = name.chars().collect();
+    let mut snake = String::new();
+    for (at, character) in characters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| characters.get(at));
+        let begins_word = character.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                let next_is_small = characters.get(at + 1).is_some_and(char::is_ascii_lowercase);
+                before.is_ascii_lowercase() || (before.is_ascii_alphanumeric() && next_is_small)
+            });
+        if (begins_word || !character.is_ascii_alphanumeric()) && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        if character.is_ascii_alphanumeric() {
+            snake.push(character.to_ascii_lowercase());
+        }
+    }
+    snake.trim_end_matches('_').to_owned()
+}
