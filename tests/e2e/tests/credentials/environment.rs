@@ -117,7 +117,7 @@ async fn a_control_character_in_a_variable_of_the_process_is_refused_before_any_
             // The queue's URL is a flag of some commands, whose values clap shows.
             let is_shown = name == "FLEET_QUEUE_URL" && ended.stderr.contains("--queue-url");
             assert!(
-                is_shown || ended.stderr.contains(&format!("{name} has a control character")),
+                is_shown || ended.stderr.contains(&format!("{name} contains a control character")),
                 "{}",
                 ended.stderr
             );
@@ -132,14 +132,20 @@ async fn a_control_character_in_a_variable_of_the_process_is_refused_before_any_
 async fn what_no_request_can_be_made_of_is_refused_in_a_profile_too() -> Result<()> {
     for (line, told) in [
         ("region = eu west 1", "profile default: region is not a region"),
-        ("region = eu-west-1\u{1}", "profile default: region has a control character"),
+        ("region = eu-west-1\u{1}", "profile default: region contains a control character"),
         ("endpoint_url = 127.0.0.1:1", "profile default: endpoint_url of "),
         (
             "services = here\n[services here]\nsts =\n  endpoint_url = localhost",
             "endpoint_url of STS is not a URL",
         ),
-        ("aws_session_token = canary\u{7f}", "profile default: aws_session_token has a control character"),
-        ("aws_secret_access_key = canary\u{e9}", "profile default: aws_secret_access_key has a character"),
+        (
+            "aws_session_token = canary\u{7f}",
+            "profile default: aws_session_token contains a control character",
+        ),
+        (
+            "aws_secret_access_key = canary\u{e9}",
+            "profile default: aws_secret_access_key contains a character",
+        ),
     ] {
         let fleet = Fleet::start().await?;
         shared_file(&fleet, "config", &format!("[default]\n{line}\n"))?;
@@ -160,7 +166,7 @@ async fn what_no_request_can_be_made_of_is_refused_in_a_profile_too() -> Result<
         |name: &str, profile: &str| format!("[[account]]\nname = '{name}'\nprofile = '{profile}'\n");
     accounts_file(&mut fleet, &(account("data", "bad") + &account("good", "legacy")))?;
     let ended = finish(fleet.worker(&["check"])).await?.status(1);
-    for told in ["profile bad", "the access key id has a control character", PROFILE] {
+    for told in ["profile bad", "the access key id contains a control character", PROFILE] {
         assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
     }
     assert!(!ended.stdout.contains("CANARY"), "{}", ended.stdout);

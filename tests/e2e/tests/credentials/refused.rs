@@ -28,7 +28,7 @@ async fn credentials_of_another_account_than_the_one_meant_are_refused() -> Resu
         let ended = collect(&fleet, "data").await?.status(1);
         let error = error_of(&ended);
         assert!(error.contains(&format!("belong to account {is}")), "{error}");
-        assert!(error.contains("account 123412341234 is meant"), "{error}");
+        assert!(error.contains("account 123412341234 was requested"), "{error}");
         assert!(ended.stdout.is_empty(), "{}", ended.stdout);
         assert_eq!(fleet.aws.calls().operation("GetCallerIdentity").ok().count(), 1);
         assert_eq!(fleet.aws.calls().service(Service::CloudWatch).count(), 0);

@@ -152,7 +152,7 @@ async fn a_secret_that_can_not_be_used_costs_its_account_alone() -> Result<()> {
         (
             Some(r#"{"access_key_id":"AKIA\n","secret_access_key":"canary"}"#),
             false,
-            "the access key id has a control",
+            "the access key id contains a control",
         ),
         (None, false, "it does not exist; correct secret_arn in the accounts file"),
         (Some(SECRET), true, "secretsmanager:GetSecretValue in eu-west-1: AccessDeniedException"),
