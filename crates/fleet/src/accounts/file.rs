@@ -7,7 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Account, CredentialKind, DEFAULT_DURATION_SECONDS, DEFAULT_QUOTA_SHARE, ExternalId};
+use super::entry::{
+    Account, CredentialKind, DEFAULT_DURATION_SECONDS, DEFAULT_QUOTA_SHARE, ExternalId, consists_of,
+};
 use crate::{AccountId, AccountName, aws::regions::is_region, environment};
 
 /// The accepted shares. No quota of AWS has been raised as far as a larger one, so it would be a typo.
@@ -281,13 +283,6 @@ fn is_role(text: &str) -> bool {
             && path.split('/').all(|part| consists_of(part, b"!\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~", 1..=510))
     };
     consists_of(name, NAME_CHARACTERS, 1..=64) && path.is_none_or(is_path)
-}
-
-/// Whether a text consists of letters, digits and the characters in `others`, and has a length in
-/// `lengths`.
-pub(super) fn consists_of(text: &str, others: &[u8], lengths: RangeInclusive<usize>) -> bool {
-    lengths.contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
 
 #[cfg(test)]
