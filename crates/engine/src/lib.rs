@@ -1,7 +1,7 @@
 //! Processes SQS messages from receipt until they are settled, whatever their work is.
 //!
-//! [`consumer`] takes as many [messages](message) as there are free slots, [`poll`] receives them, and [`delivery`]
-//! runs the work of each under its [`lease`]: one of the [kinds](kind) parses it into a piece of work, and each run of
+//! [`consumer`] takes as many [messages](message) as there are free slots, `poll` receives them, and [`delivery`]
+//! runs the work of each under its `lease`: one of the [kinds](kind) parses it into a piece of work, and each run of
 //! the work is an [`attempt`]. [`retry`] decides what follows a failure: a later attempt, a [dead letter](dead_letter)
 //! or, if the worker itself is misconfigured, the end of the worker. [`protection`] keeps ECS from stopping a busy
 //! worker, and [`metrics`] records the outcome of each message.

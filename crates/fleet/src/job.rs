@@ -320,7 +320,7 @@ mod tests {
             (r#"{"account_name":null}"#, "account_name is null"),
             (r#"{"account_name":"../x"}"#, "not well-formed"),
             (r#"{"account_name":"data","date":"2026-02-30"}"#, "not a calendar day"),
-            (r#"{"account_name":"data","dataset":"ec2"}"#, "dataset \"ec2\" is not known; this version has "),
+            (r#"{"account_name":"data","dataset":"ec2"}"#, "dataset \"ec2\" is unknown; this version has "),
             (r#"{"account_name":"data","run_id":"a/b"}"#, "run id"),
             (
                 r#"{"account_name":"data","only_incomplete":"yes"}"#,
