@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The accounts file that producer and workers read, off the report bucket, and what follows from the accounts: which roles
 # the workers may assume, and which secrets they may read.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Looks for unsafe settings with checkov: the stack as a whole, each module by itself with the defaults of its
 # variables, CloudFormation templates, and the Dockerfile. Any finding is a failure. One that is meant is skipped where
 # it stands, with its reason:

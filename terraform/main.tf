@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The whole fleet in one account: what is asked (schedule), what waits (queue), who does it (fleet), what comes of it
 # (reports), who may do what (roles), and who is notified (observability).
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "queue" {
   description = "The work queue, its dead-letter queue, and the queue of scheduled starts that could not be made."
   value = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Three are asked for: name, region and accounts. The rest have defaults to live with.
 
 variable "name" {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tells the programs which commit they are built from: `7dbb1e9 2026-11-30`. The variable `BUILD_COMMIT` says it if
 //! there is no git, as in an image; without either, the version has to do.
 

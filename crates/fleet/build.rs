@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Embeds every file of `datasets/`, so that a dataset is one file and no line of code.
 
 use std::{env, error::Error, fs, path::Path};

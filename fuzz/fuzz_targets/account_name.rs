@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An account's name on its way to a variable and to a key. Twins: `crates/fleet/src/account.rs` and
 //! `crates/fleet/src/report_key.rs`.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Texts from AWS on their way to cells. Twin: `worker/src/table/csv.rs`.
 //!
 //! An input is rows between group separators, each of them texts between record separators: a name, a

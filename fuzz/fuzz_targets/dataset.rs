@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The file of a dataset, from any text. Twin: `crates/fleet/src/datasets/file/tests.rs`.
 
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The body of a message, from any bytes. Twin: `crates/fleet/src/job.rs`.
 
 #![no_main]

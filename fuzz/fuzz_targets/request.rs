@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A request, from any text. Twin: `producer/src/request/tests.rs`.
 
 #![no_main]

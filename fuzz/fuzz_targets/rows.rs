@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What CloudWatch answers on its way to a row. Twin: `worker/src/cloudwatch/rows.rs`.
 //!
 //! An input is a byte that says how the resource is listed and whether the day is settled, and ten bytes for each answer: a column, a

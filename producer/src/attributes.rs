@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Passthrough attributes: every key of a request that the request format does not define.
 //!
 //! Jobs carry them unchanged, type included. A key that looks like a typo of a known key is refused: if

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What can be collected, for people and as JSON. Plain functions over values.
 
 use cli::output::{dollars, table};

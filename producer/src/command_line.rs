@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The command line. Every flag has an environment variable.
 
 use clap::{Parser, Subcommand};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads the dead-letter queue without changing it: receives every message, then makes it visible again.
 //!
 //! `hold` receives, hides, releases and deletes; `text` formats. A look releases its messages at its

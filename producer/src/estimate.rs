@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Estimates what a run will cost before it is sent, from the cost of the accounts' newest reports.
 //!
 //! AWS bills by metric. For a recent day, CloudWatch lists the existing series and only those are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Expands a request into its jobs, each with the key under which its report is expected.
 
 use std::collections::HashMap;

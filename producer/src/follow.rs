@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Follows a run, once or until it is decided: reads the queue, the reports that are not complete yet
 //! and, if needed, the dead letters, and derives the run's status.
 

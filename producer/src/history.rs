@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finds the newest report of each account, of any day, through the manifests of the newest runs: a
 //! report's key can't be derived without its day.
 

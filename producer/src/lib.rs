@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The producer of cloudwatch-fleet: turns a request into one job per account on the work queue, and
 //! reports the outcome of each.
 //!

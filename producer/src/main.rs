@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The `producer` binary; the code is in the library.
 
 use std::process::ExitCode;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The manifests of the runs in the report bucket: each is written before the run's jobs are sent.
 
 use std::collections::HashSet;

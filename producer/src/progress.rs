@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Progress: a bar on a terminal, otherwise occasional log lines.
 
 use std::{

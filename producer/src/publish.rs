@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sends jobs to the work queue, and reports for each whether it was sent.
 //!
 //! The SDK retries calls that fail. This module retries what the SDK can't see: entries that fail inside

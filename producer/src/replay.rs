@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Replays dead letters: sends each to the work queue again, then deletes it from the dead-letter queue.
 //!
 //! All selected messages are received before the first is sent. A job that fails again meanwhile returns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Looks up the reports in the bucket: their metadata, never their rows.
 
 use anyhow::Context;

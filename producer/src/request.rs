@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The request: which accounts, which day, which datasets, and any further attributes.
 //!
 //! Reading it is pure and reports every fault at once, before anything is sent.

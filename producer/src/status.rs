@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The status of a run: derives each account's state from the reports in the bucket, the work queue and
 //! the dead letters. Pure; `follow` calls AWS, `text` formats.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Decides what a run does about each of its jobs, from what exists under their report keys. Pure.
 
 use chrono::{DateTime, SecondsFormat, Utc};

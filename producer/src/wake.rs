@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Starts workers: raises the desired count of their ECS service from 0 to 1, so that jobs need not wait
 //! minutes for the alarm that does the same. The alarms start further workers and stop all of them.
 

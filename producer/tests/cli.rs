@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The producer's command line, end to end through the binary: what it refuses, with which words and
 //! which exit status. Nothing here reaches AWS; the end-to-end tests do.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Applies the whole stack on emulators on 127.0.0.1, runs the real producer and workers as the stack's own roles, with
 # IAM enforced, and destroys it all. README.md tells what that shows, and what it can't.
 #

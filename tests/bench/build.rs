@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tells the program with which compiler it is built: the figures are of it.
 
 use std::{env, process::Command};

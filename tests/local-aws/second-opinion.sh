@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the contract suite, or the command given, against ministack instead of local-aws, so that local-aws is not marked
 # by its own author alone:
 #

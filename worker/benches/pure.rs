@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the worker computes itself, for each metric that it asks: the plan of the calls, the rows that
 //! answers make, and the table. Everything else of an account is AWS's quotas and the SDK.
 //!

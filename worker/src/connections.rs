@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Limits how many calls for accounts are in flight at once: each needs a connection, and a process may
 //! have only so many.
 //!

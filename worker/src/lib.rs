@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The worker of cloudwatch-fleet: takes messages from the work queue and does their work.
 //!
 //! The crate [`engine`] receives a message and settles it; [`kinds`] lists what a message may ask for. A job of the kind

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Startup checks: what this worker needs for any account is verified before the first job is taken.
 //! Otherwise each job would be collected and billed and then fail, or its account would be blamed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Counts the calls made for an account: the figures in its report, and what AWS bills.
 
 use std::sync::{

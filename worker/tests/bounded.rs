@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! No call waits for ever: not for a server that takes a request and never answers, and not for one
 //! that answers two bytes a second. Time is the runtime's own, so that minutes pass at once.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The binary as a shell sees it: help, messages and exit status.
 
 use std::process::{Command, Output};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two things that a deployment must say, the queue and the bucket, and how they are opened.
 
 use anyhow::anyhow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where a command writes what it was asked for. A regular file is replaced whole or not at all, and is known to be
 //! writable before the work begins.
 

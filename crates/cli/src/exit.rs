@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a command of either binary ends, and the exit status that tells it.
 
 use std::process::ExitCode;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! All that is wrong with a command, gathered before it begins, so that one fault hides no other.
 
 use std::{collections::HashSet, fmt::Display, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a shell and `man` want to know of a program, made from its command line.
 
 use std::{fs, io, path::PathBuf};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the command lines of the `producer` and the `worker` share: how arguments are read and faults gathered, what
 //! goes to standard output and to standard error, what a signal does, and the exit status.
 //!

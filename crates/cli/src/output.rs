@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What goes to standard output: data, and nothing else.
 
 use std::io::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads a command line so that one fault hides no other: what clap refuses is remembered and left out, and the rest
 //! is read and checked all the same.
 

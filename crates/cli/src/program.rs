@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From a command line to an exit status.
 
 use std::{ffi::OsString, process::ExitCode};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What tells a command to stop.
 
 use anyhow::Context;

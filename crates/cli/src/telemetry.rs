@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the programs say on standard error: lines for people, or JSON for what collects logs.
 
 mod people;

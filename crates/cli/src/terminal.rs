@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the terminal can show. There is one decision about colour and width for logs, tables, progress and the demo,
 //! and clap makes the same one for its own messages.
 //!

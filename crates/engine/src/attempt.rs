@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One run of a piece of work: the step that it has reached, and whether there may be another.
 
 use std::{

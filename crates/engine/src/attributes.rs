@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The limits on a message's attributes: at most ten, and with the body no more bytes than SQS accepts.
 
 use crate::message::{Attribute, Attributes};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A failed AWS call as a value. The program classifies the SDK's errors, with one classifier for all
 //! services.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The worker's main loop: takes as many messages as there are free slots, runs their work, and shuts
 //! down gracefully.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A dead letter: a copy of a message on the dead-letter queue, with the cause in its attributes and the body unchanged.
 //!
 //! After the cause come the labels that would be lost, then the attributes of other programs, then the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One delivery of a message: the lease is held while the work runs, then the message is settled:
 //! deleted, hidden until its next attempt, dead-lettered with a reason, or returned to the queue.
 //!

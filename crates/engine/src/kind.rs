@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The interface between the engine, which knows messages, and the program, which knows the work.
 
 use futures::future::BoxFuture;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The lease on a message: its visibility, renewed for as long as the work runs.
 //!
 //! SQS hides a received message for a while and then gives it to another receiver. There is no other

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Processes SQS messages from receipt until they are settled, whatever their work is.
 //!
 //! [`consumer`] takes as many [messages](message) as there are free slots, `poll` receives them, and [`delivery`]

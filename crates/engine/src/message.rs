@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A message as plain values. Only this file and [`queue`](crate::queue) use types of the SDK.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The worker's metrics: a line on standard output for each delivery that is settled, in CloudWatch's
 //! embedded metric format. If standard output goes to CloudWatch Logs, as with the `awslogs` driver of
 //! Amazon ECS, each line becomes metrics there, without an agent, a call or a permission.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Receives messages by sequential long polls, and tolerates outages of the queue.
 
 use std::time::Duration;

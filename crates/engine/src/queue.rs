@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An SQS queue: its attributes and the calls made to it.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Removes secrets from texts. Errors contain texts of AWS, of programs and of files, which may repeat
 //! secrets.
 

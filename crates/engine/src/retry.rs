@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Decides what to do with a message whose work failed: a pure function of the failure's retry policy
 //! and of how often the message was received.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Shared by the tests of several files: SQS with canned responses, and at an address of the test's own.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two identifiers of an account, its name and AWS's twelve-digit ID, and the environment variables
 //! derived from the name.
 

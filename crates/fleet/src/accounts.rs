@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The accounts file: what is known of each account beyond its name.
 //!
 //! The file is optional: without one, every well-formed name is an account of which nothing else is

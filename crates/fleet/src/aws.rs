@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How both binaries reach AWS: timeouts, retries, endpoints and regions.
 //!
 //! Exactly two layers retry: the SDK retries requests, the queue retries jobs.

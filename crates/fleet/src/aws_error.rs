@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The classifier of AWS errors, for all services: a table of error codes.
 //!
 //! It uses codes, not the SDK's typed errors: SQS's typed errors depend on a header that not every

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Headers for every request to a bucket: who must own the bucket, and how written objects are
 //! encrypted. A bucket policy may require both.
 

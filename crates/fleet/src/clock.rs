@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A server's clock, shared by all processes of a fleet: times of different machines are compared only
 //! if both come from it.
 

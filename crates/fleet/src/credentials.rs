@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The credentials of an account: a pure function decides which kind an account has, and the decision
 //! yields an SDK credentials provider.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The UTC day that a report covers.
 
 use std::{fmt, str::FromStr};

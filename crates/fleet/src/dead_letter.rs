@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A dead letter of the fleet: a message of the dead-letter queue, with its labels.
 
 use engine::{

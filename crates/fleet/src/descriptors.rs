@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How many files and connections this process may have open.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Cleans up and checks the process's environment before anything reads it.
 
 use std::{

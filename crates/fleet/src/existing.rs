@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is stored under a report's key, by its metadata: nothing, a report, or another program's object.
 
 use chrono::{DateTime, Utc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The identity of a session in an account, as reported by STS.
 
 use crate::AccountId;

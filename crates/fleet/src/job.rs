@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The message on the work queue: one account, one dataset, one day.
 
 use chrono::{DateTime, Utc};

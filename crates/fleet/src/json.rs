@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The reader for JSON that people write: the body of a job, a request, the value of an attribute.
 //!
 //! It accepts a leading byte order mark, which editors on Windows write. It refuses what other JSON

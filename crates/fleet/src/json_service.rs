@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Calls AWS services that speak JSON 1.1 and of which only one or two operations are needed. Their SDK
 //! crates would take minutes to compile; signing, retries and timeouts are still the SDK's. Source:
 //! <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Credentials that are cached until they expire.
 //!
 //! For each role, the SDK's provider requests the process's own credentials again, so that a thousand

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The labels of a message: its account, dataset, run and day as message attributes, for people who look
 //! at a queue and for programs that must distinguish messages without reading bodies.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the `producer` and the `worker` of cloudwatch-fleet share: the terms of their contract (account,
 //! date, dataset, job, run, report) as types, and access to AWS.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The manifest of a run: the request, and the report that each account should end in. The producer
 //! writes it before it sends the first job, so that no requested account can go missing unnoticed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! AWS's shared configuration files: what must be known of them before the SDK uses them.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The reasons why a job is not done, with one name everywhere: the worker's logs, the dead letters,
 //! `producer failed` and `status`, and `docs/operations.md`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The metadata of a report, stored as the user metadata of its object.
 //!
 //! The worker writes it; `status`, `run --only-incomplete` and a later delivery of the same job read it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The bucket with the reports and manifests.
 
 use anyhow::{Context, bail};

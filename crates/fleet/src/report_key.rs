@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The key of a report in the report bucket. It depends only on the job, so that a duplicate of a job
 //! writes the same object.
 

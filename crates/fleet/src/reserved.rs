@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Words that can't name an attribute of a request: keys of requests, jobs and messages, and common
 //! mistakes for them. If such a word were taken for an attribute, a request would run every default
 //! account, or another day, instead of the intended one.

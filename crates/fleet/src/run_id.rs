@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The ID of the run that a job and its report belong to.
 
 use std::{fmt, str::FromStr, sync::Mutex};

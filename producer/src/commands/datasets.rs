@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `producer datasets`: what can be collected, which needs no AWS.
 
 use anyhow::anyhow;

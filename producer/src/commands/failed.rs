@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `producer failed`: what is in the dead-letter queue, and why.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What ends a command of the producer before its time.
 
 use cli::signals;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `producer replay`: sends dead letters to the work queue again.
 
 use std::cell::RefCell;

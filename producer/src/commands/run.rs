@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `producer run`: expands a request, sends its jobs and, if asked to, follows the run.
 
 mod dry;

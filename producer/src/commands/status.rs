@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `producer status`: the status of a run.
 
 use std::{fmt::Display, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flags that start workers once jobs are sent.
 
 use aws_config::SdkConfig;

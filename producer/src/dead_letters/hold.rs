@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The messages of the dead-letter queue that this process has received. They are hidden from other
 //! consumers until it releases or deletes them.
 //!

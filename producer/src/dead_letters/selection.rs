@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Selects dead letters.
 
 use fleet::{AccountName, Reason, RunQuery, run_id::AmbiguousRun};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use engine::dead_letter::Cause;
 use fleet::Labels;
 

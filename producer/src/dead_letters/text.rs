@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The dead letters as text, grouped by run, reason and message: each message once, and for each reason
 //! what to do and the command for it.
 

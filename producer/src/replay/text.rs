@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The output of a replay, for people.
 
 use std::collections::BTreeMap;

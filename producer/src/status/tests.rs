@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use fleet::{Job, datasets, existing::ExistingReport, report::ReportMetadata};
 use serde_json::{Map, json};
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The status of a run as text: a table, a summary line, and what to do next.
 
 use std::{

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Workers on ECS: none while there is nothing to do, and as many as the backlog asks for else.
 
 locals {

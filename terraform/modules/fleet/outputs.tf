@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "cluster" {
   description = "The ECS cluster."
   value = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # From no worker to `max_workers` by the backlog: the jobs that wait, and those in flight, so that no worker is taken away
 # whose job is not done.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The deployment's name: of the cluster and, with `-worker`, of the service."
   type        = string

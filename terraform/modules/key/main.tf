@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A customer key whose policy lets in those that come without a role of this account; all others come by their own policies.
 
 data "aws_caller_identity" "current" {}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "arn" {
   description = "The key's ARN."
   value       = aws_kms_key.this.arn

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The member role in all accounts of an organization's units, those that join later included. Applied in the organization's
 # management account, or in one that it delegated StackSets to.
 

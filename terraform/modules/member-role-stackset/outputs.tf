@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "stack_set" {
   description = "The stack set: its name and ARN."
   value = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The stack set's name."
   type        = string

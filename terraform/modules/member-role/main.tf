@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The role of a member account that the fleet's worker assumes. template.yaml is the same role for StackSets, and the
 # tests hold both to each other.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "role" {
   description = "The role that the worker assumes: `role_name` or `role_arn` of the accounts file."
   value = {

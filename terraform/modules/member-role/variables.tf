@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The role's name, the same in every account: `role_name` of the accounts file."
   type        = string

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Two public subnets and nothing that costs: tasks have public addresses and accept no connection. A NAT gateway would cost more
 # than the whole fleet. Or, if asked for, two subnets without a way to the internet, and endpoints of what the fleet calls.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "network" {
   description = "Where tasks may run: they need public addresses there."
   value = {

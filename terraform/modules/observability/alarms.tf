@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The operator's alarms. Each description starts with what to do first.
 
 locals {

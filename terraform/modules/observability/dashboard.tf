@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One page that answers: is it done, is it stuck, what did it cost. The workers' own figures come out of their log lines
 # (embedded metric format), so no agent collects them.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Observability of the fleet: its logs, and who is notified when something is wrong. The dashboard is in dashboard.tf.
 
 data "aws_caller_identity" "current" {}

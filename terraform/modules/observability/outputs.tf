@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "log_groups" {
   description = "The log groups of the workers and of the producer."
   value       = { for name, group in aws_cloudwatch_log_group.this : name => { name = group.name, arn = group.arn } }

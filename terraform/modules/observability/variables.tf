@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The deployment's name: of the topic `<name>-alarms`, the dashboard, and before each alarm's name. The log groups are `/<name>/worker` and `/<name>/producer`."
   type        = string

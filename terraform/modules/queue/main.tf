@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The work queue, one message a job, and the dead-letter queue for those that can't be done.
 
 data "aws_caller_identity" "current" {}

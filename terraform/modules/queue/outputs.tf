@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "jobs" {
   description = "The work queue."
   value = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The deployment's name; the queues are `<name>-jobs` and `<name>-jobs-dead`."
   type        = string

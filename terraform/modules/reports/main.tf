@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The bucket of reports, manifests and the accounts file, and for each dataset one table over all reports.
 
 data "aws_caller_identity" "current" {}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "bucket" {
   description = "The bucket of reports (`<dataset>/`), manifests (`runs/`) and the accounts file."
   value = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The deployment's name; the bucket is `<name>-reports-<account id>-<region>`, the database `<name>` with `_` for `-`."
   type        = string

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Who may do what: a role for each kind of task, and a policy for the people who look after the fleet. Each has the
 # permissions that its commands use and no other; `*` stands for a resource only where AWS has none to name.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "role_arns" {
   description = "The roles of the tasks."
   value       = { for who, role in aws_iam_role.this : who => role.arn }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The deployment's name; the roles are `<name>-worker`, `<name>-producer`, `<name>-status` and `<name>-execution`, the policy `<name>-operator`."
   type        = string

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The month: EventBridge Scheduler starts the producer as a task, and later looks how it went.
 
 data "aws_caller_identity" "current" {}

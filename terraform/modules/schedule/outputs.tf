@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "tasks" {
   description = "The definitions of the tasks of `producer run` and of `producer status`."
   value       = { for name, task in module.task : name => task.task_definition }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The deployment's name; the tasks are `<name>-producer` and `<name>-status`, the schedules' group `<name>`."
   type        = string

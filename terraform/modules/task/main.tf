@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One program of the image as an ECS task on Fargate: alone in its container, without root, without a disk to write to.
 
 data "aws_region" "current" {}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "task_definition" {
   description = "The task definition, in this revision, and its family."
   value = {

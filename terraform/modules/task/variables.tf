@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "The task's name: of its definition's family, and with `container` of what runs in it."
   type        = string

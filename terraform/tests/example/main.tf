@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Reads the example's variables, so that a test plans with what is shown to people.
 
 terraform {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The figures in the documents, made of the JSON that is kept beside this crate: between two marks all of them in
 //! FIGURES.md and their sum in the README, and a drawing. A test holds them together.
 

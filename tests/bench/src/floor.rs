@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The least calls and seconds that AWS's rules allow for an account. Plain functions over values.
 
 use std::time::Duration;

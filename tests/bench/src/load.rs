@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A client that asks as fast as it can: requests that were written beforehand, on a few connections, so that
 //! its own part is small.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! On what the figures were made, and when. No name of the machine is in it.
 
 use std::{env::consts, fmt, fs, thread};

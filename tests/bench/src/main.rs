@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How fast, how lean and how fair the fleet is: the real worker on an AWS on 127.0.0.1 that has the quotas
 //! and the latency of the real one, each figure beside the least that AWS's rules allow.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What came of a scenario: cases with their figures, and bars that are met or missed. Plain values.
 
 use std::{fmt, path::Path};

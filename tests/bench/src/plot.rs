@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One drawing: what an account takes beside two Python programs, as bars on a logarithmic scale.
 
 use crate::outcome::{Outcome, figure, name, number};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The worker and the peers as processes of their own, and what they take.
 
 use std::{

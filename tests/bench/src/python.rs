@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The peers' Python: a virtual environment of their own, made once.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Figures over many measurements. Plain functions over values.
 
 /// The value that so much of all are at most, by nearest rank; none of none.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A process that runs another one and says what it took. The kernel counts a process's memory from that of
 //! the one that started it: this one is small, where the benchmark itself holds a whole AWS.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One table of all figures, in Markdown: each beside its floor or its bar. Plain functions over values.
 
 use std::fmt::Write;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is in an account, asked of the AWS itself and not of its API; and how much of a table agrees with it.
 
 use std::{collections::BTreeMap, collections::HashMap, path::Path};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The AWS of a case: accounts of any size, and how they are entered.
 
 use std::{fmt::Write, time::Duration};

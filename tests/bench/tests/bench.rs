@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The smallest scenarios in their short form, and the command line: what it prints, and how it ends.
 
 use std::process::Command;

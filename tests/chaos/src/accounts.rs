@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The accounts: those that can succeed, with their buckets, and those that can't, with the reason.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The figures of a run: JSON, or a table made of the same JSON.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What was found wrong with the accounts' ends, and how many were looked at.
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the log of all calls tells in the end: redeliveries, jobs that were done twice, and how long a killed
 //! worker's jobs waited for another. Plain functions over values.
 

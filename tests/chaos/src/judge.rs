@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Is a report right, and if not, in what way is it wrong? Plain functions over values.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kills workers at every step of a job, and shows that nothing is lost: the real producer and workers on an
 //! AWS on 127.0.0.1 that fails in many ways.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What goes wrong besides, all the time, for a share of the calls. Most of it is within what the SDK tries again
 //! by itself; what is not comes back by the queue.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What was paid for twice: rows whose values CloudWatch gave to a job more often than what befell it explains. Plain
 //! functions over values.
 //!

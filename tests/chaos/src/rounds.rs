@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Rounds: a run of the real producer each, over all accounts and another day. New ones are sent for as long as
 //! there are workers to kill; one is over when none of its jobs is left on the queue.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The steps at which workers are killed, and the plan of which worker dies at which, by seed.
 
 use std::{collections::VecDeque, time::Duration};

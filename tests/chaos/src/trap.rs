@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A trap: the faults that stop one worker, and no other, at a step. No step is told by the worker: each is
 //! known by the call that it makes there, and by the access keys with which that worker alone signs.
 

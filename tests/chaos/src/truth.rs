@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is in the buckets, and the report that must come of it. A value is a plain function of the seed, the
 //! bucket, the storage type and the day: nothing here is the product's, nor asked of any AWS.
 

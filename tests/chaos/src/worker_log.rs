@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the workers log: kept in a file each, counted where it is a warning or worse, and read for which message is
 //! which job.
 

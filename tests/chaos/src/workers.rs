@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The workers: hired, caught at a step, killed, and replaced.
 
 use std::{

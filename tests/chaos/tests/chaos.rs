@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A short run, as part of `cargo test`, and the proof that it would find what it looks for.
 
 use std::process::Command;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The whole fleet on one machine, with no AWS account: the real producer and workers on an AWS on 127.0.0.1, as processes
 //! of their own. It shows the commands that a person types, and what they print, within 80 columns.
 

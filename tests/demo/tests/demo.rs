@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The demo as a person runs it, its output read as a person would.
 
 use std::{path::Path, process::Command};

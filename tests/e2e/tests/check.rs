@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `worker check`: who the worker becomes in each account, and which permission is missing there, in
 //! words that tell what to do.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `docs/configuration.md` has every flag of both programs as their help has it. With `UPDATE_DOCS=1` this writes it.
 
 use std::{collections::BTreeMap, env, fs};

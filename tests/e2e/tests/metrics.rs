@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The worker's own metrics, as CloudWatch Logs reads them off standard output.
 
 use std::{collections::BTreeMap, time::Duration};

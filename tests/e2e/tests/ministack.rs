@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The same reports on an AWS that others wrote. It runs where `LOCAL_AWS_CONTRACT_ENDPOINT` names
 //! one, which `tests/local-aws/second-opinion.sh` does; elsewhere it says that it was left out.
 

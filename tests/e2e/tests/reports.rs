@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a report says is what CloudWatch has, to the byte.
 
 use std::time::Duration;

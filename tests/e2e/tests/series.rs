@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Datasets that are one file each, and in no list: what is found by `ListMetrics`, with several dimensions at one minute,
 //! and what is split by a dimension. Jobs of them are done by the real worker, and each report is right to the byte.
 

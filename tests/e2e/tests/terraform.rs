@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Terraform's own checks as tests, offline: that every file is formatted, and that every stack and module is valid
 //! and passes its tests. Folders are found by looking, so that a new module is checked from its first file on.
 //!

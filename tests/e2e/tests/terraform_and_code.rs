@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What Terraform and Docker must know of the code, and can't look up there: the datasets, the version of the
 //! image and what it is built from, the names of variables, and the form of the accounts file.
 

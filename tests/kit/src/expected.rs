@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report that a test expects, written out by the test itself: nothing here is the product's.
 
 use chrono::NaiveDate;

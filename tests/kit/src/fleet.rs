@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The queue, the dead-letter queue and the report bucket, and what the programs need to know of them.
 
 use std::{path::Path, process::Stdio, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A fleet on the AWS on loopback: a queue, a dead-letter queue and a report bucket, and the real `producer` and `worker`
 //! on them. The end-to-end tests, chaos, bench and demo share it.
 

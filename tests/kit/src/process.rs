@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The producer and the workers as processes of their own.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Everything that a bucket can be, as data: what CloudWatch holds of it, and the row that must
 //! come of it. Any AWS that takes buckets and datapoints can be filled with it.
 

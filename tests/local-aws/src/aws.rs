@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The handle that starts and stops an AWS.
 
 use std::net::SocketAddr;

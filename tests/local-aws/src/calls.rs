@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What was called: counters that are never bounded, and a log that is.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! ECS over awsJson 1.1: a service's desired count, read and set.
 //!
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One request from its head to its answer: which service and operation, who calls, whether a fault, a denial or a
 //! quota stands in the way, then the service itself, and the log.
 

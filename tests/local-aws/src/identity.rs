@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who calls: from the access key in the `SigV4` header to an account and a principal. Signatures are not verified.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An AWS on loopback: the part of SQS, S3, CloudWatch, STS, Secrets Manager and ECS that the fleet uses, in memory, on
 //! one port of 127.0.0.1.
 //!

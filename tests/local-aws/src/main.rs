@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `local-aws`: the AWS on loopback as a program, with a synthetic world, a work queue and a report bucket.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Denials that stay until they are lifted: by account, action, region and bucket, and regions that are not enabled.
 
 use std::collections::HashSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Answers in each protocol's shape: awsJson, rpc-v2-cbor, query XML and S3's XML.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections: accepts them, speaks HTTP/1.1 on them, and breaks them where a fault says so.
 
 use std::convert::Infallible;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! STS over the query protocol: `AssumeRole` with trust by external id and account, and `GetCallerIdentity`.
 
 use std::collections::HashMap;

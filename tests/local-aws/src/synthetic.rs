@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A world by seed: many buckets whose every value is a pure function of seed, bucket, storage type and day, computed
 //! when it is asked for. 100,000 buckets with every storage type over 455 days cost the buckets' names and no more.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Everything there is, shared by every connection and by the handles that build worlds.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Distinguishes faults of accounts from faults of the worker. A worker that lacks its secrets, its
 //! accounts file or a permission of its own would blame every account in turn, and move the whole queue
 //! to the dead-letter queue. So it counts the accounts that failed since its last success, for each

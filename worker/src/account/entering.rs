@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Authenticates to an account: verifies that it is the expected one, and decides who is at fault if a
 //! call is refused.
 

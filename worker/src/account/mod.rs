@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Access to an account: a session, a check that it is the expected account, and who is at fault if not.
 
 pub mod breaker;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A session in an account: its credentials, its clients, and its identity according to STS.
 
 use aws_config::SdkConfig;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One query of `GetMetricData`, as the plans of both shapes make it.
 
 use fleet::datasets::Metric;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two calls that are made of CloudWatch, each with every page of it.
 
 mod get_metric_data;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The dimensions of a series: those whose values name its resource, and the one that its metric is split by.
 
 use aws_sdk_cloudwatch::types::Dimension;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How fast an account's CloudWatch may be asked: AWS's quotas for each account and region, less
 //! what is left to the account's owners.
 //!

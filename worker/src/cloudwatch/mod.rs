@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Asking CloudWatch: which series ([`plan`], pure), in which calls ([`calls`]) and how fast ([`limits`], and
 //! [`turns`] for one operation, which its `tries` are told to), and what the answers make of each resource
 //! ([`rows`], pure).

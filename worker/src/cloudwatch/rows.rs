@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the answers make of each resource: the rows of the report. Plain functions over values.
 
 use std::{fmt, str::FromStr, sync::Arc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tries of a call that the SDK makes by itself, told to the operation's turns.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Turns: how long something waits so that no more than so much of it happens in a second. Whoever comes
 //! first goes first, but for those who give way.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finding the buckets of an account, and the region of each.
 
 use std::{

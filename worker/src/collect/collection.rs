@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What was collected, and what came of each region.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Collecting one dataset of one account: discover, plan, ask, assemble. What comes out is rows;
 //! where they are stored is decided elsewhere.
 

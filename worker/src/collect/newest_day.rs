@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Collecting the newest day of each bucket: those that S3 names, and those that CloudWatch names besides.
 
 use std::{

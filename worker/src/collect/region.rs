@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One region of an account: asking for what is there, and taking in the answers as they come.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Collecting series: the resources that `ListMetrics` names, each with a row for each period. What it names is asked
 //! resource by resource, and a resource's rows are encoded once it is answered.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What to collect: the request that both shapes of dataset take.
 
 use fleet::{AccountId, AccountName, Dataset, datasets::Period};

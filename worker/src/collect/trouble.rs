@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What went wrong in a region, and whether it is asked any further.
 
 use fleet::{AwsError, ErrorKind, datasets::GET_METRIC_DATA};

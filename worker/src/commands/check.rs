@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `worker check`: the worker's identity in each account, and its permissions there.
 
 mod checked;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which accounts a command uses, and with which credentials.
 
 use std::collections::HashSet;

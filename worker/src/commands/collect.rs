@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `worker collect`: collects accounts directly, without a queue or a bucket.
 
 use std::path::PathBuf;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flags that say which accounts there are, and how they are collected.
 
 use anyhow::anyhow;

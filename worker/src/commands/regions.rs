@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks that the configured regions exist, before a job is billed.
 
 use aws_config::SdkConfig;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `worker run`: takes jobs from the queue until it is stopped.
 
 use std::{sync::Arc, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kind `collect`: one dataset of one account, as a report in the bucket.
 
 use std::sync::{Arc, OnceLock};

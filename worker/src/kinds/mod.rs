@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kinds of messages that this worker accepts: one file each, and one line here.
 
 mod collect;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Collects an account: authenticates, discovers its resources, and builds a report from CloudWatch's
 //! data.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A report that is not stored yet: its rows, what they add up to, and what it takes over from earlier tries and reports.
 
 use bytes::Bytes;

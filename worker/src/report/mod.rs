@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One job, from its account to its report in the bucket. The [`Reporter`] looks at what exists, has the [`Collector`]
 //! collect what is lacking, and stores the [`draft`] that comes of it. [`store`] decides what a report may replace.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Runs one job up to the report in the bucket: checks for an existing report, reuses what earlier
 //! attempts collected, stores the result, and decides who is at fault if that fails.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The steps of a job of the kind `collect`, in their order. A dead letter names the one at which the job failed.
 
 /// Looking at what exists under the report's key.

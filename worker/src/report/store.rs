@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report in S3: one object under a key that depends on the job alone, written only if what
 //! exists there is known and may be replaced.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What earlier tries at a job have collected: the rows of the partial report that they left, so that only what
 //! lacks something is asked for, and paid for, again.
 

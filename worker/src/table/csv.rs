@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table as CSV: RFC 4180, UTF-8, a header always, `\n` at the end of each line. A plain
 //! function over values.
 

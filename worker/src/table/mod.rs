@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The rows of a report: what passes between a collection and what stores it. They are encoded as [`csv`] or
 //! [`series_csv`], and read back by a [`checkpoint`].
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The rows of series as CSV, resource by resource, as [`csv`](super::csv) has those of days. Plain functions over values.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};

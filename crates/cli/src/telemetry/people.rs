@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Log lines for people: what happened, to which account, and no more fields than help.
 
 use std::fmt::Debug;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use proptest::{prelude::any, prop_assert, proptest};
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use std::net::TcpListener;
 
 use aws_sdk_sqs::{

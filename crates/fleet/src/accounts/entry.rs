@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One account, as the accounts file has it.
 
 use std::{fmt, ops::RangeInclusive, path::PathBuf, str::FromStr};

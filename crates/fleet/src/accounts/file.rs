@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Parses and validates the text of an accounts file.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The accounts file of a long-running process: it is read again while the process runs, so that a new
 //! account needs no restart.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where an accounts file is, and whether it has changed since it was read.
 
 use std::{path::PathBuf, time::SystemTime};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The process's own configuration, from AWS's usual environment variables and files.
 
 use std::time::Duration;

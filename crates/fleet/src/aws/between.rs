@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Detects responses that are not from AWS: a login page, a proxy's refusal, a firewall's notice.
 //!
 //! Every AWS service sends a request ID, and none responds with an HTML page.

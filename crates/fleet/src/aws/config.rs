@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Derives the configuration for an account, for another region or for another endpoint, and reads
 //! values from one.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connection failures: describes each kind of failure with the host and the proxy involved.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The HTTP client of all AWS clients: one connection pool, so that a thousand accounts do not need a
 //! thousand TLS handshakes, with the proxies and certificate authorities of the environment.
 

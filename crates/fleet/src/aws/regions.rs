@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Regions: their names, their partitions, and a check that the configured ones exist.
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finds a bucket's region, and reads whole objects.
 
 use aws_config::SdkConfig;

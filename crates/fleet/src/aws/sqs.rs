@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finds the region and host of a queue from its URL.
 
 use std::time::Duration;

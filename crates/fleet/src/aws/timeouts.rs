@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The timeouts of calls, as the SDK takes them.
 
 use std::time::Duration;

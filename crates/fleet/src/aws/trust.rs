@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The trusted certificate authorities: those of a file named by the environment, or the system's.
 
 use std::{ffi::OsString, path::Path};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Credentials providers that explain why they have none. The SDK's own providers describe only their
 //! parts, and do not name their configuration.
 

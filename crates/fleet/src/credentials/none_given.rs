@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Why a credentials provider has no credentials: set by the provider, read by the classifier of AWS
 //! errors.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Access keys in AWS Secrets Manager, read when an account's session starts.
 
 use std::{

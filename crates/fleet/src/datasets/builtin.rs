@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files of the folder `datasets/`, which the program has in it.
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a dataset is: its metrics, its columns, and how its resources are found.
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How the resources of an account are found, and what that takes.
 
 /// The permission to list general purpose buckets.

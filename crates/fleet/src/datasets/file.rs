@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The file of a dataset: what its keys mean, and what is wrong with them.
 
 mod columns;

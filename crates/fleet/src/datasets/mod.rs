@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The datasets that a report can be about. Each is one file of the folder `datasets/`, which says what is asked of
 //! CloudWatch; the producer takes names and prices from it, the worker all the rest.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How far apart the datapoints of a series are, and how long CloudWatch keeps them.
 
 /// The time from one datapoint of a series to the next: whole minutes that divide a day.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What collecting a dataset costs, by AWS's list price.
 
 use super::{Dataset, Metric};

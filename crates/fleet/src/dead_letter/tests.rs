@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use chrono::{DateTime, Utc};
 use engine::message::Attribute;
 

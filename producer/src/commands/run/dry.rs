@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `run --dry-run`: shows the jobs and what they will cost.
 
 use chrono::{DateTime, Utc};

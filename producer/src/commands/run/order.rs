@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Makes each new run later than every earlier one: run IDs decide which of two reports replaces the
 //! other.
 

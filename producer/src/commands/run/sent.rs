@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What `run` prints about the jobs it sent.
 
 use anyhow::Context;

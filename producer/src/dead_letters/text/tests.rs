@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use super::{super::tests::letter, *};
 
 fn render_all(found: &Found) -> String {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One account, by `worker collect`: seconds, calls, memory and CPU of the whole process, start and end
 //! included.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How much the AWS on 127.0.0.1 can answer, with no quota and no latency, so that it is known not to be the
 //! bottleneck.
 

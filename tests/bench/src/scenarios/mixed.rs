@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Small accounts beside a huge one, in one worker: what a small one takes, from being received to being
 //! done, with the huge one beside it and without.
 

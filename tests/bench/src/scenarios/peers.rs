@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The worker beside what one would write instead in Python, on the same AWS, one after the other.
 
 use std::{ffi::OsStr, path::Path, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From a worker's start to its first receive, and to its first report, where calls take no time.
 
 use std::time::Duration;

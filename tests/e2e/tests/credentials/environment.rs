@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The environment as compose files, CI systems and secrets leave it.
 
 use anyhow::Result;

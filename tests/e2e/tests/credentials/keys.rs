@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Access keys of an account's own variables.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every kind of profile that the AWS CLI writes works, or says what to do instead.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How the worker becomes an account: each kind of credentials is shown by an account that only it
 //! leads to, and by who signed which call.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Profiles of the shared files.
 
 use anyhow::Result;

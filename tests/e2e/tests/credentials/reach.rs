@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where an account is asked, and what the accounts file says of several.
 
 use anyhow::Result;

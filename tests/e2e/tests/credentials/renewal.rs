@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What changes while a worker runs: its accounts file, and the secrets that access keys lie in.
 
 use anyhow::Result;

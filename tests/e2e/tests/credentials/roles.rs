@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Roles, in the account's region and partition.
 
 use std::{collections::BTreeSet, time::Duration};

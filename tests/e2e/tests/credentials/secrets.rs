@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! No secret is printed.
 
 use anyhow::Result;

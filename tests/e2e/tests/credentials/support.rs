@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the cases of all kinds need: accounts that only one kind of credentials leads to.
 
 use std::collections::BTreeSet;

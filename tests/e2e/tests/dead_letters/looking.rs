@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Looking at the dead-letter queue: `failed` and `status`.
 
 use std::time::Duration;

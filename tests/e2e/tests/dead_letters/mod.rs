@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What becomes of dead letters in the producer's hands: each look leaves the queue as it was, and a replay
 //! moves what it says and nothing else.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sending dead letters once more.
 
 use std::{collections::HashSet, time::Duration};

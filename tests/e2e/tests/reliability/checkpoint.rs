@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a failed try has paid for is kept: the next one asks only for what is missing.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A process that may have few files open.
 
 use std::{process::Stdio, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The lease on a job.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A worker that is told to stop.
 
 use std::time::{Duration, Instant};

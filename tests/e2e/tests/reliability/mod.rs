@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What can go wrong, and what happens then: real processes, with each fault asserted to have fired.
 
 mod checkpoint;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A queue or a network that is gone, and what is between here and AWS.
 
 use std::time::Duration;

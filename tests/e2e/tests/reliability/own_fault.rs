@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A worker that is itself at fault blames nobody else: it gives back what it has and leaves.
 
 use std::time::Duration;

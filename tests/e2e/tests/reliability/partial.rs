@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Partial reports, and reports that are cut off.
 
 use anyhow::Result;

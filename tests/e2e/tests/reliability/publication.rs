@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A day that CloudWatch is still publishing: what is collected too early is right, and settled, in the end.
 
 use anyhow::Result;

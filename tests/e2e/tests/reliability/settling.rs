@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What becomes of a job that is not done.
 
 use std::{collections::BTreeMap, time::Duration};

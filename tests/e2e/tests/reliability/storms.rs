@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Throttling.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What counts as done, from the producer's side: provisional and settled reports, reports of another account,
 //! unfinished ones, and runs of a producer whose clock is wrong.
 

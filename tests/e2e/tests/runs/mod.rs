@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A run from its request to its reports, and what happens when a part of it is killed.
 
 mod completeness;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which file of a crate uses which, by its `use` lines and the paths in its code. What a file re-exports is what it is
 //! made of elsewhere: who names it through the re-export uses the file that defines it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The shape of the code: no circle of files in a crate, and no arrow between crates that is not meant.
 
 mod imports;
@@ -7,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -57,6 +59,21 @@ fn no_crate_uses_another_but_those_it_may() -> Result<()> {
             let is_allowed = !ours.contains(&name) || may.contains(&&*name);
             assert!(is_allowed, "{} must not use {name}", folder.display());
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_file_of_code_names_its_licence() -> Result<()> {
+    let listed =
+        Command::new("git").args(["ls-files", "--", "*.rs", "*.tf", "*.sh"]).current_dir(ROOT).output()?;
+    anyhow::ensure!(listed.status.success(), "git could not list the files: {listed:?}");
+    let listed = String::from_utf8(listed.stdout)?;
+    assert!(listed.lines().count() > 100, "{listed}");
+    for file in listed.lines() {
+        let text = fs::read_to_string(Path::new(ROOT).join(file))?;
+        let is_named = text.lines().take(2).any(|line| line.ends_with("SPDX-License-Identifier: Apache-2.0"));
+        assert!(is_named, "{file} does not begin with SPDX-License-Identifier: Apache-2.0");
     }
     Ok(())
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tokens of a Rust file, as far as imports need them: names, `::` and single characters. Comments and literals are
 //! left out, and so is what is compiled for tests alone.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Several accounts at once, and those that a shell is logged in to.
 
 use anyhow::Result;

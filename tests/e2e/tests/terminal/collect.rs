@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `worker collect`: a table of what there is, and what is missing of it by its place.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Colour is shown where it is wanted, by all commands alike.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A file that is written is whole at every moment, and known to be writable before anything is paid for.
 
 use std::{fs, path::Path, process::Stdio};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is said is for who reads it: people, or what collects logs.
 
 use anyhow::Result;

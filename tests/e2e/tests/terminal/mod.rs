@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a person at a terminal, or a script, gets from the commands: files, messages, tables and colours.
 
 mod accounts;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A terminal to run a command on.
 
 use std::{fs::File, io::Read};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Building a world by plain calls, and reading back what became of it.
 
 mod queues;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Queues and what is in them, by plain calls.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! When each series was asked for and answered by `GetMetricData`, and by whom: what is paid for, and paid for again.
 
 use std::collections::HashMap;

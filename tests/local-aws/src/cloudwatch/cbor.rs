@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The SDK's own CBOR decoder as a serde deserializer that borrows its texts from the body. `ciborium` copies them: a
 //! 500-query `GetMetricData` has some 10,000, and would take three times as long to read.
 

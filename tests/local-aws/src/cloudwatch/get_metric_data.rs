@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `GetMetricData`: up to 500 queries, paged by datapoints.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `GetMetricStatistics`, one series a call: the older of the two ways to read values.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html>

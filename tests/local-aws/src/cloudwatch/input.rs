@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The parts that several inputs share, and the checks on them.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `ListMetrics`: 500 a page, without what was silent for two weeks.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html>

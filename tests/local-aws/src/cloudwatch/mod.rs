@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! CloudWatch metrics, over rpc-v2-cbor and awsJson.
 //!
 //! `window` has the rules of time and `store` the series; one file an operation puts them together; `wire` and `cbor`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `PutMetricData`, as strict about its limits as AWS is.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where metrics live: by account and region, found by a hash of namespace, name and dimensions. The values of a
 //! synthetic world are not stored but computed when they are asked for.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Time in CloudWatch: rounding of the start, periods, retention, and statistics over a period. Seconds since the
 //! epoch, no I/O, no clock of its own.
 

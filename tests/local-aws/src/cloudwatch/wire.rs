@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! CloudWatch's two protocols behind one pair of functions: rpc-v2-cbor, as the SDK for Rust speaks it, and awsJson, as
 //! boto3 does. The operations see plain structs.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Faults in place: which calls they are for, whether they strike, and how often they did.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What can go wrong, at which moment of a call's life, and the errors that some of it is answered with.
 
 use std::time::Duration;

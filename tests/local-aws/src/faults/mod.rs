@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Faults on demand: what goes wrong, for which calls, and how often. Each counts how often it fired, since a fault
 //! test that passes without its fault proves nothing.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Directory buckets, those of S3 Express One Zone: they are listed region by region, and `ListBuckets` does not name them.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! S3: the protocol is `s3s`'s, the store and the rules are ours.
 //!
 //! A request comes here with its caller known. `upload` takes off the framing and checks what is sent, `operations` are

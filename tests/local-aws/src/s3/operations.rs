@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! S3's operations, as the `s3s` crate asks for them. The bucket's existence, owner and region are checked before.
 
 use std::collections::BTreeSet;

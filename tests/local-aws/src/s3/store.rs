@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Buckets and objects. Names are unique over all accounts, as in AWS.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

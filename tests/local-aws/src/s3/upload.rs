@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What comes before an upload is stored: the aws-chunked framing is taken off, checksums are compared, and user metadata
 //! is measured.
 

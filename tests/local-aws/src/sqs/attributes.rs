@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Message attributes and bodies: what SQS accepts, and the digests that SDKs check.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SQS's errors: the query protocol's code, and the model's shape where that differs.
 
 use crate::reply::ServiceError;

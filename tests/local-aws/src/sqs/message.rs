@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A message: as its queue keeps it, and as a test sees it.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The operations on messages but for receiving them: send, delete, change visibility, and their batches.
 
 use std::collections::{BTreeMap, HashSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SQS, standard queues, over awsJson 1.0.
 //!
 //! `queue` is the clockwork and knows no JSON, `message` what it keeps. `receive`, `messages` and `manage` are the

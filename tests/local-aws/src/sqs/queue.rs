@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One queue: what is visible, hidden or dead at a given moment. Time is passed in, in milliseconds since the epoch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

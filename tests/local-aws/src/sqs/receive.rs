@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Receiving: the long poll, the move to the dead-letter queue, and what a client is given.
 
 use std::collections::HashSet;

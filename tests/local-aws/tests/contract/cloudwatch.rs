@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! CloudWatch: what is put is found, by exactly its name, in its region, in pages.
 
 use aws_sdk_cloudwatch::Client;

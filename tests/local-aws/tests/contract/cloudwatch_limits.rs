@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! CloudWatch: what it refuses.
 
 use aws_sdk_cloudwatch::types::Statistic;

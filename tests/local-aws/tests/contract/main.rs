@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What AWS documents, asked of an endpoint with the AWS SDK for Rust and nothing else.
 //!
 //! It runs against `local-aws` or, with `LOCAL_AWS_CONTRACT_ENDPOINT=http://127.0.0.1:4566`, against another AWS on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! S3: buckets in their regions, objects under conditions, listings in pages.
 
 use aws_sdk_s3::Client;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SQS: a message's life.
 
 use std::time::{Duration, Instant};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SQS: what it refuses, and how it says so.
 
 use aws_sdk_sqs::Client;

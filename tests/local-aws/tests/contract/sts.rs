@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! STS: who one is, and becoming another.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The endpoint under test, its clients, and the list of what a foreign endpoint can't do.
 
 use std::future::Future;

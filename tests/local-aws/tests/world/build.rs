@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Worlds built by calls or by seed, read back through the API.
 
 use std::time::{Duration, Instant};

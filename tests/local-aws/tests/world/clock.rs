@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! AWS's own clock, which a test may set apart from this machine's.
 
 use std::time::Duration;

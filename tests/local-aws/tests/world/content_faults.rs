@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Faults inside an answer that is otherwise right.
 
 use aws_sdk_cloudwatch::types::StatusCode;

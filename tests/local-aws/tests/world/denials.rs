@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Denials that stay, and regions that are not enabled.
 
 use aws_sdk_s3::primitives::ByteStream;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Directory buckets: listed region by region, apart from the others.
 
 use aws_sdk_s3::operation::list_directory_buckets::ListDirectoryBucketsOutput;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every fault that strikes a call as a whole, and its counter.
 
 use std::time::{Duration, Instant};

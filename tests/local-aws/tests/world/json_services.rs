@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Secrets Manager and ECS, by plain requests in the form that their SDKs send.
 
 use std::time::Duration;

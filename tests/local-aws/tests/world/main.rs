@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What `local-aws` has besides AWS's own behaviour: worlds built by calls, faults, denials, quotas and the log, each
 //! seen through the AWS SDK for Rust.
 

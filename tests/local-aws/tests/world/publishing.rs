@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Metrics that are published late: `Account::datapoint` and the methods of `Bucket` may be called at any time, in any
 //! order of series and days, also for a bucket that is deleted.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Queues from the outside: their clock, what is placed on them and looked into, and polls that run meanwhile.
 
 use std::time::{Duration, Instant};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Faults that take a call's answer away, hold the call, or let it fall silent, and how they end.
 
 use std::io::ErrorKind;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Clients for an account of an AWS, and the error that a call ended in.
 
 use std::io::ErrorKind;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The credentials of an account, fetched again when AWS reports them as expired.
 //!
 //! The SDK neither repeats a call that was refused because of expired credentials nor drops those

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `GetMetricData`: what CloudWatch has for some series, and the status of every result.
 
 use std::time::Duration;

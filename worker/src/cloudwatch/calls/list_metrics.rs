@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `ListMetrics`: which series there are, page by page.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where a value of a series goes: the measured columns of its dataset. Plain functions over values.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which series of a region to ask for, in the fewest calls. Plain functions over values.
 
 use std::{

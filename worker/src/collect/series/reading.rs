@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the answers make of one resource: its values by period. Plain functions over values.
 
 use fleet::datasets::Period;

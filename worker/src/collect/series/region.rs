@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One region of an account: listing its series, asking for them, and encoding the rows of each resource.
 
 use std::{collections::HashSet, sync::Arc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What came of checking one account.
 
 use fleet::{AccountName, AwsError, identity::Identity};

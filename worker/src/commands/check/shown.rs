@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Formats the results of a check, for people and as JSON. Pure functions.
 
 use cli::{output, terminal};

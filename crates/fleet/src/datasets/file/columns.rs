@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The columns of a dataset's table, by its resources, metrics and shape.
 
 use std::collections::HashSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A metric of a dataset's file, with its statistics and its split.
 
 use super::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A table of a dataset's file, read key by key. What is wrong is collected, so that a reader learns all of it at once.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 use proptest::prelude::*;
 
 use super::{super::Missing, metric::UNITS, *};

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # template.yaml, read as CloudFormation would: with values for its parameters, which are this module's variables, its
 # constraints are checked and its functions resolved. What is not understood here is an error and not a guess.
 

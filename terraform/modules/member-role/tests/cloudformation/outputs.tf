@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 output "resources" {
   description = "Each resource of the template, with all that is said of it but its properties."
   value = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 variable "name" {
   description = "RoleName; its default where null, as with each of these."
   type        = string
