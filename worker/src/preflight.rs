@@ -21,7 +21,7 @@ use crate::{
 const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 
 /// An account name for a key under which no report is written; a policy may depend on the key.
-const NO_ACCOUNT: &str = "nobody";
+const NO_ACCOUNT: &str = "startup-check";
 
 /// How many accounts to try before concluding that this worker can't assume any role, and how many
 /// concurrently after the first.
@@ -144,7 +144,7 @@ mod tests {
                 request.if_match() == Some(NO_VERSION)
                     && request.key().is_some_and(|key| {
                         key.starts_with("s3_daily_storage/report_date=20")
-                            && key.contains("account_name=nobody/")
+                            && key.contains("account_name=startup-check/")
                     })
             })
             .then_http_response(move || answer(status, code));

@@ -39,5 +39,5 @@ pub use queue::Queue;
 pub use redact::redact;
 pub use retry::Retry;
 
-/// The version in dead letters and in the worker's metrics.
+/// The version in manifests, the first line of a log, dead letters and worker metrics.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

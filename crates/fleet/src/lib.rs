@@ -42,12 +42,9 @@ pub use accounts::{Account, Accounts};
 pub use aws_error::from_sdk;
 pub use datasets::Dataset;
 pub use date::ReportDate;
-pub use engine::{AwsError, ErrorKind, redact};
+pub use engine::{AwsError, ErrorKind, VERSION, redact};
 pub use job::Job;
 pub use labels::Labels;
 pub use reason::Reason;
 pub use report_key::KeyTemplate;
 pub use run_id::{RunId, RunQuery};
-
-/// The version written to manifests and to the first line of a log.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -29,8 +29,8 @@ pub(crate) struct History {
     pub(crate) never_received_again: u64,
 }
 
-/// Whose report workers ask to write, to see that they may.
-const NOBODY: &str = "nobody";
+/// The account name in the key that workers try to write at the start.
+const STARTUP_CHECK: &str = "startup-check";
 
 /// A job came to a worker, or stopped being its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ fn duplicate_executions(calls: &[CallRecord], rounds: &Rounds, names: &HashMap<&
             "HeadObject" => {
                 looked_for.insert((worker, name), report);
             }
-            _ if name != NOBODY => {
+            _ if name != STARTUP_CHECK => {
                 workers.entry(report).or_default().insert(worker);
             }
             _ => {}

@@ -39,8 +39,8 @@ async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
         let watch = producer(&fleet, &["status", "--watch"]).await?.status(3);
         assert!(watch.stdout.contains("producer replay --run-id "), "{}", watch.stdout);
         all_visible(&fleet, 23);
-        let none = producer(&fleet, &["replay", "--account-name", "nobody"]).await?.status(1);
-        assert!(none.stderr.contains("jobs-dead has 23 dead letters, none of nobody"), "{}", none.stderr);
+        let none = producer(&fleet, &["replay", "--account-name", "absent"]).await?.status(1);
+        assert!(none.stderr.contains("jobs-dead has 23 dead letters, none of absent"), "{}", none.stderr);
         all_visible(&fleet, 23);
     }
     assert!(jobs(&fleet).is_empty());

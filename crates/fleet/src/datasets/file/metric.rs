@@ -116,7 +116,7 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
     })
 }
 
-/// Finds what is wrong with metrics beside each other.
+/// Finds the faults of metrics that only a comparison with the others shows.
 pub(super) fn compare(measured: &[Measured<'_>]) {
     for (place, one) in measured.iter().enumerate() {
         let is_same = |other: &Metric| {
@@ -203,8 +203,16 @@ fn split_value(value: &str, entry: &Value<'_>, discovery: Option<Discovery>) -> 
     Some(SplitValue { value: value.to_owned(), column, holders })
 }
 
+/// The most statistics of a metric: all of them are asked in one call, which has 100,800 datapoints at most, and a day has
+/// 1,440 minutes.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
+const MOST_STATISTICS: usize = 100_800 / 1_440;
+
 fn statistics(value: &Value<'_>, shape: Option<Shape>) -> Vec<String> {
     let texts = value.texts();
+    if texts.len() > MOST_STATISTICS {
+        value.fault(format!("has {} statistics; at most {MOST_STATISTICS} fit into one call", texts.len()));
+    }
     for (value, text) in &texts {
         if !is_statistic(text) {
             let known = STATISTICS.join(", ");

@@ -105,6 +105,16 @@ fn one_fault_is_said_alone() {
 }
 
 #[test]
+fn a_metric_has_no_more_statistics_than_one_call_has_room_for() {
+    let percentiles = |count: usize| -> String {
+        let all: Vec<_> = (0..count).map(|nth| format!("\"p{nth}\"")).collect();
+        SERVICES.replacen("[\"Sum\", \"p99.9\"]", &format!("[{}]", all.join(", ")), 1)
+    };
+    assert!(Dataset::parse(&percentiles(70)).is_ok());
+    assert!(faults(&percentiles(71)).contains("statistics: has 71 statistics; at most 70 fit into one call"));
+}
+
+#[test]
 fn several_statistics_of_a_day_have_no_column() {
     let text = S3.replacen("[\"Average\"]", "[\"Average\", \"Sum\"]", 1);
     assert!(
