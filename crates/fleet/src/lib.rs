@@ -36,6 +36,7 @@ pub mod report_bucket;
 pub mod report_key;
 pub mod reserved;
 pub mod run_id;
+pub mod settings;
 
 pub use account::{AccountId, AccountName};
 pub use accounts::{Account, Accounts};

@@ -4,24 +4,23 @@
 mod columns;
 mod metric;
 mod names;
-mod table;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
-use chrono::TimeDelta;
-use toml::de::DeTable;
-
-pub use self::table::Faults;
 use self::{
     columns::{is_column, is_name},
     metric::{About, Measured},
     names::name_in_cloudwatch,
-    table::{Source, Table, Value},
 };
 use super::{Cell, Dataset, Discovery, Period, Regions, Shape, snake_case};
-use crate::{account::shorten, aws::regions::is_region};
+use crate::{
+    account::shorten,
+    aws::regions::is_region,
+    settings::{self, Faults, Table, Value},
+};
+use chrono::TimeDelta;
 
 /// The most dimensions that a CloudWatch metric has.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>
@@ -36,22 +35,8 @@ impl Dataset {
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Faults> {
-        parse(text)
+        settings::read(text, dataset)
     }
-}
-
-fn parse(text: &str) -> Result<Dataset, Faults> {
-    let source = Source::new(text);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        for error in &errors {
-            source.refuse(error);
-        }
-        source.end()?;
-    }
-    let dataset = dataset(&source.table(&document));
-    source.end()?;
-    Ok(dataset.expect("cannot fail: what is missing is a fault"))
 }
 
 /// The dataset; `None` only if a fault says why.

@@ -16,7 +16,6 @@ pub use self::{
         SplitValue, snake_case,
     },
     discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, Regions},
-    file::Faults,
     period::Period,
     price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource, paid},
 };

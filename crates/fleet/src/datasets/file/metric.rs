@@ -4,11 +4,11 @@
 use super::{
     columns::is_column,
     names::{is_in_cloudwatch, name_in_cloudwatch},
-    table::{Table, Value},
 };
 use crate::{
     account::shorten,
     datasets::{Class, Discovery, Holders, Metric, Missing, Shape, Split, SplitValue, snake_case},
+    settings::{Table, Value},
 };
 
 /// The units that CloudWatch has.

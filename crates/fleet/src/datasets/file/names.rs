@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Names as CloudWatch takes them.
 
-use super::table::Value;
+use crate::settings::Value;
 
 pub(super) fn name_in_cloudwatch(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A table of a dataset's file, read key by key. What is wrong is collected, so that a reader learns all of it at once.
+//! A TOML file of settings, read key by key. What is wrong is collected, so that a reader learns all of it at once.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,7 @@ use toml::{
 
 use crate::account::shorten;
 
-/// All that is wrong with a dataset's file, in the order of its lines.
+/// All that is wrong with a file, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
@@ -29,14 +29,14 @@ struct Fault {
 
 /// The text of a file, and what is wrong with it so far.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+struct Source<'a> {
     text: &'a str,
     faults: RefCell<Vec<Fault>>,
 }
 
 /// A table whose keys are taken one by one; those that are left at its end are unknown.
 #[derive(Debug)]
-pub(super) struct Table<'a> {
+pub struct Table<'a> {
     source: &'a Source<'a>,
     /// Where it begins.
     at: usize,
@@ -47,30 +47,38 @@ pub(super) struct Table<'a> {
 
 /// A value, and the key that it has.
 #[derive(Debug, Clone)]
-pub(super) struct Value<'a> {
+pub struct Value<'a> {
     source: &'a Source<'a>,
     at: usize,
     key: String,
     is: &'a DeValue<'a>,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, faults: RefCell::default() }
+/// Reads a file by `take`, which returns `None` only if it has recorded a fault.
+///
+/// # Errors
+/// All that is wrong with the file.
+pub fn read<T>(text: &str, take: impl FnOnce(&Table<'_>) -> Option<T>) -> Result<T, Faults> {
+    let source = Source { text, faults: RefCell::default() };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        source.refuse(error);
     }
+    source.end()?;
+    let taken = take(&Table::new(&source, 0, String::new(), document.get_ref()));
+    source.end()?;
+    Ok(taken.expect("cannot fail: what is missing is a fault"))
+}
 
+impl<'a> Source<'a> {
     /// What TOML itself says is wrong.
-    pub(super) fn refuse(&self, error: &toml::de::Error) {
+    fn refuse(&self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
         self.fault(at, String::new(), error.message().to_owned());
     }
 
-    pub(super) fn table(&'a self, document: &'a Spanned<DeTable<'a>>) -> Table<'a> {
-        Table::new(self, 0, String::new(), document.get_ref())
-    }
-
     /// What is wrong, if anything is.
-    pub(super) fn end(&self) -> Result<(), Faults> {
+    fn end(&self) -> Result<(), Faults> {
         let mut faults = self.faults.take();
         faults.sort();
         faults.dedup();
@@ -89,14 +97,14 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key, if it is there.
-    pub(super) fn optional(&self, key: &'static str) -> Option<Value<'a>> {
+    pub fn optional(&self, key: &'static str) -> Option<Value<'a>> {
         self.taken.borrow_mut().insert(key);
         let (_, value) = self.entries.iter().find(|(name, _)| name.get_ref() == key)?;
         Some(self.value(key, value))
     }
 
     /// The value of a key that has to be there.
-    pub(super) fn required(&self, key: &'static str) -> Option<Value<'a>> {
+    pub fn required(&self, key: &'static str) -> Option<Value<'a>> {
         let value = self.optional(key);
         if value.is_none() {
             self.fault(key, "is missing");
@@ -105,12 +113,12 @@ impl<'a> Table<'a> {
     }
 
     /// A key that is not there, or takes no effect, is wrong.
-    pub(super) fn fault(&self, key: &str, said: impl Into<String>) {
+    pub fn fault(&self, key: &str, said: impl Into<String>) {
         self.source.fault(self.at, self.name(key), said.into());
     }
 
     /// Every key of a table whose keys are names, with its value, in the order of the file.
-    pub(super) fn entries(&self) -> Vec<(&'a str, Value<'a>)> {
+    pub fn entries(&self) -> Vec<(&'a str, Value<'a>)> {
         let mut entries: Vec<_> =
             self.entries.iter().map(|(key, value)| (key.span().start, key.get_ref(), value)).collect();
         entries.sort_unstable_by_key(|(at, ..)| *at);
@@ -118,7 +126,7 @@ impl<'a> Table<'a> {
     }
 
     /// Refuses the keys that were not asked for.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         let taken = self.taken.borrow();
         for key in self.entries.keys().filter(|key| !taken.contains(&**key.get_ref())) {
             let known = taken.iter().copied().collect::<Vec<_>>().join(", ");
@@ -137,28 +145,28 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn fault(&self, said: impl Into<String>) {
+    pub fn fault(&self, said: impl Into<String>) {
         self.source.fault(self.at, self.key.clone(), said.into());
     }
 
     /// Whether it is a table.
-    pub(super) fn is_table(&self) -> bool {
+    pub fn is_table(&self) -> bool {
         matches!(self.is, DeValue::Table(_))
     }
 
-    pub(super) fn is_text(&self) -> bool {
+    pub fn is_text(&self) -> bool {
         self.plain().is_some()
     }
 
     /// Its text, if it is one; if it is not, that is no fault.
-    pub(super) fn plain(&self) -> Option<&'a str> {
+    pub fn plain(&self) -> Option<&'a str> {
         match self.is {
             DeValue::String(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn text(&self) -> Option<&'a str> {
+    pub fn text(&self) -> Option<&'a str> {
         let DeValue::String(text) = self.is else {
             self.fault("is not a text; write it in quotes");
             return None;
@@ -171,7 +179,7 @@ impl<'a> Value<'a> {
     }
 
     /// A whole number above 0.
-    pub(super) fn count(&self) -> Option<u32> {
+    pub fn count(&self) -> Option<u32> {
         let count = match self.is {
             DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
             _ => None,
@@ -184,7 +192,7 @@ impl<'a> Value<'a> {
     }
 
     /// A list with at least one item, in which none is there twice.
-    pub(super) fn texts(&self) -> Vec<(Self, &'a str)> {
+    pub fn texts(&self) -> Vec<(Self, &'a str)> {
         let mut texts: Vec<(Self, &'a str)> = Vec::new();
         for item in self.items() {
             let Some(text) = item.text() else { continue };
@@ -198,11 +206,11 @@ impl<'a> Value<'a> {
     }
 
     /// A list of tables, each under a header of its own.
-    pub(super) fn tables(&self) -> Vec<Table<'a>> {
+    pub fn tables(&self) -> Vec<Table<'a>> {
         self.items().iter().filter_map(Self::table).collect()
     }
 
-    pub(super) fn table(&self) -> Option<Table<'a>> {
+    pub fn table(&self) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.is else {
             self.fault("is not a table");
             return None;
@@ -211,7 +219,7 @@ impl<'a> Value<'a> {
     }
 
     /// One of some names.
-    pub(super) fn one_of<T: Copy>(&self, known: &[(&str, T)]) -> Option<T> {
+    pub fn one_of<T: Copy>(&self, known: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
         let found = known.iter().find(|(name, _)| *name == text).map(|(_, found)| *found);
         if found.is_none() {
