@@ -12,7 +12,9 @@ use std::{
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use tracing::{Event, Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, fmt,
+    Layer,
+    filter::Targets,
+    fmt,
     layer::{Context, Filter, SubscriberExt},
     util::SubscriberInitExt,
 };
@@ -82,22 +84,27 @@ impl Logging {
                 fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr).boxed()
             }
         };
-        let wanted = match std::env::var(EnvFilter::DEFAULT_ENV) {
-            // What can't be read in it is told on standard error, and left out.
-            Ok(wanted) if !wanted.is_empty() => EnvFilter::builder().parse_lossy(wanted),
-            _ => EnvFilter::new(self.wanted(format, speaker)),
+        let chosen = std::env::var("RUST_LOG").ok().filter(|chosen| !chosen.is_empty());
+        let parsed = chosen.as_deref().map(str::parse::<Targets>).transpose();
+        let wanted = match &parsed {
+            Ok(Some(chosen)) => chosen.clone(),
+            _ => self.wanted(format, speaker),
         };
         tracing_subscriber::registry().with(lines.with_filter(Discreet::default())).with(wanted).init();
+        if let Err(error) = parsed {
+            tracing::warn!("RUST_LOG is ignored: {error}; write it as info,worker=debug");
+        }
         format
     }
 
     /// What is logged without `RUST_LOG`.
-    fn wanted(&self, format: LogFormat, speaker: Speaker) -> &'static str {
+    fn wanted(&self, format: LogFormat, speaker: Speaker) -> Targets {
+        let all = |level: Level| Targets::new().with_default(level);
         match (format, speaker, self.verbose) {
-            (LogFormat::Text, Speaker::OneShot, false) => "warn,notice=info",
-            (LogFormat::Text, Speaker::OneShot, true) | (LogFormat::Json, _, false) => "info",
-            (LogFormat::Text, Speaker::Service, false) => "info,step=warn",
-            (LogFormat::Text, Speaker::Service, true) | (LogFormat::Json, _, true) => "debug",
+            (LogFormat::Text, Speaker::OneShot, false) => all(Level::WARN).with_target(NOTICE, Level::INFO),
+            (LogFormat::Text, Speaker::OneShot, true) | (LogFormat::Json, _, false) => all(Level::INFO),
+            (LogFormat::Text, Speaker::Service, false) => all(Level::INFO).with_target(STEP, Level::WARN),
+            (LogFormat::Text, Speaker::Service, true) | (LogFormat::Json, _, true) => all(Level::DEBUG),
         }
     }
 }

@@ -7,18 +7,19 @@
 mod entry;
 mod file;
 mod kept;
-mod place;
 
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 
-use self::place::{Place, Version};
 pub use self::{
     entry::{Account, CredentialKind, DEFAULT_QUOTA_SHARE, ExternalId, InvalidExternalId},
     kept::KeptAccounts,
 };
-use crate::AccountName;
+use crate::{
+    AccountName,
+    place::{Place, Version},
+};
 
 /// All known accounts.
 #[derive(Debug, Clone, Default, PartialEq)]

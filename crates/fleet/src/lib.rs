@@ -29,6 +29,7 @@ pub mod json_service;
 pub mod kept_credentials;
 pub mod labels;
 pub mod manifest;
+pub mod place;
 mod profiles;
 pub mod reason;
 pub mod report;

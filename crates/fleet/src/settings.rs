@@ -70,7 +70,7 @@ pub fn read<T>(text: &str, take: impl FnOnce(&Table<'_>) -> Option<T>) -> Result
     Ok(taken.expect("cannot fail: what is missing is a fault"))
 }
 
-impl<'a> Source<'a> {
+impl Source<'_> {
     /// What TOML itself says is wrong.
     fn refuse(&self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
@@ -118,6 +118,7 @@ impl<'a> Table<'a> {
     }
 
     /// Every key of a table whose keys are names, with its value, in the order of the file.
+    #[must_use]
     pub fn entries(&self) -> Vec<(&'a str, Value<'a>)> {
         let mut entries: Vec<_> =
             self.entries.iter().map(|(key, value)| (key.span().start, key.get_ref(), value)).collect();
@@ -150,15 +151,18 @@ impl<'a> Value<'a> {
     }
 
     /// Whether it is a table.
+    #[must_use]
     pub fn is_table(&self) -> bool {
         matches!(self.is, DeValue::Table(_))
     }
 
+    #[must_use]
     pub fn is_text(&self) -> bool {
         self.plain().is_some()
     }
 
     /// Its text, if it is one; if it is not, that is no fault.
+    #[must_use]
     pub fn plain(&self) -> Option<&'a str> {
         match self.is {
             DeValue::String(text) => Some(text),
@@ -179,6 +183,7 @@ impl<'a> Value<'a> {
     }
 
     /// A whole number above 0.
+    #[must_use]
     pub fn count(&self) -> Option<u32> {
         let count = match self.is {
             DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -192,6 +197,7 @@ impl<'a> Value<'a> {
     }
 
     /// A list with at least one item, in which none is there twice.
+    #[must_use]
     pub fn texts(&self) -> Vec<(Self, &'a str)> {
         let mut texts: Vec<(Self, &'a str)> = Vec::new();
         for item in self.items() {
@@ -210,6 +216,7 @@ impl<'a> Value<'a> {
         self.items().iter().filter_map(Self::table).collect()
     }
 
+    #[must_use]
     pub fn table(&self) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.is else {
             self.fault("is not a table");

@@ -4,6 +4,8 @@
 mod checked;
 mod shown;
 
+use std::iter;
+
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin};
 
 use anyhow::anyhow;
@@ -244,7 +246,7 @@ async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer;
         let yesterday = ReportDate::today(Utc::now()).days_before(1);
         let query = Query { dataset, window: Window::new(yesterday, 0), period: dataset.period };
         let asked = Asked { metric, resource: &resource, value, statistic };
-        cloudwatch.ask(query, &[asked]).await.error.into()
+        cloudwatch.ask(query, iter::once(asked)).await.error.into()
     };
     tokio::join!(listing, asking).into()
 }

@@ -10,11 +10,11 @@ use std::{
 use aws_config::SdkConfig;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{
-    Account, Accounts,
+use super::{Account, Accounts};
+use crate::{
+    AccountId, AccountName, AwsError,
     place::{Place, Version, transient},
 };
-use crate::{AccountId, AccountName, AwsError};
 
 /// How often to check whether the file has changed, while accounts are looked up.
 const EVERY: Duration = Duration::from_mins(3);
@@ -50,7 +50,7 @@ impl KeptAccounts {
         config: &SdkConfig,
     ) -> anyhow::Result<Self> {
         let Some(location) = location else { return Ok(Accounts::default().into()) };
-        let place = Place::find(location, owner, config).await?;
+        let place = Place::find("accounts file", location, owner, config).await?;
         let (accounts, version) = Accounts::load(location, &place).await?;
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         Ok(Self { place: Some(place), read, ..accounts.into() })
@@ -128,6 +128,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::place::Location;
 
     fn accounts(names: &[&str]) -> String {
         names.iter().fold(String::new(), |text, name| format!("{text}[[account]]\nname = '{name}'\n"))
@@ -159,6 +160,11 @@ mod tests {
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 
+    fn object_at(client: Client) -> Place {
+        let at = Location::Object { client, bucket: "b".into(), key: "k".into(), owner: None };
+        Place { file: "accounts file", at }
+    }
+
     fn object(etag: &str, names: &[&str]) -> GetObjectOutput {
         let body = ByteStream::from(accounts(names).into_bytes());
         GetObjectOutput::builder().e_tag(etag).body(body).build()
@@ -186,7 +192,7 @@ mod tests {
             .match_requests(|request| request.if_none_match() == Some("two"))
             .then_http_response(|| answer(403));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&first, &again, &broken]);
-        let place = Place::Object { client, bucket: "b".into(), key: "k".into(), owner: None };
+        let place = object_at(client);
         let (current, version) = Accounts::load("s3://b/k", &place).await.expect("valid");
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         let kept = KeptAccounts { place: Some(place), read, current: RwLock::new(Arc::new(current)) };
@@ -217,7 +223,7 @@ mod tests {
             .match_requests(|request| request.if_none_match().is_some())
             .then_http_response(|| answer(503));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&first, &outage]);
-        let place = Place::Object { client, bucket: "b".into(), key: "k".into(), owner: None };
+        let place = object_at(client);
         let (current, version) = Accounts::load("s3://b/k", &place).await.expect("valid");
         let read = Mutex::new(LastRead { at: Instant::now(), version });
         let kept = KeptAccounts { place: Some(place), read, current: RwLock::new(Arc::new(current)) };

@@ -59,8 +59,7 @@ pub struct Answers<T> {
 impl CloudWatch {
     /// What CloudWatch has for each of at most 500 series of days, in their order.
     pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Answers<Datapoint> {
-        let asked: Vec<Asked<'_>> = batch.iter().map(Series::asked).collect();
-        let Answers { each, error } = self.ask(query, &asked).await;
+        let Answers { each, error } = self.ask(query, batch.iter().map(Series::asked)).await;
         let each = each
             .into_iter()
             .map(|answer| answer.map(|points| Ok(points?.into_iter().map(Datapoint::from).collect())));
@@ -68,40 +67,40 @@ impl CloudWatch {
     }
 
     /// What CloudWatch has for each of at most 500 queries, in their order. What it answers only in part is asked for
-    /// again; what is still not whole then is a [`Problem`] in its place.
-    #[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the batch")]
-    pub async fn ask(&self, query: Query, batch: &[Asked<'_>]) -> Answers<Point> {
-        let mut each: Vec<Option<Result<Vec<Point>, Problem>>> = vec![None; batch.len()];
-        let mut pending: Vec<usize> = (0..batch.len()).collect();
+    /// again; what is still not whole then is a [`Problem`] in its place. The queries are iterated again for each call
+    /// and never held: dozens of calls are in flight.
+    pub async fn ask<'a>(
+        &self,
+        query: Query,
+        batch: impl Iterator<Item = Asked<'a>> + Clone + Send,
+    ) -> Answers<Point> {
+        let mut each: Vec<Option<Result<Vec<Point>, Problem>>> = batch.clone().map(|_| None).collect();
+        let mut is_pending = vec![true; each.len()];
         let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_jitter();
         let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
         loop {
-            let asked: Vec<Asked<'_>> = pending.iter().map(|at| batch[*at]).collect();
-            let results = match self.get_every_page(query, &asked).await {
-                Ok(results) => results,
+            let asked =
+                batch.clone().zip(&is_pending).filter_map(|(asked, is_pending)| is_pending.then_some(asked));
+            let results = self.get_every_page(query, asked).await;
+            let pending = each.iter_mut().zip(&mut is_pending).filter(|(_, is_pending)| **is_pending);
+            match results {
+                Ok(results) => {
+                    for ((answer, is_pending), result) in pending.zip(results) {
+                        *is_pending = result.is_passing();
+                        *answer = Some(result.into_answer());
+                    }
+                }
                 Err(error) => {
                     // What came in part counts for nothing.
-                    for at in pending {
-                        each[at] = None;
-                    }
+                    pending.for_each(|(answer, _)| *answer = None);
                     return Answers { each, error: Some(error) };
                 }
-            };
-            let mut again = Vec::new();
-            for (at, result) in pending.into_iter().zip(results) {
-                if result.is_passing() {
-                    again.push(at);
-                }
-                each[at] = Some(result.into_answer());
             }
-            pending = again;
-            if pending.is_empty() {
-                break;
-            }
-            let Some(pause) = pauses.next() else { break };
+            let again = is_pending.iter().filter(|is_pending| **is_pending).count();
+            let Some(pause) = (again > 0).then(|| pauses.next()).flatten() else { break };
             tracing::warn!(
                 region = self.region(),
-                series = pending.len(),
+                series = again,
                 "CloudWatch answered series in part; asking for them again"
             );
             tokio::time::sleep(pause).await;
@@ -110,22 +109,26 @@ impl CloudWatch {
     }
 
     /// One `GetMetricData` and all its pages.
-    async fn get_every_page(&self, query: Query, asked: &[Asked<'_>]) -> Result<Vec<SeriesResult>, AwsError> {
+    async fn get_every_page<'a>(
+        &self,
+        query: Query,
+        asked: impl Iterator<Item = Asked<'a>> + Clone + Send,
+    ) -> Result<Vec<SeriesResult>, AwsError> {
+        let count = asked.clone().count();
         let datapoints = query.window.datapoints(query.period.seconds());
-        let datapoints = datapoints.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
+        let datapoints = datapoints.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         let cost = limits::cost(datapoints);
-        let mut results = vec![SeriesResult::default(); asked.len()];
+        let mut results = Vec::new();
         let mut token: Option<String> = None;
         loop {
             self.limits.get_metric_data.wait(cost).await;
             // Pages are not paid for.
             if token.is_none() {
-                let series = asked.chunk_by(Asked::is_same_series);
-                self.usage.add_metrics(series.map(|statistics| paid(statistics.len())).sum());
+                self.usage.add_metrics(metrics_paid(asked.clone()));
             }
-            let token_now = &token;
+            let (token_now, asked) = (&token, &asked);
             let ask = || async move {
-                let queries = asked.iter().enumerate().map(|(at, asked)| metric_query(query, at, asked));
+                let queries = asked.clone().enumerate().map(|(at, asked)| metric_query(query, at, asked));
                 let page = self
                     .client
                     .get_metric_data()
@@ -147,6 +150,7 @@ impl CloudWatch {
                     message.value().unwrap_or_default()
                 );
             }
+            results.resize(count, SeriesResult::default());
             for result in page.metric_data_results() {
                 match place(result).and_then(|at| results.get_mut(at)) {
                     Some(series) => series.take(result),
@@ -220,8 +224,25 @@ impl From<Point> for Datapoint {
     }
 }
 
-fn metric_query(query: Query, at: usize, asked: &Asked<'_>) -> MetricDataQuery {
-    let Asked { metric, resource, value, statistic } = *asked;
+/// What AWS bills queries as: the statistics of a series together are one metric, up to five of them.
+fn metrics_paid<'a>(asked: impl Iterator<Item = Asked<'a>>) -> usize {
+    let mut asked = asked.peekable();
+    let mut metrics = 0;
+    while let Some(first) = asked.next() {
+        let mut statistics = 1;
+        while asked.next_if(|next| next.is_same_series(&first)).is_some() {
+            statistics += 1;
+        }
+        metrics += paid(statistics);
+    }
+    metrics
+}
+
+fn metric_query(
+    query: Query,
+    at: usize,
+    Asked { metric, resource, value, statistic }: Asked<'_>,
+) -> MetricDataQuery {
     let of_series = SdkMetric::builder()
         .namespace(query.dataset.namespace_of(metric))
         .metric_name(&metric.name)

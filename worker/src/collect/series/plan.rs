@@ -86,7 +86,11 @@ impl<'a> Listing<'a> {
 
 impl Group {
     /// The queries for it, one a statistic.
-    pub fn asked<'a>(&'a self, layout: &Layout, resource: &'a str) -> impl Iterator<Item = Asked<'a>> {
+    pub fn asked<'a>(
+        &'a self,
+        layout: &Layout,
+        resource: &'a str,
+    ) -> impl Iterator<Item = Asked<'a>> + Clone + use<'a> {
         let metric: Option<&'static Metric> = layout.dataset().metrics.get(self.metric);
         metric.into_iter().flat_map(move |metric| {
             metric.statistics.iter().map(move |statistic| Asked {

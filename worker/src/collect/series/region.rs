@@ -12,7 +12,6 @@ use futures::{
 use super::{Call, Grid, Layout, Listing, Plan, Reading};
 use crate::{
     cloudwatch::{
-        asked::Asked,
         calls::{Answers, CloudWatch, Point, Query},
         rows::Problem,
     },
@@ -151,9 +150,8 @@ impl<'a> Region<'a> {
         let ask = |call: Call| {
             let plan = &*plan;
             async move {
-                let asked: Vec<Asked<'_>> =
-                    groups(plan, &call).flat_map(|(of, group)| group.asked(layout, of)).collect();
-                let answers = cloudwatch.ask(query, &asked).await;
+                let asked = groups(plan, &call).flat_map(|(of, group)| group.asked(layout, of));
+                let answers = cloudwatch.ask(query, asked).await;
                 (call, answers)
             }
         };
@@ -244,7 +242,7 @@ impl<'a> Region<'a> {
 }
 
 /// The series of a call, each with its resource.
-fn groups<'a>(plan: &'a Plan, call: &'a Call) -> impl Iterator<Item = (&'a str, &'a super::Group)> {
+fn groups<'a>(plan: &'a Plan, call: &'a Call) -> impl Iterator<Item = (&'a str, &'a super::Group)> + Clone {
     call.iter().filter_map(|(resource, group)| {
         let (name, groups) = plan.resources.get(*resource)?;
         Some((&**name, groups.get(*group)?))
