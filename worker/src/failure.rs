@@ -72,6 +72,9 @@ pub enum Failure {
         /// What its report lacks; empty if nothing.
         missing: String,
     },
+    /// The report is stored, and a sink does not have it.
+    #[error("the report is stored, but could not be delivered to the sink {sink}")]
+    NotDelivered { sink: String, source: anyhow::Error },
     /// A panic outside of a job.
     #[error("the worker panicked: {0}")]
     Panic(String),
@@ -164,6 +167,7 @@ impl Failure {
             Self::Partial { .. } => Reason::Partial,
             Self::Superseded(_) => Reason::Superseded,
             Self::Contended(_) => Reason::Contended,
+            Self::NotDelivered { .. } => Reason::NotDelivered,
             Self::ReportBucket(error) if error.is_transient() => Reason::Unavailable,
             Self::ReportBucket(_) => Reason::ReportBucket,
             Self::ForeignObject(_) => Reason::ForeignObject,
@@ -210,7 +214,7 @@ impl Failure {
                 | ErrorKind::PreconditionFailed
                 | ErrorKind::Permanent => Retry::OnceMore,
             },
-            Self::Contended(_) | Self::Panic(_) => Retry::Backoff,
+            Self::Contended(_) | Self::NotDelivered { .. } | Self::Panic(_) => Retry::Backoff,
             Self::Own(_) => Retry::StopWorker,
         }
     }
@@ -250,6 +254,7 @@ mod tests {
             (Failure::Partial { key: key(), missing: key() }, Retry::Never),
             (Failure::Superseded(key()), Retry::Never),
             (Failure::Contended(key()), Retry::Backoff),
+            (Failure::NotDelivered { sink: key(), source: anyhow::anyhow!("no") }, Retry::Backoff),
             (Failure::ForeignObject(key()), Retry::Never),
             (Failure::Deadline { longest: Duration::ZERO, missing: key() }, Retry::Never),
             (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), Retry::StopWorker),

@@ -36,6 +36,8 @@ pub enum Reason {
     Unavailable,
     /// Other processes kept writing under the report's key.
     Contended,
+    /// The report is stored, and a sink does not have it.
+    NotDelivered,
     /// A bug in the worker.
     Panic,
     /// SQS moved it: it was received too often by workers that could not report a reason.
@@ -47,7 +49,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadMessage,
         Self::TooOld,
         Self::UnknownAccount,
@@ -64,6 +66,7 @@ impl Reason {
         Self::Deadline,
         Self::Unavailable,
         Self::Contended,
+        Self::NotDelivered,
         Self::Panic,
         Self::MaxReceives,
         Self::LeaseLost,
@@ -128,6 +131,10 @@ impl Reason {
                 "AWS did not respond, or throttled, in every attempt; replay once it has recovered",
             ),
             Self::Contended => ("contended", "other processes kept writing under the report's key; replay"),
+            Self::NotDelivered => (
+                "not_delivered",
+                "the report is stored, but the sink that the message names does not have it: fix the sink, then replay, which only delivers",
+            ),
             Self::Panic => ("panic", "a bug in the worker: report it with its log; a replay may fail again"),
             Self::MaxReceives => (
                 "max_receives",

@@ -20,13 +20,30 @@ pub const MANIFEST_PREFIX: &str = "runs/";
 /// The prefix of unfinished reports whose key has a complete one; no report may use it.
 const ASIDE_PREFIX: &str = "tries/";
 
-/// The maximum length of a report's key, in bytes: the maximum in S3, less the prefix of [`aside`].
-const MAX_KEY_BYTES: usize = 1024 - ASIDE_PREFIX.len();
+/// The prefix of what is recorded of deliveries; no report may use it.
+const DELIVERED_PREFIX: &str = "delivered/";
+
+/// The prefixes that no report may use, and what is there.
+const RESERVED: [(&str, &str); 3] = [
+    (MANIFEST_PREFIX, "the runs' manifests"),
+    (ASIDE_PREFIX, "unfinished reports"),
+    (DELIVERED_PREFIX, "what sinks have"),
+];
+
+/// The maximum length of a report's key, in bytes: the maximum in S3, less the prefix of [`delivered`] with the longest
+/// name of a sink.
+const MAX_KEY_BYTES: usize = 1024 - 64;
 
 /// The key of an unfinished report while a complete one stays under `key`.
 #[must_use]
 pub fn aside(key: &str) -> String {
     format!("{ASIDE_PREFIX}{key}")
+}
+
+/// The key of what is recorded of the deliveries of the report under `key` to a sink.
+#[must_use]
+pub fn delivered(sink: &str, key: &str) -> String {
+    format!("{DELIVERED_PREFIX}{sink}/{key}")
 }
 
 /// A key with placeholders.
@@ -85,7 +102,7 @@ pub enum KeyError {
     Unusable {
         /// The whole template.
         template: String,
-        why: &'static str,
+        why: String,
     },
     /// Two jobs of a run would write the same object.
     #[error("key template {template:?}: two jobs of one run would have the same key; add {{{add}}}")]
@@ -190,21 +207,16 @@ impl KeyTemplate {
                 }
             }
         }
-        if key.starts_with(MANIFEST_PREFIX) {
+        if let Some((prefix, content)) = reserved(&key) {
             return Err(
-                self.unusable("it gives a key under 'runs/', which is reserved for the runs' manifests")
-            );
-        }
-        if key.starts_with(ASIDE_PREFIX) {
-            return Err(
-                self.unusable("it gives a key under 'tries/', which is reserved for unfinished reports")
+                self.unusable(format!("it gives a key under '{prefix}', which is reserved for {content}"))
             );
         }
         if let Some(why) = odd_part(&key) {
             return Err(self.unusable(why));
         }
         if key.len() > MAX_KEY_BYTES {
-            return Err(self.unusable("it gives a key of more than 1,018 bytes"));
+            return Err(self.unusable(format!("it gives a key of more than {MAX_KEY_BYTES} bytes")));
         }
         Ok(key)
     }
@@ -213,8 +225,8 @@ impl KeyTemplate {
         self.parts.contains(&Part::Field(field))
     }
 
-    fn unusable(&self, why: &'static str) -> KeyError {
-        KeyError::Unusable { template: self.text.clone(), why }
+    fn unusable(&self, why: impl Into<String>) -> KeyError {
+        KeyError::Unusable { template: self.text.clone(), why: why.into() }
     }
 }
 
@@ -234,6 +246,11 @@ fn odd_part(key: &str) -> Option<&'static str> {
     key.split('/')
         .any(|part| matches!(part, "" | "." | ".."))
         .then_some("it gives a key with an empty part, '.' or '..' between its slashes")
+}
+
+/// The reserved prefix of a key, and what is there.
+fn reserved(key: &str) -> Option<(&'static str, &'static str)> {
+    RESERVED.into_iter().find(|(prefix, _)| key.starts_with(prefix))
 }
 
 impl Default for KeyTemplate {
@@ -277,10 +294,8 @@ impl FromStr for KeyTemplate {
             Err(template.unusable("it is empty"))
         } else if text.starts_with('/') {
             Err(template.unusable("a key that begins with '/' is a folder without a name in S3's console"))
-        } else if text.starts_with(MANIFEST_PREFIX) {
-            Err(template.unusable("'runs/' is reserved for the runs' manifests; choose another prefix"))
-        } else if text.starts_with(ASIDE_PREFIX) {
-            Err(template.unusable("'tries/' is reserved for unfinished reports; choose another prefix"))
+        } else if let Some((prefix, content)) = reserved(text) {
+            Err(template.unusable(format!("'{prefix}' is reserved for {content}; choose another prefix")))
         } else if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
             Err(template.unusable("a key may contain only printable ASCII"))
         } else if let Some(why) = odd_part(&shape) {
@@ -352,7 +367,7 @@ mod tests {
         assert_eq!(template.key(&job(&"a".repeat(63)), None).expect("a key").len(), MAX_KEY_BYTES);
         let template: KeyTemplate = format!("{fits}x/{{account}}").parse().expect("valid");
         let error = template.key(&job(&"a".repeat(63)), None).expect_err("a byte too long");
-        assert!(error.to_string().contains("1,018 bytes"), "{error}");
+        assert!(error.to_string().contains("960 bytes"), "{error}");
     }
 
     /// Templates of literals and placeholders, most of them valid in S3.
@@ -385,7 +400,7 @@ mod tests {
             for key in [Some(key), own(&name)].into_iter().flatten() {
                 prop_assert!(key.len() <= 1024 && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
                 prop_assert!(key.split('/').all(|part| !["", ".", ".."].contains(&part)), "{}", key);
-                prop_assert!(!key.starts_with("runs/") && !key.starts_with("tries/"), "{}", key);
+                prop_assert!(reserved(&key).is_none(), "{}", key);
             }
         }
     }
@@ -405,6 +420,7 @@ mod tests {
             ("/x/{account}", "begins with '/'"),
             ("runs/{account}", "manifests"),
             ("tries/{account}", "unfinished reports"),
+            ("delivered/{account}", "what sinks have"),
             ("{acount}.csv", "{acount} is not known"),
             ("{account", "counterpart"),
             ("account}", "counterpart"),

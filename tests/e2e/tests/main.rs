@@ -10,6 +10,7 @@ mod reliability;
 mod reports;
 mod runs;
 mod series;
+mod sinks;
 mod structure;
 mod terminal;
 mod terraform_and_code;

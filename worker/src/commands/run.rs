@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
-use clap::{Args, builder::BoolishValueParser};
+use clap::{
+    Args,
+    builder::{BoolishValueParser, NonEmptyStringValueParser},
+};
 use cli::{
     deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
@@ -29,6 +32,7 @@ use crate::{
     kinds,
     preflight::{self, Entry},
     report::Reporter,
+    sinks::{self, Delivery},
 };
 
 /// The minimum visibility timeout that leaves time for renewals, which are due at a third of it.
@@ -99,6 +103,11 @@ pub(crate) struct Run {
     #[arg(long, env = "FLEET_REPLACE_FOREIGN", value_parser = BoolishValueParser::new())]
     replace_foreign: bool,
 
+    /// The configuration file: where reports go besides the bucket. A path, or an s3:// URL
+    /// [default: nowhere].
+    #[arg(long, env = "FLEET_CONFIG", value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    config: Option<String>,
+
     // Last, since their headings apply to all that follows.
     #[command(flatten)]
     deployment: Deployment,
@@ -150,10 +159,14 @@ impl Run {
                     .map_err(CommandError::usage),
             );
         }
+        let sinks = match (&self.config, &base) {
+            (Some(location), Some(base)) => faults.at_start(sinks::read(location, base).await),
+            _ => Some(Vec::new()),
+        };
         let protection = std::env::var(protection::AGENT_VARIABLE).ok();
         let protection = protection.map(|agent| Protection::new(&agent).map_err(CommandError::usage));
         let protection = protection.and_then(|protection| faults.take(protection));
-        let ((named, accounts), base) = faults.end(named.zip(accounts).zip(base))?;
+        let (((named, accounts), base), sinks) = faults.end(named.zip(accounts).zip(base).zip(sinks))?;
         let collector = self.collecting.collector(base.clone(), accounts);
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
         let visibility_timeout = match self.visibility_timeout {
@@ -194,6 +207,8 @@ impl Run {
         if entry.map_err(|fault| CommandError::Failed(fault.into()))? == Entry::Shown {
             collector.entering.succeeded();
         }
+        let delivery = Delivery { bucket: bucket.clone(), sinks };
+        delivery.check().await;
         tracing::info!(
             version = fleet::VERSION,
             queue_url = queue.url,
@@ -211,6 +226,7 @@ impl Run {
             dead_letter_queue = dead_letters.as_ref().map(|dead_letters| &dead_letters.queue.url),
             max_receive_count = dead_letters.as_ref().map(|dead_letters| dead_letters.max_receive_count),
             is_protected = protection.is_some(),
+            sinks = delivery.names(),
             "the worker is ready"
         );
         let reporter = Reporter {
@@ -222,7 +238,7 @@ impl Run {
         };
         Ok(Consumer {
             queue: Arc::new(WorkQueue { queue, visibility_timeout, dead_letters }),
-            kinds: kinds::all(Arc::new(reporter)),
+            kinds: kinds::all(Arc::new(reporter), Arc::new(delivery)),
             concurrency: self.concurrency.into(),
             exit_when_empty: self.exit_when_empty,
             drain_timeout: Duration::from_secs(self.drain_timeout.into()),

@@ -18,6 +18,7 @@ use tracing::Span;
 
 use crate::{
     report::{Done, Reporter},
+    sinks::Delivery,
     usage::Usage,
 };
 
@@ -25,12 +26,14 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Collect {
     pub(super) reporter: Arc<Reporter>,
+    pub(super) delivery: Arc<Delivery>,
 }
 
 /// A job of this kind.
 #[derive(Debug)]
 struct Collection {
     reporter: Arc<Reporter>,
+    delivery: Arc<Delivery>,
     job: Job,
     labels: Vec<Label>,
     usage: Usage,
@@ -47,6 +50,7 @@ impl Kind for Collect {
         Some(match read(message)? {
             Ok(job) => Ok(Box::new(Collection {
                 reporter: self.reporter.clone(),
+                delivery: self.delivery.clone(),
                 labels: Labels::from_job(&job).beside(&message.body),
                 job,
                 usage: Usage::default(),
@@ -85,6 +89,7 @@ impl Work for Collection {
             if let Done::Stored { metadata, .. } = &done {
                 let _ = self.rows.set(metadata.rows);
             }
+            self.delivery.deliver(self.job.dataset, done.key(), attempt).await?;
             Ok(Completed { outcome: outcome(&done) })
         })
     }

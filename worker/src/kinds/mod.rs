@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use engine::Kind;
 
-use crate::report::Reporter;
+use crate::{report::Reporter, sinks::Delivery};
 
 /// All kinds, in the order in which they are asked to accept a message.
 #[must_use]
-pub fn all(reporter: Arc<Reporter>) -> Vec<Box<dyn Kind>> {
-    vec![Box::new(collect::Collect { reporter })]
+pub fn all(reporter: Arc<Reporter>, delivery: Arc<Delivery>) -> Vec<Box<dyn Kind>> {
+    vec![Box::new(collect::Collect { reporter, delivery })]
 }

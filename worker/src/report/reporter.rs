@@ -67,6 +67,15 @@ pub enum Done {
     },
 }
 
+impl Done {
+    /// The key of the report that exists now.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        let (Self::Stored { key, .. } | Self::Duplicate { key } | Self::Kept { key }) = self;
+        key
+    }
+}
+
 impl Reporter {
     /// Does a job. Its report exists when this returns.
     ///

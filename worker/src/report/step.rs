@@ -11,3 +11,5 @@ pub const COLLECT: &str = "collect";
 /// Making the table.
 pub const RENDER: &str = "render";
 pub const UPLOAD: &str = "upload";
+/// Giving the stored report to the sinks.
+pub const DELIVER: &str = "deliver";

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rows of a report: what passes between a collection and what stores it. They are encoded as [`csv`] or
-//! [`series_csv`], and read back by a [`checkpoint`].
+//! [`series_csv`], and read back by a [`checkpoint`] or, for sinks, as a [`stored`] report.
 
 pub mod checkpoint;
 pub mod csv;
 pub mod series_csv;
+pub mod stored;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

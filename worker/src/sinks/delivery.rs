@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Gives a stored report to the sinks of its dataset, and records in the report bucket what each has.
+
+use aws_sdk_s3::primitives::ByteStream;
+use engine::Attempt;
+use fleet::{
+    AwsError, Dataset, ErrorKind,
+    existing::{Existing, ExistingReport},
+    from_sdk,
+    report::ReportStatus,
+    report_bucket::ReportBucket,
+    report_key,
+};
+use futures::future;
+use serde::{Deserialize, Serialize};
+
+use super::sink::Configured;
+use crate::{failure::Failure, report::step, table::stored::StoredReport};
+
+/// How often a delivery begins anew because the report was replaced meanwhile, or delivered by another worker.
+const TRIES: usize = 6;
+
+/// The sinks of this worker, and the bucket that their reports are read from.
+#[derive(Debug)]
+pub struct Delivery {
+    pub bucket: ReportBucket,
+    pub sinks: Vec<Configured>,
+}
+
+/// What is recorded of a report that a sink has.
+#[derive(Debug, Serialize, Deserialize)]
+struct Marker {
+    /// The version of the report.
+    etag: String,
+}
+
+impl Delivery {
+    /// Checks each sink. One that fails is logged: it may work by the time that a report is there for it.
+    pub async fn check(&self) {
+        future::join_all(self.sinks.iter().map(|Configured { name, sink, .. }| async move {
+            if let Err(error) = sink.check().await {
+                tracing::error!("the sink {name} can't take reports now: {error:#}");
+            }
+        }))
+        .await;
+    }
+
+    /// The sinks' names, for the log; `None` if there are none.
+    #[must_use]
+    pub fn names(&self) -> Option<String> {
+        let names: Vec<&str> = self.sinks.iter().map(|sink| &*sink.name).collect();
+        (!names.is_empty()).then(|| names.join(","))
+    }
+
+    /// Delivers the report under a key to each sink of its dataset that does not have it. One that fails does not keep it
+    /// from the others.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotDelivered`] of the first sink that does not have the report now.
+    pub async fn deliver(
+        &self,
+        dataset: &'static Dataset,
+        key: &str,
+        attempt: &Attempt,
+    ) -> Result<(), Failure> {
+        let sinks: Vec<&Configured> = self.sinks.iter().filter(|sink| sink.takes(dataset)).collect();
+        if sinks.is_empty() {
+            return Ok(());
+        }
+        attempt.enter(step::DELIVER);
+        let delivered = sinks.into_iter().map(|sink| async move {
+            let delivered = self.deliver_to(sink, dataset, key).await;
+            delivered.map_err(|source| Failure::NotDelivered { sink: sink.name.clone(), source })
+        });
+        future::join_all(delivered).await.into_iter().collect()
+    }
+
+    async fn deliver_to(
+        &self,
+        sink: &Configured,
+        dataset: &'static Dataset,
+        key: &str,
+    ) -> anyhow::Result<()> {
+        let marker_key = report_key::delivered(&sink.name, key);
+        for _ in 0..TRIES {
+            let Existing::Report(report) = self.bucket.look(key).await? else { return Ok(()) };
+            // What is missing in a partial report is collected again, and delivered then.
+            if report.metadata.status != ReportStatus::Complete || report.metadata.dataset != dataset.name {
+                return Ok(());
+            }
+            let ExistingReport { etag, metadata, .. } = *report;
+            let known = self.marker(&marker_key).await?;
+            if known.as_ref().is_some_and(|(_, marker)| marker.etag == etag) {
+                return Ok(());
+            }
+            let opened = StoredReport::open(&self.bucket, key, &etag, metadata, dataset).await?;
+            let Some(mut report) = opened else { continue };
+            sink.sink.deliver(&mut report).await?;
+            if self.mark(&marker_key, known.map(|(version, _)| version), &Marker { etag }).await? {
+                tracing::info!(key, sink = sink.name, "the report is delivered");
+                return Ok(());
+            }
+        }
+        Err(anyhow::anyhow!("other processes kept writing the report or its marker {marker_key}"))
+    }
+
+    /// What is recorded, and its version.
+    async fn marker(&self, key: &str) -> anyhow::Result<Option<(String, Marker)>> {
+        const OPERATION: &str = "s3:GetObject";
+        let answer = self.bucket.client.get_object().bucket(&self.bucket.name).key(key).send().await;
+        let object = match answer.map_err(|error| from_sdk(OPERATION, error)) {
+            Ok(object) => object,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let version = object.e_tag.ok_or_else(|| AwsError::unconfirmed(OPERATION, "ETag"))?;
+        let body = object.body.collect().await?.into_bytes();
+        // One that can't be read says nothing: the report is delivered, and the marker written, again.
+        let marker = serde_json::from_slice(&body).unwrap_or(Marker { etag: String::new() });
+        Ok(Some((version, marker)))
+    }
+
+    /// Records what a sink has, unless the record has changed since it was read.
+    async fn mark(&self, key: &str, version: Option<String>, marker: &Marker) -> anyhow::Result<bool> {
+        let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(key);
+        let put = match version {
+            Some(version) => put.if_match(version),
+            None => put.if_none_match("*"),
+        };
+        let body = ByteStream::from(serde_json::to_vec(marker)?);
+        let answer = put.content_type("application/json").body(body).send().await;
+        match answer.map_err(|error| from_sdk("s3:PutObject", error)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where reports go besides the report bucket: one file for each type of sink, and one line here.
+//!
+//! A report is stored first; then a [`Delivery`] gives it to each sink of its dataset, and only then is its message
+//! deleted. What a sink has can be made anew from the bucket.
+
+mod delivery;
+mod json_lines;
+mod sink;
+
+use std::collections::HashSet;
+
+use aws_config::SdkConfig;
+use fleet::{
+    Dataset, datasets,
+    place::Place,
+    settings::{self, Faults, Table, Value},
+};
+
+pub use self::{
+    delivery::Delivery,
+    sink::{Configured, Sink},
+};
+
+/// Makes a sink of its settings; `None` if it has recorded what is wrong with them.
+type Open = fn(&Table<'_>) -> Option<Box<dyn Sink>>;
+
+/// Every type of sink, by the name that a configuration file gives it.
+const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open)];
+
+/// The maximum length of a sink's name, which is a part of the keys of what was delivered to it.
+const MAX_NAME: usize = 32;
+
+/// Reads the sinks of a configuration file, at a path or an `s3://` URL.
+///
+/// # Errors
+///
+/// If the file can't be read, or all that is wrong with it.
+pub async fn read(location: &str, config: &SdkConfig) -> anyhow::Result<Vec<Configured>> {
+    let place = Place::find("configuration file", location, None, config).await?;
+    let text = place.read(None).await?.map(|(text, _)| text).unwrap_or_default();
+    parse(&text).map_err(|faults| {
+        let faults = faults.to_string().replace('\n', "\n  ");
+        anyhow::anyhow!("the configuration file {location} is not valid:\n  {faults}")
+    })
+}
+
+fn parse(text: &str) -> Result<Vec<Configured>, Faults> {
+    settings::read(text, |file| {
+        let sinks = file.optional("sink").map(|value| value.tables()).unwrap_or_default();
+        file.end();
+        let mut names = HashSet::new();
+        // Each is looked at, whatever is wrong with those before it.
+        let sinks: Vec<Option<Configured>> =
+            sinks.iter().map(|table| configured(table, &mut names)).collect();
+        sinks.into_iter().collect()
+    })
+}
+
+fn configured(table: &Table<'_>, names: &mut HashSet<String>) -> Option<Configured> {
+    let name = table.required("name").and_then(|value| name_of(&value, names));
+    let datasets = table.required("datasets").map(|value| datasets_of(&value));
+    let open = table.required("type").and_then(|value| value.one_of(TYPES));
+    // Without a type it is not known which other keys there are.
+    let sink = open.and_then(|open| {
+        let sink = open(table);
+        table.end();
+        sink
+    });
+    Some(Configured { name: name?, datasets: datasets?, sink: sink? })
+}
+
+fn name_of(value: &Value<'_>, names: &mut HashSet<String>) -> Option<String> {
+    let name = value.text()?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    if !name.bytes().all(is_plain) || name.len() > MAX_NAME {
+        value.fault(format!("is not of small letters, digits, _ and -, {MAX_NAME} at most"));
+    } else if !names.insert(name.to_owned()) {
+        value.fault("is the name of two sinks");
+    }
+    Some(name.to_owned())
+}
+
+/// The datasets of a list, in which a group stands for all of its own.
+fn datasets_of(value: &Value<'_>) -> Vec<&'static Dataset> {
+    let mut all = Vec::new();
+    for (value, name) in value.texts() {
+        let named = Dataset::named(name);
+        if named.is_empty() {
+            value.fault(format!("is no dataset; this version has {}", datasets::names()));
+        }
+        all.extend(named);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_wrong_is_named_with_its_line_and_key() {
+        let text = r#"
+[[sink]]
+name     = "Files"
+type     = "json_lines"
+datasets = ["s3_daily_storage", "s3"]
+path     = "/tmp"
+
+[[sink]]
+name     = "search"
+type     = "opensearc"
+datasets = ["s3_daily_storage"]
+url      = "https://example.com"
+
+[[sink]]
+name     = "search"
+type     = "json_lines"
+folder   = 7
+
+[sinks]
+"#;
+        let faults = parse(text).expect_err("it is not valid").to_string();
+        assert_eq!(
+            faults,
+            "\
+line 2, sink[0].folder: is missing
+line 3, sink[0].name: is not of small letters, digits, _ and -, 32 at most
+line 5, sink[0].datasets[1]: is no dataset; this version has s3_daily_storage
+line 6, sink[0].path: is no key of this table, which has datasets, folder, name, type
+line 10, sink[1].type: \"opensearc\" is none of json_lines
+line 14, sink[2].datasets: is missing
+line 15, sink[2].name: is the name of two sinks
+line 17, sink[2].folder: is not a text; write it in quotes
+line 19, sinks: is no key of this table, which has sink"
+        );
+    }
+
+    #[test]
+    fn a_file_without_sinks_has_none() {
+        assert!(parse("").expect("valid").is_empty());
+        let one = "[[sink]]\nname = 'files'\ntype = 'json_lines'\ndatasets = ['s3_daily_storage']\nfolder = 'out'\n";
+        let sinks = parse(one).expect("valid");
+        assert_eq!((sinks.len(), &*sinks[0].name), (1, "files"));
+        assert!(sinks[0].takes(*datasets::DEFAULT));
+    }
+}
