@@ -98,7 +98,7 @@ impl Delivery {
             let Some(mut report) = opened else { continue };
             sink.sink.deliver(&mut report).await?;
             if self.mark(&marker_key, known.map(|(version, _)| version), &Marker { etag }).await? {
-                tracing::info!(key, sink = sink.name, "the report is delivered");
+                tracing::info!(key, sink = sink.name, "the report is delivered to {}", sink.name);
                 return Ok(());
             }
         }
