@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-use fleet::{Job, datasets, existing::ExistingReport, report::ReportMetadata};
+use fleet::{
+    Job, datasets,
+    existing::{Existing, ExistingReport},
+    manifest::{JobState, ManifestJob},
+    report::{ReportMetadata, ReportStatus},
+};
 use serde_json::{Map, json};
 
 use super::*;
@@ -197,25 +202,6 @@ fn as_json_it_has_a_flat_entry_an_account() {
         [&accounts[0]["settled"], &accounts[0]["collected_at"], &accounts[0]["settles_at"]],
         [&json!(true), &json!("2026-11-21T10:00:30Z"), &json!("2026-11-04T12:00:00Z")]
     );
-}
-
-#[test]
-fn each_combination_has_one_state() {
-    use State::{Complete, Failed, InProgress, Missing, Partial};
-    let states = |found| {
-        let of = |is_dead, is_looked_at, is_awaited| decide(found, is_dead, is_looked_at, is_awaited);
-        [of(false, true, true), of(false, true, false), of(true, true, true), of(true, true, false)]
-    };
-    assert_eq!(states(Some(Found::Enough)), [Complete; 4], "whatever the queues say");
-    assert_eq!(states(Some(Found::Partial)), [Partial, Partial, Failed, Failed]);
-    assert_eq!(states(Some(Found::Unfinished)), [InProgress, Partial, Failed, Failed]);
-    let to_settle = |wants_settled| states(Some(Found::ToSettle { wants_settled }));
-    assert_eq!(to_settle(false), [InProgress, Complete, Complete, Complete]);
-    assert_eq!(to_settle(true), [InProgress, Complete, Failed, Failed]);
-    assert_eq!(states(None), [InProgress, Missing, Failed, Failed]);
-    for (is_dead, is_awaited) in [(false, false), (false, true), (true, false), (true, true)] {
-        assert_eq!(decide(None, is_dead, false, is_awaited), State::InProgress, "it was not looked up");
-    }
 }
 
 fn seen(letters: Vec<Letter>) -> Dead {
@@ -454,16 +440,4 @@ fn reports_of_datasets_without_bytes_leave_those_of_others_known() {
     assert_eq!((both.rows, both.bytes, both.objects), (400, Some(7_000_000_000_000), Some(1_200)));
     let alone = Totals::from_accounts(&accounts[1..], has_bytes);
     assert_eq!((alone.rows, alone.bytes, alone.measures_bytes), (200, None, false));
-}
-
-#[test]
-fn jobs_that_no_worker_takes_are_distinguished_from_those_in_flight() {
-    let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a moment");
-    let of = |visible, in_flight, delayed| {
-        let counts = QueueCounts { visible, in_flight, delayed };
-        QueueState::from_counts(counts, at("2026-11-21T10:00:00Z"), at("2026-11-21T10:05:07Z"))
-    };
-    assert_eq!(of(1, 0, 2), QueueState { waiting: 3, in_flight: 0, untaken_for: Some(307) });
-    assert_eq!(of(1, 1, 0), QueueState { waiting: 1, in_flight: 1, untaken_for: None });
-    assert_eq!(of(0, 0, 0).untaken_for, None);
 }

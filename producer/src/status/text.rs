@@ -13,7 +13,10 @@ use cli::{
 };
 use fleet::{Reason, datasets};
 
-use super::{AccountStatus, RunStatus, State, Totals, missing_rows};
+use super::{
+    RunStatus, Totals,
+    account::{AccountStatus, State, missing_rows},
+};
 use crate::{
     attributes,
     dead_letters::{
