@@ -12,10 +12,10 @@ use cli::{
 
 use crate::commands::Command;
 
-/// Turns jobs off the work queue into reports in the report bucket.
+/// Takes jobs from the work queue and stores their reports in the report bucket.
 ///
 /// For each job a worker authenticates to the account, collects its metrics from CloudWatch within
-/// AWS's quotas, stores the report and deletes the job. Start as many as you like on one queue.
+/// AWS's quotas, stores the report and deletes the job. Any number of workers can share a queue.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version = cli::VERSION, after_long_help = AFTER_HELP)]
 pub(crate) struct CommandLine {
@@ -57,16 +57,16 @@ impl Program for CommandLine {
 const AFTER_HELP: &str = "\
 First steps:
   export data_account_access_key=… data_secret_access_key=…
-  worker check --account-name data             # who you become there, and what you may do
-  worker collect --account-name data           # one report, to standard output, with no queue
+  worker check --account-name data             # your identity and permissions in the account
+  worker collect --account-name data           # one report to standard output, without a queue
 
   export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/jobs
   export FLEET_REPORT_BUCKET=my-reports
-  worker run                                   # take jobs until told to stop
+  worker run                                   # take jobs until stopped
 
 Exit status:
   0  done
-  1  failed, or a permission is missing, or what was collected is not complete
+  1  failed, or a permission is missing, or the report is not complete
   2  wrong usage or configuration";
 
 #[cfg(test)]

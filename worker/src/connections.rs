@@ -21,7 +21,7 @@ static CALLS: LazyLock<Semaphore> = LazyLock::new(|| {
 });
 
 /// Waits for a permit to make a call; the call is counted until the permit is dropped.
-pub(crate) async fn turn() -> Option<SemaphorePermit<'static>> {
+pub(crate) async fn permit() -> Option<SemaphorePermit<'static>> {
     CALLS.acquire().await.ok()
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_too_low_for_the_concurrency_is_reported_with_what_to_do() {
+    fn a_limit_too_low_for_the_concurrency_is_reported_with_advice() {
         let message = warning(4, 14, 1024).expect("a warning");
         for part in [
             "1024 files",

@@ -115,7 +115,7 @@ pub enum OwnFault {
 impl Failure {
     /// What to check if authentication to the account failed, to append to the failure.
     #[must_use]
-    pub fn way_in(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         let error = match self {
             Self::UnknownAccount(_) => return "; add it there",
             Self::NoCredentials(NoCredentials::Nothing { .. }) => {
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn advice_is_given_once() {
         let of = |code: &str, message: &str, kind| {
-            Failure::Aws(AwsError::new(kind, "sts:GetCallerIdentity", code).message(message)).way_in()
+            Failure::Aws(AwsError::new(kind, "sts:GetCallerIdentity", code).message(message)).hint()
         };
         let unset = "profile p: the access key id contains a control character; correct it";
         assert_eq!(of("NoCredentials", unset, ErrorKind::NoCredentials), "");

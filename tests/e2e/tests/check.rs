@@ -262,7 +262,7 @@ async fn the_accounts_that_are_named_are_checked_and_no_others() -> Result<()> {
 async fn without_any_account_the_mend_is_told() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let empty = "[defaults]\nrole_name = 'reader'\n";
-    for (file, why) in [(None, "no account to check"), (Some(empty), "the accounts file names no account")] {
+    for (file, why) in [(None, "no account to check"), (Some(empty), "the accounts file has no account")] {
         if let Some(text) = file {
             accounts_file(&mut fleet, text)?;
         }

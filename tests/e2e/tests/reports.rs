@@ -423,8 +423,7 @@ async fn series_of_a_shape_that_is_not_known_are_warned_of_once_and_not_summed()
     let ended = finish(fleet.worker(&arguments)).await?.status(0);
     let rows = cells(&ended.stdout);
     assert_eq!((rows.len(), &*rows[0]["size_total"]), (1, "7"));
-    let warned: Vec<_> =
-        ended.stderr.lines().filter(|line| line.contains("other dimensions than expected")).collect();
+    let warned: Vec<_> = ended.stderr.lines().filter(|line| line.contains("unexpected dimensions")).collect();
     assert_eq!(warned.len(), 1, "{}", ended.stderr);
     assert!(warned[0].contains("AccessPoint,BucketName,StorageType"), "{warned:?}");
     Ok(())

@@ -80,7 +80,7 @@ mod tests {
     use fleet::{Accounts, aws};
 
     use super::*;
-    use crate::{account::session::is_over, usage::Usage};
+    use crate::{account::session::ends_session, usage::Usage};
 
     #[tokio::test]
     async fn the_account_is_not_blamed_for_errors_of_the_workers_own_credentials() {
@@ -93,13 +93,13 @@ mod tests {
                 .expect("a session");
         let blamed = |operation, kind| {
             let error = AwsError::new(kind, operation, "AccessDenied");
-            assert_eq!(is_over(&error), operation != "s3:ListAllMyBuckets", "{operation}");
+            assert_eq!(ends_session(&error), operation != "s3:ListAllMyBuckets", "{operation}");
             blame(&session, error.into())
         };
         let own = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Denied);
         assert!(matches!(own, Failure::Own(OwnFault::Credentials(_))), "{own:?}");
-        let passing = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Transient);
-        assert!(matches!(passing, Failure::Aws(_)), "{passing:?}");
+        let transient = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Transient);
+        assert!(matches!(transient, Failure::Aws(_)), "{transient:?}");
         let refused = blamed(ASSUME_ROLE, ErrorKind::Denied);
         assert!(matches!(refused, Failure::RoleRefused(_)), "{refused:?}");
         let denied = blamed("s3:ListAllMyBuckets", ErrorKind::Denied);

@@ -28,7 +28,7 @@ const RETRY_REFILL: f32 = 10.0;
 /// The maximum attempts of a CloudWatch call. If others use up the account's quota, the fleet's own rate
 /// takes some seconds to fall; the pauses between these attempts add up to a quarter of a minute, and at
 /// most twice that.
-const CLOUDWATCH_TRIES: u32 = 7;
+const CLOUDWATCH_ATTEMPTS: u32 = 7;
 
 /// The IAM action that assumes a role.
 pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
@@ -38,7 +38,7 @@ pub(crate) const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIde
 
 /// Whether an error means that the account's credentials are no longer valid, so that no further call
 /// can succeed.
-pub(crate) fn is_over(error: &AwsError) -> bool {
+pub(crate) fn ends_session(error: &AwsError) -> bool {
     matches!(error.kind, ErrorKind::Expired | ErrorKind::NoCredentials)
         || [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, GET_SECRET_VALUE].contains(&error.operation)
 }
@@ -111,11 +111,11 @@ impl Session {
                 .build(),
         );
         let client = &client;
-        let ask = || async move {
+        let request = || async move {
             let answer = client.get_caller_identity().send().await;
             answer.map_err(|error| from_sdk(OPERATION, error).in_region(self.home_region()))
         };
-        let answer = self.credentials.ask(ask).await?;
+        let answer = self.credentials.call(request).await?;
         let account_id = answer.account().and_then(|id| id.parse::<AccountId>().ok()).ok_or_else(|| {
             AwsError::new(ErrorKind::Permanent, OPERATION, "NoAccount")
                 .message("the response has no account id")
@@ -148,7 +148,7 @@ impl Session {
     pub fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
         let retries = self.config.retry_config().cloned().expect("cannot fail: the base sets it");
         let config = aws_sdk_cloudwatch::config::Builder::from(&aws::with_region(&self.config, region))
-            .retry_config(retries.with_max_attempts(CLOUDWATCH_TRIES))
+            .retry_config(retries.with_max_attempts(CLOUDWATCH_ATTEMPTS))
             .retry_partition(self.retry_partition("cloudwatch", region))
             .interceptor(self.usage.call_counter());
         aws_sdk_cloudwatch::Client::from_conf(config.build())
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     /// The retry partitions of two accounts' clients, of S3 and of CloudWatch in two regions.
-    async fn rations(account: &str) -> Vec<Option<RetryPartition>> {
+    async fn retry_partitions(account: &str) -> Vec<Option<RetryPartition>> {
         let text = format!("[[account]]\nname = '{account}'\ncredentials = 'default'");
         let accounts = Accounts::parse(&text).expect("accounts");
         let account = accounts.iter().next().expect("one").clone();
@@ -187,11 +187,11 @@ mod tests {
     async fn each_account_service_and_region_has_its_own_retry_partition() {
         let mut names = std::collections::HashSet::new();
         for account in ["stormy", "calm"] {
-            for ration in rations(account).await {
-                let ration = ration.expect("one is set");
-                let name = format!("{ration:?}");
+            for partition in retry_partitions(account).await {
+                let partition = partition.expect("one is set");
+                let name = format!("{partition:?}");
                 assert!(name.contains(account), "{name} is shared by all accounts");
-                assert!(names.insert(name), "{ration:?} is shared");
+                assert!(names.insert(name), "{partition:?} is shared");
             }
         }
     }

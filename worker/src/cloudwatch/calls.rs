@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The two calls that are made of CloudWatch, each with every page of it.
+//! The two CloudWatch calls, each with all its pages.
 
 mod get_metric_data;
 mod list_metrics;
@@ -26,20 +26,19 @@ pub struct CloudWatch {
 }
 
 impl CloudWatch {
-    /// Asks in the session's account and a region, as fast as `limits` allow.
+    /// CloudWatch in a region of the session's account, called at most as fast as `limits` allow.
     #[must_use]
     pub fn new(session: &Session, region: &str, limits: Arc<RegionLimits>) -> Self {
         let (client, credentials) = (session.cloudwatch(region), session.credentials().clone());
         Self { client, credentials, limits, usage: session.usage().clone() }
     }
 
-    /// The region that is asked.
     fn region(&self) -> &str {
         self.client.config().region().map(AsRef::as_ref).unwrap_or_default()
     }
 }
 
-/// A page that names itself as the next: reading on would never end.
+/// The error for a page that names itself as the next one, which would never end.
 fn same_page(operation: &'static str) -> AwsError {
     AwsError::new(ErrorKind::Transient, operation, "RepeatedNextToken")
         .message("the next page is the page itself")
@@ -53,7 +52,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::cloudwatch::limits::Limits;
 
-    /// CloudWatch with canned answers.
+    /// CloudWatch with canned responses.
     pub(crate) fn cloudwatch(rules: &[&Rule]) -> CloudWatch {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::Sequential, rules);
         let account: AccountId = "111111111111".parse().expect("an id");

@@ -1,40 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The dimensions of a series: those whose values name its resource, and the one that its metric is split by.
+//! The dimensions of a series: those that identify its resource, and the one by which its metric is split.
 
 use aws_sdk_cloudwatch::types::Dimension;
 use fleet::{Dataset, datasets::Metric};
 
-/// Between the values of a resource that has several dimensions. CloudWatch takes no control character in a value, and
-/// it comes before all that it takes, so that resources are sorted by their first dimension, then by the next.
+/// Separates the values of a resource that has several dimensions. A value can't contain control characters. They sort
+/// before all other characters, so resources are sorted by their first dimension, then by the next.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
 const BETWEEN: &str = "\u{1f}";
 
-/// The names of a series' dimensions.
 pub(super) fn names<'a>(dataset: &'a Dataset, metric: &'a Metric) -> impl Iterator<Item = &'a str> {
     let split = metric.split.as_ref().map(|split| &*split.dimension);
     dataset.resource.iter().map(String::as_str).chain(split)
 }
 
-/// The dimensions of the series of a resource, each with its value.
+/// The dimensions of a series, with their values.
 pub(super) fn of_series(dataset: &Dataset, metric: &Metric, resource: &str, value: &str) -> Vec<Dimension> {
     let values = values(resource).chain([value]);
     let dimension = |(name, value)| Dimension::builder().name(name).value(value).build();
     names(dataset, metric).zip(values).map(dimension).collect()
 }
 
-/// The name of a resource with these values of its dimensions.
+/// The name of the resource with these dimension values.
 #[must_use]
 pub fn joined<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     values.into_iter().collect::<Vec<_>>().join(BETWEEN)
 }
 
-/// The values that a resource's name has, one of each dimension.
+/// The dimension values in a resource's name.
 pub fn values(resource: &str) -> impl Iterator<Item = &str> {
     resource.split(BETWEEN)
 }
 
-/// The resource, and the value of the split, empty if the metric has none, of a series with exactly the dimensions of a
-/// metric's; else the names that it has, sorted. Such a series is another one: its values are counted in these already.
+/// The resource of a series that has exactly the dimensions of the metric, and its value of the split, which is empty if
+/// the metric has none.
+///
+/// # Errors
+///
+/// The names of the series' dimensions, sorted, if they are others. The values of such a series are included in those
+/// of the expected ones already.
 pub(super) fn exactly(
     dataset: &Dataset,
     metric: &Metric,
@@ -101,7 +106,7 @@ split      = { dimension = "Code", values = { 0 = "well" }, other = "badly" }
 "#;
 
     #[test]
-    fn a_series_is_of_a_metric_by_exactly_its_dimensions() {
+    fn a_series_belongs_to_a_metric_by_exactly_its_dimensions() {
         let dataset = Dataset::parse(TASKS).expect("a dataset");
         let found = |metric: usize, names: &str| {
             let dimension = |name: &str| Dimension::builder().name(name).value(name.to_lowercase()).build();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How fast an account's CloudWatch may be asked: AWS's quotas for each account and region, less
-//! what is left to the account's owners.
+//! The rate limits of CloudWatch calls: AWS's quotas for each account and region, less the share that is left to the
+//! account's owners.
 //!
-//! A throttled call is tried again by the SDK; these limits are there so that there are few.
+//! The SDK retries throttled calls; these limits keep them few.
 
 use std::{
     collections::HashMap,
@@ -11,48 +11,48 @@ use std::{
 
 use fleet::AccountId;
 
-use super::turns::Turns;
+use super::rate_limiter::RateLimiter;
 
 /// `GetMetricData` calls a second, by account and region.
-/// Source, of this and those below:
+///
+/// Source of this and the other quotas:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
 const GET_METRIC_DATA_CALLS: f64 = 50.0;
 
-/// Datapoints a second where the window begins more than three hours ago, as that of a day that is over does;
-/// counted on the estimate.
+/// Datapoints a second for windows that begin more than three hours ago, which any past day's does. AWS counts an
+/// estimate of the datapoints.
 const GET_METRIC_DATA_DATAPOINTS: f64 = 396_000.0;
 
 /// `ListMetrics` calls a second, by account and region.
 const LIST_METRICS_CALLS: f64 = 25.0;
 
-/// The limits of every account and region that this process asks.
+/// The limits of all accounts and regions that this process queries.
 #[derive(Debug, Default)]
 pub struct Limits {
-    regions: Mutex<HashMap<Place, Arc<RegionLimits>>>,
+    regions: Mutex<HashMap<QuotaKey, Arc<RegionLimits>>>,
 }
 
-/// What AWS counts a quota by.
-type Place = (AccountId, Arc<str>);
+/// What a quota applies to.
+type QuotaKey = (AccountId, Arc<str>);
 
 /// The limits of an account in one region.
 #[derive(Debug)]
 pub struct RegionLimits {
-    /// `ListMetrics` calls.
-    pub list_metrics: Arc<Turns>,
-    /// `GetMetricData` calls, each at the cost of its datapoints.
-    pub get_metric_data: Arc<Turns>,
+    pub list_metrics: Arc<RateLimiter>,
+    /// A call counts by its datapoints ([`cost`]).
+    pub get_metric_data: Arc<RateLimiter>,
 }
 
-/// How many turns a `GetMetricData` call costs that may give so many datapoints: one, or more where the quota
-/// of datapoints lets fewer such calls through than that of calls.
+/// How many calls a `GetMetricData` call with up to this many datapoints counts as: one, or more if the quota of
+/// datapoints allows fewer such calls than the quota of calls.
 #[must_use]
 pub fn cost(datapoints: u32) -> f64 {
     (f64::from(datapoints) * GET_METRIC_DATA_CALLS / GET_METRIC_DATA_DATAPOINTS).max(1.0)
 }
 
 impl Limits {
-    /// The limits of an account in a region, shared by all who ask there. `quota_share` is the
-    /// part of the quota to use; the first to ask sets it.
+    /// The limits of an account in a region, shared by all jobs. `quota_share` is the part of the quota to use; the
+    /// first caller sets it.
     #[must_use]
     pub fn of(&self, account: &AccountId, region: &Arc<str>, quota_share: f64) -> Arc<RegionLimits> {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,8 +66,8 @@ impl Limits {
 impl RegionLimits {
     fn new(share: f64) -> Self {
         Self {
-            list_metrics: Arc::new(Turns::new(LIST_METRICS_CALLS * share)),
-            get_metric_data: Arc::new(Turns::new(GET_METRIC_DATA_CALLS * share)),
+            list_metrics: Arc::new(RateLimiter::new(LIST_METRICS_CALLS * share)),
+            get_metric_data: Arc::new(RateLimiter::new(GET_METRIC_DATA_CALLS * share)),
         }
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_and_region_has_one_limiter_and_shares_it_with_no_other() {
+    fn each_account_and_region_has_its_own_limiter() {
         let limits = Limits::default();
         let ids: [AccountId; 2] = ["111111111111", "222222222222"].map(|id| id.parse().expect("an id"));
         let regions: [Arc<str>; 2] = ["eu-west-1", "us-east-1"].map(Arc::from);
@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_waits_for_its_datapoints_where_they_take_longer_than_the_call() {
+    async fn a_call_waits_for_its_datapoints_if_they_take_longer_than_the_call() {
         for (calls, datapoints, milliseconds) in [(90, 500 * 3, 1000), (19, 100_000, 3998)] {
             let (limits, begun) = (RegionLimits::new(1.0), tokio::time::Instant::now());
             for _ in 0..calls {
                 limits.get_metric_data.wait(cost(datapoints)).await;
             }
-            // 90 calls at 50 a second, or 1,900,000 datapoints at 396,000, less what is let through at once.
+            // 90 calls at 50 a second, or 1,900,000 datapoints at 396,000, less the burst.
             let elapsed = begun.elapsed();
             assert!(elapsed.as_millis().abs_diff(milliseconds) <= 20, "{datapoints}: {elapsed:?}");
         }

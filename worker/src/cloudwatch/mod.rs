@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Asking CloudWatch: which series ([`plan`], pure), in which calls ([`calls`]) and how fast ([`limits`], and
-//! [`turns`] for one operation, which its `tries` are told to), and what the answers make of each resource
-//! ([`rows`], pure).
+//! Querying CloudWatch: [`plan`] decides which series to query, [`calls`] makes the calls, [`limits`] and
+//! [`rate_limiter`] limit their rate, and [`rows`] builds a row for each resource from the answers. `plan` and `rows`
+//! are pure.
 
-pub mod asked;
 pub mod calls;
 pub mod dimensions;
 pub mod limits;
 pub mod plan;
+pub mod rate_limiter;
+mod retry_counter;
 pub mod rows;
-mod tries;
-pub mod turns;
+pub mod series_query;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which series to ask for, in the fewest calls. Plain functions over values.
+//! Which series to query, in the fewest calls. Pure functions.
 
 use std::{
     borrow::Cow,
@@ -14,13 +14,14 @@ use fleet::{
     datasets::{Cell, Class, Holders, Metric},
 };
 
-use super::asked::Asked;
+use super::series_query::SeriesQuery;
 
-/// The most queries that one `GetMetricData` takes.
+/// The maximum number of queries in one `GetMetricData` call.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 pub const QUERIES_PER_CALL: usize = 500;
 
-/// The days that a value may be of: the day asked for, and some before it, for what comes late.
+/// The days that a value may be of: the requested day and, for late values, some days before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     first: ReportDate,
@@ -34,25 +35,24 @@ impl Window {
         Self { first: date.days_before(lookback_days.into()), date }
     }
 
-    /// The day asked for.
+    /// The requested day.
     #[must_use]
     pub fn date(self) -> NaiveDate {
         self.date.day()
     }
 
-    /// The moment that the window begins with.
+    /// The first moment of the window.
     #[must_use]
     pub fn start(self) -> DateTime<Utc> {
         self.first.start()
     }
 
-    /// The moment that the window ends before.
+    /// The first moment after the window.
     #[must_use]
     pub fn end(self) -> DateTime<Utc> {
         self.date.end()
     }
 
-    /// Whether a day lies in the window.
     #[must_use]
     pub fn contains(self, day: NaiveDate) -> bool {
         (self.first.day()..=self.date.day()).contains(&day)
@@ -66,44 +66,40 @@ impl Window {
     }
 }
 
-/// One thing that can be asked about a resource: a metric with a value of its second dimension.
+/// What can be queried for a resource: a metric and, if it is split, a value of its split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesKind {
-    /// The metric.
     pub metric: &'static Metric,
-    /// The value of the metric's dimension.
+    /// The value of the metric's split.
     pub value: Cow<'static, str>,
-    /// The place of its column in the dataset's.
+    /// The index of its column in the dataset.
     pub column: u16,
     /// Which resources can have it.
     pub holders: Holders,
 }
 
-/// One query: a series, and the resource that it is of.
+/// A series of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
-    /// The place of the resource among its region's.
+    /// The index of the resource in its region.
     pub resource: u32,
-    /// The resource's name.
     pub name: Arc<str>,
-    /// What is asked about it.
     pub kind: SeriesKind,
 }
 
 impl Series {
     /// The query for its one statistic.
     #[must_use]
-    pub fn asked(&self) -> Asked<'_> {
+    pub fn query(&self) -> SeriesQuery<'_> {
         let Self { name, kind: SeriesKind { metric, value, .. }, .. } = self;
         let statistic = metric.statistics.first().map_or("", String::as_str);
-        Asked { metric, resource: name, value, statistic }
+        SeriesQuery { metric, resource: name, value, statistic }
     }
 }
 
 /// A series that `ListMetrics` named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSeries {
-    /// The metric.
     pub metric: &'static Metric,
     /// The values of the resource's dimensions, as [`dimensions::values`] has them.
     ///
@@ -113,34 +109,32 @@ pub struct ListedSeries {
     pub value: String,
 }
 
-/// Puts what `ListMetrics` names into calls while it is being listed, so that the first are made before the
-/// last page has come.
+/// Plans calls while series are being listed, so that the first calls are made before the last page has arrived.
 #[derive(Debug)]
 pub struct Planner {
     dataset: &'static Dataset,
-    /// Those known by name first, and then the others as they come.
+    /// The kinds that the dataset names, then other kinds in the order in which they are listed.
     kinds: Vec<SeriesKind>,
-    /// How many are known by name.
+    /// How many kinds the dataset names.
     known: usize,
-    /// The resource and the kind of each series so far, by their places.
-    asked: HashSet<(u32, u16)>,
-    /// What fills no call yet.
+    /// The indexes of the resource and the kind of each series so far.
+    planned: HashSet<(u32, u16)>,
+    /// Series that do not fill a call yet.
     waiting: Vec<Series>,
-    /// What no column is for: metrics with a value that is not known by name.
-    left_out: BTreeSet<(&'static str, String)>,
+    /// Metrics with a split value that has no column.
+    skipped: BTreeSet<(&'static str, String)>,
 }
 
 impl Planner {
-    /// A plan with no series yet.
     #[must_use]
     pub fn new(dataset: &'static Dataset) -> Self {
-        let (asked, waiting, left_out) = Default::default();
+        let (planned, waiting, skipped) = Default::default();
         let kinds = known_kinds(dataset);
-        Self { dataset, known: kinds.len(), kinds, asked, waiting, left_out }
+        Self { dataset, known: kinds.len(), kinds, planned, waiting, skipped }
     }
 
-    /// Takes in a series of the resource at a place; gives the series of a call where that makes one full. A
-    /// series that two pages name is asked for once.
+    /// Adds a series of the resource with this index, and returns the series of a call if that fills one. A series that
+    /// is listed twice is queried once.
     pub fn add(
         &mut self,
         metric: &'static Metric,
@@ -153,7 +147,7 @@ impl Planner {
             Some(at) => at,
             None => {
                 let Some(column) = metric.other() else {
-                    self.left_out.insert((&metric.name, value));
+                    self.skipped.insert((&metric.name, value));
                     return None;
                 };
                 let column = column_place(self.dataset, column);
@@ -162,39 +156,38 @@ impl Planner {
             }
         };
         let kind = self.kinds.get(at)?.clone();
-        if !self.asked.insert((resource, place(at))) {
+        if !self.planned.insert((resource, place(at))) {
             return None;
         }
         self.waiting.push(Series { resource, name: name.clone(), kind });
         (self.waiting.len() == QUERIES_PER_CALL).then(|| mem::take(&mut self.waiting))
     }
 
-    /// What fills no call, once all is listed.
+    /// The remaining series, once all are listed.
     pub fn rest(&mut self) -> Option<Vec<Series>> {
         (!self.waiting.is_empty()).then(|| mem::take(&mut self.waiting))
     }
 
-    /// Whether there is nothing to ask for.
+    /// Whether there is nothing to query.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.asked.is_empty()
+        self.planned.is_empty()
     }
 
-    /// What is not asked for since no column is for it: metrics, each with a value that is not known by name.
-    pub fn left_out(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.left_out.iter().map(|(metric, value)| (*metric, value.as_str()))
+    /// The metrics and split values that are not queried because they have no column.
+    pub fn skipped(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.skipped.iter().map(|(metric, value)| (*metric, value.as_str()))
     }
 
-    /// The kinds that the dataset does not know by name.
+    /// The kinds that the dataset does not name.
     #[must_use]
     pub fn unknown_kinds(&self) -> &[SeriesKind] {
         self.kinds.get(self.known..).unwrap_or_default()
     }
 }
 
-/// The calls that ask for every series that each of these resources, by name and class, can have, in their order: what
-/// is asked if `ListMetrics` no longer names those that exist. They are made as they are taken: an account may
-/// have millions of series.
+/// The calls for all series that these resources can have, in order. For days of which `ListMetrics` no longer lists all
+/// series. Calls are planned lazily: an account may have millions of series.
 pub fn everything(
     dataset: &'static Dataset,
     resources: impl IntoIterator<Item = (Arc<str>, Class)>,
@@ -245,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_ends_with_the_day_asked_for() {
+    fn the_window_ends_with_the_requested_day() {
         let window = Window::new(date("2026-11-01"), 2);
         assert_eq!(window.start().to_rfc3339(), "2026-10-30T00:00:00+00:00");
         assert_eq!(window.end().to_rfc3339(), "2026-11-02T00:00:00+00:00");
@@ -262,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_day_asks_for_every_type_of_every_bucket() {
+    fn an_old_day_queries_every_type_of_every_bucket() {
         let general = || names(1000).map(|name| (name, Class::General));
         let calls: Vec<_> = everything(*S3, general()).collect();
         assert_eq!(calls.len(), 56);
@@ -279,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_bucket_is_asked_for_the_few_types_that_it_can_have() {
+    fn a_directory_bucket_is_queried_for_the_few_types_that_it_can_have() {
         let buckets = [("a", Class::General), ("b--use1-az4--x-s3", Class::Directory), ("c", Class::General)];
         let calls: Vec<_> = everything(*S3, buckets.map(|(name, class)| (name.into(), class))).collect();
         let asked: Vec<_> = calls.iter().flatten().filter(|series| series.resource == 1).collect();
@@ -289,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recent_day_asks_for_what_is_listed_once_each() {
+    fn a_recent_day_queries_each_listed_series_once() {
         let [objects, sizes] = [&S3.metrics[0], &S3.metrics[1]];
         let [a, b] = ["a", "b"].map(Arc::from);
         let listed = [
@@ -305,7 +298,7 @@ mod tests {
         }
         let unknown: Vec<_> = planner.unknown_kinds().iter().map(|kind| &*kind.value).collect();
         assert_eq!(unknown, ["FutureStorage"]);
-        assert_eq!(planner.left_out().collect::<Vec<_>>(), [("NumberOfObjects", "SomeStorageTypes")]);
+        assert_eq!(planner.skipped().collect::<Vec<_>>(), [("NumberOfObjects", "SomeStorageTypes")]);
         let rest = planner.rest().expect("three series");
         let asked: Vec<_> = rest
             .iter()
@@ -326,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_made_as_soon_as_it_is_full_and_none_before() {
+    fn a_call_is_planned_as_soon_as_it_is_full() {
         let mut planner = Planner::new(*S3);
         let mut calls = Vec::new();
         for (resource, name) in (0..).zip(names(1200)) {
@@ -336,6 +329,6 @@ mod tests {
         calls.extend(planner.rest());
         assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 200]);
         let asked = calls.iter().flatten().map(|series| series.resource);
-        assert!(asked.eq(0..1200), "each once, in their order");
+        assert!(asked.eq(0..1200), "each once, in order");
     }
 }

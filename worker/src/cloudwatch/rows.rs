@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the answers make of each resource: the rows of the report. Plain functions over values.
+//! Builds the rows of the report from the answers of CloudWatch. Pure functions.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -8,71 +8,66 @@ use fleet::datasets::Class;
 
 use super::plan::Window;
 
-/// Why a value is not known that CloudWatch may have. Of two, the lesser is the one that is reported.
+/// Why a value is missing that CloudWatch may have. Of several problems, the least is reported.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
-    /// A policy forbids asking for it.
+    /// A policy denies access to it.
     Denied,
-    /// It was asked for and not given; the code says why.
+    /// The query failed with this code.
     Error(String),
-    /// As `Error`, and another try may give it.
+    /// The query failed with this code, and a retry may succeed.
     Transient(String),
 }
 
-/// What CloudWatch said of one series.
+/// CloudWatch's answer for one series.
 pub type Answer = Result<Vec<Datapoint>, Problem>;
 
 /// One value of one series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Datapoint {
-    /// The UTC day that it is of.
+    /// In UTC.
     pub day: NaiveDate,
-    /// The value, as CloudWatch has it.
     pub value: f64,
 }
 
-/// Whether the account itself names the resource.
+/// Whether the service that owns the resource lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
-    /// It does.
     Listed,
-    /// It does not, and would if the resource were still there.
+    /// It is not listed, so it has been deleted.
     Unlisted,
-    /// It names no resource of this kind, there or not.
+    /// Resources of its class could not be listed.
     Unlistable,
 }
 
-/// A resource that rows are made of.
+/// A resource that has a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
-    /// Its name.
     pub name: Arc<str>,
-    /// Where it lies, where that could be found.
+    /// `None` if it could not be found out.
     pub region: Option<Arc<str>>,
-    /// The day on which it says it was created.
     pub creation_date: Option<NaiveDate>,
-    /// Whether the account names it.
     pub listing: Listing,
-    /// Which series it can have.
+    /// Decides which series it can have.
     pub class: Class,
 }
 
 impl Resource {
-    /// What tells a resource from others of its account: a bucket may be made again, by its name, in another region.
+    /// Identifies a resource within its account: a bucket may be deleted and created again in another region.
     #[must_use]
     pub fn key(&self) -> (Arc<str>, Option<Arc<str>>) {
         (self.name.clone(), self.region.clone())
     }
 }
 
-/// What is known of one resource so far: the values of the newest day that has any.
+/// The values of one resource collected so far, of the newest day that has any.
 ///
 /// Only values of one day are kept. Taking the newest of each series would count bytes twice when
-/// a lifecycle rule moves them from one storage class to another between two days.
+/// a lifecycle rule moves objects from one storage class to another between two days.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
     day: Option<NaiveDate>,
-    /// The newest day of the series that is furthest behind, of those that have a datapoint.
+    /// The oldest of the newest days of all series that have a datapoint.
     furthest_behind: Option<NaiveDate>,
     values: Vec<(u16, u64)>,
     problem: Option<Problem>,
@@ -81,37 +76,35 @@ pub struct Reading {
 /// A row of the report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// What it is about.
     pub resource: Resource,
     /// The day of its values.
     pub datapoint_date: Option<NaiveDate>,
-    /// The known values, by the place of their column.
+    /// The known values, by the index of their column.
     pub values: Vec<(u16, u64)>,
-    /// How it came about.
     pub status: Status,
-    /// Whether a sum of its values would look like the whole and is a part.
+    /// Whether a value is missing, so that the sum would be wrong.
     pub withholds_total: bool,
 }
 
-/// How a row came about; what the column `status` says.
+/// The column `status` of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// It has the values of the day asked for.
+    /// It has the values of the requested day.
     Ok,
     /// Its values are of an earlier day, or may still change.
     Late,
     /// CloudWatch has no datapoint in the window.
     NoData,
-    /// It has values, and the resource is gone.
+    /// It has values, and the resource has been deleted.
     Deleted,
-    /// A policy forbids asking for something of it.
+    /// A policy denies access to at least one of its values.
     Denied,
     /// A value is missing that CloudWatch may have.
     Error(String),
 }
 
 impl Reading {
-    /// Takes in what CloudWatch said of the series in `column`. The order of calls does not matter.
+    /// Adds the answer for a series in `column`, in any order.
     pub fn add(&mut self, column: u16, answer: Answer, window: Window) {
         let datapoints = match answer {
             Ok(datapoints) => datapoints,
@@ -129,7 +122,7 @@ impl Reading {
                 self.values.clear();
             }
             if self.day == Some(day) {
-                // Two types may share a column: an older and a newer name of one thing.
+                // Two storage types may share a column: an older and a newer name of the same thing.
                 match self.values.iter_mut().find(|(known, _)| *known == column) {
                     Some((_, sum)) => *sum = sum.saturating_add(value),
                     None => self.values.push((column, value)),
@@ -142,15 +135,15 @@ impl Reading {
         };
     }
 
-    /// Takes in that something could not be learnt. Of several problems the least is reported, whichever
-    /// came first: calls are answered in any order, and a duplicate of the job gives the same report.
+    /// Records a problem. Of several problems the least is reported, in any order of calls, so that a duplicate of the
+    /// job produces the same report.
     pub fn fail(&mut self, problem: Problem) {
         if self.problem.as_ref().is_none_or(|known| problem < *known) {
             self.problem = Some(problem);
         }
     }
 
-    /// What another try may give.
+    /// The code of a problem that a retry may resolve.
     #[must_use]
     pub fn transient_problem(&self) -> Option<&str> {
         match &self.problem {
@@ -159,9 +152,9 @@ impl Reading {
         }
     }
 
-    /// The row of `resource`; `None` for a resource that is gone and has no datapoint of the day
-    /// asked for, since it was gone by then. Once the values of the day are settled, a series without a datapoint of
-    /// the row's day has ended; before, it may still come.
+    /// The row of `resource`; `None` if the resource has been deleted and has no datapoint of the requested day, since it
+    /// was deleted before that. If the values of the day are settled, a series without a datapoint of that day has
+    /// ended; otherwise the datapoint may still arrive.
     #[must_use]
     pub fn into_row(self, resource: Resource, window: Window, is_settled: bool) -> Option<Row> {
         let is_behind = !is_settled && self.furthest_behind < self.day;
@@ -181,20 +174,19 @@ impl Reading {
 }
 
 impl Row {
-    /// The row of a resource of which nothing could be asked.
+    /// The row of a resource that could not be queried.
     #[must_use]
     pub fn without_values(resource: Resource, problem: Problem) -> Self {
         let status = problem.into();
         Self { resource, datapoint_date: None, values: Vec::new(), status, withholds_total: true }
     }
 
-    /// The value in a column.
     #[must_use]
     pub fn value(&self, column: u16) -> Option<u64> {
         self.values.iter().find(|(known, _)| *known == column).map(|(_, value)| *value)
     }
 
-    /// The sum of the values in these columns; `None` if no value is known, or if the sum would be that of a part.
+    /// The sum of the values in these columns; `None` if no value is known or one is missing.
     #[must_use]
     pub fn total(&self, columns: &[u16]) -> Option<u128> {
         if self.withholds_total {
@@ -207,7 +199,7 @@ impl Row {
 }
 
 impl Status {
-    /// Whether a value is missing that CloudWatch may have, so that the row is to be asked for again.
+    /// Whether a value is missing that CloudWatch may have, so that the row must be queried again.
     #[must_use]
     pub fn lacks_something(&self) -> bool {
         matches!(self, Self::Denied | Self::Error(_))
@@ -253,19 +245,19 @@ impl FromStr for Status {
     }
 }
 
-/// A row status that this version does not have.
+/// A status that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the row status {0:?} is not known")]
 pub struct UnknownStatus(String);
 
-/// Sorts the rows as the report has them.
+/// Sorts the rows in the order of the report.
 pub fn sort(rows: &mut [Row]) {
     rows.sort_unstable_by(|a, b| {
         (&a.resource.name, &a.resource.region).cmp(&(&b.resource.name, &b.resource.region))
     });
 }
 
-/// A count of bytes or objects; none where the value can be no such count.
+/// A count of bytes or objects; `None` if the value is not a valid count.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 fn whole(value: f64) -> Option<u64> {
     const BEYOND: f64 = 18_446_744_073_709_551_616.0; // 2^64

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Finding the buckets of an account, and the region of each.
+//! Discovers the buckets of an account and their regions.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -20,34 +20,35 @@ use crate::{
     cloudwatch::rows::{Listing, Problem, Resource},
 };
 
-/// The largest page of `ListBuckets`. It is asked for always: S3 tells a bucket's region only in
-/// answer to a request with a parameter.
+/// The maximum page size of `ListBuckets`. It is always set: S3 returns the regions of buckets only if a request has a
+/// parameter.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
 const PAGE: i32 = 10_000;
 
-/// The largest page of `ListDirectoryBuckets`.
+/// The maximum page size of `ListDirectoryBuckets`.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html>
 const DIRECTORY_PAGE: i32 = 1_000;
 
-/// How many calls about buckets, or about regions, wait for an answer at once.
+/// The maximum number of calls in flight, for buckets or for regions.
 const CALLS_AT_ONCE: usize = 16;
 
 /// The buckets of an account.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
-    /// Those whose region is known.
+    /// Buckets with a known region.
     pub(super) found: Vec<Resource>,
-    /// Those whose region could not be learnt, and why.
+    /// Buckets whose region could not be found out, and why.
     pub(super) lost: Vec<(Resource, Problem)>,
-    /// Whether directory buckets could not be listed, in one of these regions at least.
+    /// Whether directory buckets could not be listed in at least one region.
     pub(super) lacks_directories: bool,
-    /// The regions whose directory buckets are among them.
+    /// The regions whose directory buckets have been listed.
     pub(super) with_directories: BTreeSet<Arc<str>>,
 }
 
-/// Every bucket of the account that `ListBuckets` names, and the directory buckets of the home region and of `regions`.
-/// Those of other regions are listed while CloudWatch is asked there. On the last try, what could not be learnt for a
-/// transient cause is left out.
+/// All buckets that `ListBuckets` returns, and the directory buckets of the home region and of `regions`. Those of other
+/// regions are listed while CloudWatch is queried there. The last attempt ignores transient errors.
 pub(super) async fn discover(
     session: &Session,
     regions: &[String],
@@ -68,21 +69,20 @@ pub(super) async fn discover(
     Ok(buckets)
 }
 
-/// The buckets that `ListBuckets` names.
 async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -> Result<Buckets, AwsError> {
     let home = home(client);
     let mut found = Vec::new();
-    let mut nowhere = Vec::new();
-    // Few regions are shared by many buckets.
+    let mut without_region = Vec::new();
+    // Many buckets share a few regions.
     let mut regions: HashSet<Arc<str>> = HashSet::new();
     let mut token: Option<String> = None;
     loop {
         let token_now = &token;
-        let ask = || async move {
+        let request = || async move {
             let page = client.list_buckets().max_buckets(PAGE).set_continuation_token(token_now.clone());
             page.send().await.map_err(|error| from_sdk(LIST_BUCKETS, error).in_region(home))
         };
-        let page = credentials.ask(ask).await?;
+        let page = credentials.call(request).await?;
         for bucket in page.buckets.unwrap_or_default() {
             let region = bucket.bucket_region.clone().filter(|region| !region.is_empty()).map(|region| {
                 regions.get(region.as_str()).cloned().unwrap_or_else(|| {
@@ -92,7 +92,7 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
                 })
             });
             let Some(resource) = resource(bucket, region) else { continue };
-            if resource.region.is_some() { &mut found } else { &mut nowhere }.push(resource);
+            if resource.region.is_some() { &mut found } else { &mut without_region }.push(resource);
         }
         match page.continuation_token.filter(|next| !next.is_empty()) {
             None => break,
@@ -101,9 +101,9 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
         }
     }
     let mut buckets = Buckets { found, ..Buckets::default() };
-    let mut heads = stream::iter(nowhere)
+    let mut heads = stream::iter(without_region)
         .map(|resource| async {
-            let region = credentials.ask(|| region(client, &resource.name)).await;
+            let region = credentials.call(|| region(client, &resource.name)).await;
             (resource, region)
         })
         .buffer_unordered(CALLS_AT_ONCE);
@@ -113,9 +113,9 @@ async fn list_buckets(client: &Client, credentials: &Renewable, is_last: bool) -
             // Deleted since it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) if error.is_transient() && !is_last => return Err(error),
-            Err(error) if session::is_over(&error) => return Err(error),
+            Err(error) if session::ends_session(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(bucket = &*resource.name, error = %error, "the bucket's region could not be learnt");
+                tracing::warn!(bucket = &*resource.name, error = %error, "the bucket's region could not be found out");
                 let denied = error.kind == ErrorKind::Denied;
                 let problem = if denied { Problem::Denied } else { Problem::Error(error.code) };
                 buckets.lost.push((resource, problem));
@@ -133,7 +133,7 @@ pub(super) struct Directories {
     pub(super) is_incomplete: bool,
 }
 
-/// The directory buckets of a region. Their listing is optional: if it is not allowed, they are left out.
+/// Lists the directory buckets of a region. This permission is optional: without it they are missing from the report.
 pub(super) async fn list_directories(
     session: &Session,
     region: &Arc<str>,
@@ -143,7 +143,7 @@ pub(super) async fn list_directories(
         Ok(found) => Ok(Directories { found, is_incomplete: false }),
         Err(error) if has_no_directory_buckets(&error) => Ok(Directories::default()),
         Err(error) if error.is_transient() && !is_last => Err(error),
-        Err(error) if session::is_over(&error) => Err(error),
+        Err(error) if session::ends_session(&error) => Err(error),
         Err(error) => {
             tracing::info!(region = &**region, error = %error, "directory buckets could not be listed");
             Ok(Directories { found: Vec::new(), is_incomplete: true })
@@ -151,7 +151,6 @@ pub(super) async fn list_directories(
     }
 }
 
-/// The directory buckets of a region.
 async fn list_directory_buckets(
     client: &Client,
     credentials: &Renewable,
@@ -161,12 +160,12 @@ async fn list_directory_buckets(
     let mut token: Option<String> = None;
     loop {
         let token_now = &token;
-        let ask = || async move {
+        let request = || async move {
             let page = client.list_directory_buckets().max_directory_buckets(DIRECTORY_PAGE);
             let page = page.set_continuation_token(token_now.clone()).send().await;
             page.map_err(|error| from_sdk(LIST_DIRECTORY_BUCKETS, error))
         };
-        let page = credentials.ask(ask).await?;
+        let page = credentials.call(request).await?;
         let buckets = page.buckets.unwrap_or_default().into_iter();
         let buckets = buckets.filter_map(|bucket| resource(bucket, Some(region.clone())));
         found.extend(buckets.filter(|bucket| bucket.class == Class::Directory));
@@ -178,12 +177,12 @@ async fn list_directory_buckets(
     }
 }
 
-/// Whether an answer means that a region has no directory buckets: the service has no host there, an endpoint for all
-/// regions does not know the service, or the account has not enabled the region.
+/// Whether an error means that a region has no directory buckets: the service has no host there, a custom endpoint does
+/// not support it, or the account has not enabled the region.
 fn has_no_directory_buckets(error: &AwsError) -> bool {
     error.is_unknown_host()
         || error.code == "AuthorizationHeaderMalformed"
-        || (error.kind == ErrorKind::Identity && !session::is_over(error))
+        || (error.kind == ErrorKind::Identity && !session::ends_session(error))
 }
 
 fn resource(bucket: Bucket, region: Option<Arc<str>>) -> Option<Resource> {
@@ -193,33 +192,33 @@ fn resource(bucket: Bucket, region: Option<Arc<str>>) -> Option<Resource> {
     Some(Resource { class: class_of(&name), name, region, creation_date, listing: Listing::Listed })
 }
 
-/// A page that names itself as the next: reading on would never end.
+/// The error for a page that names itself as the next one, which would never end.
 fn same_page(operation: &'static str) -> AwsError {
     let (code, message) = ("RepeatedContinuationToken", "the next page is the page itself");
     AwsError::new(ErrorKind::Transient, operation, code).message(message)
 }
 
-/// The class of a bucket. Directory buckets have a suffix that no other bucket may have.
+/// The class of a bucket. Directory buckets have a reserved suffix.
+///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
 fn class_of(name: &str) -> Class {
     if name.ends_with("--x-s3") { Class::Directory } else { Class::General }
 }
 
-/// The resource of a name that CloudWatch or an earlier try knows and this try's listing does not: it was deleted, unless
-/// buckets of its class could not be listed.
-pub(super) fn unnamed(name: Arc<str>, region: Arc<str>, lacks_directory_buckets: bool) -> Resource {
+/// A bucket that CloudWatch or an earlier attempt lists but S3 does not: it was deleted, unless buckets of its class could
+/// not be listed.
+pub(super) fn not_listed(name: Arc<str>, region: Arc<str>, lacks_directory_buckets: bool) -> Resource {
     let class = class_of(&name);
     let is_unlistable = class == Class::Directory && lacks_directory_buckets;
     let listing = if is_unlistable { Listing::Unlistable } else { Listing::Unlisted };
     Resource { name, region: Some(region), creation_date: None, listing, class }
 }
 
-/// The region that is asked of buckets.
+/// The region of the client.
 fn home(client: &Client) -> &str {
     client.config().region().map(AsRef::as_ref).unwrap_or_default()
 }
 
-/// A bucket's region.
 async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
     let answer = client.head_bucket().bucket(bucket).send().await;
     if let Some(region) = aws::region_of_bucket(&answer) {
@@ -228,7 +227,7 @@ async fn region(client: &Client, bucket: &str) -> Result<Arc<str>, AwsError> {
     Err(match answer {
         Err(error) => from_sdk("s3:ListBucket", error).in_region(home(client)),
         Ok(_) => AwsError::new(ErrorKind::Permanent, "s3:ListBucket", "NoBucketRegion")
-            .message("the answer has no x-amz-bucket-region"),
+            .message("the response has no x-amz-bucket-region"),
     })
 }
 
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_page_is_read_and_each_asks_for_regions() {
+    async fn every_page_is_read_and_requests_regions() {
         let first = mock!(Client::list_buckets)
             .match_requests(|request| request.max_buckets() == Some(10_000))
             .then_output(|| {
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_region_is_read_off_whatever_head_bucket_answers() {
+    async fn a_region_is_read_from_any_response_of_head_bucket() {
         let cases = [
             (200, Some("eu-north-1"), Some("eu-north-1"), None),
             (301, Some("eu-north-1"), Some("eu-north-1"), None),
@@ -327,15 +326,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bucket_that_can_not_be_looked_at_now_fails_the_try_and_not_the_row() {
+    async fn a_transient_error_for_a_bucket_fails_the_attempt_and_not_the_row() {
         let list = mock!(Client::list_buckets)
             .then_output(|| ListBucketsOutput::builder().buckets(bucket("a", None)).build());
         let head = mock!(Client::head_bucket).then_http_response(|| head_answer(503, None));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&list, &head]);
         let credentials = Renewable::for_tests();
-        let error = list_buckets(&client, &credentials, false).await.expect_err("a later try may find it");
+        let error = list_buckets(&client, &credentials, false).await.expect_err("a retry may succeed");
         assert!(error.is_transient(), "{error}");
-        let buckets = list_buckets(&client, &credentials, true).await.expect("there is no later try");
+        let buckets = list_buckets(&client, &credentials, true).await.expect("there is no further attempt");
         assert_eq!(buckets.lost[0].1, Problem::Error("ServiceUnavailable".into()));
     }
 
@@ -361,8 +360,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_listed_was_deleted_unless_its_class_can_not_be_listed() {
-        let listing = |name: &str, lacks| unnamed(name.into(), "us-east-1".into(), lacks).listing;
+    fn a_bucket_that_is_not_listed_was_deleted_unless_its_class_cannot_be_listed() {
+        let listing = |name: &str, lacks| not_listed(name.into(), "us-east-1".into(), lacks).listing;
         assert_eq!(listing("logs", true), Listing::Unlisted);
         assert_eq!(listing("logs--use1-az4--x-s3", false), Listing::Unlisted);
         assert_eq!(listing("logs--use1-az4--x-s3", true), Listing::Unlistable);

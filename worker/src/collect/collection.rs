@@ -1,77 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What was collected, and what came of each region.
+//! The result of a collection, from the outcomes of its regions.
 
 use std::sync::Arc;
 
 use fleet::{AwsError, ErrorKind};
 
-use super::trouble::{Interruption, Trouble};
+use super::region_health::{Interruption, RegionHealth};
 use crate::table::Table;
 
-/// What was collected.
+/// The result of a collection.
 #[derive(Debug, Default)]
 pub struct Collection {
-    /// The rows, sorted as the report has them.
+    /// The rows, in the order of the report.
     pub table: Table,
-    /// Regions that were not listed to the end.
+    /// Regions whose listing is incomplete.
     pub regions_pending: Vec<String>,
     /// Regions that a policy denies and in which nothing is known to exist.
     pub regions_denied: Vec<String>,
     /// Whether directory buckets could not be listed.
     pub lacks_directory_buckets: bool,
-    /// What went wrong first, if a row lacks something or a region is pending.
+    /// The first error, if a row lacks something or a region is pending.
     pub first_error: Option<String>,
-    /// Why it ended before all was asked for; a later try may give more.
+    /// Why it ended early; a retry may collect more.
     pub interruption: Option<Interruption>,
 }
 
-/// How asking a region ended.
+/// The outcome of querying a region.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct RegionOutcome {
     pub(super) name: Arc<str>,
-    pub(super) trouble: Trouble,
-    /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
+    pub(super) health: RegionHealth,
+    /// Whether CloudWatch answered at least one query, or there was nothing to query.
     pub(super) answered: bool,
-    /// Whether it is not known which rows it has.
+    /// Whether its listing is incomplete, so that its rows are unknown.
     pub(super) is_pending: bool,
-    /// Whether nothing is known to exist there.
+    /// Whether no resource is known to exist there.
     pub(super) is_empty: bool,
 }
 
-impl Ended {
-    /// Whether a policy denies the region, and nothing is known to exist there: no row lacks anything for it.
+impl RegionOutcome {
+    /// Whether a policy denies the region and no resource is known to exist there, so that no row lacks anything.
     fn is_denied_and_empty(&self) -> bool {
-        let errors = &self.trouble.errors;
+        let errors = &self.health.errors;
         self.is_empty && !errors.is_empty() && errors.iter().all(|error| error.kind == ErrorKind::Denied)
     }
 }
 
-/// Takes in how asking each region ended.
+/// Adds the outcomes of all regions to a collection.
 ///
 /// # Errors
-/// What a region said, if none answered and no rows were known before.
+///
+/// The error of a region, if no region answered and no rows were known before.
 pub(super) fn conclude(
-    ended: Vec<Ended>,
+    outcomes: Vec<RegionOutcome>,
     knows_rows: bool,
     mut collection: Collection,
 ) -> Result<Collection, AwsError> {
-    // Credentials that STS took are refused in a region that the account has not enabled, which is that
-    // region's own affair. Anything else, if no region answered, is the account's.
-    let mut errors = ended.iter().flat_map(|region| &region.trouble.errors);
+    // A region that the account has not enabled refuses credentials that STS accepts. That concerns only the region; any
+    // other error, if no region answered, concerns the account.
+    let mut errors = outcomes.iter().flat_map(|region| &region.health.errors);
     if let Some(error) = errors.find(|error| error.kind != ErrorKind::Identity)
         && !knows_rows
-        && !ended.iter().any(|region| region.answered)
+        && !outcomes.iter().any(|region| region.answered)
     {
         return Err(error.clone());
     }
-    for region in ended {
+    for region in outcomes {
         if region.is_denied_and_empty() {
             collection.regions_denied.push(region.name.to_string());
             continue;
         }
-        let first_error = region.trouble.errors.first().map(ToString::to_string);
+        let first_error = region.health.errors.first().map(ToString::to_string);
         collection.first_error = collection.first_error.or(first_error);
-        collection.interruption = collection.interruption.or(region.trouble.interruption);
+        collection.interruption = collection.interruption.or(region.health.interruption);
         if region.is_pending {
             collection.regions_pending.push(region.name.to_string());
         }

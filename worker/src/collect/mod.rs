@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Collecting one dataset of one account: discover, plan, ask, assemble. What comes out is rows;
-//! where they are stored is decided elsewhere.
+//! Collects one dataset of one account: discovers its resources, plans the queries, makes them, and assembles the rows.
+//! The caller decides where to store them.
 
 mod buckets;
 mod collection;
 mod newest_day;
 mod region;
+mod region_health;
+mod scope;
 pub mod series;
-mod subject;
-mod trouble;
 
 use fleet::{AwsError, Dataset, datasets::Discovery};
 
-pub(crate) use self::trouble::is_not_enabled;
-pub use self::{collection::Collection, subject::Subject, trouble::Interruption};
+pub(crate) use self::region_health::is_not_enabled;
+pub use self::{collection::Collection, region_health::Interruption, scope::Scope};
 use crate::{account::session::Session, cloudwatch::limits::Limits, table::checkpoint::Checkpoint};
 
-/// How many calls are under way at once in a region, two of them listings.
-pub(crate) const CALLS_IN_A_REGION: usize = trouble::CALLS_AT_ONCE + 2;
+/// The maximum number of calls in flight in a region, two of them listings.
+pub(crate) const CALLS_IN_A_REGION: usize = region_health::CALLS_AT_ONCE + 2;
 
-/// The resources of an account, before anything is asked about them.
+/// The resources of an account, before they are queried.
 #[derive(Debug)]
 pub struct Discovered(Found);
 
 #[derive(Debug)]
 enum Found {
     Buckets(buckets::Buckets),
-    /// CloudWatch alone names them.
+    /// Only CloudWatch lists them.
     Nothing,
 }
 
 impl Discovered {
-    /// Whether directory buckets could not be listed, in one region at least.
+    /// Whether directory buckets could not be listed in at least one region.
     #[must_use]
     pub fn lacks_directory_buckets(&self) -> bool {
         matches!(&self.0, Found::Buckets(buckets) if buckets.lacks_directories)
     }
 }
 
-/// Finds the account's resources; directory buckets in `regions` too.
+/// Discovers the account's resources, including directory buckets in `regions`.
 pub async fn discover(
     session: &Session,
     dataset: &'static Dataset,
@@ -54,23 +54,22 @@ pub async fn discover(
     }
 }
 
-/// Collects a dataset of the account that the session is in. Of the rows that `checkpoint` has, only those that lack
-/// something are asked for.
+/// Collects a dataset of the session's account. Rows that are complete in `checkpoint` are not queried again.
 ///
-/// A region that a policy denies, or a series that CloudWatch does not give, costs its own rows
-/// and no others.
+/// If a policy denies a region, or CloudWatch does not return a series, only its own rows are affected.
 ///
 /// # Errors
-/// What a region said, if none answered.
+///
+/// The error of a region, if no region answered.
 pub async fn collect(
     session: &Session,
     limits: &Limits,
-    subject: &Subject<'_>,
+    scope: &Scope<'_>,
     Discovered(found): Discovered,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Collection, AwsError> {
     match found {
-        Found::Buckets(buckets) => newest_day::collect(session, limits, subject, buckets, checkpoint).await,
-        Found::Nothing => series::collect(session, limits, subject, checkpoint).await,
+        Found::Buckets(buckets) => newest_day::collect(session, limits, scope, buckets, checkpoint).await,
+        Found::Nothing => series::collect(session, limits, scope, checkpoint).await,
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One region of an account: asking for what is there, and taking in the answers as they come.
+//! Queries one region of an account, and adds the answers to its rows as they arrive.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -14,9 +14,9 @@ use futures::{
 
 use super::{
     buckets::{self, Directories},
-    collection::Ended,
-    subject::Subject,
-    trouble::{CALLS_AT_ONCE, Interruption, Trouble, is_not_enabled, problem_of},
+    collection::RegionOutcome,
+    region_health::{CALLS_AT_ONCE, Interruption, RegionHealth, is_not_enabled, problem_of},
+    scope::Scope,
 };
 use crate::cloudwatch::{
     calls::{Answers, CloudWatch, Query},
@@ -24,41 +24,39 @@ use crate::cloudwatch::{
     rows::{Datapoint, Listing, Problem, Reading, Resource, Row},
 };
 
-/// What a region has to be asked for.
+/// What to query in a region.
 #[derive(Debug, Default)]
-pub(super) struct Place {
-    /// The resources to ask about.
+pub(super) struct RegionPlan {
     pub(super) resources: Vec<Resource>,
-    /// The names of those whose rows are known.
+    /// The names of resources whose rows are known already.
     pub(super) kept: HashSet<Arc<str>>,
-    /// Whether an earlier try has seen all of what the region has.
+    /// Whether an earlier attempt has listed the whole region.
     pub(super) was_listed: bool,
 }
 
-impl Place {
-    pub(super) fn is_to_ask(&self) -> bool {
+impl RegionPlan {
+    pub(super) fn is_needed(&self) -> bool {
         !self.was_listed || !self.resources.is_empty()
     }
 }
 
-/// A region's resources and what is known of them.
+/// The resources of a region, and their values so far.
 #[derive(Debug)]
 pub(super) struct Region {
-    /// Its name.
     name: Arc<str>,
-    trouble: Trouble,
-    /// Whether CloudWatch gave an answer to all that there was to ask, or a part of it.
+    health: RegionHealth,
+    /// Whether CloudWatch answered at least one query, or there was nothing to query.
     answered: bool,
-    /// Whether it is not known which rows it has.
+    /// Whether its listing is incomplete, so that its rows are unknown.
     is_pending: bool,
     /// The names of resources whose rows are known already.
     kept: HashSet<Arc<str>>,
-    /// Whether an earlier try has seen all of what it has.
+    /// Whether an earlier attempt has listed the whole region.
     was_listed: bool,
     resources: Vec<Resource>,
-    /// Of each resource, by its place.
+    /// The values of each resource.
     readings: Vec<Reading>,
-    /// How many series of each resource are being asked for, by its place.
+    /// The number of series in flight of each resource.
     in_flight: Vec<u32>,
 }
 
@@ -67,12 +65,11 @@ pub(super) struct Region {
     reason = "cannot fail: a series is of a resource of this region, and its column of the dataset"
 )]
 impl Region {
-    /// A region of which nothing is asked yet.
-    pub(super) fn new(name: Arc<str>, Place { resources, kept, was_listed }: Place) -> Self {
+    pub(super) fn new(name: Arc<str>, RegionPlan { resources, kept, was_listed }: RegionPlan) -> Self {
         let readings = vec![Reading::default(); resources.len()];
         Self {
             name,
-            trouble: Trouble::default(),
+            health: RegionHealth::default(),
             answered: false,
             is_pending: false,
             kept,
@@ -83,30 +80,30 @@ impl Region {
         }
     }
 
-    /// Asks for what `ListMetrics` names, while it is being listed; not for the resources of the `lost`
-    /// names, which are known already to have no region. Gives whether the list came to its end.
-    pub(super) async fn ask_for_listed(
+    /// Queries the series that `ListMetrics` lists, while they are being listed, except those of `lost` resources, whose
+    /// region could not be found out. Returns whether the listing was completed.
+    pub(super) async fn query_listed(
         &mut self,
         cloudwatch: &CloudWatch,
-        subject: &Subject<'_>,
+        scope: &Scope<'_>,
         lost: &HashSet<&str>,
         lacks_directory_buckets: bool,
     ) -> bool {
-        let dataset = subject.dataset;
+        let dataset = scope.dataset;
         let discovered = self.resources.len();
         let names = self.resources.iter().map(|resource| resource.name.clone());
-        let mut places: HashMap<Arc<str>, u32> = names.zip(0..).collect();
+        let mut indexes: HashMap<Arc<str>, u32> = names.zip(0..).collect();
         let mut planner = Planner::new(dataset);
         let listings =
             dataset.metrics.iter().map(|metric| Box::pin(cloudwatch.list_metrics(dataset, metric)));
         let mut pages = stream::select_all(listings);
         let mut is_listed = false;
-        let caller = Caller::new(cloudwatch, subject);
+        let caller = Caller::new(cloudwatch, scope);
         let mut ready: VecDeque<Vec<Series>> = VecDeque::new();
         let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
-                && self.trouble.stopped.is_none()
+                && self.health.stopped.is_none()
                 && let Some(series) = ready.pop_front()
             {
                 self.count_in_flight(&series);
@@ -122,58 +119,58 @@ impl Region {
                             if lost.contains(resource.as_str()) || self.kept.contains(resource.as_str()) {
                                 continue;
                             }
-                            let (name, place) = self.place(&mut places, resource, lacks_directory_buckets);
-                            ready.extend(planner.add(metric, value, place, &name));
+                            let (name, index) = self.index_of(&mut indexes, resource, lacks_directory_buckets);
+                            ready.extend(planner.add(metric, value, index, &name));
                         }
                     }
                     Some(Err(error)) => {
-                        self.forget_all_but(discovered);
+                        self.discard_listed(discovered);
                         if discovered == 0 && self.kept.is_empty() && is_not_enabled(&error) {
                             tracing::warn!(region = &*self.name, error = %error, "the account has not enabled the region");
                             return false;
                         }
                         self.is_pending = !self.was_listed && error.kind != ErrorKind::Denied;
-                        self.trouble.stopped.get_or_insert(problem_of(&error));
-                        self.trouble.note(&self.name, error, subject.is_last);
+                        self.health.stopped.get_or_insert(problem_of(&error));
+                        self.health.record_error(&self.name, error, scope.is_last);
                         break;
                     }
                     None => {
                         is_listed = true;
                         ready.extend(planner.rest());
-                        // If there is nothing to ask, the list was the answer.
+                        // If there is nothing to query, the listing was the answer.
                         self.answered |= planner.is_empty();
                     }
                 },
-                Some((series, answers)) = calls.next() => self.take(&series, answers, subject),
-                () = subject.stop.cancelled() => {
+                Some((series, answers)) = calls.next() => self.add(&series, answers, scope),
+                () = scope.stop.cancelled() => {
                     if !is_listed {
-                        self.forget_all_but(discovered);
+                        self.discard_listed(discovered);
                         self.is_pending = !self.was_listed;
                     }
-                    self.trouble.stop();
+                    self.health.stop();
                     break;
                 }
             }
         }
         if is_listed {
-            self.leave_out(ready.into_iter().flatten());
+            self.skip(ready.into_iter().flatten());
         } else {
-            self.leave_out_all();
+            self.skip_all();
         }
         self.report_unknown(&planner, dataset);
         is_listed
     }
 
-    /// Asks for every series that a resource may have.
-    pub(super) async fn ask_for_everything(&mut self, cloudwatch: &CloudWatch, subject: &Subject<'_>) {
+    /// Queries all series that the resources can have.
+    pub(super) async fn query_all(&mut self, cloudwatch: &CloudWatch, scope: &Scope<'_>) {
         let resources: Vec<_> =
             self.resources.iter().map(|resource| (resource.name.clone(), resource.class)).collect();
-        let caller = Caller::new(cloudwatch, subject);
-        let mut ready = plan::everything(subject.dataset, resources);
+        let caller = Caller::new(cloudwatch, scope);
+        let mut ready = plan::everything(scope.dataset, resources);
         let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
-                && self.trouble.stopped.is_none()
+                && self.health.stopped.is_none()
                 && let Some(series) = ready.next()
             {
                 self.count_in_flight(&series);
@@ -183,19 +180,19 @@ impl Region {
                 break;
             }
             tokio::select! {
-                Some((series, answers)) = calls.next() => self.take(&series, answers, subject),
-                () = subject.stop.cancelled() => {
-                    self.trouble.stop();
+                Some((series, answers)) = calls.next() => self.add(&series, answers, scope),
+                () = scope.stop.cancelled() => {
+                    self.health.stop();
                     break;
                 }
             }
         }
-        self.leave_out(ready.flatten());
+        self.skip(ready.flatten());
     }
 
-    /// Takes in its directory buckets, which were listed meanwhile. If it `is_known` which series there are, all were asked
-    /// for; else those of what is new are still to be, and it is given as a region of its own.
-    pub(super) fn learn(
+    /// Adds its directory buckets, which were listed concurrently. If the listing of series was completed (`is_known`), all
+    /// their series have been queried. Otherwise new buckets are returned as a region of their own, still to be queried.
+    pub(super) fn add_directory_buckets(
         &mut self,
         directories: Result<Directories, AwsError>,
         is_known: bool,
@@ -204,8 +201,8 @@ impl Region {
             Ok(directories) => directories,
             Err(error) => {
                 self.is_pending |= !self.was_listed;
-                self.trouble.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
-                self.trouble.errors.push(error);
+                self.health.interruption.get_or_insert_with(|| Interruption::Aws(error.clone()));
+                self.health.errors.push(error);
                 return None;
             }
         };
@@ -220,10 +217,10 @@ impl Region {
             }
         }
         let found: Vec<Resource> = found.into_values().collect();
-        let problem = self.trouble.stopped.as_ref().filter(|_| !is_known);
+        let problem = self.health.stopped.as_ref().filter(|_| !is_known);
         if !is_known && problem.is_none() && !found.is_empty() {
-            let place = Place { resources: found, kept: HashSet::new(), was_listed: true };
-            return Some(Self::new(self.name.clone(), place));
+            let plan = RegionPlan { resources: found, kept: HashSet::new(), was_listed: true };
+            return Some(Self::new(self.name.clone(), plan));
         }
         let mut reading = Reading::default();
         if let Some(problem) = problem {
@@ -235,39 +232,38 @@ impl Region {
         None
     }
 
-    /// The rows of what is known, and how asking ended.
-    pub(super) fn end(self, subject: &Subject<'_>) -> (impl Iterator<Item = Row>, Ended) {
-        let (window, is_settled) = (subject.window, subject.is_settled);
-        let ended = Ended {
+    /// The rows, and the outcome of the region.
+    pub(super) fn finish(self, scope: &Scope<'_>) -> (impl Iterator<Item = Row>, RegionOutcome) {
+        let (window, is_settled) = (scope.window, scope.is_settled);
+        let outcome = RegionOutcome {
             name: self.name,
-            trouble: self.trouble,
+            health: self.health,
             answered: self.answered,
             is_pending: self.is_pending,
             is_empty: self.resources.is_empty() && self.kept.is_empty(),
         };
         let known = self.resources.into_iter().zip(self.readings);
-        (known.filter_map(move |(resource, reading)| reading.into_row(resource, window, is_settled)), ended)
+        (known.filter_map(move |(resource, reading)| reading.into_row(resource, window, is_settled)), outcome)
     }
 
-    /// The place of the resource of a name, and the name as others share it. One that was not discovered is
-    /// added.
-    fn place(
+    /// The shared name and the index of a resource, which is added if it was not discovered.
+    fn index_of(
         &mut self,
-        places: &mut HashMap<Arc<str>, u32>,
+        indexes: &mut HashMap<Arc<str>, u32>,
         name: String,
         lacks_directory_buckets: bool,
     ) -> (Arc<str>, u32) {
-        if let Some((name, place)) = places.get_key_value(name.as_str()) {
-            return (name.clone(), *place);
+        if let Some((name, index)) = indexes.get_key_value(name.as_str()) {
+            return (name.clone(), *index);
         }
         let name: Arc<str> = name.into();
-        let place = u32::try_from(self.resources.len())
+        let index = u32::try_from(self.resources.len())
             .expect("cannot fail: AWS allows a million buckets an account");
-        places.insert(name.clone(), place);
-        self.resources.push(buckets::unnamed(name.clone(), self.name.clone(), lacks_directory_buckets));
+        indexes.insert(name.clone(), index);
+        self.resources.push(buckets::not_listed(name.clone(), self.name.clone(), lacks_directory_buckets));
         self.readings.push(Reading::default());
         self.in_flight.push(0);
-        (name, place)
+        (name, index)
     }
 
     fn count_in_flight(&mut self, series: &[Series]) {
@@ -276,53 +272,53 @@ impl Region {
         }
     }
 
-    /// Takes in what came of a call.
-    fn take(&mut self, series: &[Series], answers: Answers<Datapoint>, subject: &Subject<'_>) {
+    /// Adds the answers of a call.
+    fn add(&mut self, series: &[Series], answers: Answers<Datapoint>, scope: &Scope<'_>) {
         let problem = answers.error.as_ref().map(problem_of);
         for (series, answer) in series.iter().zip(answers.each) {
-            let place = series.resource as usize;
-            self.in_flight[place] -= 1;
+            let index = series.resource as usize;
+            self.in_flight[index] -= 1;
             match (answer, &problem) {
                 (Some(answer), _) => {
                     self.answered = true;
-                    self.readings[place].add(series.kind.column, answer, subject.window);
+                    self.readings[index].add(series.kind.column, answer, scope.window);
                 }
-                (None, Some(problem)) => self.readings[place].fail(problem.clone()),
-                (None, None) => self.readings[place].fail(Problem::Transient("NoAnswer".into())),
+                (None, Some(problem)) => self.readings[index].fail(problem.clone()),
+                (None, None) => self.readings[index].fail(Problem::Transient("NoAnswer".into())),
             }
         }
         match answers.error {
-            Some(error) => self.trouble.note(&self.name, error, subject.is_last),
+            Some(error) => self.health.record_error(&self.name, error, scope.is_last),
             None => {
                 let transient = series.iter().find_map(|series| {
                     self.readings[series.resource as usize].transient_problem().map(str::to_owned)
                 });
-                self.trouble.answered(&self.name, transient, subject.is_last);
+                self.health.record_success(&self.name, transient, scope.is_last);
             }
         }
     }
 
-    /// Forgets what was listed, and answered, of a list that did not come to its end: a resource may have series that
-    /// it did not name yet.
-    fn forget_all_but(&mut self, discovered: usize) {
+    /// Discards all listed resources and all answers of an incomplete listing: a resource may have series that were not
+    /// listed yet.
+    fn discard_listed(&mut self, discovered: usize) {
         self.resources.truncate(discovered);
         self.readings = vec![Reading::default(); discovered];
         self.in_flight = vec![0; discovered];
     }
 
-    /// Marks the resources of what is asked for no more, and of what is in flight.
-    fn leave_out(&mut self, rest: impl Iterator<Item = Series>) {
-        let Some(problem) = self.trouble.stopped.clone() else { return };
-        let in_flight = (0..self.in_flight.len()).filter(|place| self.in_flight[*place] > 0);
-        let places: Vec<usize> = in_flight.chain(rest.map(|series| series.resource as usize)).collect();
-        for place in places {
-            self.readings[place].fail(problem.clone());
+    /// Marks the resources of series that are in flight or will not be queried.
+    fn skip(&mut self, rest: impl Iterator<Item = Series>) {
+        let Some(problem) = self.health.stopped.clone() else { return };
+        let in_flight = (0..self.in_flight.len()).filter(|index| self.in_flight[*index] > 0);
+        let indexes: Vec<usize> = in_flight.chain(rest.map(|series| series.resource as usize)).collect();
+        for index in indexes {
+            self.readings[index].fail(problem.clone());
         }
     }
 
-    /// Marks all resources, since it is not known which series they have.
-    fn leave_out_all(&mut self) {
-        if let Some(problem) = &self.trouble.stopped {
+    /// Marks all resources, since their series are not known.
+    fn skip_all(&mut self) {
+        if let Some(problem) = &self.health.stopped {
             for reading in &mut self.readings {
                 reading.fail(problem.clone());
             }
@@ -335,40 +331,35 @@ impl Region {
             tracing::warn!(
                 region = &*self.name,
                 metric = &*kind.metric.name,
-                "{} {:?} is not known by name; it is summed in {column}",
+                "{} {:?} is not known; it is added to {column}",
                 kind.metric.split.as_ref().map_or("", |split| &split.dimension),
                 kind.value
             );
         }
-        for (metric, value) in planner.left_out() {
-            tracing::warn!(
-                region = &*self.name,
-                metric,
-                "{value:?} is not known by name and has no column; left out"
-            );
+        for (metric, value) in planner.skipped() {
+            tracing::warn!(region = &*self.name, metric, "{value:?} is not known and has no column; skipped");
         }
     }
 }
 
-/// Makes a region's calls of `GetMetricData`.
+/// Makes the `GetMetricData` calls of a region.
 struct Caller<'a> {
     cloudwatch: &'a CloudWatch,
     query: Query,
-    /// That none of them is allowed: it is by the region, and not by the resource.
-    refused: OnceLock<AwsError>,
+    /// Set if a call was denied: then all are, since permissions depend on the region and not on the resource.
+    denied: OnceLock<AwsError>,
 }
 
 impl<'a> Caller<'a> {
-    fn new(cloudwatch: &'a CloudWatch, subject: &Subject<'_>) -> Self {
-        let Subject { dataset, window, .. } = *subject;
+    fn new(cloudwatch: &'a CloudWatch, scope: &Scope<'_>) -> Self {
+        let Scope { dataset, window, .. } = *scope;
         let period = dataset.period;
-        Self { cloudwatch, query: Query { dataset, window, period }, refused: OnceLock::new() }
+        Self { cloudwatch, query: Query { dataset, window, period }, denied: OnceLock::new() }
     }
 
-    /// Asks for the series of one call, and gives them with their answers. If one was refused the others
-    /// are too, and those that are not begun are not made.
+    /// Makes a call, and returns its series with their answers. Once a call has been denied, no further calls are made.
     async fn call(&self, series: Vec<Series>) -> (Vec<Series>, Answers<Datapoint>) {
-        if let Some(error) = self.refused.get() {
+        if let Some(error) = self.denied.get() {
             let answers = Answers { each: vec![None; series.len()], error: Some(error.clone()) };
             return (series, answers);
         }
@@ -376,7 +367,7 @@ impl<'a> Caller<'a> {
         if let Some(error) = &answers.error
             && matches!(error.kind, ErrorKind::Denied | ErrorKind::Identity)
         {
-            let _ = self.refused.set(error.clone());
+            let _ = self.denied.set(error.clone());
         }
         (series, answers)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Collecting series: the resources that `ListMetrics` names, each with a row for each period. What it names is asked
-//! resource by resource, and a resource's rows are encoded once it is answered.
+//! Collects series: each resource that `ListMetrics` lists has a row for each period. Resources are queried one by one,
+//! and the rows of a resource are encoded once all its queries are answered.
 
 mod layout;
 mod plan;
@@ -17,7 +17,7 @@ use std::{
 use fleet::{AwsError, aws, datasets::Regions};
 use futures::future;
 
-use self::region::{Answered, Region};
+use self::region::{CollectedRegion, Region};
 pub use self::{
     layout::Layout,
     plan::{Call, Group, Listing, Plan},
@@ -25,7 +25,7 @@ pub use self::{
 };
 use super::{
     collection::{Collection, conclude},
-    subject::Subject,
+    scope::Scope,
 };
 use crate::{
     account::session::Session,
@@ -34,30 +34,30 @@ use crate::{
     table::{SeriesRows, Table},
 };
 
-/// Collects the series of a dataset of the account that the session is in. Resources of which `checkpoint` has all rows are
-/// not asked for.
+/// Collects the series of the session's account. Resources that are complete in `checkpoint` are not queried again.
 ///
 /// # Errors
-/// What a region said, if none answered.
+///
+/// The error of a region, if no region answered.
 pub(super) async fn collect(
     session: &Session,
     limits: &Limits,
-    subject: &Subject<'_>,
+    scope: &Scope<'_>,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Collection, AwsError> {
     let (metadata, mut rows) = match checkpoint {
         Some(Checkpoint { metadata, table: Table::Series(rows) }) => (Some(metadata), rows),
         _ => (None, SeriesRows::default()),
     };
-    let layout = Layout::new(subject.dataset);
-    let mut regions: BTreeSet<Arc<str>> = match &subject.dataset.regions {
+    let layout = Layout::new(scope.dataset);
+    let mut regions: BTreeSet<Arc<str>> = match &scope.dataset.regions {
         Regions::Named(regions) => regions.iter().map(|region| Arc::from(region.as_str())).collect(),
         Regions::Configured | Regions::OfResources => {
-            let configured = subject.regions.iter().map(String::as_str);
+            let configured = scope.regions.iter().map(String::as_str);
             configured.chain([session.home_region()]).map(Arc::from).collect()
         }
     };
-    // What an earlier try has left, whatever is configured now.
+    // What an earlier attempt has left incomplete, even if it is not configured any more.
     let lacking = rows.0.iter().filter(|(_, rows)| rows.status.lacks_something());
     let lacking = lacking.map(|((_, region), _)| region.clone());
     let pending = metadata.iter().flat_map(|metadata| &metadata.regions_pending);
@@ -67,31 +67,31 @@ pub(super) async fn collect(
         let rows = rows.0.iter().filter(|((_, of), rows)| **of == *region && !rows.status.lacks_something());
         rows.map(|((resource, _), _)| resource.clone()).collect()
     };
-    let asked = regions.into_iter().map(|name| {
+    let queried = regions.into_iter().map(|name| {
         let was_listed = metadata.as_ref().is_some_and(|metadata| !metadata.is_pending(&name));
         let kept = kept(&name);
         let cloudwatch = CloudWatch::new(
             session,
             &name,
-            limits.of(subject.account_id, &name, session.account().quota_share),
+            limits.of(scope.account_id, &name, session.account().quota_share),
         );
-        let region = Region::new(name, was_listed, kept, &layout, subject);
-        async move { region.ask(&cloudwatch).await }
+        let region = Region::new(name, was_listed, kept, &layout, scope);
+        async move { region.collect(&cloudwatch).await }
     });
-    let asked: Vec<Answered> = future::join_all(asked).await;
+    let collected: Vec<CollectedRegion> = future::join_all(queried).await;
     let knows_rows = !rows.0.is_empty();
-    let mut ended = Vec::with_capacity(asked.len());
-    for Answered { rows: collected, ended: region, is_listed } in asked {
+    let mut outcomes = Vec::with_capacity(collected.len());
+    for CollectedRegion { rows: new_rows, outcome, is_listed } in collected {
         if is_listed {
-            // What lacked something has been asked for anew, or is no longer named.
-            rows.0.retain(|(_, of), rows| *of != region.name || !rows.status.lacks_something());
+            // Incomplete rows have been queried again, or their resources are no longer listed.
+            rows.0.retain(|(_, of), rows| *of != outcome.name || !rows.status.lacks_something());
         }
-        rows.0.extend(collected.0);
-        ended.push(region);
+        rows.0.extend(new_rows.0);
+        outcomes.push(outcome);
     }
     let regions_denied = metadata.map(|metadata| metadata.regions_denied).unwrap_or_default();
     conclude(
-        ended,
+        outcomes,
         knows_rows,
         Collection { table: Table::Series(rows), regions_denied, ..Collection::default() },
     )

@@ -36,11 +36,11 @@ use crate::{
     account::entering,
     account::session::Session,
     cloudwatch::{
-        asked::Asked,
         calls::{CloudWatch, Query},
         dimensions,
         limits::Limits,
         plan::Window,
+        series_query::SeriesQuery,
     },
     collect,
     failure::Failure,
@@ -50,11 +50,11 @@ use crate::{
 
 const AT_ONCE: usize = 8;
 
-/// Shows as whom the worker reaches each account, and which permission is missing there.
+/// Shows the worker's identity in each account, and which permissions are missing there.
 ///
-/// Makes each call of a job once, in the account's home region and in each configured one; all of it
-/// costs less than a cent. Without --account-name, every account of the accounts file is checked. Ends
-/// with 1 if something is missing.
+/// Makes each call of a job once, in the account's home region and in each configured one; this costs
+/// less than a cent. Without --account-name, all accounts of the accounts file are checked. The exit
+/// status is 1 if something is missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Check {
@@ -69,14 +69,14 @@ pub(crate) struct Check {
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
     failed_only: bool,
 
-    /// How the answer is written to standard output.
+    /// The format of standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
 
     #[command(flatten)]
     file: AccountsFile,
 
-    /// Regions to ask in every account.
+    /// Regions to query in all accounts.
     #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = collecting::region)]
     regions: Vec<String>,
 }
@@ -84,23 +84,26 @@ pub(crate) struct Check {
 const AFTER_HELP: &str = "\
 Examples:
   worker check --account-name data,web
-  worker check --profile prod                # the account that a profile of yours is of
+  worker check --profile prod                # the account of one of your profiles
   worker check --accounts accounts.toml --failed-only
   worker check --format json | jq '.accounts[] | select(.advice != [])'
 
 --format json, one object:
   checked, failed (how many), and accounts: account_name, account_id and arn (null if the account
   was not reached), reason (why not, or null), permissions (action, and answer: ok, denied, an
-  error's code, or nothing to ask), lists_directory_buckets, and advice (what to do, a sentence for
-  each thing that is wrong).";
+  error code, or nothing to ask), lists_directory_buckets, and advice (what to do, a sentence per
+  fault).";
 
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let base = faults.at_start(aws::base().await);
         let accounts = self.chosen.accounts(&mut faults, &self.file, &self.regions, base.as_ref()).await;
         let (base, accounts) = faults.end(base.zip(accounts))?;
-        let accounts =
-            if self.chosen.is_at_hand() { self.chosen.reach(&base).await?.into() } else { accounts };
+        let accounts = if self.chosen.uses_own_credentials() {
+            self.chosen.reach(&base).await?.into()
+        } else {
+            accounts
+        };
         let collector = Collector {
             base,
             accounts: accounts.into(),
@@ -109,14 +112,14 @@ impl Check {
             limits: Limits::default(),
             entering: Breaker::default(),
         };
-        let names = if self.chosen.account_name.is_empty() || self.chosen.is_at_hand() {
+        let names = if self.chosen.account_name.is_empty() || self.chosen.uses_own_credentials() {
             collector.accounts.current().iter().map(|account| account.name.clone()).collect()
         } else {
             self.chosen.account_name
         };
         if names.is_empty() {
             return Err(CommandError::Usage(if collector.accounts.current().is_listed() {
-                anyhow!("the accounts file names no account; add one, or name one with --account-name")
+                anyhow!("the accounts file has no account; add one, or name one with --account-name")
             } else {
                 anyhow!(
                     "no account to check; name one with --account-name or --profile, or an accounts file with --accounts"
@@ -131,7 +134,7 @@ impl Check {
         match checked.iter().filter(|account| account.is_failed()).count() {
             0 => Ok(Outcome::Done),
             failed => Err(CommandError::Failed(anyhow!(
-                "{failed} of {} accounts can't be collected as they are",
+                "{failed} of {} accounts can't be collected",
                 checked.len()
             ))),
         }
@@ -176,7 +179,7 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         Ok((session, identity))
     };
     let (session, identity) = match opened.await {
-        Ok(entered) => entered,
+        Ok(opened) => opened,
         Err(failure) => return Checked::unreached(account_name, failure),
     };
     let regions = collector.regions_of(&session);
@@ -190,7 +193,7 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets()),
         Err(error) => (Answer::Failed(error), false),
     };
-    // In the order of the permissions, of which there is none for finding resources if CloudWatch names them.
+    // In the order of the permissions. Discovery needs none if CloudWatch lists the resources.
     let found = (!dataset.discovery.permissions().is_empty()).then_some(found);
     let answers = found.into_iter().chain([listed, values]);
     Checked {
@@ -212,7 +215,7 @@ async fn elsewhere(
     regions: impl Iterator<Item = &String>,
 ) -> Vec<(String, &'static str, AwsError)> {
     let regions: BTreeSet<&String> = regions.filter(|region| *region != session.home_region()).collect();
-    let asked = regions.into_iter().map(async |region| {
+    let queried = regions.into_iter().map(async |region| {
         let answers = metrics(&cloudwatch(collector, session, identity, region), dataset).await;
         [LIST_METRICS, GET_METRIC_DATA].into_iter().zip(answers).filter_map(move |(action, answer)| {
             match answer {
@@ -223,7 +226,7 @@ async fn elsewhere(
             }
         })
     });
-    join_all(asked).await.into_iter().flatten().collect()
+    join_all(queried).await.into_iter().flatten().collect()
 }
 
 fn cloudwatch(collector: &Collector, session: &Session, identity: &Identity, region: &str) -> CloudWatch {
@@ -231,7 +234,7 @@ fn cloudwatch(collector: &Collector, session: &Session, identity: &Identity, reg
     CloudWatch::new(session, region, limits)
 }
 
-/// Calls CloudWatch for the first page of a dataset's first metric, and for a value of a series of it.
+/// Requests the first page of the listing of a dataset's first metric, and the values of one of its series.
 async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer; 2] {
     let Some(metric) = dataset.metrics.first() else { return [Answer::NothingToAsk, Answer::NothingToAsk] };
     let listing = async {
@@ -239,16 +242,16 @@ async fn metrics(cloudwatch: &CloudWatch, dataset: &'static Dataset) -> [Answer;
         let mut pages = pin!(cloudwatch.list_metrics(dataset, metric));
         pages.next().await.and_then(Result::err).into()
     };
-    let asking = async {
+    let querying = async {
         let resource = dimensions::joined(dataset.resource.iter().map(|_| "cloudwatch-fleet-check"));
         let value = metric.known_values().next().map_or("", |known| &known.value);
         let Some(statistic) = metric.statistics.first() else { return Answer::NothingToAsk };
         let yesterday = ReportDate::today(Utc::now()).days_before(1);
         let query = Query { dataset, window: Window::new(yesterday, 0), period: dataset.period };
-        let asked = Asked { metric, resource: &resource, value, statistic };
-        cloudwatch.ask(query, iter::once(asked)).await.error.into()
+        let probe = SeriesQuery { metric, resource: &resource, value, statistic };
+        cloudwatch.query(query, iter::once(probe)).await.error.into()
     };
-    tokio::join!(listing, asking).into()
+    tokio::join!(listing, querying).into()
 }
 
 #[cfg(test)]
@@ -258,7 +261,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_dataset_that_names_no_series_has_nothing_to_ask() {
+    async fn a_dataset_without_metrics_has_nothing_to_query() {
         static NOTHING: LazyLock<Dataset> =
             LazyLock::new(|| Dataset { metrics: Vec::new(), ..(*datasets::DEFAULT).clone() });
         let cloudwatch = crate::cloudwatch::calls::tests::cloudwatch(&[]);

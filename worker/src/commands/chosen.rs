@@ -19,27 +19,27 @@ use fleet::{
 use super::{collecting::AccountsFile, regions};
 use crate::{account::entering, account::session::Session, failure::Failure, usage::Usage};
 
-/// The accounts that are named, or one that is asked by credentials at hand.
+/// The named accounts, or the account of the user's own credentials.
 #[derive(Debug, Args)]
 pub(super) struct Chosen {
     /// An account; may be repeated, or be a list with commas.
     #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
     pub(super) account_name: Vec<AccountName>,
 
-    /// Use this profile of your AWS configuration instead of the accounts file. The account is named by
-    /// --account-name, else as the profile, else by its id.
+    /// Use this profile of your AWS configuration instead of the accounts file. The account's name is
+    /// --account-name, or the profile's name, or the account's id.
     #[arg(long, env = "FLEET_PROFILE", value_name = "PROFILE", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "current_credentials")]
     profile: Option<String>,
 
-    /// Use the credentials of this shell instead of the accounts file. The account is named by
-    /// --account-name, else by its id.
+    /// Use the credentials of this shell instead of the accounts file. The account's name is
+    /// --account-name, or its id.
     #[arg(long, env = "FLEET_CURRENT_CREDENTIALS", value_parser = BoolishValueParser::new())]
     current_credentials: bool,
 }
 
 impl Chosen {
-    /// Whether the credentials are given directly, without the accounts file.
-    pub(super) fn is_at_hand(&self) -> bool {
+    /// Whether the user's own credentials are used, without the accounts file.
+    pub(super) fn uses_own_credentials(&self) -> bool {
         self.profile.is_some() || self.current_credentials
     }
 
@@ -51,7 +51,7 @@ impl Chosen {
         regions: &[String],
         base: Option<&SdkConfig>,
     ) -> Option<Accounts> {
-        if self.is_at_hand() {
+        if self.uses_own_credentials() {
             if self.account_name.len() > 1 {
                 faults.usage("these credentials belong to one account; name at most one with --account-name");
             }
@@ -95,10 +95,10 @@ impl Chosen {
         let identity = reached.await.map_err(|failure| {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);
             // The failure says what is missing; the accounts file is not involved.
-            let way_in = if has_none { "" } else { failure.way_in() };
+            let hint = if has_none { "" } else { failure.hint() };
             let message = format!("{:#}", anyhow!(failure));
             let message = message.trim_end_matches('.');
-            let error = anyhow!("the credentials of {who} can't be used: {message}{way_in}");
+            let error = anyhow!("the credentials of {who} can't be used: {message}{hint}");
             if has_none { CommandError::Configuration(error) } else { CommandError::Failed(error) }
         })?;
         let id = identity.account_id;

@@ -27,10 +27,10 @@ use crate::{account::session::Session, failure::Failure, report::Collector, usag
 
 const AT_ONCE: usize = 4;
 
-/// Collects accounts now, with no queue, to a file or standard output.
+/// Collects accounts now, without a queue, to a file or standard output.
 ///
-/// Writes the table that `worker run` stores; several accounts make one table. Ends with 1 if a part of
-/// it is missing, and says which.
+/// Writes the same table that `worker run` stores; several accounts share one table. The exit status
+/// is 1 if a part of it is missing; the message says which.
 #[derive(Debug, Args)]
 pub(crate) struct Collect {
     #[command(flatten)]
@@ -40,11 +40,11 @@ pub(crate) struct Collect {
     #[arg(long, env = "FLEET_DATE", value_name = "YYYY-MM-DD")]
     date: Option<ReportDate>,
 
-    /// What to report.
+    /// The dataset to report.
     #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::collecting::dataset)]
     dataset: &'static Dataset,
 
-    /// Where to write the table; - is standard output. A file is replaced whole or not at all.
+    /// Where to write the table; - is standard output. A file is replaced atomically.
     #[arg(long, short, env = "FLEET_OUTPUT", value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
@@ -62,7 +62,7 @@ impl Collect {
         let date =
             if faults.left_out("date") { None } else { faults.take(date.map_err(CommandError::usage)) };
         if self.chosen.account_name.is_empty()
-            && !self.chosen.is_at_hand()
+            && !self.chosen.uses_own_credentials()
             && !faults.left_out("account_name")
         {
             faults.usage(
@@ -88,8 +88,11 @@ impl Collect {
             attributes: serde_json::Map::new(),
         };
         let collected = async {
-            let accounts =
-                if self.chosen.is_at_hand() { self.chosen.reach(&base).await?.into() } else { accounts };
+            let accounts = if self.chosen.uses_own_credentials() {
+                self.chosen.reach(&base).await?.into()
+            } else {
+                accounts
+            };
             let names = match &self.chosen.account_name[..] {
                 [] => accounts.iter().map(|account| account.name.clone()).collect(),
                 names => names.to_vec(),
@@ -135,7 +138,7 @@ async fn collect_all(
         let name = &job.account_name;
         match collected {
             Ok((metadata, body)) => {
-                missing.extend(lack(name, &metadata));
+                missing.extend(what_is_missing(name, &metadata));
                 // The table of a single account is not copied.
                 if table.is_empty() {
                     table = body.into();
@@ -148,10 +151,10 @@ async fn collect_all(
                 return Err(CommandError::configuration(failure));
             }
             Err(failure) => {
-                let way_in = failure.way_in();
+                let hint = failure.hint();
                 let message = format!("{:#}", anyhow!(failure));
                 let message = message.trim_end_matches('.');
-                missing.push(format!("account {name} could not be collected: {message}{way_in}"));
+                missing.push(format!("account {name} could not be collected: {message}{hint}"));
             }
         }
     }
@@ -162,7 +165,7 @@ async fn collect_all(
         [] => Ok(Outcome::Done),
         [one] => Err(CommandError::Failed(anyhow!("{one}"))),
         all => Err(CommandError::Failed(anyhow!(
-            "{} of {} accounts are missing, or a part of them:\n  {}",
+            "{} of {} accounts are missing or incomplete:\n  {}",
             all.len(),
             jobs.len(),
             all.join("\n  ")
@@ -173,7 +176,7 @@ async fn collect_all(
 /// The table of an account, and its metadata. The rows are dropped here: they take more memory than the
 /// table, which waits for those of the other accounts.
 async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, Bytes), Failure> {
-    // There is no further attempt: regions that fail are left out, and the rest is written.
+    // There is no further attempt: regions that fail are skipped, and the rest is written.
     let attempt = Attempt::new(true);
     let account = collector.account(job).await?;
     let session = Session::open(account, &collector.base, Some(&job.run_id), Usage::default()).await?;
@@ -195,7 +198,7 @@ async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, By
 }
 
 /// What a report lacks.
-fn lack(name: &AccountName, metadata: &ReportMetadata) -> Option<String> {
+fn what_is_missing(name: &AccountName, metadata: &ReportMetadata) -> Option<String> {
     (metadata.status == ReportStatus::Partial).then(|| {
         format!(
             "account {name}: the report is partial: {} rows denied, {} in error; the first: {}",

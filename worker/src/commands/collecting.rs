@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The flags that say which accounts there are, and how they are collected.
+//! The flags for the accounts, and for how to collect them.
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
@@ -49,7 +49,7 @@ pub(super) struct Collecting {
     #[command(flatten)]
     pub(super) file: AccountsFile,
 
-    /// Regions to ask in every account that has enabled them, besides those of its buckets.
+    /// Regions to query in all accounts that have enabled them, in addition to those of their buckets.
     #[arg(long, env = "FLEET_REGIONS", value_name = "REGION,…", value_delimiter = ',', value_parser = region)]
     pub(super) regions: Vec<String>,
 
@@ -70,8 +70,8 @@ impl Collecting {
         if i64::from(self.lookback_days) > LISTED_DAYS {
             tracing::warn!(
                 lookback_days = self.lookback_days,
-                "CloudWatch lists a series for two weeks after its last datapoint: one without newer data is not found, \
-                 however far back its values may be taken from"
+                "CloudWatch lists a series only for two weeks after its last datapoint: one without newer data is not \
+                 found, whatever --lookback-days is"
             );
         }
         Collector {

@@ -44,15 +44,15 @@ const SHORTEST_VISIBILITY_SECONDS: u32 = 3;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const LONGEST_VISIBILITY_SECONDS: i64 = 43_200;
 
-/// With fewer receives than this, unrelated errors dead-letter a job.
+/// With fewer receives, a job becomes a dead letter because of unrelated errors.
 const FEWEST_RECEIVES: u32 = 4;
 
-/// Takes jobs off the work queue until told to stop.
+/// Takes jobs from the work queue until stopped.
 ///
 /// Before it takes the first job, the worker verifies that it can write reports. After SIGTERM or
 /// Ctrl-C it takes no more jobs, and finishes those in flight; they return to the queue if that takes
-/// too long, or at a second signal. A job that can't be done goes to the dead-letter queue with its
-/// reason: `producer failed` shows it. On Amazon ECS a busy task is protected from scale-in.
+/// too long, or at a second signal. A job that fails goes to the dead-letter queue with its reason:
+/// `producer failed` shows it. On Amazon ECS a busy task is protected from scale-in.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[arg(long, env = "FLEET_KEY_TEMPLATE", value_name = "TEMPLATE", default_value_t, help = report_key::HELP, help_heading = "Deployment")]
@@ -78,8 +78,8 @@ pub(crate) struct Run {
     )]
     visibility_timeout: Option<u32>,
 
-    /// For how many seconds, at most 7200, jobs in flight may go on once the worker is told to stop;
-    /// then they return to the queue. Fargate kills a task 120 s after that at the latest.
+    /// For how many seconds, at most 7200, jobs in flight may continue once the worker is stopped; then
+    /// they return to the queue. Fargate kills a task 120 s after that at the latest.
     #[arg(
         long,
         env = "FLEET_DRAIN_TIMEOUT",
@@ -99,7 +99,8 @@ pub(crate) struct Run {
     #[arg(long, env = "FLEET_METRICS_NAMESPACE", value_name = "NAMESPACE")]
     metrics_namespace: Option<Namespace>,
 
-    /// Replace what is no report under a report's key [default: the job becomes a dead letter].
+    /// Replace an object that is not a report under a report's key [default: the job becomes a dead
+    /// letter].
     #[arg(long, env = "FLEET_REPLACE_FOREIGN", value_parser = BoolishValueParser::new())]
     replace_foreign: bool,
 
@@ -141,7 +142,7 @@ impl Run {
             }
         };
         let Tally { done, dead_lettered, retried, returned, abandoned } = tally;
-        tracing::info!(done, dead_lettered, retried, returned, abandoned, "the worker leaves");
+        tracing::info!(done, dead_lettered, retried, returned, abandoned, "the worker stops");
         Ok(Outcome::Done)
     }
 

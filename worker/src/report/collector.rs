@@ -18,7 +18,7 @@ use crate::{
     account::entering,
     account::session::{self, Session},
     cloudwatch::{limits::Limits, plan::Window},
-    collect::{self, Discovered, Interruption, Subject},
+    collect::{self, Discovered, Interruption, Scope},
     failure::Failure,
     table::checkpoint::Checkpoint,
 };
@@ -41,7 +41,7 @@ pub struct Collector {
 
 /// An account with an authenticated session, and its resources.
 #[derive(Debug)]
-pub struct Entered {
+pub struct AuthenticatedAccount {
     pub(crate) identity: Identity,
     regions: Vec<String>,
     discovered: Discovered,
@@ -79,7 +79,7 @@ impl Collector {
         dataset: &'static Dataset,
         session: &Session,
         attempt: &Attempt,
-    ) -> Result<Entered, Failure> {
+    ) -> Result<AuthenticatedAccount, Failure> {
         attempt.enter(step::AUTHENTICATE);
         let regions = self.regions_of(session);
         let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
@@ -90,7 +90,7 @@ impl Collector {
         attempt.enter(step::DISCOVER);
         let discovered = discovered.map_err(|error| entering::blame(session, error.into()))?;
         tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
-        Ok(Entered { identity, regions, discovered })
+        Ok(AuthenticatedAccount { identity, regions, discovered })
     }
 
     /// Collects the report of a job, continuing from `checkpoint`, and returns why it ended early, if it
@@ -99,7 +99,7 @@ impl Collector {
         &self,
         job: &Job,
         session: &Session,
-        Entered { identity, regions, discovered }: Entered,
+        AuthenticatedAccount { identity, regions, discovered }: AuthenticatedAccount,
         checkpoint: Option<Checkpoint>,
         now: DateTime<Utc>,
         attempt: &Attempt,
@@ -111,7 +111,7 @@ impl Collector {
             Some(period) => (0, period),
             None => (self.lookback_days, job.dataset.period),
         };
-        let subject = Subject {
+        let scope = Scope {
             dataset: job.dataset,
             window: Window::new(job.date, lookback_days),
             period,
@@ -123,7 +123,7 @@ impl Collector {
             is_last: attempt.is_last(),
             stop: attempt.stop().clone(),
         };
-        let collected = collect::collect(session, &self.limits, &subject, discovered, checkpoint).await;
+        let collected = collect::collect(session, &self.limits, &scope, discovered, checkpoint).await;
         let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
         attempt.enter(step::RENDER);
         let interruption = collected.interruption.clone();

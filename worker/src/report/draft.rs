@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A report that is not stored yet: its rows, what they add up to, and what it takes over from earlier tries and reports.
+//! A report before it is stored: its rows, their totals, and what it reuses of earlier attempts and reports.
 
 use bytes::Bytes;
 use fleet::{
@@ -21,17 +21,16 @@ use crate::{
 /// A report that is not stored yet.
 #[derive(Debug)]
 pub struct Report {
-    /// What it says of itself.
     pub metadata: ReportMetadata,
     table: Table,
     dataset: &'static Dataset,
-    /// What this try has asked.
+    /// The calls of this attempt.
     usage: Usage,
-    /// What the tries before have.
+    /// The calls of earlier attempts.
     before: Spent,
 }
 
-/// What tries at a job have asked, and what it cost.
+/// The calls of a job's attempts, and their cost.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spent {
     api_calls: u64,
@@ -50,7 +49,7 @@ impl Spent {
 }
 
 impl Report {
-    /// The report of what was collected; of its rows, those that `earlier` tries had are among them.
+    /// The report of a collection, which includes the rows of `earlier` attempts.
     pub(crate) fn new(
         dataset: &'static Dataset,
         metadata: ReportMetadata,
@@ -74,7 +73,7 @@ impl Report {
         report
     }
 
-    /// Takes in what the rows and the tries so far add up to.
+    /// Updates the totals in the metadata.
     fn count(&mut self) {
         let sum = |column: &Option<String>| {
             let mut columns = self.dataset.columns.iter().enumerate();
@@ -102,7 +101,7 @@ impl Report {
         };
     }
 
-    /// The table. The metadata says afterwards what is in it.
+    /// Encodes the table, and updates the metadata for it.
     pub fn render(&mut self) -> Bytes {
         self.count();
         let subject = csv::Subject {
@@ -119,14 +118,14 @@ impl Report {
         body
     }
 
-    /// Takes over rows of an earlier report that this collection could not see: of resources that it has no row of, and
-    /// those with values that only a listing finds.
+    /// Adds rows of an earlier report that this collection could not see: of resources without a row, and rows with values
+    /// that only a listing finds.
     pub(crate) fn carry(&mut self, earlier: Table) {
         self.metadata.rows_carried += self.table.carry(self.dataset, earlier);
         self.count();
     }
 
-    /// Takes in what another worker has of the same job: of each row, the one that lacks nothing.
+    /// Merges what another worker has collected for the same job, and prefers rows that lack nothing.
     pub(crate) fn merge(&mut self, theirs: Checkpoint) {
         let Checkpoint { metadata, table } = theirs;
         self.table.merge(table);
@@ -134,12 +133,12 @@ impl Report {
         self.metadata.collected_at = self.metadata.collected_at.min(metadata.collected_at);
         self.metadata.is_listed &= metadata.is_listed;
         self.metadata.rows_carried = self.metadata.rows_carried.max(metadata.rows_carried);
-        // Theirs has the cost of the tries before both.
+        // Their report includes the cost of the attempts before both.
         self.before = Spent::of(&metadata);
         self.count();
     }
 
-    /// What is missing, in words.
+    /// What is missing, as text.
     pub(crate) fn what_is_missing(&self) -> String {
         let ReportMetadata { rows_denied, rows_error, regions_pending, first_error, .. } = &self.metadata;
         let mut parts = Vec::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One job, from its account to its report in the bucket. The [`Reporter`] looks at what exists, has the [`Collector`]
-//! collect what is lacking, and stores the [`draft`] that comes of it. [`store`] decides what a report may replace.
+//! One job, from its account to its report in the bucket. The [`Reporter`] checks for an existing report, the
+//! [`Collector`] collects what is missing into a [`draft`], and [`store`] decides what the report may replace.
 
 mod collector;
 pub mod draft;

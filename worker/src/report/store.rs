@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The report in S3: one object under a key that depends on the job alone, written only if what
-//! exists there is known and may be replaced.
+//! The report in S3: one object under a key that depends only on the job. It is written only if the existing object is
+//! known and may be replaced.
 //!
-//! Two workers may have the same job, a job may be of an older run than the existing report, and a partial
-//! report must not take a complete one's place. So every write is conditional on what was read,
-//! and decided again if that has changed.
+//! Two workers may have the same job, a job may be of an older run than the existing report, and a partial report must
+//! not replace a complete one. So each write is conditional on the object that was read, and is decided again if that
+//! has changed.
 
 use std::time::Duration;
 
@@ -21,51 +21,48 @@ use fleet::{
 
 use crate::failure::Failure;
 
-/// How often a write is decided again because another process wrote in between.
+/// The maximum number of decisions if other processes keep writing the object.
 const DECISIONS: usize = 6;
 
-/// The longest pause between two tries of an upload that failed for a transient cause.
+/// The longest pause between attempts of an upload that failed with a transient error.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What to do with a report, given what exists.
+/// What to do with a report, given the existing object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Write it, if still nothing exists there.
+    /// Write it if there still is no object.
     Create,
-    /// Write it, if what was read is still there.
+    /// Write it if the object still has this version.
     Replace(String),
-    /// Leave it: this run, or a later one, has a complete report of the day.
+    /// Discard it: this run or a later one has a complete report of the day.
     Duplicate,
-    /// Leave it: a report exists that is final and saw more.
+    /// Discard it: a final report exists that saw more.
     Keep,
-    /// Leave it: it is partial, and a complete report of the day exists.
+    /// Discard it: it is partial, and a complete report of the day exists.
     KeepComplete,
-    /// Leave it: a later run's report exists.
+    /// Discard it: a later run's report exists.
     Superseded,
-    /// Leave it: the object is no report.
+    /// Discard it: the object is not a report.
     Foreign,
 }
 
-/// What a report is, as far as the decision goes.
+/// The properties of a report on which the decision depends.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// The run that it is for.
     pub run_id: &'a RunId,
-    /// The day that it is of.
     pub date: ReportDate,
-    /// The account that it is of, if its id is known.
+    /// `None` if unknown.
     pub account_id: Option<&'a AccountId>,
-    /// Whether it is whole.
     pub status: ReportStatus,
-    /// Whether its series are found by listing them.
+    /// Whether its series are found by `ListMetrics`.
     pub is_listed: bool,
-    /// The period of its rows, if they are not of days.
+    /// The period of its rows; `None` if they are of days.
     pub period_seconds: Option<u32>,
-    /// Whether it may replace an object that is no report.
+    /// Whether it may replace an object that is not a report.
     pub replaces_foreign: bool,
 }
 
-/// Decides whether a report may be written over what exists.
+/// Decides whether a report may replace the existing object.
 #[must_use]
 pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
     let (etag, existing) = match existing {
@@ -93,9 +90,9 @@ pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
     }
 }
 
-/// The run to store with a report: its own, unless it is complete and replaces a report of its day and account by a run
-/// that began later, or by a generated run while its own is not. What the other run asked for is in it, and `status` of
-/// that run must find it.
+/// The run ID to store with a report: its own, unless it is complete and replaces the report of a later run, or of a
+/// generated run while its own is not generated, of the same day and account. It satisfies that run too, and `status`
+/// of that run must still find it.
 #[must_use]
 pub fn run_to_credit<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -> &'a RunId {
     match existing.report().map(|report| &report.metadata) {
@@ -111,17 +108,17 @@ pub fn run_to_credit<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -
     }
 }
 
-/// What must be true of a key for a write to happen.
+/// The condition of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing exists there.
+    /// No object exists.
     Nothing,
     /// The object has this version.
     Version(String),
 }
 
 impl Precondition {
-    /// That nothing has changed since.
+    /// The object has not changed since it was read.
     #[must_use]
     pub fn unchanged(existing: &Existing) -> Self {
         match existing {
@@ -132,20 +129,20 @@ impl Precondition {
     }
 }
 
-/// What a conditional write came to.
+/// The result of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// It is written.
     Stored,
-    /// The key has changed since it was looked at.
+    /// The object has changed since it was read.
     Changed,
 }
 
-/// Writes a report on a condition. An upload that fails for a transient cause is tried again, as long as the caller
-/// waits: the body is paid for.
+/// Writes a report on a condition. Transient errors are retried as long as the caller waits, since the collection has
+/// been billed.
 ///
 /// # Errors
-/// [`Failure::ReportBucket`] if the bucket refuses it.
+///
+/// [`Failure::ReportBucket`] for other errors.
 pub async fn put(
     bucket: &ReportBucket,
     key: &str,
@@ -178,7 +175,7 @@ pub async fn put(
             .config_override(Builder::new().timeout_config(aws::upload_timeouts(body.len())))
             .send()
             .await;
-        // The object that was to be replaced may be gone, which is 404 and not 412.
+        // If the object to replace has been deleted, S3 responds with 404 and not 412.
         let put = put.map_err(|error| from_sdk("s3:PutObject", error));
         let put = put.and_then(|put| put.e_tag.ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag")));
         match put {
@@ -188,7 +185,7 @@ pub async fn put(
             }
             Err(error) if error.is_transient() => {
                 let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-                tracing::warn!(key, pause_s = pause.as_secs_f32(), error = %error, "the upload failed and is tried again");
+                tracing::warn!(key, pause_s = pause.as_secs_f32(), error = %error, "the upload failed and will be retried");
                 tokio::time::sleep(pause).await;
             }
             Err(error) => return Err(Failure::ReportBucket(error)),
@@ -199,13 +196,12 @@ pub async fn put(
 /// The attempts to write under a key while other processes write there too.
 #[derive(Debug)]
 pub struct Attempts {
-    /// What existed when it was last looked at.
+    /// The object as last read.
     pub existing: Existing,
     pauses: ExponentialBackoff,
 }
 
 impl Attempts {
-    /// Attempts that begin with what was read.
     #[must_use]
     pub fn new(existing: Existing) -> Self {
         let pauses = ExponentialBuilder::default()
@@ -216,13 +212,14 @@ impl Attempts {
         Self { existing, pauses }
     }
 
-    /// Looks again, after a pause.
+    /// Reads the object again, after a pause.
     ///
     /// # Errors
-    /// [`Failure::Contended`] if others keep writing.
+    ///
+    /// [`Failure::Contended`] if other processes keep writing.
     pub async fn look_again(&mut self, bucket: &ReportBucket, key: &str) -> Result<(), Failure> {
         let Some(pause) = self.pauses.next() else { return Err(Failure::Contended(key.to_owned())) };
-        tracing::info!(key, "another process wrote this report in between; looking again");
+        tracing::info!(key, "another process wrote this report meanwhile; reading it again");
         tokio::time::sleep(pause).await;
         self.existing = bucket.look(key).await.map_err(Failure::ReportBucket)?;
         Ok(())
@@ -258,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_credited_to_the_run_that_it_does_not_follow() {
+    fn a_report_that_replaces_one_of_a_later_run_is_stored_for_that_run() {
         let [earlier, run, later] = [RunId::generate(), RunId::generate(), RunId::generate()];
         let manual = RunId::manual("12345678");
         let (day, other) = ("2026-11-03", "2026-10-03");
@@ -267,7 +264,7 @@ mod tests {
             _ => unreachable!("it is one"),
         };
         let cases = [
-            // What exists, the run and status of the report, and the run that is stored with it.
+            // The existing object, the report, and the run that is stored with it.
             (Existing::Nothing, of(&run, COMPLETE), &run),
             (report(&earlier, day, COMPLETE), of(&run, COMPLETE), &run),
             (report(&later, day, PARTIAL), of(&run, COMPLETE), &later),
@@ -307,7 +304,7 @@ mod tests {
         let (day, other) = ("2026-11-03", "2026-10-03");
         let replace = Decision::Replace("e".into());
         let cases = [
-            // What exists, the candidate's status, what becomes of it.
+            // The existing object, the candidate's status, and the decision.
             (Existing::Nothing, COMPLETE, Decision::Create),
             (Existing::Nothing, PARTIAL, Decision::Create),
             (Existing::Foreign { etag: "e".into() }, PARTIAL, Decision::Foreign),
@@ -334,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_is_no_report_is_replaced_only_if_that_is_asked_for() {
+    fn an_object_that_is_not_a_report_is_replaced_only_on_request() {
         let run = RunId::generate();
         let foreign = Existing::Foreign { etag: "e".into() };
         let asked = Candidate { replaces_foreign: true, ..candidate(&run, "2026-11-03", COMPLETE) };
@@ -395,7 +392,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_that_fails_for_a_transient_cause_is_tried_again() {
+    async fn an_upload_that_fails_with_a_transient_error_is_retried() {
         let answer = |status: u16, code: &'static str| {
             mock!(aws_sdk_s3::Client::put_object).then_http_response(move || {
                 let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
@@ -426,7 +423,7 @@ mod tests {
             let put =
                 put(&bucket, "k", Precondition::Nothing, &report.metadata, Bytes::from_static(b"body")).await;
             assert_eq!(put.map_err(drop), expected);
-            assert!(answers.iter().all(|answer| answer.num_calls() == 1), "each answer was given once");
+            assert!(answers.iter().all(|answer| answer.num_calls() == 1), "each response was used once");
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What earlier tries at a job have collected: the rows of the partial report that they left, so that only what
-//! lacks something is asked for, and paid for, again.
+//! What earlier attempts of a job have collected: the rows of their partial report. Only rows that lack something are
+//! queried, and billed, again.
 
 use std::fmt::Write;
 
@@ -17,18 +17,16 @@ use sha2::{Digest, Sha256};
 use super::{SeriesRows, Table, csv, series_csv};
 use crate::cloudwatch::rows::Status;
 
-/// A stored report, its rows included.
+/// A stored report with its rows.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// What it says of itself.
     pub metadata: ReportMetadata,
-    /// Its rows.
     pub table: Table,
 }
 
 impl Checkpoint {
-    /// Whether a job may go on from a report: a partial one of the same day, account and period that an earlier try at the
-    /// job left, or another run if the values were final by then.
+    /// Whether a job may continue from a report: a partial one of the same day, account and period, by an earlier attempt
+    /// of the job, or by another run if the values were final by then.
     #[must_use]
     pub fn may_be_of(
         metadata: &ReportMetadata,
@@ -43,11 +41,12 @@ impl Checkpoint {
             && (metadata.run_id == job.run_id || metadata.is_settled())
     }
 
-    /// Reads the report with this metadata. `None` if it is gone or replaced since, or can't be read: its rows are then
-    /// collected anew.
+    /// Reads the report with this metadata. `None` if it has been deleted or replaced since, or can't be parsed: its rows
+    /// are then collected again.
     ///
     /// # Errors
-    /// What S3 said, unless it said that there is no such object.
+    ///
+    /// The error of S3, unless the object does not exist.
     pub async fn read(
         bucket: &ReportBucket,
         key: &str,
@@ -60,7 +59,7 @@ impl Checkpoint {
             Err(error) => return Err(error),
         };
         if sha256(&body) != metadata.sha256 {
-            tracing::warn!(key, "the earlier report was replaced, or damaged; its rows are collected anew");
+            tracing::warn!(key, "the earlier report was replaced or damaged; its rows are collected again");
             return Ok(None);
         }
         let table = match dataset.shape {
@@ -72,14 +71,14 @@ impl Checkpoint {
             Err(error) => {
                 tracing::warn!(
                     key,
-                    "the earlier report can't be read ({error}); its rows are collected anew"
+                    "the earlier report can't be parsed ({error}); its rows are collected again"
                 );
                 Ok(None)
             }
         }
     }
 
-    /// Its rows, for a report whose collection can't see them. Values from before the settle time may have changed since.
+    /// Its rows, for a report whose collection can't see them. Values collected before the settle time may have changed.
     #[must_use]
     pub fn into_carried(self) -> Table {
         let is_settled = self.metadata.is_settled();
@@ -95,8 +94,8 @@ impl Checkpoint {
             }
             Table::Series(SeriesRows(rows)) => {
                 let whole = rows.into_iter().filter(|(_, rows)| !rows.status.lacks_something());
-                let as_they_are = |rows| if is_settled { rows } else { series_csv::as_late(rows) };
-                Table::Series(SeriesRows(whole.map(|(key, rows)| (key, as_they_are(rows))).collect()))
+                let carried = |rows| if is_settled { rows } else { series_csv::as_late(rows) };
+                Table::Series(SeriesRows(whole.map(|(key, rows)| (key, carried(rows))).collect()))
             }
         }
     }

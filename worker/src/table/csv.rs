@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The table as CSV: RFC 4180, UTF-8, a header always, `\n` at the end of each line. A plain
-//! function over values.
+//! The table as CSV: RFC 4180, UTF-8, always with a header, lines end with `\n`. Pure functions.
 
 use std::borrow::Cow;
 
@@ -13,20 +12,17 @@ use fleet::{
 
 use crate::cloudwatch::rows::{Listing, Resource, Row, Status};
 
-/// What every row of a report has in common.
+/// What all rows of a report have in common.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
-    /// The dataset.
     pub dataset: &'static Dataset,
-    /// The account's name.
     pub account_name: &'a AccountName,
-    /// The account's id.
     pub account_id: &'a AccountId,
-    /// The day asked for.
+    /// The requested day.
     pub date: NaiveDate,
 }
 
-/// Encodes the rows, in the order in which they come. What is not known is an empty cell, never 0.
+/// Encodes the rows in this order. Unknown values are empty cells, never 0.
 #[must_use]
 pub fn encode(subject: &Subject<'_>, rows: &[Row]) -> Vec<u8> {
     let dataset = subject.dataset;
@@ -75,31 +71,28 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
     }
 }
 
-/// Why a body is not the table of a report.
+/// Why a body is not a valid table.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// It is not CSV.
     #[error(transparent)]
     Csv(#[from] csv::Error),
-    /// A column of the table is missing.
     #[error("the column {0} is missing")]
     NoColumn(&'static str),
-    /// A cell does not hold what its column does.
-    #[error("line {line}, column {column}: {text:?} is no value of it")]
+    /// A cell has an invalid value.
+    #[error("line {line}, column {column}: {text:?} is not a valid value")]
     Cell {
-        /// The line, from 1.
+        /// From 1.
         line: u64,
-        /// The column.
         column: &'static str,
-        /// What is there instead.
         text: String,
     },
 }
 
-/// Reads back the rows that [`encode`] wrote, by the names in the header.
+/// Decodes the rows that [`encode`] wrote, by the column names in the header.
 ///
 /// # Errors
-/// [`DecodeError`] if the body is not such a table.
+///
+/// If the body is not such a table.
 pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, DecodeError> {
     let mut reader = ReaderBuilder::new().from_reader(body);
     let header = reader.headers()?.clone();
@@ -140,7 +133,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
                     let value = text.parse().map_err(|_| wrong())?;
                     row.values.extend(summed.iter().map(|column| (*column, value)));
                 }
-                // Columns of values come before the total of them.
+                // The columns of values come before their total.
                 Cell::Total(_) => {
                     row.withholds_total |=
                         text.is_empty() && row.values.iter().any(|(column, _)| summed.contains(column));
@@ -160,7 +153,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
     Ok(rows)
 }
 
-/// The places of the columns whose values a column shows: itself, or those of its metric.
+/// The indexes of the columns whose values are in a column: itself or, for a total, those of its metric.
 #[must_use]
 pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
     let feeds = |metric: &Metric, name: &str| metric.bases().any(|base| base == name);
@@ -178,7 +171,8 @@ pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
     }
 }
 
-/// A cell of text. A spreadsheet takes one that begins so for a formula.
+/// A cell of text. Spreadsheets interpret some first characters as a formula, so such a text gets a quote in front.
+///
 /// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if is_formula(text) { format!("'{text}").into() } else { text.into() }
@@ -188,7 +182,7 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
 }
 
-/// The text of a cell without the mark of [`text`].
+/// The text of a cell without the quote that [`text`] adds.
 pub(super) fn plain(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(text) if is_formula(text) => text,
@@ -250,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_0_is_0_and_none_is_empty() {
+    fn zero_is_0_and_an_unknown_value_is_empty() {
         let known = row("b", Status::Ok, &[(3, 2), (4, 0), (5, 7)]);
         let empty = ",".repeat(26);
         assert_eq!(
@@ -268,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn objects_alone_make_no_total_of_bytes() {
+    fn objects_alone_have_no_total_of_bytes() {
         let objects = encode_rows(&[row("b", Status::Ok, &[(3, 2)])]);
         assert!(objects.contains(",2,,,") && objects.contains(",,111111111111,"), "{objects}");
     }
 
     #[test]
-    fn what_is_no_table_of_a_report_is_refused() {
+    fn an_invalid_table_is_refused() {
         let dataset = Dataset::find("s3_daily_storage").expect("registered");
         let cells = |status: &str, size: &str| {
             let row = encode_rows(&[row("b", Status::Ok, &[(4, 7)])]);
@@ -284,7 +278,7 @@ mod tests {
         for (body, expected) in [
             (String::new(), "the column bucket_name is missing"),
             (HEADER.replace(",status", ",state"), "the column status is missing"),
-            (cells("fine", "7"), "line 2, column status: \"fine\" is no value of it"),
+            (cells("fine", "7"), "line 2, column status: \"fine\" is not a valid value"),
             (cells("ok", "x"), "line 2, column size_standard: \"x\""),
             (format!("{HEADER}b,data\n"), "found record with 2 fields"),
         ] {
@@ -294,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_that_was_withheld_stays_so() {
+    fn a_withheld_total_stays_withheld() {
         let part = Row { withholds_total: true, ..row("b", Status::Late, &[(4, 7)]) };
         let whole = row("c", Status::Late, &[(4, 7)]);
         let dataset = Dataset::find("s3_daily_storage").expect("registered");
@@ -311,7 +305,7 @@ mod tests {
 
     const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
-    /// Any text, with more of what ends a cell or a line, or begins a formula, than chance would give.
+    /// Any text, often with characters that end a cell or a line or begin a formula.
     fn any_text() -> impl Strategy<Value = String> {
         prop_oneof!["(?s:.{0,20})", "[=+@\t\r\n-](?s:.{0,5})", "[\"',\r\n\t=a]{0,8}"]
     }
@@ -333,21 +327,21 @@ mod tests {
         )
     }
 
-    /// A text as it stands in a cell: with a quote before what would be taken for a formula.
+    /// A text as it is in a cell: a quote is added before a formula.
     fn shown(text: &str) -> String {
         if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
     }
 
     #[test]
-    fn a_year_of_five_digits_is_no_formula() {
+    fn a_year_of_five_digits_is_not_a_formula() {
         let mut row = row("b", Status::NoData, &[]);
         row.resource.creation_date = NaiveDate::from_ymd_opt(10_000, 1, 1);
         assert!(encode_rows(&[row]).contains("b,data,'+10000-01-01,"));
     }
 
     proptest! {
-        /// Any CSV reader gives back each row with every cell: texts that are no formula, numbers as they
-        /// were, and nothing for what is not known.
+        /// Any CSV reader returns each row with all cells: texts that are not formulas, numbers unchanged, and empty
+        /// cells for unknown values.
         #[test]
         fn any_rows_survive(rows in prop::collection::vec(any_row(), 0..4)) {
             let encoded = encode_rows(&rows);
@@ -355,7 +349,7 @@ mod tests {
             let records = reader.records().map(|record| record.expect("as long as the header"));
             let records: Vec<_> = records.collect();
             prop_assert_eq!(records.len(), rows.len());
-            // A quote before what would be a formula can't be told from the mark.
+            // A text that begins with a quote before a formula looks like one to which the quote was added.
             let is_plain = |text: &str| !text.strip_prefix('\'').is_some_and(is_formula);
             let plain = rows.iter().all(|row| {
                 is_plain(&row.resource.name) && row.resource.region.as_deref().is_none_or(is_plain)
@@ -365,7 +359,7 @@ mod tests {
                 let decoded = decode(dataset, encoded.as_bytes()).expect("its own table");
                 for (decoded, row) in decoded.iter().zip(&rows) {
                     let mut row = row.clone();
-                    // An empty cell is no region.
+                    // An empty cell means no region.
                     row.resource.region = row.resource.region.filter(|region| !region.is_empty());
                     prop_assert_eq!(decoded, &row);
                 }

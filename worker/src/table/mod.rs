@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rows of a report: what passes between a collection and what stores it. They are encoded as [`csv`] or
-//! [`series_csv`], and read back by a [`checkpoint`] or, for sinks, as a [`stored`] report.
+//! The rows of a report, between their collection and their storage. [`csv`] or [`series_csv`] encode them; a
+//! [`checkpoint`] and, for sinks, a [`stored`] report read them back.
 
 pub mod checkpoint;
 pub mod csv;
@@ -22,25 +22,25 @@ use crate::cloudwatch::rows::{self, Row, Status};
 pub enum Table {
     /// A row for each resource.
     NewestDay(Vec<Row>),
-    /// Rows for each resource, one a period.
+    /// A row for each resource and period.
     Series(SeriesRows),
 }
 
 /// A resource and its region.
 pub type Key = (Arc<str>, Arc<str>);
 
-/// The rows of resources, in the order of the report. They are encoded as each resource is complete, so that no more than
-/// what is in flight is held as numbers.
+/// The encoded rows of resources, in the order of the report. Each resource is encoded as soon as it is complete, so that
+/// only the resources in flight are held as numbers.
 #[derive(Debug, Default)]
 pub struct SeriesRows(pub BTreeMap<Key, Encoded>);
 
 /// The encoded rows of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// A part of the whole table, once that is made.
+    /// A slice of the whole table once that is joined.
     pub body: Bytes,
     pub rows: u64,
-    /// That of each row.
+    /// The status of each row.
     pub status: Status,
 }
 
@@ -51,17 +51,17 @@ impl Default for Table {
 }
 
 impl Table {
-    /// How many rows have a status that `takes` takes.
-    pub fn count(&self, takes: impl Fn(&Status) -> bool) -> u64 {
+    /// The number of rows whose status matches.
+    pub fn count(&self, matches: impl Fn(&Status) -> bool) -> u64 {
         match self {
-            Self::NewestDay(rows) => rows.iter().filter(|row| takes(&row.status)).count() as u64,
+            Self::NewestDay(rows) => rows.iter().filter(|row| matches(&row.status)).count() as u64,
             Self::Series(SeriesRows(rows)) => {
-                rows.values().filter(|encoded| takes(&encoded.status)).map(|encoded| encoded.rows).sum()
+                rows.values().filter(|encoded| matches(&encoded.status)).map(|encoded| encoded.rows).sum()
             }
         }
     }
 
-    /// The first row that lacks something, in words.
+    /// The first row that lacks something, as text.
     #[must_use]
     pub fn first_lacking(&self) -> Option<String> {
         match self {
@@ -79,8 +79,8 @@ impl Table {
 }
 
 impl Table {
-    /// Takes over rows of an earlier report that this table could not see: of resources that it has no row of, and those
-    /// with values that only a listing finds. Gives how many.
+    /// Adds rows of an earlier report that this collection could not see: of resources without a row, and rows with values
+    /// that only a listing finds. Returns their number.
     pub fn carry(&mut self, dataset: &Dataset, earlier: Self) -> u64 {
         match (self, earlier) {
             (Self::NewestDay(rows), Self::NewestDay(earlier)) => carry(rows, dataset, earlier),
@@ -99,7 +99,7 @@ impl Table {
         }
     }
 
-    /// Takes in another table of the same resources: of each, the rows that lack nothing.
+    /// Merges another table of the same resources, and prefers rows that lack nothing.
     pub fn merge(&mut self, others: Self) {
         match (self, others) {
             (Self::NewestDay(rows), Self::NewestDay(others)) => merge(rows, others),
@@ -154,7 +154,7 @@ fn merge(rows: &mut Vec<Row>, others: Vec<Row>) {
 }
 
 impl SeriesRows {
-    /// The whole table below its header. Each resource's rows become a part of it, so that they are held once.
+    /// The whole table. The rows of each resource become a slice of it, so that they are held only once.
     pub fn join(&mut self, header: &[u8]) -> Bytes {
         let length = self.0.values().map(|encoded| encoded.body.len()).sum::<usize>();
         let mut whole = Vec::with_capacity(header.len() + length);
@@ -173,7 +173,7 @@ impl SeriesRows {
         whole
     }
 
-    /// Takes in rows of resources that it has none of, or of which it lacks something that they have.
+    /// Adds rows of resources that are missing or incomplete here.
     pub fn merge(&mut self, others: Self) {
         for (key, theirs) in others.0 {
             let known = self.0.entry(key).or_insert_with(|| theirs.clone());

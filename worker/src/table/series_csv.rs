@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rows of series as CSV, resource by resource, as [`csv`](super::csv) has those of days. Plain functions over values.
+//! The rows of series as CSV, resource by resource, in the format of [`csv`](super::csv). Pure functions.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -25,7 +25,7 @@ pub fn header(dataset: &Dataset) -> Vec<u8> {
     writer.into_inner().expect(CANNOT_FAIL)
 }
 
-/// The rows of a resource: one for each period that has a value, or one without a period if none has.
+/// The rows of a resource: one for each period with a value, or one without a period if there are none.
 #[must_use]
 pub fn encode(subject: &Subject<'_>, layout: &Layout, key: &Key, seconds: u32, reading: Reading) -> Encoded {
     let status = reading.status();
@@ -51,22 +51,23 @@ pub fn encode(subject: &Subject<'_>, layout: &Layout, key: &Key, seconds: u32, r
                 Cell::PeriodSeconds => at.map(|_| seconds.to_string()).unwrap_or_default().into(),
                 Cell::Value => values.next().map(|value| number(*value)).unwrap_or_default().into(),
                 Cell::Status => text(&shown),
-                // A row of series has none of these.
+                // Rows of series have none of these.
                 Cell::CreationDate | Cell::DatapointDate | Cell::Measure | Cell::Total(_) => "".into(),
             };
             writer.write_field(cell.as_bytes()).expect(CANNOT_FAIL);
         }
         writer.write_record(None::<&[u8]>).expect(CANNOT_FAIL);
     }
-    // Without the room that a writer leaves to grow into.
+    // Without spare capacity.
     let body = writer.into_inner().expect(CANNOT_FAIL).into_boxed_slice();
     Encoded { body: body.into(), rows: periods.len() as u64, status }
 }
 
-/// Reads back the rows that [`encode`] wrote below a [`header`], each resource's as they are.
+/// Splits a table of a [`header`] and rows that [`encode`] wrote into the rows of each resource.
 ///
 /// # Errors
-/// [`DecodeError`] if the body is not such a table.
+///
+/// If the body is not such a table.
 pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, DecodeError> {
     let mut reader = ReaderBuilder::new().from_reader(&**body);
     let found = reader.headers()?.clone();
@@ -77,7 +78,7 @@ pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, Dec
     }
     let mut rows: BTreeMap<Key, Encoded> = BTreeMap::new();
     let mut record = StringRecord::new();
-    // The rows of a resource follow each other.
+    // The rows of a resource are consecutive.
     let mut last: Option<(Key, Range<usize>, Encoded)> = None;
     loop {
         let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
@@ -113,13 +114,13 @@ pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, Dec
     Ok(SeriesRows(rows))
 }
 
-/// The rows of a resource as a part of the body that they are in.
+/// The rows of a resource as a slice of the body.
 fn part(body: &Bytes, (key, range, encoded): (Key, Range<usize>, Encoded)) -> (Key, Encoded) {
     let end = range.end.min(body.len());
     (key, Encoded { body: body.slice(range.start.min(end)..end), ..encoded })
 }
 
-/// The rows of a resource that were collected before their values were final.
+/// Marks rows that were collected before their values were final.
 #[must_use]
 pub fn as_late(mut encoded: Encoded) -> Encoded {
     if encoded.status == Status::Ok {
@@ -140,7 +141,7 @@ fn moment(at: i64) -> String {
     at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
 }
 
-/// The shortest decimal that reads back the same, without an exponent; nothing for what is not known.
+/// The shortest decimal that parses to the same value, without an exponent; empty if unknown.
 fn number(value: f64) -> String {
     if value.is_nan() {
         String::new()

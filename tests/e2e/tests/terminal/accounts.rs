@@ -50,7 +50,7 @@ async fn several_accounts_are_one_table_and_one_that_fails_leaves_the_others() -
         collect(&fleet, &["--account-name", "denied", "--account-name", "web,forgotten"]).await?.status(1);
     assert_eq!(told(&part), [bucket(of_web, "of-web")]);
     for said in [
-        "error: 2 of 3 accounts are missing, or a part of them:\n",
+        "error: 2 of 3 accounts are missing or incomplete:\n",
         "\n  account denied could not be collected: s3:ListAllMyBuckets in eu-west-1: AccessDenied",
         "\n  account forgotten could not be collected: account forgotten has no credentials",
     ] {

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::connections;
 
-/// A provider that can be told to fetch new credentials; clones share it.
+/// A credentials provider that can fetch new credentials; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Renewable(Arc<Inner>);
 
@@ -67,11 +67,11 @@ impl Renewable {
     }
 
     /// Makes a call, and repeats it with new credentials if its credentials have expired.
-    pub(crate) async fn ask<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, AwsError>
+    pub(crate) async fn call<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, AwsError>
     where
         Call: Future<Output = Result<T, AwsError>>,
     {
-        let _turn = connections::turn().await;
+        let _permit = connections::permit().await;
         let was_renewed = self.0.renewed.initialized();
         match call().await {
             Err(error) if !was_renewed && self.may_be_expired_or_rotated(&error) => {
@@ -79,7 +79,7 @@ impl Renewable {
                 self.0.renewed.get_or_init(|| self.renew(&error)).await;
                 call().await
             }
-            answered => answered,
+            result => result,
         }
     }
 
@@ -135,10 +135,10 @@ mod tests {
                 calls.fetch_add(1, Ordering::SeqCst);
                 Err::<(), _>(error(kind, code))
             };
-            assert_eq!(renewable.ask(refuse).await, Err(error(kind, code)));
+            assert_eq!(renewable.call(refuse).await, Err(error(kind, code)));
             assert_eq!(calls.load(Ordering::SeqCst), 2);
-            assert_eq!(renewable.ask(refuse).await, Err(error(kind, code)));
-            assert_eq!(calls.load(Ordering::SeqCst), 3, "the new ones are no good either");
+            assert_eq!(renewable.call(refuse).await, Err(error(kind, code)));
+            assert_eq!(calls.load(Ordering::SeqCst), 3, "the new ones are refused too");
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
             tokio::task::yield_now().await;
             if nth < 8 { Err(error(ErrorKind::Expired, "ExpiredToken")) } else { Ok(()) }
         };
-        let all = join_all((0..8).map(|_| renewable.ask(call))).await;
+        let all = join_all((0..8).map(|_| renewable.call(call))).await;
         assert!(all.iter().all(Result::is_ok), "{all:?}");
         assert_eq!(calls.load(Ordering::SeqCst), 16);
     }
@@ -160,6 +160,6 @@ mod tests {
     async fn other_errors_are_returned() {
         let denied = error(ErrorKind::Denied, "AccessDenied");
         let refuse = || std::future::ready(Err::<(), _>(denied.clone()));
-        assert_eq!(Renewable::for_tests().ask(refuse).await, Err(denied.clone()));
+        assert_eq!(Renewable::for_tests().call(refuse).await, Err(denied.clone()));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `GetMetricData`: what CloudWatch has for some series, and the status of every result.
+//! `GetMetricData`: the values of series, and the status of each result.
 
 use std::time::Duration;
 
@@ -17,104 +17,102 @@ use fleet::{
 
 use super::{CloudWatch, same_page};
 use crate::cloudwatch::{
-    asked::Asked,
     dimensions, limits,
     plan::{Series, Window},
+    retry_counter::RetryCounter,
     rows::{Datapoint, Problem},
-    tries::Tries,
+    series_query::SeriesQuery,
 };
 
-/// How often a series is asked for again that CloudWatch answered only in part.
-const ASK_AGAIN: usize = 3;
+/// The maximum number of retries of a series with a partial result.
+const MAX_RETRIES: usize = 3;
 
-/// What every `GetMetricData` of a report has in common.
+/// What all `GetMetricData` calls of a report have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Query {
-    /// The dataset.
     pub dataset: &'static Dataset,
-    /// The days to ask for.
+    /// The days to query.
     pub window: Window,
-    /// How far apart the datapoints are.
     pub period: Period,
 }
 
 /// One value of one series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// When its period begins, in seconds of Unix time.
+    /// The start of its period, in seconds of Unix time.
     pub at: i64,
-    /// The value, as CloudWatch has it.
     pub value: f64,
 }
 
-/// What came of asking for some series.
+/// The results of a call.
 #[derive(Debug)]
 pub struct Answers<T> {
-    /// That of each, in their order; `None` if `error` left it open.
+    /// One answer per series, in request order; `None` if the call failed first.
     pub each: Vec<Option<Result<Vec<T>, Problem>>>,
-    /// What the call failed with, or asking again for what it had answered only in part.
+    /// Why the call failed, or the retry of its partial results.
     pub error: Option<AwsError>,
 }
 
 impl CloudWatch {
-    /// What CloudWatch has for each of at most 500 series of days, in their order.
+    /// The daily values of at most 500 series.
     pub async fn get_metric_data(&self, query: Query, batch: &[Series]) -> Answers<Datapoint> {
-        let Answers { each, error } = self.ask(query, batch.iter().map(Series::asked)).await;
+        let Answers { each, error } = self.query(query, batch.iter().map(Series::query)).await;
         let each = each
             .into_iter()
             .map(|answer| answer.map(|points| Ok(points?.into_iter().map(Datapoint::from).collect())));
         Answers { each: each.collect(), error }
     }
 
-    /// What CloudWatch has for each of at most 500 queries, in their order. What it answers only in part is asked for
-    /// again; what is still not whole then is a [`Problem`] in its place. The queries are iterated again for each call
-    /// and never held: dozens of calls are in flight.
-    pub async fn ask<'a>(
+    /// The values for at most 500 queries. Partial results are retried; those that remain partial become a [`Problem`].
+    /// The queries are iterated again for each call and never stored: dozens of calls are in flight.
+    pub async fn query<'a>(
         &self,
         query: Query,
-        batch: impl Iterator<Item = Asked<'a>> + Clone + Send,
+        queries: impl Iterator<Item = SeriesQuery<'a>> + Clone + Send,
     ) -> Answers<Point> {
-        let mut each: Vec<Option<Result<Vec<Point>, Problem>>> = batch.clone().map(|_| None).collect();
+        let mut each: Vec<Option<Result<Vec<Point>, Problem>>> = queries.clone().map(|_| None).collect();
         let mut is_pending = vec![true; each.len()];
         let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_jitter();
-        let mut pauses = pauses.with_max_times(ASK_AGAIN).build();
+        let mut pauses = pauses.with_max_times(MAX_RETRIES).build();
         loop {
-            let asked =
-                batch.clone().zip(&is_pending).filter_map(|(asked, is_pending)| is_pending.then_some(asked));
-            let results = self.get_every_page(query, asked).await;
+            let remaining = queries
+                .clone()
+                .zip(&is_pending)
+                .filter_map(|(query, is_pending)| is_pending.then_some(query));
+            let results = self.get_all_pages(query, remaining).await;
             let pending = each.iter_mut().zip(&mut is_pending).filter(|(_, is_pending)| **is_pending);
             match results {
                 Ok(results) => {
                     for ((answer, is_pending), result) in pending.zip(results) {
-                        *is_pending = result.is_passing();
+                        *is_pending = result.may_be_retried();
                         *answer = Some(result.into_answer());
                     }
                 }
                 Err(error) => {
-                    // What came in part counts for nothing.
+                    // Partial results are discarded.
                     pending.for_each(|(answer, _)| *answer = None);
                     return Answers { each, error: Some(error) };
                 }
             }
-            let again = is_pending.iter().filter(|is_pending| **is_pending).count();
-            let Some(pause) = (again > 0).then(|| pauses.next()).flatten() else { break };
+            let retried = is_pending.iter().filter(|is_pending| **is_pending).count();
+            let Some(pause) = (retried > 0).then(|| pauses.next()).flatten() else { break };
             tracing::warn!(
                 region = self.region(),
-                series = again,
-                "CloudWatch answered series in part; asking for them again"
+                series = retried,
+                "CloudWatch returned partial results; retrying these series"
             );
             tokio::time::sleep(pause).await;
         }
         Answers { each, error: None }
     }
 
-    /// One `GetMetricData` and all its pages.
-    async fn get_every_page<'a>(
+    /// All pages of one `GetMetricData` call.
+    async fn get_all_pages<'a>(
         &self,
         query: Query,
-        asked: impl Iterator<Item = Asked<'a>> + Clone + Send,
+        queries: impl Iterator<Item = SeriesQuery<'a>> + Clone + Send,
     ) -> Result<Vec<SeriesResult>, AwsError> {
-        let count = asked.clone().count();
+        let count = queries.clone().count();
         let datapoints = query.window.datapoints(query.period.seconds());
         let datapoints = datapoints.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         let cost = limits::cost(datapoints);
@@ -122,13 +120,13 @@ impl CloudWatch {
         let mut token: Option<String> = None;
         loop {
             self.limits.get_metric_data.wait(cost).await;
-            // Pages are not paid for.
+            // Further pages are not billed.
             if token.is_none() {
-                self.usage.add_metrics(metrics_paid(asked.clone()));
+                self.usage.add_metrics(billed_metrics(queries.clone()));
             }
-            let (token_now, asked) = (&token, &asked);
-            let ask = || async move {
-                let queries = asked.clone().enumerate().map(|(at, asked)| metric_query(query, at, asked));
+            let (token_now, queries) = (&token, &queries);
+            let request = || async move {
+                let queries = queries.clone().enumerate().map(|(at, of)| metric_query(query, at, of));
                 let page = self
                     .client
                     .get_metric_data()
@@ -137,27 +135,27 @@ impl CloudWatch {
                     .end_time(SdkDateTime::from_secs(query.window.end().timestamp()))
                     .set_next_token(token_now.clone())
                     .customize()
-                    .interceptor(Tries { turns: self.limits.get_metric_data.clone(), cost })
+                    .interceptor(RetryCounter { limiter: self.limits.get_metric_data.clone(), cost })
                     .send();
                 page.await.map_err(|error| from_sdk(GET_METRIC_DATA, error).in_region(self.region()))
             };
-            let page = self.credentials.ask(ask).await?;
+            let page = self.credentials.call(request).await?;
             for message in page.messages() {
                 tracing::warn!(
                     region = self.region(),
                     code = message.code(),
-                    "CloudWatch says: {}",
+                    "CloudWatch reports: {}",
                     message.value().unwrap_or_default()
                 );
             }
             results.resize(count, SeriesResult::default());
             for result in page.metric_data_results() {
-                match place(result).and_then(|at| results.get_mut(at)) {
-                    Some(series) => series.take(result),
+                match index(result).and_then(|at| results.get_mut(at)) {
+                    Some(series) => series.add(result),
                     None => tracing::warn!(
                         region = self.region(),
                         id = result.id(),
-                        "CloudWatch answered what was not asked"
+                        "CloudWatch returned a result that was not requested"
                     ),
                 }
             }
@@ -170,22 +168,22 @@ impl CloudWatch {
     }
 }
 
-/// What the pages of one call said of one series.
+/// The results for one series on all pages of a call.
 #[derive(Debug, Clone, Default)]
 struct SeriesResult {
     points: Vec<Point>,
-    /// The status on the newest page that had the series; none where no page had it.
+    /// The status on the last page that has the series; `None` if no page has it.
     status: Option<StatusCode>,
     malformed: bool,
 }
 
 impl SeriesResult {
-    fn take(&mut self, result: &MetricDataResult) {
+    fn add(&mut self, result: &MetricDataResult) {
         for message in result.messages() {
             tracing::warn!(
                 code = message.code(),
                 label = result.label(),
-                "CloudWatch says of a series: {}",
+                "CloudWatch reports on a series: {}",
                 message.value().unwrap_or_default()
             );
         }
@@ -197,12 +195,12 @@ impl SeriesResult {
                 None => self.malformed = true,
             }
         }
-        // A series that says nothing of itself is taken as one that is not whole.
+        // A series without a status counts as partial.
         self.status = Some(result.status_code().cloned().unwrap_or_else(|| StatusCode::from("NoStatusCode")));
     }
 
-    /// Whether asking again may give more.
-    fn is_passing(&self) -> bool {
+    /// Whether a retry may return more.
+    fn may_be_retried(&self) -> bool {
         self.malformed || !matches!(self.status, Some(StatusCode::Complete | StatusCode::Forbidden))
     }
 
@@ -219,18 +217,19 @@ impl SeriesResult {
 
 impl From<Point> for Datapoint {
     fn from(Point { at, value }: Point) -> Self {
-        let at = DateTime::<Utc>::from_timestamp(at, 0).expect("cannot fail: it was one when it was taken");
+        let at = DateTime::<Utc>::from_timestamp(at, 0)
+            .expect("cannot fail: it was checked when the point was added");
         Self { day: at.date_naive(), value }
     }
 }
 
-/// What AWS bills queries as: the statistics of a series together are one metric, up to five of them.
-fn metrics_paid<'a>(asked: impl Iterator<Item = Asked<'a>>) -> usize {
-    let mut asked = asked.peekable();
+/// What AWS bills: the statistics of a series together are one metric, up to five of them.
+fn billed_metrics<'a>(queries: impl Iterator<Item = SeriesQuery<'a>>) -> usize {
+    let mut queries = queries.peekable();
     let mut metrics = 0;
-    while let Some(first) = asked.next() {
+    while let Some(first) = queries.next() {
         let mut statistics = 1;
-        while asked.next_if(|next| next.is_same_series(&first)).is_some() {
+        while queries.next_if(|next| next.is_same_series(&first)).is_some() {
             statistics += 1;
         }
         metrics += paid(statistics);
@@ -241,20 +240,20 @@ fn metrics_paid<'a>(asked: impl Iterator<Item = Asked<'a>>) -> usize {
 fn metric_query(
     query: Query,
     at: usize,
-    Asked { metric, resource, value, statistic }: Asked<'_>,
+    SeriesQuery { metric, resource, value, statistic }: SeriesQuery<'_>,
 ) -> MetricDataQuery {
-    let of_series = SdkMetric::builder()
+    let series = SdkMetric::builder()
         .namespace(query.dataset.namespace_of(metric))
         .metric_name(&metric.name)
         .set_dimensions(Some(dimensions::of_series(query.dataset, metric, resource, value)))
         .build();
     let period = i32::try_from(query.period.seconds()).expect("cannot fail: a period is at most a day");
-    let stat = MetricStat::builder().metric(of_series).period(period).stat(statistic).build();
+    let stat = MetricStat::builder().metric(series).period(period).stat(statistic).build();
     MetricDataQuery::builder().id(format!("q{at}")).metric_stat(stat).return_data(true).build()
 }
 
-/// The place in the batch of the series that a result is of.
-fn place(result: &MetricDataResult) -> Option<usize> {
+/// The index in the batch of the series of a result.
+fn index(result: &MetricDataResult) -> Option<usize> {
     result.id()?.strip_prefix('q')?.parse().ok()
 }
 
@@ -288,7 +287,7 @@ mod tests {
     async fn ask(cloudwatch: &CloudWatch, series: usize) -> Vec<Answer> {
         let answers = get(cloudwatch, series).await;
         assert_eq!(answers.error, None);
-        answers.each.into_iter().map(|answer| answer.expect("each is answered")).collect()
+        answers.each.into_iter().map(|answer| answer.expect("each has an answer")).collect()
     }
 
     async fn get(cloudwatch: &CloudWatch, series: usize) -> Answers<Datapoint> {
@@ -308,7 +307,7 @@ mod tests {
     const DAY: i64 = 20_760;
 
     #[tokio::test(start_paused = true)]
-    async fn the_query_says_what_the_dataset_says() {
+    async fn the_query_is_as_the_dataset_defines_it() {
         let rule = mock!(Client::get_metric_data)
             .match_requests(|request| {
                 let query = &request.metric_data_queries()[0];
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_page_is_read_and_results_find_their_series_in_any_order() {
+    async fn every_page_is_read_and_results_are_matched_to_their_series_in_any_order() {
         let first = mock!(Client::get_metric_data).then_output(|| {
             let partial = result("q1", StatusCode::PartialData, &[(DAY, 1.0)]);
             page(Some("2"), vec![partial, result("q0", StatusCode::Complete, &[(DAY, 5.0)])])
@@ -346,12 +345,12 @@ mod tests {
         let answers = ask(&cloudwatch, 2).await;
         assert_eq!(values(&answers[0]), [5.0]);
         assert_eq!(values(&answers[1]), [1.0, 2.0]);
-        assert_eq!(cloudwatch.usage.metrics(), 2, "pages are not paid for");
+        assert_eq!(cloudwatch.usage.metrics(), 2, "further pages are not billed");
         assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_answered_in_part_is_asked_for_again_alone() {
+    async fn only_partial_results_are_retried() {
         let broken = mock!(Client::get_metric_data).then_output(|| {
             let partial = result("q1", StatusCode::PartialData, &[(DAY, 1.0)]);
             page(None, vec![result("q0", StatusCode::Complete, &[]), partial])
@@ -362,12 +361,12 @@ mod tests {
         let cloudwatch = cloudwatch(&[&broken, &whole]);
         let answers = ask(&cloudwatch, 2).await;
         assert_eq!(values(&answers[0]), [0.0; 0]);
-        assert_eq!(values(&answers[1]), [3.0], "what came in part is not counted twice");
+        assert_eq!(values(&answers[1]), [3.0], "the partial result is not counted twice");
         assert_eq!(cloudwatch.usage.metrics(), 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_fails_when_it_is_asked_for_again_costs_nothing_that_was_whole() {
+    async fn a_failed_retry_does_not_discard_complete_results() {
         let broken = mock!(Client::get_metric_data).then_output(|| {
             let partial = result("q1", StatusCode::PartialData, &[(DAY, 1.0)]);
             page(None, vec![result("q0", StatusCode::Complete, &[(DAY, 5.0)]), partial])
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_stays_in_part_is_a_problem_by_its_own_name() {
+    async fn a_result_that_stays_partial_is_a_problem_with_its_own_code() {
         let cases: [(Option<StatusCode>, Problem, usize); 4] = [
             (Some(StatusCode::PartialData), Problem::Transient("PartialData".into()), 4),
             (Some(StatusCode::InternalError), Problem::Transient("InternalError".into()), 4),

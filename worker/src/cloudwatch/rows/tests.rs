@@ -24,7 +24,7 @@ fn resource(listing: Listing) -> Resource {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands where an answer does")]
+#[expect(clippy::unnecessary_wraps, reason = "the type of an answer")]
 fn points(days: &[(&str, f64)]) -> Answer {
     Ok(days.iter().map(|(text, value)| Datapoint { day: day(text), value: *value }).collect())
 }
@@ -44,7 +44,7 @@ fn row_if(is_settled: bool, listing: Listing, answers: &[(u16, Answer)]) -> Opti
 
 #[test]
 fn bytes_that_changed_class_are_counted_once_on_one_day() {
-    // 100 bytes moved from class 4 to class 5 on the night to the 3rd.
+    // 100 bytes moved from class 4 to class 5 in the night before the 3rd.
     let moved = [(4, points(&[("2026-11-02", 100.0)])), (5, points(&[("2026-11-03", 100.0)]))];
     let row = row(Listing::Listed, &moved).expect("a row");
     assert_eq!(row.total(&[4, 5]), Some(100));
@@ -53,21 +53,21 @@ fn bytes_that_changed_class_are_counted_once_on_one_day() {
 }
 
 #[test]
-fn before_the_values_settle_a_series_that_is_behind_may_still_come() {
+fn before_the_values_settle_a_missing_datapoint_may_still_arrive() {
     let behind = [(4, points(&[("2026-11-02", 900.0)])), (5, points(&[("2026-11-03", 1.0)]))];
     let row = row_if(false, Listing::Listed, &behind).expect("a row");
     assert_eq!((&row.status, row.value(5), row.value(4)), (&Status::Late, Some(1), None));
-    assert_eq!(row.total(&[4, 5]), None, "1 would look like the whole");
+    assert_eq!(row.total(&[4, 5]), None, "1 would look like the total");
     let deleted = row_if(false, Listing::Unlisted, &behind).expect("a row");
     assert_eq!((deleted.status.clone(), deleted.total(&[4, 5])), (Status::Late, None));
-    // A series that has no datapoint in the window at all is not behind.
+    // A series without any datapoint in the window is not behind.
     let other = [(4, points(&[])), (5, points(&[("2026-11-02", 7.0), ("2026-11-03", 1.0)]))];
     let row = row_if(false, Listing::Listed, &other).expect("a row");
     assert_eq!((&row.status, row.total(&[4, 5])), (&Status::Ok, Some(1)));
 }
 
 #[test]
-fn a_value_of_an_earlier_day_is_taken_and_says_its_day() {
+fn a_value_of_an_earlier_day_is_used_with_its_day() {
     let late = [(4, points(&[("2026-11-01", 7.0), ("2026-11-02", 8.0)]))];
     let row = row(Listing::Listed, &late).expect("a row");
     assert_eq!((row.value(4), row.datapoint_date), (Some(8), Some(day("2026-11-02"))));
@@ -75,7 +75,7 @@ fn a_value_of_an_earlier_day_is_taken_and_says_its_day() {
 }
 
 #[test]
-fn zero_is_a_value_and_nothing_is_not() {
+fn zero_is_a_value_and_a_missing_value_is_not_zero() {
     let zero = row(Listing::Listed, &[(4, points(&[("2026-11-03", 0.0)]))]).expect("a row");
     assert_eq!((zero.value(4), zero.total(&[4, 5]), &zero.status), (Some(0), Some(0), &Status::Ok));
     let nothing = row(Listing::Listed, &[(4, points(&[]))]).expect("a row");
@@ -83,17 +83,17 @@ fn zero_is_a_value_and_nothing_is_not() {
 }
 
 #[test]
-fn a_deleted_resource_has_a_row_on_days_it_was_there_only() {
-    let there = [(4, points(&[("2026-11-03", 1.0)]))];
+fn a_deleted_resource_has_a_row_only_for_days_on_which_it_existed() {
+    let existed = [(4, points(&[("2026-11-03", 1.0)]))];
     let gone = [(4, points(&[("2026-11-02", 1.0)]))];
-    assert_eq!(row(Listing::Unlisted, &there).expect("a row").status, Status::Deleted);
+    assert_eq!(row(Listing::Unlisted, &existed).expect("a row").status, Status::Deleted);
     assert_eq!(row(Listing::Unlisted, &gone), None);
     assert_eq!(row(Listing::Unlistable, &gone).expect("a row").status, Status::Late);
     assert_eq!(row(Listing::Unlistable, &[]), None);
 }
 
 #[test]
-fn a_problem_is_never_a_silent_gap() {
+fn a_problem_is_always_reported() {
     let half = [(4, points(&[("2026-11-03", 1.0)])), (5, Err(Problem::Error("PartialData".into())))];
     for listing in [Listing::Listed, Listing::Unlisted, Listing::Unlistable] {
         let row = row(listing, &half).expect("a row");
@@ -106,7 +106,7 @@ fn a_problem_is_never_a_silent_gap() {
 }
 
 #[test]
-fn what_can_be_no_count_is_a_problem() {
+fn a_value_that_is_not_a_count_is_a_problem() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -0.4, 2e20] {
         let row = row(Listing::Listed, &[(4, points(&[("2026-11-03", value)]))]).expect("a row");
         assert_eq!(row.status.to_string(), "error:UnexpectedDatapoint", "{value}");
@@ -124,7 +124,7 @@ fn petabytes_stay_exact() {
 }
 
 #[test]
-fn of_several_problems_the_same_is_told_in_any_order() {
+fn of_several_problems_the_same_is_reported_in_any_order() {
     let mut answers = [
         (4, Err(Problem::Error("PartialData".into()))),
         (5, points(&[("2026-11-03", f64::NAN), ("2026-11-03", 7.0)])),
@@ -142,7 +142,7 @@ fn of_several_problems_the_same_is_told_in_any_order() {
     }
 }
 
-/// Answers with and without problems, and datapoints of days in the window and beside it.
+/// Answers with and without problems, and datapoints of days inside and outside the window.
 fn any_answers() -> impl Strategy<Value = Vec<(u16, Answer)>> {
     let first = day("2026-10-31");
     let value = prop_oneof![3 => 0.0..1e6, 1 => any::<f64>(), 1 => prop::num::f64::ANY];
@@ -162,7 +162,7 @@ fn any_listing() -> impl Strategy<Value = Listing> {
 }
 
 proptest! {
-    /// Calls, pages and results come in any order; the report is the same.
+    /// Calls, pages and results arrive in any order; the report is the same.
     #[test]
     fn the_order_of_answers_does_not_matter(
         (answers, shuffled) in any_answers().prop_flat_map(|answers| (Just(answers.clone()), Just(answers).prop_shuffle())),
@@ -176,9 +176,9 @@ proptest! {
         prop_assert_eq!(sorted(&answers), sorted(&shuffled));
     }
 
-    /// A row has the sums of the newest day that has a value, and a total where nothing is missing.
+    /// A row has the sums of the newest day that has a value, and a total if nothing is missing.
     #[test]
-    fn a_row_is_of_one_day_and_says_what_is_missing(
+    fn a_row_has_the_values_of_one_day_and_reports_missing_ones(
         answers in any_answers(),
         listing in any_listing(),
         is_settled in any::<bool>(),
@@ -187,23 +187,23 @@ proptest! {
             let given = answers.iter().filter_map(|(column, answer)| Some((*column, answer.as_ref().ok()?)));
             given.flat_map(|(column, datapoints)| datapoints.iter().map(move |point| (column, *point)))
         };
-        let sound = |point: &Datapoint| window().contains(point.day) && (0.0..2f64.powi(64)).contains(&point.value);
-        let newest = points().filter(|(_, point)| sound(point)).map(|(_, point)| point.day).max();
+        let is_valid = |point: &Datapoint| window().contains(point.day) && (0.0..2f64.powi(64)).contains(&point.value);
+        let newest = points().filter(|(_, point)| is_valid(point)).map(|(_, point)| point.day).max();
         let mut expected: BTreeMap<u16, u64> = BTreeMap::new();
-        for (column, point) in points().filter(|(_, point)| sound(point) && Some(point.day) == newest) {
+        for (column, point) in points().filter(|(_, point)| is_valid(point) && Some(point.day) == newest) {
             let sum = expected.entry(column).or_default();
-            *sum = sum.saturating_add(whole(point.value).expect("sound"));
+            *sum = sum.saturating_add(whole(point.value).expect("valid"));
         }
         let series = answers.iter().filter_map(|(_, answer)| {
             let points = answer.as_ref().ok()?.iter();
-            points.filter(|point| sound(point)).map(|point| point.day).max()
+            points.filter(|point| is_valid(point)).map(|point| point.day).max()
         });
         let is_behind = !is_settled && series.min() < newest;
-        let problem = answers.iter().any(|(_, answer)| answer.is_err()) || points().any(|(_, point)| !sound(&point));
+        let problem = answers.iter().any(|(_, answer)| answer.is_err()) || points().any(|(_, point)| !is_valid(&point));
 
         let Some(row) = row_if(is_settled, listing, &answers) else {
             prop_assert!(!problem && listing != Listing::Listed, "a gap that is not reported");
-            prop_assert_ne!(newest, Some(window().date()), "it was there on the day");
+            prop_assert_ne!(newest, Some(window().date()), "it existed on that day");
             return Ok(());
         };
         prop_assert_eq!(row.datapoint_date, newest);

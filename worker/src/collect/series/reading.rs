@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the answers make of one resource: its values by period. Plain functions over values.
+//! The values of one resource by period. Pure functions.
 
 use fleet::datasets::Period;
 
@@ -10,7 +10,7 @@ use crate::cloudwatch::{
     rows::{Problem, Status},
 };
 
-/// The periods that a report has: when the first begins, how long each is, and how many there are.
+/// The periods of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     start: i64,
@@ -35,26 +35,26 @@ impl Grid {
         self.seconds
     }
 
-    /// The place of the period that begins then.
-    fn place(self, at: i64) -> Option<usize> {
+    /// The index of the period that begins at this time.
+    fn index(self, at: i64) -> Option<usize> {
         let since = u64::try_from(at.checked_sub(self.start)?).ok()?;
-        let place = usize::try_from(since / u64::from(self.seconds)).ok()?;
-        (since.is_multiple_of(self.seconds.into()) && place < self.periods).then_some(place)
+        let index = usize::try_from(since / u64::from(self.seconds)).ok()?;
+        (since.is_multiple_of(self.seconds.into()) && index < self.periods).then_some(index)
     }
 
     /// When a period begins, in seconds of Unix time.
-    fn at(self, place: usize) -> i64 {
+    fn at(self, index: usize) -> i64 {
         self.start
-            .saturating_add(i64::from(self.seconds).saturating_mul(i64::try_from(place).unwrap_or(i64::MAX)))
+            .saturating_add(i64::from(self.seconds).saturating_mul(i64::try_from(index).unwrap_or(i64::MAX)))
     }
 }
 
-/// What is known of one resource so far.
+/// The values of one resource collected so far.
 #[derive(Debug)]
 pub struct Reading {
     grid: Grid,
     columns: usize,
-    /// Period by period a value for each measured column; NaN is not known. Empty before the first value.
+    /// A value for each period and value column; NaN if unknown. Empty before the first value.
     values: Vec<f64>,
     problem: Option<Problem>,
 }
@@ -65,7 +65,7 @@ impl Reading {
         Self { grid, columns: layout.len(), values: Vec::new(), problem: None }
     }
 
-    /// Takes in what CloudWatch said of a query. Values of several series that share a column are added up.
+    /// Adds the answer for a query. Values of series that share a column are added up.
     pub fn add(&mut self, column: usize, answer: Result<Vec<Point>, Problem>) {
         let points = match answer {
             Ok(points) => points,
@@ -75,8 +75,8 @@ impl Reading {
             self.values = vec![f64::NAN; self.grid.periods * self.columns];
         }
         for Point { at, value } in points {
-            let place = self.grid.place(at).map(|period| period * self.columns + column);
-            match place.and_then(|place| self.values.get_mut(place)).filter(|_| value.is_finite()) {
+            let index = self.grid.index(at).map(|period| period * self.columns + column);
+            match index.and_then(|index| self.values.get_mut(index)).filter(|_| value.is_finite()) {
                 Some(known) if known.is_nan() => *known = value,
                 Some(known) => *known += value,
                 None => self.fail(Problem::Error("UnexpectedDatapoint".into())),
@@ -84,14 +84,14 @@ impl Reading {
         }
     }
 
-    /// Takes in that something could not be learnt. Of several problems the least is reported, whichever came first.
+    /// Records a problem. Of several problems the least is reported, in any order of calls.
     pub fn fail(&mut self, problem: Problem) {
         if self.problem.as_ref().is_none_or(|known| problem < *known) {
             self.problem = Some(problem);
         }
     }
 
-    /// What another try may give.
+    /// The code of a problem that a retry may resolve.
     #[must_use]
     pub fn transient_problem(&self) -> Option<&str> {
         match &self.problem {
@@ -100,7 +100,6 @@ impl Reading {
         }
     }
 
-    /// How the rows came about.
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.problem {
@@ -110,22 +109,22 @@ impl Reading {
         }
     }
 
-    /// The values of each period that has any, with the time at which it begins.
+    /// The start and the values of each period that has any.
     #[must_use]
     pub fn periods(mut self, layout: &Layout) -> Vec<(i64, Vec<f64>)> {
         let mut periods = Vec::new();
         if self.columns == 0 {
             return periods;
         }
-        for (place, row) in self.values.chunks_mut(self.columns).enumerate() {
+        for (index, row) in self.values.chunks_mut(self.columns).enumerate() {
             if row.iter().all(|value| value.is_nan()) {
                 continue;
             }
-            // What could not be learnt may be another number than 0.
+            // A value that could not be queried may be other than 0.
             if self.problem.is_none() {
                 layout.fill_zeros(row);
             }
-            periods.push((self.grid.at(place), row.to_vec()));
+            periods.push((self.grid.at(index), row.to_vec()));
         }
         periods
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One region of an account: listing its series, asking for them, and encoding the rows of each resource.
+//! Lists and queries the series of one region of an account, and encodes the rows of each resource.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -16,40 +16,40 @@ use crate::{
         rows::Problem,
     },
     collect::{
-        collection::Ended,
-        subject::Subject,
-        trouble::{CALLS_AT_ONCE, Trouble, is_not_enabled, problem_of},
+        collection::RegionOutcome,
+        region_health::{CALLS_AT_ONCE, RegionHealth, is_not_enabled, problem_of},
+        scope::Scope,
     },
     table::SeriesRows,
     table::{csv, series_csv},
 };
 
-/// A region, and what is known of its resources.
+/// A region, and the values of its resources so far.
 pub(super) struct Region<'a> {
     name: Arc<str>,
-    /// Whether an earlier try has seen all of what it has.
+    /// Whether an earlier attempt has listed the whole region.
     was_listed: bool,
     /// The resources whose rows are known already.
     kept: HashSet<Arc<str>>,
     layout: &'a Layout,
-    subject: &'a Subject<'a>,
+    scope: &'a Scope<'a>,
     grid: Grid,
-    trouble: Trouble,
+    health: RegionHealth,
     answered: bool,
     is_pending: bool,
     plan: Arc<Plan>,
-    /// Of each resource of the plan: what is known, until its rows are encoded.
+    /// The values of each resource of the plan, until its rows are encoded.
     readings: Vec<Option<Reading>>,
-    /// How many series of each resource are not answered yet.
-    left: Vec<usize>,
+    /// The number of unanswered series of each resource.
+    pending: Vec<usize>,
     rows: SeriesRows,
 }
 
-/// What came of asking a region.
-pub(super) struct Answered {
+/// The result of collecting a region.
+pub(super) struct CollectedRegion {
     pub(super) rows: SeriesRows,
-    pub(super) ended: Ended,
-    /// Whether all that `ListMetrics` names there was seen.
+    pub(super) outcome: RegionOutcome,
+    /// Whether its listing was completed.
     pub(super) is_listed: bool,
 }
 
@@ -59,50 +59,50 @@ impl<'a> Region<'a> {
         was_listed: bool,
         kept: HashSet<Arc<str>>,
         layout: &'a Layout,
-        subject: &'a Subject<'a>,
+        scope: &'a Scope<'a>,
     ) -> Self {
         Self {
             name,
             was_listed,
             kept,
             layout,
-            subject,
-            grid: Grid::new(subject.window, subject.period),
-            trouble: Trouble::default(),
+            scope,
+            grid: Grid::new(scope.window, scope.period),
+            health: RegionHealth::default(),
             answered: false,
             is_pending: false,
             plan: Arc::default(),
             readings: Vec::new(),
-            left: Vec::new(),
+            pending: Vec::new(),
             rows: SeriesRows::default(),
         }
     }
 
-    /// Asks for all that it has.
-    pub(super) async fn ask(mut self, cloudwatch: &CloudWatch) -> Answered {
+    /// Lists and queries all its series.
+    pub(super) async fn collect(mut self, cloudwatch: &CloudWatch) -> CollectedRegion {
         let listed = self.list(cloudwatch).await;
         let is_listed = listed.is_some();
         if let Some(plan) = listed {
             self.readings =
                 plan.resources.iter().map(|_| Some(Reading::new(self.grid, self.layout))).collect();
-            self.left = plan.resources.iter().map(|(_, groups)| groups.len()).collect();
+            self.pending = plan.resources.iter().map(|(_, groups)| groups.len()).collect();
             self.plan = Arc::new(plan);
-            self.ask_for_values(cloudwatch).await;
+            self.query_values(cloudwatch).await;
         }
         let is_empty = self.rows.0.is_empty() && self.kept.is_empty();
-        let ended = Ended {
+        let outcome = RegionOutcome {
             name: self.name,
-            trouble: self.trouble,
+            health: self.health,
             answered: self.answered,
             is_pending: self.is_pending,
             is_empty,
         };
-        Answered { rows: self.rows, ended, is_listed }
+        CollectedRegion { rows: self.rows, outcome, is_listed }
     }
 
-    /// What `ListMetrics` names; `None` if the list did not come to its end.
+    /// The plan for all listed series; `None` if the listing was not completed.
     async fn list(&mut self, cloudwatch: &CloudWatch) -> Option<Plan> {
-        let dataset = self.subject.dataset;
+        let dataset = self.scope.dataset;
         let mut listing = Listing::new(self.layout);
         let listings =
             dataset.metrics.iter().map(|metric| Box::pin(cloudwatch.list_metrics(dataset, metric)));
@@ -110,9 +110,9 @@ impl<'a> Region<'a> {
         loop {
             let page = tokio::select! {
                 page = pages.next() => page,
-                () = self.subject.stop.cancelled() => {
+                () = self.scope.stop.cancelled() => {
                     self.is_pending = !self.was_listed;
-                    self.trouble.stop();
+                    self.health.stop();
                     return None;
                 }
             };
@@ -124,34 +124,30 @@ impl<'a> Region<'a> {
                 }
                 Some(Err(error)) => {
                     self.is_pending = !self.was_listed && error.kind != ErrorKind::Denied;
-                    self.trouble.note(&self.name, error, self.subject.is_last);
+                    self.health.record_error(&self.name, error, self.scope.is_last);
                     return None;
                 }
                 None => break,
             }
         }
-        for (metric, value) in listing.left_out() {
-            tracing::warn!(
-                region = &*self.name,
-                metric,
-                "{value:?} is not known by name and has no column; left out"
-            );
+        for (metric, value) in listing.skipped() {
+            tracing::warn!(region = &*self.name, metric, "{value:?} is not known and has no column; skipped");
         }
         let plan = listing.into_plan(|resource| self.kept.contains(resource));
-        // If there is nothing to ask, the list was the answer.
+        // If there is nothing to query, the listing was the answer.
         self.answered |= plan.resources.is_empty();
         Some(plan)
     }
 
-    async fn ask_for_values(&mut self, cloudwatch: &CloudWatch) {
-        let Subject { dataset, window, period, .. } = *self.subject;
+    async fn query_values(&mut self, cloudwatch: &CloudWatch) {
+        let Scope { dataset, window, period, .. } = *self.scope;
         let query = Query { dataset, window, period };
         let (plan, layout) = (self.plan.clone(), self.layout);
-        let ask = |call: Call| {
+        let request = |call: Call| {
             let plan = &*plan;
             async move {
-                let asked = groups(plan, &call).flat_map(|(of, group)| group.asked(layout, of));
-                let answers = cloudwatch.ask(query, asked).await;
+                let queries = groups(plan, &call).flat_map(|(of, group)| group.queries(layout, of));
+                let answers = cloudwatch.query(query, queries).await;
                 (call, answers)
             }
         };
@@ -159,34 +155,34 @@ impl<'a> Region<'a> {
         let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
-                && self.trouble.stopped.is_none()
+                && self.health.stopped.is_none()
                 && let Some(call) = ready.next()
             {
-                calls.push(ask(call));
+                calls.push(request(call));
             }
             tokio::select! {
                 answered = calls.next() => match answered {
-                    Some((call, answers)) => self.take(&call, answers),
+                    Some((call, answers)) => self.add(&call, answers),
                     None => break,
                 },
-                () = self.subject.stop.cancelled() => {
-                    self.trouble.stop();
+                () = self.scope.stop.cancelled() => {
+                    self.health.stop();
                     break;
                 }
             }
         }
-        // What is asked for no more, and what is in flight.
-        let problem = self.trouble.stopped.clone().unwrap_or(Problem::Transient("NoAnswer".into()));
-        for place in 0..self.readings.len() {
-            if let Some(Some(reading)) = self.readings.get_mut(place) {
+        // Series that are in flight or will not be queried.
+        let problem = self.health.stopped.clone().unwrap_or(Problem::Transient("NoAnswer".into()));
+        for index in 0..self.readings.len() {
+            if let Some(Some(reading)) = self.readings.get_mut(index) {
                 reading.fail(problem.clone());
-                self.encode(place);
+                self.encode(index);
             }
         }
     }
 
-    /// Takes in what came of a call.
-    fn take(&mut self, call: &Call, answers: Answers<Point>) {
+    /// Adds the answers of a call.
+    fn add(&mut self, call: &Call, answers: Answers<Point>) {
         let problem = answers.error.as_ref().map(problem_of);
         let mut each = answers.each.into_iter();
         let mut transient = None;
@@ -196,7 +192,7 @@ impl<'a> Region<'a> {
             else {
                 continue;
             };
-            for nth in 0..group.asked(self.layout, "").count() {
+            for nth in 0..group.queries(self.layout, "").count() {
                 match (each.next().flatten(), &problem) {
                     (Some(answer), _) => {
                         self.answered = true;
@@ -207,33 +203,33 @@ impl<'a> Region<'a> {
                 }
             }
             transient = transient.or_else(|| reading.transient_problem().map(str::to_owned));
-            let Some(left) = self.left.get_mut(*resource) else { continue };
-            *left = left.saturating_sub(1);
-            if *left == 0 {
+            let Some(pending) = self.pending.get_mut(*resource) else { continue };
+            *pending = pending.saturating_sub(1);
+            if *pending == 0 {
                 self.encode(*resource);
             }
         }
         match answers.error {
             Some(error) => {
-                // It is by the region, and not by the resource, that a call is refused.
+                // If a call is denied, all are: permissions depend on the region and not on the resource.
                 if matches!(error.kind, ErrorKind::Denied | ErrorKind::Identity) {
-                    self.trouble.stopped.get_or_insert(problem_of(&error));
+                    self.health.stopped.get_or_insert(problem_of(&error));
                 }
-                self.trouble.note(&self.name, error, self.subject.is_last);
+                self.health.record_error(&self.name, error, self.scope.is_last);
             }
-            None => self.trouble.answered(&self.name, transient, self.subject.is_last),
+            None => self.health.record_success(&self.name, transient, self.scope.is_last),
         }
     }
 
-    /// Encodes the rows of a resource of which all is known that will be.
-    fn encode(&mut self, place: usize) {
-        let Some((resource, _)) = self.plan.resources.get(place) else { return };
-        let Some(reading) = self.readings.get_mut(place).and_then(Option::take) else { return };
+    /// Encodes the rows of a resource once no more answers will arrive.
+    fn encode(&mut self, index: usize) {
+        let Some((resource, _)) = self.plan.resources.get(index) else { return };
+        let Some(reading) = self.readings.get_mut(index).and_then(Option::take) else { return };
         let subject = csv::Subject {
-            dataset: self.subject.dataset,
-            account_name: self.subject.account_name,
-            account_id: self.subject.account_id,
-            date: self.subject.window.date(),
+            dataset: self.scope.dataset,
+            account_name: self.scope.account_name,
+            account_id: self.scope.account_id,
+            date: self.scope.window.date(),
         };
         let key = (resource.clone(), self.name.clone());
         let encoded = series_csv::encode(&subject, self.layout, &key, self.grid.seconds(), reading);

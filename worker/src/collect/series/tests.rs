@@ -66,7 +66,7 @@ fn window() -> Window {
     Window::new("2026-11-03".parse().expect("a date"), 0)
 }
 
-/// The periods of a day of one minute, and of its first.
+/// The one-minute periods of a day, and the start of the first.
 fn grid() -> (Grid, i64) {
     (Grid::new(window(), Period::new(60).expect("a period")), window().start().timestamp())
 }
@@ -81,7 +81,7 @@ fn columns(layout: &Layout) -> Vec<&str> {
 }
 
 #[test]
-fn the_columns_are_the_dimensions_the_account_the_period_and_the_measured_values() {
+fn the_columns_are_the_dimensions_the_account_the_period_and_the_values() {
     assert_eq!(
         columns(&Layout::new(services())),
         [
@@ -126,32 +126,31 @@ fn statistics_of_a_series_stay_together_and_a_call_needs_no_second_page() {
     assert!(plan.resources.is_sorted_by(|(one, _), (other, _)| one < other));
     for (periods, most) in [(1440, 70), (24, 500), (1, 500)] {
         let calls = plan.calls(&layout, periods);
-        let mut asked = HashSet::new();
+        let mut planned = HashSet::new();
         for call in &calls {
             let groups =
                 call.iter().map(|(of, group)| (&plan.resources[*of].0, &plan.resources[*of].1[*group]));
-            let queries: Vec<_> = groups.flat_map(|(of, group)| group.asked(&layout, of)).collect();
+            let queries: Vec<_> = groups.flat_map(|(of, group)| group.queries(&layout, of)).collect();
             assert!(queries.len() <= most, "{} queries of {periods} points", queries.len());
-            for asked_now in queries {
-                let query =
-                    (asked_now.resource.to_owned(), &*asked_now.metric.name, asked_now.value.to_owned());
-                assert!(asked.insert((query, asked_now.statistic.to_owned())), "asked twice");
+            for query in queries {
+                let series = (query.resource.to_owned(), &*query.metric.name, query.value.to_owned());
+                assert!(planned.insert((series, query.statistic.to_owned())), "queried twice");
             }
         }
         // Five, one, two, and one for each of two kinds of messages.
-        assert_eq!(asked.len(), 39 * 10);
+        assert_eq!(planned.len(), 39 * 10);
         assert!(calls.len() <= (39 * 10_usize).div_ceil(most - 4), "{} calls", calls.len());
     }
 }
 
 #[test]
-fn a_value_that_no_column_is_for_is_left_out_and_reported() {
+fn a_value_without_a_column_is_skipped_and_reported() {
     let text = SERVICES.replace("other     = \"messages_other\"\n", "");
     let dataset: &Dataset = Box::leak(Box::new(Dataset::parse(&text).expect("a dataset")));
     let layout = Layout::new(dataset);
     let mut listing = Listing::new(&layout);
     listing.add(listed(dataset, 3, "a", "Fax"));
-    assert_eq!(listing.left_out().collect::<Vec<_>>(), [("Messages", "Fax")]);
+    assert_eq!(listing.skipped().collect::<Vec<_>>(), [("Messages", "Fax")]);
     assert!(listing.into_plan(|_| false).resources.is_empty());
 }
 
@@ -169,16 +168,16 @@ fn body(layout: &Layout, reading: Reading) -> String {
 }
 
 #[test]
-fn a_row_is_a_period_that_has_a_value_and_what_is_not_known_is_empty() {
+fn a_row_is_a_period_with_a_value_and_unknown_cells_are_empty() {
     let layout = Layout::new(services());
     let (grid, start) = grid();
     let mut reading = Reading::new(grid, &layout);
     let point = |minute: i64, value: f64| Point { at: start + 60 * minute, value };
     reading.add(0, Ok(vec![point(1439, 1e-7), point(1, 12.5)]));
     reading.add(5, Ok(vec![point(1, 3.0), point(2, -0.0)]));
-    // One has a datapoint, and what is missing beside requests is 0; an average is not.
+    // One has a datapoint. A count that is missing while there are requests is 0; an average is not.
     reading.add(6, Ok(vec![point(1, 1.0)]));
-    // Two kinds have one column.
+    // Two kinds share a column.
     reading.add(8, Ok(vec![point(1, 4.0)]));
     reading.add(8, Ok(vec![point(1, 0.5)]));
     assert_eq!(
@@ -194,7 +193,7 @@ main,\"'=web,1\",data,111111111111,eu-west-1,2026-11-03T23:59:00Z,60,0.0000001,,
 }
 
 #[test]
-fn what_could_not_be_learnt_is_an_error_and_no_zero() {
+fn a_failed_query_is_an_error_and_not_zero() {
     let layout = Layout::new(services());
     let (grid, start) = grid();
     for (answer, expected) in [
@@ -214,7 +213,7 @@ fn what_could_not_be_learnt_is_an_error_and_no_zero() {
 }
 
 #[test]
-fn rows_of_before_the_settle_time_are_late() {
+fn rows_from_before_the_settle_time_are_late() {
     let layout = Layout::new(services());
     let (grid, start) = grid();
     let mut reading = Reading::new(grid, &layout);
@@ -226,7 +225,7 @@ fn rows_of_before_the_settle_time_are_late() {
 }
 
 #[test]
-fn a_table_of_other_columns_is_refused() {
+fn a_table_with_other_columns_is_refused() {
     let other = SERVICES.replace("errors_4xx", "errors");
     let other: &Dataset = Box::leak(Box::new(Dataset::parse(&other).expect("a dataset")));
     let body = series_csv::header(other).into();
@@ -234,7 +233,7 @@ fn a_table_of_other_columns_is_refused() {
     assert_eq!(error, "the column errors_4xx_sum is missing");
 }
 
-/// The values of some minutes for a column, or that it is denied.
+/// The values of some minutes for a column; `None` if it is denied.
 type Answered = (usize, Option<Vec<(i64, f64)>>);
 
 fn any_answers() -> impl Strategy<Value = Vec<Answered>> {
@@ -244,9 +243,9 @@ fn any_answers() -> impl Strategy<Value = Vec<Answered>> {
 }
 
 proptest! {
-    /// Whatever is answered, the rows are read back as they are, in their order.
+    /// For any answers, the rows are read back unchanged and in order.
     #[test]
-    fn rows_are_read_back_as_they_are(answers in any_answers()) {
+    fn rows_are_read_back_unchanged(answers in any_answers()) {
         let layout = Layout::new(services());
         let (grid, start) = grid();
         let mut reading = Reading::new(grid, &layout);

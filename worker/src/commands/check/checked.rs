@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What came of checking one account.
+//! The result of checking one account.
 
 use fleet::{AccountName, AwsError, identity::Identity};
 
@@ -17,14 +17,11 @@ pub(super) struct Checked {
     pub(super) lacks_directory_buckets: bool,
 }
 
-/// The result of a call.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// It is allowed.
     Allowed,
     /// The dataset has nothing to query with this call.
     NothingToAsk,
-    /// It failed.
     Failed(AwsError),
 }
 

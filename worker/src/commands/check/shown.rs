@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::checked::{Answer, Checked};
 
 /// The maximum number of advice sentences shown to people.
-const MOST_SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 /// The maximum width of an identity in the table: with usual names and results, a row has 80 columns.
 const WIDEST: usize = 32;
 
-/// The whole text: a table and, below it, what to do.
+/// The whole text: a table, followed by advice.
 pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) -> String {
     let shown: Vec<&Checked> = shown(checked, failed_only).collect();
     let advice: Vec<String> = shown
@@ -30,8 +30,8 @@ pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) ->
         parts.push(table(dataset, &shown));
     }
     if !advice.is_empty() {
-        let more = advice.len().saturating_sub(MOST_SHOWN);
-        let mut lines: Vec<String> = advice.into_iter().take(MOST_SHOWN).collect();
+        let more = advice.len().saturating_sub(MAX_SHOWN);
+        let mut lines: Vec<String> = advice.into_iter().take(MAX_SHOWN).collect();
         if more > 0 {
             lines.push(format!("and {more} more; worker check --failed-only --format json has all"));
         }
@@ -147,7 +147,7 @@ pub(super) fn advice(account: &Checked) -> Vec<String> {
             let message = message
                 .trim_end_matches('.')
                 .trim_start_matches(&format!("account {}", account.account_name));
-            return vec![format!("{}{}", message.trim_start_matches([':', ' ']), failure.way_in())];
+            return vec![format!("{}{}", message.trim_start_matches([':', ' ']), failure.hint())];
         }
     };
     let at_home = account.permissions.iter().filter_map(|(action, answer)| match answer {
@@ -204,7 +204,7 @@ mod tests {
         let (table, advice) = shown.split_once("\n\n").expect("both parts");
         assert_eq!(table.lines().count(), 301);
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
-        assert_eq!(advice.lines().count(), MOST_SHOWN + 1);
+        assert_eq!(advice.lines().count(), MAX_SHOWN + 1);
         assert!(
             advice.ends_with("and 130 more; worker check --failed-only --format json has all"),
             "{advice}"
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_ask_is_nothing_wrong() {
+    fn nothing_to_query_is_not_a_fault() {
         let mut checked = account(1, false);
         checked.permissions = vec![("cloudwatch:ListMetrics", Answer::NothingToAsk)];
         assert!(!checked.is_failed() && advice(&checked).is_empty());

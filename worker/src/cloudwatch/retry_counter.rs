@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The tries of a call that the SDK makes by itself, told to the operation's turns.
+//! Counts the retries of the SDK, so that the rate limiter of the operation takes them into account.
 
 use std::sync::Arc;
 
@@ -19,21 +19,21 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
 
-use super::turns::Turns;
+use super::rate_limiter::RateLimiter;
 
-/// Tells an operation's turns of each try but a call's first, which alone waits for one, and of each that was
-/// throttled.
+/// Reports the attempts of a call to the rate limiter: each retry, since only the first attempt waits, and each attempt
+/// that was throttled.
 #[derive(Debug)]
-pub(super) struct Tries {
-    pub(super) turns: Arc<Turns>,
-    /// What each try costs, in turns.
+pub(super) struct RetryCounter {
+    pub(super) limiter: Arc<RateLimiter>,
+    /// How many calls each attempt counts as.
     pub(super) cost: f64,
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Tries {
+impl Intercept for RetryCounter {
     fn name(&self) -> &'static str {
-        "Tries"
+        "RetryCounter"
     }
 
     fn read_before_transmit(
@@ -43,7 +43,7 @@ impl Intercept for Tries {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
-            self.turns.repeated(self.cost);
+            self.limiter.count_retry(self.cost);
         }
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Intercept for Tries {
         let error =
             context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
         if error.and_then(code).is_some_and(|code| THROTTLING_ERRORS.contains(&code)) {
-            self.turns.throttled();
+            self.limiter.throttled();
         }
         Ok(())
     }
@@ -78,43 +78,43 @@ mod tests {
 
     use super::*;
 
-    /// An answer with an error of this code, in CBOR: a map of one text to another.
+    /// A response with an error of this code, in CBOR: a map of one text to another.
     fn refusal(code: &str) -> HttpResponse {
         let length = u8::try_from(code.len()).expect("short");
         let body = [b"\xa1\x66__type\x78", &[length][..], code.as_bytes()].concat();
         HttpResponse::new(StatusCode::try_from(400).expect("a status"), SdkBody::from(body))
     }
 
-    /// How many times longer a turn is after a call that is refused.
-    async fn slowness_after(call: impl AsyncFn(&Client, Tries) -> bool, rule: Rule) -> f64 {
-        let turns = Arc::new(Turns::new(10.0));
+    /// The slowdown after a call that fails.
+    async fn slowdown_after(call: impl AsyncFn(&Client, RetryCounter) -> bool, rule: Rule) -> f64 {
+        let limiter = Arc::new(RateLimiter::new(10.0));
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule], |config| {
             config.retry_config(RetryConfig::disabled())
         });
-        assert!(!call(&client, Tries { turns: turns.clone(), cost: 1.0 }).await, "it is refused");
-        // What is let through at once, and then one.
-        turns.wait(4.0).await;
-        turns.wait(4.0).await;
+        assert!(!call(&client, RetryCounter { limiter: limiter.clone(), cost: 1.0 }).await, "it is refused");
+        // The burst, and then one.
+        limiter.wait(4.0).await;
+        limiter.wait(4.0).await;
         let begun = Instant::now();
-        turns.wait(1.0).await;
+        limiter.wait(1.0).await;
         begun.elapsed().as_secs_f64() * 10.0
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_try_of_either_operation_slows_it_and_no_other_refusal_does() {
+    async fn a_throttled_attempt_of_either_operation_slows_it_down_and_no_other_error_does() {
         for (code, expected) in [("Throttling", 2.0), ("AccessDenied", 1.0), ("ExpiredToken", 1.0)] {
             let list = mock!(Client::list_metrics).then_http_response(move || refusal(code));
-            let listed = async |client: &Client, tries: Tries| {
-                client.list_metrics().customize().interceptor(tries).send().await.is_ok()
+            let listed = async |client: &Client, counter: RetryCounter| {
+                client.list_metrics().customize().interceptor(counter).send().await.is_ok()
             };
             let get = mock!(Client::get_metric_data).then_http_response(move || refusal(code));
-            let got = async |client: &Client, tries: Tries| {
+            let got = async |client: &Client, counter: RetryCounter| {
                 let [start, end] = [0, 1].map(DateTime::from_secs);
                 let call = client.get_metric_data().start_time(start).end_time(end).customize();
-                call.interceptor(tries).send().await.is_ok()
+                call.interceptor(counter).send().await.is_ok()
             };
-            for slowness in [slowness_after(listed, list).await, slowness_after(got, get).await] {
-                assert!((slowness - expected).abs() < 0.2, "{code}: {slowness}");
+            for slowdown in [slowdown_after(listed, list).await, slowdown_after(got, get).await] {
+                assert!((slowdown - expected).abs() < 0.2, "{code}: {slowdown}");
             }
         }
     }

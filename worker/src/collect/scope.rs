@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What to collect: the request that both shapes of dataset take.
+//! What to collect, for both shapes of datasets.
 
 use fleet::{AccountId, AccountName, Dataset, datasets::Period};
 use tokio_util::sync::CancellationToken;
@@ -8,25 +8,21 @@ use crate::cloudwatch::plan::Window;
 
 /// What to collect.
 #[derive(Debug, Clone)]
-pub struct Subject<'a> {
-    /// The dataset.
+pub struct Scope<'a> {
     pub dataset: &'static Dataset,
     /// The days that a value may be of.
     pub window: Window,
-    /// How far apart values are.
     pub period: Period,
-    /// The account's name and id, which each row has.
     pub account_name: &'a AccountName,
-    /// See `account_name`.
     pub account_id: &'a AccountId,
-    /// Whether the series are found by `ListMetrics`.
+    /// Whether `ListMetrics` still lists all series of the day.
     pub is_listed: bool,
     /// Whether the values of the day are final.
     pub is_settled: bool,
-    /// Regions asked whether or not a bucket is there.
+    /// Regions to query even if they have no bucket.
     pub regions: &'a [String],
-    /// Whether there may be no other try, so that what fails for a transient cause is left out.
+    /// Whether this is the last attempt, so that the report is stored without what fails with a transient error.
     pub is_last: bool,
-    /// Cancelled if the collection is to end with what it has.
+    /// Cancelled if the collection must end with what it has.
     pub stop: CancellationToken,
 }
