@@ -18,7 +18,6 @@
 
 mod attributes;
 mod catalogue;
-mod command_line;
 mod commands;
 mod dead_letters;
 mod estimate;
@@ -37,14 +36,14 @@ mod wake;
 
 use std::{ffi::OsString, process::ExitCode};
 
-/// The command line, for what documents it.
+/// The command line, to generate documentation from.
 #[must_use]
 pub fn command() -> clap::Command {
-    <command_line::CommandLine as clap::CommandFactory>::command()
+    cli::command::<commands::Command>()
 }
 
 /// Runs the producer with a command line, the program's name first, and returns its exit status
 /// ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    cli::main_with::<command_line::CommandLine>(args)
+    cli::main_with::<commands::Command>(args)
 }

@@ -26,19 +26,18 @@ pub mod sinks;
 pub mod table;
 pub mod usage;
 
-mod command_line;
 mod commands;
 
 use std::{ffi::OsString, process::ExitCode};
 
-/// The command line, for what documents it.
+/// The command line, to generate documentation from.
 #[must_use]
 pub fn command() -> clap::Command {
-    <command_line::CommandLine as clap::CommandFactory>::command()
+    cli::command::<commands::Command>()
 }
 
 /// Runs the worker with a command line, the program's name first, and returns its exit status
 /// ([`cli::main_with`]).
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    cli::main_with::<command_line::CommandLine>(args)
+    cli::main_with::<commands::Command>(args)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The two things that a deployment must say, the queue and the bucket, and how they are opened.
+//! The work queue and the report bucket of a deployment: their flags, and how they are opened.
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
@@ -17,7 +17,7 @@ use fleet::{
 
 use crate::{exit::CommandError, faults::Faults};
 
-/// Which fleet is meant.
+/// The flags that select a fleet.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Deployment")]
 pub struct Deployment {
@@ -30,7 +30,7 @@ pub struct Deployment {
     #[arg(long, env = "FLEET_REPORT_BUCKET", value_name = "BUCKET", value_parser = report_bucket::check_name)]
     report_bucket: Option<String>,
 
-    /// The account that must own the report bucket: if another does, S3 refuses every request.
+    /// The account that must own the report bucket; S3 refuses all requests if another does.
     #[arg(long, env = "FLEET_REPORT_BUCKET_OWNER", value_name = "ACCOUNT_ID")]
     report_bucket_owner: Option<AccountId>,
 
@@ -46,26 +46,26 @@ pub struct Deployment {
 const NO_QUEUE: &str = "no work queue is named; set FLEET_QUEUE_URL or pass --queue-url";
 const NO_BUCKET: &str = "no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket";
 
-const KEY_ALONE: &str = "a key of KMS needs FLEET_REPORT_BUCKET_ENCRYPTION (--report-bucket-encryption) of aws:kms or aws:kms:dsse";
+const KEY_ALONE: &str =
+    "a KMS key needs FLEET_REPORT_BUCKET_ENCRYPTION (--report-bucket-encryption) of aws:kms or aws:kms:dsse";
 
-/// The report bucket as a deployment names it.
+/// The report bucket as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedBucket<'a> {
-    /// Its name.
     pub name: &'a str,
-    /// What is said in each request of it.
+    /// Sent with each request.
     pub terms: BucketTerms,
 }
 
 impl NamedBucket<'_> {
-    /// Opens it; one that does not exist is a wrong configuration.
+    /// Opens the bucket. If it does not exist, that is a configuration error.
     pub async fn open(self, config: &SdkConfig) -> Result<ReportBucket, CommandError> {
         ReportBucket::open(config, self.name, self.terms).await.map_err(CommandError::at_start)
     }
 }
 
 impl Deployment {
-    /// The report bucket, if one is named.
+    /// `None` if no bucket is configured.
     #[must_use]
     pub fn named_bucket(&self) -> Option<NamedBucket<'_>> {
         let kms_key = self.report_bucket_kms_key.clone();
@@ -74,7 +74,7 @@ impl Deployment {
         Some(NamedBucket { name: self.report_bucket.as_deref()?, terms })
     }
 
-    /// The report bucket's name; a fault if none is named.
+    /// The report bucket; adds a fault if none is configured.
     pub fn bucket(&self, faults: &mut Faults) -> Option<NamedBucket<'_>> {
         if self.report_bucket.is_none() && !faults.left_out("report_bucket") {
             faults.usage(NO_BUCKET);
@@ -88,7 +88,7 @@ impl Deployment {
         self.named_bucket()
     }
 
-    /// The queue's URL; a fault if none is named.
+    /// The URL of the queue; adds a fault if none is configured.
     pub fn queue(&self, faults: &mut Faults) -> Option<&str> {
         if self.queue_url.is_none() && !faults.left_out("queue_url") {
             faults.usage(NO_QUEUE);
@@ -96,31 +96,27 @@ impl Deployment {
         self.queue_url.as_deref()
     }
 
-    /// Both; a fault for each that is not named.
+    /// Both; adds a fault for each that is not configured.
     pub fn queue_and_bucket(&self, faults: &mut Faults) -> Option<(&str, NamedBucket<'_>)> {
         let queue = self.queue(faults);
         queue.zip(self.bucket(faults))
     }
 }
 
-/// What a deployment names, opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// The work queue.
     pub queue: Queue,
-    /// What is read off it.
     pub attributes: QueueAttributes,
-    /// The report bucket.
     pub bucket: ReportBucket,
 }
 
-/// Opens the work queue and the report bucket, and tells what is wrong with either of them.
+/// Opens the work queue and the report bucket, and reports the faults of both.
 pub async fn open(
     config: &SdkConfig,
     (queue_url, bucket): (&str, NamedBucket<'_>),
 ) -> Result<Opened, CommandError> {
     let (queue, bucket) = tokio::join!(open_queue(config, queue_url), bucket.open(config));
-    // One fault, whatever is opened.
+    // Missing credentials are reported once, not for each.
     let queue = match queue {
         Err(error) if error.is_no_credentials() => return Err(error),
         queue => queue,
@@ -134,7 +130,7 @@ pub async fn open(
     Ok(Opened { queue, attributes, bucket })
 }
 
-/// Opens the work queue; one that does not exist is a wrong configuration.
+/// Opens the work queue. If it does not exist, that is a configuration error.
 pub async fn open_queue(config: &SdkConfig, url: &str) -> Result<(Queue, QueueAttributes), CommandError> {
     let queue = aws::queue(config, url);
     let attributes = queue.attributes().await.map_err(CommandError::at_start)?;
@@ -152,7 +148,7 @@ fn check_queue_url(text: &str) -> anyhow::Result<String> {
         ["https://", "http://"].into_iter().find_map(|scheme| text.strip_prefix(scheme)?.split_once('/'));
     match path {
         Some(_) if text.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") => Err(anyhow!(
-            "a FIFO queue is not for this: its order is not needed, and it does not keep a job from coming twice; name a standard one"
+            "FIFO queues are not supported: jobs need no order, and duplicates are possible anyway; use a standard queue"
         )),
         Some((host, path)) if !host.is_empty() && !path.is_empty() && environment::is_url_of_a_host(text) => {
             Ok(text.to_owned())

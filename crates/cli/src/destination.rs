@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a command writes what it was asked for. A regular file is replaced whole or not at all, and is known to be
-//! writable before the work begins.
+//! The destination of a command's output. A regular file is replaced atomically, and is checked to be writable before the
+//! work begins.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,15 +14,16 @@ use tempfile::NamedTempFile;
 
 use crate::output;
 
-/// How many symbolic links are followed, as on Linux.
+/// The maximum number of symbolic links to follow, as on Linux.
+///
 /// Source: <https://man7.org/linux/man-pages/man7/path_resolution.7.html>
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
-/// Where the descriptors of processes and the devices are. What is reached through them is written as it is, even a
-/// regular file: the shell that opened it goes on to write there.
+/// The folders of process descriptors and devices. Files there are written directly, even regular ones: the shell that
+/// opened them may continue to write.
 const WRITTEN_DIRECTLY: [&str; 2] = ["/dev", "/proc"];
 
-/// A place that is ready to be written, once. Dropped before that, it leaves everything as it was.
+/// A destination that can be written once. If it is dropped before that, nothing changes.
 #[derive(Debug)]
 pub struct Destination {
     path: PathBuf,
@@ -32,17 +33,18 @@ pub struct Destination {
 #[derive(Debug)]
 enum To {
     StandardOutput,
-    /// What can't be replaced: a device, a pipe.
+    /// A device or a pipe, which can't be replaced.
     Stream(File),
-    /// The temporary file that takes the place of `Destination::path`.
+    /// The temporary file that will replace `Destination::path`.
     File(NamedTempFile),
 }
 
 impl Destination {
-    /// Makes ready to write to a path; `-` is standard output.
+    /// Opens a path for writing; `-` is standard output. Waits for the reader of a pipe, as a shell does.
     ///
     /// # Errors
-    /// If it can't be written. A pipe without a reader is waited for, as a shell does.
+    ///
+    /// If it can't be written.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         if [Path::new("-"), Path::new("/dev/stdout")].contains(&path) {
             return Ok(Self { path: path.to_owned(), to: To::StandardOutput });
@@ -51,10 +53,11 @@ impl Destination {
         opened.with_context(|| format!("can't write to {}", path.display()))
     }
 
-    /// Writes all there is to write. A reader that has gone away is no error.
+    /// Writes the whole output. A closed pipe is not an error.
     ///
     /// # Errors
-    /// If not all was written. A regular file is as it was then.
+    ///
+    /// If not everything was written. A regular file is then unchanged.
     pub fn write(self, bytes: &[u8]) -> anyhow::Result<()> {
         let written = match self.to {
             To::StandardOutput => return output::write(bytes),
@@ -70,25 +73,27 @@ impl To {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(found) if found.is_file() && !WRITTEN_DIRECTLY.iter().any(|at| path.starts_with(at)) => {
-                // A file that may not be written may not be replaced either.
+                // A file that is not writable must not be replaced either.
                 drop(OpenOptions::new().write(true).open(path)?);
-                let temporary = beside(path, 0o600)?;
-                // Without the right to give files away, it is this process's, as every file that it makes.
+                let temporary = temporary_for(path, 0o600)?;
+                // Without permission to change the owner, the file belongs to this process.
                 let _ = fchown(temporary.as_file(), Some(found.uid()), Some(found.gid()));
                 temporary.as_file().set_permissions(found.permissions())?;
                 Ok(Self::File(temporary))
             }
             Ok(_) => Ok(Self::Stream(OpenOptions::new().write(true).open(path)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::File(beside(path, 0o666)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::File(temporary_for(path, 0o666)?))
+            }
             Err(error) => Err(error),
         }
     }
 }
 
-/// What a path means: a symbolic link stays, and what it leads to is written, as an editor does.
+/// Resolves symbolic links, so that their target is written and the links stay.
 fn target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         if WRITTEN_DIRECTLY.iter().any(|at| path.starts_with(at)) || !path.is_symlink() {
             return Ok(path);
         }
@@ -98,9 +103,9 @@ fn target(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// A temporary file in the folder of a path. The process's umask is taken off the mode.
-fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
-    // A path that ends with a slash is a folder's.
+/// A temporary file in the folder of a path. The process's umask applies to the mode.
+fn temporary_for(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    // A path that ends with a slash is a folder.
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -112,7 +117,7 @@ fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
 }
 
 fn write_directly(mut stream: &File, bytes: &[u8]) -> io::Result<()> {
-    // As a shell's `>` does, but not before there is something to write.
+    // Truncated as by a shell's `>`, but only once there is something to write.
     if stream.metadata()?.is_file() {
         stream.set_len(0)?;
     }
@@ -122,7 +127,7 @@ fn write_directly(mut stream: &File, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// On disk first, so that a crash leaves either file whole.
+/// Synced to disk first, so that a crash leaves either the old or the new file.
 fn replace(mut temporary: NamedTempFile, path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a command of either binary ends, and the exit status that tells it.
+//! The results of commands, and their exit statuses.
 
 use std::process::ExitCode;
 
@@ -11,42 +11,39 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const INCOMPLETE: u8 = 3;
 
-/// What clap says too after wrong usage.
+/// The hint that clap adds after wrong usage.
 const HELP: &str = "\n\nFor more information, try '--help'.";
 
-/// How a command ended that did what it was asked.
+/// The result of a successful command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing is left to do.
     Done,
     /// Not every account is complete.
     Incomplete,
 }
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum CommandError {
-    /// The command line or one of its variables is wrong: trying again is no use, and the help may be.
+    /// The command line or one of its variables is wrong. A retry can't succeed; the help may be useful.
     Usage(anyhow::Error),
-    /// What the command line names is wrong, such as a file or a queue: trying again is no use.
+    /// Something that the command line refers to is wrong, such as a file or a queue. A retry can't succeed.
     Configuration(anyhow::Error),
     /// Anything else.
     Failed(anyhow::Error),
 }
 
 impl CommandError {
-    /// A fault of the command line.
     pub fn usage(error: impl Into<anyhow::Error>) -> Self {
         Self::Usage(error.into())
     }
 
-    /// A fault of what the command line names.
     pub fn configuration(error: impl Into<anyhow::Error>) -> Self {
         Self::Configuration(error.into())
     }
 
-    /// What it means that something configured can't be read or opened: a wrong name and credentials that are
-    /// nowhere are a wrong configuration; a refusal, an outage of AWS and a login that has expired are not.
+    /// Classifies a failure to read or open something configured: a wrong name and missing credentials are configuration
+    /// errors; denied access, an outage of AWS and an expired login are not.
     pub fn at_start(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
         match kind_of(&error) {
@@ -55,7 +52,7 @@ impl CommandError {
         }
     }
 
-    /// Whether the process has no credentials of its own, so that nothing can be opened.
+    /// Whether the process has no credentials, so that nothing can be opened.
     pub(crate) fn is_no_credentials(&self) -> bool {
         let (Self::Usage(error) | Self::Configuration(error) | Self::Failed(error)) = self;
         kind_of(error) == Some(ErrorKind::NoCredentials)
@@ -72,15 +69,15 @@ impl From<anyhow::Error> for CommandError {
     }
 }
 
-/// Prints what clap has to say, help included, and gives its status.
+/// Prints an error or the help of clap, and returns the exit status.
 #[must_use]
-pub fn of_clap(error: &clap::Error) -> ExitCode {
-    // Where neither stream can be written to, the status is all that is left to tell.
+pub fn print_clap_error(error: &clap::Error) -> ExitCode {
+    // If neither stream can be written, only the status remains.
     let _ = error.print();
     u8::try_from(error.exit_code()).unwrap_or(USAGE).into()
 }
 
-/// Says why a command failed, if it did, and gives the status.
+/// Reports the error of a failed command, and returns the exit status.
 pub fn status(ended: Result<Outcome, CommandError>, format: LogFormat) -> ExitCode {
     let (error, status, more) = match ended {
         Ok(Outcome::Done) => return ExitCode::SUCCESS,
@@ -90,7 +87,7 @@ pub fn status(ended: Result<Outcome, CommandError>, format: LogFormat) -> ExitCo
         Err(CommandError::Failed(error)) => (error, FAILED, ""),
     };
     match format {
-        // Whatever `RUST_LOG` leaves out.
+        // Regardless of `RUST_LOG`.
         LogFormat::Text => {
             terminal::say(&format!("{} {error:#}{more}", terminal::paint(terminal::BAD, "error:")));
         }

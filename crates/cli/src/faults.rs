@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! All that is wrong with a command, gathered before it begins, so that one fault hides no other.
+//! Collects all faults of a command line before the command begins, so that they are reported together.
 
 use std::{collections::HashSet, fmt::Display, time::Duration};
 
@@ -10,18 +10,18 @@ use tokio::time::timeout;
 
 use crate::exit::CommandError;
 
-/// How long the accounts file is waited for if something else is wrong already.
+/// How long to wait for the accounts file if there already is a fault.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// All that is wrong with a command line, its variables and what they name.
+/// The faults of a command line, its variables and what they refer to.
 #[derive(Debug, Default)]
 pub struct Faults {
     pub(crate) texts: Vec<String>,
     /// Whether one of them is about the command line itself.
     is_usage: bool,
-    /// The ids of the arguments that were left out: that they are missing is no fault of its own.
+    /// The ids of arguments that were invalid and removed. That they are missing is not another fault.
     pub(crate) left_out: HashSet<String>,
-    /// What failed although nothing is known to be wrong with it.
+    /// The first error that is not a fault of the configuration.
     failed: Option<anyhow::Error>,
 }
 
@@ -32,7 +32,7 @@ impl Faults {
         self.texts.push(fault.to_string());
     }
 
-    /// Gives what is right, and remembers what is not.
+    /// Returns the value, or adds the fault.
     pub fn take<T>(&mut self, result: Result<T, CommandError>) -> Option<T> {
         match result {
             Ok(value) => return Some(value),
@@ -43,12 +43,12 @@ impl Faults {
         None
     }
 
-    /// The same of what is read or opened at the start ([`CommandError::at_start`]).
+    /// The same for something that is read or opened at the start ([`CommandError::at_start`]).
     pub fn at_start<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
         self.take(result.map_err(CommandError::at_start))
     }
 
-    /// Reads the accounts file; one in S3 only with a configuration, and from a bucket of `owner` if that is named.
+    /// Reads the accounts file. One in S3 needs `config`, and its bucket must belong to `owner`, if given.
     pub async fn take_accounts(
         &mut self,
         location: Option<&str>,
@@ -64,25 +64,25 @@ impl Faults {
         self.at_start(opened)
     }
 
-    /// Whether nothing is wrong so far.
+    /// Whether there are no faults so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.failed.is_none()
     }
 
-    /// Whether the argument was given, and left out since clap refused it.
+    /// Whether the argument was given, but removed because clap refused it.
     #[must_use]
     pub fn left_out(&self, argument: &str) -> bool {
         self.left_out.contains(argument)
     }
 
-    /// The end of all checks: the value that they are about, or everything that is wrong.
+    /// Ends the checks: returns the checked value, or all faults.
     pub fn end<T>(self, value: Option<T>) -> Result<T, CommandError> {
         let error = match &self.texts[..] {
             [] => {
                 let failed = self.failed.map(CommandError::Failed);
                 // Cannot fail: a value that is missing has left a fault.
-                let unknown = || CommandError::Failed(anyhow!("something is wrong that no check has named"));
+                let unknown = || CommandError::Failed(anyhow!("an unknown check failed"));
                 return match (failed, value) {
                     (None, Some(value)) => Ok(value),
                     (failed, _) => Err(failed.unwrap_or_else(unknown)),

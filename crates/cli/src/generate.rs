@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a shell and `man` want to know of a program, made from its command line.
+//! Shell completions and man pages, generated from the command line.
 
 use std::{fs, io, path::PathBuf};
 
@@ -15,24 +15,20 @@ use crate::{
     output,
 };
 
-/// The commands that print them.
+/// The commands that generate them.
 #[derive(Debug, Subcommand)]
 pub enum Generate {
-    /// Prints the completions for a shell, to be put where the shell looks for them.
-    Completions {
-        /// The shell.
-        shell: Shell,
-    },
-    /// Prints the man page, or writes it and those of all commands to a folder.
+    /// Prints the completion script for a shell.
+    Completions { shell: Shell },
+    /// Prints the man page of the program, or writes those of all commands to a folder.
     Man {
-        /// The folder, such as ~/.local/share/man/man1; it is made if it does not exist.
+        /// The folder, such as ~/.local/share/man/man1; it is created if it does not exist.
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
 }
 
 impl Generate {
-    /// Prints or writes what is asked for, of the program `P`.
     pub fn execute<P: CommandFactory>(self, faults: Faults) -> Result<Outcome, CommandError> {
         faults.end(Some(()))?;
         match self {
@@ -61,7 +57,7 @@ fn completions(shell: Shell, mut command: Command) -> Vec<u8> {
     script
 }
 
-/// The man pages, each with its file's name: those of the commands, then the program's own.
+/// The man pages with their file names: those of the commands, then the program's own.
 fn pages(command: Command) -> Vec<(String, String)> {
     let source = format!("{} {VERSION}", command.get_name());
     let mut command = command.disable_help_subcommand(true);
@@ -71,13 +67,13 @@ fn pages(command: Command) -> Vec<(String, String)> {
         let man = Man::new(command).source(&source);
         let mut page = Vec::new();
         man.render(&mut page).expect("cannot fail: a vector takes all");
-        (man.get_filename(), in_lines(&String::from_utf8_lossy(&page)))
+        (man.get_filename(), keep_lines(&String::from_utf8_lossy(&page)))
     };
     commands.into_iter().chain([command]).map(page).collect()
 }
 
-/// What follows the help are examples and lists, whose lines must not be filled up to a paragraph.
-fn in_lines(page: &str) -> String {
+/// Keeps the lines of the notes after the help: they are examples and lists, and must not be filled as paragraphs.
+fn keep_lines(page: &str) -> String {
     let Some((before, after)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
     let (notes, rest) = after.split_once("\n.SH ").map_or((after, None), |(notes, rest)| (notes, Some(rest)));
     let rest = rest.map_or(String::new(), |rest| format!("\n.SH {rest}"));

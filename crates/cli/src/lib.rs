@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the command lines of the `producer` and the `worker` share: how arguments are read and faults gathered, what
-//! goes to standard output and to standard error, what a signal does, and the exit status.
+//! What the command lines of the `producer` and the `worker` share: parsing arguments and collecting faults, standard
+//! output and standard error, signals, and the exit status.
 //!
-//! A program is a [`Program`], and [`main_with`] runs it.
+//! The commands of a program implement [`Program`], and [`main_with`] runs them.
 
-// Nothing that comes from outside may end the program.
+// No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
@@ -20,8 +20,8 @@ pub mod signals;
 pub mod telemetry;
 pub mod terminal;
 
-pub use parse::{Hints, parse};
-pub use program::{Program, main_with};
+pub use parse::Hints;
+pub use program::{Program, check_command_line, command, main_with};
 
 /// What `--version` prints after the program's name: the version, and the commit if it is known.
 pub const VERSION: &str = env!("CLI_VERSION");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What goes to standard output: data, and nothing else.
+//! Standard output, which has data and nothing else.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::terminal;
 
-/// How data is written.
+/// The format of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
     /// Tables and sentences.
@@ -20,13 +20,13 @@ pub enum Format {
     Json,
 }
 
-/// Writes text to standard output, with a line's end, and its styles if colour is wanted there. A reader that
-/// has gone away, as `head` does, is no error.
+/// Writes text and a newline to standard output, with styles if colour is enabled there. A closed pipe, as with `head`, is
+/// not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     write_to(anstream::stdout().lock(), format!("{text}\n").as_bytes())
 }
 
-/// Writes bytes to standard output, as they are.
+/// Writes bytes to standard output.
 pub fn write(bytes: &[u8]) -> anyhow::Result<()> {
     write_to(io::stdout().lock(), bytes)
 }
@@ -43,13 +43,13 @@ pub fn print_json(value: &Value) -> anyhow::Result<()> {
     print(&format!("{value:#}"))
 }
 
-/// A table without lines, which people can read and `grep` can cut: a header, and rows whose
-/// columns `numbers` stand to the right.
+/// A table without lines, for people and for tools such as `grep`: a header and rows. The columns `numbers` are aligned
+/// to the right.
 pub fn table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     lines_of(Table::new(), header, numbers, rows)
 }
 
-/// Bytes, in the largest unit of which there is one.
+/// A number of bytes in the largest unit that gives at least one.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -66,8 +66,7 @@ pub fn size(bytes: u64) -> String {
     )
 }
 
-/// The same table within so many columns of a terminal, for people alone: cells that are too long are broken, but for
-/// numbers, of which a part would be another number.
+/// The same table with a maximum width, only for people: long cells are wrapped, except numbers.
 pub fn table_within(
     width: usize,
     header: &[&str],
@@ -105,8 +104,8 @@ fn lines_of(
     table.trim_fmt()
 }
 
-/// The same text with the words of a column styled, whose text begins with a [`table`]. The columns before it, and it
-/// itself, stand to the left.
+/// Styles the words in a column of a text that begins with a [`table`]. The column, and those before it, must be aligned
+/// to the left.
 #[must_use]
 pub fn paint(text: &str, column: &str, style: impl Fn(&str) -> Style) -> String {
     let (table, rest) = text.split_once("\n\n").map_or((text, None), |(table, rest)| (table, Some(rest)));
@@ -125,19 +124,19 @@ pub fn paint(text: &str, column: &str, style: impl Fn(&str) -> Style) -> String 
 /// Dollars: in cents, and below a cent with two significant digits.
 #[must_use]
 pub fn dollars(amount: f64) -> String {
-    // What rounds to a cent is one.
+    // Amounts that round to a cent.
     if amount >= 0.009_95 || amount <= 0.0 {
         return format!("${amount:.2}");
     }
     let mut digits = 4;
-    while digits < MOST_DIGITS && amount * 10f64.powi(digits - 1) < 0.995 {
+    while digits < MAX_DIGITS && amount * 10f64.powi(digits - 1) < 0.995 {
         digits += 1;
     }
     format!("${amount:.*}", usize::try_from(digits).unwrap_or_default())
 }
 
-/// The most digits of a price: a millionth of a dollar is the tenth of a call.
-const MOST_DIGITS: i32 = 7;
+/// The maximum number of decimals: a ten-millionth of a dollar is less than the price of any call.
+const MAX_DIGITS: i32 = 7;
 
 /// A number with its noun, such as `1 job` or `2 jobs`.
 #[must_use]

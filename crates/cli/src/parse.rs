@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads a command line so that one fault hides no other: what clap refuses is remembered and left out, and the rest
-//! is read and checked all the same.
+//! Parses a command line and reports all faults together: an argument that clap refuses is recorded and removed, and the
+//! rest is parsed and checked.
 
 use std::{
     collections::HashSet,
@@ -17,12 +17,12 @@ use fleet::reserved::reserved_word;
 
 use crate::{exit, faults::Faults, telemetry::LogFormat};
 
-/// Words that people try for a command, each with the commands that do what they may mean.
+/// Words that users may try as a command, each with the commands that they may mean.
 pub type Hints = &'static [(&'static str, &'static [&'static str])];
 
-/// Reads a command line, the program's name first, and gives all that clap refuses of it. If nothing can be made of
-/// it, or help is asked for, that is printed, and its exit status given.
-pub fn parse<C: Parser>(
+/// Parses a command line, the program's name first, and returns it with all faults that clap finds. If it can't be parsed
+/// at all, or help is requested, that is printed and the exit status returned.
+pub(crate) fn parse<C: Parser>(
     args: impl IntoIterator<Item = OsString>,
     hints: Hints,
 ) -> Result<(C, Faults), ExitCode> {
@@ -41,7 +41,7 @@ pub fn parse<C: Parser>(
                 faults.usage(fault);
                 faults.left_out.extend(argument);
             }
-            None if faults.is_empty() => return Err(exit::of_clap(&error)),
+            None if faults.is_empty() => return Err(exit::print_clap_error(&error)),
             None => {
                 faults.usage(sentence(&error));
                 return Err(exit::status(faults.end(None), LogFormat::Text));
@@ -50,7 +50,7 @@ pub fn parse<C: Parser>(
     }
 }
 
-/// An error of a command that does not exist, with those that may be meant.
+/// Adds suggestions to the error for an unknown command.
 fn hinted(mut error: Error, hints: Hints) -> Error {
     if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
         && let Some((_, commands)) = hints.iter().find(|(hint, _)| hint == word)
@@ -61,7 +61,7 @@ fn hinted(mut error: Error, hints: Hints) -> Error {
     error
 }
 
-/// The command without the variables of these arguments.
+/// The command without the environment variables of these arguments.
 fn without(command: Command, arguments: &HashSet<String>) -> Command {
     let without = |arg: Arg| {
         if arguments.contains(arg.get_id().as_str()) { arg.env(Resettable::Reset) } else { arg }
@@ -69,8 +69,8 @@ fn without(command: Command, arguments: &HashSet<String>) -> Command {
     command.mut_args(without).mut_subcommands(|subcommand| subcommand.mut_args(without))
 }
 
-/// What clap refuses, and the argument it is about; that one is taken out of `args` or, if a variable set it, added to
-/// `without_variables`. None if the rest can't be read without it.
+/// The fault that clap found and its argument, which is removed from `args` or, if it is from a variable, added to
+/// `without_variables`. `None` if the rest can't be parsed without it.
 fn refused(
     error: &Error,
     mut command: Command,
@@ -106,7 +106,7 @@ fn refused(
     without_variables.insert(id.clone()).then_some((fault, Some(id)))
 }
 
-/// Where an argument is on the command line, with the value if possible.
+/// The index of an argument on the command line, if possible with this value.
 fn place_of(arg: &Arg, value: &str, args: &[OsString]) -> Option<usize> {
     if arg.is_positional() {
         return args.iter().position(|token| token == value);
@@ -127,13 +127,13 @@ fn place_of(arg: &Arg, value: &str, args: &[OsString]) -> Option<usize> {
     places.find(|at| has_value(*at)).or(first)
 }
 
-/// An option without its value: of `--date=x`, `--date`.
+/// An option without its value: `--date` for `--date=x`.
 fn option_of(token: &OsStr) -> &str {
     let text = token.to_str().unwrap_or_default();
     text.split_once('=').map_or(text, |(option, _)| option)
 }
 
-/// Takes a token out and, if it is an option with its value in the next one, that one too.
+/// Removes a token and, if it is an option with its value in the next token, that one too.
 fn remove(args: &mut Vec<OsString>, at: usize, takes_value: bool) {
     let token = args.remove(at);
     let has_it_inside = token.to_string_lossy().contains('=');
@@ -143,13 +143,13 @@ fn remove(args: &mut Vec<OsString>, at: usize, takes_value: bool) {
     }
 }
 
-/// What clap says, on one line and without its usage.
+/// The message of clap on one line, without the usage.
 fn sentence(error: &Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let said = text.split("\n\nUsage:").next().unwrap_or_default();
-    let said = said.split("\n\nFor more information").next().unwrap_or_default();
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    let message = message.split("\n\nFor more information").next().unwrap_or_default();
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join(" ").replace(" tip: ", "; tip: ")
 }
 

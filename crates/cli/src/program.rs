@@ -1,55 +1,102 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a command line to an exit status.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, fmt, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser, Subcommand};
 use fleet::{descriptors, environment};
 use tokio::runtime;
 
 use crate::{
     exit::{self, CommandError, Outcome},
     faults::Faults,
+    generate::Generate,
     parse::{self, Hints},
-    telemetry::{LogFormat, Logging, Speaker},
+    telemetry::{CommandKind, LogFormat, Logging},
 };
 
-/// A command line, and what it does.
-pub trait Program: Parser {
-    /// What people try for a command.
+/// The commands of a program. Each program also has those of [`Generate`], and the flags of [`Logging`].
+pub trait Program: Subcommand + fmt::Debug {
+    const NAME: &'static str;
+    const ABOUT: &'static str;
+    /// The paragraph after `ABOUT` in the long help.
+    const DETAILS: &'static str;
+    const AFTER_HELP: &'static str;
     const HINTS: Hints = &[];
 
-    /// How it logs.
-    fn logging(&self) -> &Logging;
+    fn kind(&self) -> CommandKind;
 
-    /// What kind of command it is.
-    fn speaker(&self) -> Speaker;
-
-    /// Carries it out, unless `faults` has some; all that it finds wrong besides is told with them.
+    /// Runs the command, unless `faults` has some; further faults are added and reported with them.
     fn execute(self, faults: Faults) -> impl Future<Output = Result<Outcome, CommandError>>;
 }
 
-/// Runs a program on a command line, the program's name first, and says how it ended: 0 done, 1 failed, 2 wrong usage
-/// or configuration, 3 not every account is complete.
+#[derive(Debug, Parser)]
+#[command(
+    name = P::NAME,
+    version = crate::VERSION,
+    about = P::ABOUT,
+    long_about = format!("{}.\n\n{}", P::ABOUT, P::DETAILS),
+    after_long_help = P::AFTER_HELP
+)]
+struct CommandLine<P: Program> {
+    #[command(subcommand)]
+    command: AnyCommand<P>,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+#[derive(Debug, Subcommand)]
+enum AnyCommand<P: Program> {
+    #[command(flatten)]
+    Own(Box<P>),
+    #[command(flatten)]
+    Generate(Generate),
+}
+
+impl<P: Program> CommandLine<P> {
+    fn kind(&self) -> CommandKind {
+        match &self.command {
+            AnyCommand::Own(command) => command.kind(),
+            AnyCommand::Generate(_) => CommandKind::OneShot,
+        }
+    }
+
+    async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
+        match self.command {
+            AnyCommand::Own(command) => command.execute(faults).await,
+            AnyCommand::Generate(command) => command.execute::<Self>(faults),
+        }
+    }
+}
+
+/// The command line of a program, to generate documentation from.
+#[must_use]
+pub fn command<P: Program>() -> clap::Command {
+    CommandLine::<P>::command()
+}
+
+/// Runs a program with a command line, the program's name first, and returns its exit status: 0 done, 1 failed, 2 wrong
+/// usage or configuration, 3 not every account is complete.
 ///
-/// Starts logging and a runtime of its own, so once in a process and outside of any other runtime.
+/// Starts logging and a runtime, so it can be called only once in a process, and outside of any other runtime.
 pub fn main_with<P: Program>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = environment::unset_empty() {
         return exit::status(Err(CommandError::Configuration(error)), LogFormat::Text);
     }
-    let (program, mut faults) = match parse::parse::<P>(args, P::HINTS) {
+    let (program, mut faults) = match parse::parse::<CommandLine<P>>(args, P::HINTS) {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };
-    let format = program.logging().start(program.speaker());
+    let format = program.logging.start(program.kind());
     faults.take(environment::check().map_err(CommandError::Configuration));
     descriptors::raise_limit();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime.context("could not start the async runtime") {
         Ok(runtime) => {
             let ended = runtime.block_on(program.execute(faults));
-            // What was interrupted may still wait for a name server, which can't be stopped.
+            // An interrupted command may still wait for a name server, which can't be stopped.
             runtime.shutdown_background();
             ended
         }
@@ -58,20 +105,26 @@ pub fn main_with<P: Program>(args: impl IntoIterator<Item = OsString>) -> ExitCo
     exit::status(ended, format)
 }
 
-#[cfg(test)]
-mod tests {
-    use fleet::VERSION;
-
-    /// `0.1.0` or `0.1.0 (7dbb1e9 2026-11-30)`.
-    #[test]
-    fn the_version_is_the_fleets_with_the_commit_if_it_is_known() {
-        let rest = crate::VERSION.strip_prefix(VERSION).expect("the fleet's version");
-        if let Some(commit) = rest.strip_prefix(" (").and_then(|rest| rest.strip_suffix(')')) {
-            let (hash, date) = commit.split_once(' ').expect("a hash and a date");
-            assert!(hash.len() >= 7 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
-            assert!(date.parse::<chrono::NaiveDate>().is_ok(), "{date}");
-        } else {
-            assert_eq!(rest, "");
+/// Checks the command line of a program, for its tests.
+///
+/// # Panics
+///
+/// If it is not well-formed, if a note below the help is too wide, or if a flag has no environment variable of its name.
+pub fn check_command_line<P: Program>() {
+    let program = command::<P>();
+    program.clone().debug_assert();
+    for command in program.get_subcommands().chain([&program]) {
+        let notes = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        for line in notes.lines() {
+            assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+        }
+    }
+    for command in program.get_subcommands() {
+        for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+            let id = arg.get_id();
+            let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
+            let expected = format!("FLEET_{}", id.as_str().to_uppercase());
+            assert_eq!(variable, Some(expected), "{} {id}", command.get_name());
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What tells a command to stop.
+//! Signals that stop a command.
 
 use anyhow::Context;
 use tokio::{
@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::telemetry::NOTICE;
 
-/// SIGTERM and Ctrl-C. While it exists, neither ends the process by itself.
+/// SIGTERM and Ctrl-C. While this exists, neither ends the process by default.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -17,13 +17,13 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts to listen.
     pub fn install() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("could not listen for signals");
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    /// Ready once one has come.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -32,21 +32,21 @@ impl Signals {
     }
 }
 
-/// Ready on the first signal after its first poll; `at_first` is logged at once, even if the command is busy. A second
-/// signal logs `at_second` and ends the process.
+/// Waits for the first signal, and logs `at_first` immediately, even if the command is busy. A second signal logs
+/// `at_second` and ends the process.
 pub async fn interrupted(at_first: Option<&'static str>, at_second: &'static str) {
     let Ok(mut signals) = Signals::install() else {
         // Without signals the command can't be interrupted.
         return std::future::pending().await;
     };
     let (sender, receiver) = oneshot::channel();
-    // A task of its own, which listens even while the command finishes what it may not break off.
+    // A separate task listens even while the command finishes work that must not be interrupted.
     tokio::spawn(async move {
         signals.next().await;
         if let Some(text) = at_first {
             tracing::info!(target: NOTICE, "{text}");
         }
-        // Fails only if the command does not wait for it any more.
+        // Fails only if the command does not wait any more.
         let _ = sender.send(());
         signals.next().await;
         tracing::warn!("{at_second}");

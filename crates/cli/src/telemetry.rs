@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the programs say on standard error: lines for people, or JSON for what collects logs.
+//! Logs on standard error: lines for people, or JSON for log collectors.
 
 mod people;
 
@@ -22,13 +22,12 @@ use tracing_subscriber::{
 use self::people::People;
 use crate::terminal;
 
-/// The target of what a person is told even by a command that otherwise says only what is wrong.
+/// The target of messages that are shown even by commands that otherwise log only warnings.
 pub const NOTICE: &str = "notice";
 
-/// The target of the steps of a job, of which a person who watches many jobs wants to see nothing.
+/// The target of the steps of a job, which are hidden when many jobs are watched.
 pub const STEP: &str = "step";
 
-/// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Lines for people.
@@ -37,23 +36,23 @@ pub enum LogFormat {
     Json,
 }
 
-/// What kind of command says something.
+/// The kind of a command, which determines its default log format and level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaker {
-    /// Does one thing and ends: what it says is for who started it.
+pub enum CommandKind {
+    /// Does one thing and ends. Its log is for the user who started it.
     OneShot,
-    /// Works until it is told to stop: what it says is watched on a terminal, and collected elsewhere.
+    /// Runs until it is stopped. Its log is watched on a terminal, or collected.
     Service,
 }
 
-/// How the programs say what they do.
+/// The logging flags.
 #[derive(Debug, Args)]
 pub struct Logging {
-    /// How the log is written [default: text; json for `worker run` without a terminal].
+    /// The format of the log [default: text; json for `worker run` without a terminal].
     #[arg(long, global = true, env = "FLEET_LOG_FORMAT", value_name = "FORMAT", display_order = 100)]
     log_format: Option<LogFormat>,
 
-    /// Log more: the configuration in force, and each step.
+    /// Log more: the effective configuration, and each step.
     #[arg(
         long,
         short,
@@ -66,19 +65,21 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts logging, and gives its format, in which a failure is reported too. `RUST_LOG` chooses what is logged, if it is set.
+    /// Starts logging, and returns its format, in which the error of the command must be reported too. `RUST_LOG`, if set,
+    /// decides what is logged.
     ///
     /// # Panics
-    /// When called twice in a process.
-    pub fn start(&self, speaker: Speaker) -> LogFormat {
-        let format = self.log_format.unwrap_or_else(|| match speaker {
-            Speaker::Service if !io::stderr().is_terminal() => LogFormat::Json,
-            Speaker::Service | Speaker::OneShot => LogFormat::Text,
+    ///
+    /// If called twice in a process.
+    pub fn start(&self, kind: CommandKind) -> LogFormat {
+        let format = self.log_format.unwrap_or_else(|| match kind {
+            CommandKind::Service if !io::stderr().is_terminal() => LogFormat::Json,
+            CommandKind::Service | CommandKind::OneShot => LogFormat::Text,
         });
         let lines = match format {
             LogFormat::Text => {
-                let has_time = speaker == Speaker::Service;
-                People { has_time, is_verbose: self.verbose, say: terminal::say }.boxed()
+                let has_time = kind == CommandKind::Service;
+                People { has_time, is_verbose: self.verbose, write_line: terminal::say }.boxed()
             }
             LogFormat::Json => {
                 fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr).boxed()
@@ -88,52 +89,57 @@ impl Logging {
         let parsed = chosen.as_deref().map(str::parse::<Targets>).transpose();
         let wanted = match &parsed {
             Ok(Some(chosen)) => chosen.clone(),
-            _ => self.wanted(format, speaker),
+            _ => self.wanted(format, kind),
         };
-        tracing_subscriber::registry().with(lines.with_filter(Discreet::default())).with(wanted).init();
+        tracing_subscriber::registry()
+            .with(lines.with_filter(RedactingFilter::default()))
+            .with(wanted)
+            .init();
         if let Err(error) = parsed {
             tracing::warn!("RUST_LOG is ignored: {error}; write it as info,worker=debug");
         }
         format
     }
 
-    /// What is logged without `RUST_LOG`.
-    fn wanted(&self, format: LogFormat, speaker: Speaker) -> Targets {
+    /// The filter if `RUST_LOG` is not set.
+    fn wanted(&self, format: LogFormat, kind: CommandKind) -> Targets {
         let all = |level: Level| Targets::new().with_default(level);
-        match (format, speaker, self.verbose) {
-            (LogFormat::Text, Speaker::OneShot, false) => all(Level::WARN).with_target(NOTICE, Level::INFO),
-            (LogFormat::Text, Speaker::OneShot, true) | (LogFormat::Json, _, false) => all(Level::INFO),
-            (LogFormat::Text, Speaker::Service, false) => all(Level::INFO).with_target(STEP, Level::WARN),
-            (LogFormat::Text, Speaker::Service, true) | (LogFormat::Json, _, true) => all(Level::DEBUG),
+        match (format, kind, self.verbose) {
+            (LogFormat::Text, CommandKind::OneShot, false) => {
+                all(Level::WARN).with_target(NOTICE, Level::INFO)
+            }
+            (LogFormat::Text, CommandKind::OneShot, true) | (LogFormat::Json, _, false) => all(Level::INFO),
+            (LogFormat::Text, CommandKind::Service, false) => all(Level::INFO).with_target(STEP, Level::WARN),
+            (LogFormat::Text, CommandKind::Service, true) | (LogFormat::Json, _, true) => all(Level::DEBUG),
         }
     }
 }
 
-/// Lets no secret out, and says once what the SDK finds wrong with a file of profiles: it says so each time that it
-/// reads the file.
+/// Suppresses log lines that may have secrets, and repeated warnings of the SDK about a profile file, which it logs each
+/// time that it reads the file.
 #[derive(Debug, Default)]
-struct Discreet {
-    said: Mutex<HashSet<String>>,
+struct RedactingFilter {
+    logged: Mutex<HashSet<String>>,
 }
 
-impl<S> Filter<S> for Discreet {
+impl<S> Filter<S> for RedactingFilter {
     fn enabled(&self, line: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        discreet(line)
+        is_safe(line)
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let is_of_a_file = event.metadata().target().starts_with("aws_runtime::env_config");
-        // Its debug form has all that it says.
-        let is_new = || self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{event:?}"));
+        // The debug form has all fields.
+        let is_new =
+            || self.logged.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{event:?}"));
         !is_of_a_file || is_new()
     }
 }
 
-/// Below `warn`, the libraries that carry credentials may print access key ids, and requests whole, with
-/// the session token in a header; what `aws_config` warns of, the error that follows says in a line. No
-/// setting of `RUST_LOG` brings that out.
-fn discreet(line: &Metadata<'_>) -> bool {
-    const CARRIERS: [(&str, Level); 7] = [
+/// Below `warn`, libraries that handle credentials may log access key ids, and whole requests with the session token in a
+/// header. Warnings of `aws_config` repeat the error that follows. `RUST_LOG` can't enable these lines.
+fn is_safe(line: &Metadata<'_>) -> bool {
+    const SENSITIVE_TARGETS: [(&str, Level); 7] = [
         ("aws_config", Level::ERROR),
         ("aws_", Level::WARN),
         ("hyper", Level::WARN),
@@ -142,8 +148,8 @@ fn discreet(line: &Metadata<'_>) -> bool {
         ("tower", Level::WARN),
         ("http", Level::WARN),
     ];
-    let carrier = CARRIERS.iter().find(|(prefix, _)| line.target().starts_with(prefix));
-    carrier.is_none_or(|(_, most)| line.level() <= most)
+    let target = SENSITIVE_TARGETS.iter().find(|(prefix, _)| line.target().starts_with(prefix));
+    target.is_none_or(|(_, max)| line.level() <= max)
 }
 
 #[cfg(test)]
@@ -153,11 +159,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_file_of_profiles_is_said_once() {
+    fn warnings_about_a_profile_file_are_logged_once() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let to = lines.clone();
-        let say = move |line: &str| to.lock().expect("not poisoned").push(line.to_owned());
-        let people = People { has_time: false, is_verbose: false, say }.with_filter(Discreet::default());
+        let write_line = move |line: &str| to.lock().expect("not poisoned").push(line.to_owned());
+        let people =
+            People { has_time: false, is_verbose: false, write_line }.with_filter(RedactingFilter::default());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(people), || {
             for path in ["/no/such", "/no/such", "/no/other", "/no/such"] {
                 tracing::warn!(target: "aws_runtime::env_config::source", path, "not found");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the terminal can show. There is one decision about colour and width for logs, tables, progress and the demo,
-//! and clap makes the same one for its own messages.
+//! Colours, width and progress bars of the terminal. Logs, tables, progress and the demo use the same settings, and clap
+//! makes the same choice for its own messages.
 //!
-//! What is written through [`output::print`](crate::output::print) may hold styles: they are left out if colour is not
-//! wanted on standard output.
+//! [`output::print`](crate::output::print) removes styles if colour is not enabled on standard output.
 
 use std::{
     io::{self, Write},
@@ -14,32 +13,32 @@ use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What is as it should be.
+/// A state that needs no action.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 
-/// What may still become good, or is good in part.
+/// A state that may still become good, or is partly good.
 pub const OPEN: Style = AnsiColor::Yellow.on_default();
 
 /// A state that needs action.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// What is to be noticed.
+/// Important text.
 pub const STRONG: Style = Style::new().bold();
 
-/// What matters less.
+/// Less important text.
 pub const FAINT: Style = Style::new().dimmed();
 
-/// What a person types.
+/// Text that the user types.
 pub const TYPED: Style = AnsiColor::Cyan.on_default();
 
-/// How wide text is at most, whatever the terminal's width: longer lines are hard to read.
+/// The maximum width of text on wide terminals: longer lines are hard to read.
 const WIDEST: usize = 100;
 
-/// The bar that is shown, if any.
+/// The current progress bar.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Whether colour is wanted on a stream, by `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`, and whether it is a
-/// terminal, in this order.
+/// Whether colour is enabled on a stream, by `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`, and whether it is a terminal,
+/// in this order.
 pub fn is_coloured(stream: &impl RawStream) -> bool {
     AutoStream::choice(stream) != ColorChoice::Never
 }
@@ -50,8 +49,7 @@ pub fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// How many letters a line of text on standard output has at most: those of the terminal, else `COLUMNS`, but not
-/// more than are read with ease.
+/// The maximum width of text on standard output: that of the terminal or of `COLUMNS`, limited for readability.
 #[must_use]
 pub fn width() -> usize {
     let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
@@ -59,10 +57,11 @@ pub fn width() -> usize {
     terminal.or_else(columns).unwrap_or(WIDEST).min(WIDEST)
 }
 
-/// A progress bar on standard error. Without a terminal that can move its cursor it is hidden.
+/// A progress bar on standard error, hidden unless that is a capable terminal.
 ///
 /// # Panics
-/// If the template is not one of indicatif.
+///
+/// If the template is invalid.
 #[must_use]
 pub fn bar(template: &str, length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("cannot fail: the template is a constant");
@@ -71,7 +70,7 @@ pub fn bar(template: &str, length: usize) -> ProgressBar {
     bar
 }
 
-/// Writes a line to standard error, above the bar that is shown there.
+/// Writes a line to standard error, above the current progress bar.
 pub fn say(line: &str) {
     let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // A line that can't be written can't be reported either.

@@ -10,12 +10,12 @@ mod run;
 
 use clap::Subcommand;
 use cli::{
+    Program,
     exit::{CommandError, Outcome},
     faults::Faults,
-    telemetry::Speaker,
+    telemetry::CommandKind,
 };
 
-/// The commands of the worker; each has its own help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(run::Run),
@@ -23,20 +23,46 @@ pub(crate) enum Command {
     Check(check::Check),
 }
 
-impl Command {
-    /// Whether the command's output is for people or for logs.
-    pub(crate) fn speaker(&self) -> Speaker {
+impl Program for Command {
+    const NAME: &'static str = "worker";
+    const ABOUT: &'static str =
+        "Takes jobs from the work queue and stores their reports in the report bucket";
+    const DETAILS: &'static str = "For each job a worker authenticates to the account, collects its metrics from CloudWatch within AWS's quotas, stores the report and deletes the job. Any number of workers can share a queue.";
+    const AFTER_HELP: &'static str = "\
+First steps:
+  export data_account_access_key=… data_secret_access_key=…
+  worker check --account-name data             # your identity and permissions in the account
+  worker collect --account-name data           # one report to standard output, without a queue
+
+  export FLEET_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/999999999999/jobs
+  export FLEET_REPORT_BUCKET=my-reports
+  worker run                                   # take jobs until stopped
+
+Exit status:
+  0  done
+  1  failed, or a permission is missing, or the report is not complete
+  2  wrong usage or configuration";
+
+    fn kind(&self) -> CommandKind {
         match self {
-            Self::Run(_) => Speaker::Service,
-            Self::Collect(_) | Self::Check(_) => Speaker::OneShot,
+            Self::Run(_) => CommandKind::Service,
+            Self::Collect(_) | Self::Check(_) => CommandKind::OneShot,
         }
     }
 
-    pub(crate) async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
+    async fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         match self {
             Self::Run(run) => Box::pin(run.execute(faults)).await,
             Self::Collect(collect) => collect.execute(faults).await,
             Self::Check(check) => check.execute(faults).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed_and_every_flag_has_a_variable() {
+        cli::check_command_line::<super::Command>();
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Log lines for people: what happened, to which account, and no more fields than help.
+//! Log lines for people: what happened, to which account, and only the most useful fields.
 
 use std::fmt::Debug;
 
@@ -17,31 +17,30 @@ use tracing_subscriber::{
 
 use crate::{output, terminal};
 
-/// Writes each event as a line, by `say`.
-pub(super) struct People<Say> {
+/// Writes each event as a line, by `write_line`.
+pub(super) struct People<Write> {
     /// Whether a line begins with the time of day, in UTC.
     pub(super) has_time: bool,
     /// Whether all fields are shown.
     pub(super) is_verbose: bool,
-    /// Where the lines go.
-    pub(super) say: Say,
+    pub(super) write_line: Write,
 }
 
-/// What a span or an event has recorded.
+/// The message and the fields of a span or an event.
 #[derive(Debug, Default, Clone)]
-struct Said {
+struct Recorded {
     message: String,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Said {
+impl Recorded {
     fn take(&mut self, name: &str) -> Option<String> {
         let at = self.fields.iter().position(|(field, _)| *field == name)?;
         Some(self.fields.remove(at).1)
     }
 
     fn set(&mut self, field: &Field, value: &str) {
-        // What comes from outside moves no cursor and sets no colour.
+        // Control characters must not move the cursor or set colours.
         let shown = |c: char| {
             if c.is_control() && !"\n\t".contains(c) { c.escape_default().to_string() } else { c.into() }
         };
@@ -53,7 +52,7 @@ impl Said {
     }
 }
 
-impl Visit for Said {
+impl Visit for Recorded {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.set(field, value);
     }
@@ -63,55 +62,56 @@ impl Visit for Said {
     }
 }
 
-impl<S, Say> Layer<S> for People<Say>
+impl<S, Write> Layer<S> for People<Write>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    Say: Fn(&str) + 'static,
+    Write: Fn(&str) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut said = Said::default();
-        attributes.record(&mut said);
+        let mut recorded = Recorded::default();
+        attributes.record(&mut recorded);
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(said);
+            span.extensions_mut().insert(recorded);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
-            && let Some(said) = span.extensions_mut().get_mut::<Said>()
+            && let Some(recorded) = span.extensions_mut().get_mut::<Recorded>()
         {
-            values.record(said);
+            values.record(recorded);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut around = Said::default();
-        let said_of = |span: SpanRef<'_, S>| span.extensions().get::<Said>().cloned().unwrap_or_default();
+        let mut around = Recorded::default();
+        let recorded_by =
+            |span: SpanRef<'_, S>| span.extensions().get::<Recorded>().cloned().unwrap_or_default();
         for span in context.event_scope(event).into_iter().flatten() {
-            around.fields.extend(said_of(span).fields);
+            around.fields.extend(recorded_by(span).fields);
         }
-        let mut said = Said::default();
-        event.record(&mut said);
+        let mut recorded = Recorded::default();
+        event.record(&mut recorded);
         let time = if self.has_time { Utc::now().format("%H:%M:%S ").to_string() } else { String::new() };
-        (self.say)(&format!("{time}{}", self.line(*event.metadata().level(), said, around)));
+        (self.write_line)(&format!("{time}{}", self.line(*event.metadata().level(), recorded, around)));
     }
 }
 
-impl<Say> People<Say> {
+impl<Write> People<Write> {
     /// A line, without its time.
-    fn line(&self, level: Level, mut said: Said, mut around: Said) -> String {
+    fn line(&self, level: Level, mut recorded: Recorded, mut around: Recorded) -> String {
         let of_span = around.take("account_name");
         let account =
-            said.take("account_name").or(of_span).map(|name| format!("{name}: ")).unwrap_or_default();
-        let error = said.take("error").map(|error| format!(": {error}")).unwrap_or_default();
+            recorded.take("account_name").or(of_span).map(|name| format!("{name}: ")).unwrap_or_default();
+        let error = recorded.take("error").map(|error| format!(": {error}")).unwrap_or_default();
         let word = match level {
             Level::ERROR => terminal::paint(terminal::BAD, "error:") + " ",
             Level::WARN => terminal::paint(terminal::OPEN, "warning:") + " ",
             _ => String::new(),
         };
-        // Where many accounts go by, the account comes first.
+        // If the log is of many accounts, the account comes first.
         let begin = if self.has_time { account + &word } else { word + &account };
-        let Said { message, fields } = said;
+        let Recorded { message, fields } = recorded;
         let rest = if self.is_verbose {
             in_parentheses(fields.iter().chain(&around.fields))
         } else if level <= Level::WARN {
@@ -129,7 +129,7 @@ fn in_parentheses<'a>(fields: impl IntoIterator<Item = &'a (&'static str, String
     if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) }
 }
 
-/// A field that is worth its place in a short line.
+/// The text of a field that is shown in short lines.
 fn figure(name: &str, value: &str) -> Option<String> {
     let number = || value.parse::<f64>().ok();
     let unless_none = |word: &str| (value != "0").then(|| format!("{value} {word}"));
@@ -156,16 +156,16 @@ mod tests {
 
     use super::*;
 
-    /// What is said while `work` is done.
-    fn said(has_time: bool, is_verbose: bool, work: impl FnOnce()) -> Vec<String> {
+    /// The lines that are logged during `work`.
+    fn logged(has_time: bool, is_verbose: bool, work: impl FnOnce()) -> Vec<String> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let to = lines.clone();
-        let say = move |line: &str| {
+        let write_line = move |line: &str| {
             let plain = anstream::adapter::strip_str(line).to_string();
-            // The time is of the clock.
+            // Without the time.
             to.lock().expect("not poisoned").push(if has_time { plain[9..].to_owned() } else { plain });
         };
-        let people = People { has_time, is_verbose, say };
+        let people = People { has_time, is_verbose, write_line };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(people), work);
         std::mem::take(&mut *lines.lock().expect("not poisoned"))
     }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_job_is_a_line_that_begins_with_its_account() {
         assert_eq!(
-            said(true, false, a_job),
+            logged(true, false, a_job),
             [
                 "data: the report is stored: complete, 120 rows, 1.2 s",
                 "data: warning: the region could not be asked: s3:X: Denied (region=eu-west-1)",
@@ -196,9 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn all_fields_are_there_for_who_asks() {
+    fn verbose_lines_have_all_fields() {
         assert_eq!(
-            said(false, true, a_job),
+            logged(false, true, a_job),
             [
                 "data: the report is stored (key=a/b.csv, status=complete, rows=120, duration_ms=1234, message_id=m-1)",
                 "warning: data: the region could not be asked: s3:X: Denied (region=eu-west-1, message_id=m-1)",
@@ -207,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_stays_in_its_place() {
-        let lines = said(false, false, || {
+    fn control_characters_are_escaped() {
+        let lines = logged(false, false, || {
             tracing::error!(bucket = "\u{1b}[2J\u{9b}x", "one\n  two\r\u{7}");
         });
         assert_eq!(lines, ["error: one\n  two\\r\\u{7} (bucket=\\u{1b}[2J\\u{9b}x)"]);
