@@ -28,8 +28,8 @@ fn name(text: &str) -> Option<AccountName> {
         }
         Err(error) => {
             assert!(!well_formed, "{text:?} was refused");
-            let told = error.to_string();
-            assert!(told.len() < 1500 && !told.contains(char::is_control), "{told:?}");
+            let reported = error.to_string();
+            assert!(reported.len() < 1500 && !reported.contains(char::is_control), "{reported:?}");
             None
         }
     }

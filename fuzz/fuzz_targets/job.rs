@@ -102,9 +102,9 @@ fuzz_target!(|data: &[u8]| {
     let job = match parse(&body) {
         Ok(job) => job,
         Err(error) => {
-            let told = error.to_string();
-            assert!(told.len() < 1500, "{} bytes of message", told.len());
-            assert!(!told.contains(char::is_control), "{told:?}");
+            let reported = error.to_string();
+            assert!(reported.len() < 1500, "{} bytes of message", reported.len());
+            assert!(!reported.contains(char::is_control), "{reported:?}");
             if !body.is_empty() {
                 survives_copies(&body, &Labels::from_message(&message(&body, None)));
             }

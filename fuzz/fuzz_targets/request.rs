@@ -77,10 +77,10 @@ fuzz_target!(|data: &[u8]| {
     let faults = object.as_ref().map(faults).unwrap_or_default();
     let request = match read(&text, &Accounts::default()) {
         Ok(request) => request,
-        Err(told) => {
-            assert!(told.starts_with("the request is not valid:\n  "), "{told}");
+        Err(reported) => {
+            assert!(reported.starts_with("the request is not valid:\n  "), "{reported}");
             for fault in faults {
-                assert!(told.contains(&fault), "{told}\nshould say {fault}");
+                assert!(reported.contains(&fault), "{reported}\nshould say {fault}");
             }
             return;
         }

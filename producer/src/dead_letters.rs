@@ -58,7 +58,7 @@ pub(crate) struct Found {
 
 /// How a look at the dead-letter queue ended.
 #[derive(Debug)]
-pub(crate) enum Looked<S> {
+pub(crate) enum ReadOutcome<S> {
     /// It read every message.
     All(Found),
     /// It was interrupted and released its messages.
@@ -134,7 +134,7 @@ pub(crate) async fn look<S: Future>(
     counts: QueueCounts,
     stop: Pin<&mut S>,
     letter: fn(&Message) -> Letter,
-) -> anyhow::Result<Looked<S::Output>> {
+) -> anyhow::Result<ReadOutcome<S::Output>> {
     let mut hold = Hold::new(queue);
     let mut letters = Vec::new();
     let received = hold.receive_all(counts.visible, stop, |message| letters.push(letter(&message))).await;
@@ -150,12 +150,17 @@ pub(crate) async fn look<S: Future>(
             if let Err(error) = released {
                 tracing::warn!("{error:#}");
             }
-            Ok(Looked::Stopped(stopped))
+            Ok(ReadOutcome::Stopped(stopped))
         }
         Ok(None) => {
             letters.sort_by_key(|letter| letter.sent_at);
             let elsewhere = elsewhere(counts, letters.len());
-            Ok(Looked::All(Found { letters, elsewhere, not_released: released.err(), ..Found::default() }))
+            Ok(ReadOutcome::All(Found {
+                letters,
+                elsewhere,
+                not_released: released.err(),
+                ..Found::default()
+            }))
         }
     }
 }
@@ -232,7 +237,7 @@ pub(crate) async fn look_now<S: Future>(
     queue: &Queue,
     stop: Pin<&mut S>,
     letter: fn(&Message) -> Letter,
-) -> anyhow::Result<Looked<S::Output>> {
+) -> anyhow::Result<ReadOutcome<S::Output>> {
     let counts = counts(queue).await?;
     look(queue, counts, stop, letter).await
 }

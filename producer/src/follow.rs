@@ -11,7 +11,7 @@ use fleet::{existing::Existing, manifest::Manifest, report_bucket::ReportBucket}
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    dead_letters::{self, Letter, Looked},
+    dead_letters::{self, Letter, ReadOutcome},
     progress::Progress,
     reports,
     status::{Dead, Observed, QueueState, RunStatus, State},
@@ -180,7 +180,7 @@ impl<'a> Follower<'a> {
                 drained = self.look() => drained,
             };
             // Not dropped half-way: it must release the messages in flight.
-            let looked = match drained {
+            let outcome = match drained {
                 Err(error) => Err(error),
                 Ok(drained) => match self.look_at_dead_letters(drained, ending.as_mut()).await {
                     Err(error) => Err(error),
@@ -188,7 +188,7 @@ impl<'a> Follower<'a> {
                     Ok(None) => Ok(self.status(drained)),
                 },
             };
-            match looked {
+            match outcome {
                 Ok(status) => latest = status,
                 Err(error) if is_transient(&error) => {
                     tracing::warn!("{error:#}; will retry");
@@ -312,8 +312,8 @@ impl<'a> Follower<'a> {
             return Ok(None);
         }
         match dead_letters::look(queue, counts, stop, Letter::from_message).await? {
-            Looked::Stopped(stopped) => return Ok(Some(stopped)),
-            Looked::All(found) => {
+            ReadOutcome::Stopped(stopped) => return Ok(Some(stopped)),
+            ReadOutcome::All(found) => {
                 if let Some(error) = found.not_released {
                     tracing::warn!("{error:#}");
                 }

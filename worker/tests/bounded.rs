@@ -105,13 +105,13 @@ async fn each_call_ends_in_time_whatever_the_server_does() {
             let is_head = matches!(name, "s3:ListBucket" | "s3:HeadObject");
             let begun = Instant::now();
             let ended = call.await;
-            let told = format!("{name}, {server:?}: {ended:?} after {:?}", begun.elapsed());
+            let reported = format!("{name}, {server:?}: {ended:?} after {:?}", begun.elapsed());
             if is_head && matches!(server, Server::Trickling) {
                 continue;
             }
-            let error = ended.expect_err(&told);
-            assert!(error.is_transient(), "{told}");
-            assert!(begun.elapsed() <= aws::LONGEST_CALL + Duration::from_secs(1), "{told}");
+            let error = ended.expect_err(&reported);
+            assert!(error.is_transient(), "{reported}");
+            assert!(begun.elapsed() <= aws::LONGEST_CALL + Duration::from_secs(1), "{reported}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     interrupted::{INTERRUPTED_LOOK, interrupted_look},
     selection::SelectionArgs,
 };
-use crate::dead_letters::{self, Found, Letter, Looked, selection::Selection, text};
+use crate::dead_letters::{self, Found, Letter, ReadOutcome, selection::Selection, text};
 
 /// Shows the dead letters: which jobs could not be done, and why.
 ///
@@ -47,9 +47,9 @@ Examples:
 
 What to do next:
   fix what a reason names, then              producer replay --reason CODE
-  see how the accounts of a run stand        producer status RUN_ID --failed-only
+  see the state of the accounts of a run     producer status RUN_ID --failed-only
 
-The table, by run, reason and message; {account} and {account_id} in a message stand for each:
+The table, by run, reason and message; {account} and {account_id} in a message are placeholders:
   DATE        the day that the job was to report; - if the message does not name it
   RECEIVES    how often a worker received the job; - if SQS moved it there
   REPLAYS     how often it was replayed already; after 3, replay needs --force
@@ -83,8 +83,8 @@ impl FailedArgs {
             Format::Json => Letter::with_body,
         };
         let found = match dead_letters::look_now(&dead, stop, letter).await? {
-            Looked::All(found) => found,
-            Looked::Stopped(()) => return Err(CommandError::Failed(anyhow!(INTERRUPTED_LOOK))),
+            ReadOutcome::All(found) => found,
+            ReadOutcome::Stopped(()) => return Err(CommandError::Failed(anyhow!(INTERRUPTED_LOOK))),
         };
         let selection = selection.resolved(&found.letters).map_err(CommandError::configuration)?;
         let found = found.filtered(&selection);

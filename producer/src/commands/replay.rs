@@ -81,7 +81,7 @@ Exit status: 0 done; 1 not all that was asked for was replayed, or it is hidden 
 up to a minute; 2 wrong usage or configuration.";
 
 const NO_SELECTION: &str = "\
-nothing says what to replay; pass one of these, once `producer failed` has told what there is:
+nothing says what to replay; pass one of these, once `producer failed` has shown the dead letters:
   --account-name NAME   what is of an account; may be repeated
   --run-id ID           what is of a run
   --reason CODE         what was given up for a reason

@@ -106,7 +106,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_WAIT", value_parser = BoolishValueParser::new())]
     wait: bool,
 
-    /// With --wait: how long at most, such as 30m or 2h; the run goes on after that.
+    /// With --wait: how long at most, such as 30m or 2h; the run continues after that.
     #[arg(
         long,
         env = "FLEET_WAIT_TIMEOUT",

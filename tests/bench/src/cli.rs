@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Peers,
     /// From a worker's start to its first receive and its first report.
     Start,
-    /// All of them, one after the other.
+    /// All of them, sequentially.
     All {
         /// Leave the peers out, which need Python and `PyPI`.
         #[arg(long)]

@@ -122,7 +122,7 @@ mod tests {
         assert!((floor.wall_s - (7.0 / 25.0 + 0.15)).abs() < 1e-9, "the quota of ListMetrics is the longest");
         assert!((floor.wall_in_turn_s - (7.0 / 25.0 + 7.0 / 50.0 + 0.15)).abs() < 1e-9);
         let slow = Floor::of(&[region], Age::Recent, Duration::from_secs(1));
-        assert!((slow.wall_s - 8.0).abs() < 1e-9, "five pages one after the other");
+        assert!((slow.wall_s - 8.0).abs() < 1e-9, "five pages sequentially");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) fn percentile(values: &[f64], percent: f64) -> Option<f64> {
 }
 
 /// How many a second are done between the moments at which a tenth and nine tenths of them are, so that
-/// neither the start nor the last ones count; none where they are too few.
+/// neither the start nor the last ones count; `None` if they are too few.
 #[expect(clippy::cast_precision_loss, reason = "a count of jobs")]
 pub(crate) fn steady_rate(done_at: &[f64]) -> Option<f64> {
     let mut sorted = done_at.to_vec();

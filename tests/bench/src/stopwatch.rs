@@ -24,7 +24,7 @@ pub(crate) struct Measured {
     pub(crate) cpu_s: f64,
     /// The most memory that it had at any time.
     pub(crate) peak_rss_mib: f64,
-    /// Its exit status; none where a signal ended it.
+    /// Its exit status; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn text(outcome: &Outcome) -> String {
     format!("{}\n{}\n", markdown(outcomes), notes(outcomes).join("\n"))
 }
 
-/// The ratios in a sentence; none where the peers are not among the outcomes.
+/// The ratios in a sentence; `None` if the peers are not among the outcomes.
 pub(crate) fn lead(outcomes: &[Outcome]) -> Option<String> {
     let peers = outcomes.iter().find(|outcome| outcome.scenario == "peers" && !outcome.short)?;
     let times = |start: &str| {
@@ -105,14 +105,14 @@ fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// Whether bars are met, and those that are not; nothing where there are none.
+/// Whether bars are met, and those that are not; nothing if there are none.
 fn met<'a>(bars: impl Iterator<Item = &'a Bar>) -> String {
     let (met, missed): (Vec<_>, Vec<_>) = bars.partition(|bar| bar.met);
     if missed.is_empty() {
         return if met.is_empty() { String::new() } else { "met".to_owned() };
     }
-    let told = |bar: &Bar| format!("{} {}, must be {}", number(bar.figure), bar.what, bar.limit());
-    format!("**missed**: {}", missed.into_iter().map(told).collect::<Vec<_>>().join("; "))
+    let reported = |bar: &Bar| format!("{} {}, must be {}", number(bar.figure), bar.what, bar.limit());
+    format!("**missed**: {}", missed.into_iter().map(reported).collect::<Vec<_>>().join("; "))
 }
 
 /// Calls and metrics stand once, beside the account's size, where they are the floor's too.

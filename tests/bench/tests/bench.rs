@@ -49,9 +49,9 @@ fn a_bar_that_is_missed_is_told_and_ends_with_1() {
     let (code, stdout, stderr) = bench(&["start", "--short", "--worker", &worker.display().to_string()]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stdout.contains("**missed**"), "{stdout}");
-    let (_, told) = stderr
+    let (_, reported) = stderr
         .split_once("missed: from a worker's start to its first receive, ms at p50: ")
         .unwrap_or_else(|| panic!("{stderr}"));
-    let seconds = told.split(',').next().and_then(|seconds| seconds.parse::<u32>().ok());
+    let seconds = reported.split(',').next().and_then(|seconds| seconds.parse::<u32>().ok());
     assert!(seconds >= Some(2), "thousands of milliseconds: {stderr}");
 }

@@ -24,7 +24,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// How many workers run beside each other, each a process with one to three jobs in hand.
+    /// How many workers run concurrently, each a process with one to three jobs in flight.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(2..=64))]
     pub(crate) workers: u8,
 

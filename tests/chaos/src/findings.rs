@@ -99,7 +99,7 @@ impl Findings {
         }
     }
 
-    /// Whether an account's report of this round stands; what is wrong with it is told.
+    /// Whether an account's report of this round is right; faults are reported.
     fn report(&mut self, fleet: &Fleet, round: &Round, member: &Member, look: bool) -> bool {
         let key = report_key(&member.name, round.date);
         let of_round = |object: &Object| object.metadata.get("run-id") == Some(&round.run_id);
@@ -139,19 +139,21 @@ impl Findings {
             let what = format!("exit status {:?} and not {code}: {}", ended.code, ended.stderr);
             self.add_of_run(round, what);
         }
-        let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+        let reported: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
         let none = Vec::new();
-        let listed = told["accounts"].as_array().unwrap_or(&none);
+        let listed = reported["accounts"].as_array().unwrap_or(&none);
         for member in round.members(accounts) {
-            let told = listed.iter().find(|account| account["account_name"] == member.name.as_str());
-            let told = told.unwrap_or(&Value::Null);
+            let reported = listed.iter().find(|account| account["account_name"] == member.name.as_str());
+            let reported = reported.unwrap_or(&Value::Null);
             let (state, reason) = match member.end {
                 End::Report => ("complete", Value::Null),
                 End::DeadLetter(reason) => ("failed", reason.into()),
             };
-            if told["state"] != state || told["failure_reason"] != reason {
-                let what =
-                    format!("it says {} {}, and not {state} {reason}", told["state"], told["failure_reason"]);
+            if reported["state"] != state || reported["failure_reason"] != reason {
+                let what = format!(
+                    "it says {} {}, and not {state} {reason}",
+                    reported["state"], reported["failure_reason"]
+                );
                 self.add(Ill::Status, round, member, &what);
             }
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the log of all calls tells in the end: redeliveries, jobs that were done twice, and how long a killed
+//! What the log of all calls shows in the end: redeliveries, jobs that were done twice, and how long a killed
 //! worker's jobs waited for another. Plain functions over values.
 
 use std::collections::{BTreeSet, HashMap};
@@ -19,13 +19,13 @@ pub(crate) type Rounds = HashMap<String, Vec<DateTime<Utc>>>;
 pub(crate) struct History {
     /// Receives of a job beyond its first.
     pub(crate) redeliveries: u64,
-    /// How often a worker put a job off that failed for a passing cause, or that gets a second try.
+    /// How often a worker put a job off that failed for a transient error, or that gets a second try.
     pub(crate) put_off: u64,
     /// Jobs that more than one worker collected.
     pub(crate) duplicate_executions: u64,
-    /// From each kill to the next receive of each job that was in hand, shortest first.
+    /// From each kill to the next receive of each job that was in flight, shortest first.
     pub(crate) recoveries: Vec<Duration>,
-    /// Jobs in hand at a kill that nobody received again.
+    /// Jobs in flight at a kill that no worker received again.
     pub(crate) never_received_again: u64,
 }
 
@@ -69,7 +69,7 @@ impl History {
                 if before.last().map(|(_, event)| *event) != Some(Event::Received(kill.key.as_str())) {
                     continue;
                 }
-                // What a dying worker's poll is given comes to nobody.
+                // Messages for the poll of a dying worker are lost to it.
                 let is_its_own = |event: &Event<'_>| *event == Event::Received(kill.key.as_str());
                 match after.iter().find(|(_, event)| !is_its_own(event)) {
                     Some((at, Event::Received(_))) => {

@@ -75,8 +75,8 @@ const LOG: usize = 20_000_000;
 /// What a shell takes for the end of a program by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-/// How many problems are told one by one.
-const TOLD: usize = 20;
+/// How many problems are reported one by one.
+const REPORTED: usize = 20;
 
 fn main() -> ExitCode {
     // First of all: this very binary is also the producer and the workers that it starts.
@@ -187,14 +187,14 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
         Format::Json => output::print_json(&figures)?,
         Format::Text => output::print(&figures::text(&figures))?,
     }
-    for problem in findings.problems.iter().take(TOLD) {
+    for problem in findings.problems.iter().take(REPORTED) {
         let (account, run_id, what) = (&problem.account, &problem.run_id, &problem.what);
         say(&format!("{:?}: account {account:?} of run {run_id}: {what}", problem.ill));
     }
-    if let Some(more) = findings.problems.len().checked_sub(TOLD).filter(|more| *more > 0) {
+    if let Some(more) = findings.problems.len().checked_sub(REPORTED).filter(|more| *more > 0) {
         say(&format!("and {more} more"));
     }
-    for row in paid_again.iter().take(TOLD) {
+    for row in paid_again.iter().take(REPORTED) {
         say(&format!("paid for again: {row}"));
     }
     Ok(figures["faults"] == serde_json::json!([]))

@@ -18,7 +18,7 @@ pub(crate) struct Mix {
 
 impl Mix {
     /// Begins to break things. The seed says which calls, by their number. One account is `unwell`: often not even
-    /// the SDK's last try succeeds there, and the job is put off.
+    /// the SDK's last try succeeds there, and the job is retried later.
     pub(crate) fn begin(aws: &LocalAws, unwell: &str, seed: u64, plant: Option<Plant>) -> Self {
         let on = |operation, fault: Fault| fault.on(operation);
         let report = |operation, fault: Fault| fault.on(operation).key_prefix(REPORT_PREFIX);

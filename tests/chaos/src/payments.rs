@@ -27,7 +27,7 @@ struct Try<'a> {
     job: &'a str,
     date: NaiveDate,
     from: DateTime<Utc>,
-    /// When the worker settled the job or was given it again; none where neither happened.
+    /// When the worker settled the job or was given it again; `None` if neither happened.
     until: Option<DateTime<Utc>>,
     /// Whether the worker put the job off or deleted it.
     is_settled: bool,

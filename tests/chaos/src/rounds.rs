@@ -28,7 +28,7 @@ use crate::{
 /// How often the queue is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// How many rounds may be open. A job that was put off keeps its round open for a while.
+/// The maximum number of open rounds. A job that waits for a retry keeps its round open for a while.
 const MOST_OPEN: usize = 64;
 
 /// For how many kills `producer status` is asked once more, and how often at most.
@@ -217,7 +217,7 @@ impl<'a> Rounds<'a> {
         first && is_empty()
     }
 
-    /// Puts the queue's clock forward where nothing is left on it but what was put off. No worker has any of that in
+    /// Moves the queue's clock forward if only jobs are left on it that wait for a retry. No worker has any of those in
     /// hand: it would keep it hidden for no longer than its lease.
     fn hurry(&self, jobs: &[Message]) {
         let hidden = || jobs.iter().map(|job| job.visible_in.unwrap_or_default());

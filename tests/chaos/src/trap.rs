@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A trap: the faults that stop one worker, and no other, at a step. No step is told by the worker: each is
+//! A trap: the faults that stop one worker, and no other, at a step. No step is reported by the worker: each is
 //! known by the call that it makes there, and by the access keys with which that worker alone signs.
 
 use std::time::Duration;
@@ -124,7 +124,7 @@ impl Trap {
 }
 
 impl Drop for Trap {
-    /// Takes the trap away. What it holds goes on; what it keeps silent is cut off.
+    /// Removes the trap. Calls that it holds continue; silent connections are cut off.
     fn drop(&mut self) {
         self.faults.iter().chain(&self.brakes).for_each(|(_, fault)| fault.stop());
     }

@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Zero,
     /// It holds the most that a double counts exactly.
     Huge,
-    /// A part of it is of a type that nobody knows by name.
+    /// A part of it is of an unknown type.
     UnheardOf,
     /// `ListBuckets` does not say where it is.
     Nowhere,

@@ -26,7 +26,7 @@ pub(crate) struct WorkerLog {
     pub(crate) said: BTreeMap<String, u64>,
     /// What no logger wrote: a panic's words.
     pub(crate) cried: Vec<String>,
-    /// The account's name and the run of each job that they had in hand, by its message's id.
+    /// The account's name and the run of each job that they had in flight, by its message's id.
     pub(crate) jobs: HashMap<String, (String, String)>,
 }
 

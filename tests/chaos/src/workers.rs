@@ -38,7 +38,7 @@ const GONE: Duration = Duration::from_millis(30);
 /// How many workers may leave by themselves before the run is given up.
 const MOST_THAT_LEAVE: usize = 50;
 
-/// How many jobs a worker has in hand that nobody kills.
+/// The number of jobs in flight of a worker that is not killed.
 const UNHURT: u8 = 3;
 
 #[derive(Debug, Clone)]
@@ -199,7 +199,7 @@ impl Workforce {
         for key in trap.struck().chain([worker.keys.own.as_str()]) {
             calls.extend(self.fleet.aws.calls().access_key(key).records());
         }
-        // A poll that was under way by then is struck too.
+        // A poll in flight at that time is affected too.
         calls.retain(|call| call.time + call.duration >= since);
         calls
     }

@@ -40,8 +40,8 @@ fn row(ended: &Ended, account: &str) -> Vec<String> {
 
 /// What is to be done about an account, a line each.
 fn fixes<'a>(ended: &'a Ended, account: &str) -> Vec<&'a str> {
-    let told = ended.stdout.split_once("\n\n").map_or("", |(_, told)| told);
-    told.lines().filter(|line| line.starts_with(&format!("{account}: "))).collect()
+    let reported = ended.stdout.split_once("\n\n").map_or("", |(_, reported)| reported);
+    reported.lines().filter(|line| line.starts_with(&format!("{account}: "))).collect()
 }
 
 fn accounts_file(fleet: &mut Fleet, text: &str) -> Result<()> {
@@ -122,9 +122,13 @@ async fn each_permission_that_is_missing_is_told_and_no_other() -> Result<()> {
             expected[3 + column] = "denied";
             assert_eq!(row(&ended, "data"), expected);
 
-            let told = fixes(&ended, "data");
-            assert_eq!(told.len(), 1, "{}", ended.stdout);
-            assert!(told[0].starts_with(&format!("data: allow {action} on * to {arn}")), "{}", told[0]);
+            let reported = fixes(&ended, "data");
+            assert_eq!(reported.len(), 1, "{}", ended.stdout);
+            assert!(
+                reported[0].starts_with(&format!("data: allow {action} on * to {arn}")),
+                "{}",
+                reported[0]
+            );
             for (other, _) in PERMISSIONS.iter().filter(|(other, _)| other != action) {
                 assert!(!ended.stdout.contains(other), "{}", ended.stdout);
             }
@@ -146,9 +150,9 @@ async fn several_missing_permissions_are_told_at_once() -> Result<()> {
     }
     let ended = check(&fleet, &["data"]).await?.status(1);
     assert_eq!(row(&ended, "data")[3..], ["denied", "denied", "denied"]);
-    let told = fixes(&ended, "data");
-    assert_eq!(told.len(), 3, "{}", ended.stdout);
-    for (line, (action, _)) in told.iter().zip(PERMISSIONS) {
+    let reported = fixes(&ended, "data");
+    assert_eq!(reported.len(), 3, "{}", ended.stdout);
+    for (line, (action, _)) in reported.iter().zip(PERMISSIONS) {
         assert!(line.contains(action), "{line}");
     }
     Ok(())
@@ -199,7 +203,7 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
     assert_eq!(named, ["few-rights", "forgotten", "swapped", "distrusted", "typo", "profiled", "good"]);
     assert_eq!(row(&ended, "good"), ["good", DATA, "root", "ok", "ok", "ok"]);
     assert_eq!(fixes(&ended, "good"), [""; 0]);
-    for (account, column, told) in [
+    for (account, column, reported) in [
         ("forgotten", "no_credentials", &["forgotten_account_access_key", "forgotten_secret_access_key"][..]),
         ("swapped", "wrong_account", &["333333333333", "123412341234"]),
         (
@@ -213,8 +217,8 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
         assert_eq!(row(&ended, account), [account, "-", column, "-", "-", "-"], "{}", ended.stdout);
         let lines = fixes(&ended, account);
         assert_eq!(lines.len(), 1, "{}", ended.stdout);
-        for told in told {
-            assert!(lines[0].contains(told), "{told}: {}", lines[0]);
+        for reported in reported {
+            assert!(lines[0].contains(reported), "{reported}: {}", lines[0]);
         }
     }
     assert!(fixes(&ended, "few-rights")[0].contains("allow cloudwatch:GetMetricData"), "{}", ended.stdout);
@@ -222,7 +226,7 @@ async fn one_bad_account_does_not_hide_the_others() -> Result<()> {
     // Nobody's part was asked for by the worker itself, but the role that it may not assume.
     let own = fleet.aws.calls().account(HOME).records();
     assert!(own.iter().all(|call| call.operation == "AssumeRole"), "{own:?}");
-    // Where we are somebody else than meant, nothing further is asked.
+    // If the identity is not the expected one, nothing further is checked.
     assert_eq!(fleet.aws.calls().account("333333333333").count(), 1);
     Ok(())
 }
@@ -251,10 +255,10 @@ async fn the_accounts_that_are_named_are_checked_and_no_others() -> Result<()> {
 
     let ended =
         check_more(&fleet, &["--format", "json", "--account-name", "good,few-rights"]).await?.status(1);
-    let told = ended.json()?;
-    assert_eq!((&told["checked"], &told["failed"]), (&2.into(), &1.into()));
-    assert_eq!(told["accounts"][0]["arn"], "arn:aws:iam::111111111111:root");
-    assert_eq!(told["accounts"][1]["permissions"][2]["answer"], "denied");
+    let reported = ended.json()?;
+    assert_eq!((&reported["checked"], &reported["failed"]), (&2.into(), &1.into()));
+    assert_eq!(reported["accounts"][0]["arn"], "arn:aws:iam::111111111111:root");
+    assert_eq!(reported["accounts"][1]["permissions"][2]["answer"], "denied");
     Ok(())
 }
 
@@ -267,8 +271,8 @@ async fn without_any_account_the_mend_is_told() -> Result<()> {
             accounts_file(&mut fleet, text)?;
         }
         let ended = check(&fleet, &[]).await?.status(2);
-        for told in [why, "--account-name"] {
-            assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+        for reported in [why, "--account-name"] {
+            assert!(ended.stderr.contains(reported), "{reported}: {}", ended.stderr);
         }
         assert!(ended.stdout.is_empty(), "{}", ended.stdout);
     }
@@ -293,8 +297,8 @@ async fn names_whose_access_keys_would_be_one_pair_are_refused() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("opra-dev", DATA);
     let ended = check(&fleet, &["opra-dev", "opra_dev"]).await?.status(2);
-    for told in ["opra-dev", "opra_dev", "opra_dev_account_access_key"] {
-        assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+    for reported in ["opra-dev", "opra_dev", "opra_dev_account_access_key"] {
+        assert!(ended.stderr.contains(reported), "{reported}: {}", ended.stderr);
     }
     assert_eq!(fleet.aws.calls().count(), 0);
     Ok(())

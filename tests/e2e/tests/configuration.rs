@@ -97,7 +97,7 @@ impl Row {
         programs.next().filter(|_| programs.next().is_none()).map(String::as_str)
     }
 
-    /// The commands that take it; a program stands for all of its own.
+    /// The commands that take it; a program name means all its commands.
     fn commands(&self, programs: &[Command]) -> String {
         let mut names = Vec::new();
         for program in programs {
@@ -120,7 +120,7 @@ impl Flag {
     fn of(arg: &Arg) -> Self {
         let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        // A default that clap can't know is told at the end of the help.
+        // A default that clap can't know is at the end of the help text.
         let (mut meaning, mut default) = match help.split_once(" [default: ") {
             Some((meaning, rest)) => {
                 let (default, more) = rest.split_once(']').unwrap_or((rest, ""));

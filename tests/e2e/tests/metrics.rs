@@ -91,10 +91,11 @@ async fn each_delivery_is_a_line_and_says_what_its_report_says() -> Result<()> {
         let [line] = of(&lines, account)[..] else { panic!("one line of {account}: {lines:?}") };
         assert_eq!((&line["Outcome"], &line["Jobs"]), (&outcome.into(), &1.into()));
         assert_eq!(fleet.metadata(account, days_ago(4), "status")?, outcome);
-        let told = ["ApiCalls", "MetricsRequested", "EstimatedCost", "Rows"].map(|name| line[name].as_f64());
+        let reported =
+            ["ApiCalls", "MetricsRequested", "EstimatedCost", "Rows"].map(|name| line[name].as_f64());
         let names = ["api-calls", "metrics-requested", "estimated-cost-usd", "rows"];
         let expected: Vec<_> = metadata(&fleet, account, names)?.into_iter().map(Some).collect();
-        assert_eq!(told[..], expected, "{line}");
+        assert_eq!(reported[..], expected, "{line}");
         assert_eq!(line["run_id"], fleet.metadata(account, days_ago(4), "run-id")?);
         assert!(line.get("reason").is_none() && line["Duration"].as_u64() < Some(60_000), "{line}");
     }
@@ -103,10 +104,13 @@ async fn each_delivery_is_a_line_and_says_what_its_report_says() -> Result<()> {
     assert_eq!(whole["ApiCalls"], fleet.aws.calls().account("111111111111").count());
 
     let shut = of(&lines, "shut");
-    let told: Vec<_> =
+    let reported: Vec<_> =
         shut.iter().map(|line| [&line["Outcome"], &line["attempt"], &line["reason"]]).collect();
     let denied = Value::from("access_denied");
-    assert_eq!(told, [[&"put_off".into(), &1.into(), &denied], [&"dead_letter".into(), &2.into(), &denied]]);
+    assert_eq!(
+        reported,
+        [[&"put_off".into(), &1.into(), &denied], [&"dead_letter".into(), &2.into(), &denied]]
+    );
     let asked: u64 = shut.iter().filter_map(|line| line["ApiCalls"].as_u64()).sum();
     assert_eq!(asked, fleet.aws.calls().account("333333333333").count(), "paid for, though it failed");
     assert!(shut.iter().all(|line| line.get("Rows").is_none()), "{shut:?}");
@@ -144,8 +148,8 @@ async fn a_job_whose_message_is_not_deleted_is_done_and_comes_back_as_a_duplicat
     fleet.home.pass_time(JOBS, Duration::from_secs(30));
     let mut lines = lines(&end(worker).await?.status(0))?;
     lines.sort_by_key(|line| line["attempt"].as_u64());
-    let told: Vec<_> = lines.iter().map(|line| (&line["Outcome"], &line["attempt"])).collect();
-    assert_eq!(told, [(&"complete".into(), &1.into()), (&"duplicate".into(), &2.into())]);
+    let reported: Vec<_> = lines.iter().map(|line| (&line["Outcome"], &line["attempt"])).collect();
+    assert_eq!(reported, [(&"complete".into(), &1.into()), (&"duplicate".into(), &2.into())]);
     assert_eq!(lines[0]["message_id"], lines[1]["message_id"]);
     Ok(())
 }
@@ -156,7 +160,7 @@ async fn what_is_given_back_in_hand_says_what_it_has_asked() -> Result<()> {
     fleet.send_small_jobs(2).await?;
     let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
     let worker = fleet.worker(&[&["run", "--drain-timeout", "0"], &NAMESPACE[..]].concat()).spawn()?;
-    until("two jobs are in hand", || hang.fired() == 2).await?;
+    until("two jobs are in flight", || hang.fired() == 2).await?;
     terminate(&worker)?;
     let lines = lines(&end(worker).await?.status(0))?;
     assert_eq!(outcomes(&lines), BTreeMap::from([("given_back", 2)]));
@@ -250,9 +254,9 @@ async fn no_secret_is_in_a_line() -> Result<()> {
         if line["account_name"] == "canary-unknown" {
             line["account_name"] = Value::Null;
         }
-        let told = line.to_string().to_lowercase();
+        let reported = line.to_string().to_lowercase();
         for secret in ["canary", "asia", "iqojb3jpz2lux2vj", "arn:", "token"] {
-            assert!(!told.contains(secret), "{secret} is in {told}");
+            assert!(!reported.contains(secret), "{secret} is in {reported}");
         }
     }
     Ok(())

@@ -82,12 +82,12 @@ async fn a_bucket_made_again_elsewhere_has_a_row_in_each_region() -> Result<()> 
     account.bucket("keeps-the-region-asked", "eu-west-1").size("StandardStorage", date, 3.0);
     account.unlisted_bucket("b", "eu-west-1").size("StandardStorage", date, 1.0);
     let rows = cells(&collect(&fleet, "data", date).await?);
-    let told: Vec<_> = rows
+    let reported: Vec<_> = rows
         .iter()
         .map(|row| [&*row["bucket_name"], &*row["region"], &*row["size_total"], &*row["status"]])
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ["b", "eu-west-1", "1", "deleted"],
             ["b", "us-east-1", "2", "ok"],
@@ -128,9 +128,9 @@ async fn a_bucket_without_a_region_in_the_list_is_found_by_its_redirect() -> Res
     }
     account.deny_on("s3:ListBucket", "b-us-west-2");
     let rows = cells(&collect(&fleet, "data", recent()).await?);
-    let told: Vec<_> =
+    let reported: Vec<_> =
         rows.iter().map(|row| [&*row["region"], &*row["size_total"], &*row["status"]]).collect();
-    assert_eq!(told, [["eu-west-1", "5", "ok"], ["us-west-2", "5", "ok"]]);
+    assert_eq!(reported, [["eu-west-1", "5", "ok"], ["us-west-2", "5", "ok"]]);
     assert_eq!(fleet.aws.calls().operation("HeadBucket").account("111111111111").count(), 2);
     Ok(())
 }
@@ -216,7 +216,7 @@ async fn what_is_listed_is_asked_for_before_the_rest_is_listed() -> Result<()> {
 
 #[tokio::test]
 async fn what_cloudwatch_gives_in_part_is_an_error_in_its_row_and_nowhere_else() -> Result<()> {
-    for (status, told) in [
+    for (status, reported) in [
         (ResultStatus::PartialData, "error:PartialData"),
         (ResultStatus::InternalError, "error:InternalError"),
         (ResultStatus::Missing, "error:NoResult"),
@@ -235,7 +235,7 @@ async fn what_cloudwatch_gives_in_part_is_an_error_in_its_row_and_nowhere_else()
         assert!(fault.fired() > 0);
         let rows = cells(&ended.stdout);
         assert_eq!((&*rows[0]["status"], &*rows[0]["size_total"]), ("ok", "7"));
-        assert_eq!((&*rows[1]["status"], &*rows[1]["size_total"]), (told, ""));
+        assert_eq!((&*rows[1]["status"], &*rows[1]["size_total"]), (reported, ""));
     }
     Ok(())
 }
@@ -269,8 +269,8 @@ async fn one_region_that_may_not_be_asked_costs_its_own_rows_only() -> Result<()
         fleet.run(&["--account-name", "data", "--date", &day], &[]).await?;
         let rows = cells(&fleet.table("data", recent())?);
         assert_eq!((&*rows[0]["status"], &*rows[0]["size_total"]), ("ok", "7"));
-        let told = &rows[1]["status"];
-        assert!(if disabled { told.starts_with("error:") } else { told == "denied" }, "{told}");
+        let reported = &rows[1]["status"];
+        assert!(if disabled { reported.starts_with("error:") } else { reported == "denied" }, "{reported}");
         assert_eq!(fleet.metadata("data", recent(), "status")?, "partial");
         assert!(fleet.metadata("data", recent(), "first-error")?.contains("ListMetrics"));
         let status = finish(fleet.producer(&["status"])).await?.status(3);
@@ -316,8 +316,8 @@ async fn a_region_that_is_not_listed_to_its_end_has_no_row_of_what_is_gone_and_n
     held.release();
     let ended = end(worker).await?.status(1);
     let rows = cells(&ended.stdout);
-    let told: Vec<_> = rows.iter().map(|row| (&*row["bucket_name"], &*row["status"])).collect();
-    assert_eq!(told, [("a", "denied"), ("b", "ok")]);
+    let reported: Vec<_> = rows.iter().map(|row| (&*row["bucket_name"], &*row["status"])).collect();
+    assert_eq!(reported, [("a", "denied"), ("b", "ok")]);
     assert_eq!((&*rows[0]["size_standard"], &*rows[0]["datapoint_date"]), ("", ""));
     Ok(())
 }

@@ -120,7 +120,7 @@ impl Workshop {
         let folder = tempfile::Builder::new().prefix("terraform-").tempdir_in(SCRATCH)?;
         let tree = folder.path().join("terraform");
         copy(Path::new(SOURCE), &tree).context("copy terraform/")?;
-        // The root's is committed and checked. A module's is only what somebody's `init` left behind.
+        // The root's is committed and checked. A module's is only left over from a local `init`.
         for module in folders(&tree)?.iter().filter(|folder| !folder.as_os_str().is_empty()) {
             match fs::remove_file(tree.join(module).join(LOCK_FILE)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
@@ -166,7 +166,7 @@ impl Workshop {
     fn terraform(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new("terraform");
         command.current_dir(self.tree.join(folder)).arg(arguments[0]).arg("-no-color").args(&arguments[1..]);
-        // Nothing of whoever runs this gets in, and no call gets out to AWS: nobody listens on the discard port.
+        // The user's environment is not used, and no call reaches AWS: no process listens on the discard port.
         for (name, _) in env::vars_os() {
             if ["AWS_", "TF_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(name);
@@ -180,7 +180,7 @@ impl Workshop {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
             .env("CHECKPOINT_DISABLE", "1")
-            // A third less CPU: each run of a test starts the provider anew, which collects garbage for nothing.
+            // Saves a third of the CPU time: each test run starts the provider again, whose garbage collection is useless.
             .env("GOGC", "400")
             .env("TF_CLI_CONFIG_FILE", &self.configuration)
             .env("TF_DATA_DIR", self.folder.path().join("data"))

@@ -112,7 +112,7 @@ fn the_image_is_built_from_every_member_of_the_workspace() -> Result<()> {
     Ok(())
 }
 
-/// The names of variables that stand in a text.
+/// The names of variables in a text.
 fn variables(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let names = text.split(|c| !is_name(c)).filter(|name| name.starts_with("FLEET_"));
@@ -129,7 +129,7 @@ fn known(binary: &str) -> Result<BTreeSet<String>> {
     let text = help(&["--help"])?;
     let (_, commands) = text.split_once("\nCommands:\n").context("no commands")?;
     let mut known = variables(&text);
-    // A command stands two columns in; what is told of it goes on further right.
+    // A command is indented by two columns, its description by more.
     for line in commands.lines().take_while(|line| !line.is_empty()) {
         let command = line.strip_prefix("  ").and_then(|line| line.split(' ').next()).unwrap_or_default();
         if !["", "help"].contains(&command) {

@@ -15,7 +15,7 @@ pub struct Specimen {
     pub listing: Listing,
     /// Its datapoints: storage type, day, value. [`ALL`] counts objects.
     pub datapoints: Vec<(&'static str, NaiveDate, f64)>,
-    /// The row that must come of it; none where it may have none.
+    /// The expected row; `None` if there must be none.
     pub row: Option<Row>,
 }
 
@@ -147,7 +147,7 @@ pub fn buckets(place: &Setting<'_>) -> Vec<Specimen> {
             .bucket("future-type", &[("StandardStorage", date, 1.0), ("HolographicStorage", date, 41.0)])
             .expect(|row| {
                 let known = row.cell("size_standard", 1);
-                // A type that nobody knows can't be asked for by name.
+                // An unknown type can't be queried by name.
                 if place.recent {
                     known.cell("size_other", 41).cell("size_total", 42)
                 } else {

@@ -191,7 +191,7 @@ async fn carry_out(
     (answer, outcome)
 }
 
-/// What a fault makes of a call in place of the service; `None` where the call goes on.
+/// What a fault makes of a call in place of the service; `None` if the call goes on.
 async fn instead(fault: Struck, world: &World, call: &Call) -> Option<Outcome> {
     match fault.effect() {
         Effect::Reset => Some(RESET),

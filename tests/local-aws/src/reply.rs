@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What every service gives back to the gateway.
+/// What every service returns to the gateway.
 pub(crate) type Reply = Response<Bytes>;
 
 /// How a request was spoken, and so how it is to be answered.

@@ -169,9 +169,12 @@ mod tests {
             case(100_000, "recent", 41.0),
         ];
         let bars = memory_bars(&cases);
-        let told: Vec<_> =
+        let reported: Vec<_> =
             bars.iter().map(|bar| (bar.figure.round(), bar.met, bar.detail.as_str())).collect();
-        assert_eq!(told, [(40.0, true, "the most of 2 accounts"), (2.0, false, "the most of 2 accounts")]);
+        assert_eq!(
+            reported,
+            [(40.0, true, "the most of 2 accounts"), (2.0, false, "the most of 2 accounts")]
+        );
         assert!(memory_bars(&cases[..1]).len() == 1 && memory_bars(&[]).is_empty());
     }
 }

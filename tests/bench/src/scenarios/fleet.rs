@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Many small accounts on 1, 2, 4 and 8 workers, each with one job in hand and far from AWS, so that what is
+//! Many small accounts on 1, 2, 4 and 8 workers, each with one job in flight and far from AWS, so that what is
 //! measured is how they share a queue and not this machine's processors.
 
 use std::{

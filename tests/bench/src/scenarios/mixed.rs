@@ -22,7 +22,7 @@ use crate::{
 
 const SMALL_BUCKETS: usize = 20;
 
-/// How many small accounts are in hand at once. The huge one has a place more.
+/// How many small accounts are in flight at once. The huge one has a place more.
 const SMALL_AT_ONCE: usize = 4;
 
 const PATIENCE: Duration = Duration::from_mins(10);

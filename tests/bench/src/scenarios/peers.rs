@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The worker beside what one would write instead in Python, on the same AWS, one after the other.
+//! The worker beside what one would write instead in Python, on the same AWS, sequentially.
 
 use std::{ffi::OsStr, path::Path, time::Duration};
 
@@ -31,7 +31,7 @@ const REST: Duration = Duration::from_millis(1100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Ours,
-    /// One call for each metric of each bucket, one after the other, in one region.
+    /// One call for each metric of each bucket, sequentially, in one region.
     Sequential,
     /// 500 metrics a call on a thread pool, every region.
     Batched,
@@ -102,7 +102,7 @@ pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<
     Ok(outcome)
 }
 
-/// The account that all sides collect, one after the other.
+/// The account that all sides collect, sequentially.
 struct Stage {
     fleet: Fleet,
     truth: Truth,
@@ -193,7 +193,7 @@ fn bar(cases: &[Case], (peer, case, (what, unit, than), least): Versus) -> Bar {
     Bar::at_least(told, theirs / ours, least).with(detail)
 }
 
-/// The worker must have all values right; of the peers it is told how many they have, and why.
+/// The worker must have all values right; of the peers it is reported how many they have, and why.
 fn right_bar(cases: &[Case]) -> Bar {
     let least = |side: &str| {
         let cases = cases.iter().filter(|case| name(case).starts_with(side));

@@ -13,7 +13,7 @@ use super::support::{
 async fn of_several_kinds_the_role_comes_first_then_the_keys_then_the_profile() -> Result<()> {
     let role = "role_arn = 'arn:aws:iam::111111111111:role/reader'\n";
     let legacy = "profile = 'legacy'\n";
-    for (file, with_keys, id, told) in [
+    for (file, with_keys, id, reported) in [
         (format!("{role}{legacy}"), true, ROLE, "role arn:aws:iam::111111111111:role/reader by access keys"),
         (
             format!("{role}{legacy}"),
@@ -31,8 +31,8 @@ async fn of_several_kinds_the_role_comes_first_then_the_keys_then_the_profile() 
         }
         let ended = collect(&fleet, "data").await?;
         assert_is_of(&ended, id);
-        assert!(ended.stderr.contains(&format!("(credentials={told})")), "{}", ended.stderr);
-        assert_eq!(signed_by(&fleet.aws, HOME), set([]), "{told}");
+        assert!(ended.stderr.contains(&format!("(credentials={reported})")), "{}", ended.stderr);
+        assert_eq!(signed_by(&fleet.aws, HOME), set([]), "{reported}");
     }
     Ok(())
 }
@@ -73,13 +73,13 @@ async fn a_kind_that_is_chosen_and_not_there_is_not_replaced_by_another() -> Res
     assert!(ended.stderr.contains("account data has no credentials"), "{}", ended.stderr);
     assert!(ended.stderr.contains("data_account_access_key"), "{}", ended.stderr);
     assert_eq!(fleet.aws.calls().count(), 0);
-    for (kind, told) in [
+    for (kind, reported) in [
         ("role", r#"credentials = "role" needs role_arn, or id with role_name"#),
         ("profile", r#"credentials = "profile" needs profile"#),
     ] {
         account_file(&mut fleet, &format!("credentials = '{kind}'"))?;
         let ended = collect(&fleet, "data").await?.status(2);
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     }
     assert_eq!(fleet.aws.calls().count(), 0);
     Ok(())

@@ -77,18 +77,19 @@ async fn a_control_character_in_an_accounts_variable_costs_that_account_alone() 
             keys(&mut fleet, "good", VARIABLES_KEY, "secret");
             keys(&mut fleet, "data", "AKIADATA", "secret");
             fleet.variable(name, &format!("canary{end}"));
-            let told = format!("data: {name} contains a control character, such as a line break; correct it");
+            let reported =
+                format!("data: {name} contains a control character, such as a line break; correct it");
             let check = finish(fleet.worker(&["check", "--account-name", "data,good"])).await?.status(1);
-            assert!(check.stdout.contains(&told), "{}", check.stdout);
+            assert!(check.stdout.contains(&reported), "{}", check.stdout);
             assert!(check.stdout.contains(KEYS), "the other one is there: {}", check.stdout);
             let collect = collect(&fleet, "data").await?.status(2);
-            assert!(collect.stderr.contains(&told), "{}", collect.stderr);
+            assert!(collect.stderr.contains(&reported), "{}", collect.stderr);
             let request = ["run", "--account-name", "data,good", "--date", &day()];
             let _ = finish(fleet.producer(&request)).await?.status(0);
             let worker = fleet.work(&[]).await?;
             let [letter] = &fleet.dead_letters()[..] else { panic!("one dead letter: {}", worker.stderr) };
             let letter = format!("{letter:?}");
-            assert!(letter.contains("no_credentials") && letter.contains(&told), "{letter}");
+            assert!(letter.contains("no_credentials") && letter.contains(&reported), "{letter}");
             assert!(fleet.table("good", days_ago(4)).is_ok());
             let said = [check.stdout, check.stderr, collect.stderr, worker.stderr, letter].concat();
             assert!(!said.contains("canary"), "{said}");
@@ -131,7 +132,7 @@ async fn a_control_character_in_a_variable_of_the_process_is_refused_before_any_
 
 #[tokio::test]
 async fn what_no_request_can_be_made_of_is_refused_in_a_profile_too() -> Result<()> {
-    for (line, told) in [
+    for (line, reported) in [
         ("region = eu west 1", "profile default: region is not a region"),
         ("region = eu-west-1\u{1}", "profile default: region contains a control character"),
         ("endpoint_url = 127.0.0.1:1", "profile default: endpoint_url of "),
@@ -155,7 +156,7 @@ async fn what_no_request_can_be_made_of_is_refused_in_a_profile_too() -> Result<
                 command.env_remove(name);
             }
             let ended = finish(command).await?.status(2);
-            assert!(ended.stderr.contains(told), "{line}: {}", ended.stderr);
+            assert!(ended.stderr.contains(reported), "{line}: {}", ended.stderr);
             assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
         }
     }
@@ -167,8 +168,8 @@ async fn what_no_request_can_be_made_of_is_refused_in_a_profile_too() -> Result<
         |name: &str, profile: &str| format!("[[account]]\nname = '{name}'\nprofile = '{profile}'\n");
     accounts_file(&mut fleet, &(account("data", "bad") + &account("good", "legacy")))?;
     let ended = finish(fleet.worker(&["check"])).await?.status(1);
-    for told in ["profile bad", "the access key id contains a control character", PROFILE] {
-        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    for reported in ["profile bad", "the access key id contains a control character", PROFILE] {
+        assert!(ended.stdout.contains(reported), "{reported}: {}", ended.stdout);
     }
     assert!(!ended.stdout.contains("CANARY"), "{}", ended.stdout);
     Ok(())
@@ -182,8 +183,8 @@ async fn a_url_without_a_scheme_is_refused_by_the_variables_name() -> Result<()>
         fleet.variable(name, "127.0.0.1:1");
         for command in [fleet.worker(&["run"]), fleet.producer(&["status"])] {
             let ended = finish(command).await?.status(2);
-            let told = format!("{name} is not a URL; write it as https://host; correct or unset it");
-            assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+            let reported = format!("{name} is not a URL; write it as https://host; correct or unset it");
+            assert!(ended.stderr.contains(&reported), "{}", ended.stderr);
         }
     }
     Ok(())

@@ -118,7 +118,7 @@ async fn every_kind_of_profile_works() -> Result<()> {
 }
 
 /// What is said of each kind that does not.
-const TOLD: [(&str, &str); 10] = [
+const REPORTED: [(&str, &str); 10] = [
     ("sso1", "the login of profile sso1 has expired, or there was none; run `aws sso login --profile sso1`"),
     (
         "sso-old",
@@ -148,11 +148,11 @@ const TOLD: [(&str, &str); 10] = [
 
 #[tokio::test]
 async fn a_profile_that_does_not_work_says_what_to_do_instead() -> Result<()> {
-    for (name, told) in TOLD {
+    for (name, reported) in REPORTED {
         let mut fleet = every_kind().await?;
         account_file(&mut fleet, &format!("profile = '{name}'"))?;
         let ended = collect(&fleet, "data").await?.status(1);
-        assert!(error_of(&ended).contains(told), "{name}: {}", error_of(&ended));
+        assert!(error_of(&ended).contains(reported), "{name}: {}", error_of(&ended));
         assert_brief(&ended);
     }
     Ok(())
@@ -175,13 +175,13 @@ async fn without_keys(fleet: &Fleet, variables: &[(&str, &str)]) -> Result<Ended
 
 #[tokio::test]
 async fn the_process_own_profile_says_the_same() -> Result<()> {
-    for (name, told) in TOLD {
+    for (name, reported) in REPORTED {
         let fleet = every_kind().await?;
         // A login that has expired is nothing to correct.
-        let status = if told.contains(" login --profile") { 1 } else { 2 };
+        let status = if reported.contains(" login --profile") { 1 } else { 2 };
         let ended = without_keys(&fleet, &[("AWS_PROFILE", name)]).await?.status(status);
         assert!(error_of(&ended).contains("AWS_PROFILE: "), "{name}: {}", error_of(&ended));
-        assert!(error_of(&ended).contains(told), "{name}: {}", error_of(&ended));
+        assert!(error_of(&ended).contains(reported), "{name}: {}", error_of(&ended));
         assert_brief(&ended);
     }
     Ok(())
@@ -190,7 +190,7 @@ async fn the_process_own_profile_says_the_same() -> Result<()> {
 #[tokio::test]
 async fn a_process_without_credentials_says_which_are_missing() -> Result<()> {
     let role = ("AWS_ROLE_ARN", "arn:aws:iam::111111111111:role/reader");
-    for (variables, told) in [
+    for (variables, reported) in [
         (
             &[][..],
             "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile",
@@ -214,7 +214,7 @@ async fn a_process_without_credentials_says_which_are_missing() -> Result<()> {
     ] {
         let fleet = Fleet::start().await?;
         let ended = without_keys(&fleet, variables).await?.status(2);
-        assert!(error_of(&ended).contains(told), "{}", error_of(&ended));
+        assert!(error_of(&ended).contains(reported), "{}", error_of(&ended));
         assert_brief(&ended);
         // What the SDK says of each of its parts is there for those who look for it.
         let debug = [variables, &[("RUST_LOG", "debug")]].concat();
@@ -234,7 +234,7 @@ async fn a_metadata_service_that_refuses_hides_no_missing_credentials() -> Resul
             let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
         }
     });
-    for (variables, told) in [
+    for (variables, reported) in [
         (
             &[][..],
             "no credentials were found, and the instance metadata service gives none (403): set AWS_ACCESS_KEY_ID",
@@ -248,7 +248,7 @@ async fn a_metadata_service_that_refuses_hides_no_missing_credentials() -> Resul
         let service =
             [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*place)];
         let ended = without_keys(&fleet, &[variables, &service].concat()).await?.status(2);
-        assert!(error_of(&ended).contains(told), "{}", error_of(&ended));
+        assert!(error_of(&ended).contains(reported), "{}", error_of(&ended));
         assert_brief(&ended);
     }
     Ok(())

@@ -30,8 +30,8 @@ async fn a_profile_is_read_from_the_file_that_is_given_and_no_other() -> Result<
     let path = fleet.file("third-credentials", &profile("somebody", "AKIAOTHERFILE", "secret"))?;
     account_file(&mut fleet, &format!("profile = 'legacy'\nshared_credentials_file = '{path}'"))?;
     let ended = collect(&fleet, "data").await?.status(1);
-    let told = format!("profile legacy does not exist in ~/.aws/config and {path}");
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    let reported = format!("profile legacy does not exist in ~/.aws/config and {path}");
+    assert!(ended.stderr.contains(&reported), "{}", ended.stderr);
     assert_eq!(signed_by(&fleet.aws, PROFILE_KEY), set([]));
     assert_eq!(signed_by(&fleet.aws, HOME), set([]));
     Ok(())
@@ -66,7 +66,7 @@ async fn a_profile_may_have_a_session_token_or_a_role_of_its_own() -> Result<()>
 
 #[tokio::test]
 async fn a_profile_or_its_file_that_is_not_there_is_named() -> Result<()> {
-    for (lines, told) in [
+    for (lines, reported) in [
         ("profile = 'lagacy'".to_owned(), "lagacy"),
         ("profile = 'empty'".to_owned(), "empty"),
         (
@@ -82,8 +82,8 @@ async fn a_profile_or_its_file_that_is_not_there_is_named() -> Result<()> {
             let ended = collect(&fleet, "data").await?.status(1);
             let error = error_of(&ended);
             assert!(error.contains("account data could not be collected"), "{error}");
-            assert!(error.contains(told), "{error}");
-            assert_eq!(fleet.aws.calls().count(), 0, "nobody else is asked instead");
+            assert!(error.contains(reported), "{error}");
+            assert_eq!(fleet.aws.calls().count(), 0, "no other source is used instead");
         }
     }
     Ok(())

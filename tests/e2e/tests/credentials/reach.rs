@@ -71,8 +71,8 @@ async fn names_that_collide_in_their_variables_are_refused_at_start() -> Result<
         &["run", "--exit-when-empty"],
     ] {
         let ended = finish(fleet.worker(arguments)).await?.status(2);
-        for told in ["opra-dev", "opra_dev", "opra_dev_account_access_key", "rename one"] {
-            assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+        for reported in ["opra-dev", "opra_dev", "opra_dev_account_access_key", "rename one"] {
+            assert!(ended.stderr.contains(reported), "{reported}: {}", ended.stderr);
         }
     }
     assert_eq!(fleet.aws.calls().count(), 0);

@@ -43,7 +43,7 @@ async fn credentials_of_another_account_than_the_one_meant_are_refused() -> Resu
 #[tokio::test]
 async fn an_account_without_credentials_is_never_the_workers_own() -> Result<()> {
     let mut fleet = four_accounts().await?;
-    let told = |ended: &Ended, stem: &str| {
+    let reported = |ended: &Ended, stem: &str| {
         let error = error_of(ended);
         assert!(error.contains("has no credentials"), "{error}");
         assert!(error.contains(&format!("{stem}_account_access_key")), "{error}");
@@ -51,16 +51,16 @@ async fn an_account_without_credentials_is_never_the_workers_own() -> Result<()>
         assert!(ended.stdout.is_empty(), "{}", ended.stdout);
     };
     // Without an accounts file, with one that knows nothing more, and with one that knows the id alone;
-    // somebody else's variables, and a default profile, are no help either.
+    // Another account's variables, and a default profile, are not used either.
     keys(&mut fleet, "other", VARIABLES_KEY, "secret");
     keys(&mut fleet, "opra-dev", VARIABLES_KEY, "secret");
     shared_file(&fleet, "credentials", &profile("default", PROFILE_KEY, "secret"))?;
-    told(&collect(&fleet, "data").await?.status(2), "data");
-    told(&collect(&fleet, "opra-dev").await?.status(2), "opra_dev");
+    reported(&collect(&fleet, "data").await?.status(2), "data");
+    reported(&collect(&fleet, "opra-dev").await?.status(2), "opra_dev");
     account_file(&mut fleet, "")?;
-    told(&collect(&fleet, "data").await?.status(2), "data");
+    reported(&collect(&fleet, "data").await?.status(2), "data");
     account_file(&mut fleet, &format!("id = '{HOME}'"))?;
-    told(&collect(&fleet, "data").await?.status(2), "data");
+    reported(&collect(&fleet, "data").await?.status(2), "data");
     assert_eq!(fleet.aws.calls().count(), 0);
     // The same chain serves where it is said in so many words.
     account_file(&mut fleet, &format!("credentials = 'default'\nid = '{HOME}'"))?;

@@ -147,7 +147,7 @@ async fn a_secret_is_read_once_for_many_jobs_and_again_when_its_key_is_replaced(
 
 #[tokio::test]
 async fn a_secret_that_can_not_be_used_costs_its_account_alone() -> Result<()> {
-    for (text, is_denied, told) in [
+    for (text, is_denied, reported) in [
         (Some("canary"), false, "it is not JSON"),
         (Some(r#"{"access_key_id":"AKIA","password":"canary"}"#), false, "it has no secret_access_key"),
         (
@@ -170,7 +170,7 @@ async fn a_secret_that_can_not_be_used_costs_its_account_alone() -> Result<()> {
         let file = format!("[[account]]\nname = 'data'\nsecret_arn = '{arn}'\n[[account]]\nname = 'good'\n");
         accounts_file(&mut fleet, &file)?;
         let ended = collect(&fleet, "data").await?.status(1);
-        assert!(error_of(&ended).contains(told), "{}", error_of(&ended));
+        assert!(error_of(&ended).contains(reported), "{}", error_of(&ended));
         let check = finish(fleet.worker(&["check"])).await?.status(1);
         assert!(check.stdout.contains(KEYS), "the other one is there: {}", check.stdout);
         assert_eq!(check.stdout.contains("no_credentials"), !is_denied, "{}", check.stdout);

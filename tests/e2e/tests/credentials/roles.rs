@@ -61,8 +61,8 @@ async fn a_role_is_not_assumed_with_a_wrong_external_id_or_none() -> Result<()> 
             let (mut fleet, lines) = with_role(base, trusted).await?;
             account_file(&mut fleet, &format!("{lines}\n{external_id}"))?;
             let ended = collect(&fleet, "data").await?.status(1);
-            for told in ["sts:AssumeRole", "AccessDenied", "arn:aws:iam::111111111111:role/reader"] {
-                assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+            for reported in ["sts:AssumeRole", "AccessDenied", "arn:aws:iam::111111111111:role/reader"] {
+                assert!(ended.stderr.contains(reported), "{reported}: {}", ended.stderr);
             }
             assert!(ended.stdout.is_empty(), "{}", ended.stdout);
             assert!(fleet.aws.calls().operation("AssumeRole").outcome("AccessDenied").count() > 0);
@@ -232,11 +232,12 @@ async fn a_duration_that_a_chained_role_does_not_get_is_told() -> Result<()> {
     )?;
     let lines = "role_arn = 'arn:aws:iam::111111111111:role/reader'\nprofile = 'chained'";
     account_file(&mut fleet, &format!("{lines}\nduration_seconds = 7200"))?;
-    let told = "lower duration_seconds in the accounts file: a role that a role assumes gets 3600 at most";
+    let reported =
+        "lower duration_seconds in the accounts file: a role that a role assumes gets 3600 at most";
     let ended = collect(&fleet, "data").await?.status(1);
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     let ended = finish(fleet.worker(&["check"])).await?.status(1);
-    assert!(ended.stdout.contains(told), "{}", ended.stdout);
+    assert!(ended.stdout.contains(reported), "{}", ended.stdout);
     account_file(&mut fleet, &format!("{lines}\nduration_seconds = 3600"))?;
     assert_is_of(&collect(&fleet, "data").await?, ROLE);
     Ok(())

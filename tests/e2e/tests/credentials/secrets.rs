@@ -120,28 +120,28 @@ async fn no_secret_is_in_any_message_or_object() -> Result<()> {
         assert_silent(&refused, &canaries);
         assert!(refusal.fired() > 1, "{lines}");
 
-        let mut told = String::new();
+        let mut reported = String::new();
         for letter in fleet.dead_letters() {
-            told += &format!("{letter:?}");
+            reported += &format!("{letter:?}");
         }
-        assert!(told.contains("unknown_account"), "{told}");
+        assert!(reported.contains("unknown_account"), "{reported}");
         // Where it is the worker's own credentials that are over, no account is to blame.
         let is_own = lines.contains("default");
-        assert_eq!(told.contains("expired_credentials"), !is_own, "{lines}: {told}");
+        assert_eq!(reported.contains("expired_credentials"), !is_own, "{lines}: {reported}");
         assert_eq!(refused.code, Some(i32::from(is_own)), "{lines}");
         for key in fleet.home.keys(REPORTS, "") {
             let object = fleet.object(&key).expect("it is listed");
-            told += &format!("{:?}{}", object.metadata, String::from_utf8_lossy(&object.body));
+            reported += &format!("{:?}{}", object.metadata, String::from_utf8_lossy(&object.body));
         }
-        assert!(told.contains("bucket-of-"), "there is a report: {told}");
+        assert!(reported.contains("bucket-of-"), "there is a report: {reported}");
         for canary in canaries {
-            assert!(!told.contains(canary), "{canary} is in {told}");
+            assert!(!reported.contains(canary), "{canary} is in {reported}");
         }
     }
     Ok(())
 }
 
-/// What is told of a broken answer may hold a part of it, and this one holds credentials.
+/// The error for a malformed response may quote a part of it, and this response has credentials.
 #[tokio::test]
 async fn no_secret_of_a_broken_answer_is_printed() -> Result<()> {
     let (fleet, canaries) = canaries(BY_ROLE).await?;

@@ -80,11 +80,11 @@ pub(crate) async fn collect(fleet: &Fleet, account: &str) -> Result<Ended> {
 pub(crate) fn assert_is_of(ended: &Ended, id: &str) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let rows = cells(&ended.stdout);
-    let told: Vec<_> = rows
+    let reported: Vec<_> = rows
         .iter()
         .map(|row| [&*row["bucket_name"], &*row["account_id"], &*row["size_total"], &*row["status"]])
         .collect();
-    assert_eq!(told, [[&*format!("bucket-of-{id}"), id, "7", "ok"]], "{}", ended.stderr);
+    assert_eq!(reported, [[&*format!("bucket-of-{id}"), id, "7", "ok"]], "{}", ended.stderr);
 }
 
 /// Each operation that an access key signed, whatever came of it.
@@ -105,7 +105,7 @@ pub(crate) fn assert_nothing_collected(aws: &LocalAws) {
     assert_eq!(aws.calls().operation("ListBuckets").ok().count(), 0);
 }
 
-/// All that a report of one bucket takes, by whoever is in the account.
+/// All calls for a report of one bucket, by any identity in the account.
 pub(crate) fn report_calls() -> BTreeSet<String> {
     ["GetCallerIdentity", "ListBuckets", "ListDirectoryBuckets", "ListMetrics", "GetMetricData"]
         .map(str::to_owned)

@@ -28,9 +28,9 @@ async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
     give_up(&fleet)?;
     all_visible(&fleet, 23);
     for _ in 0..2 {
-        let told = failed(&fleet).await?;
-        assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (23, &json!(0)));
-        assert_eq!(told["counts"], json!({"access_denied": 23}));
+        let reported = failed(&fleet).await?;
+        assert_eq!((letters(&reported), &reported["in_flight_elsewhere"]), (23, &json!(0)));
+        assert_eq!(reported["counts"], json!({"access_denied": 23}));
         all_visible(&fleet, 23);
         let status = producer(&fleet, &["status", "--format", "json"]).await?.status(3).json()?;
         assert_eq!((&status["counts"]["failed"], &status["counts"]["missing"]), (&json!(23), &json!(0)));
@@ -46,8 +46,8 @@ async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
     assert!(jobs(&fleet).is_empty());
     producer(&fleet, &["replay", "--all"]).await?.status(0);
     assert_eq!((jobs(&fleet).len(), fleet.home.messages(DEAD).len()), (23, 0));
-    let told = producer(&fleet, &["failed"]).await?.status(0);
-    assert_eq!(told.stdout, "nothing has failed: the dead-letter queue jobs-dead is empty\n");
+    let reported = producer(&fleet, &["failed"]).await?.status(0);
+    assert_eq!(reported.stdout, "nothing has failed: the dead-letter queue jobs-dead is empty\n");
     Ok(())
 }
 
@@ -91,7 +91,7 @@ async fn a_status_that_is_interrupted_gives_everything_back() -> Result<()> {
         until("the second receive hangs", || hang.fired() > 0).await?;
         assert_eq!(fleet.home.counts(DEAD).in_flight, 10);
         signal(&looking, signal_name)?;
-        // What is watched tells how it stands, as far as it knows.
+        // The watched status is shown as far as it is known.
         end(looking).await?.status(if watch { 3 } else { 1 });
         all_visible(&fleet, 25);
     }
@@ -103,7 +103,7 @@ async fn a_receive_that_brings_something_after_the_interruption_is_given_back_to
     let fleet = with(25).await?;
     let held = after_receives(&fleet, Fault::hold(), 1);
     let mut looking = fleet.producer(&["failed"]).spawn()?;
-    until("the second receive is under way", || held.fired() > 0).await?;
+    until("the second receive is in flight", || held.fired() > 0).await?;
     signal(&looking, "-INT")?;
     says(&mut looking, STOPPING).await?;
     held.release();
@@ -168,15 +168,15 @@ async fn what_a_killed_look_leaves_hidden_is_told_and_back_in_a_minute() -> Resu
     killed.start_kill()?;
     assert_eq!(end(killed).await?.code, None);
     hang.stop();
-    let told = failed(&fleet).await?;
-    assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (15, &json!(10)));
-    let told = producer(&fleet, &["failed"]).await?.status(0);
+    let reported = failed(&fleet).await?;
+    assert_eq!((letters(&reported), &reported["in_flight_elsewhere"]), (15, &json!(10)));
+    let reported = producer(&fleet, &["failed"]).await?.status(0);
     let hint =
         "10 more are in flight: another command is reading them, or was a minute ago; look again in a minute";
-    assert!(told.stdout.contains(hint), "{}", told.stdout);
+    assert!(reported.stdout.contains(hint), "{}", reported.stdout);
     fleet.home.pass_time(DEAD, Duration::from_secs(61));
-    let told = failed(&fleet).await?;
-    assert_eq!((letters(&told), &told["in_flight_elsewhere"]), (25, &json!(0)));
+    let reported = failed(&fleet).await?;
+    assert_eq!((letters(&reported), &reported["in_flight_elsewhere"]), (25, &json!(0)));
     all_visible(&fleet, 25);
     Ok(())
 }
@@ -206,7 +206,7 @@ async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
     assert!(ended.stdout.contains(first), "{}", ended.stdout);
     fleet.home.allow("sqs:ReceiveMessage");
 
-    // All is seen, and can't be given back.
+    // All are read, and can't be returned to the queue.
     fleet.home.deny_on("sqs:ChangeMessageVisibility", DEAD);
     let ended = producer(&fleet, &["failed", "--format", "json"]).await?.status(1);
     assert_eq!(letters(&ended.json()?), 1);

@@ -49,7 +49,7 @@ async fn with(count: usize) -> Result<Fleet> {
     Ok(fleet)
 }
 
-/// Makes the work queue anew, without what is in it.
+/// Recreates the work queue, empty.
 fn empty_the_work_queue(fleet: &Fleet) {
     let redrive = Some((DEAD.to_owned(), 3));
     fleet
@@ -87,8 +87,8 @@ async fn failed(fleet: &Fleet) -> Result<Value> {
     producer(fleet, &["failed", "--format", "json"]).await?.status(0).json()
 }
 
-fn letters(told: &Value) -> usize {
-    told["dead_letters"].as_array().map_or(0, Vec::len)
+fn letters(reported: &Value) -> usize {
+    reported["dead_letters"].as_array().map_or(0, Vec::len)
 }
 
 fn jobs(fleet: &Fleet) -> Vec<Message> {

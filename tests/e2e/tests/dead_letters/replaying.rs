@@ -51,10 +51,10 @@ async fn a_replay_takes_what_is_selected_and_leaves_the_rest() -> Result<()> {
 async fn a_replay_for_a_reason_takes_no_other() -> Result<()> {
     let fleet = with(3).await?;
     fleet.home.send(DEAD, "not a job");
-    let told = producer(&fleet, &["failed", "--reason", "max_receives", "--format", "json"]).await?;
-    let told = told.status(0).json()?;
-    assert_eq!((letters(&told), &told["not_selected"]), (1, &json!(3)));
-    assert_eq!(told["dead_letters"][0]["body"], "not a job");
+    let reported = producer(&fleet, &["failed", "--reason", "max_receives", "--format", "json"]).await?;
+    let reported = reported.status(0).json()?;
+    assert_eq!((letters(&reported), &reported["not_selected"]), (1, &json!(3)));
+    assert_eq!(reported["dead_letters"][0]["body"], "not a job");
     let ended = producer(&fleet, &["replay", "--reason", "panic,deadline"]).await?.status(1);
     let none = "jobs-dead has 4 dead letters, none with the reason panic, deadline";
     assert!(ended.stderr.contains(none), "{}", ended.stderr);
@@ -85,16 +85,16 @@ async fn a_replay_of_what_another_look_hides_has_failed() -> Result<()> {
         for format in ["text", "json"] {
             let ended =
                 producer(&fleet, &[&["replay", "--format", format], select].concat()).await?.status(1);
-            let told = "nothing replayed: all 10 dead letters of jobs-dead are hidden, by another failed, status or \
+            let reported = "nothing replayed: all 10 dead letters of jobs-dead are hidden, by another failed, status or \
                         replay, or by one that was killed within the last minute; run it again in a minute";
-            assert!(ended.stderr.contains(told), "{}", ended.stderr);
+            assert!(ended.stderr.contains(reported), "{}", ended.stderr);
             assert_eq!(format == "text", ended.stdout.is_empty(), "{}", ended.stdout);
         }
     }
     let status = producer(&fleet, &["status"]).await?.status(3);
-    let told = "10 dead letters can't be seen now (another command is reading them, or was a minute ago); some of the \
+    let reported = "10 dead letters can't be seen now (another command is reading them, or was a minute ago); some of the \
                 accounts in progress may have failed; look again in a minute";
-    assert!(status.stdout.contains(told), "{}", status.stdout);
+    assert!(status.stdout.contains(reported), "{}", status.stdout);
     let run_id =
         status.stdout.split_whitespace().skip_while(|word| *word != "run").nth(1).context("a run")?;
     let status =
@@ -153,12 +153,12 @@ async fn a_job_sent_by_hand_is_of_the_same_day_and_run_when_it_is_replayed_a_mon
     let run_id = format!("manual-{}", &jobs(&fleet)[0].id[..8]);
     fleet.work(&[]).await?;
     let expected = (json!(last_month.to_string()), json!(run_id));
-    let told = failed(&fleet).await?;
-    let letter = &told["dead_letters"][0];
-    assert_eq!(letter["failure_reason"], "no_credentials", "{told}");
+    let reported = failed(&fleet).await?;
+    let letter = &reported["dead_letters"][0];
+    assert_eq!(letter["failure_reason"], "no_credentials", "{reported}");
     assert_eq!((letter["date"].clone(), letter["run_id"].clone()), expected);
-    let told = producer(&fleet, &["failed"]).await?.status(0);
-    assert!(told.stdout.contains(&last_month.to_string()), "{}", told.stdout);
+    let reported = producer(&fleet, &["failed"]).await?.status(0);
+    assert!(reported.stdout.contains(&last_month.to_string()), "{}", reported.stdout);
 
     // A dead letter is kept for two weeks.
     let later = at(this_month + Days::new(4));
@@ -199,8 +199,8 @@ async fn a_job_that_the_queue_moved_keeps_its_day_and_says_nothing_of_an_earlier
         fleet.home.pass_time(JOBS, Duration::from_secs(31));
     }
     fleet.work(&[]).await?;
-    let told = failed(&fleet).await?;
-    let letter = &told["dead_letters"][0];
+    let reported = failed(&fleet).await?;
+    let letter = &reported["dead_letters"][0];
     assert_eq!(
         (&letter["failure_reason"], &letter["failure_message"]),
         (&json!("max_receives"), &json!(null))
@@ -219,9 +219,9 @@ async fn what_a_worker_gave_up_is_told_mended_and_replayed() -> Result<()> {
         let status = producer(&fleet, &["status"]).await?.status(3);
         assert!(status.stdout.contains("1 failed") && status.stdout.contains(expected), "{}", status.stdout);
     }
-    let told = failed(&fleet).await?;
-    assert_eq!(told["dead_letters"][0]["account_name"], "data");
-    let run_id = told["dead_letters"][0]["run_id"].as_str().context("a run")?;
+    let reported = failed(&fleet).await?;
+    assert_eq!(reported["dead_letters"][0]["account_name"], "data");
+    let run_id = reported["dead_letters"][0]["run_id"].as_str().context("a run")?;
 
     let _ = fleet.account("data", "111111111111");
     producer(&fleet, &["replay", "--run-id", run_id]).await?.status(0);
@@ -238,8 +238,8 @@ async fn what_fails_again_comes_back_and_is_refused_after_three_replays() -> Res
         producer(&fleet, &["replay", "--all"]).await?.status(0);
         assert_eq!(jobs(&fleet)[0].attributes["replay_count"], replays.to_string());
         give_up(&fleet)?;
-        let told = failed(&fleet).await?;
-        assert_eq!((letters(&told), &told["dead_letters"][0]["replay_count"]), (1, &json!(replays)));
+        let reported = failed(&fleet).await?;
+        assert_eq!((letters(&reported), &reported["dead_letters"][0]["replay_count"]), (1, &json!(replays)));
     }
     bury(&fleet, "web", &body("web"), 0)?;
     let ended = producer(&fleet, &["replay", "--all"]).await?.status(1);
@@ -250,9 +250,9 @@ async fn what_fails_again_comes_back_and_is_refused_after_three_replays() -> Res
     );
     assert_eq!(jobs(&fleet).len(), 1, "the other is replayed");
     all_visible(&fleet, 1);
-    let told = producer(&fleet, &["failed"]).await?.status(0);
+    let reported = producer(&fleet, &["failed"]).await?.status(0);
     let left_out = "1 of them was already replayed 3 times and is skipped; --force includes it";
-    assert!(told.stdout.contains(left_out), "{}", told.stdout);
+    assert!(reported.stdout.contains(left_out), "{}", reported.stdout);
     producer(&fleet, &["replay", "--all", "--force"]).await?.status(0);
     assert_eq!(jobs(&fleet)[1].attributes["replay_count"], "4");
     all_visible(&fleet, 0);

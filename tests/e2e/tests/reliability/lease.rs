@@ -13,8 +13,8 @@ use super::{day, job, reports_of_the_day};
 
 #[tokio::test]
 async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {
-    let mut told = String::new();
-    // A machine that stands still for a second and a half costs a job its lease, and does not do so three times.
+    let mut reported = String::new();
+    // A machine that pauses for a second and a half makes a job lose its lease, but not three times in a row.
     for _ in 0..3 {
         let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
         let account = fleet.account("slow", "111111111111");
@@ -30,9 +30,9 @@ async fn work_longer_than_the_visibility_timeout_runs_once() -> Result<()> {
         if slow.fired() == 1 && renewals >= 7 {
             return Ok(());
         }
-        told += &format!("begun {} times, renewed {renewals} times; ", slow.fired());
+        reported += &format!("begun {} times, renewed {renewals} times; ", slow.fired());
     }
-    panic!("{told}")
+    panic!("{reported}")
 }
 
 /// A long poll may bring its message at its very end; the lease begins then, and not with the poll.
@@ -72,7 +72,7 @@ async fn a_job_whose_lease_can_not_be_renewed_is_dropped_before_it_uploads_or_de
 }
 
 async fn a_job_that_is_not_renewed(fault: Fault) -> Result<()> {
-    let told = format!("{fault:?}");
+    let reported = format!("{fault:?}");
     // The first renewal is due after 3 s: each try has that long to begin, and the second to end.
     let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(9)).await?;
     let account = fleet.account("slow", "111111111111");
@@ -82,15 +82,20 @@ async fn a_job_that_is_not_renewed(fault: Fault) -> Result<()> {
     let unrenewed = fleet.aws.fault(fault.on("ChangeMessageVisibility"));
     fleet.home.send(JOBS, &job("slow"));
     let worker = fleet.work(&[]).await?;
-    assert!(slow.fired() == 1 && unrenewed.fired() > 0, "{told}");
-    assert_eq!(worker.stderr.matches("\"reason\":\"lease_lost\"").count(), 1, "{told}: {}", worker.stderr);
+    assert!(slow.fired() == 1 && unrenewed.fired() > 0, "{reported}");
+    assert_eq!(
+        worker.stderr.matches("\"reason\":\"lease_lost\"").count(),
+        1,
+        "{reported}: {}",
+        worker.stderr
+    );
     let uploads = fleet.aws.calls().operation("PutObject").ok().records();
     let deletes = fleet.aws.calls().operation("DeleteMessage").records();
     let receives = fleet.aws.calls().operation("ReceiveMessage").records();
     let receives: Vec<_> = receives.iter().filter(|call| call.items > 0).collect();
-    assert_eq!((receives.len(), uploads.len(), deletes.len()), (2, 1, 1), "{told}");
-    assert!(uploads[0].time > receives[1].time && deletes[0].time > receives[1].time, "{told}");
-    assert!(fleet.home.messages(JOBS).is_empty(), "{told}");
+    assert_eq!((receives.len(), uploads.len(), deletes.len()), (2, 1, 1), "{reported}");
+    assert!(uploads[0].time > receives[1].time && deletes[0].time > receives[1].time, "{reported}");
+    assert!(fleet.home.messages(JOBS).is_empty(), "{reported}");
     Ok(())
 }
 
@@ -112,7 +117,7 @@ async fn a_job_that_ends_during_a_renewal(fails: bool) -> Result<()> {
     }
     fleet.home.send(JOBS, &job("slow"));
     let worker = fleet.worker(&["run"]).spawn()?;
-    until("a renewal is under way", || renewal.fired() == 1).await?;
+    until("a renewal is in flight", || renewal.fired() == 1).await?;
     work.stop();
     let refused = || fleet.aws.calls().operation("ListBuckets").failed().count() > 0;
     let stored = || fleet.object(&report_key("slow", day())).is_some();

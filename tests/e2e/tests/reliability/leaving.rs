@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A worker that is told to stop.
+//! A worker that is stopped.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ use tokio::{
 /// What a worker logs when it is asked to stop.
 const STOPPING: &str = "stopping; a second signal";
 
-/// A worker with two jobs in hand that never end, and four on the queue.
+/// A worker with two jobs in flight that never end, and four on the queue.
 async fn busy(fleet: &mut Fleet, arguments: &[&str]) -> Result<Child> {
     fleet.send_small_jobs(6).await?;
     let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
     let worker = fleet.worker(&[&["run", "--concurrency", "2"], arguments].concat()).spawn()?;
-    until("two jobs are in hand", || hang.fired() == 2).await?;
+    until("two jobs are in flight", || hang.fired() == 2).await?;
     Ok(worker)
 }
 
@@ -32,7 +32,7 @@ async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Resul
     fleet.send_small_jobs(6).await?;
     let held = fleet.aws.fault(Fault::hold().on("GetMetricData"));
     let mut worker = fleet.worker(&["run", "--concurrency", "2"]).spawn()?;
-    until("two jobs are in hand", || held.fired() == 2).await?;
+    until("two jobs are in flight", || held.fired() == 2).await?;
     terminate(&worker)?;
     says(&mut worker, STOPPING).await?;
     held.stop();
@@ -43,7 +43,7 @@ async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Resul
     Ok(())
 }
 
-/// How long it takes to give back what is in hand.
+/// How long it takes to return the jobs in flight.
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Has something done that must take less than `most`, and once more where it took longer: the machine may be busy
@@ -59,12 +59,12 @@ async fn takes_less_than(most: Duration, work: impl AsyncFn() -> Result<Duration
     panic!("not within {most:?}: {took:?}")
 }
 
-/// Sees a worker to its end that was told to stop, which gives back both jobs that it has in hand.
+/// Waits for the end of a stopped worker, which returns both jobs in flight to the queue.
 async fn gives_back(worker: Child, fleet: &Fleet) -> Result<Duration> {
-    let told = Instant::now();
+    let reported = Instant::now();
     terminate(&worker)?;
     let ended = end(worker).await?.status(0);
-    let took = told.elapsed();
+    let took = reported.elapsed();
     assert!(ended.stderr.contains("\"returned\":2"), "{}", ended.stderr);
     let counts = fleet.home.counts(JOBS);
     assert_eq!((counts.visible, counts.in_flight), (6, 0));
@@ -96,7 +96,7 @@ async fn a_worker_told_to_stop_twice_gives_back_at_once() -> Result<()> {
     .await
 }
 
-/// The worker's own poll must not be given what the worker has just given back.
+/// The worker's own poll must not receive what the worker has just returned to the queue.
 #[tokio::test]
 async fn a_stop_costs_a_job_one_receive() -> Result<()> {
     let mut fleet = Fleet::start().await?;
@@ -104,7 +104,7 @@ async fn a_stop_costs_a_job_one_receive() -> Result<()> {
     let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
     for stop in 1..=2 {
         let worker = fleet.worker(&["run", "--drain-timeout", "0"]).spawn()?;
-        until("the job is in hand", || hang.fired() == stop).await?;
+        until("the job is in flight", || hang.fired() == stop).await?;
         terminate(&worker)?;
         let ended = end(worker).await?.status(0);
         assert!(ended.stderr.contains("\"returned\":1"), "{}", ended.stderr);
@@ -120,10 +120,10 @@ async fn a_worker_that_can_not_give_back_leaves_in_time_all_the_same() -> Result
         let mut fleet = Fleet::start().await?;
         let worker = busy(&mut fleet, &["--drain-timeout", "0"]).await?;
         let hang = fleet.aws.fault(Fault::hang().on("ChangeMessageVisibility"));
-        let told = Instant::now();
+        let reported = Instant::now();
         terminate(&worker)?;
         let ended = end(worker).await?.status(0);
-        let took = told.elapsed();
+        let took = reported.elapsed();
         assert_eq!(hang.fired(), 2);
         assert!(ended.stderr.contains("\"abandoned\":2"), "{}", ended.stderr);
         Ok(took)

@@ -18,8 +18,8 @@ use anyhow::Result;
 use chrono::NaiveDate;
 use kit::{Fleet, days_ago, until};
 
-/// The lease where jobs are put off: longer than any pause, so that passing the time of a pause takes nothing
-/// from who has a job in hand; and its third is longer than any test, so that no lease is renewed.
+/// The lease where jobs are retried later: longer than any pause, so that passing the time of a pause takes nothing
+/// from who has a job in flight; and its third is longer than any test, so that no lease is renewed.
 const LONG_LEASE: Duration = Duration::from_mins(5);
 
 fn day() -> NaiveDate {
@@ -39,7 +39,7 @@ fn job(account: &str) -> String {
     format!(r#"{{"account_name":"{account}","date":"{}"}}"#, day())
 }
 
-/// Waits until a job of a fleet with [`LONG_LEASE`] was put off, the first or a later time in all; gives for how
+/// Waits until a job of a fleet with [`LONG_LEASE`] was retried later, the first or a later time in all; gives for how
 /// long. It may be over by then: some pauses are chosen at random.
 async fn put_off(fleet: &Fleet, time: usize) -> Result<Duration> {
     let pauses = || {

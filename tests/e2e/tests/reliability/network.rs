@@ -23,14 +23,14 @@ async fn a_worker_outlives_its_queue_and_goes_on_when_it_is_back() -> Result<()>
     tokio::time::sleep(Duration::from_millis(300)).await;
     fleet.home.delete_queue(JOBS);
     let refused = || fleet.aws.calls().operation("ReceiveMessage").failed().count();
-    until("it is told so", || refused() >= 2).await?;
+    until("it is refused", || refused() >= 2).await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(refused() <= 6, "{} polls in a few seconds", refused());
     let redrive = Some((DEAD.to_owned(), 3));
     let region = HOME_REGION.to_owned();
     fleet.home.queue(JOBS, QueueOptions { region, redrive, ..QueueOptions::default() });
     fleet.home.send(JOBS, &job("data"));
-    until("it goes on", || fleet.object(&report_key("data", day())).is_some()).await?;
+    until("it continues", || fleet.object(&report_key("data", day())).is_some()).await?;
     terminate(&worker)?;
     let ended = end(worker).await?.status(0);
     assert!(ended.stderr.contains("could not poll; retrying"), "{}", ended.stderr);
@@ -82,8 +82,8 @@ async fn a_page_is_told_as_what_it_is_and_never_as_a_missing_permission() -> Res
     let page = fleet.aws.fault(Fault::foreign(403, "text/html", PAGE).on("GetCallerIdentity"));
     let ended = finish(fleet.worker(&["check", "--account-name", "data"])).await?.status(1);
     assert!(page.fired() > 0);
-    for told in ["403, text/html", "Log in to the network", "unavailable"] {
-        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    for reported in ["403, text/html", "Log in to the network", "unavailable"] {
+        assert!(ended.stdout.contains(reported), "{reported}: {}", ended.stdout);
     }
     assert!(!ended.stdout.contains("allow "), "{}", ended.stdout);
     Ok(())
@@ -127,8 +127,8 @@ async fn a_proxy_that_refuses_is_asked_for_every_host_and_named_without_its_cred
         }
         let host = "CONNECT sts.eu-west-1.amazonaws.com:443 ";
         assert!(requests.iter().any(|request| request.starts_with(host)), "{requests:?}");
-        let told = format!("the proxy http://{place} does not connect to sts.eu-west-1.amazonaws.com");
-        assert!(ended.stdout.contains(&told), "{}", ended.stdout);
+        let reported = format!("the proxy http://{place} does not connect to sts.eu-west-1.amazonaws.com");
+        assert!(ended.stdout.contains(&reported), "{}", ended.stdout);
         assert!(!(ended.stdout + &ended.stderr).contains("hunter2"));
     }
     Ok(())
@@ -190,8 +190,8 @@ async fn a_configured_region_that_does_not_exist_is_refused_at_start_by_name_and
         worker.env_remove("AWS_ENDPOINT_URL");
         let ended = finish(worker).await?.status(2);
         for (place, region) in [("FLEET_REGIONS", "us-east-3"), ("account data", "eu-wset-1")] {
-            let told = format!("{place}: {region}: ");
-            assert!(ended.stderr.contains(&told), "{arguments:?}: {}", ended.stderr);
+            let reported = format!("{place}: {region}: ");
+            assert!(ended.stderr.contains(&reported), "{arguments:?}: {}", ended.stderr);
             assert!(ended.stderr.contains(&format!("monitoring.{region}.amazonaws.com")), "{}", ended.stderr);
         }
         assert!(!ended.stderr.contains("account data: us-east-1"), "{}", ended.stderr);

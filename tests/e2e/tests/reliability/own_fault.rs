@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A worker that is itself at fault blames nobody else: it gives back what it has and leaves.
+//! A misconfigured worker does not blame accounts: it returns its jobs to the queue and exits.
 
 use std::time::Duration;
 
@@ -48,8 +48,8 @@ async fn a_worker_that_may_not_write_reports_takes_no_job_however_often_it_is_st
 async fn a_worker_that_may_no_longer_write_reports_gives_back_what_it_has_and_leaves() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(12).await?;
-    // Its proof and four reports pass. With its hands full it has no poll under way, which might be answered
-    // when nobody listens any more.
+    // Its proof and four reports pass. With its hands full it has no poll in flight, which might be answered
+    // when no process listens any more.
     let held = fleet.aws.fault(Fault::hold().on("PutObject").account(HOME).after(1 + 4));
     let worker = fleet.worker(&["run", "--concurrency", "4"]).spawn()?;
     until("four more are about to be stored", || held.fired() == 4).await?;
@@ -166,7 +166,7 @@ async fn a_worker_without_the_accounts_variables_stops_before_it_has_blamed_them
     let letters = fleet.dead_letters();
     assert!(letters.len() < 10, "{} dead letters", letters.len());
     assert!(letters.iter().all(|letter| letter.attributes["failure_reason"] == "no_credentials"));
-    // A poll that was under way may have been answered, and nobody have heard it: those come back by themselves.
+    // A poll in flight may have been answered without being read; those jobs become visible again by themselves.
     let counts = fleet.home.counts(JOBS);
     assert_eq!(counts.visible + counts.in_flight + letters.len(), 60, "{counts:?}");
     Ok(())
@@ -215,7 +215,7 @@ async fn credentials_that_end_in_mid_run_are_fetched_anew_and_the_job_goes_on() 
     fleet.variable("FLEET_ACCOUNTS", &accounts);
     let account = fleet.aws.account("111111111111");
     account.role("reader", Trust::default());
-    // An old day: many calls of GetMetricData, beside each other.
+    // An old day: many calls of GetMetricData, concurrently.
     let old = kit::days_ago(100);
     for nth in 0..200 {
         account.bucket(&format!("bucket-{nth:03}"), HOME_REGION).size("StandardStorage", old, 7.0);

@@ -39,8 +39,8 @@ async fn a_partial_report_leaves_a_complete_one_of_its_day_as_it_is() -> Result<
     account.deny_in(DENIED, FAR);
     send(&fleet).await?;
     fleet.work(&[]).await?;
-    let stands = fleet.object(&report_key("data", day())).expect("a report");
-    assert_eq!((stands.body, stands.metadata), (complete.body, complete.metadata));
+    let existing = fleet.object(&report_key("data", day())).expect("a report");
+    assert_eq!((existing.body, existing.metadata), (complete.body, complete.metadata));
     let [letter] = &fleet.dead_letters()[..] else { panic!("one dead letter") };
     assert_eq!(letter.attributes["failure_reason"], "partial");
     assert!(letter.attributes["failure_message"].contains("ListMetrics"), "{letter:?}");
@@ -108,15 +108,15 @@ async fn of_a_partial_and_a_complete_report_that_race_the_complete_one_stands() 
         for worker in [older, newer] {
             end(worker).await?.status(0);
         }
-        let told = format!("{first:?} first, partial is older: {partial_is_older}");
-        assert_eq!(fleet.metadata("data", day(), "status")?, "complete", "{told}");
-        assert_eq!(cells(&fleet.table("data", day())?).len(), 2, "{told}");
-        assert!(fleet.home.messages(JOBS).is_empty(), "{told}");
+        let reported = format!("{first:?} first, partial is older: {partial_is_older}");
+        assert_eq!(fleet.metadata("data", day(), "status")?, "complete", "{reported}");
+        assert_eq!(cells(&fleet.table("data", day())?).len(), 2, "{reported}");
+        assert!(fleet.home.messages(JOBS).is_empty(), "{reported}");
         for letter in fleet.dead_letters() {
-            assert_eq!(letter.attributes["failure_reason"], "partial", "{told}");
+            assert_eq!(letter.attributes["failure_reason"], "partial", "{reported}");
         }
         let lost = fleet.aws.calls().operation("PutObject").outcome("PreconditionFailed").count();
-        assert_eq!(lost, 1, "{told}");
+        assert_eq!(lost, 1, "{reported}");
     }
     Ok(())
 }

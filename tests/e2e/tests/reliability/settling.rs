@@ -65,8 +65,8 @@ async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody()
     assert_eq!(unknown.attributes["account_name"], "data");
     assert!(!unknown.attributes.contains_key("dataset"));
     let twice = letters.iter().find(|letter| letter.body.contains("two")).expect("it is one");
-    let told = &twice.attributes["failure_message"];
-    assert!(told.starts_with("the job has the key \"account_name\" twice, at line 1"), "{told}");
+    let reported = &twice.attributes["failure_message"];
+    assert!(reported.starts_with("the job has the key \"account_name\" twice, at line 1"), "{reported}");
     assert!(!twice.attributes.contains_key("account_name"), "neither of the two is known to be meant");
     assert!(worker.stderr.contains("\"dead_lettered\":24"), "{}", worker.stderr);
     Ok(())
@@ -107,8 +107,8 @@ async fn a_dead_letter_keeps_what_its_message_had_as_far_as_there_is_room() -> R
     let no_job = letters.iter().find(|letter| letter.body == "not a job").expect("a letter");
     let note = "; no room for the message's attributes foreign3, foreign4, foreign5, foreign6, foreign7, foreign8, \
                 foreign9";
-    let told = &no_job.attributes["failure_message"];
-    assert!(told.ends_with(note), "{told}");
+    let reported = &no_job.attributes["failure_message"];
+    assert!(reported.ends_with(note), "{reported}");
     assert!(worker.stderr.contains("the dead letter drops attributes"), "{}", worker.stderr);
     assert_eq!(names("a"), ["failure_reason"]);
     assert_eq!(names("b"), [""; 0], "the queue moved it, after its third receive");

@@ -49,7 +49,7 @@ async fn calm_beside(storm: bool) -> Result<u64> {
     let worker = fleet.worker(&["run", "--concurrency", "2", "--drain-timeout", "0"]).spawn()?;
     let reports = || fleet.home.keys(kit::REPORTS, "s3_daily_storage/").len();
     until("the calm account is done", || reports() == 40).await?;
-    // A report is told of before its message is deleted.
+    // The report is logged before its message is deleted.
     let deletes = || fleet.aws.calls().operation("DeleteMessage").ok().count();
     until("and has said so", || deletes() == 40).await?;
     kit::terminate(&worker)?;
@@ -122,6 +122,6 @@ async fn others_that_spend_an_account_s_quota_slow_its_report_and_do_not_fail_it
     let needed = 8 * 1000 * 28 / 500;
     assert_eq!(calls.count() - throttled - abandoned, needed);
     assert!(throttled > 0, "there was enough for all");
-    assert!(throttled < needed, "{throttled} of {needed} calls: nobody slowed down");
+    assert!(throttled < needed, "{throttled} of {needed} calls: no caller slowed down");
     Ok(())
 }

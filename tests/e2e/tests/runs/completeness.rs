@@ -62,20 +62,23 @@ async fn a_provisional_report_is_left_alone_until_it_can_be_settled() -> Result<
     store(&fleet, &provisional);
     fleet.home.pass_time(JOBS, RETENTION);
 
-    let told = status(&fleet, &[], 0).await?;
+    let reported = status(&fleet, &[], 0).await?;
     assert_eq!(
-        (&told["counts"]["complete"], &told["counts"]["provisional"]),
+        (&reported["counts"]["complete"], &reported["counts"]["provisional"]),
         (&json!(1), &json!(1)),
-        "{told}"
+        "{reported}"
     );
-    let account = &told["accounts"][0];
-    assert_eq!((&account["state"], &account["settled"]), (&json!("complete"), &json!(false)), "{told}");
+    let account = &reported["accounts"][0];
+    assert_eq!((&account["state"], &account["settled"]), (&json!("complete"), &json!(false)), "{reported}");
     let collected_at: DateTime<Utc> = account["collected_at"].as_str().unwrap_or_default().parse()?;
-    assert!((collected_at - provisional.collected_at).abs() < TimeDelta::seconds(1), "{told}");
+    assert!((collected_at - provisional.collected_at).abs() < TimeDelta::seconds(1), "{reported}");
     let totals = json!({"rows": 1, "bytes": 7, "objects": 2, "estimated_cost_usd": 0.5});
-    assert_eq!(told["totals"], totals);
-    let told = status(&fleet, &["--settled", "--failed-only"], 3).await?;
-    assert_eq!((&told["complete"], &told["accounts"][0]["account_name"]), (&json!(false), &json!("data")));
+    assert_eq!(reported["totals"], totals);
+    let reported = status(&fleet, &["--settled", "--failed-only"], 3).await?;
+    assert_eq!(
+        (&reported["complete"], &reported["accounts"][0]["account_name"]),
+        (&json!(false), &json!("data"))
+    );
 
     let settles_at = provisional.settles_at();
     let completion = [&["--only-incomplete"], &run[..]].concat();
@@ -91,13 +94,16 @@ async fn a_provisional_report_is_left_alone_until_it_can_be_settled() -> Result<
     let [message] = &fleet.home.messages(JOBS)[..] else { panic!("one job") };
     let body: Value = serde_json::from_str(&message.body)?;
     assert_eq!(body["only_incomplete"], true);
-    let told = status(&fleet, &[], 3).await?;
-    assert_eq!(told["accounts"][0]["state"], "in_progress", "until its job is done: {told}");
+    let reported = status(&fleet, &[], 3).await?;
+    assert_eq!(reported["accounts"][0]["state"], "in_progress", "until its job is done: {reported}");
 
     // Whichever run it is done for.
     store(&fleet, &report(run_id, day, settles_at)?);
-    let told = status(&fleet, &["--settled"], 0).await?;
-    assert_eq!((&told["counts"]["provisional"], &told["accounts"][0]["settled"]), (&json!(0), &json!(true)));
+    let reported = status(&fleet, &["--settled"], 0).await?;
+    assert_eq!(
+        (&reported["counts"]["provisional"], &reported["accounts"][0]["settled"]),
+        (&json!(0), &json!(true))
+    );
     fleet.home.pass_time(JOBS, RETENTION);
     assert_eq!(send(&fleet, &completion).await?["sent"], 0);
     Ok(())
@@ -137,17 +143,17 @@ async fn a_report_of_another_account_counts_for_nothing() -> Result<()> {
     foreign.estimated_cost_usd = 9.0;
     store(&fleet, &foreign);
 
-    let told = status(&fleet, &[], 3).await?;
-    assert_eq!(told["accounts"][0]["state"], "in_progress", "{told}");
-    assert!(told["accounts"][0].get("rows").is_none(), "{told}");
+    let reported = status(&fleet, &[], 3).await?;
+    assert_eq!(reported["accounts"][0]["state"], "in_progress", "{reported}");
+    assert!(reported["accounts"][0].get("rows").is_none(), "{reported}");
     assert_eq!(send(&fleet, &["--date", &date, "--only-incomplete"]).await?["sent"], 1);
     let quote = send(&fleet, &["--date", &date, "--dry-run"]).await?;
     assert_eq!(quote["jobs"][0]["estimated_cost_usd"], Value::Null, "{quote}");
 
     // Of an account whose id is known nowhere, any report of its name counts.
     fleet.variable("FLEET_ACCOUNTS", &fleet.file("names.toml", "[[account]]\nname = 'data'\n")?);
-    let told = send(&fleet, &["--date", &date, "--only-incomplete"]).await?;
-    assert_eq!([&told["sent"], &told["already_complete"]], [&json!(0), &json!(1)], "{told}");
+    let reported = send(&fleet, &["--date", &date, "--only-incomplete"]).await?;
+    assert_eq!([&reported["sent"], &reported["already_complete"]], [&json!(0), &json!(1)], "{reported}");
     Ok(())
 }
 
@@ -161,15 +167,15 @@ async fn an_unfinished_report_is_in_progress_while_its_job_is_on_the_queue() -> 
     let mut unfinished = report(run_id, days_ago(4), fleet.aws.now())?;
     (unfinished.status, unfinished.is_unfinished, unfinished.rows_error) = (ReportStatus::Partial, true, 1);
     store(&fleet, &unfinished);
-    let told = status(&fleet, &[], 3).await?;
-    assert_eq!(told["accounts"][0]["state"], "in_progress", "{told}");
+    let reported = status(&fleet, &[], 3).await?;
+    assert_eq!(reported["accounts"][0]["state"], "in_progress", "{reported}");
     fleet.home.pass_time(JOBS, RETENTION);
-    let told = status(&fleet, &[], 3).await?;
-    let account = &told["accounts"][0];
+    let reported = status(&fleet, &[], 3).await?;
+    let account = &reported["accounts"][0];
     assert_eq!(
         (&account["state"], &account["detail"]),
         (&json!("partial"), &json!("1 row with errors")),
-        "{told}"
+        "{reported}"
     );
     Ok(())
 }
@@ -181,10 +187,14 @@ async fn jobs_that_no_worker_takes_are_shown_apart_with_how_long_that_is() -> Re
     let date = days_ago(4).to_string();
     send(&fleet, &["--account-name", "data", "--date", &date]).await?;
     fleet.aws.set_clock(fleet.aws.now() + TimeDelta::minutes(5));
-    let told = status(&fleet, &[], 3).await?;
-    assert_eq!((&told["queue"]["waiting"], &told["queue"]["in_flight"]), (&json!(1), &json!(0)), "{told}");
-    let untaken = told["queue"]["no_worker_for_seconds"].as_u64().unwrap_or_default();
-    assert!((295..400).contains(&untaken), "{told}");
+    let reported = status(&fleet, &[], 3).await?;
+    assert_eq!(
+        (&reported["queue"]["waiting"], &reported["queue"]["in_flight"]),
+        (&json!(1), &json!(0)),
+        "{reported}"
+    );
+    let untaken = reported["queue"]["no_worker_for_seconds"].as_u64().unwrap_or_default();
+    assert!((295..400).contains(&untaken), "{reported}");
     let shown = finish(fleet.producer(&["status"])).await?.status(3).stdout;
     assert!(
         shown.contains("queue: 1 waiting, 0 in flight; no worker is known to have had a job for "),
@@ -287,10 +297,14 @@ async fn a_manifest_of_the_first_version_is_still_read() -> Result<()> {
     let headers: Vec<_> = headers.into_iter().chain([("report-date", date.as_str())]).collect();
     fleet.home.put_object(REPORTS, &report_key("data", day), "", &headers);
     for arguments in [&[][..], &[run_id]] {
-        let told = status(&fleet, arguments, 0).await?;
-        assert_eq!((&told["run_id"], &told["accounts"][0]["rows"]), (&json!(run_id), &json!(4)), "{told}");
+        let reported = status(&fleet, arguments, 0).await?;
+        assert_eq!(
+            (&reported["run_id"], &reported["accounts"][0]["rows"]),
+            (&json!(run_id), &json!(4)),
+            "{reported}"
+        );
         let totals = json!({"rows": 4, "bytes": null, "objects": null, "estimated_cost_usd": 0.00012});
-        assert_eq!(told["totals"], totals);
+        assert_eq!(reported["totals"], totals);
     }
     Ok(())
 }
@@ -308,11 +322,11 @@ async fn what_cloudwatch_publishes_after_the_first_collection_is_in_the_second()
     let date = day.to_string();
     let run = ["--account-name", "data", "--date", &*date];
     fleet.run(&run, &[]).await?;
-    let told = status(&fleet, &[], 0).await?;
+    let reported = status(&fleet, &[], 0).await?;
     assert_eq!(
-        (&told["counts"]["complete"], &told["counts"]["provisional"]),
+        (&reported["counts"]["complete"], &reported["counts"]["provisional"]),
         (&json!(1), &json!(1)),
-        "{told}"
+        "{reported}"
     );
     status(&fleet, &["--settled"], 3).await?;
     let completion = [&run[..], &["--only-incomplete"]].concat();
@@ -330,8 +344,11 @@ async fn what_cloudwatch_publishes_after_the_first_collection_is_in_the_second()
         rows.iter().find(|row| row["bucket_name"] == bucket).map(|row| row["size_total"].clone())
     };
     assert_eq!([total("mixed"), total("new")], ["901", "5000000000000"].map(|total| Some(total.to_owned())));
-    let told = status(&fleet, &["--settled"], 0).await?;
-    assert_eq!((&told["counts"]["provisional"], &told["accounts"][0]["settled"]), (&json!(0), &json!(true)));
+    let reported = status(&fleet, &["--settled"], 0).await?;
+    assert_eq!(
+        (&reported["counts"]["provisional"], &reported["accounts"][0]["settled"]),
+        (&json!(0), &json!(true))
+    );
     // Whatever its rows say, nothing is paid for again.
     assert_eq!(send(&fleet, &completion).await?["sent"], 0);
     Ok(())

@@ -14,7 +14,7 @@ async fn collect(fleet: &Fleet, arguments: &[&str]) -> Result<Ended> {
 }
 
 /// Each row's account, its id and the bucket.
-fn told(ended: &Ended) -> Vec<[String; 3]> {
+fn reported(ended: &Ended) -> Vec<[String; 3]> {
     let cell = |row: &std::collections::HashMap<String, String>, name: &str| row[name].clone();
     let rows = cells(&ended.stdout);
     rows.iter().map(|row| ["account_name", "account_id", "bucket_name"].map(|name| cell(row, name))).collect()
@@ -41,14 +41,14 @@ async fn several_accounts_are_one_table_and_one_that_fails_leaves_the_others() -
     let bucket = |account: [&str; 2], name: &str| [account[0], account[1], name].map(str::to_owned);
     let (of_data, of_web) = (["data", DATA], ["web", OTHER]);
     let [first, second] = ["bucket-000", "bucket-001"].map(|name| bucket(of_data, name));
-    assert_eq!(told(&whole), [first, second, bucket(of_web, "of-web")]);
+    assert_eq!(reported(&whole), [first, second, bucket(of_web, "of-web")]);
     assert_eq!(whole.stdout.matches("bucket_name").count(), 1, "one header: {}", whole.stdout);
 
     let denied = fleet.account("denied", "333333333333");
     denied.deny("s3:ListAllMyBuckets");
     let part =
         collect(&fleet, &["--account-name", "denied", "--account-name", "web,forgotten"]).await?.status(1);
-    assert_eq!(told(&part), [bucket(of_web, "of-web")]);
+    assert_eq!(reported(&part), [bucket(of_web, "of-web")]);
     for said in [
         "error: 2 of 3 accounts are missing or incomplete:\n",
         "\n  account denied could not be collected: s3:ListAllMyBuckets in eu-west-1: AccessDenied",
@@ -68,7 +68,7 @@ async fn a_profile_is_asked_by_its_name_and_the_account_is_said_first() -> Resul
         (&["--profile", "prod.eu", "--account-name", "data"], "data"),
     ] {
         let ended = collect(&fleet, arguments).await?.status(0);
-        assert_eq!(told(&ended), [[name, DATA, "bucket-000"].map(str::to_owned)]);
+        assert_eq!(reported(&ended), [[name, DATA, "bucket-000"].map(str::to_owned)]);
         let first = ended.stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with(&format!("account {name}: {DATA}, as arn:aws:iam::{DATA}:")), "{first}");
         assert!(first.ends_with(&format!("by profile {}", arguments[1])), "{first}");
@@ -94,7 +94,7 @@ async fn a_profile_is_asked_by_its_name_and_the_account_is_said_first() -> Resul
 async fn the_shells_own_credentials_are_used_only_if_that_is_said() -> Result<()> {
     let (fleet, _) = fleet_of(0).await?;
     let ended = collect(&fleet, &["--current-credentials"]).await?.status(0);
-    assert_eq!(told(&ended), [[HOME, HOME, kit::REPORTS].map(str::to_owned)]);
+    assert_eq!(reported(&ended), [[HOME, HOME, kit::REPORTS].map(str::to_owned)]);
     assert!(ended.stderr.starts_with(&format!("account {HOME}: {HOME}, as ")), "{}", ended.stderr);
 
     let calls = fleet.aws.calls().account(HOME).count();

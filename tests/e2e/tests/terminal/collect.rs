@@ -19,9 +19,9 @@ async fn a_region_that_does_not_answer_is_named_and_leaves_the_others_in_the_tab
             finish(fleet.worker(&["collect", "--account-name", "data", "--date", &day])).await?.status(1);
         assert!(fault.fired() > 1, "it is tried again");
         let rows = cells(&ended.stdout);
-        let told: Vec<_> =
+        let reported: Vec<_> =
             rows.iter().map(|row| [&*row["bucket_name"], &*row["size_total"], &*row["status"]]).collect();
-        assert_eq!(told, [["bucket-000", "7", "ok"], ["far", "", &format!("error:{code}")]]);
+        assert_eq!(reported, [["bucket-000", "7", "ok"], ["far", "", &format!("error:{code}")]]);
         let first = format!("the first: cloudwatch:{operation} in {FAR}: {code}");
         let error = ended.stderr.lines().last().unwrap_or_default();
         assert!(error.starts_with("error: account data: the report is partial"), "{}", ended.stderr);
@@ -49,10 +49,10 @@ async fn a_call_that_fails_is_named_with_its_account_and_region() -> Result<()> 
         let ended =
             finish(fleet.worker(&["collect", "--account-name", "data", "--date", &day])).await?.status(1);
         assert!(fault.fired() > 0);
-        let told =
+        let reported =
             format!("error: account data could not be collected: {action} in {HOME_REGION}: AccessDenied");
         let error = ended.stderr.lines().last().unwrap_or_default();
-        assert!(error.starts_with(&told), "{}", ended.stderr);
+        assert!(error.starts_with(&reported), "{}", ended.stderr);
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ fn is_styled(text: &str) -> bool {
     codes.any(|code| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
 }
 
-/// A command of each way in which something is shown: a table, an error, a warning and clap's own words.
+/// One command for each kind of output: a table, an error, a warning and the messages of clap.
 fn commands(fleet: &Fleet, twins: &str) -> [(&'static str, Command); 4] {
     [
         ("status", fleet.producer(&["status", "--watch"])),

@@ -99,8 +99,8 @@ async fn what_can_not_be_written_is_refused_before_anything_is_asked() -> Result
         ("/proc/x.csv".into(), "No such file or directory"),
     ] {
         let ended = finish(collect(&fleet, &output)).await?.status(2);
-        let told = format!("can't write to {}: ", output.display());
-        assert!(ended.stderr.contains(&told) && ended.stderr.contains(why), "{}", ended.stderr);
+        let reported = format!("can't write to {}: ", output.display());
+        assert!(ended.stderr.contains(&reported) && ended.stderr.contains(why), "{}", ended.stderr);
     }
     assert_eq!(fleet.aws.calls().count(), 0);
     assert_eq!(files(&folder)?, [("r.csv".to_owned(), OLD.to_owned())]);

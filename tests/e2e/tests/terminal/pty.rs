@@ -24,7 +24,7 @@ pub(crate) async fn on_terminal(mut command: Command, columns: u16) -> Result<Sh
     drop(command);
     let reading = tokio::task::spawn_blocking(move || {
         let mut written = Vec::new();
-        // A terminal that nobody has open any more ends with an error.
+        // Reading a terminal that no process has open any more ends with an error.
         let _ = File::from(pty.master).read_to_end(&mut written);
         String::from_utf8_lossy(&written).replace("\r\n", "\n")
     });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reply::ServiceError;
 
-/// A dimension as it is sent and given back.
+/// A dimension as it is sent and returned.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Dimension<'a> {

@@ -36,7 +36,7 @@ impl Statistics {
     }
 }
 
-/// The statistics that are told apart here; percentiles are left out.
+/// The statistics that are reported apart here; percentiles are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statistic {
     Average,

@@ -57,7 +57,7 @@ pub(crate) enum Effect {
 /// Where in a call's life an effect strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Before the body is read, where there is one.
+    /// Before the body is read, if there is one.
     Upload,
     /// In place of the service.
     Service,

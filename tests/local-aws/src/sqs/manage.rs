@@ -166,7 +166,7 @@ pub(crate) fn set_queue_attributes(
     Ok(empty())
 }
 
-/// Attributes that are taken and given back, and change nothing here.
+/// Attributes that are taken and returned, and change nothing here.
 const INERT: [&str; 6] = [
     "Policy",
     "KmsMasterKeyId",

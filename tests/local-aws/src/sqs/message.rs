@@ -18,7 +18,7 @@ pub struct Message {
     pub sent: DateTime<Utc>,
     pub receive_count: u32,
     pub place: Place,
-    /// How long until a receive can get it; `None` where it is visible.
+    /// How long until a receive can get it; `None` if it is visible.
     pub visible_in: Option<Duration>,
 }
 
@@ -89,7 +89,7 @@ impl Stored {
         }
     }
 
-    /// Makes it older by `millis`, as its queue's clock has it. What clients are told of its times stays.
+    /// Makes it older by `millis`, as its queue's clock has it. What clients are reported of its times stays.
     pub(super) fn age(&mut self, millis: i64) {
         self.born -= millis;
         self.last_received = self.last_received.map(|at| at - millis);

@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     pub(crate) wait_seconds: i64,
     pub(crate) max_message_bytes: usize,
     pub(crate) redrive: Option<Redrive>,
-    /// Attributes that change nothing here, given back as they were set.
+    /// Attributes that change nothing here, returned as they were set.
     pub(crate) other: BTreeMap<String, String>,
 }
 

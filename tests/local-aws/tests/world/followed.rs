@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The log: one message followed through the calls that were about it, and calls told apart by their access key.
+//! The log: one message followed through the calls that were about it, and calls distinguished by their access key.
 
 use aws_credential_types::Credentials;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};

@@ -55,8 +55,8 @@ async fn time_passes_for_a_queue_and_its_polls_wake() {
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let system = received.messages()[0].attributes().expect("system attributes");
     assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "2");
-    let told = sent.timestamp_millis().to_string();
-    assert_eq!(system[&MessageSystemAttributeName::SentTimestamp], told);
+    let reported = sent.timestamp_millis().to_string();
+    assert_eq!(system[&MessageSystemAttributeName::SentTimestamp], reported);
     let seen = &account.messages("jobs")[0];
     assert_eq!((seen.receive_count, seen.place, seen.sent), (2, Place::InFlight, sent));
 
