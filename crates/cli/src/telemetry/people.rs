@@ -140,10 +140,10 @@ fn figure(name: &str, value: &str) -> Option<String> {
         "duration_ms" => number().map(|milliseconds| format!("{:.1} s", milliseconds / 1000.0)),
         "jobs" => Some(format!("{value} jobs")),
         "done" => Some(format!("{value} done")),
-        "dead" => unless_none("dead letters"),
-        "put_off" => unless_none("to be retried"),
-        "given_back" => unless_none("returned to the queue"),
-        "left" => unless_none("abandoned"),
+        "dead_lettered" => unless_none("dead letters"),
+        "retried" => unless_none("to be retried"),
+        "returned" => unless_none("returned to the queue"),
+        "abandoned" => unless_none("abandoned"),
         _ => None,
     }
 }
@@ -212,5 +212,20 @@ mod tests {
             tracing::error!(bucket = "\u{1b}[2J\u{9b}x", "one\n  two\r\u{7}");
         });
         assert_eq!(lines, ["error: one\n  two\\r\\u{7} (bucket=\\u{1b}[2J\\u{9b}x)"]);
+    }
+
+    #[test]
+    fn the_counts_of_a_worker_are_shown_unless_they_are_0() {
+        let lines = logged(true, false, || {
+            tracing::info!(
+                done = 3,
+                dead_lettered = 1,
+                retried = 0,
+                returned = 2,
+                abandoned = 0,
+                "the worker stops"
+            );
+        });
+        assert_eq!(lines, ["the worker stops: 3 done, 1 dead letters, 2 returned to the queue"]);
     }
 }
