@@ -49,7 +49,7 @@ impl Todo {
         for (planned, existing) in jobs.iter().zip(existing) {
             let (date, account_id) = (planned.job.date, planned.account_id.as_ref());
             let Some(report) = existing.report().map(|report| &report.metadata) else { continue };
-            if !report.is_complete_of(date, account_id) || !report.is_settled() {
+            if !report.is_complete_of(planned.job.dataset.name, date, account_id) || !report.is_settled() {
                 continue;
             }
             if report.outlasts_collections_at(now) {
@@ -70,7 +70,8 @@ impl Todo {
         let mut todo = Self::default();
         for (planned, existing) in jobs.iter().zip(existing) {
             let remaining = existing.report().map_or(Remaining::Collection, |report| {
-                report.metadata.remaining(planned.job.date, planned.account_id.as_ref(), now)
+                let (job, account_id) = (&planned.job, planned.account_id.as_ref());
+                report.metadata.remaining(job.dataset.name, job.date, account_id, now)
             });
             todo.states.push(match remaining {
                 Remaining::Collection => JobState::Sent,

@@ -107,7 +107,7 @@ impl Reason {
             }
             Self::BadKeyTemplate => (
                 "bad_key_template",
-                "the key template needs what the account does not have; correct either, then replay",
+                "the key template does not fit the account or the dataset; correct it, then replay",
             ),
             Self::Partial => (
                 "partial",

@@ -153,16 +153,18 @@ impl ReportMetadata {
         self.collected_at >= self.settles_at()
     }
 
-    /// Whether it is a report of this day and account. An unknown account ID matches any.
+    /// Whether it is a report of this dataset, day and account. An unknown account ID matches any.
     #[must_use]
-    pub fn is_of(&self, date: ReportDate, account_id: Option<&AccountId>) -> bool {
-        self.report_date == date && account_id.is_none_or(|id| *id == self.account_id)
+    pub fn is_of(&self, dataset: &str, date: ReportDate, account_id: Option<&AccountId>) -> bool {
+        self.dataset == dataset
+            && self.report_date == date
+            && account_id.is_none_or(|id| *id == self.account_id)
     }
 
-    /// Whether it is a complete report of this day and account.
+    /// Whether it is a complete report of this dataset, day and account.
     #[must_use]
-    pub fn is_complete_of(&self, date: ReportDate, account_id: Option<&AccountId>) -> bool {
-        self.status == ReportStatus::Complete && self.is_of(date, account_id)
+    pub fn is_complete_of(&self, dataset: &str, date: ReportDate, account_id: Option<&AccountId>) -> bool {
+        self.status == ReportStatus::Complete && self.is_of(dataset, date, account_id)
     }
 
     /// Whether no later collection can replace this report, since it would see less: this one is settled and was made
@@ -183,29 +185,31 @@ impl ReportMetadata {
         matches!((self.period_seconds, period_seconds), (Some(ours), Some(theirs)) if ours < theirs)
     }
 
-    /// Whether this report satisfies run `run_id` for this day and account: it is complete, and either
-    /// of that run or a later one, or one that no later collection can replace.
+    /// Whether this report satisfies run `run_id` for this dataset, day and account: it is complete, and
+    /// either of that run or a later one, or one that no later collection can replace.
     #[must_use]
     pub fn counts_for(
         &self,
         run_id: &RunId,
+        dataset: &str,
         date: ReportDate,
         account_id: Option<&AccountId>,
         now: DateTime<Utc>,
     ) -> bool {
-        self.is_complete_of(date, account_id)
+        self.is_complete_of(dataset, date, account_id)
             && (self.run_id.is_or_follows(run_id) || self.outlasts_collections_at(now))
     }
 
-    /// What `--only-incomplete` still has to do for this day of the account if this report exists.
+    /// What `--only-incomplete` still has to do for this dataset and day of the account if this report exists.
     #[must_use]
     pub fn remaining(
         &self,
+        dataset: &str,
         date: ReportDate,
         account_id: Option<&AccountId>,
         now: DateTime<Utc>,
     ) -> Remaining {
-        if !self.is_complete_of(date, account_id) {
+        if !self.is_complete_of(dataset, date, account_id) {
             Remaining::Collection
         } else if self.is_settled() {
             Remaining::Nothing
@@ -238,6 +242,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::datasets;
+
+    pub(crate) const S3: &str = "s3_daily_storage";
 
     pub(crate) fn metadata(attributes: &Value) -> ReportMetadata {
         let job = Job {
@@ -281,7 +287,7 @@ pub(crate) mod tests {
         let mut report = metadata(&json!({}));
         let later = RunId::generate();
         let counts = |report: &ReportMetadata, run_id: &RunId, date: ReportDate| {
-            report.counts_for(run_id, date, Some(&report.account_id), now)
+            report.counts_for(run_id, S3, date, Some(&report.account_id), now)
         };
         assert!(!counts(&report, &report.run_id, report.report_date), "partial");
         report.status = ReportStatus::Complete;
@@ -290,8 +296,11 @@ pub(crate) mod tests {
         assert!(!counts(&report, &later, report.report_date), "an older report");
         assert!(!counts(&report, &earlier, report.report_date.days_before(1)), "another day");
         let other = "222222222222".parse().expect("an id");
-        assert!(!report.counts_for(&report.run_id, report.report_date, Some(&other), now), "another account");
-        assert!(report.counts_for(&report.run_id, report.report_date, None, now), "an unknown ID");
+        assert!(
+            !report.counts_for(&report.run_id, S3, report.report_date, Some(&other), now),
+            "another account"
+        );
+        assert!(report.counts_for(&report.run_id, S3, report.report_date, None, now), "an unknown ID");
     }
 
     #[test]
@@ -301,7 +310,7 @@ pub(crate) mod tests {
         report.collected_at = report.settles_at();
         let later = RunId::generate();
         let counts =
-            |report: &ReportMetadata, now| report.counts_for(&later, report.report_date, None, at(now));
+            |report: &ReportMetadata, now| report.counts_for(&later, S3, report.report_date, None, at(now));
         assert!(!counts(&report, "2026-11-12T23:00:00Z"), "a new collection sees as much");
         assert!(counts(&report, "2026-11-13T00:00:00Z"));
         let unlisted = ReportMetadata { is_listed: false, ..report.clone() };
@@ -317,17 +326,17 @@ pub(crate) mod tests {
         let (before, settled) = (at("2026-11-04T11:59:59Z"), at("2026-11-04T12:00:00Z"));
         let mut report = metadata(&json!({}));
         let date = report.report_date;
-        assert_eq!(report.remaining(date, None, before), Remaining::Collection, "partial");
+        assert_eq!(report.remaining(S3, date, None, before), Remaining::Collection, "partial");
         report.status = ReportStatus::Complete;
         for rows_late in [0, 3] {
             let provisional = ReportMetadata { rows_late, ..report.clone() };
-            assert_eq!(provisional.remaining(date, None, before), Remaining::UntilSettled(settled));
-            assert_eq!(provisional.remaining(date, None, settled), Remaining::Collection);
+            assert_eq!(provisional.remaining(S3, date, None, before), Remaining::UntilSettled(settled));
+            assert_eq!(provisional.remaining(S3, date, None, settled), Remaining::Collection);
             let settled_report = ReportMetadata { collected_at: settled, ..provisional };
-            assert_eq!(settled_report.remaining(date, None, settled), Remaining::Nothing);
+            assert_eq!(settled_report.remaining(S3, date, None, settled), Remaining::Nothing);
         }
         let other = "222222222222".parse().expect("an id");
-        assert_eq!(report.remaining(date, Some(&other), before), Remaining::Collection);
-        assert_eq!(report.remaining(date.days_before(1), None, before), Remaining::Collection);
+        assert_eq!(report.remaining(S3, date, Some(&other), before), Remaining::Collection);
+        assert_eq!(report.remaining(S3, date.days_before(1), None, before), Remaining::Collection);
     }
 }

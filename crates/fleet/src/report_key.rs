@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, str::FromStr};
 
 use chrono::Datelike;
 
-use crate::{AccountId, Accounts, Dataset, Job};
+use crate::{AccountId, Accounts, Dataset, Job, datasets};
 
 /// Hive-style, so that Athena and Spark can derive partitions from the key.
 pub const DEFAULT_TEMPLATE: &str = "{dataset}/report_date={date}/account_name={account}/report.csv";
@@ -112,6 +112,17 @@ pub enum KeyError {
         /// The placeholder that distinguishes them.
         add: &'static str,
     },
+    /// Reports of several datasets would have one key. A template without `{dataset}` is that of a fleet from before there
+    /// were others.
+    #[error(
+        "key template {template:?}: without {{dataset}} it is for {default} alone, and not for dataset {dataset}; add {{dataset}}",
+        default = datasets::DEFAULT.name
+    )]
+    NoDataset {
+        /// The whole template.
+        template: String,
+        dataset: &'static str,
+    },
     /// Two accounts share an ID, so their keys would be the same.
     #[error(
         "key template {template:?}: accounts {first} and {second} have the same id and would have the same key; add {{account}}"
@@ -142,8 +153,7 @@ impl KeyTemplate {
         &self.text
     }
 
-    /// Refuses a template with which two jobs of one run, with these accounts and datasets, could write
-    /// the same object.
+    /// Refuses a template with which two jobs, with these accounts and datasets, could write the same object.
     pub fn check(&self, accounts: &Accounts, datasets: &[&Dataset]) -> Result<(), KeyError> {
         let template = || self.text.clone();
         if self.has(Field::AccountId) {
@@ -175,18 +185,24 @@ impl KeyTemplate {
                 }
             }
         }
-        if datasets.len() > 1 && !self.has(Field::Dataset) {
-            return Err(KeyError::SameKey { template: template(), add: "dataset" });
-        }
-        Ok(())
+        datasets.iter().try_for_each(|dataset| self.check_dataset(dataset))
     }
 
+    fn check_dataset(&self, dataset: &Dataset) -> Result<(), KeyError> {
+        if self.has(Field::Dataset) || dataset.name == datasets::DEFAULT.name {
+            return Ok(());
+        }
+        Err(KeyError::NoDataset { template: self.text.clone(), dataset: dataset.name })
+    }
+
+    /// The key of a job's report.
     ///
     /// # Errors
     ///
-    /// [`KeyError::NoAccountId`] if the template needs an ID that is not given, and
-    /// [`KeyError::Unusable`] if the key would be longer than S3 allows.
+    /// [`KeyError::NoAccountId`] if the template needs an ID that is not given, [`KeyError::NoDataset`] if other datasets
+    /// would have the same key, and [`KeyError::Unusable`] if the key would be longer than S3 allows.
     pub fn key(&self, job: &Job, account_id: Option<&AccountId>) -> Result<String, KeyError> {
+        self.check_dataset(job.dataset)?;
         let day = job.date.day();
         let mut key = String::new();
         for part in &self.parts {
@@ -446,9 +462,18 @@ mod tests {
         let one = [*datasets::DEFAULT];
         let error = check("{date}.csv", &none, &one).expect_err("no account");
         assert!(error.ends_with("add {account}"), "{error}");
-        let error =
-            check("{date}/{account}.csv", &none, &[*datasets::DEFAULT, *datasets::DEFAULT]).expect_err("two");
-        assert!(error.ends_with("add {dataset}"), "{error}");
+        let other: &'static Dataset =
+            Box::leak(Box::new(Dataset { name: "other", ..(*datasets::DEFAULT).clone() }));
+        let error = check("{date}/{account}.csv", &none, &[*datasets::DEFAULT, other]).expect_err("two");
+        assert_eq!(
+            error,
+            "key template \"{date}/{account}.csv\": without {dataset} it is for s3_daily_storage alone, and not for dataset \
+             other; add {dataset}"
+        );
+        assert_eq!(check("{dataset}/{account}.csv", &none, &[*datasets::DEFAULT, other]), Ok(()));
+        let template: KeyTemplate = "{date}/{account}.csv".parse().expect("valid");
+        let of_other = template.key(&Job { dataset: other, ..job("data") }, None).expect_err("a job of it");
+        assert_eq!(of_other.to_string(), error);
         assert!(
             check("{account_id}.csv", &none, &one)
                 .expect_err("no file")

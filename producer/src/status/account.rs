@@ -215,15 +215,15 @@ impl ReportFigures {
 
 /// Whether a report, complete or not, counts for the run.
 fn counts_for(report: &ReportMetadata, manifest: &Manifest, job: &ManifestJob, now: DateTime<Utc>) -> bool {
-    let (date, account_id) = (manifest.date, job.account_id.as_ref());
+    let (dataset, date, account_id) = (&*job.dataset, manifest.date, job.account_id.as_ref());
     let already_complete = job.state == JobState::AlreadyComplete;
     // Such a run needs a complete report, of whichever run.
-    if (already_complete || manifest.only_incomplete) && report.is_complete_of(date, account_id) {
+    if (already_complete || manifest.only_incomplete) && report.is_complete_of(dataset, date, account_id) {
         return true;
     }
     !already_complete
-        && (report.counts_for(&manifest.run_id, date, account_id, now)
-            || report.is_of(date, account_id) && report.run_id.is_or_follows(&manifest.run_id))
+        && (report.counts_for(&manifest.run_id, dataset, date, account_id, now)
+            || report.is_of(dataset, date, account_id) && report.run_id.is_or_follows(&manifest.run_id))
 }
 
 /// How far a report that counts for the run satisfies it.
@@ -234,7 +234,8 @@ fn found(report: &ReportMetadata, manifest: &Manifest, job: &ManifestJob, wants_
         ReportStatus::Complete => {
             // What the producer saw when it sent the job, and what the worker sees until the job is
             // done.
-            let remaining = report.remaining(manifest.date, job.account_id.as_ref(), manifest.created_at);
+            let account_id = job.account_id.as_ref();
+            let remaining = report.remaining(&job.dataset, manifest.date, account_id, manifest.created_at);
             let is_sent = manifest.only_incomplete && job.state == JobState::Sent;
             if is_sent && remaining == Remaining::Collection {
                 Found::ToSettle { wants_settled }

@@ -189,6 +189,7 @@ impl Reporter {
         let key = || key.to_owned();
         let best = Candidate {
             run_id: &job.run_id,
+            dataset: job.dataset.name,
             date: job.date,
             account_id,
             status: ReportStatus::Complete,
@@ -204,7 +205,8 @@ impl Reporter {
             Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
         }
         let remaining = existing.report().filter(|_| job.only_incomplete);
-        let remaining = remaining.map(|report| report.metadata.remaining(job.date, account_id, now));
+        let remaining =
+            remaining.map(|report| report.metadata.remaining(job.dataset.name, job.date, account_id, now));
         Ok(match remaining {
             Some(Remaining::Nothing | Remaining::UntilSettled(_)) => Some(Done::Duplicate { key: key() }),
             Some(Remaining::Collection) | None => None,
@@ -233,7 +235,7 @@ impl Reporter {
             let Some(ExistingReport { metadata, .. }) = place.report() else { continue };
             if Checkpoint::may_be_of(metadata, job, account_id, self.bucket.now()) {
                 earlier.checkpoint = self.read(key, job.dataset, metadata).await?;
-            } else if metadata.is_of(job.date, Some(account_id))
+            } else if metadata.is_of(job.dataset.name, job.date, Some(account_id))
                 && !job.date.is_listed_at(self.bucket.now())
                 && (metadata.is_listed || metadata.rows_carried > 0)
             {
@@ -371,6 +373,7 @@ impl Reporter {
     fn candidate<'a>(&self, job: &'a Job, report: &'a Report) -> Candidate<'a> {
         Candidate {
             run_id: &job.run_id,
+            dataset: job.dataset.name,
             date: job.date,
             account_id: Some(&report.metadata.account_id),
             status: report.metadata.status,

@@ -50,6 +50,7 @@ pub enum Decision {
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     pub run_id: &'a RunId,
+    pub dataset: &'a str,
     pub date: ReportDate,
     /// `None` if unknown.
     pub account_id: Option<&'a AccountId>,
@@ -73,7 +74,7 @@ pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
     };
     let replace = Decision::Replace(etag.clone());
     let is_later = existing.run_id.follows(candidate.run_id);
-    if !existing.is_of(candidate.date, candidate.account_id) {
+    if !existing.is_of(candidate.dataset, candidate.date, candidate.account_id) {
         return if is_later { Decision::Superseded } else { replace };
     }
     match (existing.status, candidate.status) {
@@ -98,7 +99,7 @@ pub fn run_to_credit<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -
     match existing.report().map(|report| &report.metadata) {
         Some(existing)
             if metadata.status == ReportStatus::Complete
-                && existing.is_of(metadata.report_date, Some(&metadata.account_id))
+                && existing.is_of(&metadata.dataset, metadata.report_date, Some(&metadata.account_id))
                 && existing.run_id.is_generated()
                 && !metadata.run_id.follows(&existing.run_id) =>
         {
@@ -288,6 +289,7 @@ mod tests {
         let date = date.parse().expect("a date");
         Candidate {
             run_id,
+            dataset: datasets::DEFAULT.name,
             date,
             account_id: None,
             status,
@@ -352,6 +354,14 @@ mod tests {
             let candidate = Candidate { account_id, ..candidate(&run, day, COMPLETE) };
             assert_eq!(decide(&report(existing, day, COMPLETE), candidate), expected, "{account_id:?}");
         }
+    }
+
+    #[test]
+    fn a_report_of_another_dataset_is_not_the_jobs() {
+        let run = RunId::generate();
+        let candidate = Candidate { dataset: "other", ..candidate(&run, "2026-11-03", COMPLETE) };
+        let existing = report(&run, "2026-11-03", COMPLETE);
+        assert_eq!(decide(&existing, candidate), Decision::Replace("e".into()));
     }
 
     #[test]

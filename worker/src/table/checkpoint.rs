@@ -35,8 +35,7 @@ impl Checkpoint {
         now: DateTime<Utc>,
     ) -> bool {
         metadata.status == ReportStatus::Partial
-            && metadata.dataset == job.dataset.name
-            && metadata.is_of(job.date, Some(account_id))
+            && metadata.is_of(job.dataset.name, job.date, Some(account_id))
             && metadata.period_seconds == job.dataset.period_of_rows(job.date, now).map(Period::seconds)
             && (metadata.run_id == job.run_id || metadata.is_settled())
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::{EVERY_REGION, ReportMetadata, ReportStatus};
-use crate::{Dataset, ReportDate};
+use crate::{Dataset, ReportDate, datasets};
 
 /// The version of the metadata and the table that this program writes. A reader ignores unknown keys and
 /// uses defaults for missing ones, so that reports of other versions stay readable.
@@ -77,8 +77,8 @@ impl ReportMetadata {
     }
 
     /// Parses the metadata of an object written at `written_at`. `None` if the object is not a report: a
-    /// report has at least a run, account, dataset, day and status. All other keys have defaults, for
-    /// reports of other versions.
+    /// report has at least a run, account, day and status. All other keys have defaults, for reports of other
+    /// versions; one that names no dataset is of the only one that there was.
     #[must_use]
     pub fn from_headers(headers: &HashMap<String, String>, written_at: DateTime<Utc>) -> Option<Self> {
         let text = |key: &str| headers.get(key);
@@ -86,7 +86,7 @@ impl ReportMetadata {
         let is = |key: &str| text(key).map(|text| text == "true");
         let total = |key: &str| text(key).and_then(|text| text.parse().ok());
         let regions = |key: &str| text(key).map_or_else(Vec::new, |text| unlisted(text));
-        let dataset = text("dataset")?.clone();
+        let dataset = text("dataset").map_or(datasets::DEFAULT.name, String::as_str).to_owned();
         let report_date: ReportDate = text("report-date")?.parse().ok()?;
         let collected_at = text("collected-at").and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let collected_at = collected_at.map_or(written_at, |time| time.to_utc());
@@ -191,7 +191,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::tests::{at, metadata};
+    use crate::report::{
+        Remaining,
+        tests::{S3, at, metadata},
+    };
 
     fn read(headers: &HashMap<String, String>) -> Option<ReportMetadata> {
         ReportMetadata::from_headers(headers, at("2026-11-02T18:05:00Z"))
@@ -253,6 +256,25 @@ mod tests {
         let months_later =
             ReportMetadata::from_headers(&headers, at("2027-02-01T00:00:00Z")).expect("a report");
         assert!(!months_later.is_listed && months_later.is_settled(), "by the time it was written");
+    }
+
+    #[test]
+    fn a_report_counts_for_its_dataset_alone_and_one_that_names_none_is_of_the_first() {
+        let mut report = metadata(&json!({}));
+        report.status = ReportStatus::Complete;
+        let is_of = |report: &ReportMetadata| {
+            ["ecs_service", S3].map(|dataset| report.is_complete_of(dataset, report.report_date, None))
+        };
+        assert_eq!(is_of(&report), [false, true]);
+        assert_eq!(
+            report.remaining("ecs_service", report.report_date, None, at("2026-12-01T00:00:00Z")),
+            Remaining::Collection
+        );
+        let mut headers = report.to_headers();
+        headers.remove("dataset");
+        assert_eq!(is_of(&read(&headers).expect("a report")), [false, true]);
+        headers.insert("dataset".into(), "ecs_service".into());
+        assert_eq!(is_of(&read(&headers).expect("a report")), [true, false]);
     }
 
     #[test]
