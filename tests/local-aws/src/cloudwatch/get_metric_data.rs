@@ -201,7 +201,7 @@ fn plan<'a>(input: &'a Input<'a>, now: i64) -> Result<Vec<Plan<'a>>, ServiceErro
         if !is_period(stat.period) {
             return Err(validation("Period must be 1, 5, 10, 20, 30 or any multiple of 60."));
         }
-        let statistic = Statistic::parse(&stat.stat).ok_or_else(|| {
+        let statistic = Statistic::parse_any(&stat.stat).ok_or_else(|| {
             validation(format!("The value {} for parameter Stat is not supported.", stat.stat))
         })?;
         if query.return_data == Some(false) {
@@ -253,6 +253,7 @@ impl<'a> Page<'a> {
             }
             let (points, _) = metrics.points(&metric, plan.unit, plan.window.kept(), &mut key);
             let mut folded = plan.window.fold(points.into_iter());
+            folded.retain(|(_, set)| set.has(plan.statistic));
             if !ascending {
                 folded.reverse();
             }

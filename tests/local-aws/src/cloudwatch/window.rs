@@ -29,14 +29,21 @@ impl Statistics {
         match statistic {
             Statistic::Average => self.sum / self.count,
             Statistic::Sum => self.sum,
-            Statistic::Minimum => self.minimum,
+            Statistic::Minimum | Statistic::Percentile => self.minimum,
             Statistic::Maximum => self.maximum,
             Statistic::SampleCount => self.count,
         }
     }
+
+    /// Whether it has a statistic: of different values that were put together nothing says which is in the middle.
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Percentiles>
+    #[expect(clippy::float_cmp, reason = "they are the same value, or they are not")]
+    pub(crate) fn has(&self, statistic: Statistic) -> bool {
+        statistic != Statistic::Percentile || self.minimum == self.maximum
+    }
 }
 
-/// The statistics that are reported apart here; percentiles are left out.
+/// The statistics that differ here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statistic {
     Average,
@@ -44,6 +51,8 @@ pub(crate) enum Statistic {
     Minimum,
     Maximum,
     SampleCount,
+    /// Any percentile: of one value all are the same.
+    Percentile,
 }
 
 impl Statistic {
@@ -56,6 +65,12 @@ impl Statistic {
             "SampleCount" => Some(Self::SampleCount),
             _ => None,
         }
+    }
+
+    /// One of the five, or a percentile such as `p99.9`.
+    pub(crate) fn parse_any(name: &str) -> Option<Self> {
+        let percentile = || name.strip_prefix('p')?.parse().ok().filter(|of| (0.0..=100.0).contains(of));
+        Self::parse(name).or_else(|| percentile().map(|_: f64| Self::Percentile))
     }
 }
 
@@ -172,6 +187,21 @@ mod tests {
             folded.iter().map(|(at, set)| (at - NOW, set.get(Statistic::Average))).collect();
         assert_eq!(averages, [(0, 2.0), (3600, 10.0)]);
         assert!((folded[0].1.get(Statistic::SampleCount) - 2.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_percentile_is_known_of_equal_values() {
+        assert_eq!(Statistic::parse_any("p99.9"), Some(Statistic::Percentile));
+        for name in ["p", "p101", "99", "pNaN"] {
+            assert_eq!(Statistic::parse_any(name), None, "{name}");
+        }
+        let mut set = Statistics::of(4.0);
+        set.merge(&Statistics::of(4.0));
+        assert!(
+            set.has(Statistic::Percentile) && (set.get(Statistic::Percentile) - 4.0).abs() < f64::EPSILON
+        );
+        set.merge(&Statistics::of(6.0));
+        assert!(!set.has(Statistic::Percentile) && set.has(Statistic::Average));
     }
 
     #[test]
