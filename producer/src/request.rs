@@ -330,7 +330,7 @@ fn datasets(
     for text in texts {
         let named = Dataset::named(&text);
         if named.is_empty() {
-            faults.push(format!("dataset {text:?} is unknown; this version has {}", datasets::names()));
+            faults.push(datasets::unknown(&text));
         } else if named.iter().any(|dataset| found.contains(dataset)) {
             faults.push(format!("dataset {text:?} is listed twice; leave one out"));
         } else {

@@ -186,7 +186,7 @@ fn one_fault_hides_no_other() {
         "run",
         "--date",
         "2026-02-30",
-        "--dataset=ec2",
+        "--dataset=s4",
         "--request",
         "/does/not/exist",
         "--accounts",
@@ -200,7 +200,7 @@ fn one_fault_hides_no_other() {
     let output = producer(&args, &[("FLEET_FORMAT", "xml")], "");
     let expected = [
         "date \"2026-02-30\" is not a calendar day",
-        "dataset \"ec2\" is unknown",
+        "dataset \"s4\" is unknown",
         "could not read the request /does/not/exist: No such file",
         "account name \"a b\" is not well-formed",
         "{acount} is not known; use {dataset} {date}",
@@ -293,13 +293,13 @@ fn a_bad_request_is_refused_with_every_fault() {
     );
 
     let output = run(
-        r#"{"account_name":["a b","x","x"],"date":"2026-02-30","dataset":"ec2","run_id":"r","acount_name":"y"}"#,
+        r#"{"account_name":["a b","x","x"],"date":"2026-02-30","dataset":"s4","run_id":"r","acount_name":"y"}"#,
     );
     for expected in [
         "account name \"a b\" is not well-formed; it takes 1 to 63",
         "account x: is listed twice; leave one out",
         "date \"2026-02-30\" is not a calendar day; write it as YYYY-MM-DD",
-        "dataset \"ec2\" is unknown; this version has ",
+        "dataset \"s4\" is unknown; this version has ",
         "\"run_id\" is not an attribute: leave it out",
         "attribute \"acount_name\" looks like account_name; correct it, or if you mean it, pass --attribute 'acount_name=y'",
     ] {
@@ -313,7 +313,7 @@ fn bad_flags_of_a_request_are_refused() {
     refused(&run(&["--date", "2026-13-01"]), "date \"2026-13-01\" is not a calendar day");
     refused(&run(&["--date", "2999-01-01"]), "date 2999-01-01 is not over yet in UTC");
     refused(&run(&["--date", "2001-01-01"]), "date 2001-01-01 is too old");
-    refused(&run(&["--dataset", "ec2"]), "dataset \"ec2\" is unknown");
+    refused(&run(&["--dataset", "s4"]), "dataset \"s4\" is unknown");
     refused(&run(&["--account-name", "data"]), "account data: is listed twice");
     refused(
         &run(&["--account-name", "opra-dev,opra_dev"]),
@@ -380,7 +380,7 @@ fn variables_stand_for_flags() {
         ("FLEET_REPORT_BUCKET", "reports"),
         ("FLEET_DEFAULT_ACCOUNTS", "data, no such, "),
         ("FLEET_DATE", "2026-02-30"),
-        ("FLEET_DATASET", "ec2"),
+        ("FLEET_DATASET", "s4"),
         ("FLEET_ATTRIBUTE", "run_id=r"),
     ];
     let output = producer(&["run"], &variables, "");
@@ -388,7 +388,7 @@ fn variables_stand_for_flags() {
         "account name \"no such\" is not well-formed",
         "account name \"\" is not well-formed",
         "date \"2026-02-30\"",
-        "dataset \"ec2\"",
+        "dataset \"s4\"",
         "\"run_id\" is not an attribute: leave it out",
     ] {
         refused(&output, expected);

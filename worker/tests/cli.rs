@@ -96,9 +96,9 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
             "date 2999-01-01 is not over yet in UTC",
         ),
         (
-            &["collect", "--account-name", "data", "--dataset", "ec2"],
+            &["collect", "--account-name", "data", "--dataset", "s4"],
             &[],
-            "dataset \"ec2\" is unknown; this version has ",
+            "dataset \"s4\" is unknown; this version has ",
         ),
     ];
     for (args, variables, expected) in cases {
@@ -159,13 +159,11 @@ fn one_fault_hides_no_other() {
     }
     assert!(message.starts_with("error: 8 things are wrong:\n"), "{message}");
 
-    let output = worker(
-        &["collect", "--date", "2999-01-01", "--dataset", "ec2", "--output", "/no/such/folder/x"],
-        &[],
-    );
+    let output =
+        worker(&["collect", "--date", "2999-01-01", "--dataset", "s4", "--output", "/no/such/folder/x"], &[]);
     let message = text(&output.stderr);
     for expected in
-        ["is not over yet", "dataset \"ec2\" is unknown", "no account is named", "/no/such/folder/x"]
+        ["is not over yet", "dataset \"s4\" is unknown", "no account is named", "/no/such/folder/x"]
     {
         assert!(message.contains(expected), "should say {expected:?}: {message}");
     }

@@ -108,7 +108,7 @@ pub enum JobError {
     #[error("the job has no date, and its message does not say when it was sent")]
     NoDate,
     /// A dataset unknown to this version.
-    #[error("dataset {0:?} is unknown; this version has {names}", names = datasets::names())]
+    #[error("{said}", said = datasets::unknown(.0))]
     UnknownDataset(String),
 }
 
@@ -321,7 +321,7 @@ mod tests {
             (r#"{"account_name":null}"#, "account_name is null"),
             (r#"{"account_name":"../x"}"#, "not well-formed"),
             (r#"{"account_name":"data","date":"2026-02-30"}"#, "not a calendar day"),
-            (r#"{"account_name":"data","dataset":"ec2"}"#, "dataset \"ec2\" is unknown; this version has "),
+            (r#"{"account_name":"data","dataset":"s4"}"#, "dataset \"s4\" is unknown; this version has "),
             (r#"{"account_name":"data","run_id":"a/b"}"#, "run id"),
             (
                 r#"{"account_name":"data","only_incomplete":"yes"}"#,

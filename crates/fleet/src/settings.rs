@@ -236,6 +236,10 @@ impl<'a> Value<'a> {
         found
     }
 
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(self.is, DeValue::Array(items) if items.is_empty())
+    }
+
     fn items(&self) -> Vec<Self> {
         match self.is {
             DeValue::Array(items) if !items.is_empty() => items

@@ -22,19 +22,24 @@ use crate::catalogue;
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct DatasetsArgs {
-    /// The dataset to show.
+    /// The dataset to show, or the group of datasets to list.
     #[arg(value_name = "NAME", value_parser = named)]
-    name: Option<&'static Dataset>,
+    name: Option<Named>,
 
     /// How they are written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
 
+/// The datasets that a name stands for.
+#[derive(Debug, Clone)]
+struct Named(Vec<&'static Dataset>);
+
 const AFTER_HELP: &str = "\
 Examples:
   producer datasets
   producer datasets s3_daily_storage
+  producer datasets elb
   producer datasets --format json | jq '.datasets[] | .name, .permissions'
 
 --format json, one object: datasets, each with name, group, title, namespace, shape, period_seconds,
@@ -46,17 +51,17 @@ CloudWatch still lists, up to eleven days ago) and unlisted (an older one).";
 impl DatasetsArgs {
     pub(super) fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         faults.end(Some(()))?;
-        match (self.format, self.name) {
-            (Format::Text, None) => output::print(&catalogue::list(DATASETS.iter()))?,
-            (Format::Text, Some(dataset)) => output::print(&catalogue::text(dataset))?,
-            (Format::Json, None) => output::print_json(&catalogue::json(DATASETS.iter()))?,
-            (Format::Json, Some(dataset)) => output::print_json(&catalogue::json([dataset]))?,
+        let named = self.name.map_or_else(|| DATASETS.iter().collect(), |Named(datasets)| datasets);
+        match (self.format, &named[..]) {
+            (Format::Text, [dataset]) => output::print(&catalogue::text(dataset))?,
+            (Format::Text, datasets) => output::print(&catalogue::list(datasets.iter().copied()))?,
+            (Format::Json, datasets) => output::print_json(&catalogue::json(datasets.iter().copied()))?,
         }
         Ok(Outcome::Done)
     }
 }
 
-fn named(name: &str) -> anyhow::Result<&'static Dataset> {
-    Dataset::find(name)
-        .ok_or_else(|| anyhow!("dataset {name:?} is unknown; this version has {}", datasets::names()))
+fn named(name: &str) -> anyhow::Result<Named> {
+    let named = Dataset::find(name).map_or_else(|| Dataset::named(name), |dataset| vec![dataset]);
+    if named.is_empty() { Err(anyhow!(datasets::unknown(name))) } else { Ok(Named(named)) }
 }

@@ -75,7 +75,7 @@ fn flags_override() {
 #[test]
 fn every_fault_is_reported_at_once() {
     let flags = Flags { attributes: vec!["oops".into()], ..Flags::default() };
-    let text = r#"{"account_name":["a/b","data","data",7],"date":"2026-02-30","dataset":["ec2"],"run_id":"r","acount_name":"x"}"#;
+    let text = r#"{"account_name":["a/b","data","data",7],"date":"2026-02-30","dataset":["s4"],"run_id":"r","acount_name":"x"}"#;
     let said =
         read_with(text, &flags).expect_err("invalid").replace(&datasets::names(), "[those that there are]");
     insta::assert_snapshot!(said, @r#"
@@ -84,7 +84,7 @@ fn every_fault_is_reported_at_once() {
       account name "a/b" is not well-formed; it takes 1 to 63 letters, digits, '_' and '-', and begins with a letter or digit
       account data: is listed twice; leave one out
       date "2026-02-30" is not a calendar day; write it as YYYY-MM-DD, such as 2026-11-01
-      dataset "ec2" is unknown; this version has [those that there are]
+      dataset "s4" is unknown; this version has [those that there are]
       --attribute "oops" has no '='; write KEY=VALUE for a string, or KEY:=JSON for any JSON
       "run_id" is not an attribute: leave it out, since the producer names the run
       attribute "acount_name" looks like account_name; correct it, or if you mean it, pass --attribute 'acount_name=x'
@@ -113,7 +113,7 @@ fn each_invalid_request_says_what_is_wrong_and_what_to_do() {
         (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
         (r#"{"date":"2025-08-23"}"#, "the oldest available day is 2025-08-24"),
         (r#"{"date":20261101}"#, "date is a number, not a string such as"),
-        (r#"{"dataset":"ec2"}"#, "dataset \"ec2\" is unknown; this version has "),
+        (r#"{"dataset":"s4"}"#, "dataset \"s4\" is unknown; this version has "),
         (r#"{"dataset":[]}"#, "dataset is an empty list; name at least one"),
         (
             r#"{"dataset":["s3_daily_storage","s3_daily_storage"]}"#,
@@ -292,7 +292,7 @@ const FAULTS: [(&str, &str, &str); 8] = [
     ("account_name", r#""data""#, "account data: is listed twice"),
     ("account_name", "7", "account_name has a number in its list"),
     ("date", r#""2026-02-30""#, "is not a calendar day"),
-    ("dataset", r#""ec2""#, "dataset \"ec2\" is unknown"),
+    ("dataset", r#""s4""#, "dataset \"s4\" is unknown"),
     ("run_id", r#""r""#, "\"run_id\" is not an attribute"),
     ("acount_name", r#""x""#, "attribute \"acount_name\" looks like account_name"),
 ];

@@ -56,10 +56,11 @@ resource "aws_iam_role_policy" "metrics" {
     Statement = [{
       Sid    = "ReadMetrics"
       Effect = "Allow"
-      Action = distinct(concat(
+      # Sorted, so that another dataset changes nothing that it doesn't add to.
+      Action = sort(distinct(concat(
         flatten(local.datasets[*].permissions),
         var.directory_buckets ? flatten(local.datasets[*].optional_permissions) : [],
-      ))
+      )))
       Resource = "*"
     }]
   })

@@ -59,24 +59,17 @@ fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
     let (_, actions) = text.split_once("                Action:\n").context("no actions")?;
     let (actions, _) = actions.split_once("                Resource:").context("the actions do not end")?;
     let is_action = |word: &&str| word.contains(':') && !word.ends_with(':') && *word != "AWS::NoValue";
-    let (mut required, mut optional) = (Vec::new(), Vec::new());
+    let (mut required, mut optional) = (BTreeSet::new(), BTreeSet::new());
     for line in actions.lines() {
         let condition = line.starts_with("                      ");
         let words = line.split_whitespace().filter(is_action).map(str::to_owned);
         if condition { &mut optional } else { &mut required }.extend(words);
     }
-    let unique = |actions: &mut dyn Iterator<Item = &'static str>| {
-        let mut unique: Vec<String> = Vec::new();
-        for action in actions {
-            if !unique.iter().any(|known| known == action) {
-                unique.push(action.to_owned());
-            }
-        }
-        unique
-    };
-    assert_eq!(required, unique(&mut DATASETS.iter().flat_map(Dataset::permissions)));
+    let needed: BTreeSet<String> =
+        DATASETS.iter().flat_map(Dataset::permissions).map(str::to_owned).collect();
+    assert_eq!(required, needed);
     let optional_ones = DATASETS.iter().flat_map(|dataset| dataset.discovery.optional_permissions());
-    assert_eq!(optional, unique(&mut optional_ones.copied()));
+    assert_eq!(optional, optional_ones.map(|action| (*action).to_owned()).collect());
     Ok(())
 }
 

@@ -28,9 +28,9 @@ pub fn joined<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     values.into_iter().collect::<Vec<_>>().join(BETWEEN)
 }
 
-/// The dimension values in a resource's name.
+/// The dimension values in a resource's name, none of which is empty.
 pub fn values(resource: &str) -> impl Iterator<Item = &str> {
-    resource.split(BETWEEN)
+    resource.split(BETWEEN).filter(|value| !value.is_empty())
 }
 
 /// The resource of a series that has exactly the dimensions of the metric, and its value of the split, which is empty if
@@ -49,7 +49,8 @@ pub(super) fn exactly(
         let mut found = found.iter_mut().filter(|it| it.name.as_deref() == Some(name));
         found.next().and_then(|dimension| dimension.value.take())
     };
-    let mut resource: Option<String> = None;
+    // What has no dimension of its own is the account in its region, which has no name.
+    let mut resource: Option<String> = dataset.resource.is_empty().then(String::new);
     let mut is_whole = true;
     for name in &dataset.resource {
         match (take(name), &mut resource) {
@@ -104,6 +105,21 @@ unit       = "Count"
 statistics = ["Sum"]
 split      = { dimension = "Code", values = { 0 = "well" }, other = "badly" }
 "#;
+
+    #[test]
+    fn an_account_has_no_dimension() {
+        let text = TASKS.replace("[\"Cluster\", \"Service\"]", "[]");
+        let dataset = Dataset::parse(&text).expect("a dataset");
+        let code = Dimension::builder().name("Code").value("0").build();
+        let of = |metric: usize, found: &[&Dimension]| {
+            exactly(&dataset, &dataset.metrics[metric], found.iter().copied().cloned().collect())
+        };
+        assert_eq!(of(0, &[]), Ok((String::new(), String::new())));
+        assert_eq!(of(0, &[&code]), Err(vec!["Code".to_owned()]));
+        assert_eq!(of(1, &[&code]), Ok((String::new(), "0".to_owned())));
+        assert_eq!(of_series(&dataset, &dataset.metrics[0], "", ""), []);
+        assert_eq!(of_series(&dataset, &dataset.metrics[1], "", "0"), [code]);
+    }
 
     #[test]
     fn a_series_belongs_to_a_metric_by_exactly_its_dimensions() {

@@ -94,6 +94,5 @@ pub(super) fn region(text: &str) -> anyhow::Result<String> {
 }
 
 pub(super) fn dataset(name: &str) -> anyhow::Result<&'static Dataset> {
-    Dataset::find(name)
-        .ok_or_else(|| anyhow!("dataset {name:?} is unknown; this version has {}", datasets::names()))
+    Dataset::find(name).ok_or_else(|| anyhow!(datasets::unknown(name)))
 }

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use super::Dataset;
+use crate::account::shorten;
 
 // `FILES`: the name and the text of each, by name.
 include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
@@ -28,6 +29,17 @@ pub fn names() -> String {
     DATASETS.iter().map(|dataset| dataset.name).collect::<Vec<_>>().join(", ")
 }
 
+/// Says why a name is none of a dataset.
+#[must_use]
+pub fn unknown(name: &str) -> String {
+    let group = Dataset::named(name);
+    if group.is_empty() {
+        return format!("dataset {:?} is unknown; this version has {}", shorten(name), names());
+    }
+    let members: Vec<_> = group.iter().map(|dataset| dataset.name).collect();
+    format!("{name:?} is a group of datasets; name one of them: {}", members.join(", "))
+}
+
 impl Dataset {
     /// The dataset of that name.
     #[must_use]
@@ -45,8 +57,12 @@ impl Dataset {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use chrono::TimeDelta;
+
     use super::*;
-    use crate::datasets::{Cell, Class, Metric};
+    use crate::datasets::{Cell, Class, Metric, Missing};
 
     #[test]
     fn every_file_is_a_dataset_of_its_name() {
@@ -63,6 +79,45 @@ mod tests {
             let namesake = Dataset::find(&dataset.group);
             assert!(namesake.is_none_or(|it| it.group == dataset.group), "{}", dataset.group);
         }
+    }
+
+    #[test]
+    fn only_sums_are_zero_and_values_are_final_after_a_period_at_the_earliest() {
+        for dataset in DATASETS.iter() {
+            let period = TimeDelta::seconds(dataset.period.seconds().into());
+            assert!(dataset.settle_time() >= period, "{}", dataset.name);
+            for metric in dataset.metrics.iter().filter(|metric| metric.missing != Missing::Empty) {
+                assert_eq!(metric.statistics, ["Sum"], "{} {}", dataset.name, metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_resource_is_in_two_tables_of_a_namespace() {
+        let key = |dataset: &Dataset, metric: &Metric| {
+            let mut dimensions = dataset.resource.clone();
+            dimensions.extend(metric.split.iter().map(|split| split.dimension.clone()));
+            dimensions.sort_unstable();
+            (dataset.namespace_of(metric).to_owned(), metric.name.clone(), dimensions)
+        };
+        let mut series = HashSet::new();
+        for dataset in DATASETS.iter() {
+            for metric in &dataset.metrics {
+                assert!(series.insert(key(dataset, metric)), "{} has {} too", dataset.name, metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_of_a_dataset_or_of_a_group() {
+        for (name, tables) in [("s3_daily_storage", 1), ("sqs", 1), ("elb", 5), ("rds", 2), ("vpn", 2)] {
+            assert_eq!(Dataset::named(name).len(), tables, "{name}");
+        }
+        assert_eq!(
+            unknown("vpn"),
+            "\"vpn\" is a group of datasets; name one of them: vpn_connection, vpn_tunnel"
+        );
+        assert!(unknown("s4").starts_with("dataset \"s4\" is unknown; this version has billing_"));
     }
 
     #[test]

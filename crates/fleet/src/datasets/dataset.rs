@@ -25,7 +25,7 @@ pub struct Dataset {
     /// What it is, for people.
     pub title: String,
     pub namespace: String,
-    /// The dimensions whose values tell one resource from another.
+    /// The dimensions whose values tell one resource from another; none if the account itself is what is measured.
     pub resource: Vec<String>,
     pub discovery: Discovery,
     pub regions: Regions,

@@ -65,7 +65,7 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
             value.fault(why);
         }
     }
-    let resource = file.required("resource").map(|value| dimensions(&value)).unwrap_or_default();
+    let resource = file.required("resource").map(|value| dimensions(&value, shape)).unwrap_or_default();
     let period = file.required("period").and_then(|value| {
         let period = period(&value)?;
         if shape == Some(Shape::NewestDay) && period != Period::DAY {
@@ -165,8 +165,11 @@ fn regions_of(value: &Value<'_>, discovery: Option<Discovery>) -> Option<Regions
     Some(regions)
 }
 
-/// The dimensions of a resource, which become columns.
-fn dimensions(value: &Value<'_>) -> Vec<String> {
+/// The dimensions of a resource, which become columns. A series without any is of the account in its region.
+fn dimensions(value: &Value<'_>, shape: Option<Shape>) -> Vec<String> {
+    if shape == Some(Shape::Series) && value.is_empty_list() {
+        return Vec::new();
+    }
     let texts = value.texts();
     if texts.len() > MOST_DIMENSIONS {
         value.fault(format!("has more than {MOST_DIMENSIONS} dimensions"));

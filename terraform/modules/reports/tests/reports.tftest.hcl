@@ -140,8 +140,9 @@ run "reports_and_manifests_go_after_as_many_days_as_are_wanted" {
 
   assert {
     condition = {
-      for rule in slice(aws_s3_bucket_lifecycle_configuration.reports.rule, 3, 5) : rule.filter[0].prefix => rule.expiration[0].days
-    } == { "runs/" = 730, "s3_daily_storage/" = 730 }
+      for rule in slice(aws_s3_bucket_lifecycle_configuration.reports.rule, 3, length(aws_s3_bucket_lifecycle_configuration.reports.rule)) :
+      rule.filter[0].prefix => rule.expiration[0].days
+    } == merge({ "runs/" = 730 }, { for name in keys(local.datasets) : "${name}/" => 730 })
     error_message = "Not the reports and the manifests are removed, or not then. The accounts file must stay."
   }
 }
@@ -189,7 +190,7 @@ run "queries_have_every_column_the_day_and_the_account_under_its_old_name" {
   }
 
   assert {
-    condition     = output.tables == { s3_daily_storage = "finops_fleet.s3_daily_storage" }
+    condition     = output.tables == { for name in keys(local.datasets) : name => "finops_fleet.${name}" }
     error_message = "Queries name something else: ${jsonencode(output.tables)}"
   }
 

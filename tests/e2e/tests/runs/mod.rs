@@ -94,6 +94,13 @@ async fn the_layout_of_the_lambdas_is_a_template_away() -> Result<()> {
     let (year, month) = (&day()[..4], &day()[..7]);
     assert_eq!(fleet.home.keys(REPORTS, year), [format!("{year}/{month}/{month}-data.csv")]);
     finish(fleet.producer(&["status"])).await?.status(0);
+    // Without {dataset} in it, it is for this dataset alone: a request for another is refused, and so is a job.
+    let refused = "without {dataset} it is for s3_daily_storage alone, and not for dataset sqs";
+    let ended = finish(fleet.producer(&["run", "--account-name", "data", "--dataset", "sqs"])).await?;
+    assert!(ended.status(2).stderr.contains(refused), "it says so");
+    fleet.home.send(JOBS, r#"{"account_name":"data","dataset":"sqs"}"#);
+    let ended = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
+    assert!(ended.stderr.contains(refused), "{}", ended.stderr);
     Ok(())
 }
 

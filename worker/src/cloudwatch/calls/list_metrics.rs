@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_cloudwatch::types::{DimensionFilter, Metric as SdkMetric};
 use fleet::{
     AwsError, Dataset,
-    datasets::{LIST_METRICS, Metric},
+    datasets::{LIST_METRICS, Metric, Shape},
     from_sdk,
 };
 use futures::{Stream, stream};
@@ -61,11 +61,7 @@ impl CloudWatch {
                     Ok(series) => listed.push(series),
                     Err(names) if unexpected.contains(&names) => {}
                     Err(names) => {
-                        tracing::warn!(
-                            metric = &*metric.name,
-                            dimensions = names.join(","),
-                            "series with unexpected dimensions are skipped"
-                        );
+                        log_skipped(dataset, metric, &names);
                         unexpected.insert(names);
                     }
                 }
@@ -83,6 +79,17 @@ impl CloudWatch {
 /// sequential, so delaying the longest listing delays the whole job: with 100,000 buckets, by two seconds of 26.
 fn has_low_priority(dataset: &Dataset, metric: &Metric) -> bool {
     dataset.metrics.iter().any(|other| other.known_values().count() > metric.known_values().count())
+}
+
+/// Logs that series with these dimensions are skipped. Most services publish aggregates next to the series of their
+/// resources, under the same names: that is no reason for a warning.
+fn log_skipped(dataset: &Dataset, metric: &Metric, names: &[String]) {
+    const MESSAGE: &str = "series with unexpected dimensions are skipped";
+    let (metric, dimensions) = (&*metric.name, names.join(","));
+    match dataset.shape {
+        Shape::NewestDay => tracing::warn!(metric, dimensions, "{MESSAGE}"),
+        Shape::Series => tracing::debug!(metric, dimensions, "{MESSAGE}"),
+    }
 }
 
 /// The series of a list entry.

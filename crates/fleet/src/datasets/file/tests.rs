@@ -201,10 +201,10 @@ fn what_only_another_shape_has_is_refused() {
 #[test]
 fn the_example_in_contributing_is_a_dataset() {
     let text = include_str!("../../../../../CONTRIBUTING.md");
-    let lines = text.lines().skip_while(|line| !line.contains("name      = \"ecs\""));
+    let lines = text.lines().skip_while(|line| !line.contains("name      = \"elasticache\""));
     let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("2. ")).map(str::trim).collect();
     let dataset = Dataset::parse(&lines.join("\n")).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!((dataset.name, dataset.resource.len(), dataset.metrics.len()), ("ecs", 2, 1));
+    assert_eq!((dataset.name, dataset.resource.len(), dataset.metrics.len()), ("elasticache", 2, 1));
 }
 
 fn any_file() -> impl Strategy<Value = String> {
