@@ -4,6 +4,7 @@
 mod check;
 mod configuration;
 mod credentials;
+mod datasets;
 mod dead_letters;
 mod metrics;
 mod reliability;

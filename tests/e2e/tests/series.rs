@@ -22,8 +22,8 @@ use worker::{
     usage::Usage,
 };
 
-const FAR: &str = "us-east-1";
-const ID: &str = "111111111111";
+pub(crate) const FAR: &str = "us-east-1";
+pub(crate) const ID: &str = "111111111111";
 const NAMESPACE: &str = "Test/Services";
 
 const SERVICES: &str = r#"
@@ -80,14 +80,14 @@ other     = "other"
 "#;
 
 /// An AWS with an account, and a worker that knows it.
-struct Fleet {
+pub(crate) struct Fleet {
     aws: LocalAws,
-    account: Account,
+    pub(crate) account: Account,
     reporter: Reporter,
 }
 
 impl Fleet {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let world = LocalAws::start(Options::default()).await?;
         world.account(HOME).bucket(REPORTS, HOME_REGION);
         let keys = Credentials::new(HOME, "secret", None, None, "test");
@@ -117,12 +117,12 @@ impl Fleet {
     }
 
     /// Does a job, as a worker that takes it off the queue does.
-    async fn perform(&self, job: &Job, is_last: bool) -> Result<Done, Failure> {
+    pub(crate) async fn perform(&self, job: &Job, is_last: bool) -> Result<Done, Failure> {
         Box::pin(self.reporter.perform(job, &Usage::default(), &Attempt::new(is_last))).await
     }
 
     /// The report of a job, and its metadata by name.
-    fn report(&self, job: &Job) -> Result<(String, impl Fn(&str) -> String)> {
+    pub(crate) fn report(&self, job: &Job) -> Result<(String, impl Fn(&str) -> String)> {
         let key = self.reporter.template.key(job, None)?;
         let object = self.aws.account(HOME).object(REPORTS, &key).with_context(|| format!("no {key}"))?;
         let metadata = object.metadata.clone();
@@ -140,7 +140,7 @@ fn dataset(text: &str) -> Result<&'static Dataset> {
     Ok(Box::leak(Box::new(Dataset::parse(text)?)))
 }
 
-fn job(dataset: &'static Dataset, date: NaiveDate) -> Result<Job> {
+pub(crate) fn job(dataset: &'static Dataset, date: NaiveDate) -> Result<Job> {
     Ok(Job {
         account_name: "data".parse()?,
         date: date.into(),
@@ -151,11 +151,11 @@ fn job(dataset: &'static Dataset, date: NaiveDate) -> Result<Job> {
     })
 }
 
-fn minute(date: NaiveDate, minute: i64) -> DateTime<Utc> {
+pub(crate) fn minute(date: NaiveDate, minute: i64) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::minutes(minute)
 }
 
-fn seconds(at: DateTime<Utc>) -> String {
+pub(crate) fn seconds(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
