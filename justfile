@@ -49,10 +49,11 @@ figures:
 bench-pure *arguments:
     cargo bench --locked -p worker --bench pure -- {{arguments}}
 
-# Writes terraform/datasets.json, from which Terraform knows the datasets of datasets/.
+# Writes the datasets of datasets/ into terraform/datasets.json, from which Terraform knows them, and docs/datasets.md.
 datasets:
     cargo run --quiet --locked --bin producer -- datasets --format json > target/datasets.json
     mv target/datasets.json terraform/datasets.json
+    UPDATE_DOCS=1 cargo test --workspace --locked --test e2e catalogue
 
 # Writes the flags of both programs into docs/configuration.md.
 configuration:

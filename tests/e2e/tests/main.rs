@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The end-to-end tests, in one binary: most of them wait, and so they wait together.
 
+mod catalogue;
 mod check;
 mod configuration;
 mod credentials;
