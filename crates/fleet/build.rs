@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut code = String::from("const FILES: &[(&str, &str)] = &[\n");
     for path in paths {
         // As texts, since it is the text of a program that they become.
-        let (name, path) = (path.file_name().unwrap_or_default().to_string_lossy(), path.to_string_lossy());
+        let (name, path) = (path.file_stem().unwrap_or_default().to_string_lossy(), path.to_string_lossy());
         code.push_str(&format!("    ({name:?}, include_str!({path:?})),\n"));
     }
     code.push_str("];\n");

@@ -8,10 +8,7 @@ use cli::{
     faults::Faults,
     output::{self, Format},
 };
-use fleet::{
-    Dataset,
-    datasets::{self, DATASETS},
-};
+use fleet::{Dataset, datasets};
 
 use crate::catalogue;
 
@@ -51,7 +48,7 @@ CloudWatch still lists, up to eleven days ago) and unlisted (an older one).";
 impl DatasetsArgs {
     pub(super) fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
         faults.end(Some(()))?;
-        let named = self.name.map_or_else(|| DATASETS.iter().collect(), |Named(datasets)| datasets);
+        let named = self.name.map_or_else(|| datasets::all().collect(), |Named(datasets)| datasets);
         match (self.format, &named[..]) {
             (Format::Text, [dataset]) => output::print(&catalogue::text(dataset))?,
             (Format::Text, datasets) => output::print(&catalogue::list(datasets.iter().copied()))?,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fleet::{
     Dataset,
-    datasets::{DATASETS, Missing, Regions, Shape},
+    datasets::{self, Missing, Regions, Shape},
 };
 use kit::{HOME_REGION, days_ago};
 use local_aws::Account;
@@ -88,7 +88,7 @@ fn fill(account: &Account, dataset: &Dataset, date: NaiveDate) -> Result<String>
 async fn each_dataset_has_its_own_series_and_no_others() -> Result<()> {
     let (fleet, date) = (Fleet::start().await?, days_ago(3));
     let series: Vec<&'static Dataset> =
-        DATASETS.iter().filter(|dataset| dataset.shape == Shape::Series).collect();
+        datasets::all().filter(|dataset| dataset.shape == Shape::Series).collect();
     let mut expected = Vec::new();
     for dataset in &series {
         expected.push(fill(&fleet.account, dataset, date)?);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use fleet::{Accounts, Dataset, datasets::DATASETS, reserved::RESERVED_WORDS};
+use fleet::{Accounts, Dataset, datasets, reserved::RESERVED_WORDS};
 use kit::program;
 
 const TERRAFORM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform");
@@ -66,9 +66,9 @@ fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
         if condition { &mut optional } else { &mut required }.extend(words);
     }
     let needed: BTreeSet<String> =
-        DATASETS.iter().flat_map(Dataset::permissions).map(str::to_owned).collect();
+        datasets::all().flat_map(Dataset::permissions).map(str::to_owned).collect();
     assert_eq!(required, needed);
-    let optional_ones = DATASETS.iter().flat_map(|dataset| dataset.discovery.optional_permissions());
+    let optional_ones = datasets::all().flat_map(|dataset| dataset.discovery.optional_permissions());
     assert_eq!(optional, optional_ones.map(|action| (*action).to_owned()).collect());
     Ok(())
 }
@@ -164,7 +164,7 @@ fn the_words_that_terraform_refuses_as_attributes_are_those_that_the_producer_re
 #[test]
 fn the_month_is_completed_once_every_dataset_is_settled() -> Result<()> {
     let hours =
-        DATASETS.iter().map(|dataset| dataset.settle_time().num_hours()).max().context("no dataset")?;
+        datasets::all().map(|dataset| dataset.settle_time().num_hours()).max().context("no dataset")?;
     // The first of the month ends when day 2 begins.
     let (day, hour) = (2 + hours / 24, hours % 24);
     let earliest = format!("var.monthly.completion_day == {day} && var.monthly.hour >= {hour})");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The files of the folder `datasets/`, which the program has in it.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use super::Dataset;
 use crate::account::shorten;
@@ -9,24 +9,36 @@ use crate::account::shorten;
 // `FILES`: the name and the text of each, by name.
 include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
 
-/// Every dataset, by name.
-pub static DATASETS: LazyLock<Vec<Dataset>> = LazyLock::new(|| {
-    let parse = |(name, text): &(&str, &str)| {
-        Dataset::parse(text)
-            .unwrap_or_else(|faults| unreachable!("a test reads every file of datasets/; {name}: {faults}"))
-    };
-    FILES.iter().map(parse).collect()
-});
+/// Each file is parsed when it is first used: a worker needs few of them.
+static PARSED: [OnceLock<Dataset>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
 
 /// The dataset of a request or job that names none.
 pub static DEFAULT: LazyLock<&'static Dataset> = LazyLock::new(|| {
     Dataset::find("s3_daily_storage").expect("cannot fail: a test shows that datasets/ has it")
 });
 
+/// Every dataset, by name.
+pub fn all() -> impl Iterator<Item = &'static Dataset> {
+    with_prefix("")
+}
+
+/// The datasets whose names begin so.
+fn with_prefix(prefix: &str) -> impl Iterator<Item = &'static Dataset> {
+    FILES.iter().zip(&PARSED).filter(move |((name, _), _)| name.starts_with(prefix)).map(
+        |((name, text), parsed)| {
+            parsed.get_or_init(|| {
+                Dataset::parse(text).unwrap_or_else(|faults| {
+                    unreachable!("a test parses every file of datasets/; {name}: {faults}")
+                })
+            })
+        },
+    )
+}
+
 /// The names of all datasets, for messages.
 #[must_use]
 pub fn names() -> String {
-    DATASETS.iter().map(|dataset| dataset.name).collect::<Vec<_>>().join(", ")
+    FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Says why a name is none of a dataset.
@@ -44,13 +56,14 @@ impl Dataset {
     /// The dataset of that name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        DATASETS.iter().find(|dataset| dataset.name == name)
+        with_prefix(name).find(|dataset| dataset.name == name)
     }
 
     /// The datasets of a group of that name, or the one of that name.
     #[must_use]
     pub fn named(name: &str) -> Vec<&'static Self> {
-        let group: Vec<&Self> = DATASETS.iter().filter(|dataset| dataset.group == name).collect();
+        // A test shows that the name of each dataset begins with its group's.
+        let group: Vec<&Self> = with_prefix(name).filter(|dataset| dataset.group == name).collect();
         if group.is_empty() { Self::find(name).into_iter().collect() } else { group }
     }
 }
@@ -67,15 +80,17 @@ mod tests {
     #[test]
     fn every_file_is_a_dataset_of_its_name() {
         for (file, text) in FILES {
-            let dataset = Dataset::parse(text).unwrap_or_else(|faults| panic!("datasets/{file}:\n{faults}"));
-            assert_eq!(*file, format!("{}.toml", dataset.name));
+            let dataset =
+                Dataset::parse(text).unwrap_or_else(|faults| panic!("datasets/{file}.toml:\n{faults}"));
+            assert_eq!(*file, dataset.name);
+            assert!(dataset.name.starts_with(&dataset.group), "{file}: group {}", dataset.group);
         }
         assert_eq!(DEFAULT.name, "s3_daily_storage");
     }
 
     #[test]
     fn no_group_has_the_name_of_a_dataset_in_another_group() {
-        for dataset in DATASETS.iter() {
+        for dataset in all() {
             let namesake = Dataset::find(&dataset.group);
             assert!(namesake.is_none_or(|it| it.group == dataset.group), "{}", dataset.group);
         }
@@ -83,7 +98,7 @@ mod tests {
 
     #[test]
     fn only_sums_are_zero_and_values_are_final_after_a_period_at_the_earliest() {
-        for dataset in DATASETS.iter() {
+        for dataset in all() {
             let period = TimeDelta::seconds(dataset.period.seconds().into());
             assert!(dataset.settle_time() >= period, "{}", dataset.name);
             for metric in dataset.metrics.iter().filter(|metric| metric.missing != Missing::Empty) {
@@ -101,7 +116,7 @@ mod tests {
             (dataset.namespace_of(metric).to_owned(), metric.name.clone(), dimensions)
         };
         let mut series = HashSet::new();
-        for dataset in DATASETS.iter() {
+        for dataset in all() {
             for metric in &dataset.metrics {
                 assert!(series.insert(key(dataset, metric)), "{} has {} too", dataset.name, metric.name);
             }

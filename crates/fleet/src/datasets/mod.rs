@@ -10,7 +10,7 @@ mod period;
 mod price;
 
 pub use self::{
-    builtin::{DATASETS, DEFAULT, names, unknown},
+    builtin::{DEFAULT, all, names, unknown},
     dataset::{
         Cell, Column, Dataset, GET_METRIC_DATA, Holders, LIST_METRICS, Metric, Missing, Shape, Split,
         SplitValue, snake_case,
