@@ -231,7 +231,7 @@ fn one_fault_hides_no_other() {
 }
 
 #[test]
-fn help_is_offered_only_where_it_helps() {
+fn help_is_offered_only_if_it_helps() {
     let more = "For more information, try '--help'";
     let folder = tempfile::tempdir().expect("a folder");
     let accounts = folder.path().join("accounts.toml");
@@ -374,7 +374,7 @@ fn a_bad_accounts_file_is_refused() {
 }
 
 #[test]
-fn variables_stand_for_flags() {
+fn variables_replace_flags() {
     let variables = [
         ("FLEET_QUEUE_URL", QUEUE),
         ("FLEET_REPORT_BUCKET", "reports"),

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_is_missing_is_told_at_once() {
+    fn all_missing_settings_are_reported_together() {
         let deployment = Deployment::default();
         let mut faults = Faults::default();
         assert_eq!(deployment.queue_and_bucket(&mut faults), None);

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_clap_refuses_is_told_and_the_rest_is_read() {
+    fn everything_that_clap_refuses_is_reported_and_the_rest_is_parsed() {
         let (go, faults) = parsed(
             "go --number x --list 1,x --list 3 --bogus 7 --flag -s y --from=1 --text kept 900 --also-bogus --text2 z",
         );

@@ -20,7 +20,7 @@ pub(crate) struct Packing {
 
 impl Packing {
     /// Starts without attributes, for this body.
-    pub(crate) fn beside(body: &str) -> Self {
+    pub(crate) fn for_body(body: &str) -> Self {
         Self { left: MAX_BYTES.saturating_sub(body.len()), attributes: Attributes::new() }
     }
 
@@ -70,23 +70,23 @@ mod tests {
 
     #[test]
     fn at_most_ten_attributes_are_added_within_the_size_limit() {
-        let mut packing = Packing::beside("");
+        let mut packing = Packing::for_body("");
         let put: Vec<bool> =
             (0..11).map(|nth| packing.put(&format!("a{nth}"), Attribute::from("x"))).collect();
         assert_eq!(put, [[true; 10].as_slice(), &[false]].concat());
 
         let binary = Attribute { data_type: "Binary.png".into(), value: AttributeValue::Binary(vec![0; 90]) };
         let body = "x".repeat(MAX_BYTES - 101);
-        let mut packing = Packing::beside(&body);
+        let mut packing = Packing::for_body(&body);
         assert!(!packing.put("it", binary.clone()), "102 bytes");
         assert!(packing.put("i", binary));
         assert_eq!(size(&body, &packing.attributes), MAX_BYTES);
-        assert!(!Packing::beside(&"x".repeat(MAX_BYTES + 1)).put("a", Attribute::from("x")));
+        assert!(!Packing::for_body(&"x".repeat(MAX_BYTES + 1)).put("a", Attribute::from("x")));
     }
 
     #[test]
     fn names_reserved_for_aws_are_rejected() {
-        let put = |name| Packing::beside("").put(name, Attribute::from("x"));
+        let put = |name| Packing::for_body("").put(name, Attribute::from("x"));
         for name in ["AWS.trace", "aws.x", "Amazon.x", "aMAZON.x"] {
             assert!(!put(name), "{name}");
         }

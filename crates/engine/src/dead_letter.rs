@@ -80,11 +80,11 @@ impl Cause {
             (FIRST_SEEN, self.first_seen.map(written).unwrap_or_default()),
             (REPLAY_COUNT, replay_count(message).to_string()),
         ];
-        let mut packing = Packing::beside(&message.body);
+        let mut packing = Packing::for_body(&message.body);
         // SQS accepts no attribute without a value.
         let mut cause = cause.iter().filter(|(_, value)| !value.is_empty());
         if !cause.all(|(name, value)| packing.put(name, value.as_str().into())) {
-            let mut packing = Packing::beside(&message.body);
+            let mut packing = Packing::for_body(&message.body);
             let is_put = packing.put(REASON, self.reason.as_str().into());
             packing.close();
             let left_out = put_the_rest(&mut packing, message, labels);
@@ -126,7 +126,7 @@ pub fn replay_attributes(
     labels: &[Label],
     keeps_first_seen: bool,
 ) -> (Attributes, Vec<String>) {
-    let mut packing = Packing::beside(&message.body);
+    let mut packing = Packing::for_body(&message.body);
     let replays = replay_count(message).saturating_add(1);
     if !packing.put(REPLAY_COUNT, replays.to_string().as_str().into()) {
         packing.close();

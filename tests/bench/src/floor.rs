@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_run_beside_each_other_and_an_empty_one_is_listed() {
+    fn regions_run_concurrently_and_an_empty_one_is_listed() {
         let region = Series { buckets: 1000, sizes: 2000, counts: 1000 };
         let one = Floor::of(&[region], Age::Recent, LATENCY);
         let two = Floor::of(&[region, Series::default()], Age::Recent, LATENCY);

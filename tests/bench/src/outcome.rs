@@ -58,13 +58,12 @@ pub(crate) struct Bar {
     /// What came out; not a number, and `null` in JSON, where nothing did.
     #[serde(deserialize_with = "nan_where_null")]
     pub(crate) figure: f64,
-    /// How it must stand to the limit.
     pub(crate) must: Must,
     pub(crate) limit: f64,
     pub(crate) met: bool,
 }
 
-/// How a figure must stand to its limit.
+/// How a figure is compared with its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Must {
     #[serde(rename = "<=")]
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_bar_is_told() {
+    fn a_missed_bar_is_reported() {
         let outcome = outcome();
         let missed: Vec<String> =
             outcome.bars.iter().filter(|bar| !bar.met).map(ToString::to_string).collect();

@@ -15,7 +15,7 @@ fn bench(arguments: &[&str]) -> (Option<i32>, String, String) {
     (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
 }
 
-/// How fast it is, no test tells: this is no release build, and others run beside it.
+/// Speed is not tested: this is not a release build, and other tests run concurrently.
 #[test]
 fn a_short_run_takes_the_least_calls_and_lists_them() {
     let (_, stdout, stderr) = bench(&["account", "--short", "--format", "json"]);
@@ -38,7 +38,7 @@ fn a_short_run_takes_the_least_calls_and_lists_them() {
 }
 
 #[test]
-fn a_bar_that_is_missed_is_told_and_ends_with_1() {
+fn a_missed_bar_is_reported_and_the_status_is_1() {
     let folder = tempfile::tempdir().expect("a folder");
     let worker = folder.path().join("slow-worker");
     // Two seconds more than the worker takes, and all that it was told.

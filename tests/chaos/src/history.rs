@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_off_was_not_in_hand_and_what_was_renewed_was() {
+    fn a_job_that_waits_for_a_retry_is_not_in_flight_and_a_renewed_one_is() {
         let mut put_off = call(50, 1, "ChangeMessageVisibility");
         for (visibility, recoveries) in [(30, 0), (3, 1)] {
             put_off.visibility = Some(visibility);

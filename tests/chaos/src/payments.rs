@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_paid_for_if_all_its_series_are_and_by_the_job_in_hand() {
+    fn a_row_is_paid_for_if_all_its_series_are_and_by_the_job_in_flight() {
         let calls = [call(0, 1, "ReceiveMessage", "ok"), call(20, 1, "PutObject", "ok")];
         assert!(read(&row([&[(10, 1), (11, 1)], &[(10, 1)]]), &calls).is_empty());
         assert_eq!(read(&row([&[(10, 1), (11, 1)], &[(10, 1), (11, 1)]]), &calls).len(), 1);

@@ -83,7 +83,7 @@ fn the_whole_fleet_runs_within_80_columns_and_its_reports_add_up() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_made_is_told_at_once() {
+fn a_folder_that_cannot_be_created_is_reported_at_once() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let Ended { stdout, stderr, .. } = demo(&[], file.path()).status(1);
     assert!(stderr.starts_with("demo: could not make the folder"), "{stderr}");

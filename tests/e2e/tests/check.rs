@@ -99,7 +99,7 @@ async fn a_check_costs_one_call_of_each_kind() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_permission_that_is_missing_is_told_and_no_other() -> Result<()> {
+async fn only_missing_permissions_are_reported() -> Result<()> {
     for (column, (action, operation)) in PERMISSIONS.iter().enumerate() {
         for role in [false, true] {
             let mut fleet = Fleet::start().await?;
@@ -142,7 +142,7 @@ async fn each_permission_that_is_missing_is_told_and_no_other() -> Result<()> {
 }
 
 #[tokio::test]
-async fn several_missing_permissions_are_told_at_once() -> Result<()> {
+async fn several_missing_permissions_are_reported_together() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let account = fleet.account("data", DATA);
     for (action, _) in PERMISSIONS {
@@ -263,7 +263,7 @@ async fn the_accounts_that_are_named_are_checked_and_no_others() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_any_account_the_mend_is_told() -> Result<()> {
+async fn without_any_account_the_fix_is_reported() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let empty = "[defaults]\nrole_name = 'reader'\n";
     for (file, why) in [(None, "no account to check"), (Some(empty), "the accounts file has no account")] {
@@ -305,7 +305,7 @@ async fn names_whose_access_keys_would_be_one_pair_are_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_outage_is_not_told_as_a_missing_permission() -> Result<()> {
+async fn an_outage_is_not_reported_as_a_missing_permission() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("data", DATA);
     let fault = fleet.aws.fault(Fault::error("InternalFailure", 500).on("ListMetrics"));

@@ -155,7 +155,7 @@ async fn a_job_whose_message_is_not_deleted_is_done_and_comes_back_as_a_duplicat
 }
 
 #[tokio::test]
-async fn what_is_given_back_in_hand_says_what_it_has_asked() -> Result<()> {
+async fn a_returned_job_reports_its_calls() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(2).await?;
     let hang = fleet.aws.fault(Fault::hang().on("GetMetricData"));
@@ -185,7 +185,7 @@ async fn lines_of_many_jobs_at_once_do_not_mix() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_is_written_where_nobody_asked_for_it() -> Result<()> {
+async fn no_metrics_are_written_unless_configured() -> Result<()> {
     let fleet = three_accounts().await?;
     fleet.home.send(JOBS, "not a job");
     fleet.aws.account("333333333333").allow("cloudwatch:GetMetricData");
@@ -196,7 +196,7 @@ async fn nothing_is_written_where_nobody_asked_for_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_standard_output_that_is_gone_costs_no_job_and_is_told_once() -> Result<()> {
+async fn a_closed_standard_output_fails_no_job_and_is_reported_once() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(6).await?;
     let mut worker = fleet.worker(&[&["run", "--exit-when-empty"], &NAMESPACE[..]].concat()).spawn()?;

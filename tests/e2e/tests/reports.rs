@@ -106,7 +106,7 @@ async fn an_empty_account_gives_the_header_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_region_that_is_configured_is_asked_where_no_bucket_is_left() -> Result<()> {
+async fn a_configured_region_is_queried_even_without_buckets() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let account = fleet.account("data", "111111111111");
     account.unlisted_bucket("gone", "eu-west-3").size("StandardStorage", recent(), 5.0);
@@ -215,7 +215,7 @@ async fn what_is_listed_is_asked_for_before_the_rest_is_listed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_cloudwatch_gives_in_part_is_an_error_in_its_row_and_nowhere_else() -> Result<()> {
+async fn a_partial_result_is_an_error_only_in_its_row() -> Result<()> {
     for (status, reported) in [
         (ResultStatus::PartialData, "error:PartialData"),
         (ResultStatus::InternalError, "error:InternalError"),

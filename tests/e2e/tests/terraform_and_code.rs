@@ -74,7 +74,7 @@ fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
 }
 
 #[test]
-fn the_image_is_of_this_version_where_nothing_else_is_said() -> Result<()> {
+fn the_image_is_of_this_version_by_default() -> Result<()> {
     let text = read(&Path::new(TERRAFORM).join("variables.tf"))?;
     let (_, rest) = text.split_once("variable \"image_tag\" {").context("no variable image_tag")?;
     let (block, _) = rest.split_once("\n}").context("image_tag does not end")?;

@@ -96,7 +96,7 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>, line:
         region: signature
             .as_ref()
             .map_or_else(|| "us-east-1".to_owned(), |signature| signature.region.to_owned()),
-        caller: caller.as_ref().map_or_else(|_| nobody(signature.as_ref()), Clone::clone),
+        caller: caller.as_ref().map_or_else(|_| unknown_caller(signature.as_ref()), Clone::clone),
         resource: None,
         key: None,
         items: 0,
@@ -191,7 +191,7 @@ async fn carry_out(
     (answer, outcome)
 }
 
-/// What a fault makes of a call in place of the service; `None` if the call goes on.
+/// The response of a fault in place of the service; `None` if the call continues.
 async fn instead(fault: Struck, world: &World, call: &Call) -> Option<Outcome> {
     match fault.effect() {
         Effect::Reset => Some(RESET),
@@ -328,7 +328,7 @@ fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol
     (Service::S3, Protocol::Rest)
 }
 
-/// The operation, where it stands in the head; STS has it in the body.
+/// The operation, if it is in the headers; STS has it in the body.
 fn operation_in_head(
     parts: &Parts,
     service: Service,
@@ -350,8 +350,8 @@ fn operation_in_head(
     name.to_owned()
 }
 
-/// The caller for the log where the signature belongs to nobody.
-fn nobody(signature: Option<&Signature<'_>>) -> Caller {
+/// The caller for the log if the access key is unknown.
+fn unknown_caller(signature: Option<&Signature<'_>>) -> Caller {
     Caller {
         account: String::new(),
         access_key: signature.map_or_else(String::new, |signature| signature.access_key.to_owned()),

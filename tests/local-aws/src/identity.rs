@@ -40,7 +40,7 @@ pub(crate) struct Caller {
     pub(crate) principal: Principal,
 }
 
-/// What an access key stands for inside its account.
+/// The identity of an access key within its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
     Root,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_tokens_and_expiry_are_told_apart() {
+    fn keys_tokens_and_expiry_are_distinguished() {
         let (identities, now) = (Identities::default(), Utc::now());
         identities.add_user_key("222222222222", "AKIAUSER", None);
         let session = Principal::Session { role: "reader".to_owned(), session: "s".to_owned() };

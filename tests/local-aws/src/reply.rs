@@ -190,7 +190,7 @@ fn with_type(body: Bytes, content_type: &'static str) -> Reply {
     reply
 }
 
-/// Text as it may stand between XML tags.
+/// Text escaped for use between XML tags.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -147,7 +147,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Shows the end of the stream and nothing else. It wakes nobody: [`Line::stall`] comes again.
+    /// Shows only the end of the stream. It wakes no task: [`Line::stall`] polls again.
     fn poll_end(&self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match pin!(self.stream.ready(Interest::READABLE)).poll(context) {
             Poll::Ready(Ok(ready)) if !ready.is_read_closed() => Poll::Pending,

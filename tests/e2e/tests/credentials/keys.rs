@@ -55,7 +55,7 @@ async fn a_session_token_goes_with_its_access_keys() -> Result<()> {
 }
 
 #[tokio::test]
-async fn half_a_pair_of_access_keys_is_told_by_the_variable_that_is_missing() -> Result<()> {
+async fn half_a_pair_of_access_keys_is_reported_with_the_missing_variable() -> Result<()> {
     let names = ["data_account_access_key", "data_secret_access_key"];
     for (given, missing) in [(names[0], names[1]), (names[1], names[0])] {
         // Whatever else could have served: half a pair is a mistake, not a choice.

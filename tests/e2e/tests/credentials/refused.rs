@@ -70,7 +70,7 @@ async fn an_account_without_credentials_is_never_the_workers_own() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_default_chain_that_gives_nothing_is_told() -> Result<()> {
+async fn a_default_chain_without_credentials_is_reported() -> Result<()> {
     for lines in ["credentials = 'default'", "role_arn = 'arn:aws:iam::111111111111:role/reader'"] {
         let mut fleet = four_accounts().await?;
         account_file(&mut fleet, lines)?;
@@ -85,7 +85,7 @@ async fn a_default_chain_that_gives_nothing_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_access_key_that_aws_does_not_know_is_told() -> Result<()> {
+async fn an_access_key_that_aws_does_not_know_is_reported() -> Result<()> {
     for lines in ["", "profile = 'legacy'", "role_arn = 'arn:aws:iam::111111111111:role/reader'"] {
         let mut fleet = Fleet::start().await?;
         shared_file(&fleet, "credentials", &profile("legacy", "AKIANOBODY", "secret"))?;
@@ -106,7 +106,7 @@ async fn an_access_key_that_aws_does_not_know_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_session_token_past_its_time_is_told() -> Result<()> {
+async fn an_expired_session_token_is_reported() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     inhabited(&fleet.aws, KEYS, HOME_REGION).add_access_key("ASIATEMPORARY", Some("the token"));
     keys(&mut fleet, "data", "ASIATEMPORARY", "secret");

@@ -221,7 +221,7 @@ async fn the_process_own_credentials_are_fetched_once_for_all_accounts() -> Resu
 
 /// A role that another role assumes lasts an hour at most, and only then is it seen that one does.
 #[tokio::test]
-async fn a_duration_that_a_chained_role_does_not_get_is_told() -> Result<()> {
+async fn a_duration_that_a_chained_role_does_not_get_is_reported() -> Result<()> {
     let mut fleet = four_accounts().await?;
     fleet.aws.account(PROFILE).role("first", Trust::default());
     let arn = format!("arn:aws:iam::{PROFILE}:role/first");

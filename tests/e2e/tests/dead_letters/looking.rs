@@ -16,7 +16,7 @@ use super::{
 const STOPPING: &str = "stopping; returning messages to the dead-letter queue; press Ctrl-C again to leave them hidden for a minute";
 
 #[tokio::test]
-async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
+async fn sequential_reads_see_all_and_leave_all() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let mut run = vec!["run".to_owned(), "--date".to_owned(), days_ago(4).to_string()];
     for nth in 0..23 {
@@ -52,7 +52,7 @@ async fn looks_one_after_the_other_see_all_and_leave_all() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_look_that_is_interrupted_gives_everything_back() -> Result<()> {
+async fn an_interrupted_read_releases_all_messages() -> Result<()> {
     for (signal_name, command) in [
         ("-INT", &["failed"][..]),
         ("-TERM", &["failed"]),
@@ -77,7 +77,7 @@ async fn a_look_that_is_interrupted_gives_everything_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_status_that_is_interrupted_gives_everything_back() -> Result<()> {
+async fn an_interrupted_status_releases_all_messages() -> Result<()> {
     for (signal_name, watch) in [("-INT", false), ("-TERM", true)] {
         let mut fleet = Fleet::start().await?;
         let _ = fleet.account("data", "111111111111");
@@ -99,7 +99,7 @@ async fn a_status_that_is_interrupted_gives_everything_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_receive_that_brings_something_after_the_interruption_is_given_back_too() -> Result<()> {
+async fn messages_received_after_the_interruption_are_released_too() -> Result<()> {
     let fleet = with(25).await?;
     let held = after_receives(&fleet, Fault::hold(), 1);
     let mut looking = fleet.producer(&["failed"]).spawn()?;
@@ -130,7 +130,7 @@ async fn a_second_interruption_does_not_wait_for_aws() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_error_in_the_middle_gives_everything_back() -> Result<()> {
+async fn an_error_half_way_releases_all_messages() -> Result<()> {
     for command in [&["failed"][..], &["replay", "--all"]] {
         let fleet = with(25).await?;
         let denied = after_receives(&fleet, Fault::deny(), 2);
@@ -148,7 +148,7 @@ async fn an_error_in_the_middle_gives_everything_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn failed_entries_are_given_back_again() -> Result<()> {
+async fn failed_entries_are_released_again() -> Result<()> {
     let fleet = with(25).await?;
     let failing = fleet
         .aws
@@ -160,7 +160,7 @@ async fn failed_entries_are_given_back_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_killed_look_leaves_hidden_is_told_and_back_in_a_minute() -> Result<()> {
+async fn messages_hidden_by_a_killed_read_are_reported_and_visible_after_a_minute() -> Result<()> {
     let fleet = with(25).await?;
     let hang = after_receives(&fleet, Fault::hang(), 1);
     let mut killed = fleet.producer(&["failed"]).spawn()?;
@@ -182,7 +182,7 @@ async fn what_a_killed_look_leaves_hidden_is_told_and_back_in_a_minute() -> Resu
 }
 
 #[tokio::test]
-async fn who_may_not_look_is_told_what_to_allow() -> Result<()> {
+async fn without_permission_the_missing_action_is_reported() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("data", "111111111111");
     let date = days_ago(4).to_string();
@@ -236,7 +236,7 @@ async fn a_wrong_access_key_is_not_taken_for_a_missing_permission() -> Result<()
 }
 
 #[tokio::test]
-async fn a_queue_without_a_dead_letter_queue_is_told_how_to_get_one() -> Result<()> {
+async fn without_a_dead_letter_queue_the_fix_is_reported() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("data", "111111111111");
     fleet.home.queue(JOBS, QueueOptions { region: HOME_REGION.to_owned(), ..QueueOptions::default() });

@@ -210,7 +210,7 @@ async fn a_job_that_the_queue_moved_keeps_its_day_and_says_nothing_of_an_earlier
 }
 
 #[tokio::test]
-async fn what_a_worker_gave_up_is_told_mended_and_replayed() -> Result<()> {
+async fn a_dead_letter_is_reported_fixed_and_replayed() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let run = ["run", "--account-name", "data", "--date", &days_ago(4).to_string()];
     producer(&fleet, &run).await?.status(0);

@@ -100,7 +100,7 @@ async fn a_job_that_is_not_renewed(fault: Fault) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_renewal_under_way_is_over_before_the_job_is_deleted_or_put_off() -> Result<()> {
+async fn a_renewal_in_flight_ends_before_the_job_is_deleted_or_retried() -> Result<()> {
     try_join!(a_job_that_ends_during_a_renewal(false), a_job_that_ends_during_a_renewal(true))?;
     Ok(())
 }

@@ -27,7 +27,7 @@ async fn busy(fleet: &mut Fleet, arguments: &[&str]) -> Result<Child> {
 }
 
 #[tokio::test]
-async fn a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more() -> Result<()> {
+async fn a_stopped_worker_finishes_its_jobs_and_takes_no_more() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(6).await?;
     let held = fleet.aws.fault(Fault::hold().on("GetMetricData"));
@@ -72,7 +72,7 @@ async fn gives_back(worker: Child, fleet: &Fleet) -> Result<Duration> {
 }
 
 #[tokio::test]
-async fn what_does_not_end_in_time_is_given_back() -> Result<()> {
+async fn jobs_that_do_not_end_in_time_return_to_the_queue() -> Result<()> {
     let drain = Duration::from_secs(2);
     takes_less_than(drain + GIVING_BACK, async || {
         let mut fleet = Fleet::start().await?;
@@ -85,7 +85,7 @@ async fn what_does_not_end_in_time_is_given_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_worker_told_to_stop_twice_gives_back_at_once() -> Result<()> {
+async fn a_second_signal_returns_jobs_to_the_queue_at_once() -> Result<()> {
     takes_less_than(GIVING_BACK, async || {
         let mut fleet = Fleet::start().await?;
         let mut worker = busy(&mut fleet, &[]).await?;
@@ -132,7 +132,7 @@ async fn a_worker_that_can_not_give_back_leaves_in_time_all_the_same() -> Result
 }
 
 #[tokio::test]
-async fn an_idle_worker_told_to_stop_leaves_at_once() -> Result<()> {
+async fn an_idle_worker_stops_at_once() -> Result<()> {
     let fleet = Fleet::start().await?;
     let worker = fleet.worker(&["run"]).spawn()?;
     until("it polls", || fleet.aws.calls().operation("PutObject").count() > 0).await?;
@@ -145,7 +145,7 @@ async fn an_idle_worker_told_to_stop_leaves_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_worker_told_to_stop_while_it_starts_leaves_with_0() -> Result<()> {
+async fn a_worker_stopped_while_it_starts_exits_with_0() -> Result<()> {
     let fleet = Fleet::start().await?;
     let hang = fleet.aws.fault(Fault::hang().on("GetQueueAttributes"));
     let worker = fleet.worker(&["run"]).spawn()?;

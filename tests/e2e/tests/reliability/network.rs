@@ -76,7 +76,7 @@ async fn a_page_in_the_place_of_an_answer_costs_tries_and_no_report() -> Result<
 }
 
 #[tokio::test]
-async fn a_page_is_told_as_what_it_is_and_never_as_a_missing_permission() -> Result<()> {
+async fn a_web_page_is_reported_as_one_and_not_as_a_missing_permission() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("data", "111111111111");
     let page = fleet.aws.fault(Fault::foreign(403, "text/html", PAGE).on("GetCallerIdentity"));

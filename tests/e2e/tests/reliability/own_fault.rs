@@ -45,7 +45,7 @@ async fn a_worker_that_may_not_write_reports_takes_no_job_however_often_it_is_st
 }
 
 #[tokio::test]
-async fn a_worker_that_may_no_longer_write_reports_gives_back_what_it_has_and_leaves() -> Result<()> {
+async fn a_worker_that_may_no_longer_write_reports_returns_its_jobs_and_exits() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     fleet.send_small_jobs(12).await?;
     // Its proof and four reports pass. With its hands full it has no poll in flight, which might be answered
@@ -86,7 +86,7 @@ async fn a_worker_that_may_write_but_not_with_the_buckets_key_blames_itself() ->
 }
 
 #[tokio::test]
-async fn a_report_that_is_refused_alone_is_a_dead_letter_and_stops_nobody() -> Result<()> {
+async fn a_single_refused_report_is_a_dead_letter_and_stops_no_worker() -> Result<()> {
     let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     for (nth, name) in ["one", "two", "three"].into_iter().enumerate() {
         let _ = fleet.account(name, &format!("{:012}", 100_000_000_000u64 + nth as u64));
@@ -124,7 +124,7 @@ async fn a_worker_that_no_account_lets_in_takes_the_fault_for_its_own() -> Resul
 }
 
 #[tokio::test]
-async fn a_worker_whose_permission_is_taken_away_gives_back_what_it_has_and_leaves() -> Result<()> {
+async fn a_worker_whose_permission_is_revoked_returns_its_jobs_and_exits() -> Result<()> {
     let fleet = with_roles(40, |_| true).await?;
     let taken = fleet.aws.fault(Fault::deny().on("AssumeRole").after(6));
     let worker = finish(fleet.worker(&["run", "--concurrency", "2"])).await?.status(1);
@@ -208,7 +208,7 @@ async fn a_worker_whose_own_credentials_are_over_leaves() -> Result<()> {
 }
 
 #[tokio::test]
-async fn credentials_that_end_in_mid_run_are_fetched_anew_and_the_job_goes_on() -> Result<()> {
+async fn credentials_that_expire_during_a_run_are_fetched_again_and_the_job_continues() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let accounts = "[[account]]\nname = 'data'\nrole_arn = 'arn:aws:iam::111111111111:role/reader'\n";
     let accounts = fleet.file("accounts.toml", accounts)?;

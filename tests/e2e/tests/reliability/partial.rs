@@ -72,7 +72,7 @@ enum First {
 }
 
 #[tokio::test]
-async fn of_a_partial_and_a_complete_report_that_race_the_complete_one_stands() -> Result<()> {
+async fn of_a_partial_and_a_complete_report_that_race_the_complete_one_stays() -> Result<()> {
     for (first, partial_is_older) in [
         (First::Partial, true),
         (First::Partial, false),

@@ -15,7 +15,7 @@ fn reason(letter: &Message) -> &str {
 }
 
 #[tokio::test]
-async fn what_is_no_job_is_a_dead_letter_at_its_first_receipt_and_stops_nobody() -> Result<()> {
+async fn an_invalid_job_is_a_dead_letter_at_its_first_receive_and_stops_no_worker() -> Result<()> {
     let mut fleet = Fleet::start().await?;
     let _ = fleet.account("data", "111111111111");
     let named = |name: &str| serde_json::json!({"account_name": name}).to_string();
@@ -172,7 +172,7 @@ async fn an_account_that_allows_meanwhile_is_collected_at_its_second_try() -> Re
 }
 
 #[tokio::test]
-async fn an_account_that_throttles_for_good_is_put_off_longer_each_time_and_then_given_up() -> Result<()> {
+async fn an_account_that_always_throttles_is_retried_later_each_time_and_then_dead_lettered() -> Result<()> {
     let mut fleet = Fleet::with_visibility_timeout(LONG_LEASE).await?;
     let _ = fleet.account("data", "111111111111");
     let throttle = fleet.aws.fault(Fault::throttle().on("ListBuckets").account("111111111111"));

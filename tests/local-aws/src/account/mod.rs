@@ -133,7 +133,7 @@ impl Account {
 
     // Buckets and objects.
 
-    /// Makes a bucket, or gives the one of that name again with its objects.
+    /// Creates a bucket, or returns the existing one of that name with its objects.
     pub fn bucket(&self, name: &str, region: &str) -> Bucket {
         self.new_bucket(name, region, false)
     }

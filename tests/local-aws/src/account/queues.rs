@@ -72,7 +72,7 @@ impl Account {
         }
     }
 
-    /// How many messages a queue has; zeros if there is no such queue.
+    /// The number of messages of a queue; 0 if it does not exist.
     pub fn counts(&self, queue: &str) -> QueueCounts {
         let now = self.world.now().timestamp_millis();
         let counts = self.world.queues.named(&self.id, queue).map(|shared| shared.lock().counts(now));
@@ -89,7 +89,7 @@ impl Account {
         shared.lock().contents(now)
     }
 
-    /// Puts a message into a queue, unchecked; into none if there is no such queue.
+    /// Adds a message to a queue without checks, if the queue exists.
     pub fn send(&self, queue: &str, body: &str) {
         if let Some(shared) = self.world.queues.named(&self.id, queue) {
             self.put(&shared, body, BTreeMap::new());

@@ -180,7 +180,7 @@ impl FaultHandle {
         self.armed.fired.load(Ordering::Acquire)
     }
 
-    /// Lets every call go on that [`Fault::hold`] holds by now. Those that come later are held again.
+    /// Lets all calls continue that [`Fault::hold`] holds now. Later ones are held again.
     pub fn release(&self) {
         self.armed.gate.send_modify(|_| {});
     }

@@ -153,7 +153,7 @@ impl Buckets {
         state.without_directories.insert(region.to_owned());
     }
 
-    /// Changes a bucket, if there is one.
+    /// Changes a bucket, if it exists.
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut StoredBucket)) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = state.buckets.get_mut(name) {

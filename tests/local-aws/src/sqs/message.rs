@@ -89,7 +89,7 @@ impl Stored {
         }
     }
 
-    /// Makes it older by `millis`, as its queue's clock has it. What clients are reported of its times stays.
+    /// Makes it older by `millis` on the queue's clock. The times that clients see stay the same.
     pub(super) fn age(&mut self, millis: i64) {
         self.born -= millis;
         self.last_received = self.last_received.map(|at| at - millis);

@@ -30,7 +30,7 @@ pub(crate) use message::Stored;
 pub use message::{Message, Place};
 pub(crate) use queue::{Queue, Redrive, Settings};
 
-/// How many messages a queue has, by where they stand.
+/// The number of messages of a queue, by their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueCounts {
     /// To be received.

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_is_passed_on_demand_moves_all_but_what_clients_are_told() {
+    fn time_passed_on_demand_moves_everything_except_what_clients_see() {
         let mut queue = queue();
         queue.add(message("a", 0), 0, 0);
         queue.add(message("b", 0), 60_000, 0);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_made_anew_does_not_know_the_handles_of_the_one_before() {
+    fn a_recreated_queue_does_not_know_old_handles() {
         let first_receipt = |created| {
             let mut queue = Queue::new(Settings::default(), created);
             queue.add(message("a", created), 0, created);

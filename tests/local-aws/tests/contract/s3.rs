@@ -43,7 +43,7 @@ fn region<T: std::fmt::Debug, E>(result: Result<T, SdkError<E>>) -> (u16, Option
 }
 
 #[tokio::test]
-async fn an_object_is_given_back_as_it_was_put() {
+async fn an_object_is_returned_as_it_was_put() {
     contract(|aws| async move {
         let (s3, bucket) = bucket(&aws).await;
         let etag = s3
@@ -101,7 +101,7 @@ async fn a_body_that_does_not_match_its_checksum_is_refused() {
 }
 
 #[tokio::test]
-async fn a_conditional_put_writes_only_where_its_condition_holds() {
+async fn a_conditional_put_writes_only_if_its_condition_holds() {
     contract(|aws| async move {
         let (s3, bucket) = bucket(&aws).await;
         let put = |body: &'static str| {
@@ -150,7 +150,7 @@ async fn user_metadata_holds_two_kilobytes() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_by_what_it_is() {
+async fn a_missing_object_or_bucket_is_reported_as_such() {
     contract(|aws| async move {
         let (s3, bucket) = bucket(&aws).await;
         assert_eq!(
@@ -191,12 +191,12 @@ async fn us_east_1_knows_the_location_of_every_bucket() {
         let (s3, bucket) = bucket(&aws).await;
         let us_east_1 = aws.s3("us-east-1");
         for client in [&s3, &us_east_1] {
-            let location = client.get_bucket_location().bucket(&bucket).send().await.expect("told");
+            let location = client.get_bucket_location().bucket(&bucket).send().await.expect("a location");
             assert_eq!(location.location_constraint(), Some(&BucketLocationConstraint::EuWest1));
         }
         let home = aws.unique("home");
         us_east_1.create_bucket().bucket(&home).send().await.expect("created");
-        let location = us_east_1.get_bucket_location().bucket(&home).send().await.expect("told");
+        let location = us_east_1.get_bucket_location().bucket(&home).send().await.expect("a location");
         let constraint = location.location_constraint().map_or("", BucketLocationConstraint::as_str);
         assert_eq!(constraint, "", "us-east-1 is not named");
     })

@@ -82,7 +82,7 @@ async fn a_message_is_received_as_it_was_sent_and_deleted_for_good() {
 }
 
 #[tokio::test]
-async fn attributes_are_given_only_where_they_are_asked_for() {
+async fn attributes_are_returned_only_if_requested() {
     contract(|aws| async move {
         let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "0")]).await;
         let request = sqs.send_message().queue_url(&url).message_body("x").message_attributes("a", text("1"));
@@ -123,7 +123,7 @@ async fn the_receive_may_set_its_own_visibility_timeout() {
 }
 
 #[tokio::test]
-async fn visibility_can_be_extended_and_given_back() {
+async fn visibility_can_be_extended_and_reset() {
     contract(|aws| async move {
         let (sqs, url) = queue(&aws, &[(QueueAttributeName::VisibilityTimeout, "5")]).await;
         send(&sqs, &url, "x").await;
@@ -194,7 +194,7 @@ async fn a_message_received_too_often_goes_to_the_dead_letter_queue_as_it_was() 
         assert_eq!(moved.message_id(), first[0].message_id());
         assert_eq!(moved.message_attributes().expect("attributes")["a"].string_value(), Some("1"));
         let sent = &MessageSystemAttributeName::SentTimestamp;
-        assert_eq!(system(&moved, sent), system(&first[0], sent), "its age goes on");
+        assert_eq!(system(&moved, sent), system(&first[0], sent), "its age continues");
     })
     .await;
 }

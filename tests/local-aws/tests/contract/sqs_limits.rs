@@ -16,7 +16,7 @@ async fn send_batch(sqs: &Client, url: &str, entries: Vec<SendMessageBatchReques
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_told_by_type_and_code() {
+async fn a_missing_queue_is_reported_by_type_and_code() {
     contract(|aws| async move {
         let (sqs, url) = queue(&aws, &[]).await;
         let error = sqs.receive_message().queue_url(format!("{url}-not")).send().await.expect_err("none");
@@ -200,7 +200,7 @@ async fn visibility_ends_twelve_hours_after_the_receive() {
 }
 
 #[tokio::test]
-async fn what_is_no_receipt_handle_is_told() {
+async fn an_invalid_receipt_handle_is_reported() {
     contract(|aws| async move {
         let (sqs, url) = queue(&aws, &[]).await;
         let delete = sqs.delete_message().queue_url(&url).receipt_handle("no handle");

@@ -105,7 +105,7 @@ async fn a_role_asks_for_its_external_id() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_not_there_is_denied_and_not_told() {
+async fn a_missing_role_is_denied_and_not_reported() {
     contract(|aws| async move {
         assert_eq!(code(assume(&aws).send().await), "AccessDenied");
     })

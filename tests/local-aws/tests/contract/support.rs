@@ -40,13 +40,13 @@ pub(crate) const GAPS: &[(&str, &str)] = &[
     ),
     ("s3::user_metadata_holds_two_kilobytes", "no limit"),
     ("sqs::a_handle_of_an_earlier_receive_does_not_delete", "answers ReceiptHandleIsInvalid"),
-    ("sqs::a_message_that_is_visible_has_no_visibility_to_change", "MessageNotInflight is not told"),
+    ("sqs::a_message_that_is_visible_has_no_visibility_to_change", "MessageNotInflight is not returned"),
     ("sqs_limits::a_dead_letter_queue_must_be_there", "not checked"),
     ("sqs_limits::a_message_has_at_most_ten_attributes", "no limit"),
     ("sqs_limits::a_receive_waits_at_most_20_seconds_and_hides_for_12_hours", "not checked"),
     ("sqs_limits::visibility_ends_twelve_hours_after_the_receive", "not checked"),
     ("sts::a_role_asks_for_its_external_id", "trust is not looked at without AUTH=true"),
-    ("sts::a_role_that_is_not_there_is_denied_and_not_told", "trust is not looked at without AUTH=true"),
+    ("sts::a_missing_role_is_denied_and_not_reported", "trust is not looked at without AUTH=true"),
     ("sts::a_session_lasts_as_long_as_the_role_lets_it", "the duration is not checked"),
     ("sts::an_unknown_key_is_refused_by_every_service", "an unknown key is account 000000000000"),
     ("sts::arns_follow_the_partition_of_the_region", "ARNs are always of aws"),
@@ -81,7 +81,7 @@ where
         (None, Ok(())) => {}
         (None, Err(failure)) => std::panic::resume_unwind(failure.into_panic()),
         (Some((_, why)), Err(_)) => report(&format!("GAP  {name}: {why}")),
-        (Some(_), Ok(())) => panic!("{name} stands in GAPS, but it passes: take it off the list"),
+        (Some(_), Ok(())) => panic!("{name} is listed in GAPS, but it passes: remove it from the list"),
     }
 }
 

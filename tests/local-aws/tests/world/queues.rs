@@ -73,7 +73,7 @@ async fn time_passes_for_a_queue_and_its_polls_wake() {
 }
 
 #[tokio::test]
-async fn a_delayed_message_stands_as_such() {
+async fn a_delayed_message_counts_as_delayed() {
     let (_aws, account, sqs, url) = jobs(QueueOptions::default()).await;
     sqs.send_message().queue_url(&url).message_body("x").delay_seconds(60).send().await.expect("sent");
     assert_eq!(account.messages("jobs")[0].place, Place::Delayed);
