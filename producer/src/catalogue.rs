@@ -42,8 +42,8 @@ pub(crate) fn text(dataset: &Dataset) -> String {
         table(&["METRIC", "UNIT", "STATISTICS", "SPLIT BY"], &[], metrics),
         table(&["COLUMN", "TYPE"], &[], columns),
     ];
-    let optional = dataset.discovery.optional_permissions();
-    let optional = (!optional.is_empty()).then(|| format!("optional: {}", joined(optional.iter().copied())));
+    let optional = joined(dataset.optional_permissions());
+    let optional = (!optional.is_empty()).then(|| format!("optional: {optional}"));
     let [about, price, permissions, metrics, columns] = sections;
     let head = [about, price, permissions].into_iter().chain(optional).collect::<Vec<_>>().join("\n");
     [head, metrics, columns].join("\n\n")
@@ -75,7 +75,7 @@ fn described(dataset: &Dataset) -> Value {
         "columns": columns.collect::<Vec<_>>(),
         "metrics": metrics.collect::<Vec<_>>(),
         "permissions": dataset.permissions().collect::<Vec<_>>(),
-        "optional_permissions": dataset.discovery.optional_permissions(),
+        "optional_permissions": dataset.optional_permissions().collect::<Vec<_>>(),
         "resources": dataset.discovery.noun(),
         "cost_usd_per_1000_resources": { "listed": listed, "unlisted": unlisted },
     })

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Calls AWS services that speak JSON 1.1 and of which only one or two operations are needed. Their SDK
+//! Calls AWS services that speak JSON and of which only one or two operations are needed. Their SDK
 //! crates would take minutes to compile; signing, retries and timeouts are still the SDK's. Source:
-//! <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+//! <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>,
+//! <https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html>
 
 use aws_config::SdkConfig;
 use aws_runtime::{
@@ -23,6 +24,7 @@ use aws_smithy_runtime_api::{
             static_resolver::StaticAuthSchemeOptionResolver,
         },
         identity::SharedIdentityResolver,
+        interceptors::SharedInterceptor,
         orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
         runtime_components::RuntimeComponentsBuilder,
         runtime_plugin::StaticRuntimePlugin,
@@ -48,7 +50,8 @@ pub struct JsonOperation {
     pub service: &'static str,
     /// The ID used by `AWS_ENDPOINT_URL_…` and profiles, such as `ECS`.
     pub id: &'static str,
-    /// The header `X-Amz-Target`: the service's internal name and version, a dot, and the operation.
+    /// The header `X-Amz-Target`: the service's internal name and version, a dot, and the operation. For a service
+    /// that speaks REST, the path instead, which begins with a slash.
     pub target: &'static str,
     /// The action as IAM names it, such as `ecs:DescribeServices`.
     pub action: &'static str,
@@ -61,14 +64,32 @@ impl JsonOperation {
     ///
     /// The service's error, or why it could not be reached, after the retries of the configuration.
     pub async fn call(&self, config: &SdkConfig, input: Value) -> Result<Value, AwsError> {
-        let operation = self.operation(config).ok_or_else(|| {
+        self.call_with(config, input, None).await
+    }
+
+    /// The same, seen by an interceptor.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::call`].
+    pub async fn call_with(
+        &self,
+        config: &SdkConfig,
+        input: Value,
+        interceptor: Option<SharedInterceptor>,
+    ) -> Result<Value, AwsError> {
+        let operation = self.operation(config, interceptor).ok_or_else(|| {
             AwsError::new(ErrorKind::NoCredentials, self.action, "NoCredentials")
                 .message("there is no credentials provider")
         })?;
         operation.invoke(input).await.map_err(|error| from_sdk(self.action, error))
     }
 
-    fn operation(&self, config: &SdkConfig) -> Option<Operation<Value, Value, ErrorMetadata>> {
+    fn operation(
+        &self,
+        config: &SdkConfig,
+        interceptor: Option<SharedInterceptor>,
+    ) -> Option<Operation<Value, Value, ErrorMetadata>> {
         let target = self.target;
         let mut operation = Operation::builder()
             .service_name(self.service)
@@ -79,6 +100,9 @@ impl JsonOperation {
             .retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())
             .http_client(config.http_client()?);
+        if let Some(interceptor) = interceptor {
+            operation = operation.interceptor(interceptor);
+        }
         if let Some(version) = config.behavior_version() {
             operation = operation.behavior_version(version);
         }
@@ -124,9 +148,14 @@ fn signing(config: &SdkConfig, service: &'static str) -> Option<StaticRuntimePlu
 fn request(target: &'static str, input: &Value) -> Result<HttpRequest, BoxError> {
     let mut request = HttpRequest::new(SdkBody::from(input.to_string()));
     request.set_method("POST")?;
-    request.set_uri("/")?;
-    request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
-    request.headers_mut().insert("x-amz-target", target);
+    if target.starts_with('/') {
+        request.set_uri(target)?;
+        request.headers_mut().insert("content-type", "application/json");
+    } else {
+        request.set_uri("/")?;
+        request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
+        request.headers_mut().insert("x-amz-target", target);
+    }
     Ok(request)
 }
 
@@ -231,6 +260,22 @@ mod tests {
         assert_eq!(target, DESCRIBE.target);
         assert!(authorization.contains("/eu-west-1/ecs/aws4_request"), "{authorization}");
         assert!(authorization.contains("x-amz-target"), "the target is signed: {authorization}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_speaks_rest_is_called_at_its_path() {
+        let (server, config) = server(&[(200, r#"{"Regions":[]}"#)]);
+        let list = JsonOperation {
+            service: "account",
+            id: "Account",
+            target: "/listRegions",
+            action: "account:ListRegions",
+        };
+        list.call(&config, json!({})).await.expect("answered");
+        let seen = server.seen.lock().expect("no panic");
+        let [(request, target, authorization)] = &seen[..] else { panic!("one request: {seen:?}") };
+        assert_eq!(request, "POST https://account.eu-west-1.amazonaws.com/listRegions {}");
+        assert!(target.is_empty() && authorization.contains("/eu-west-1/account/aws4_request"));
     }
 
     #[tokio::test]

@@ -28,6 +28,10 @@ pub enum ReportStatus {
 
 /// The metadata of a report.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the metadata, and they go together in any way"
+)]
 pub struct ReportMetadata {
     /// The run that it was written for.
     pub run_id: RunId,
@@ -49,6 +53,8 @@ pub struct ReportMetadata {
     /// Whether directory buckets could not be listed, so that those without a recent datapoint are
     /// missing.
     pub lacks_directory_buckets: bool,
+    /// Whether the account's regions could not be listed, so that only the configured ones were asked.
+    pub lacks_regions: bool,
     /// The period of its rows in seconds; `None` if they are of days.
     pub period_seconds: Option<u32>,
     /// Rows, the header left out.
@@ -109,6 +115,7 @@ impl ReportMetadata {
             settle_time: job.dataset.settle_time(),
             is_listed: job.date.is_listed_at(collected_at),
             lacks_directory_buckets: false,
+            lacks_regions: false,
             period_seconds: job.dataset.period_of_rows(job.date, collected_at).map(Period::seconds),
             rows: 0,
             rows_late: 0,
@@ -258,6 +265,7 @@ pub(crate) mod tests {
             status: ReportStatus::Partial,
             is_unfinished: true,
             lacks_directory_buckets: true,
+            lacks_regions: true,
             period_seconds: Some(300),
             rows: 4,
             rows_late: 1,

@@ -59,7 +59,10 @@ resource "aws_iam_role_policy" "metrics" {
       # Sorted, so that another dataset changes nothing that it doesn't add to.
       Action = sort(distinct(concat(
         flatten(local.datasets[*].permissions),
-        var.directory_buckets ? flatten(local.datasets[*].optional_permissions) : [],
+        [
+          for action in flatten(local.datasets[*].optional_permissions) : action
+          if var.directory_buckets || !startswith(action, "s3express:")
+        ],
       )))
       Resource = "*"
     }]

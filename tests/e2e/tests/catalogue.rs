@@ -46,7 +46,7 @@ fn tables() -> Result<String> {
             if resource.is_empty() { "the account in a region".to_owned() } else { resource.join(", ") };
         let regions = match &dataset.regions {
             Regions::Named(regions) => format!(" Only in {}.", regions.join(", ")),
-            Regions::OfResources | Regions::Configured => String::new(),
+            Regions::OfResources | Regions::Configured | Regions::Enabled => String::new(),
         };
         let is_shown = |cell: Cell| dataset.shape == Shape::NewestDay || cell == Cell::Value;
         let columns: Vec<String> = dataset

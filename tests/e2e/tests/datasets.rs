@@ -226,3 +226,39 @@ async fn a_silent_queue_holds_nothing_that_is_known() -> Result<()> {
     assert_eq!(metadata("settle-seconds"), "1200");
     Ok(())
 }
+
+#[tokio::test]
+async fn every_region_that_the_account_has_enabled_is_asked_or_the_report_says_that_it_is_not() -> Result<()>
+{
+    const NEVER_CONFIGURED: [&str; 2] = ["ap-southeast-2", "sa-east-1"];
+    let date = days_ago(3);
+    let dataset = Dataset::find("sqs").context("a dataset")?;
+    for is_denied in [false, true] {
+        let fleet = Fleet::start().await?;
+        fleet.account.enable_regions(&[NEVER_CONFIGURED[0], FAR, HOME_REGION, NEVER_CONFIGURED[1]]);
+        if is_denied {
+            fleet.account.deny("account:ListRegions");
+        }
+        for region in [NEVER_CONFIGURED[0], FAR, HOME_REGION, NEVER_CONFIGURED[1], "eu-north-1"] {
+            let queue = [("QueueName", "orders")];
+            fleet.account.metric(region, "AWS/SQS", "NumberOfMessagesSent", &queue, minute(date, 0), 1.0);
+        }
+        let job = job(dataset, date)?;
+        fleet.perform(&job, false).await?;
+        let (table, metadata) = fleet.report(&job)?;
+        let region = |line: &str| line.split(',').nth(3).map(str::to_owned).context("a region");
+        let regions: Vec<String> = table.lines().skip(1).map(region).collect::<Result<_>>()?;
+        let mut expected = vec![FAR, HOME_REGION];
+        if !is_denied {
+            expected.extend(NEVER_CONFIGURED);
+        }
+        expected.sort_unstable();
+        assert_eq!(regions, expected, "denied: {is_denied}");
+        assert_eq!(metadata("status"), "complete");
+        assert_eq!(metadata("regions"), if is_denied { "not listed" } else { "" });
+        let listed = fleet.aws.calls().operation("ListRegions");
+        // Two a page.
+        assert_eq!(listed.region(FAR).count(), if is_denied { 1 } else { 2 });
+    }
+    Ok(())
+}

@@ -81,7 +81,7 @@ other     = "other"
 
 /// An AWS with an account, and a worker that knows it.
 pub(crate) struct Fleet {
-    aws: LocalAws,
+    pub(crate) aws: LocalAws,
     pub(crate) account: Account,
     reporter: Reporter,
 }

@@ -19,6 +19,8 @@ pub enum Service {
     Sts,
     SecretsManager,
     Ecs,
+    /// Account Management.
+    Account,
 }
 
 impl Service {
@@ -31,6 +33,7 @@ impl Service {
             Self::Sts => "sts",
             Self::SecretsManager => "secretsmanager",
             Self::Ecs => "ecs",
+            Self::Account => "account",
         }
     }
 
@@ -43,6 +46,7 @@ impl Service {
             Self::Sts => "com.amazonaws.sts",
             Self::SecretsManager => "com.amazonaws.secretsmanager",
             Self::Ecs => "com.amazonaws.ecs",
+            Self::Account => "com.amazonaws.account",
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::quotas::Meter;
 use crate::reply::{Protocol, Reply, ServiceError};
 use crate::server::Line;
 use crate::world::World;
-use crate::{cloudwatch, ecs, s3, secrets, sqs, sts};
+use crate::{cloudwatch, ecs, regions, s3, secrets, sqs, sts};
 
 /// Far above anything the fleet sends; SQS's and CloudWatch's own limits are theirs to check.
 const MAX_BODY: usize = 256 * 1024 * 1024;
@@ -168,7 +168,7 @@ async fn carry_out(
         Service::Sqs => call.resource = sqs::target(&body),
         Service::SecretsManager => call.resource = secrets::target(world, call, &body),
         Service::Ecs => call.resource = ecs::target(call, &body),
-        Service::S3 | Service::CloudWatch => {}
+        Service::S3 | Service::CloudWatch | Service::Account => {}
     }
     let latency = world.latency();
     if !latency.is_zero() {
@@ -302,6 +302,7 @@ async fn serve(
         Service::Sts => sts::serve(world, call, &body),
         Service::SecretsManager => secrets::serve(world, call, &body),
         Service::Ecs => ecs::serve(world, call, &body),
+        Service::Account => regions::serve(world, call, &body),
         Service::S3 => s3::serve(world, call, parts, body).await,
     }
 }
@@ -318,6 +319,9 @@ fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol
     }
     if parts.uri.path().starts_with("/service/GraniteServiceVersion20100801/") {
         return (Service::CloudWatch, Protocol::Cbor);
+    }
+    if signature.is_some_and(|signature| signature.service == "account") {
+        return (Service::Account, Protocol::AwsJson11);
     }
     let form = parts.headers.get("content-type").is_some_and(|value| {
         value.as_bytes().starts_with(b"application/x-www-form-urlencoded") && parts.uri.path() == "/"
@@ -340,6 +344,7 @@ fn operation_in_head(
             s3::operation(&parts.method, &parts.uri, signature.map_or("s3", |signature| signature.service))
         }
         (Service::Sts, _) => "",
+        (Service::Account, _) if parts.uri.path() == "/listRegions" => "ListRegions",
         (_, Protocol::Cbor) => parts.uri.path().rsplit('/').next().unwrap_or(""),
         _ => parts
             .headers

@@ -77,6 +77,7 @@ mod gateway;
 mod identity;
 mod permissions;
 mod quotas;
+mod regions;
 mod reply;
 mod s3;
 mod secrets;

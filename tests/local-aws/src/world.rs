@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::identity::Identities;
 use crate::permissions::Permissions;
 use crate::quotas::Quotas;
+use crate::regions::EnabledRegions;
 use crate::s3::Buckets;
 use crate::secrets::Secrets;
 use crate::sqs::Queues;
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) roles: Roles,
     pub(crate) secrets: Secrets,
     pub(crate) services: Services,
+    pub(crate) enabled_regions: EnabledRegions,
     pub(crate) queues: Queues,
     pub(crate) buckets: Buckets,
     pub(crate) cloudwatch: CloudWatch,

@@ -2,5 +2,6 @@
 //! Access to an account: a session, a check that it is the expected account, and who is at fault if not.
 
 pub mod breaker;
+pub(crate) mod enabled;
 pub mod entering;
 pub mod session;

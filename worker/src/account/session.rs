@@ -4,13 +4,16 @@
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::retry::{RetryPartition, TokenBucket};
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use cli::telemetry::STEP;
 use fleet::{
     Account, AccountId, AwsError, ErrorKind, RunId, aws,
     credentials::{self, BaseSource, CredentialSource, NoCredentials, secret::GET_SECRET_VALUE},
     environment, from_sdk,
     identity::Identity,
+    json_service::JsonOperation,
 };
+use serde_json::Value;
 
 use crate::usage::Usage;
 
@@ -121,6 +124,23 @@ impl Session {
                 .message("the response has no account id")
         })?;
         Ok(Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() })
+    }
+
+    /// Calls an operation for which there is no client, in a region.
+    pub(crate) async fn call(
+        &self,
+        operation: &JsonOperation,
+        region: &str,
+        input: Value,
+    ) -> Result<Value, AwsError> {
+        let config = &aws::with_region(&self.config, region);
+        let input = &input;
+        let ask = || async move {
+            let counter = SharedInterceptor::new(self.usage.call_counter());
+            let answer = operation.call_with(config, input.clone(), Some(counter)).await;
+            answer.map_err(|error| error.in_region(region))
+        };
+        self.credentials.call(ask).await
     }
 
     #[must_use]

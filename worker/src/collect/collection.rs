@@ -19,6 +19,8 @@ pub struct Collection {
     pub regions_denied: Vec<String>,
     /// Whether directory buckets could not be listed.
     pub lacks_directory_buckets: bool,
+    /// Whether the account's regions could not be listed.
+    pub lacks_regions: bool,
     /// The first error, if a row lacks something or a region is pending.
     pub first_error: Option<String>,
     /// Why it ended early; a retry may collect more.

@@ -10,11 +10,21 @@ mod region_health;
 mod scope;
 pub mod series;
 
-use fleet::{AwsError, Dataset, datasets::Discovery};
+use fleet::{
+    AwsError, Dataset,
+    datasets::{Discovery, Regions},
+};
 
 pub(crate) use self::region_health::is_not_enabled;
 pub use self::{collection::Collection, region_health::Interruption, scope::Scope};
-use crate::{account::session::Session, cloudwatch::limits::Limits, table::checkpoint::Checkpoint};
+use crate::{
+    account::{
+        enabled,
+        session::{self, Session},
+    },
+    cloudwatch::limits::Limits,
+    table::checkpoint::Checkpoint,
+};
 
 /// The maximum number of calls in flight in a region, two of them listings.
 pub(crate) const CALLS_IN_A_REGION: usize = region_health::CALLS_AT_ONCE + 2;
@@ -26,8 +36,11 @@ pub struct Discovered(Found);
 #[derive(Debug)]
 enum Found {
     Buckets(buckets::Buckets),
-    /// Only CloudWatch lists them.
-    Nothing,
+    /// Only CloudWatch lists them. `enabled` are the account's regions, if they matter and are known.
+    Series {
+        enabled: Option<Vec<String>>,
+        lacks_regions: bool,
+    },
 }
 
 impl Discovered {
@@ -35,6 +48,12 @@ impl Discovered {
     #[must_use]
     pub fn lacks_directory_buckets(&self) -> bool {
         matches!(&self.0, Found::Buckets(buckets) if buckets.lacks_directories)
+    }
+
+    /// Whether the account's regions could not be listed.
+    #[must_use]
+    pub fn lacks_regions(&self) -> bool {
+        matches!(&self.0, Found::Series { lacks_regions: true, .. })
     }
 }
 
@@ -50,7 +69,18 @@ pub async fn discover(
             let buckets = buckets::discover(session, regions, is_last).await?;
             Ok(Discovered(Found::Buckets(buckets)))
         }
-        Discovery::ListMetrics => Ok(Discovered(Found::Nothing)),
+        Discovery::ListMetrics if dataset.regions == Regions::Enabled => {
+            match enabled::regions(session).await {
+                Ok(regions) => Ok(Discovered(Found::Series { enabled: Some(regions), lacks_regions: false })),
+                // Another attempt may learn them, or the account is left, whatever is asked of it.
+                Err(error) if error.is_transient() && !is_last || session::ends_session(&error) => Err(error),
+                Err(error) => {
+                    tracing::warn!(error = %error, "the account's regions can't be listed; the configured ones are asked");
+                    Ok(Discovered(Found::Series { enabled: None, lacks_regions: true }))
+                }
+            }
+        }
+        Discovery::ListMetrics => Ok(Discovered(Found::Series { enabled: None, lacks_regions: false })),
     }
 }
 
@@ -70,6 +100,10 @@ pub async fn collect(
 ) -> Result<Collection, AwsError> {
     match found {
         Found::Buckets(buckets) => newest_day::collect(session, limits, scope, buckets, checkpoint).await,
-        Found::Nothing => series::collect(session, limits, scope, checkpoint).await,
+        Found::Series { enabled, lacks_regions } => {
+            let enabled = enabled.as_deref().unwrap_or_default();
+            let collected = series::collect(session, limits, scope, enabled, checkpoint).await?;
+            Ok(Collection { lacks_regions, ..collected })
+        }
     }
 }

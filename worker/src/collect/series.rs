@@ -34,7 +34,8 @@ use crate::{
     table::{SeriesRows, Table},
 };
 
-/// Collects the series of the session's account. Resources that are complete in `checkpoint` are not queried again.
+/// Collects the series of the session's account, in the configured regions and in those that are `enabled`. Resources that
+/// are complete in `checkpoint` are not queried again.
 ///
 /// # Errors
 ///
@@ -43,6 +44,7 @@ pub(super) async fn collect(
     session: &Session,
     limits: &Limits,
     scope: &Scope<'_>,
+    enabled: &[String],
     checkpoint: Option<Checkpoint>,
 ) -> Result<Collection, AwsError> {
     let (metadata, mut rows) = match checkpoint {
@@ -52,8 +54,8 @@ pub(super) async fn collect(
     let layout = Layout::new(scope.dataset);
     let mut regions: BTreeSet<Arc<str>> = match &scope.dataset.regions {
         Regions::Named(regions) => regions.iter().map(|region| Arc::from(region.as_str())).collect(),
-        Regions::Configured | Regions::OfResources => {
-            let configured = scope.regions.iter().map(String::as_str);
+        Regions::Configured | Regions::OfResources | Regions::Enabled => {
+            let configured = scope.regions.iter().chain(enabled).map(String::as_str);
             configured.chain([session.home_region()]).map(Arc::from).collect()
         }
     };

@@ -189,9 +189,9 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         metrics(&home, dataset),
         elsewhere(collector, &session, &identity, dataset, regions.iter()),
     );
-    let (found, lacks_directory_buckets) = match discovered {
-        Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets()),
-        Err(error) => (Answer::Failed(error), false),
+    let (found, lacks_directory_buckets, lacks_regions) = match discovered {
+        Ok(discovered) => (Answer::Allowed, discovered.lacks_directory_buckets(), discovered.lacks_regions()),
+        Err(error) => (Answer::Failed(error), false, false),
     };
     // In the order of the permissions. Discovery needs none if CloudWatch lists the resources.
     let found = (!dataset.discovery.permissions().is_empty()).then_some(found);
@@ -202,6 +202,7 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         permissions: dataset.permissions().zip(answers).collect(),
         elsewhere,
         lacks_directory_buckets,
+        lacks_regions,
     }
 }
 

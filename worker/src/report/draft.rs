@@ -58,12 +58,19 @@ impl Report {
         collected: Collection,
     ) -> Self {
         let Collection {
-            table, regions_pending, regions_denied, lacks_directory_buckets, first_error, ..
+            table,
+            regions_pending,
+            regions_denied,
+            lacks_directory_buckets,
+            lacks_regions,
+            first_error,
+            ..
         } = collected;
         let metadata = ReportMetadata {
             regions_pending,
             regions_denied,
             lacks_directory_buckets,
+            lacks_regions,
             first_error,
             ..metadata
         };

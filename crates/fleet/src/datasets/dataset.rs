@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    discovery::{Class, Discovery, Regions},
+    discovery::{Class, Discovery, LIST_REGIONS, Regions},
     period::Period,
 };
 use crate::ReportDate;
@@ -167,6 +167,12 @@ impl Dataset {
     /// The IAM actions without which it can't be collected, all of them on `*`.
     pub fn permissions(&self) -> impl Iterator<Item = &'static str> {
         self.discovery.permissions().iter().copied().chain([LIST_METRICS, GET_METRIC_DATA])
+    }
+
+    /// The IAM actions without which less is found, all of them on `*`.
+    pub fn optional_permissions(&self) -> impl Iterator<Item = &'static str> {
+        let regions = (self.regions == Regions::Enabled).then_some(LIST_REGIONS);
+        self.discovery.optional_permissions().iter().copied().chain(regions)
     }
 }
 

@@ -7,6 +7,9 @@ pub const LIST_BUCKETS: &str = "s3:ListAllMyBuckets";
 /// The permission to list directory buckets.
 pub const LIST_DIRECTORY_BUCKETS: &str = "s3express:ListAllMyDirectoryBuckets";
 
+/// The permission to list the regions that an account has enabled.
+pub const LIST_REGIONS: &str = "account:ListRegions";
+
 /// How the resources of an account are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Discovery {
@@ -23,6 +26,8 @@ pub enum Regions {
     OfResources,
     /// The home region, and those that are configured.
     Configured,
+    /// Those that the account has enabled, and those that are configured; the latter alone if the account does not tell.
+    Enabled,
     /// These, and no others.
     Named(Vec<String>),
 }

@@ -146,8 +146,12 @@ fn discovery_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Discovery> {
 
 fn regions_of(value: &Value<'_>, discovery: Option<Discovery>) -> Option<Regions> {
     let regions = if value.is_text() {
-        let is_of_resources = value.one_of(&[("of_resources", true), ("configured", false)])?;
-        if is_of_resources { Regions::OfResources } else { Regions::Configured }
+        let words = [
+            ("of_resources", &Regions::OfResources),
+            ("enabled", &Regions::Enabled),
+            ("configured", &Regions::Configured),
+        ];
+        value.one_of(&words)?.clone()
     } else {
         let regions = value.texts();
         for (value, region) in &regions {
@@ -159,7 +163,7 @@ fn regions_of(value: &Value<'_>, discovery: Option<Discovery>) -> Option<Regions
     };
     let finds_regions = discovery? == Discovery::ListBuckets;
     if finds_regions != (regions == Regions::OfResources) {
-        let wanted = if finds_regions { "of_resources" } else { "configured, or a list of regions" };
+        let wanted = if finds_regions { "of_resources" } else { "enabled, configured, or a list of regions" };
         value.fault(format!("is {wanted} if the discovery is {}", discovery?.name()));
     }
     Some(regions)

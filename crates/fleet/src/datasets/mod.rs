@@ -15,7 +15,7 @@ pub use self::{
         Cell, Column, Dataset, GET_METRIC_DATA, Holders, LIST_METRICS, Metric, Missing, Shape, Split,
         SplitValue, snake_case,
     },
-    discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, Regions},
+    discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, LIST_REGIONS, Regions},
     period::Period,
     price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource, paid},
 };

@@ -65,6 +65,11 @@ impl Account {
         self.world.identities.expire_sessions(&self.id, self.world.now());
     }
 
+    /// The regions that the account says it has enabled; without this, it is `us-east-1`. Others answer all the same.
+    pub fn enable_regions(&self, regions: &[&str]) {
+        self.world.enabled_regions.set(&self.id, regions);
+    }
+
     /// Denies an IAM action, such as `s3:ListAllMyBuckets`, to the account's identities everywhere.
     pub fn deny(&self, action: &str) {
         self.add_denial(action, None, None);

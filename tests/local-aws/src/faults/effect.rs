@@ -104,6 +104,7 @@ impl Effect {
                     Service::S3 => "InternalError",
                     Service::CloudWatch | Service::SecretsManager => "InternalServiceError",
                     Service::Ecs => "ServerException",
+                    Service::Account => "InternalServerException",
                     Service::Sqs | Service::Sts => "InternalFailure",
                 };
                 ServiceError::new(code, "We encountered an internal error. Please try again.")
@@ -133,6 +134,8 @@ fn throttled(service: Service) -> ServiceError {
     match service {
         Service::CloudWatch | Service::Sts => quotas::throttled(),
         Service::SecretsManager | Service::Ecs => ServiceError::new("ThrottlingException", "Rate exceeded"),
+        Service::Account => ServiceError::new("TooManyRequestsException", "Rate exceeded")
+            .status(StatusCode::TOO_MANY_REQUESTS),
         Service::Sqs => ServiceError::new("RequestThrottled", "Rate exceeded").status(StatusCode::FORBIDDEN),
         Service::S3 => ServiceError::new("SlowDown", "Please reduce your request rate.")
             .status(StatusCode::SERVICE_UNAVAILABLE),

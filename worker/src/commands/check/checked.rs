@@ -15,6 +15,8 @@ pub(super) struct Checked {
     pub(super) elsewhere: Vec<(String, &'static str, AwsError)>,
     /// Whether directory buckets can't be listed in at least one region. That permission is optional.
     pub(super) lacks_directory_buckets: bool,
+    /// Whether the account's regions can't be listed, for a dataset that asks for them. That permission is optional too.
+    pub(super) lacks_regions: bool,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,7 @@ impl Checked {
             permissions: Vec::new(),
             elsewhere: Vec::new(),
             lacks_directory_buckets: false,
+            lacks_regions: false,
         }
     }
 

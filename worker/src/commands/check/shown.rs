@@ -4,7 +4,7 @@
 use cli::{output, terminal};
 use fleet::{
     Dataset, ErrorKind,
-    datasets::{GET_METRIC_DATA, LIST_DIRECTORY_BUCKETS, LIST_METRICS},
+    datasets::{GET_METRIC_DATA, LIST_DIRECTORY_BUCKETS, LIST_METRICS, LIST_REGIONS},
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,18 @@ pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) ->
         parts.push(format!(
             "directory buckets (S3 Express One Zone) can't be listed in {first}{others}; to have them in reports, allow \
              {LIST_DIRECTORY_BUCKETS} on *"
+        ));
+    }
+    let lacking: Vec<&str> = checked
+        .iter()
+        .filter(|account| account.lacks_regions)
+        .map(|account| account.account_name.as_str())
+        .collect();
+    if let [first, others @ ..] = &lacking[..] {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        parts.push(format!(
+            "the enabled regions can't be listed in {first}{others}: only the configured ones are asked; to have all in \
+             reports, allow {LIST_REGIONS} on *"
         ));
     }
     if parts.is_empty() {
@@ -190,6 +202,7 @@ mod tests {
             ],
             elsewhere: Vec::new(),
             lacks_directory_buckets: false,
+            lacks_regions: false,
         }
     }
 
@@ -288,6 +301,18 @@ mod tests {
         checked.permissions = vec![("cloudwatch:ListMetrics", Answer::NothingToAsk)];
         assert!(!checked.is_failed() && advice(&checked).is_empty());
         assert!(plain(&text(*DEFAULT, &[checked], false)).contains("nothing to ask"));
+    }
+
+    #[test]
+    fn regions_that_cannot_be_listed_are_mentioned_once_and_are_not_a_fault() {
+        let mut checked = [account(1, false), account(2, false), account(3, false)];
+        for account in &mut checked[1..] {
+            account.lacks_regions = true;
+        }
+        let shown = text(*DEFAULT, &checked, true);
+        assert!(shown.contains(" and 1 more: only the configured ones are asked"), "{shown}");
+        assert!(shown.ends_with("allow account:ListRegions on *"), "{shown}");
+        assert!(checked.iter().all(|account| !account.is_failed()));
     }
 
     #[test]

@@ -167,11 +167,14 @@ fn what_only_another_shape_has_is_refused() {
             "metric[1].unit: is Bytes or Count in a dataset of shape newest_day",
         ),
         (series("list_metrics", "list_buckets"), "discovery: is list_metrics in a dataset of shape series"),
-        (series("[\"us-east-1\"]", "\"of_resources\""), "regions: is configured, or a list of regions if"),
+        (
+            series("[\"us-east-1\"]", "\"of_resources\""),
+            "regions: is enabled, configured, or a list of regions if",
+        ),
         (series("[\"us-east-1\"]", "[\"Ireland\"]"), "regions[0]: is no region; write it as eu-west-1"),
         (
-            series("[\"us-east-1\"]", "\"enabled\""),
-            "regions: \"enabled\" is none of of_resources, configured",
+            series("[\"us-east-1\"]", "\"all\""),
+            "regions: \"all\" is none of of_resources, enabled, configured",
         ),
         (series("\"Errors\"", "\"4xx\""), "metric[1].column: is needed, since 4xx is no name of a column"),
         (series("= \"Requests\" }", "= \"Errors\" }"), "metric[1].missing: \"Errors\" is no other metric"),
