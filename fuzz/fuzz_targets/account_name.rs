@@ -38,10 +38,11 @@ fn name(text: &str) -> Option<AccountName> {
 fn job(account_name: &AccountName, date: &str, run_id: &RunId) -> Job {
     Job {
         account_name: account_name.clone(),
-        date: date.parse::<ReportDate>().expect("a date"),
+        windows: date.parse::<ReportDate>().expect("a date").into(),
         dataset: *datasets::DEFAULT,
         run_id: run_id.clone(),
         only_incomplete: false,
+        settle: None,
         attributes: serde_json::Map::new(),
     }
 }

@@ -14,7 +14,7 @@ use engine::{
 use fleet::{
     Labels,
     dead_letter::{DeadLetter, replay_attributes},
-    job::{Envelope, Job, JobError, MAX_BYTES},
+    job::{Envelope, Job, JobError, MAX_BYTES, RESERVED_KEYS},
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -76,7 +76,7 @@ fn has_each_key_once(body: &str, read: &Job) -> bool {
         }
     }
     let value: Value = serde_json::from_str(body.trim_start_matches('\u{feff}')).expect("JSON");
-    let own: HashSet<&str> = ["account_name", "date", "dataset", "run_id", "only_incomplete"].into();
+    let own: HashSet<&str> = RESERVED_KEYS.into();
     let given = value.as_object().expect("an object").keys().filter(|key| own.contains(key.as_str())).count();
     // A colon outside of strings for each key.
     let (mut colons, mut quoted, mut escaped) = (0, false, false);

@@ -14,20 +14,34 @@ use fleet::{
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 
-// The producer is a program, and shows no parser. These two files are plain functions over values.
+// The producer is a program, and shows no parser. These files are plain functions over values.
 #[allow(dead_code, reason = "the producer uses the rest")]
 #[path = "../../producer/src"]
 mod producer {
     pub(crate) mod attributes;
     pub(crate) mod request;
+    pub(crate) mod when;
 }
 
 use producer::{
     attributes,
     request::{Flags, Request, Source, Surroundings},
+    when,
 };
 
-const KEYS: [&str; 4] = ["account_name", "account_names", "date", "dataset"];
+const KEYS: [&str; 11] = [
+    "account_name",
+    "account_names",
+    "dataset",
+    "date",
+    "month",
+    "from",
+    "to",
+    "last",
+    "window",
+    "settle",
+    "provisional",
+];
 const LISTED: &str = "[[account]]\nname='data'\n[[account]]\nname='opra-dev'\n";
 
 fn read(text: &str, accounts: &Accounts) -> Result<Request, String> {
@@ -105,8 +119,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let again = Value::from(request.to_json()).to_string();
     let again = read(&again, &Accounts::default()).expect("its own text");
-    // The text names the accounts that the defaults chose, too.
-    assert_eq!(Request { accounts_from: request.accounts_from, ..again }, request);
+    // The text names the accounts and the day that the defaults chose, too.
+    let (accounts_from, when) = (request.accounts_from, request.when.clone());
+    assert_eq!(Request { accounts_from, when, ..again }, request);
 
     let known = Accounts::parse(LISTED).expect("an accounts file");
     let listed = names.iter().all(|name| ["data", "opra-dev"].contains(name));

@@ -6,7 +6,10 @@
 //! many. A report of one kind of day is therefore scaled by its rows for the other kind.
 
 use chrono::{DateTime, Utc};
-use fleet::{Dataset, ReportDate, datasets::DOLLARS_PER_METRIC, report::ReportMetadata};
+use fleet::{
+    Dataset, Job, ReportDate, datasets::DOLLARS_PER_METRIC, report::ReportMetadata,
+    window::parts::parts as parts_of,
+};
 
 /// The probable cost of one job.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,9 +27,53 @@ impl Price {
     pub(crate) fn is_scaled(&self) -> bool {
         self.calls.is_none()
     }
+
+    /// The same so many times.
+    #[expect(clippy::cast_precision_loss, reason = "no job has 2^53 parts")]
+    pub(crate) fn times(self, times: u64) -> Self {
+        Self {
+            metrics: self.metrics.saturating_mul(times),
+            // Rounded to the millionth: binary fractions would show in JSON.
+            dollars: (self.dollars * times as f64 * 1e6).round() / 1e6,
+            calls: self.calls.map(|calls| calls.saturating_mul(times)),
+        }
+    }
 }
 
-/// The price of a job, by an existing report of its account.
+/// How often each metric of a job is paid for: once for each part of its windows that a worker collects together.
+/// Without a report, or a number, of as many resources as an account may have.
+pub(crate) fn parts(
+    job: &Job,
+    report: Option<&ReportMetadata>,
+    resources: Option<u64>,
+    now: DateTime<Utc>,
+) -> u64 {
+    let by_report = report.map(|report| {
+        let metrics = report.job_metrics.unwrap_or(report.metrics_requested);
+        metrics / u64::from(job.dataset.metrics_per_resource().fewest.max(1))
+    });
+    let resources = by_report.or(resources).unwrap_or(MOST_RESOURCES);
+    let resources = usize::try_from(resources).unwrap_or(usize::MAX);
+    parts_of(job.windows.iter(), job.dataset, resources, now).len() as u64
+}
+
+/// The price of a job of which each metric is asked for once, by an existing report of its account. If that has its part of
+/// several windows, they together cost what one does.
+pub(crate) fn price_once(
+    report: &ReportMetadata,
+    dataset: &Dataset,
+    date: ReportDate,
+    now: DateTime<Utc>,
+) -> Price {
+    let one = price(report, dataset, date, now);
+    if one.is_scaled() {
+        return one;
+    }
+    let all = one.times(report.job_windows.map_or(1, u64::from));
+    Price { metrics: report.job_metrics.unwrap_or(all.metrics), ..all }
+}
+
+/// The price of a report, by an existing report of its account.
 pub(crate) fn price(
     report: &ReportMetadata,
     dataset: &Dataset,
@@ -51,6 +98,18 @@ pub(crate) struct Range {
     pub(crate) metrics: (u64, u64),
     /// In US dollars: minimum and maximum.
     pub(crate) dollars: (f64, f64),
+}
+
+impl Range {
+    /// The same so many times.
+    #[expect(clippy::cast_precision_loss, reason = "no job has 2^53 parts")]
+    pub(crate) fn times(self, times: u64) -> Self {
+        let Self { metrics: (fewest, most), dollars: (least, highest) } = self;
+        Self {
+            metrics: (fewest.saturating_mul(times), most.saturating_mul(times)),
+            dollars: (least * times as f64, highest * times as f64),
+        }
+    }
 }
 
 impl From<Price> for Range {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use fleet::{
-    AccountId, Accounts, Dataset, Job, KeyTemplate, RunId,
-    manifest::{JobState, Manifest, ManifestJob},
-    report_key::KeyError,
+    AccountId, Accounts, Dataset, Job, KeyTemplate, RunId, Window, Windows,
+    manifest::{JobState, Manifest, ManifestJob, ManifestWindows},
+    report_key::{KeyError, fill},
 };
 
 use crate::request::{self, Request};
@@ -43,11 +43,29 @@ pub(crate) enum ExpandError {
 }
 
 impl PlannedJob {
+    /// The windows, if they are not one day.
+    fn windows(&self) -> Option<Windows> {
+        Some(self.job.windows).filter(|windows| windows.day().is_none())
+    }
+
+    /// The key of each window's report.
+    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = (Window, String)> + '_ {
+        self.job.windows.iter().map(|window| (window, fill(&self.report_key, window)))
+    }
+
+    /// The same job for a part of its windows.
+    pub(crate) fn narrowed(&self, windows: Windows) -> Self {
+        let report_key =
+            if windows.is_one() { fill(&self.report_key, windows.first()) } else { self.report_key.clone() };
+        Self { job: Job { windows, ..self.job.clone() }, report_key, ..self.clone() }
+    }
+
     pub(crate) fn in_manifest(&self, state: JobState) -> ManifestJob {
         ManifestJob {
             account_name: self.job.account_name.clone(),
             account_id: self.account_id.clone(),
             dataset: self.job.dataset.name.to_owned(),
+            windows: self.windows().map(ManifestWindows),
             report_key: self.report_key.clone(),
             state,
         }
@@ -64,10 +82,11 @@ pub(crate) fn jobs_from_manifest(manifest: &Manifest) -> anyhow::Result<Vec<Job>
         })?;
         Ok(Job {
             account_name: job.account_name.clone(),
-            date: manifest.date,
+            windows: job.windows_of(manifest.date),
             dataset,
             run_id: manifest.run_id.clone(),
             only_incomplete: manifest.only_incomplete,
+            settle: request::settle_from_json(&manifest.request),
             attributes: attributes.clone(),
         })
     })
@@ -89,7 +108,7 @@ pub(crate) fn expand(
     let mut places: HashMap<String, usize> = HashMap::new();
     for job in request.jobs(run_id) {
         let account_id = ids.get(job.account_name.as_str()).copied();
-        let report_key = template.key(&job, account_id)?;
+        let report_key = template.pattern(&job, account_id)?;
         if let Some(place) = places.insert(report_key.clone(), planned.len()) {
             return Err(ExpandError::SameKey {
                 template: template.to_string(),
@@ -113,17 +132,18 @@ pub(crate) mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::request::AccountsFrom;
+    use crate::{request::AccountsFrom, when::When};
 
     /// The job of an account on a day.
     pub(crate) fn planned(account: &str, date: &str) -> PlannedJob {
         PlannedJob {
             job: Job {
                 account_name: account.parse().expect("a name"),
-                date: date.parse().expect("a date"),
+                windows: date.parse::<fleet::ReportDate>().expect("a date").into(),
                 dataset: *datasets::DEFAULT,
                 run_id: RunId::generate(),
                 only_incomplete: false,
+                settle: None,
                 attributes: Map::new(),
             },
             account_id: None,
@@ -136,8 +156,9 @@ pub(crate) mod tests {
         Request {
             accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
             accounts_from: AccountsFrom::Request,
-            date: "2026-11-01".parse().expect("a date"),
+            when: When::default(),
             datasets: vec![*datasets::DEFAULT],
+            windows: vec!["2026-11-01".parse::<fleet::ReportDate>().expect("a date").into()],
             only_incomplete: false,
             attributes: Map::new(),
         }
@@ -179,7 +200,9 @@ pub(crate) mod tests {
     #[test]
     fn keys_that_collide_although_the_template_names_the_account_are_refused() {
         // The same dataset twice stands in for two whose names run into those of the accounts.
-        let twice = Request { datasets: vec![*datasets::DEFAULT, *datasets::DEFAULT], ..request(&["data"]) };
+        let once = request(&["data"]);
+        let windows = vec![once.windows[0]; 2];
+        let twice = Request { datasets: vec![*datasets::DEFAULT, *datasets::DEFAULT], windows, ..once };
         let error = keys(&twice, &Accounts::default(), "{account}-{dataset}.csv").expect_err("they meet");
         assert!(
             error.contains("would both be written to data-s3_daily_storage.csv; put a '/' between"),

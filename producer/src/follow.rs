@@ -41,7 +41,9 @@ pub(crate) struct Follower<'a> {
     manifest: &'a Manifest,
     bucket: &'a ReportBucket,
     queue: &'a Queue,
-    /// What is stored under each job's report key; `None` until it has been looked up.
+    /// Of each report, job by job and window by window: the job, which window of it, and the key.
+    reports: Vec<(usize, usize, String)>,
+    /// What is stored under each report's key; `None` until it has been looked up.
     existing: Vec<Option<Existing>>,
     wants_settled: bool,
     drain: Drain,
@@ -83,11 +85,19 @@ impl<'a> Follower<'a> {
         dead_letters: Option<&'a Queue>,
         trusted_from: Instant,
     ) -> Self {
+        let jobs = manifest.jobs.iter().enumerate();
+        let reports: Vec<_> = jobs
+            .flat_map(|(nth, job)| {
+                let each = job.each(manifest.date).enumerate();
+                each.map(move |(window, report)| (nth, window, report.report_key))
+            })
+            .collect();
         Self {
             manifest,
             bucket,
             queue,
-            existing: vec![None; manifest.jobs.len()],
+            existing: vec![None; reports.len()],
+            reports,
             wants_settled: false,
             drain: Drain { trusted_from, empty_since: None },
             counts: None,
@@ -250,16 +260,16 @@ impl<'a> Follower<'a> {
         }
         let drained = self.drain.read(counts, Instant::now());
         // A partial report is read again too: a complete one may have replaced it.
-        let open: Vec<usize> = self
-            .status(false)
-            .accounts
-            .iter()
-            .enumerate()
-            .filter(|(_, account)| account.state != State::Complete)
-            .map(|(index, _)| index)
-            .collect();
-        let keys: Vec<&str> =
-            open.iter().map(|&index| self.manifest.jobs[index].report_key.as_str()).collect();
+        let accounts = self.status(false).accounts;
+        let is_open = |(job, window, _): &(usize, usize, String)| {
+            let account = &accounts[*job];
+            account.state != State::Complete
+                && account.windows.as_ref().and_then(|windows| windows.each.get(*window)) != Some(&true)
+        };
+        let reports = self.reports.iter().enumerate();
+        let open: Vec<usize> =
+            reports.filter(|(_, report)| is_open(report)).map(|(index, _)| index).collect();
+        let keys: Vec<&str> = open.iter().map(|&index| self.reports[index].2.as_str()).collect();
         let found = reports::look(self.bucket, &keys).await?;
         for (index, existing) in open.into_iter().zip(found) {
             self.existing[index] = Some(existing);

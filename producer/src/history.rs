@@ -9,6 +9,7 @@ use fleet::{
     existing::{Existing, ExistingReport},
     manifest::Manifest,
     report_bucket::ReportBucket,
+    report_key::fill,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -33,14 +34,16 @@ pub(crate) async fn newest_reports(
         .try_collect()
         .await?;
     let entries = manifests.iter().flatten().flat_map(|manifest| &manifest.jobs);
-    let mut keys: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
+    let mut keys: HashMap<(&str, &str), Vec<String>> = HashMap::new();
     let own = jobs.iter().map(|job| {
         let account = (job.job.account_name.as_str(), job.job.dataset.name);
-        (account, job.report_key.as_str())
+        (account, fill(&job.report_key, job.job.windows.last()))
     });
+    // Of several windows the last.
     let earlier = entries.map(|entry| {
         let account = (entry.account_name.as_str(), entry.dataset.as_str());
-        (account, entry.report_key.as_str())
+        let key = entry.windows.map(|windows| fill(&entry.report_key, windows.0.last()));
+        (account, key.unwrap_or_else(|| entry.report_key.clone()))
     });
     for (account, key) in earlier.chain(own) {
         let keys = keys.entry(account).or_default();
@@ -56,7 +59,7 @@ pub(crate) async fn newest_reports(
         for (index, planned) in jobs.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
             let account = (planned.job.account_name.as_str(), planned.job.dataset.name);
             if let Some(key) = keys.get(&account).and_then(|keys| keys.get(round)) {
-                wanted.push((index, *key));
+                wanted.push((index, key.as_str()));
             }
         }
         if wanted.is_empty() {

@@ -33,6 +33,7 @@ mod request;
 mod status;
 mod todo;
 mod wake;
+mod when;
 
 use std::{ffi::OsString, process::ExitCode};
 

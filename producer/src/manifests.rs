@@ -144,7 +144,9 @@ pub(crate) async fn newest_for_date(
             if !seen.insert(run_id.clone()) {
                 continue;
             }
-            if let Some(manifest) = read(bucket, &run_id).await?.filter(|manifest| manifest.date == date) {
+            if let Some(manifest) =
+                read(bucket, &run_id).await?.filter(|it| it.date == date && it.span().is_none())
+            {
                 return Ok(Some(manifest));
             }
         }

@@ -5,11 +5,24 @@ use anyhow::Context;
 use fleet::{existing::Existing, report_bucket::ReportBucket};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::expand::PlannedJob;
+
 const CONCURRENCY: usize = 32;
 
 /// What is stored under each of the keys, in order.
 pub(crate) async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result<Vec<Existing>> {
     stream::iter(keys.iter().map(|key| look_at(bucket, key))).buffered(CONCURRENCY).try_collect().await
+}
+
+/// What is stored for each window of each job, in their order.
+pub(crate) async fn look_at_windows(
+    bucket: &ReportBucket,
+    jobs: &[PlannedJob],
+) -> anyhow::Result<Vec<Vec<Existing>>> {
+    let keys: Vec<String> = jobs.iter().flat_map(PlannedJob::keys).map(|(_, key)| key).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let mut found = look(bucket, &keys).await?.into_iter();
+    Ok(jobs.iter().map(|job| found.by_ref().take(job.job.windows.count()).collect()).collect())
 }
 
 async fn look_at(bucket: &ReportBucket, key: &str) -> anyhow::Result<Existing> {

@@ -5,20 +5,25 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use cli::output::count;
 use fleet::{
-    AccountName, Accounts, Dataset, Job, ReportDate, RunId,
+    AccountName, Accounts, Dataset, Job, ReportDate, RunId, Windows,
     accounts::colliding_variables,
     datasets,
-    job::MAX_BYTES,
+    job::{MAX_BYTES, parse_settle},
     json::{self, JsonError, kind},
+    manifest::Manifest,
+    window::moment,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::attributes;
+use crate::{
+    attributes,
+    when::{self, When, WhenFlags},
+};
 
 /// A valid request.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +32,12 @@ pub(crate) struct Request {
     pub(crate) accounts: Vec<AccountName>,
     /// Where the accounts come from.
     pub(crate) accounts_from: AccountsFrom,
-    pub(crate) date: ReportDate,
+    /// When it is about, as it says so.
+    pub(crate) when: When,
     /// At least one, without duplicates.
     pub(crate) datasets: Vec<&'static Dataset>,
+    /// Of each dataset, in their order.
+    pub(crate) windows: Vec<Windows>,
     /// Whether its jobs only complete what is incomplete.
     pub(crate) only_incomplete: bool,
     /// All other keys of the request.
@@ -61,7 +69,7 @@ pub(crate) struct Source {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flags {
     pub(crate) account_names: Vec<String>,
-    pub(crate) date: Option<String>,
+    pub(crate) when: WhenFlags,
     pub(crate) datasets: Vec<String>,
     pub(crate) attributes: Vec<String>,
     pub(crate) only_incomplete: bool,
@@ -102,14 +110,17 @@ impl Request {
         let defaults = Defaults { are_meant: object.is_ok(), around };
         let mut object = object.ok().flatten().unwrap_or_default();
         let (accounts, accounts_from) = accounts(&mut object, &flags.account_names, defaults, &mut faults);
-        let date = date(&mut object, flags.date.as_deref(), defaults, &mut faults);
-        let datasets = datasets(&mut object, &flags.datasets, &mut faults);
+        let when = When::take(&mut object, &flags.when, &mut faults);
+        let mut of_datasets = Vec::new();
+        let datasets = datasets(&mut object, &flags.datasets, &mut of_datasets);
+        let windows = windows(when.as_ref(), &datasets, defaults, &mut faults);
+        faults.extend(of_datasets);
         let request = Self {
             accounts,
             accounts_from,
-            // A missing date is already a fault; the size below does not depend on the day.
-            date: date.unwrap_or(ReportDate::today(around.now)),
+            when: when.unwrap_or_default(),
             datasets,
+            windows,
             only_incomplete: flags.only_incomplete,
             attributes: attributes::merge(object, &flags.attributes, &mut faults),
         };
@@ -121,21 +132,43 @@ impl Request {
     /// not make it another request.
     pub(crate) fn digest(source: Option<&Source>, flags: &Flags) -> [u8; 10] {
         let text = source.map(|source| source.text.clone().unwrap_or_default());
-        let Flags { account_names, date, datasets, attributes, only_incomplete } = flags;
-        let all = json!([text, account_names, date, datasets, attributes, only_incomplete]).to_string();
-        let digest: [u8; 32] = Sha256::digest(all).into();
+        let Flags { account_names, when, datasets, attributes, only_incomplete } = flags;
+        let mut all = vec![
+            json!(text),
+            json!(account_names),
+            json!(when.date),
+            json!(datasets),
+            json!(attributes),
+            json!(only_incomplete),
+        ];
+        // A request without these has the run that it had in earlier versions.
+        all.extend(when.beside_date().map(|when| json!(when)));
+        let digest: [u8; 32] = Sha256::digest(json!(all).to_string()).into();
         *digest.first_chunk().expect("cannot fail: it has 32 bytes")
+    }
+
+    /// What of it is not over at `now`, or can't be reported any more.
+    pub(crate) fn too_early(&self, now: DateTime<Utc>) -> Vec<String> {
+        let of_each =
+            self.datasets.iter().zip(&self.windows).filter_map(|(dataset, windows)| match windows.day() {
+                Some(day) => day.check(now).err().map(|error| error.to_string()),
+                None => windows.check(dataset, now).err().map(|error| error.to_string()),
+            });
+        let mut faults: Vec<String> = of_each.collect();
+        faults.dedup();
+        faults
     }
 
     /// Every job of the request, account by account.
     pub(crate) fn jobs(&self, run_id: &RunId) -> impl Iterator<Item = Job> {
         self.accounts.iter().flat_map(move |account| {
-            self.datasets.iter().map(move |dataset| Job {
+            self.datasets.iter().zip(&self.windows).map(move |(dataset, windows)| Job {
                 account_name: account.clone(),
-                date: self.date,
+                windows: *windows,
                 dataset,
                 run_id: run_id.clone(),
                 only_incomplete: self.only_incomplete,
+                settle: self.when.settle,
                 attributes: self.attributes.clone(),
             })
         })
@@ -147,10 +180,27 @@ impl Request {
         let accounts: Vec<&str> = self.accounts.iter().map(AccountName::as_str).collect();
         let datasets: Vec<&str> = self.datasets.iter().map(|dataset| dataset.name).collect();
         object.insert("account_name".into(), accounts.into());
-        object.insert("date".into(), self.date.to_string().into());
+        let mut when = self.when.to_json();
+        if let Some(date) = self.day().filter(|_| self.when.is_of_day()) {
+            object.insert("date".into(), date.to_string().into());
+            when.shift_remove("date");
+        }
+        object.extend(when);
         object.insert("dataset".into(), datasets.into());
         object.extend(self.attributes.clone());
         object
+    }
+
+    /// The day that its jobs begin with, or are of.
+    pub(crate) fn date(&self) -> ReportDate {
+        let first = self.windows.iter().map(|windows| windows.first().date()).min();
+        first.expect("cannot fail: it has at least one dataset")
+    }
+
+    /// The day, if all its jobs are of one.
+    fn day(&self) -> Option<ReportDate> {
+        let day = self.windows.first()?.day()?;
+        self.windows.iter().all(|windows| windows.day() == Some(day)).then_some(day)
     }
 
     /// Which accounts are meant, where they come from, and which attributes jobs carry, for people: a
@@ -204,8 +254,25 @@ impl Request {
 
 /// The attributes of a request in the form of [`Request::to_json`].
 pub(crate) fn attributes_from_json(request: &Map<String, Value>) -> Map<String, Value> {
-    let is_known = |key: &str| ["account_name", "date", "dataset"].contains(&key);
+    let is_known = |key: &str| ["account_name", "dataset"].contains(&key) || when::KEYS.contains(&key);
     request.clone().into_iter().filter(|(key, _)| !is_known(key)).collect()
+}
+
+/// The flags with which a request is about the same time as a run.
+pub(crate) fn when_flags(manifest: &Manifest) -> String {
+    let Some([from, to]) = manifest.span() else { return format!(" --date {}", manifest.date) };
+    let text = |key: &str| {
+        let value = manifest.request.get(key).and_then(Value::as_str);
+        value.map_or_else(String::new, |value| format!(" --{key} {value}"))
+    };
+    let is_provisional = manifest.request.get("provisional").is_some_and(|is_so| *is_so == Value::Bool(true));
+    let provisional = if is_provisional { " --provisional" } else { "" };
+    format!(" --from {} --to {}{}{}{provisional}", moment(from), moment(to), text("window"), text("settle"))
+}
+
+/// The settle time of a request in the form of [`Request::to_json`].
+pub(crate) fn settle_from_json(request: &Map<String, Value>) -> Option<TimeDelta> {
+    request.get("settle").and_then(Value::as_str).and_then(parse_settle)
 }
 
 /// Parses a request's text as an object.
@@ -291,28 +358,31 @@ fn default_accounts(around: Surroundings<'_>) -> (Vec<String>, AccountsFrom) {
     (defaults.map(|account| account.name.to_string()).collect(), AccountsFrom::AccountsFile)
 }
 
-fn date(
-    object: &mut Map<String, Value>,
-    flag: Option<&str>,
+/// The windows of each dataset; with a fault, any.
+fn windows(
+    when: Option<&When>,
+    datasets: &[&'static Dataset],
     Defaults { are_meant, around }: Defaults<'_>,
     faults: &mut Vec<String>,
-) -> Option<ReportDate> {
-    let value = object.shift_remove("date");
-    let text = match (flag, &value) {
-        (Some(text), _) => Some(text),
-        (None, Some(Value::String(text))) => Some(text.as_str()),
-        (None, None) => None,
-        (None, Some(other)) => {
-            faults.push(format!("date is {}, not a string such as \"2026-11-01\"", kind(other)));
-            return None;
-        }
+) -> Vec<Windows> {
+    // The size of a job, which is measured even then, does not depend on the day.
+    let any = Windows::from(ReportDate::today(around.now));
+    // If the text can't be read, what it leaves to the default is not known.
+    let Some(when) = when.filter(|when| are_meant || !when.is_default()) else {
+        return vec![any; datasets.len()];
     };
-    let date = match text {
-        Some(text) => text.parse::<ReportDate>().and_then(|date| date.check(around.now)),
-        None if !are_meant => return None,
-        None => ReportDate::default_at(around.now),
+    let of = |dataset: &&'static Dataset, faults: &mut Vec<String>| {
+        when.windows(dataset, around.now).unwrap_or_else(|fault| {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+            any
+        })
     };
-    date.map_err(|error| faults.push(error.to_string())).ok()
+    if datasets.is_empty() {
+        of(&datasets::DEFAULT, faults);
+    }
+    datasets.iter().map(|dataset| of(dataset, faults)).collect()
 }
 
 fn datasets(

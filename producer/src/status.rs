@@ -5,17 +5,22 @@
 mod account;
 mod observed;
 pub(crate) mod text;
+mod windows;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use fleet::{Dataset, ReportDate, RunId, manifest::Manifest};
+use fleet::{
+    Dataset, ReportDate, RunId,
+    existing::Existing,
+    manifest::{Manifest, ManifestJob},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use self::account::Evidence;
 pub(crate) use self::{
-    account::{AccountStatus, State},
+    account::{AccountStatus, ReportFigures, State, WindowsStatus},
     observed::{Dead, Observed, QueueState},
 };
 use crate::{dead_letters::Letter, request};
@@ -42,6 +47,12 @@ pub(crate) struct RunStatus {
     /// How many dead letters belong to accounts of this run that did not fail.
     #[serde(skip)]
     pub(crate) dead_and_complete: usize,
+    /// When its jobs are about, for people.
+    #[serde(skip)]
+    pub(crate) when: String,
+    /// The flags with which a later request is about the same time.
+    #[serde(skip)]
+    pub(crate) when_flags: String,
     /// The attributes of the request, which a later request must repeat.
     #[serde(skip)]
     pub(crate) attributes: Map<String, Value>,
@@ -94,20 +105,24 @@ impl RunStatus {
             Dead::Seen { letters, elsewhere } => (&letters[..], *elsewhere),
         };
         let dead_letters_by_job = dead_letters_by_job(manifest, letters);
+        let mut all_existing = observed.existing.iter();
         let accounts: Vec<AccountStatus> = manifest
             .jobs
             .iter()
-            .zip(observed.existing)
             .enumerate()
-            .map(|(index, (job, existing))| {
+            .filter_map(|(index, job)| {
                 let of_account = dead_letters_by_job.get(&index).map_or(&[][..], Vec::as_slice);
                 // The newest one says how the last attempt ended.
                 let letter = of_account.iter().max_by_key(|letter| letter.sent_at).copied();
-                AccountStatus::from_evidence(
-                    manifest,
-                    job,
-                    &Evidence { existing: existing.as_ref(), letter, observed },
-                )
+                let status = |job: &ManifestJob, existing: Option<&Existing>| {
+                    AccountStatus::from_evidence(manifest, job, &Evidence { existing, letter, observed })
+                };
+                if job.windows.is_none() {
+                    return Some(status(job, all_existing.next()?.as_ref()));
+                }
+                let each = job.each(manifest.date);
+                let each = each.map_while(|job| Some(status(&job, all_existing.next()?.as_ref())));
+                AccountStatus::of_windows(each.collect(), &job.report_key)
             })
             .collect();
         let number_if_failed = |failed: bool| -> usize {
@@ -131,6 +146,8 @@ impl RunStatus {
             counts,
             queue: observed.queue,
             totals: Totals::from_accounts(&accounts, has_bytes),
+            when: manifest.when(),
+            when_flags: request::when_flags(manifest),
             attributes: request::attributes_from_json(&manifest.request),
             wants_settled: observed.wants_settled,
             now: observed.now,

@@ -166,7 +166,7 @@ fn an_ill_formed_flag_says_how_to_write_it() {
     );
     refused(
         &configured(&["run", "--from", "2026-11-01"], ""),
-        "a range of days is not supported yet; write date (--date)",
+        "from is given without to; add to (--to), which is exclusive",
     );
     refused(&configured(&["runs"], ""), "some similar subcommands exist: 'status', 'run'");
     refused(&configured(&["run", "--only-incompleet"], ""), "--only-incomplete");

@@ -31,7 +31,7 @@ RESERVE = {
     # Who wrote a manifest reads it when it can't know whether it did, and no answer is lost here.
     (PRODUCER, "s3:GetObject", "/runs/*"),
     # No table here is large enough to be uploaded in parts, and no job is cut off.
-    (WORKER, "s3:AbortMultipartUpload", "/report.csv"),
+    (WORKER, "s3:AbortMultipartUpload", "/*.csv"),
     (WORKER, "s3:GetObject", "/tries/*"),
     (WORKER, "s3:PutObject", "/tries/*"),
     (WORKER, "s3:DeleteObject", "/tries/*"),
@@ -43,6 +43,8 @@ RESERVE = {
     (WORKER, "ecs:UpdateTaskProtection", "/*"),
     # No account has a directory bucket's region.
     ("cloudwatch-fleet-reader", "s3express:ListAllMyDirectoryBuckets", "*"),
+    # Only datasets that CloudWatch alone lists ask for it, and none is collected here.
+    ("cloudwatch-fleet-reader", "account:ListRegions", "*"),
 }
 
 

@@ -100,10 +100,11 @@ pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Resu
 fn key(template: &KeyTemplate) -> String {
     let job = Job {
         account_name: NO_ACCOUNT.parse().expect("cannot fail: it is a name"),
-        date: ReportDate::today(Utc::now()),
+        windows: ReportDate::today(Utc::now()).into(),
         dataset: *datasets::DEFAULT,
         run_id: RunId::manual(NO_ACCOUNT),
         only_incomplete: false,
+        settle: None,
         attributes: serde_json::Map::new(),
     };
     let id = "000000000000".parse().expect("cannot fail: it is an account's id");

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The message on the work queue: one account, one dataset, one day.
+//! The message on the work queue: one account, one dataset, one day or some shorter windows.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
-    AccountName, Dataset, ReportDate, RunId,
+    AccountName, Dataset, ReportDate, RunId, Window, Windows,
     account::{InvalidAccountName, shorten},
     datasets,
     date::DateError,
+    duration,
     json::{self, JsonError, kind, lossy_number},
     run_id::InvalidRunId,
+    window::{self, WindowError},
 };
 
 /// The maximum size of a job, in bytes of JSON.
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// The keys of a job that no passthrough attribute may use.
-pub const RESERVED_KEYS: [&str; 5] = ["account_name", "date", "dataset", "run_id", "only_incomplete"];
+pub const RESERVED_KEYS: [&str; 9] =
+    ["account_name", "date", "dataset", "from", "to", "window", "settle", "run_id", "only_incomplete"];
 
 const ONLY_INCOMPLETE: &str = "only_incomplete";
 
@@ -25,12 +28,14 @@ const ONLY_INCOMPLETE: &str = "only_incomplete";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     pub account_name: AccountName,
-    /// The day to report, set before the job is sent, so that a duplicate writes the same report.
-    pub date: ReportDate,
+    /// What to report, set before the job is sent, so that a duplicate writes the same reports: one for each window.
+    pub windows: Windows,
     pub dataset: &'static Dataset,
     pub run_id: RunId,
     /// Whether to do only what is incomplete: if nothing is, the worker has nothing to do.
     pub only_incomplete: bool,
+    /// How long after a window its values are taken as final, if that is not the dataset's.
+    pub settle: Option<TimeDelta>,
     /// All other keys of the request, unchanged.
     pub attributes: Map<String, Value>,
 }
@@ -95,6 +100,12 @@ pub enum JobError {
     /// A message attribute replaces a missing key, but its value is not valid for the key.
     #[error("the message attribute {name}: {fault}")]
     Attribute { name: &'static str, fault: String },
+    /// Windows that no report is of, or that can't be reported.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// A job names a day and a span, or half of a span.
+    #[error("the job's {0}")]
+    When(&'static str),
     /// CloudWatch dropped the day while the job was on the queue.
     #[error(
         "CloudWatch had date {date} when the job was sent, but no longer has it; the oldest available day is {oldest}"
@@ -127,13 +138,15 @@ impl Job {
             other => return Err(JobError::NotAnObject(kind(&other))),
         };
         let account_name = take(&mut object, "account_name")?.ok_or(JobError::NoAccountName)?.parse()?;
-        let date = match take(&mut object, "date")? {
-            Some(text) => text.parse()?,
-            None => envelope.report_date()?,
-        };
+        let date = take(&mut object, "date")?;
         let dataset = match take(&mut object, "dataset")? {
             Some(name) => Dataset::find(&name).ok_or_else(|| JobError::UnknownDataset(shorten(&name)))?,
             None => *datasets::DEFAULT,
+        };
+        let windows = windows(&mut object, date.as_deref(), dataset, envelope)?;
+        let settle = match take(&mut object, "settle")? {
+            Some(text) => Some(parse_settle(&text).ok_or(JobError::When(SETTLE))?),
+            None => None,
         };
         let run_id = match take(&mut object, "run_id")? {
             Some(text) => text.parse()?,
@@ -149,24 +162,49 @@ impl Job {
                 return Err(JobError::LossyNumber { name: shorten(name), number });
             }
         }
-        Ok(Self { account_name, date, dataset, run_id, only_incomplete, attributes: object })
+        Ok(Self { account_name, windows, dataset, run_id, only_incomplete, settle, attributes: object })
     }
 
-    /// Refuses a job whose day can't be reported at `now`.
+    /// Refuses a job whose day, or windows, can't be reported at `now`.
     ///
     /// # Errors
     ///
     /// [`JobError::Outlived`] if the day could still be reported when the job was sent; otherwise the
-    /// error of [`ReportDate::check`].
+    /// error of [`ReportDate::check`] or [`Windows::check`].
     pub fn check(&self, sent_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), JobError> {
         // If this worker's clock is behind, the queue's is not.
         let now = sent_at.map_or(now, |sent_at| sent_at.max(now));
-        match (self.date.check(now), sent_at.map(|sent_at| self.date.check(sent_at))) {
-            (Err(DateError::TooOld { date, oldest }), Some(Ok(_))) => {
+        let check = |now| match self.windows.day() {
+            Some(day) => day.check(now).map(|_| ()).map_err(JobError::from),
+            None => self.windows.check(self.dataset, now).map(|_| ()).map_err(|error| match error {
+                WindowError::TooOld(error) => error.into(),
+                error => error.into(),
+            }),
+        };
+        match (check(now), sent_at.map(check)) {
+            (Err(JobError::Date(DateError::TooOld { date, oldest })), Some(Ok(()))) => {
                 Err(JobError::Outlived { date, oldest })
             }
-            (checked, _) => checked.map(|_| ()).map_err(JobError::from),
+            (checked, _) => checked,
         }
+    }
+
+    /// The first window, and the only one of a job for one report.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.windows.first()
+    }
+
+    /// The job for one of its windows alone: what makes the same report.
+    #[must_use]
+    pub fn of(&self, window: Window) -> Self {
+        Self { windows: window.into(), ..self.clone() }
+    }
+
+    /// How long after a window its values are final.
+    #[must_use]
+    pub fn settle_time(&self) -> TimeDelta {
+        self.settle.unwrap_or_else(|| self.dataset.settle_time())
     }
 
     /// The body of the message: first the keys of the job, then the attributes unchanged.
@@ -174,9 +212,20 @@ impl Job {
     pub fn body(&self) -> String {
         let mut object = Map::new();
         object.insert("account_name".into(), self.account_name.as_str().into());
-        object.insert("date".into(), self.date.to_string().into());
-        object.insert("dataset".into(), self.dataset.name.into());
+        match self.windows.day().filter(|_| self.dataset.window.is_day()) {
+            Some(day) => {
+                object.insert("date".into(), day.to_string().into());
+                object.insert("dataset".into(), self.dataset.name.into());
+            }
+            None => {
+                object.insert("dataset".into(), self.dataset.name.into());
+                object.extend(span(self.windows));
+            }
+        }
         object.insert("run_id".into(), self.run_id.as_str().into());
+        if let Some(settle) = self.settle {
+            object.insert("settle".into(), duration::shown(settle).into());
+        }
         if self.only_incomplete {
             object.insert(ONLY_INCOMPLETE.into(), true.into());
         }
@@ -187,6 +236,57 @@ impl Job {
         // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
         Value::Object(object).to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     }
+}
+
+const SETTLE: &str = "settle is not a length of time of at most 60 days; write it as 3m or 1h";
+
+/// The longest settle time of a job; a longer one is a slip, and no date overflows by it.
+const LONGEST_SETTLE: TimeDelta = TimeDelta::days(60);
+
+/// Reads a settle time of a request or a job.
+#[must_use]
+pub fn parse_settle(text: &str) -> Option<TimeDelta> {
+    duration::parse(text).filter(|settle| *settle <= LONGEST_SETTLE)
+}
+
+/// The keys of windows that are not the day of a dataset that has days.
+fn span(windows: Windows) -> Map<String, Value> {
+    let keys = [
+        ("from", window::moment(windows.start())),
+        ("to", window::moment(windows.end())),
+        ("window", windows.length().to_string()),
+    ];
+    keys.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+/// The windows of a job: of its day, or of the span that it names.
+fn windows(
+    object: &mut Map<String, Value>,
+    date: Option<&str>,
+    dataset: &Dataset,
+    envelope: Envelope<'_>,
+) -> Result<Windows, JobError> {
+    let length = match take(object, "window")? {
+        Some(text) => text.parse()?,
+        None => dataset.window,
+    };
+    let windows = match (date, take(object, "from")?, take(object, "to")?) {
+        (None, Some(from), Some(to)) => {
+            Windows::between(window::time("from", &from)?, window::time("to", &to)?, length)?
+        }
+        (None, None, None) if length.is_day() => envelope.report_date()?.into(),
+        (None, None, None) => return Err(JobError::When("date is missing; write it, or from and to")),
+        (Some(date), None, None) => Windows::of_day(date.parse()?, length),
+        (Some(_), ..) => return Err(JobError::When("date names the day already; leave out from and to")),
+        (None, ..) => return Err(JobError::When("from and to belong together; write both")),
+    };
+    if windows.day().is_none() || !dataset.window.is_day() {
+        // What is read can be written.
+        for (key, at) in [("from", windows.start()), ("to", windows.end())] {
+            window::time(key, &window::moment(at))?;
+        }
+    }
+    Ok(windows.check_of(dataset)?)
 }
 
 impl Envelope<'_> {
@@ -221,246 +321,4 @@ fn take(object: &mut Map<String, Value>, key: &'static str) -> Result<Option<Str
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    const ENVELOPE: Envelope<'_> =
-        Envelope { message_id: "0a1b2c3d-4e5f", sent_at: None, date: None, run_id: None };
-
-    fn parse(body: &str) -> Result<Job, JobError> {
-        let sent_at = Some("2026-11-21T10:00:00Z".parse().expect("a moment"));
-        Job::parse(body, Envelope { sent_at, ..ENVELOPE })
-    }
-
-    #[test]
-    fn reads_what_it_writes() {
-        let body = r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-1","ticket":"OPS-7","deep":{"b":1,"a":[null,1.5]}}"#;
-        assert_eq!(parse(body).expect("a job").body(), body);
-        let completing = body.replace("\"ticket\"", "\"only_incomplete\":true,\"ticket\"");
-        let job = parse(&completing).expect("a job");
-        assert!(job.only_incomplete);
-        assert_eq!(job.body(), completing);
-    }
-
-    #[test]
-    fn a_job_without_the_producer_needs_only_an_account() {
-        let job = parse(r#"{"account_name":"data"}"#).expect("a job");
-        assert_eq!(job.date.to_string(), "2026-11-01");
-        assert_eq!(job.dataset.name, "s3_daily_storage");
-        assert_eq!(job.run_id.as_str(), "manual-0a1b2c3d");
-        assert!(job.attributes.is_empty());
-    }
-
-    #[test]
-    fn missing_keys_are_taken_from_the_attributes_of_a_copy() {
-        let sent_at = Some("2026-12-05T10:00:00Z".parse().expect("a moment"));
-        let copy = Envelope { sent_at, date: Some("2026-11-01"), run_id: Some("manual-1"), ..ENVELOPE };
-        let job = Job::parse(r#"{"account_name":"data"}"#, copy).expect("a job");
-        assert_eq!((job.date.to_string().as_str(), job.run_id.as_str()), ("2026-11-01", "manual-1"));
-        let named = r#"{"account_name":"data","date":"2026-10-01","run_id":"r-1"}"#;
-        let job = Job::parse(named, copy).expect("a job");
-        assert_eq!(
-            (job.date.to_string().as_str(), job.run_id.as_str()),
-            ("2026-10-01", "r-1"),
-            "the body's own"
-        );
-
-        let message =
-            |envelope| Job::parse(r#"{"account_name":"data"}"#, envelope).expect_err("no job").to_string();
-        assert!(
-            message(Envelope { date: Some("soon"), ..copy })
-                .starts_with("the message attribute date: date \"soon\" is not a calendar day")
-        );
-        assert!(
-            message(Envelope { run_id: Some("a b"), ..copy })
-                .starts_with("the message attribute run_id: run id")
-        );
-        assert_eq!(message(ENVELOPE), "the job has no date, and its message does not say when it was sent");
-    }
-
-    #[test]
-    fn a_fault_is_described_once() {
-        for body in ["hello", r#"{"account_name":"a","account_name":"a"}"#] {
-            let error = parse(body).expect_err(body);
-            assert!(std::error::Error::source(&error).is_none(), "{error}");
-        }
-    }
-
-    #[test]
-    fn refuses_each_kind_of_bad_message() {
-        let deep = format!("{{\"account_name\":\"data\",\"x\":{}{}}}", "[".repeat(500), "]".repeat(500));
-        let large = format!("{{\"account_name\":\"data\",\"x\":\"{}\"}}", "x".repeat(MAX_BYTES));
-        let cases = [
-            ("", "not JSON"),
-            ("{", "not JSON"),
-            (&deep, "the job is nested more than 127 levels deep"),
-            (&large, "the maximum is 65536"),
-            ("[]", "a list, not a JSON object"),
-            ("null", "null, not a JSON object"),
-            ("7", "a number, not a JSON object"),
-            (r#""{\"account_name\":\"data\"}""#, "a string, not a JSON object"),
-            (r#"[{"account_name":"data"}]"#, "a list, not a JSON object"),
-            (r#"{"account_name":"data"} {"account_name":"two"}"#, "not JSON: trailing characters"),
-            (r#"{"account_name":"data","account_name":"two"}"#, "has the key \"account_name\" twice"),
-            (r#"{"account_name":"data","account_name":"data"}"#, "has the key \"account_name\" twice"),
-            (r#"{"account_name":"data","owner":{"team":1,"team":2}}"#, "has the key \"team\" twice"),
-            (
-                r#"{"account_name":"data","id":123456789012345678901}"#,
-                "attribute \"id\": 1.2345678901234568e+20",
-            ),
-            (r#"{"account_name":"data","x":"\ud800"}"#, "not JSON: "),
-            ("{}", "no account_name"),
-            (r#"{"Account_Name":"data"}"#, "no account_name"),
-            (r#"{"account_name":["data"]}"#, "account_name is a list, not a string"),
-            (r#"{"account_name":"da\u0000ta"}"#, "account name \"da\\0ta\" is not well-formed"),
-            (r#"{"account_name":"\u202eatad"}"#, "account name \"\\u{202e}atad\" is not well-formed"),
-            (r#"{"account_name":7}"#, "account_name is a number, not a string"),
-            (r#"{"account_name":null}"#, "account_name is null"),
-            (r#"{"account_name":"../x"}"#, "not well-formed"),
-            (r#"{"account_name":"data","date":"2026-02-30"}"#, "not a calendar day"),
-            (r#"{"account_name":"data","dataset":"s4"}"#, "dataset \"s4\" is unknown; this version has "),
-            (r#"{"account_name":"data","run_id":"a/b"}"#, "run id"),
-            (
-                r#"{"account_name":"data","only_incomplete":"yes"}"#,
-                "only_incomplete is a string, not true or",
-            ),
-        ];
-        for (body, expected) in cases {
-            let error = parse(body).expect_err(body).to_string();
-            assert!(error.contains(expected), "{error:?} should contain {expected:?}");
-        }
-    }
-
-    #[test]
-    fn a_day_dropped_while_on_the_queue_is_distinguished_from_one_too_old_at_once() {
-        let job = parse(r#"{"account_name":"data","date":"2025-09-03"}"#).expect("a job");
-        let at = |text: &str| -> DateTime<Utc> { text.parse().expect("a moment") };
-        let checked = |sent_at, now| job.check(Some(at(sent_at)), at(now)).map_err(|error| error.to_string());
-        let (last, next) = ("2026-12-01T23:59:59Z", "2026-12-02T00:00:00Z");
-        assert_eq!(checked(last, last), Ok(()));
-        assert_eq!(
-            checked(last, next).expect_err("forgotten"),
-            "CloudWatch had date 2025-09-03 when the job was sent, but no longer has it; the oldest available day is \
-             2025-09-04"
-        );
-        assert!(checked(next, next).expect_err("never had").starts_with("date 2025-09-03 is too old"));
-        assert!(checked(next, last).expect_err("by the queue's clock").starts_with("date 2025-09-03 is too"));
-        assert!(job.check(None, at(next)).is_err() && job.check(None, at(last)).is_ok());
-    }
-
-    #[test]
-    fn a_byte_order_mark_and_keys_of_another_case_are_harmless() {
-        let job = parse("\u{feff}{\"account_name\":\"data\",\"Date\":\"\u{202e}soon\",\"nul\":\"\\u0000\"}")
-            .expect("a job");
-        assert_eq!((job.account_name.as_str(), job.date.to_string().as_str()), ("data", "2026-11-01"));
-        assert_eq!(json!(job.attributes), json!({"Date": "\u{202e}soon", "nul": "\0"}), "as they came");
-        assert_eq!(parse(&job.body()).expect("its own body"), job);
-    }
-
-    #[test]
-    fn a_hostile_body_makes_a_short_message() {
-        // 60 KiB as JSON, and more than that as a message would write it out.
-        let long = "\u{10ffff}\u{1b}\"".repeat(5 * 1024);
-        let keys = RESERVED_KEYS.map(|key| {
-            let mut object = json!({"account_name": "data"});
-            object[key] = long.as_str().into();
-            object.to_string()
-        });
-        let texts = [
-            "[".repeat(10_000),
-            "{\"a\":".repeat(10_000),
-            "x".repeat(60 * 1024),
-            "9".repeat(60 * 1024),
-            json!(long).to_string(),
-            json!({"account_name": [long]}).to_string(),
-            json!({(&long): 1}).to_string(),
-            format!("{{\"account_name\":\"{long}"),
-        ];
-        for body in keys.iter().chain(&texts) {
-            let error = parse(body).expect_err("hostile").to_string();
-            assert!(error.len() < 1500 && !error.contains(char::is_control), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn a_body_of_64_kib_is_accepted_and_one_byte_more_is_not() {
-        let body = |bytes: usize| {
-            let empty = r#"{"account_name":"data","x":""}"#;
-            empty.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - empty.len())))
-        };
-        assert!(parse(&body(MAX_BYTES)).is_ok());
-        assert_eq!(parse(&body(MAX_BYTES + 1)), Err(JobError::TooLarge(MAX_BYTES + 1)));
-    }
-
-    #[test]
-    fn characters_that_sqs_refuses_are_escaped() {
-        let job =
-            parse(r#"{"account_name":"data","date":"2026-11-01","run_id":"r","x":"\uffff\ufffe\u0001é"}"#)
-                .expect("a job");
-        assert!(job.body().ends_with(r#""x":"\uffff\ufffe\u0001é"}"#), "{}", job.body());
-        assert_eq!(parse(&job.body()).expect("its own body"), job);
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            ".*".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(".*", inner, 0..4).prop_map(|map| json!(map)),
-            ]
-        })
-    }
-
-    /// Any value under any key: some are valid for keys of a job.
-    fn any_value() -> impl Strategy<Value = Value> {
-        let right = ["2026-11-01", "s3_daily_storage", "r-1", "2026-02-30"];
-        prop_oneof![prop::sample::select(right.to_vec()).prop_map(Value::from), any_json()]
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_a_job_or_a_short_message(body in "(?s:.*)|[{}\\[\\]\":,0-9a-z\\\\]*") {
-            if let Err(error) = parse(&body) {
-                let message = error.to_string();
-                prop_assert!(message.len() < 1500 && !message.contains(char::is_control), "{:?}", message);
-            }
-        }
-
-        #[test]
-        fn any_object_is_a_job_that_reads_what_it_writes_or_a_short_message(
-            account in prop_oneof![4 => "[a-z][a-z_-]{0,4}".prop_map(Value::from), 1 => any_json()],
-            others in prop::collection::btree_map("date|dataset|run_id|[a-z]{0,3}", any_value(), 0..4),
-        ) {
-            let mut object = json!(others);
-            object["account_name"] = account;
-            match parse(&object.to_string()) {
-                Ok(job) => {
-                    prop_assert!(job.account_name.as_str().parse::<AccountName>().is_ok());
-                    prop_assert!(job.run_id.as_str().parse::<RunId>().is_ok());
-                    prop_assert_eq!(parse(&job.body()).expect("its own body"), job);
-                }
-                Err(error) => {
-                    let message = error.to_string();
-                    prop_assert!(message.len() < 1500 && !message.contains(char::is_control), "{:?}", message);
-                }
-            }
-        }
-
-        #[test]
-        fn attributes_pass_through_unchanged(attributes in prop::collection::btree_map("[a-z]{5,9}_x", any_json(), 0..5)) {
-            let mut object = json!({"account_name": "data", "date": "2026-11-01"});
-            object.as_object_mut().expect("an object").extend(attributes.clone());
-            let job = parse(&object.to_string()).expect("a job");
-            prop_assert_eq!(json!(job.attributes), json!(attributes));
-            prop_assert_eq!(parse(&job.body()).expect("its own body"), job);
-        }
-    }
-}
+mod tests;

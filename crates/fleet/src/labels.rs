@@ -40,7 +40,7 @@ impl Labels {
             account_name: Some(job.account_name.clone()),
             dataset: Some(job.dataset),
             run_id: Some(job.run_id.clone()),
-            date: Some(job.date),
+            date: Some(job.window().date()),
         }
     }
 

@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountId, AccountName, ReportDate, RunId, report_key::MANIFEST_PREFIX};
+use crate::{
+    AccountId, AccountName, ReportDate, RunId, Windows,
+    report_key::{MANIFEST_PREFIX, fill},
+    window::{WindowError, moment},
+};
 
 /// A run, as stored in `runs/{yyyy-mm-dd}/{run_id}.json`; the day in the key is that on which the run
 /// began.
@@ -39,9 +43,59 @@ pub struct ManifestJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
     pub dataset: String,
-    /// Where the report is expected.
+    /// The windows, if they are not the run's day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<ManifestWindows>,
+    /// Where the report is expected; of several windows, with placeholders for the time of each.
     pub report_key: String,
     pub state: JobState,
+}
+
+/// Some windows of a job, as a manifest has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Span", into = "Span")]
+pub struct ManifestWindows(pub Windows);
+
+#[derive(Serialize, Deserialize)]
+struct Span {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    window: String,
+}
+
+impl TryFrom<Span> for ManifestWindows {
+    type Error = WindowError;
+
+    fn try_from(Span { from, to, window }: Span) -> Result<Self, Self::Error> {
+        Windows::between(from, to, window.parse()?).map(Self)
+    }
+}
+
+impl From<ManifestWindows> for Span {
+    fn from(ManifestWindows(windows): ManifestWindows) -> Self {
+        Self { from: windows.start(), to: windows.end(), window: windows.length().to_string() }
+    }
+}
+
+impl ManifestJob {
+    /// The windows, of a run for this day.
+    #[must_use]
+    pub fn windows_of(&self, date: ReportDate) -> Windows {
+        self.windows.map_or(date.into(), |ManifestWindows(windows)| windows)
+    }
+
+    /// The entry of each of its windows alone.
+    #[must_use]
+    pub fn each(&self, date: ReportDate) -> impl ExactSizeIterator<Item = Self> + '_ {
+        self.windows_of(date).iter().map(move |window| match self.windows {
+            None => self.clone(),
+            Some(_) => Self {
+                windows: Some(ManifestWindows(window.into())),
+                report_key: fill(&self.report_key, window),
+                ..self.clone()
+            },
+        })
+    }
 }
 
 /// What the producer does for an account and dataset.
@@ -54,6 +108,23 @@ pub enum JobState {
 }
 
 impl Manifest {
+    /// From when to when its jobs are, if they are not all of its day.
+    #[must_use]
+    pub fn span(&self) -> Option<[DateTime<Utc>; 2]> {
+        let windows =
+            || self.jobs.iter().filter_map(|job| job.windows).map(|ManifestWindows(windows)| windows);
+        Some([windows().map(Windows::start).min()?, windows().map(Windows::end).max()?])
+    }
+
+    /// When its jobs are about, for people.
+    #[must_use]
+    pub fn when(&self) -> String {
+        match self.span() {
+            None => self.date.to_string(),
+            Some([from, to]) => format!("{} to {}", moment(from), moment(to)),
+        }
+    }
+
     /// The key of a run's manifest in the report bucket.
     #[must_use]
     pub fn key(run_id: &RunId) -> String {
@@ -127,6 +198,13 @@ mod tests {
 
     #[test]
     fn the_kind_of_run_and_the_account_id_of_each_job_are_kept() {
+        let at = |text: &str| -> DateTime<Utc> { text.parse().expect("a moment") };
+        let windows = Windows::between(
+            at("2026-11-01T13:00:00Z"),
+            at("2026-11-01T15:00:00Z"),
+            "1h".parse().expect("a length"),
+        )
+        .expect("windows");
         let manifest = Manifest {
             run_id: RunId::generate(),
             created_at: "2026-11-04T18:00:00Z".parse().expect("a moment"),
@@ -139,11 +217,19 @@ mod tests {
                 account_name: "data".parse().expect("a name"),
                 account_id: Some("111111111111".parse().expect("an id")),
                 dataset: "s3_daily_storage".into(),
-                report_key: "data.csv".into(),
+                windows: Some(ManifestWindows(windows)),
+                report_key: "data/{date}{time}.csv".into(),
                 state: JobState::Sent,
             }],
         };
+        let keys: Vec<_> = manifest.jobs[0].each(manifest.date).map(|job| job.report_key).collect();
+        assert_eq!(keys, ["data/2026-11-01T1300Z.csv", "data/2026-11-01T1400Z.csv"]);
         let text = serde_json::to_string(&manifest).expect("JSON");
+        assert!(text.contains(
+            r#""windows":{"from":"2026-11-01T13:00:00Z","to":"2026-11-01T15:00:00Z","window":"1h"}"#
+        ));
+        let wrong = text.replace("\"1h\"", "\"7m\"");
+        assert!(serde_json::from_str::<Manifest>(&wrong).is_err(), "windows that this version can't read");
         assert_eq!(serde_json::from_str::<Manifest>(&text).expect("a manifest"), manifest);
     }
 }

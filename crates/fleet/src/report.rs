@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountId, AccountName, Dataset, Job, ReportDate, RunId, datasets::Period};
+use crate::{AccountId, AccountName, Dataset, Job, RunId, Window, datasets::Period};
 
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 
@@ -38,8 +38,8 @@ pub struct ReportMetadata {
     pub account_name: AccountName,
     pub account_id: AccountId,
     pub dataset: String,
-    /// The requested day.
-    pub report_date: ReportDate,
+    /// The requested day, or the window of it.
+    pub window: Window,
     pub status: ReportStatus,
     /// Whether its job is not finished: the next attempt continues this partial report.
     pub is_unfinished: bool,
@@ -83,6 +83,10 @@ pub struct ReportMetadata {
     pub api_calls: u64,
     /// Metrics requested from `GetMetricData` by all attempts, which is what AWS bills.
     pub metrics_requested: u64,
+    /// How many windows its job collected together, so that each has a part of the cost; `None` if it alone was.
+    pub job_windows: Option<u32>,
+    /// The metrics that were requested for all of these together.
+    pub job_metrics: Option<u64>,
     /// The cost of the calls of all attempts, by AWS's list price.
     pub estimated_cost_usd: f64,
     /// The job's passthrough attributes; `None` if they did not fit.
@@ -108,15 +112,18 @@ impl ReportMetadata {
             account_name: job.account_name.clone(),
             account_id,
             dataset: job.dataset.name.to_owned(),
-            report_date: job.date,
+            window: job.window(),
             status: ReportStatus::Complete,
             is_unfinished: false,
             collected_at,
-            settle_time: job.dataset.settle_time(),
-            is_listed: job.date.is_listed_at(collected_at),
+            settle_time: job.settle_time(),
+            is_listed: job.window().date().is_listed_at(collected_at),
             lacks_directory_buckets: false,
             lacks_regions: false,
-            period_seconds: job.dataset.period_of_rows(job.date, collected_at).map(Period::seconds),
+            period_seconds: job
+                .dataset
+                .period_of_rows(job.window().date(), collected_at)
+                .map(Period::seconds),
             rows: 0,
             rows_late: 0,
             rows_denied: 0,
@@ -130,6 +137,8 @@ impl ReportMetadata {
             sha256: String::new(),
             api_calls: 0,
             metrics_requested: 0,
+            job_windows: None,
+            job_metrics: None,
             estimated_cost_usd: 0.0,
             attributes: Some(job.attributes.clone()),
         }
@@ -150,7 +159,7 @@ impl ReportMetadata {
     /// The time from which a collection of its day is final.
     #[must_use]
     pub fn settles_at(&self) -> DateTime<Utc> {
-        self.report_date.end() + self.settle_time
+        self.window.end() + self.settle_time
     }
 
     /// Whether its values are final: all of it was collected after the settle time. A complete report
@@ -160,18 +169,23 @@ impl ReportMetadata {
         self.collected_at >= self.settles_at()
     }
 
-    /// Whether it is a report of this dataset, day and account. An unknown account ID matches any.
+    /// Whether it is a report of this dataset, window and account. An unknown account ID matches any.
     #[must_use]
-    pub fn is_of(&self, dataset: &str, date: ReportDate, account_id: Option<&AccountId>) -> bool {
+    pub fn is_of(&self, dataset: &str, window: impl Into<Window>, account_id: Option<&AccountId>) -> bool {
         self.dataset == dataset
-            && self.report_date == date
+            && self.window == window.into()
             && account_id.is_none_or(|id| *id == self.account_id)
     }
 
-    /// Whether it is a complete report of this dataset, day and account.
+    /// Whether it is a complete report of this dataset, window and account.
     #[must_use]
-    pub fn is_complete_of(&self, dataset: &str, date: ReportDate, account_id: Option<&AccountId>) -> bool {
-        self.status == ReportStatus::Complete && self.is_of(dataset, date, account_id)
+    pub fn is_complete_of(
+        &self,
+        dataset: &str,
+        window: impl Into<Window>,
+        account_id: Option<&AccountId>,
+    ) -> bool {
+        self.status == ReportStatus::Complete && self.is_of(dataset, window, account_id)
     }
 
     /// Whether no later collection can replace this report, since it would see less: this one is settled and was made
@@ -179,9 +193,9 @@ impl ReportMetadata {
     /// CloudWatch still keeps.
     #[must_use]
     pub fn outlasts_collections_at(&self, now: DateTime<Utc>) -> bool {
-        let saw_more = self.is_settled() && self.is_listed && !self.report_date.is_listed_at(now);
+        let saw_more = self.is_settled() && self.is_listed && !self.window.date().is_listed_at(now);
         let kept = Dataset::find(&self.dataset)
-            .and_then(|dataset| dataset.period_of_rows(self.report_date, now))
+            .and_then(|dataset| dataset.period_of_rows(self.window.date(), now))
             .map(Period::seconds);
         self.status == ReportStatus::Complete && (saw_more || self.is_finer_than(kept))
     }
@@ -192,31 +206,31 @@ impl ReportMetadata {
         matches!((self.period_seconds, period_seconds), (Some(ours), Some(theirs)) if ours < theirs)
     }
 
-    /// Whether this report satisfies run `run_id` for this dataset, day and account: it is complete, and
+    /// Whether this report satisfies run `run_id` for this dataset, window and account: it is complete, and
     /// either of that run or a later one, or one that no later collection can replace.
     #[must_use]
     pub fn counts_for(
         &self,
         run_id: &RunId,
         dataset: &str,
-        date: ReportDate,
+        window: impl Into<Window>,
         account_id: Option<&AccountId>,
         now: DateTime<Utc>,
     ) -> bool {
-        self.is_complete_of(dataset, date, account_id)
+        self.is_complete_of(dataset, window, account_id)
             && (self.run_id.is_or_follows(run_id) || self.outlasts_collections_at(now))
     }
 
-    /// What `--only-incomplete` still has to do for this dataset and day of the account if this report exists.
+    /// What `--only-incomplete` still has to do for this dataset and window of the account if this report exists.
     #[must_use]
     pub fn remaining(
         &self,
         dataset: &str,
-        date: ReportDate,
+        window: impl Into<Window>,
         account_id: Option<&AccountId>,
         now: DateTime<Utc>,
     ) -> Remaining {
-        if !self.is_complete_of(dataset, date, account_id) {
+        if !self.is_complete_of(dataset, window, account_id) {
             Remaining::Collection
         } else if self.is_settled() {
             Remaining::Nothing
@@ -248,17 +262,18 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::datasets;
+    use crate::{ReportDate, datasets};
 
     pub(crate) const S3: &str = "s3_daily_storage";
 
     pub(crate) fn metadata(attributes: &Value) -> ReportMetadata {
         let job = Job {
             account_name: "data".parse().expect("a name"),
-            date: "2026-11-01".parse().expect("a date"),
+            windows: "2026-11-01".parse::<ReportDate>().expect("a date").into(),
             dataset: *datasets::DEFAULT,
             run_id: RunId::generate(),
             only_incomplete: false,
+            settle: None,
             attributes: attributes.as_object().cloned().unwrap_or_default(),
         };
         ReportMetadata {
@@ -297,18 +312,18 @@ pub(crate) mod tests {
         let counts = |report: &ReportMetadata, run_id: &RunId, date: ReportDate| {
             report.counts_for(run_id, S3, date, Some(&report.account_id), now)
         };
-        assert!(!counts(&report, &report.run_id, report.report_date), "partial");
+        assert!(!counts(&report, &report.run_id, report.window.date()), "partial");
         report.status = ReportStatus::Complete;
-        assert!(counts(&report, &report.run_id, report.report_date));
-        assert!(counts(&report, &earlier, report.report_date));
-        assert!(!counts(&report, &later, report.report_date), "an older report");
-        assert!(!counts(&report, &earlier, report.report_date.days_before(1)), "another day");
+        assert!(counts(&report, &report.run_id, report.window.date()));
+        assert!(counts(&report, &earlier, report.window.date()));
+        assert!(!counts(&report, &later, report.window.date()), "an older report");
+        assert!(!counts(&report, &earlier, report.window.date().days_before(1)), "another day");
         let other = "222222222222".parse().expect("an id");
         assert!(
-            !report.counts_for(&report.run_id, S3, report.report_date, Some(&other), now),
+            !report.counts_for(&report.run_id, S3, report.window.date(), Some(&other), now),
             "another account"
         );
-        assert!(report.counts_for(&report.run_id, S3, report.report_date, None, now), "an unknown ID");
+        assert!(report.counts_for(&report.run_id, S3, report.window.date(), None, now), "an unknown ID");
     }
 
     #[test]
@@ -318,7 +333,7 @@ pub(crate) mod tests {
         report.collected_at = report.settles_at();
         let later = RunId::generate();
         let counts =
-            |report: &ReportMetadata, now| report.counts_for(&later, S3, report.report_date, None, at(now));
+            |report: &ReportMetadata, now| report.counts_for(&later, S3, report.window.date(), None, at(now));
         assert!(!counts(&report, "2026-11-12T23:00:00Z"), "a new collection sees as much");
         assert!(counts(&report, "2026-11-13T00:00:00Z"));
         let unlisted = ReportMetadata { is_listed: false, ..report.clone() };
@@ -333,7 +348,7 @@ pub(crate) mod tests {
     fn what_remains_is_decided_by_time_and_not_by_rows() {
         let (before, settled) = (at("2026-11-04T11:59:59Z"), at("2026-11-04T12:00:00Z"));
         let mut report = metadata(&json!({}));
-        let date = report.report_date;
+        let date = report.window.date();
         assert_eq!(report.remaining(S3, date, None, before), Remaining::Collection, "partial");
         report.status = ReportStatus::Complete;
         for rows_late in [0, 3] {

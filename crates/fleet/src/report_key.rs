@@ -2,17 +2,18 @@
 //! The key of a report in the report bucket. It depends only on the job, so that a duplicate of a job
 //! writes the same object.
 
+mod windows;
+
 use std::{collections::HashMap, fmt, str::FromStr};
 
-use chrono::Datelike;
-
-use crate::{AccountId, Accounts, Dataset, Job, datasets};
+pub use self::windows::fill;
+use crate::{AccountId, Accounts, Dataset, Job, Window, datasets};
 
 /// Hive-style, so that Athena and Spark can derive partitions from the key.
 pub const DEFAULT_TEMPLATE: &str = "{dataset}/report_date={date}/account_name={account}/report.csv";
 
 /// The help of `--key-template`, in both binaries.
-pub const HELP: &str = "Where in the bucket reports lie. Placeholders: {dataset} {date} {year} {month} {day} {account} {account_id} {run_id}";
+pub const HELP: &str = "Where in the bucket reports lie. Placeholders: {dataset} {date} {year} {month} {day} {time} {account} {account_id} {run_id}";
 
 /// The prefix of the runs' manifests; no report may use it.
 pub const MANIFEST_PREFIX: &str = "runs/";
@@ -66,17 +67,20 @@ enum Field {
     Year,
     Month,
     Day,
+    /// When in its day a window begins.
+    Time,
     Account,
     AccountId,
     RunId,
 }
 
-const FIELDS: [(&str, Field); 8] = [
+const FIELDS: [(&str, Field); 9] = [
     ("dataset", Field::Dataset),
     ("date", Field::Date),
     ("year", Field::Year),
     ("month", Field::Month),
     ("day", Field::Day),
+    ("time", Field::Time),
     ("account", Field::Account),
     ("account_id", Field::AccountId),
     ("run_id", Field::RunId),
@@ -86,7 +90,7 @@ const FIELDS: [(&str, Field); 8] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "key template {template:?}: {{{field}}} is not known; use {{dataset}} {{date}} {{year}} {{month}} {{day}} {{account}} {{account_id}} {{run_id}}"
+        "key template {template:?}: {{{field}}} is not known; use {{dataset}} {{date}} {{year}} {{month}} {{day}} {{time}} {{account}} {{account_id}} {{run_id}}"
     )]
     UnknownField {
         /// The whole template.
@@ -195,24 +199,31 @@ impl KeyTemplate {
         Err(KeyError::NoDataset { template: self.text.clone(), dataset: dataset.name })
     }
 
-    /// The key of a job's report.
+    /// The key of the report of a job's first window.
     ///
     /// # Errors
     ///
     /// [`KeyError::NoAccountId`] if the template needs an ID that is not given, [`KeyError::NoDataset`] if other datasets
-    /// would have the same key, and [`KeyError::Unusable`] if the key would be longer than S3 allows.
+    /// would have the same key, [`KeyError::SameKey`] if it has no place for the time of a window, and
+    /// [`KeyError::Unusable`] if the key would be longer than S3 allows.
     pub fn key(&self, job: &Job, account_id: Option<&AccountId>) -> Result<String, KeyError> {
+        self.render(job, account_id, Some(job.window()))
+    }
+
+    /// The key of a window; without one, placeholders of time stay.
+    fn render(
+        &self,
+        job: &Job,
+        account_id: Option<&AccountId>,
+        window: Option<Window>,
+    ) -> Result<String, KeyError> {
         self.check_dataset(job.dataset)?;
-        let day = job.date.day();
+        let length = job.windows.length();
         let mut key = String::new();
-        for part in &self.parts {
+        for part in self.parts_for(length)?.iter() {
             match part {
                 Part::Literal(text) => key.push_str(text),
-                Part::Field(Field::Dataset) => key.push_str(job.dataset.name),
-                Part::Field(Field::Date) => key.push_str(&job.date.to_string()),
-                Part::Field(Field::Year) => key.push_str(&format!("{:04}", day.year())),
-                Part::Field(Field::Month) => key.push_str(&format!("{:02}", day.month())),
-                Part::Field(Field::Day) => key.push_str(&format!("{:02}", day.day())),
+                Part::Field(Field::Dataset) => key.push_str(&job.dataset.folder(length)),
                 Part::Field(Field::Account) => key.push_str(job.account_name.as_str()),
                 Part::Field(Field::RunId) => key.push_str(job.run_id.as_str()),
                 Part::Field(Field::AccountId) => {
@@ -220,6 +231,10 @@ impl KeyTemplate {
                         template: self.text.clone(),
                         missing: format!("account {} has none", job.account_name),
                     })?);
+                }
+                Part::Field(field) => {
+                    let value = window.and_then(|window| field.of(window));
+                    key.push_str(&value.unwrap_or_else(|| field.placeholder()));
                 }
             }
         }
@@ -243,6 +258,13 @@ impl KeyTemplate {
 
     fn unusable(&self, why: impl Into<String>) -> KeyError {
         KeyError::Unusable { template: self.text.clone(), why: why.into() }
+    }
+}
+
+impl Field {
+    fn placeholder(self) -> String {
+        let name = FIELDS.iter().find(|(_, field)| *field == self).map_or("", |(name, _)| name);
+        format!("{{{name}}}")
     }
 }
 
@@ -333,15 +355,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{RunId, datasets};
+    use crate::{ReportDate, RunId, datasets};
 
     fn job(account: &str) -> Job {
         Job {
             account_name: account.parse().expect("a name"),
-            date: "2026-11-01".parse().expect("a date"),
+            windows: "2026-11-01".parse::<ReportDate>().expect("a date").into(),
             dataset: *datasets::DEFAULT,
             run_id: "r1".parse::<RunId>().expect("a run id"),
             only_incomplete: false,
+            settle: None,
             attributes: serde_json::Map::new(),
         }
     }
@@ -400,7 +423,7 @@ mod tests {
             own in any_template(),
         ) {
             let of = |account: &str, date: &str| Job {
-                date: date.parse().expect("a date"),
+                windows: date.parse::<ReportDate>().expect("a date").into(),
                 run_id: run_id.parse().expect("a run id"),
                 ..job(account)
             };

@@ -18,39 +18,38 @@ pub struct ReservedWord {
 const NAME_ACCOUNTS: &str = "write account_name (--account-name), a name or a list of names";
 const NAME_BY_NAME: &str =
     "write account_name (--account-name): an account's id belongs in the accounts file";
-const ONE_DAY: &str = "a range of days is not supported yet; write date (--date), one day a request";
+const SPAN: &str = "write from and to (--from, --to), of which to is exclusive, or date (--date) for one day";
 const REGIONS: &str =
     "every region of an account is reported; set regions in the accounts file for further ones";
 const BUCKETS: &str = "every bucket of an account is reported; leave it out";
-const MONTH: &str = "write date (--date), one day a request; without a date it is the first of this month";
+const MONTH: &str = "write month (--month) as 2026-10, or date (--date) for one day";
 const LATER: &str = "it is reserved for later versions; give the attribute another name";
 
-/// All reserved words. The keys of a request itself, `account_name`, `date` and `dataset`, are not among
-/// them.
+/// All reserved words. Of the keys of a request itself, `account_name`, `date` and `dataset` are not among them.
 pub const RESERVED_WORDS: [ReservedWord; 26] = [
     mistaken("account", NAME_ACCOUNTS),
     mistaken("accounts", NAME_ACCOUNTS),
     mistaken("account_id", NAME_BY_NAME),
     mistaken("account_ids", NAME_BY_NAME),
     mistaken("name", NAME_ACCOUNTS),
-    mistaken("start", ONE_DAY),
-    mistaken("end", ONE_DAY),
+    mistaken("start", SPAN),
+    mistaken("end", SPAN),
     mistaken("day", "write date (--date)"),
     mistaken("months", MONTH),
     mistaken("region", REGIONS),
     mistaken("regions", REGIONS),
     mistaken("bucket", BUCKETS),
     mistaken("buckets", BUCKETS),
-    key("from", ONE_DAY),
-    key("to", ONE_DAY),
-    key("last", ONE_DAY),
+    key("from", SPAN),
+    key("to", SPAN),
+    key("last", "write last (--last) as 6h, 30d or 13mo"),
     key("month", MONTH),
-    key("window", "a report is of a whole day; leave it out"),
-    key("provisional", LATER),
-    key("settle", LATER),
+    key("window", "write window (--window), the length of a report, as 1h"),
+    key("provisional", "write provisional (--provisional), true or false"),
+    key("settle", "write settle (--settle) as 3m"),
     key("period", LATER),
     key("kind", LATER),
-    key("at", LATER),
+    key("at", "pass --at (FLEET_AT)"),
     key("only_incomplete", "pass --only-incomplete (FLEET_ONLY_INCOMPLETE)"),
     key("run_id", "leave it out, since the producer names the run"),
     key("datasets", "write dataset (--dataset), a name or a list of names"),

@@ -5,6 +5,7 @@ mod dry;
 mod order;
 mod plan;
 mod sent;
+mod when;
 
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use fleet::{
 };
 use tokio::time::Instant;
 
-use self::{dry::Seen, plan::Plan, sent::Ran};
+use self::{dry::Seen, plan::Plan, sent::Ran, when::WhenArgs};
 use super::{
     interrupted::interrupted,
     status::{dead_letter_queue, outcome_from_status},
@@ -54,8 +55,9 @@ use crate::{
 ///
 /// A request is a JSON object, such as {"account_name": ["data"], "date": "2026-11-01", "ticket":
 /// "OPS-7"}; without one it is {}. Absent keys mean the default accounts, the first day of the
-/// current month and s3_daily_storage; any other key is an attribute that every job carries
-/// unchanged. Flags override the request. Nothing is sent unless all of it is valid.
+/// current month (of a dataset of series the newest window that is settled) and s3_daily_storage;
+/// any other key is an attribute that every job carries unchanged. Flags override the request.
+/// Nothing is sent unless all of it is valid.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 #[expect(
@@ -73,9 +75,8 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
     account_name: Vec<String>,
 
-    /// The UTC day to report, YYYY-MM-DD [default: the first day of the current month].
-    #[arg(long, env = "FLEET_DATE", value_name = "DATE")]
-    date: Option<String>,
+    #[command(flatten)]
+    when: WhenArgs,
 
     /// What to report of each account; may be repeated [default: s3_daily_storage].
     #[arg(long, env = "FLEET_DATASET", value_name = "NAME", value_delimiter = ',')]
@@ -86,10 +87,10 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_ATTRIBUTE", value_name = "KEY=VALUE|KEY:=JSON")]
     attribute: Vec<String>,
 
-    /// Send jobs only for accounts without a complete report of the day, and for provisional reports
-    /// once they can be settled, 60 hours after the day's end: what completes a run that was
-    /// interrupted, and settles a month from its fourth day, 12:00 UTC, on. What is settled, or can't
-    /// be yet, is not paid for again.
+    /// Send jobs only for accounts without a complete report of the day, or of a window, and for
+    /// provisional reports once they can be settled, 60 hours after the day's end: what completes a run
+    /// that was interrupted, and settles a month from its fourth day, 12:00 UTC, on. What is settled, or
+    /// can't be yet, is not paid for again.
     #[arg(long, env = "FLEET_ONLY_INCOMPLETE", value_parser = BoolishValueParser::new())]
     only_incomplete: bool,
 
@@ -172,6 +173,8 @@ Examples:
   echo '{\"account_name\": \"data\", \"ticket\": \"OPS-7\"}' | producer run --request -
   producer run --attribute ticket=OPS-7 --attribute 'priority:=2'
   producer run --only-incomplete                          # what is still missing of the month
+  producer run --dataset ecs --last 6h --only-incomplete  # every few minutes: it catches up
+  producer run --dataset ecs --month 2026-10 --window 1d  # a report a day
   producer run --at 2026-12-02T18:00:00Z                  # the start that was scheduled then
 
 A report that is made while CloudWatch may still publish the day is provisional, so a month costs
@@ -185,15 +188,17 @@ What to do next:
   same --at sent all jobs, or null), accounts_from (who chose the accounts: request,
   default_accounts or accounts_file), attributes, sent, already_complete, provisional (how many of
   these are), settles_at (from when on --only-incomplete settles them, or null), and jobs:
-  account_name, dataset, report_key and state, which is sent, not_sent (or not known to be) or
-  already_complete; after --wait also status, which is what `producer status --format json` gives.
+  account_name, dataset, report_key, windows (from, to and window, unless it is the day) and state,
+  which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
+  is what `producer status --format json` gives.
   With --dry-run: dry_run, accounts_from, attributes,
   already_complete, provisional, settles_at, estimated_cost_usd (of the accounts whose price is
   known), at_least (some are not), collections (2 if the day has to be collected once more to be
   settled), cost_usd_least and cost_usd_most (of all collections), past_reports_error (why past
   reports could not be looked at, or null), and jobs: account_name, dataset, date, report_key,
   api_calls, metrics_requested, estimated_cost_usd (null if not known), cost_usd_least,
-  cost_usd_most, scaled, cost_usd_per_1000_resources.
+  cost_usd_most, scaled, cost_usd_per_1000_resources and, of windows, from, to, window, windows
+  (how many) and times_paid (how often each metric is paid for).
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
 
@@ -242,6 +247,7 @@ impl RunArgs {
         let plan = self.plan(&inputs, now, run_id, &mut faults);
         let plan = faults.end(plan)?;
         let mut todo = self.todo(&bucket, &plan.jobs).await?;
+        let plan = Plan { jobs: todo.narrow(plan.jobs), ..plan };
         let mut manifest = plan.manifest(&todo, bucket.now());
         // A run that sends nothing writes no manifest, so that scheduled runs of this kind do not hide
         // the runs that send jobs.
@@ -350,10 +356,11 @@ impl RunArgs {
                 None
             }
         };
-        if let (Some(request), true) = (&request, self.at.is_some())
-            && let Err(error) = request.date.check(Utc::now())
-        {
-            faults.usage(error);
+        if let (Some(request), true) = (&request, self.at.is_some()) {
+            // A time that was scheduled is in place of the clock, but makes nothing over that is not.
+            for fault in request.too_early(Utc::now()) {
+                faults.usage(fault);
+            }
         }
         if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
             faults.usage(format!(
@@ -397,7 +404,7 @@ impl RunArgs {
     fn flags(&self) -> Flags {
         Flags {
             account_names: trimmed(&self.account_name),
-            date: self.date.clone(),
+            when: self.when.flags(),
             datasets: trimmed(&self.dataset),
             attributes: self.attribute.clone(),
             only_incomplete: self.only_incomplete,
@@ -406,8 +413,7 @@ impl RunArgs {
 
     /// Decides what to do about each job. Warns if settled reports would be collected again.
     async fn todo(&self, bucket: &ReportBucket, jobs: &[PlannedJob]) -> anyhow::Result<Todo> {
-        let keys: Vec<&str> = jobs.iter().map(|planned| planned.report_key.as_str()).collect();
-        let existing = reports::look(bucket, &keys).await;
+        let existing = reports::look_at_windows(bucket, jobs).await;
         if self.only_incomplete {
             return Ok(Todo::for_incomplete(jobs, &existing?, bucket.now()));
         }

@@ -100,11 +100,11 @@ failed accounts are shown as missing.
   for how long no worker is known to have had a job, or null), totals (rows, bytes, objects,
   estimated_cost_usd), dead_letters_hidden (how many another process is reading, so that they can't
   be seen), and accounts: account_name, dataset, state (complete, partial, failed, in_progress or
-  missing), report_key, detail (what is missing and why, or null), failure_reason and
-  failure_message (null unless it failed) and, if a report exists, settled, collected_at,
-  settles_at, rows, rows_late, rows_denied, rows_error, bytes, objects, api_calls,
-  metrics_requested, estimated_cost_usd. Bytes and objects are null if a report of an earlier
-  version does not say.
+  missing), report_key, windows (total, complete and provisional, of a job that has windows), detail
+  (what is missing and why, or null), failure_reason and failure_message (null unless it failed)
+  and, if a report exists, settled, collected_at, settles_at, rows, rows_late, rows_denied,
+  rows_error, bytes, objects, api_calls, metrics_requested, estimated_cost_usd. Bytes and objects
+  are null if a report of an earlier version does not say.
 
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is. A
 provisional report is complete, but with --settled.";

@@ -26,10 +26,11 @@ fn jobs(count: usize) -> Vec<Job> {
     let run_id = RunId::generate();
     let job = |index: usize| Job {
         account_name: format!("a{index}").parse().expect("a name"),
-        date: "2026-11-01".parse().expect("a date"),
+        windows: "2026-11-01".parse::<fleet::ReportDate>().expect("a date").into(),
         dataset: *datasets::DEFAULT,
         run_id: run_id.clone(),
         only_incomplete: false,
+        settle: None,
         attributes: Map::new(),
     };
     (0..count).map(job).collect()
@@ -114,7 +115,7 @@ async fn jobs_are_sent_in_tens_with_readable_attributes() {
     let attributes = entry.message_attributes().expect("attributes");
     let expected = [
         ("account_name", "a0".to_owned()),
-        ("date", job.date.to_string()),
+        ("date", job.windows.to_string()),
         ("dataset", "s3_daily_storage".to_owned()),
         ("run_id", job.run_id.to_string()),
     ];

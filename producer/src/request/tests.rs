@@ -6,6 +6,10 @@ use super::*;
 
 const NOW: &str = "2026-11-21T10:00:00Z";
 
+fn day(text: &str) -> WhenFlags {
+    WhenFlags { date: Some(text.into()), ..WhenFlags::default() }
+}
+
 fn source(text: &str) -> Source {
     Source { name: "request.json".into(), text: Ok(text.into()) }
 }
@@ -35,7 +39,7 @@ fn names(request: &Request) -> Vec<&str> {
 fn an_empty_request_means_the_default_accounts_on_the_first_of_the_month() {
     let request = read("{}").expect("valid");
     assert_eq!(names(&request), ["data", "opra-dev"]);
-    assert_eq!(request.date.to_string(), "2026-11-01");
+    assert_eq!(request.date().to_string(), "2026-11-01");
     assert_eq!(request.datasets, [*datasets::DEFAULT]);
     assert!(request.attributes.is_empty());
 }
@@ -45,7 +49,7 @@ fn reads_every_key() {
     let text = r#"{"ticket":"OPS-7","account_names":["b","a"],"date":"2026-10-31","dataset":["s3_daily_storage"],"n":1.50}"#;
     let request = read(text).expect("valid");
     assert_eq!(names(&request), ["b", "a"]);
-    assert_eq!(request.date.to_string(), "2026-10-31");
+    assert_eq!(request.date().to_string(), "2026-10-31");
     assert_eq!(
         Value::from(request.to_json()).to_string(),
         r#"{"account_name":["b","a"],"date":"2026-10-31","dataset":["s3_daily_storage"],"ticket":"OPS-7","n":1.5}"#
@@ -59,7 +63,7 @@ fn flags_override() {
     let flags = Flags {
         only_incomplete: true,
         account_names: vec!["x".into()],
-        date: Some("2026-11-02".into()),
+        when: day("2026-11-02"),
         datasets: vec!["s3_daily_storage".into()],
         attributes: vec!["ticket=OPS-8".into(), "data:=1".into()],
     };
@@ -67,7 +71,7 @@ fn flags_override() {
         r#"{"account_name":["a","b"],"date":"2026-10-31","dataset":"other","ticket":"OPS-7","data":1}"#;
     let request = read_with(text, &flags).expect("valid");
     assert_eq!(names(&request), ["x"]);
-    assert_eq!(request.date.to_string(), "2026-11-02");
+    assert_eq!(request.date().to_string(), "2026-11-02");
     assert!(request.jobs(&RunId::generate()).all(|job| job.only_incomplete), "as the flag says");
     assert_eq!(Value::from(request.attributes).to_string(), r#"{"ticket":"OPS-8","data":1}"#);
 }
@@ -151,7 +155,8 @@ fn a_typo_does_not_run_the_default_accounts() {
         r#"{"account":"data"}"#,
         r#"{"account_id":"111111111111"}"#,
         r#"{"accountIds":["111111111111"]}"#,
-        r#"{"account_name":"data","from":"2026-11-01","to":"2026-11-20"}"#,
+        r#"{"account_name":"data","start":"2026-11-01","end":"2026-11-20"}"#,
+        r#"{"account_name":"data","From":"2026-11-01"}"#,
         r#"{"account_name":"data","name":"x"}"#,
     ] {
         let error = read(text).expect_err(text);
@@ -208,7 +213,7 @@ fn a_digest_distinguishes_requests() {
         Flags::default(),
         Flags { account_names: vec!["b".into()], ..Flags::default() },
         Flags { only_incomplete: true, ..flags.clone() },
-        Flags { date: Some("2026-11-01".into()), ..flags.clone() },
+        Flags { when: day("2026-11-01"), ..flags.clone() },
         Flags { attributes: vec!["x=1".into()], ..flags.clone() },
     ];
     let digest = Request::digest(None, &flags);
@@ -221,7 +226,7 @@ fn a_digest_distinguishes_requests() {
 
 #[test]
 fn unreadable_input_hides_no_other_fault_and_adds_none() {
-    let flags = Flags { date: Some("2026-02-30".into()), ..Flags::default() };
+    let flags = Flags { when: day("2026-02-30"), ..Flags::default() };
     let around = Surroundings {
         now: "2026-11-01T12:00:00Z".parse().expect("a moment"),
         accounts: None,
@@ -237,8 +242,7 @@ fn unreadable_input_hides_no_other_fault_and_adds_none() {
         assert_eq!(faults.len(), 1, "{faults:?}");
     }
     // Without the accounts file it is unknown which accounts exist.
-    let flags =
-        Flags { account_names: vec!["data".into()], date: Some("2026-10-01".into()), ..Flags::default() };
+    let flags = Flags { account_names: vec!["data".into()], when: day("2026-10-01"), ..Flags::default() };
     assert!(Request::read(None, &flags, around).is_ok());
 }
 
@@ -337,7 +341,9 @@ proptest! {
                     prop_assert_eq!(Job::parse(&body, envelope).expect("a job"), job);
                 }
                 let again = read(&Value::from(request.to_json()).to_string()).expect("its own text");
-                prop_assert_eq!(again, Request { accounts_from: AccountsFrom::Request, ..request });
+                // The day of a default is written down.
+                let when = again.when.clone();
+                prop_assert_eq!(again, Request { accounts_from: AccountsFrom::Request, when, ..request });
             }
             Err(message) => prop_assert!(message.starts_with("the request is not valid:\n  "), "{}", message),
         }

@@ -36,6 +36,9 @@ pub(crate) struct AccountStatus {
     pub(crate) dataset: String,
     pub(crate) state: State,
     pub(crate) report_key: String,
+    /// Of a job of windows: how many are complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) windows: Option<WindowsStatus>,
     /// The figures of the report, if it counts for this run.
     #[serde(flatten)]
     pub(crate) report: Option<ReportFigures>,
@@ -48,6 +51,18 @@ pub(crate) struct AccountStatus {
     /// The failure message, or the first missing row's error, on one line.
     #[serde(skip)]
     pub(crate) one_line_message: Option<String>,
+}
+
+/// How many windows of a job are complete.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct WindowsStatus {
+    pub(crate) total: usize,
+    pub(crate) complete: usize,
+    /// Those of the complete ones whose values may still change.
+    pub(crate) provisional: usize,
+    /// Whether each is complete, in their order.
+    #[serde(skip)]
+    pub(crate) each: Vec<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -166,6 +181,7 @@ impl AccountStatus {
             dataset: job.dataset.clone(),
             state,
             report_key: job.report_key.clone(),
+            windows: None,
             report: own.map(ReportFigures::from_metadata),
             detail,
             failure_reason: failed.map(|letter| letter.dead.reason().to_owned()),
@@ -215,15 +231,16 @@ impl ReportFigures {
 
 /// Whether a report, complete or not, counts for the run.
 fn counts_for(report: &ReportMetadata, manifest: &Manifest, job: &ManifestJob, now: DateTime<Utc>) -> bool {
-    let (dataset, date, account_id) = (&*job.dataset, manifest.date, job.account_id.as_ref());
+    let (dataset, account_id) = (&*job.dataset, job.account_id.as_ref());
+    let window = job.windows_of(manifest.date).first();
     let already_complete = job.state == JobState::AlreadyComplete;
     // Such a run needs a complete report, of whichever run.
-    if (already_complete || manifest.only_incomplete) && report.is_complete_of(dataset, date, account_id) {
+    if (already_complete || manifest.only_incomplete) && report.is_complete_of(dataset, window, account_id) {
         return true;
     }
     !already_complete
-        && (report.counts_for(&manifest.run_id, dataset, date, account_id, now)
-            || report.is_of(dataset, date, account_id) && report.run_id.is_or_follows(&manifest.run_id))
+        && (report.counts_for(&manifest.run_id, dataset, window, account_id, now)
+            || report.is_of(dataset, window, account_id) && report.run_id.is_or_follows(&manifest.run_id))
 }
 
 /// How far a report that counts for the run satisfies it.
@@ -234,8 +251,8 @@ fn found(report: &ReportMetadata, manifest: &Manifest, job: &ManifestJob, wants_
         ReportStatus::Complete => {
             // What the producer saw when it sent the job, and what the worker sees until the job is
             // done.
-            let account_id = job.account_id.as_ref();
-            let remaining = report.remaining(&job.dataset, manifest.date, account_id, manifest.created_at);
+            let (window, account_id) = (job.windows_of(manifest.date).first(), job.account_id.as_ref());
+            let remaining = report.remaining(&job.dataset, window, account_id, manifest.created_at);
             let is_sent = manifest.only_incomplete && job.state == JobState::Sent;
             if is_sent && remaining == Remaining::Collection {
                 Found::ToSettle { wants_settled }
@@ -292,7 +309,7 @@ fn why_missing(job: &ManifestJob, existing: Option<&Existing>, dead: &Dead) -> S
             let other = job.account_id.as_ref().filter(|id| **id != report.account_id);
             let whose = match other {
                 Some(id) => format!("of account {}, not {id},", report.account_id),
-                None => format!("of {}", report.report_date),
+                None => format!("of {}", report.window),
             };
             format!("{gone}; the report under its key is {whose} and run {}", report.run_id)
         }

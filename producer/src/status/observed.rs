@@ -27,7 +27,8 @@ pub(crate) enum Dead {
 /// What was observed of a run: first the queue, then the reports, last the dead letters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Observed<'a> {
-    /// What is stored under each job's report key, in the manifest's order; `None` if not looked up yet.
+    /// What is stored under the key of each report, job by job in the manifest's order and window by window; `None` if not
+    /// looked up yet.
     pub(crate) existing: &'a [Option<Existing>],
     /// Whether the work queue was reliably empty.
     pub(crate) drained: bool,

@@ -16,10 +16,11 @@ const DATE: &str = "2026-11-01";
 pub(crate) fn complete(account: &str, run_id: &RunId) -> ReportMetadata {
     let job = Job {
         account_name: account.parse().expect("a name"),
-        date: DATE.parse().expect("a date"),
+        windows: DATE.parse::<ReportDate>().expect("a date").into(),
         dataset: *datasets::DEFAULT,
         run_id: run_id.clone(),
         only_incomplete: false,
+        settle: None,
         attributes: Map::new(),
     };
     ReportMetadata {
@@ -68,6 +69,7 @@ pub(crate) fn manifest(run_id: &RunId, accounts: &[&str]) -> Manifest {
         account_name: account.parse().expect("a name"),
         account_id: None,
         dataset: "s3_daily_storage".into(),
+        windows: None,
         report_key: format!("{account}.csv"),
         state: JobState::Sent,
     };
@@ -112,7 +114,7 @@ fn a_report_of_the_run_or_a_later_one_decides() {
     assert!(detail.expect("a detail").ends_with(&format!("is of {DATE} and run {earlier}")));
 
     let mut other_day = complete("data", &later);
-    other_day.report_date = other_day.report_date.days_before(1);
+    other_day.window = other_day.window.date().days_before(1).into();
     assert_eq!(of_one(&run, JobState::Sent, &existing(other_day), false).0, State::InProgress);
 }
 

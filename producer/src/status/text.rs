@@ -29,6 +29,9 @@ use crate::{
 /// The maximum number of accounts whose messages are shown, for each reason.
 const MOST_SHOWN: usize = 20;
 
+/// The place of the column with the windows, in a run that has some.
+const WINDOWS: usize = 4;
+
 /// The whole text. The table has all accounts, or only those that need attention.
 pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let mut text = String::new();
@@ -36,13 +39,24 @@ pub(crate) fn render(status: &RunStatus, failed_only: bool) -> String {
     let mut rows: Vec<Vec<String>> = status.accounts.iter().filter(shown).map(row).collect();
     if !rows.is_empty() {
         let mut header = vec!["ACCOUNT", "DATASET", "STATE", "VALUES", "ROWS", "LATE", "CALLS", "COST"];
+        let has_windows = status.accounts.iter().any(|account| account.windows.is_some());
+        if has_windows {
+            header.insert(WINDOWS, "WINDOWS");
+            let shown = status.accounts.iter().filter(shown);
+            for (row, account) in rows.iter_mut().zip(shown) {
+                let windows = account.windows.as_ref();
+                let windows = windows.map(|windows| format!("{}/{}", windows.complete, windows.total));
+                row.insert(WINDOWS, windows.unwrap_or_else(|| "-".to_owned()));
+            }
+        }
         if rows.iter().any(|row| row.last().is_some_and(|why| !why.is_empty())) {
             header.push("WHY");
         }
         for row in &mut rows {
             row.truncate(header.len());
         }
-        text = table(&header, &[4, 5, 6, 7], rows);
+        let numbers = if has_windows { &[4, 5, 6, 7, 8][..] } else { &[4, 5, 6, 7] };
+        text = table(&header, numbers, rows);
         text.push_str("\n\n");
     }
     text.push_str(&summary(status));
@@ -65,7 +79,7 @@ pub(crate) fn painted(text: &str) -> String {
 /// One line with the counts.
 pub(crate) fn summary(status: &RunStatus) -> String {
     let counts = &status.counts;
-    let mut text = format!("run {} for {}: {} complete", status.run_id, status.date, counts.complete);
+    let mut text = format!("run {} for {}: {} complete", status.run_id, status.when, counts.complete);
     let of_complete = [(counts.provisional, "provisional"), (counts.late, "late")];
     let of_complete: Vec<String> = of_complete
         .into_iter()
@@ -239,8 +253,8 @@ fn again(status: &RunStatus, purpose: &str, wanted: fn(&AccountStatus) -> bool) 
         None => ", with the accounts of the first request if it named any",
     };
     let mut text = format!(
-        "\n{purpose}{accounts}:\n  producer run --only-incomplete --date {}{}{}",
-        status.date,
+        "\n{purpose}{accounts}:\n  producer run --only-incomplete{}{}{}",
+        status.when_flags,
         names.unwrap_or_default(),
         dataset_flag(status, wanted)
     );

@@ -10,7 +10,7 @@ locals {
   account_id = local.cluster[4]
   tasks_arn  = "${replace(var.cluster_arn, ":cluster/", ":task/")}/*"
 
-  reports       = "${var.report_bucket_arn}/*/report_date=*/account_name=*/report.csv"
+  reports       = "${var.report_bucket_arn}/*/report_date=*/account_name=*/*.csv"
   manifests     = "${var.report_bucket_arn}/runs/*"
   tries         = "${var.report_bucket_arn}/tries/*"
   accounts_file = "${var.report_bucket_arn}/${var.accounts_key}"

@@ -16,3 +16,4 @@ mod sinks;
 mod structure;
 mod terminal;
 mod terraform_and_code;
+mod windows;

@@ -9,8 +9,8 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use engine::Attempt;
 use fleet::{
-    Accounts, Dataset, Job, KeyTemplate, RunId, accounts::KeptAccounts, aws, bucket_terms::BucketTerms,
-    report_bucket::ReportBucket,
+    Accounts, Dataset, Job, KeyTemplate, ReportDate, RunId, accounts::KeptAccounts, aws,
+    bucket_terms::BucketTerms, report_bucket::ReportBucket,
 };
 use kit::{HOME, HOME_REGION, REPORTS, days_ago};
 use local_aws::{Account, Fault, LocalAws, Options, Trust};
@@ -24,9 +24,9 @@ use worker::{
 
 pub(crate) const FAR: &str = "us-east-1";
 pub(crate) const ID: &str = "111111111111";
-const NAMESPACE: &str = "Test/Services";
+pub(crate) const NAMESPACE: &str = "Test/Services";
 
-const SERVICES: &str = r#"
+pub(crate) const SERVICES: &str = r#"
 name      = "services"
 title     = "Services of clusters, by the minute"
 namespace = "Test/Services"
@@ -83,7 +83,7 @@ other     = "other"
 pub(crate) struct Fleet {
     pub(crate) aws: LocalAws,
     pub(crate) account: Account,
-    reporter: Reporter,
+    pub(crate) reporter: Reporter,
 }
 
 impl Fleet {
@@ -122,7 +122,7 @@ impl Fleet {
     }
 
     /// The report of a job, and its metadata by name.
-    pub(crate) fn report(&self, job: &Job) -> Result<(String, impl Fn(&str) -> String)> {
+    pub(crate) fn report(&self, job: &Job) -> Result<(String, impl Fn(&str) -> String + use<>)> {
         let key = self.reporter.template.key(job, None)?;
         let object = self.aws.account(HOME).object(REPORTS, &key).with_context(|| format!("no {key}"))?;
         let metadata = object.metadata.clone();
@@ -130,23 +130,24 @@ impl Fleet {
         Ok((String::from_utf8(object.body.to_vec())?, of))
     }
 
-    fn asked(&self, region: &str) -> u64 {
+    pub(crate) fn asked(&self, region: &str) -> u64 {
         self.aws.calls().operation("GetMetricData").region(region).count()
     }
 }
 
 /// A dataset of a file that is in no list.
-fn dataset(text: &str) -> Result<&'static Dataset> {
+pub(crate) fn dataset(text: &str) -> Result<&'static Dataset> {
     Ok(Box::leak(Box::new(Dataset::parse(text)?)))
 }
 
 pub(crate) fn job(dataset: &'static Dataset, date: NaiveDate) -> Result<Job> {
     Ok(Job {
         account_name: "data".parse()?,
-        date: date.into(),
+        windows: ReportDate::from(date).into(),
         dataset,
         run_id: RunId::generate(),
         only_incomplete: false,
+        settle: None,
         attributes: serde_json::Map::new(),
     })
 }
@@ -313,6 +314,6 @@ async fn a_split_by_a_dimension_is_one_file() -> Result<()> {
     Ok(())
 }
 
-fn first_difference<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
+pub(crate) fn first_difference<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
     one.lines().zip(other.lines()).find(|(one, other)| one != other)
 }

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fleet::{
-    Dataset, ReportDate,
+    Dataset, ReportDate, Windows,
     datasets::{Cell, Class, Holders, Metric},
 };
 
@@ -21,10 +21,11 @@ use super::series_query::SeriesQuery;
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 pub const QUERIES_PER_CALL: usize = 500;
 
-/// The days that a value may be of: the requested day and, for late values, some days before it.
+/// When a value may be of: the requested day and, for late values, some days before it; or the requested windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    first: ReportDate,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
     date: ReportDate,
 }
 
@@ -32,10 +33,21 @@ impl Window {
     /// The window of `date` and the `lookback_days` before it.
     #[must_use]
     pub fn new(date: ReportDate, lookback_days: u32) -> Self {
-        Self { first: date.days_before(lookback_days.into()), date }
+        Self::of(date.into(), lookback_days)
     }
 
-    /// The requested day.
+    /// The time of these windows, and the `lookback_days` before it.
+    #[must_use]
+    pub fn of(windows: Windows, lookback_days: u32) -> Self {
+        let date = windows.first().date();
+        let start = match lookback_days {
+            0 => windows.start(),
+            days => date.days_before(days.into()).start(),
+        };
+        Self { start, end: windows.end(), date }
+    }
+
+    /// The requested day, or the day of the first window.
     #[must_use]
     pub fn date(self) -> NaiveDate {
         self.date.day()
@@ -44,18 +56,18 @@ impl Window {
     /// The first moment of the window.
     #[must_use]
     pub fn start(self) -> DateTime<Utc> {
-        self.first.start()
+        self.start
     }
 
     /// The first moment after the window.
     #[must_use]
     pub fn end(self) -> DateTime<Utc> {
-        self.date.end()
+        self.end
     }
 
     #[must_use]
     pub fn contains(self, day: NaiveDate) -> bool {
-        (self.first.day()..=self.date.day()).contains(&day)
+        (self.start.date_naive()..=self.date.day()).contains(&day)
     }
 
     /// How many datapoints a series of `period_seconds` can have in the window.

@@ -54,7 +54,7 @@ impl RegionOutcome {
 ///
 /// The error of a region, if no region answered and no rows were known before.
 pub(super) fn conclude(
-    outcomes: Vec<RegionOutcome>,
+    outcomes: &[RegionOutcome],
     knows_rows: bool,
     mut collection: Collection,
 ) -> Result<Collection, AwsError> {
@@ -74,7 +74,7 @@ pub(super) fn conclude(
         }
         let first_error = region.health.errors.first().map(ToString::to_string);
         collection.first_error = collection.first_error.or(first_error);
-        collection.interruption = collection.interruption.or(region.health.interruption);
+        collection.interruption = collection.interruption.or(region.health.interruption.clone());
         if region.is_pending {
             collection.regions_pending.push(region.name.to_string());
         }

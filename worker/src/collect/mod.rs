@@ -55,6 +55,14 @@ impl Discovered {
     pub fn lacks_regions(&self) -> bool {
         matches!(&self.0, Found::Series { lacks_regions: true, .. })
     }
+
+    /// The regions that the account has enabled, if they matter and are known.
+    fn enabled(&self) -> &[String] {
+        match &self.0 {
+            Found::Series { enabled: Some(enabled), .. } => enabled,
+            Found::Series { enabled: None, .. } | Found::Buckets(_) => &[],
+        }
+    }
 }
 
 /// Discovers the account's resources, including directory buckets in `regions`.
@@ -100,10 +108,34 @@ pub async fn collect(
 ) -> Result<Collection, AwsError> {
     match found {
         Found::Buckets(buckets) => newest_day::collect(session, limits, scope, buckets, checkpoint).await,
-        Found::Series { enabled, lacks_regions } => {
-            let enabled = enabled.as_deref().unwrap_or_default();
-            let collected = series::collect(session, limits, scope, enabled, checkpoint).await?;
-            Ok(Collection { lacks_regions, ..collected })
+        found @ Found::Series { .. } => {
+            let mut reports =
+                collect_windows(session, limits, scope, &Discovered(found), vec![checkpoint]).await?;
+            Ok(reports.pop().unwrap_or_default())
         }
     }
+}
+
+/// Collects several reports of a dataset of series together, each with its checkpoint.
+///
+/// # Errors
+///
+/// The error of a region, if no region answered.
+pub async fn collect_windows(
+    session: &Session,
+    limits: &Limits,
+    scope: &Scope<'_>,
+    discovered: &Discovered,
+    checkpoints: Vec<Option<Checkpoint>>,
+) -> Result<Vec<Collection>, AwsError> {
+    let mut reports = series::collect(session, limits, scope, discovered.enabled(), checkpoints).await?;
+    for report in &mut reports {
+        report.lacks_regions = discovered.lacks_regions();
+    }
+    Ok(reports)
+}
+
+/// The number of resources of a dataset of series that `ListMetrics` lists.
+pub async fn count(session: &Session, limits: &Limits, scope: &Scope<'_>, discovered: &Discovered) -> usize {
+    series::count(session, limits, scope, discovered.enabled()).await
 }

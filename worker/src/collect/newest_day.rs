@@ -99,7 +99,7 @@ pub(super) async fn collect(
     rows::sort(&mut rows);
     let table = Table::NewestDay(rows);
     conclude(
-        outcomes,
+        &outcomes,
         knows_rows,
         Collection { table, regions_denied, lacks_directory_buckets, ..Collection::default() },
     )

@@ -10,8 +10,10 @@ use crate::cloudwatch::plan::Window;
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
     pub dataset: &'static Dataset,
-    /// The days that a value may be of.
+    /// When a value may be of.
     pub window: Window,
+    /// The windows of the reports to make of series, in order.
+    pub reports: Vec<fleet::Window>,
     pub period: Period,
     pub account_name: &'a AccountName,
     pub account_id: &'a AccountId,

@@ -81,10 +81,11 @@ impl Collect {
         let (((date, accounts), destination), base) = faults.end(all)?;
         let job = Job {
             account_name: "unnamed".parse().expect("cannot fail: it is well-formed"),
-            date,
+            windows: date.into(),
             dataset: self.dataset,
             run_id: RunId::generate(),
             only_incomplete: false,
+            settle: None,
             attributes: serde_json::Map::new(),
         };
         let collected = async {
@@ -186,7 +187,7 @@ async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, By
     let body = report.render();
     let metadata = report.metadata;
     tracing::info!(
-        date = %job.date,
+        date = %job.windows,
         rows = metadata.rows,
         rows_late = metadata.rows_late,
         api_calls = metadata.api_calls,

@@ -12,15 +12,19 @@ use fleet::{
     json,
     report::ReportStatus,
 };
-use futures::future::BoxFuture;
+use futures::{StreamExt, future::BoxFuture, stream};
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::{
+    failure::Failure,
     report::{Done, Reporter},
     sinks::Delivery,
     usage::Usage,
 };
+
+/// The maximum number of reports of a job that are delivered at once.
+const DELIVERIES_AT_ONCE: usize = 4;
 
 /// Accepts every message that does not name another kind.
 #[derive(Debug)]
@@ -86,16 +90,34 @@ impl Work for Collection {
             let begun = Instant::now();
             let done = self.reporter.perform(&self.job, &self.usage, attempt).await?;
             log(&done, begun);
-            if let Done::Stored { metadata, .. } = &done {
-                let _ = self.rows.set(metadata.rows);
+            let _ = match &done {
+                Done::Stored { metadata, .. } => self.rows.set(metadata.rows),
+                Done::Several { stored: 1.., rows, .. } => self.rows.set(*rows),
+                Done::Several { .. } | Done::Duplicate { .. } | Done::Kept { .. } => Ok(()),
+            };
+            self.deliver(done.keys(), attempt).await?;
+            if let Done::Several { failure: Some(failure), .. } = done {
+                return Err(failure.into());
             }
-            self.delivery.deliver(self.job.dataset, done.key(), attempt).await?;
             Ok(Completed { outcome: outcome(&done) })
         })
     }
 
     fn spent(&self) -> Option<Measures> {
         measures(self.job.dataset.name, &self.usage, self.rows.get().copied())
+    }
+}
+
+impl Collection {
+    /// Delivers the reports. One that fails does not keep others from being delivered.
+    async fn deliver(&self, keys: &[String], attempt: &Attempt) -> Result<(), Failure> {
+        let deliver = |key: String| {
+            let delivery = self.delivery.clone();
+            async move { delivery.deliver(self.job.dataset, &key, attempt).await }
+        };
+        let delivered = stream::iter(keys.to_vec()).map(deliver).buffered(DELIVERIES_AT_ONCE);
+        let delivered: Vec<Result<(), Failure>> = delivered.collect().await;
+        delivered.into_iter().collect()
     }
 }
 
@@ -147,8 +169,10 @@ fn outcome(done: &Done) -> &'static str {
             ReportStatus::Complete => "complete",
             ReportStatus::Partial => "partial",
         },
-        Done::Duplicate { .. } => "duplicate",
-        Done::Kept { .. } => "kept",
+        Done::Several { partial: 1.., .. } => "partial",
+        Done::Several { stored: 1.., .. } => "complete",
+        Done::Duplicate { .. } | Done::Several { kept: 0, .. } => "duplicate",
+        Done::Several { .. } | Done::Kept { .. } => "kept",
     }
 }
 
@@ -162,6 +186,17 @@ fn log(done: &Done, begun: Instant) {
             key,
             duration_ms,
             "a settled report exists that a collection could no longer reproduce; it is kept"
+        ),
+        Done::Several { windows, stored, partial, duplicates, kept, rows, keys, failure } => tracing::info!(
+            windows,
+            duration_ms,
+            stored,
+            partial,
+            duplicates,
+            kept,
+            rows,
+            "the reports of {} windows exist",
+            if failure.is_some() { keys.len().to_string() } else { "all".into() }
         ),
         Done::Stored { key, metadata } => tracing::info!(
             key,

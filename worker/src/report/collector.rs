@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use cli::telemetry::STEP;
 use engine::Attempt;
 use fleet::{
-    Account, AccountId, Dataset, Job, accounts::KeptAccounts, aws, credentials::CredentialSource,
-    environment, identity::Identity, report::ReportMetadata,
+    Account, AccountId, Dataset, Job, Window, Windows, accounts::KeptAccounts, aws,
+    credentials::CredentialSource, environment, identity::Identity, report::ReportMetadata,
 };
 use futures::{FutureExt, future};
 
@@ -17,7 +17,7 @@ use crate::{
     account::breaker::Breaker,
     account::entering,
     account::session::{self, Session},
-    cloudwatch::{limits::Limits, plan::Window},
+    cloudwatch::{limits::Limits, plan},
     collect::{self, Discovered, Interruption, Scope},
     failure::Failure,
     table::checkpoint::Checkpoint,
@@ -107,28 +107,97 @@ impl Collector {
         attempt.enter(step::COLLECT);
         let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
         let metadata = describe(job, identity.account_id, now, earlier.as_ref());
-        let (lookback_days, period) = match job.dataset.period_of_rows(job.date, now) {
-            Some(period) => (0, period),
-            None => (self.lookback_days, job.dataset.period),
-        };
-        let scope = Scope {
-            dataset: job.dataset,
-            window: Window::new(job.date, lookback_days),
-            period,
-            account_name: &job.account_name,
-            account_id: &metadata.account_id,
-            is_listed: job.date.is_listed_at(now),
-            is_settled: metadata.is_settled(),
-            regions: &regions,
-            is_last: attempt.is_last(),
-            stop: attempt.stop().clone(),
-        };
+        let scope = self.scope(job, vec![job.window()], &metadata, &regions, now, attempt);
         let collected = collect::collect(session, &self.limits, &scope, discovered, checkpoint).await;
         let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
         attempt.enter(step::RENDER);
         let interruption = collected.interruption.clone();
         let usage = session.usage().clone();
         Ok((Report::new(job.dataset, metadata, earlier.as_ref(), usage, collected), interruption))
+    }
+
+    /// Collects the reports of jobs for windows of one account and dataset together, each continuing from
+    /// its checkpoint, and returns why that ended early, if it did. The jobs are in the order of their
+    /// windows.
+    pub(super) async fn collect_windows(
+        &self,
+        jobs: &[&Job],
+        session: &Session,
+        entered: &AuthenticatedAccount,
+        checkpoints: Vec<Option<Checkpoint>>,
+        now: DateTime<Utc>,
+        attempt: &Attempt,
+    ) -> Result<(Vec<Report>, Option<Interruption>), Failure> {
+        attempt.enter(step::COLLECT);
+        let earlier: Vec<Option<ReportMetadata>> = checkpoints
+            .iter()
+            .map(|checkpoint| checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone()))
+            .collect();
+        let AuthenticatedAccount { identity: Identity { account_id, .. }, regions, discovered } = entered;
+        let each = jobs.iter().zip(&earlier);
+        let metadata: Vec<ReportMetadata> =
+            each.map(|(job, earlier)| describe(job, account_id.clone(), now, earlier.as_ref())).collect();
+        let Some((first, job)) = metadata.first().zip(jobs.first()) else { return Ok((Vec::new(), None)) };
+        let windows = jobs.iter().map(|job| job.window()).collect();
+        let scope = self.scope(job, windows, first, regions, now, attempt);
+        let collected =
+            collect::collect_windows(session, &self.limits, &scope, discovered, checkpoints).await;
+        let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
+        attempt.enter(step::RENDER);
+        let interruption = collected.iter().find_map(|collection| collection.interruption.clone());
+        let each = jobs.iter().zip(metadata).zip(&earlier).zip(collected);
+        let reports = each.map(|(((job, metadata), earlier), collection)| {
+            Report::new(job.dataset, metadata, earlier.as_ref(), session.usage().clone(), collection)
+        });
+        Ok((reports.collect(), interruption))
+    }
+
+    /// The number of resources of a job for series.
+    pub(super) async fn count(
+        &self,
+        job: &Job,
+        session: &Session,
+        entered: &AuthenticatedAccount,
+        now: DateTime<Utc>,
+        attempt: &Attempt,
+    ) -> usize {
+        attempt.enter(step::DISCOVER);
+        let metadata = describe(job, entered.identity.account_id.clone(), now, None);
+        let scope = self.scope(job, vec![job.window()], &metadata, &entered.regions, now, attempt);
+        collect::count(session, &self.limits, &scope, &entered.discovered).await
+    }
+
+    /// What to collect for the reports of some windows of a job, in order; `metadata` is that of the first
+    /// report.
+    fn scope<'a>(
+        &self,
+        job: &'a Job,
+        reports: Vec<Window>,
+        metadata: &'a ReportMetadata,
+        regions: &'a [String],
+        now: DateTime<Utc>,
+        attempt: &Attempt,
+    ) -> Scope<'a> {
+        let all = reports.first().zip(reports.last());
+        let all = all.and_then(|(first, last)| Windows::part(*first, *last)).unwrap_or(job.windows);
+        let date = all.first().date();
+        let (lookback_days, period) = match job.dataset.period_of_rows(date, now) {
+            Some(period) => (0, period),
+            None => (self.lookback_days, job.dataset.period),
+        };
+        Scope {
+            dataset: job.dataset,
+            window: plan::Window::of(all, lookback_days),
+            reports,
+            period,
+            account_name: &job.account_name,
+            account_id: &metadata.account_id,
+            is_listed: date.is_listed_at(now),
+            is_settled: metadata.is_settled(),
+            regions,
+            is_last: attempt.is_last(),
+            stop: attempt.stop().clone(),
+        }
     }
 }
 

@@ -28,11 +28,24 @@ pub struct Report {
     usage: Usage,
     /// The calls of earlier attempts.
     before: Spent,
+    /// Its share of the calls of this attempt.
+    share: Share,
+}
+
+/// A report's share of the calls that an attempt made for several reports together.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    /// The index of the report.
+    nth: u64,
+    /// The number of reports.
+    of: u64,
+    /// What the attempt had spent before.
+    since: Spent,
 }
 
 /// The calls of a job's attempts, and their cost.
 #[derive(Debug, Clone, Copy, Default)]
-struct Spent {
+pub struct Spent {
     api_calls: u64,
     metrics: u64,
     dollars: f64,
@@ -44,6 +57,33 @@ impl Spent {
             api_calls: report.api_calls,
             metrics: report.metrics_requested,
             dollars: report.estimated_cost_usd,
+        }
+    }
+
+    /// What an attempt has spent so far.
+    pub(crate) fn so_far(usage: &Usage) -> Self {
+        Self { api_calls: usage.calls(), metrics: usage.metrics(), dollars: usage.dollars() }
+    }
+}
+
+impl Share {
+    const ALL: Self = Self { nth: 0, of: 1, since: Spent { api_calls: 0, metrics: 0, dollars: 0.0 } };
+
+    /// The shares of `of` reports, in order. Their counts are whole numbers that add up to the total.
+    pub(crate) fn each(of: usize, since: Spent) -> impl Iterator<Item = Self> {
+        (0..of as u64).map(move |nth| Self { nth, of: of as u64, since })
+    }
+
+    fn of(self, usage: &Usage) -> Spent {
+        let Self { nth, of, since } = self;
+        let now = Spent::so_far(usage);
+        let part = |all: u64| (nth + 1) * all / of - nth * all / of;
+        #[expect(clippy::cast_precision_loss, reason = "a job has far fewer than 2^53 windows")]
+        let dollars = (now.dollars - since.dollars) / of as f64;
+        Spent {
+            api_calls: part(now.api_calls.saturating_sub(since.api_calls)),
+            metrics: part(now.metrics.saturating_sub(since.metrics)),
+            dollars,
         }
     }
 }
@@ -74,10 +114,26 @@ impl Report {
             first_error,
             ..metadata
         };
-        let mut report =
-            Self { metadata, table, dataset, usage, before: earlier.map(Spent::of).unwrap_or_default() };
+        let mut report = Self {
+            metadata,
+            table,
+            dataset,
+            usage,
+            before: earlier.map(Spent::of).unwrap_or_default(),
+            share: Share::ALL,
+        };
         report.count();
         report
+    }
+
+    /// The same report, collected together with others.
+    pub(crate) fn sharing(mut self, share: Share) -> Self {
+        self.share = share;
+        if share.of > 1 {
+            self.metadata.job_windows = Some(u32::try_from(share.of).unwrap_or(u32::MAX));
+        }
+        self.count();
+        self
     }
 
     /// Updates the totals in the metadata.
@@ -90,6 +146,7 @@ impl Report {
             Some(rows.iter().filter_map(|row| row.total(&summed)).sum())
         };
         let lacking = self.table.count(Status::lacks_something);
+        let spent = self.share.of(&self.usage);
         let is_whole = self.metadata.regions_pending.is_empty() && lacking == 0;
         self.metadata = ReportMetadata {
             status: if is_whole { ReportStatus::Complete } else { ReportStatus::Partial },
@@ -101,9 +158,11 @@ impl Report {
             rows_error: self.table.count(|status| matches!(status, Status::Error(_))),
             bytes: sum(&self.dataset.bytes),
             objects: sum(&self.dataset.objects),
-            api_calls: self.before.api_calls + self.usage.calls(),
-            metrics_requested: self.before.metrics + self.usage.metrics(),
-            estimated_cost_usd: self.before.dollars + self.usage.dollars(),
+            api_calls: self.before.api_calls + spent.api_calls,
+            metrics_requested: self.before.metrics + spent.metrics,
+            estimated_cost_usd: self.before.dollars + spent.dollars,
+            job_metrics: (self.share.of > 1)
+                .then(|| self.usage.metrics().saturating_sub(self.share.since.metrics)),
             ..self.metadata.clone()
         };
     }
@@ -115,7 +174,7 @@ impl Report {
             dataset: self.dataset,
             account_name: &self.metadata.account_name,
             account_id: &self.metadata.account_id,
-            date: self.metadata.report_date.day(),
+            date: self.metadata.window.date().day(),
         };
         let body = match &mut self.table {
             Table::NewestDay(rows) => csv::encode(&subject, rows).into(),

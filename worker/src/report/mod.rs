@@ -4,6 +4,7 @@
 
 mod collector;
 pub mod draft;
+mod range;
 mod reporter;
 pub mod step;
 pub mod store;

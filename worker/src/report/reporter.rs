@@ -2,6 +2,8 @@
 //! Runs one job up to the report in the bucket: checks for an existing report, reuses what earlier
 //! attempts collected, stores the result, and decides who is at fault if that fails.
 
+use std::slice;
+
 use engine::{Attempt, attempt::LONGEST};
 use fleet::{
     AccountId, AwsError, Dataset, Job, KeyTemplate,
@@ -65,25 +67,48 @@ pub enum Done {
     Kept {
         key: String,
     },
+    /// The windows of a job for several.
+    Several {
+        /// All windows, as text.
+        windows: String,
+        /// The keys of all reports that exist now.
+        keys: Vec<String>,
+        stored: usize,
+        /// How many stored reports are partial.
+        partial: usize,
+        duplicates: usize,
+        kept: usize,
+        /// The rows of the stored reports.
+        rows: u64,
+        /// Why the report of a window could not be stored; the job fails once the others are delivered.
+        failure: Option<Failure>,
+    },
 }
 
 impl Done {
-    /// The key of the report that exists now.
+    /// The keys of the reports that exist now.
     #[must_use]
-    pub fn key(&self) -> &str {
-        let (Self::Stored { key, .. } | Self::Duplicate { key } | Self::Kept { key }) = self;
-        key
+    pub fn keys(&self) -> &[String] {
+        match self {
+            Self::Stored { key, .. } | Self::Duplicate { key } | Self::Kept { key } => slice::from_ref(key),
+            Self::Several { keys, .. } => keys,
+        }
     }
 }
 
 impl Reporter {
-    /// Does a job. Its report exists when this returns.
+    /// Does a job. Its reports exist when this returns.
     ///
     /// # Errors
     ///
     /// [`Failure::Own`] if the job is not at fault.
     pub async fn perform(&self, job: &Job, usage: &Usage, attempt: &Attempt) -> Result<Done, Failure> {
-        let failure = match self.store_report(job, usage, attempt).await {
+        let done = if job.windows.is_one() {
+            self.store_report(job, usage, attempt).await
+        } else {
+            Box::pin(self.store_range(job, usage, attempt)).await
+        };
+        let failure = match done {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
@@ -172,13 +197,13 @@ impl Reporter {
         })
     }
 
-    async fn look(&self, key: &str) -> Result<Existing, Failure> {
+    pub(super) async fn look(&self, key: &str) -> Result<Existing, Failure> {
         self.bucket.look(key).await.map_err(Failure::ReportBucket)
     }
 
     /// How the job ends without a collection, given what exists under its key; `None` if it must
     /// collect.
-    fn settled_by(
+    pub(super) fn settled_by(
         &self,
         existing: &Existing,
         job: &Job,
@@ -190,11 +215,11 @@ impl Reporter {
         let best = Candidate {
             run_id: &job.run_id,
             dataset: job.dataset.name,
-            date: job.date,
+            window: job.window(),
             account_id,
             status: ReportStatus::Complete,
-            is_listed: job.date.is_listed_at(now),
-            period_seconds: job.dataset.period_of_rows(job.date, now).map(Period::seconds),
+            is_listed: job.window().date().is_listed_at(now),
+            period_seconds: job.dataset.period_of_rows(job.window().date(), now).map(Period::seconds),
             replaces_foreign: self.replaces_foreign,
         };
         match store::decide(existing, best) {
@@ -205,8 +230,8 @@ impl Reporter {
             Decision::Create | Decision::Replace(_) | Decision::KeepComplete => {}
         }
         let remaining = existing.report().filter(|_| job.only_incomplete);
-        let remaining =
-            remaining.map(|report| report.metadata.remaining(job.dataset.name, job.date, account_id, now));
+        let remaining = remaining
+            .map(|report| report.metadata.remaining(job.dataset.name, job.window(), account_id, now));
         Ok(match remaining {
             Some(Remaining::Nothing | Remaining::UntilSettled(_)) => Some(Done::Duplicate { key: key() }),
             Some(Remaining::Collection) | None => None,
@@ -215,7 +240,7 @@ impl Reporter {
 
     /// The parts of earlier reports to reuse: rows that an earlier attempt of the job has collected, and
     /// rows that this collection can't see.
-    async fn earlier(
+    pub(super) async fn earlier(
         &self,
         job: &Job,
         account_id: &AccountId,
@@ -235,8 +260,8 @@ impl Reporter {
             let Some(ExistingReport { metadata, .. }) = place.report() else { continue };
             if Checkpoint::may_be_of(metadata, job, account_id, self.bucket.now()) {
                 earlier.checkpoint = self.read(key, job.dataset, metadata).await?;
-            } else if metadata.is_of(job.dataset.name, job.date, Some(account_id))
-                && !job.date.is_listed_at(self.bucket.now())
+            } else if metadata.is_of(job.dataset.name, job.window(), Some(account_id))
+                && !job.window().date().is_listed_at(self.bucket.now())
                 && (metadata.is_listed || metadata.rows_carried > 0)
             {
                 let report = self.read(key, job.dataset, metadata).await?;
@@ -257,7 +282,7 @@ impl Reporter {
     }
 
     /// Stores the report of a finished job.
-    async fn store(
+    pub(super) async fn store(
         &self,
         job: &Job,
         key: &str,
@@ -295,7 +320,7 @@ impl Reporter {
     /// Stores what an unfinished job has collected: under its key, unless a complete report exists
     /// there, which is kept. Returns how the job ended if another worker has finished it, or if both
     /// have collected everything together.
-    async fn store_unfinished(
+    pub(super) async fn store_unfinished(
         &self,
         job: &Job,
         key: &str,
@@ -374,7 +399,7 @@ impl Reporter {
         Candidate {
             run_id: &job.run_id,
             dataset: job.dataset.name,
-            date: job.date,
+            window: job.window(),
             account_id: Some(&report.metadata.account_id),
             status: report.metadata.status,
             is_listed: report.metadata.is_listed,
@@ -384,7 +409,7 @@ impl Reporter {
     }
 
     /// Deletes what an unfinished attempt stored beside a complete report. If that fails, it expires.
-    async fn remove_aside(&self, key: &str) {
+    pub(super) async fn remove_aside(&self, key: &str) {
         let key = report_key::aside(key);
         let removed = self.bucket.client.delete_object().bucket(&self.bucket.name).key(&key).send().await;
         if let Err(error) = removed {
@@ -395,13 +420,13 @@ impl Reporter {
 }
 
 /// The parts of earlier reports that a job reuses.
-struct Earlier {
+pub(super) struct Earlier {
     /// What an earlier attempt has collected.
-    checkpoint: Option<Checkpoint>,
+    pub(super) checkpoint: Option<Checkpoint>,
     /// Rows to keep if the collection can't see them.
-    to_carry: Vec<Table>,
+    pub(super) to_carry: Vec<Table>,
     /// What exists under the key for unfinished attempts beside a complete report.
-    aside: Existing,
+    pub(super) aside: Existing,
 }
 
 /// Whether authentication to the account failed.

@@ -12,7 +12,7 @@ use aws_sdk_s3::{config::Builder, primitives::ByteStream};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use fleet::{
-    AccountId, AwsError, ErrorKind, ReportDate, RunId, aws,
+    AccountId, AwsError, ErrorKind, RunId, Window, aws,
     existing::Existing,
     from_sdk,
     report::{CONTENT_TYPE, ReportMetadata, ReportStatus},
@@ -51,7 +51,7 @@ pub enum Decision {
 pub struct Candidate<'a> {
     pub run_id: &'a RunId,
     pub dataset: &'a str,
-    pub date: ReportDate,
+    pub window: Window,
     /// `None` if unknown.
     pub account_id: Option<&'a AccountId>,
     pub status: ReportStatus,
@@ -74,7 +74,7 @@ pub fn decide(existing: &Existing, candidate: Candidate<'_>) -> Decision {
     };
     let replace = Decision::Replace(etag.clone());
     let is_later = existing.run_id.follows(candidate.run_id);
-    if !existing.is_of(candidate.dataset, candidate.date, candidate.account_id) {
+    if !existing.is_of(candidate.dataset, candidate.window, candidate.account_id) {
         return if is_later { Decision::Superseded } else { replace };
     }
     match (existing.status, candidate.status) {
@@ -99,7 +99,7 @@ pub fn run_to_credit<'a>(existing: &'a Existing, metadata: &'a ReportMetadata) -
     match existing.report().map(|report| &report.metadata) {
         Some(existing)
             if metadata.status == ReportStatus::Complete
-                && existing.is_of(&metadata.dataset, metadata.report_date, Some(&metadata.account_id))
+                && existing.is_of(&metadata.dataset, metadata.window, Some(&metadata.account_id))
                 && existing.run_id.is_generated()
                 && !metadata.run_id.follows(&existing.run_id) =>
         {
@@ -233,7 +233,7 @@ mod tests {
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use aws_smithy_types::body::SdkBody;
-    use fleet::{Job, datasets, existing::ExistingReport};
+    use fleet::{Job, ReportDate, Windows, datasets, existing::ExistingReport};
 
     use super::*;
 
@@ -243,10 +243,11 @@ mod tests {
     fn report(run_id: &RunId, date: &str, status: ReportStatus) -> Existing {
         let job = Job {
             account_name: "data".parse().expect("a name"),
-            date: date.parse().expect("a date"),
+            windows: date.parse::<ReportDate>().expect("a date").into(),
             dataset: *datasets::DEFAULT,
             run_id: run_id.clone(),
             only_incomplete: false,
+            settle: None,
             attributes: serde_json::Map::new(),
         };
         let written_at = "2026-11-06T00:00:00Z".parse().expect("a moment");
@@ -286,11 +287,11 @@ mod tests {
     }
 
     fn candidate<'a>(run_id: &'a RunId, date: &str, status: ReportStatus) -> Candidate<'a> {
-        let date = date.parse().expect("a date");
+        let window = date.parse::<ReportDate>().expect("a date").into();
         Candidate {
             run_id,
             dataset: datasets::DEFAULT.name,
-            date,
+            window,
             account_id: None,
             status,
             is_listed: true,
@@ -362,6 +363,16 @@ mod tests {
         let candidate = Candidate { dataset: "other", ..candidate(&run, "2026-11-03", COMPLETE) };
         let existing = report(&run, "2026-11-03", COMPLETE);
         assert_eq!(decide(&existing, candidate), Decision::Replace("e".into()));
+    }
+
+    #[test]
+    fn a_report_of_another_window_counts_as_one_of_another_day() {
+        let [run, later] = [RunId::generate(), RunId::generate()];
+        let day = "2026-11-03";
+        let hours = Windows::of_day(day.parse().expect("a date"), "1h".parse().expect("a length"));
+        let candidate = Candidate { window: hours.first(), ..candidate(&run, day, COMPLETE) };
+        assert_eq!(decide(&report(&run, day, COMPLETE), candidate), Decision::Replace("e".into()));
+        assert_eq!(decide(&report(&later, day, COMPLETE), candidate), Decision::Superseded);
     }
 
     #[test]

@@ -35,8 +35,9 @@ impl Checkpoint {
         now: DateTime<Utc>,
     ) -> bool {
         metadata.status == ReportStatus::Partial
-            && metadata.is_of(job.dataset.name, job.date, Some(account_id))
-            && metadata.period_seconds == job.dataset.period_of_rows(job.date, now).map(Period::seconds)
+            && metadata.is_of(job.dataset.name, job.window(), Some(account_id))
+            && metadata.period_seconds
+                == job.dataset.period_of_rows(job.window().date(), now).map(Period::seconds)
             && (metadata.run_id == job.run_id || metadata.is_settled())
     }
 

@@ -11,7 +11,7 @@ use fleet::{Dataset, datasets::Cell};
 use super::csv::{DecodeError, Subject, plain, text};
 use crate::{
     cloudwatch::{dimensions, rows::Status},
-    collect::series::{Layout, Reading},
+    collect::series::Part,
     table::{Encoded, Key, SeriesRows},
 };
 
@@ -25,13 +25,11 @@ pub fn header(dataset: &Dataset) -> Vec<u8> {
     writer.into_inner().expect(CANNOT_FAIL)
 }
 
-/// The rows of a resource: one for each period with a value, or one without a period if there are none.
+/// The rows of a resource in a window: one for each period with a value, or one without a period if there are none.
 #[must_use]
-pub fn encode(subject: &Subject<'_>, layout: &Layout, key: &Key, seconds: u32, reading: Reading) -> Encoded {
-    let status = reading.status();
+pub fn encode(subject: &Subject<'_>, key: &Key, seconds: u32, Part { status, periods }: Part) -> Encoded {
     let shown = status.to_string();
-    let mut periods: Vec<_> =
-        reading.periods(layout).into_iter().map(|(at, values)| (Some(at), values)).collect();
+    let mut periods: Vec<_> = periods.into_iter().map(|(at, values)| (Some(at), values)).collect();
     if periods.is_empty() {
         periods.push((None, Vec::new()));
     }

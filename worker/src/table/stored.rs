@@ -226,10 +226,11 @@ mod tests {
         let body = ByteStream::read_from().path(file.path()).buffer_size(size).build().await.expect("a body");
         let job = Job {
             account_name: "data".parse().expect("a name"),
-            date: "2026-11-03".parse().expect("a day"),
+            windows: "2026-11-03".parse::<fleet::ReportDate>().expect("a day").into(),
             dataset: *DEFAULT,
             run_id: RunId::generate(),
             only_incomplete: false,
+            settle: None,
             attributes: serde_json::Map::new(),
         };
         let id = "111111111111".parse().expect("an id");

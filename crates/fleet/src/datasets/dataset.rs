@@ -7,7 +7,7 @@ use super::{
     discovery::{Class, Discovery, LIST_REGIONS, Regions},
     period::Period,
 };
-use crate::ReportDate;
+use crate::{ReportDate, WindowLength};
 
 /// The permission to list the series that there are.
 pub const LIST_METRICS: &str = "cloudwatch:ListMetrics";
@@ -31,6 +31,8 @@ pub struct Dataset {
     pub regions: Regions,
     pub shape: Shape,
     pub period: Period,
+    /// How long the window of a report is, unless a request says it.
+    pub window: WindowLength,
     /// How long after the end of a day its values are final: CloudWatch may publish, or correct, values of the day until
     /// then.
     pub settle: TimeDelta,
@@ -150,6 +152,13 @@ impl Dataset {
             Shape::NewestDay => None,
             Shape::Series => Some(self.period.kept_for(date.days_until(now))),
         }
+    }
+
+    /// What the folder of its reports is called: those of other windows than its own have one of their own, so that no table
+    /// has a moment twice.
+    #[must_use]
+    pub fn folder(&self, window: WindowLength) -> String {
+        if window == self.window { self.name.to_owned() } else { format!("{}__{window}", self.name) }
     }
 
     /// The namespace of a metric.

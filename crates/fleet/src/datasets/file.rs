@@ -16,6 +16,7 @@ use self::{
 };
 use super::{Cell, Dataset, Discovery, Period, Regions, Shape, snake_case};
 use crate::{
+    WindowLength,
     account::shorten,
     aws::regions::is_region,
     settings::{self, Faults, Table, Value},
@@ -28,6 +29,9 @@ const MOST_DIMENSIONS: usize = 30;
 
 /// The longest settle time; a longer one is a slip, and no date overflows by it.
 const LONGEST_SETTLE: TimeDelta = TimeDelta::days(60);
+
+/// The maximum length of a title, so that lists of datasets fit into 80 columns.
+const MAX_TITLE: usize = 37;
 
 impl Dataset {
     /// Reads the file of a dataset.
@@ -43,17 +47,15 @@ impl Dataset {
 fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let name = file.required("name").and_then(|value| name_of(&value));
     let group = file.optional("group").map_or_else(|| name.clone(), |value| name_of(&value));
-    let title = file.required("title").and_then(|value| value.text()).map(str::to_owned);
+    let title = file.required("title").and_then(|value| title_of(&value));
     let namespace = file.required("namespace").and_then(|value| name_in_cloudwatch(&value));
     let shape =
         file.required("shape").and_then(|value| value.one_of(&Shape::ALL.map(|shape| (shape.name(), shape))));
     if let Some(layout) = file.optional("layout") {
         layout.one_of(&[("wide", ())]);
     }
-    if let Some(window) = file.optional("window") {
-        // Reports of shorter windows need a key and a job that name one.
-        window.one_of(&[("1d", ())]);
-    }
+    let window_in = file.optional("window");
+    let window = window_in.as_ref().map_or(Some(WindowLength::DAY), window_of);
     let settle = file.required("settle").and_then(|value| settle(&value));
     let discovery = file.required("discovery").and_then(|value| discovery_of(&value, shape));
     let regions = file.required("regions").and_then(|value| regions_of(&value, discovery));
@@ -73,6 +75,13 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
         }
         Some(period)
     });
+    if let (Some(value), Some(window)) = (&window_in, window) {
+        if shape == Some(Shape::NewestDay) && !window.is_day() {
+            value.fault("is 1d in a dataset of shape newest_day");
+        } else if period.is_some_and(|period| window.seconds() < period.seconds()) {
+            value.fault("is shorter than the period");
+        }
+    }
     if let (Some(Shape::NewestDay), Some(value)) = (shape, file.optional("resource"))
         && resource.len() > 1
     {
@@ -122,6 +131,7 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
         regions: regions?,
         shape: shape?,
         period: period?,
+        window: window?,
         settle: settle?,
         metrics,
         columns,
@@ -189,6 +199,14 @@ fn dimensions(value: &Value<'_>, shape: Option<Shape>) -> Vec<String> {
     dimensions
 }
 
+fn title_of(value: &Value<'_>) -> Option<String> {
+    let title = value.text()?;
+    if title.chars().count() > MAX_TITLE {
+        value.fault(format!("is longer than {MAX_TITLE} characters"));
+    }
+    Some(title.to_owned())
+}
+
 fn name_of(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if !is_name(text) {
@@ -204,6 +222,14 @@ fn period(value: &Value<'_>) -> Option<Period> {
         value.fault("is no period: whole minutes that divide a day");
     }
     period
+}
+
+fn window_of(value: &Value<'_>) -> Option<WindowLength> {
+    let window = u32::try_from(duration(value)?.num_seconds()).ok().and_then(WindowLength::new);
+    if window.is_none() {
+        value.fault("is no window: whole minutes that divide a day");
+    }
+    window
 }
 
 fn settle(value: &Value<'_>) -> Option<TimeDelta> {

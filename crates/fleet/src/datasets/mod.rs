@@ -16,6 +16,6 @@ pub use self::{
         SplitValue, snake_case,
     },
     discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, LIST_REGIONS, Regions},
-    period::Period,
+    period::{DATAPOINTS_PER_CALL, Period},
     price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource, paid},
 };

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How far apart the datapoints of a series are, and how long CloudWatch keeps them.
 
+/// The most datapoints that one page of `GetMetricData` has.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
+pub const DATAPOINTS_PER_CALL: usize = 100_800;
+
 /// The time from one datapoint of a series to the next: whole minutes that divide a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(u32);

@@ -7,7 +7,10 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::{EVERY_REGION, ReportMetadata, ReportStatus};
-use crate::{Dataset, ReportDate, datasets};
+use crate::{
+    Dataset, ReportDate, Window, datasets,
+    window::{moment, time},
+};
 
 /// The version of the metadata and the table that this program writes. A reader ignores unknown keys and
 /// uses defaults for missing ones, so that reports of other versions stay readable.
@@ -33,13 +36,16 @@ impl ReportMetadata {
     #[must_use]
     pub fn to_headers(&self) -> HashMap<String, String> {
         let yes = |is_so: bool| is_so.then(|| "true".to_owned());
+        let shorter = Some(self.window).filter(|window| !window.is_day());
         let keys = [
             ("format", Some(FORMAT.to_string())),
             ("run-id", Some(self.run_id.to_string())),
             ("account-name", Some(self.account_name.to_string())),
             ("account-id", Some(self.account_id.to_string())),
             ("dataset", Some(self.dataset.clone())),
-            ("report-date", Some(self.report_date.to_string())),
+            ("report-date", Some(self.window.date().to_string())),
+            ("from", shorter.map(|window| moment(window.start()))),
+            ("to", shorter.map(|window| moment(window.end()))),
             ("status", Some(self.status.as_str().to_owned())),
             ("unfinished", yes(self.is_unfinished)),
             ("collected-at", Some(self.collected_at.to_rfc3339_opts(SecondsFormat::Secs, true))),
@@ -62,6 +68,8 @@ impl ReportMetadata {
             ("sha256", Some(self.sha256.clone())),
             ("api-calls", Some(self.api_calls.to_string())),
             ("metrics-requested", Some(self.metrics_requested.to_string())),
+            ("job-windows", self.job_windows.map(|windows| windows.to_string())),
+            ("job-metrics", self.job_metrics.map(|metrics| metrics.to_string())),
             ("estimated-cost-usd", Some(format!("{:.6}", self.estimated_cost_usd))),
         ];
         let keys = keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
@@ -89,6 +97,10 @@ impl ReportMetadata {
         let regions = |key: &str| text(key).map_or_else(Vec::new, |text| unlisted(text));
         let dataset = text("dataset").map_or(datasets::DEFAULT.name, String::as_str).to_owned();
         let report_date: ReportDate = text("report-date")?.parse().ok()?;
+        let window = match (text("from"), text("to")) {
+            (Some(from), Some(to)) => Window::between(time("from", from).ok()?, time("to", to).ok()?)?,
+            _ => report_date.into(),
+        };
         let collected_at = text("collected-at").and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let collected_at = collected_at.map_or(written_at, |time| time.to_utc());
         // Ten years at most: a longer one is not a settle time, and could overflow a date.
@@ -102,7 +114,7 @@ impl ReportMetadata {
             account_name: text("account-name")?.parse().ok()?,
             account_id: text("account-id")?.parse().ok()?,
             dataset,
-            report_date,
+            window,
             status: ReportStatus::parse(text("status")?)?,
             is_unfinished: is("unfinished").unwrap_or_default(),
             collected_at,
@@ -124,6 +136,8 @@ impl ReportMetadata {
             sha256: text("sha256").cloned().unwrap_or_default(),
             api_calls: number("api-calls").unwrap_or_default(),
             metrics_requested: number("metrics-requested").unwrap_or_default(),
+            job_windows: text("job-windows").and_then(|text| text.parse().ok()),
+            job_metrics: number("job-metrics"),
             estimated_cost_usd: text("estimated-cost-usd")
                 .and_then(|text| text.parse().ok())
                 .unwrap_or_default(),
@@ -265,11 +279,11 @@ mod tests {
         let mut report = metadata(&json!({}));
         report.status = ReportStatus::Complete;
         let is_of = |report: &ReportMetadata| {
-            ["ecs_service", S3].map(|dataset| report.is_complete_of(dataset, report.report_date, None))
+            ["ecs_service", S3].map(|dataset| report.is_complete_of(dataset, report.window.date(), None))
         };
         assert_eq!(is_of(&report), [false, true]);
         assert_eq!(
-            report.remaining("ecs_service", report.report_date, None, at("2026-12-01T00:00:00Z")),
+            report.remaining("ecs_service", report.window.date(), None, at("2026-12-01T00:00:00Z")),
             Remaining::Collection
         );
         let mut headers = report.to_headers();

@@ -6,7 +6,7 @@ use cli::{
     exit::{CommandError, Outcome},
     output::{self, Format, count, dollars, table},
 };
-use fleet::{existing::ExistingReport, manifest::JobState, report_bucket::ReportBucket};
+use fleet::{Windows, existing::ExistingReport, manifest::JobState, report_bucket::ReportBucket};
 use serde_json::{Value, json};
 
 use super::plan::Plan;
@@ -41,6 +41,8 @@ struct Quoted<'a> {
     planned: &'a PlannedJob,
     price: Option<Price>,
     range: Range,
+    /// How often each metric is paid for.
+    parts: u64,
 }
 
 impl Seen {
@@ -73,11 +75,15 @@ pub(super) fn show(
         }
     };
     let Seen { todo, reports, now } = seen;
+    let plan = &Plan { jobs: todo.narrow(plan.jobs.clone()), ..plan.clone() };
     let jobs = to_send(plan, &todo).zip(reports).map(|(planned, report)| {
         let PlannedJob { job, .. } = planned;
-        let price = report.map(|report| estimate::price(&report.metadata, job.dataset, job.date, now));
-        let guess = || estimate::guess(job.dataset, job.date, now, buckets);
-        Quoted { planned, price, range: price.map_or_else(guess, Range::from) }
+        let (date, report) = (job.window().date(), report.map(|report| report.metadata));
+        let parts = estimate::parts(job, report.as_ref(), buckets, now);
+        let price = report.as_ref();
+        let price = price.map(|report| estimate::price_once(report, job.dataset, date, now).times(parts));
+        let guess = || estimate::guess(job.dataset, date, now, buckets).times(parts);
+        Quoted { planned, price, range: price.map_or_else(guess, Range::from), parts }
     });
     let jobs = jobs.collect();
     let quote = Quote { request: &plan.request, jobs, todo: &todo, unseen, now };
@@ -134,7 +140,8 @@ impl Quote<'_> {
             }
         }
         if let Some(Quoted { planned, .. }) = self.jobs.iter().find(|quoted| quoted.price.is_none()) {
-            let (noun, price) = estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
+            let (noun, price) =
+                estimate::per_thousand(planned.job.dataset, planned.job.window().date(), self.now);
             let why = if self.unseen.is_some() {
                 "the account's price is unknown"
             } else {
@@ -151,6 +158,12 @@ impl Quote<'_> {
                  fewer metrics than an older one",
             );
         }
+        if self.jobs.iter().any(|quoted| quoted.parts > 1) {
+            text.push_str(
+                "\nsome metrics are paid for more than once: a job is cut where its rows would not fit into memory, where \
+                 CloudWatch keeps another period, and where it no longer lists all series",
+            );
+        }
         if let Some(settles_at) = self.settles_at() {
             text.push_str(&format!(
                 "\nthese reports will be provisional, as CloudWatch may publish the day until {}; --only-incomplete \
@@ -164,7 +177,7 @@ impl Quote<'_> {
 
     /// The time from which the jobs' reports can be settled, if that is in the future.
     fn settles_at(&self) -> Option<DateTime<Utc>> {
-        let settles_at = |planned: &PlannedJob| planned.job.date.end() + planned.job.dataset.settle_time();
+        let settles_at = |planned: &PlannedJob| planned.job.windows.end() + planned.job.settle_time();
         self.jobs.iter().map(|quoted| settles_at(quoted.planned)).max().filter(|at| *at > self.now)
     }
 
@@ -172,13 +185,13 @@ impl Quote<'_> {
         let jobs: Vec<Value> = self
             .jobs
             .iter()
-            .map(|Quoted { planned, price, range }| {
+            .map(|Quoted { planned, price, range, parts }| {
                 let (_, per_thousand) =
-                    estimate::per_thousand(planned.job.dataset, planned.job.date, self.now);
-                json!({
+                    estimate::per_thousand(planned.job.dataset, planned.job.window().date(), self.now);
+                let mut job = json!({
                     "account_name": planned.job.account_name,
                     "dataset": planned.job.dataset.name,
-                    "date": planned.job.date,
+                    "date": planned.job.window().date(),
                     "report_key": planned.report_key,
                     "api_calls": price.and_then(|price| price.calls),
                     "metrics_requested": price.map(|price| price.metrics),
@@ -187,7 +200,19 @@ impl Quote<'_> {
                     "cost_usd_most": range.dollars.1,
                     "scaled": price.is_some_and(|price| price.is_scaled()),
                     "cost_usd_per_1000_resources": per_thousand,
-                })
+                });
+                let windows = planned.job.windows;
+                if let Some(job) = job.as_object_mut().filter(|_| windows.day().is_none()) {
+                    let more = json!({
+                        "from": timestamp(windows.start()),
+                        "to": timestamp(windows.end()),
+                        "window": windows.length().to_string(),
+                        "windows": windows.count(),
+                        "times_paid": parts,
+                    });
+                    job.extend(more.as_object().cloned().unwrap_or_default());
+                }
+                job
             })
             .collect();
         let (least, most) = self.both_collections();
@@ -209,6 +234,17 @@ impl Quote<'_> {
     }
 }
 
+/// The day, or when the windows begin, and how many there are.
+fn when(windows: Windows) -> String {
+    match windows.day() {
+        Some(day) => day.to_string(),
+        None => {
+            let start = windows.start().format("%Y-%m-%dT%H:%MZ");
+            format!("{start} {}x{}", windows.count(), windows.length())
+        }
+    }
+}
+
 /// Rounded to the millionth: binary fractions would show in JSON.
 fn rounded(dollars: f64) -> f64 {
     (dollars * 1e6).round() / 1e6
@@ -222,7 +258,7 @@ fn between((least, most): (f64, f64)) -> String {
 
 impl Quoted<'_> {
     fn row(&self) -> Vec<String> {
-        let Self { planned, price, range } = self;
+        let Self { planned, price, range, .. } = self;
         let mark = match price {
             None => "?",
             Some(price) if price.is_scaled() => "~",
@@ -236,7 +272,7 @@ impl Quoted<'_> {
         vec![
             planned.job.account_name.to_string(),
             planned.job.dataset.name.to_owned(),
-            planned.job.date.to_string(),
+            when(planned.job.windows),
             calls.map_or_else(|| "?".to_owned(), |calls| calls.to_string()),
             format!("{mark}{metrics}"),
             format!("{mark}{}", between(range.dollars)),
@@ -260,11 +296,11 @@ mod tests {
     }
 
     fn known(planned: &PlannedJob, price: Price) -> Quoted<'_> {
-        Quoted { planned, price: Some(price), range: price.into() }
+        Quoted { planned, price: Some(price), range: price.into(), parts: 1 }
     }
 
     fn unknown(planned: &PlannedJob, range: Range) -> Quoted<'_> {
-        Quoted { planned, price: None, range }
+        Quoted { planned, price: None, range, parts: 1 }
     }
 
     fn quote<'a>(request: &'a Request, jobs: Vec<Quoted<'a>>, todo: &'a Todo) -> Quote<'a> {

@@ -7,6 +7,7 @@ use fleet::{RunId, VERSION, manifest::Manifest};
 use crate::{expand::PlannedJob, request::Request, todo::Todo};
 
 /// A request, expanded and checked.
+#[derive(Clone)]
 pub(super) struct Plan {
     pub(super) request: Request,
     pub(super) run_id: RunId,
@@ -23,7 +24,7 @@ impl Plan {
             sent_at: None,
             version: VERSION.to_owned(),
             request: self.request.to_json(),
-            date: self.request.date,
+            date: self.request.date(),
             only_incomplete: self.request.only_incomplete,
             jobs: jobs.map(|(planned, state)| planned.in_manifest(*state)).collect(),
         }

@@ -37,13 +37,14 @@ impl Ran<'_> {
     }
 
     fn heading(self) -> String {
-        let Manifest { run_id, date, sent_at, .. } = self.manifest;
+        let Manifest { run_id, sent_at, .. } = self.manifest;
+        let when = self.manifest.when();
         match sent_at {
-            _ if !self.is_recorded() => format!("nothing to send for {date}"),
+            _ if !self.is_recorded() => format!("nothing to send for {when}"),
             Some(at) => {
-                format!("run {run_id} for {date}: sent already, {}; nothing is sent again", moment(*at))
+                format!("run {run_id} for {when}: sent already, {}; nothing is sent again", moment(*at))
             }
-            None => format!("run {run_id} for {date}"),
+            None => format!("run {run_id} for {when}"),
         }
     }
 
@@ -90,12 +91,16 @@ impl Ran<'_> {
                     JobState::Sent if unsent.next().is_some_and(Option::is_some) => "not_sent",
                     JobState::Sent => "sent",
                 };
-                json!({
+                let mut object = json!({
                     "account_name": job.account_name,
                     "dataset": job.dataset,
                     "report_key": job.report_key,
                     "state": state,
-                })
+                });
+                if let (Some(object), Some(windows)) = (object.as_object_mut(), job.windows) {
+                    object.insert("windows".into(), json!(windows));
+                }
+                object
             })
             .collect();
         let mut object = json!({

@@ -42,9 +42,9 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
         "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
         "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-        "Allow s3:PutObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
-        "Allow s3:AbortMultipartUpload arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/*.csv",
+        "Allow s3:PutObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/*.csv",
+        "Allow s3:AbortMultipartUpload arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/*.csv",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/tries/*",
         "Allow s3:PutObject arn:aws:s3:::fleet-reports/tries/*",
         "Allow s3:DeleteObject arn:aws:s3:::fleet-reports/tries/*",
@@ -59,7 +59,7 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
         "Allow sqs:SendMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs",
         "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/*.csv",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
         "Allow s3:PutObject arn:aws:s3:::fleet-reports/runs/*",
@@ -70,7 +70,7 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow sqs:ReceiveMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
         "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
         "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/*.csv",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
       ])
       operator = toset([
@@ -83,7 +83,7 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
         "Allow sqs:DeleteMessage arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead",
         "Allow s3:ListBucket arn:aws:s3:::fleet-reports",
-        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/report.csv",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/*/report_date=*/account_name=*/*.csv",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
       ])
       execution = toset([

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::Result;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fleet::{
-    Job, RunId, datasets,
+    Job, ReportDate, RunId, datasets,
     manifest::Manifest,
     report::{ReportMetadata, ReportStatus},
 };
@@ -21,10 +21,11 @@ const RETENTION: Duration = Duration::from_hours(15 * 24);
 fn report(run_id: &str, date: NaiveDate, collected_at: DateTime<Utc>) -> Result<ReportMetadata> {
     let job = Job {
         account_name: "data".parse()?,
-        date: date.into(),
+        windows: ReportDate::from(date).into(),
         dataset: *datasets::DEFAULT,
         run_id: run_id.parse()?,
         only_incomplete: false,
+        settle: None,
         attributes: Map::new(),
     };
     Ok(ReportMetadata { rows: 1, ..ReportMetadata::new(&job, "111111111111".parse()?, collected_at) })
@@ -34,7 +35,7 @@ fn report(run_id: &str, date: NaiveDate, collected_at: DateTime<Utc>) -> Result<
 fn store(fleet: &Fleet, report: &ReportMetadata) {
     let headers = report.to_headers();
     let headers: Vec<_> = headers.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    fleet.home.put_object(REPORTS, &report_key("data", report.report_date.day()), "", &headers);
+    fleet.home.put_object(REPORTS, &report_key("data", report.window.date().day()), "", &headers);
 }
 
 async fn status(fleet: &Fleet, arguments: &[&str], code: i32) -> Result<Value> {

@@ -3,6 +3,7 @@
 
 mod completeness;
 mod sending;
+mod windows;
 
 use std::time::Duration;
 

@@ -6,18 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use fleet::datasets::Metric;
+use fleet::datasets::{DATAPOINTS_PER_CALL, Metric};
 
 use super::layout::Layout;
 use crate::cloudwatch::{
     plan::{ListedSeries, QUERIES_PER_CALL},
     series_query::SeriesQuery,
 };
-
-/// The maximum number of datapoints on one page of `GetMetricData`.
-///
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
-const DATAPOINTS_PER_CALL: usize = 100_800;
 
 /// A series of a resource. All its statistics are queried in one call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -49,6 +49,14 @@ impl Grid {
     }
 }
 
+/// The values of a resource in a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub status: Status,
+    /// The start and the values of each period that has any.
+    pub periods: Vec<(i64, Vec<f64>)>,
+}
+
 /// The values of one resource collected so far.
 #[derive(Debug)]
 pub struct Reading {
@@ -100,18 +108,31 @@ impl Reading {
         }
     }
 
+    /// The values in each of these windows, as a collection of the window alone would return them.
     #[must_use]
-    pub fn status(&self) -> Status {
-        match &self.problem {
+    pub fn split(self, layout: &Layout, windows: &[fleet::Window]) -> Vec<Part> {
+        let problem = self.problem.clone();
+        let status = |is_silent| match &problem {
             Some(problem) => problem.clone().into(),
-            None if self.values.is_empty() => Status::NoData,
+            None if is_silent => Status::NoData,
             None => Status::Ok,
-        }
+        };
+        let mut periods = self.periods(layout).into_iter().peekable();
+        let part = |window: &fleet::Window| {
+            let (start, end) = (window.start().timestamp(), window.end().timestamp());
+            let mut of_window = Vec::new();
+            // Periods and windows are in order. Periods between two windows belong to other reports.
+            while periods.next_if(|(at, _)| *at < start).is_some() {}
+            while let Some(period) = periods.next_if(|(at, _)| *at < end) {
+                of_window.push(period);
+            }
+            Part { status: status(of_window.is_empty()), periods: of_window }
+        };
+        windows.iter().map(part).collect()
     }
 
     /// The start and the values of each period that has any.
-    #[must_use]
-    pub fn periods(mut self, layout: &Layout) -> Vec<(i64, Vec<f64>)> {
+    fn periods(mut self, layout: &Layout) -> Vec<(i64, Vec<f64>)> {
         let mut periods = Vec::new();
         if self.columns == 0 {
             return periods;

@@ -42,12 +42,14 @@ pub(super) struct Region<'a> {
     readings: Vec<Option<Reading>>,
     /// The number of unanswered series of each resource.
     pending: Vec<usize>,
-    rows: SeriesRows,
+    /// The rows of each window.
+    rows: Vec<SeriesRows>,
 }
 
 /// The result of collecting a region.
 pub(super) struct CollectedRegion {
-    pub(super) rows: SeriesRows,
+    /// The rows of each window.
+    pub(super) rows: Vec<SeriesRows>,
     pub(super) outcome: RegionOutcome,
     /// Whether its listing was completed.
     pub(super) is_listed: bool,
@@ -74,7 +76,7 @@ impl<'a> Region<'a> {
             plan: Arc::default(),
             readings: Vec::new(),
             pending: Vec::new(),
-            rows: SeriesRows::default(),
+            rows: scope.reports.iter().map(|_| SeriesRows::default()).collect(),
         }
     }
 
@@ -89,7 +91,7 @@ impl<'a> Region<'a> {
             self.plan = Arc::new(plan);
             self.query_values(cloudwatch).await;
         }
-        let is_empty = self.rows.0.is_empty() && self.kept.is_empty();
+        let is_empty = self.rows.iter().all(|rows| rows.0.is_empty()) && self.kept.is_empty();
         let outcome = RegionOutcome {
             name: self.name,
             health: self.health,
@@ -101,7 +103,7 @@ impl<'a> Region<'a> {
     }
 
     /// The plan for all listed series; `None` if the listing was not completed.
-    async fn list(&mut self, cloudwatch: &CloudWatch) -> Option<Plan> {
+    pub(super) async fn list(&mut self, cloudwatch: &CloudWatch) -> Option<Plan> {
         let dataset = self.scope.dataset;
         let mut listing = Listing::new(self.layout);
         let listings =
@@ -232,8 +234,10 @@ impl<'a> Region<'a> {
             date: self.scope.window.date(),
         };
         let key = (resource.clone(), self.name.clone());
-        let encoded = series_csv::encode(&subject, self.layout, &key, self.grid.seconds(), reading);
-        self.rows.0.insert(key, encoded);
+        let parts = reading.split(self.layout, &self.scope.reports);
+        for (rows, part) in self.rows.iter_mut().zip(parts) {
+            rows.0.insert(key.clone(), series_csv::encode(&subject, &key, self.grid.seconds(), part));
+        }
     }
 }
 

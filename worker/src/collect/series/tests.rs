@@ -159,7 +159,9 @@ fn encode(layout: &Layout, service: &str, reading: Reading) -> (Key, Encoded) {
     let subject =
         Subject { dataset: layout.dataset(), account_name: &name, account_id: &id, date: window().date() };
     let key = (Arc::from(dimensions::joined(["main", service])), Arc::from("eu-west-1"));
-    let encoded = series_csv::encode(&subject, layout, &key, 60, reading);
+    let day = "2026-11-03".parse::<fleet::ReportDate>().expect("a date").into();
+    let part = reading.split(layout, &[day]).remove(0);
+    let encoded = series_csv::encode(&subject, &key, 60, part);
     (key, encoded)
 }
 
@@ -233,6 +235,31 @@ fn a_table_with_other_columns_is_refused() {
     assert_eq!(error, "the column errors_4xx_sum is missing");
 }
 
+fn hours(numbers: &[usize]) -> Vec<fleet::Window> {
+    let day = "2026-11-03".parse().expect("a date");
+    let hours = fleet::Windows::of_day(day, "1h".parse().expect("a length"));
+    numbers.iter().filter_map(|hour| hours.iter().nth(*hour)).collect()
+}
+
+#[test]
+fn each_window_has_its_own_periods_and_status() {
+    let layout = Layout::new(services());
+    let (grid, start) = grid();
+    let mut reading = Reading::new(grid, &layout);
+    let point = |minute: i64| Point { at: start + 60 * minute, value: 1.0 };
+    reading.add(5, Ok(vec![point(59), point(60), point(119), point(180), point(300)]));
+    let parts = reading.split(&layout, &hours(&[1, 2, 3]));
+    let minutes: Vec<Vec<i64>> =
+        parts.iter().map(|part| part.periods.iter().map(|(at, _)| (at - start) / 60).collect()).collect();
+    assert_eq!(minutes, [vec![60, 119], vec![], vec![180]]);
+    let statuses: Vec<_> = parts.iter().map(|part| part.status.to_string()).collect();
+    assert_eq!(statuses, ["ok", "no_data", "ok"]);
+    let mut failed = Reading::new(grid, &layout);
+    failed.add(5, Ok(vec![point(60)]));
+    failed.fail(Problem::Denied);
+    assert!(failed.split(&layout, &hours(&[1, 2])).iter().all(|part| part.status == Status::Denied));
+}
+
 /// The values of some minutes for a column; `None` if it is denied.
 type Answered = (usize, Option<Vec<(i64, f64)>>);
 
@@ -243,6 +270,33 @@ fn any_answers() -> impl Strategy<Value = Vec<Answered>> {
 }
 
 proptest! {
+    /// Windows that are collected together have the same values as if each were collected alone.
+    #[test]
+    fn windows_collected_together_are_as_if_collected_alone(answers in any_answers(), skipped in 0usize..24) {
+        let layout = Layout::new(services());
+        let (grid, start) = grid();
+        let add = |grid: Grid, window: Option<fleet::Window>| {
+            let mut reading = Reading::new(grid, &layout);
+            for (column, answer) in &answers {
+                let points = answer.iter().flatten().map(|(minute, value)| Point { at: start + 60 * minute, value: *value });
+                let is_inside = |point: &Point| window.is_none_or(|window| {
+                    (window.start().timestamp()..window.end().timestamp()).contains(&point.at)
+                });
+                let points: Vec<_> = points.filter(is_inside).collect();
+                reading.add(*column, answer.as_ref().map(|_| points).ok_or(Problem::Denied));
+            }
+            reading
+        };
+        let windows = hours(&(0..24).filter(|hour| *hour != skipped).collect::<Vec<_>>());
+        let together = add(grid, None).split(&layout, &windows);
+        for (window, part) in windows.into_iter().zip(together) {
+            let alone = Grid::new(Window::of(window.into(), 0), Period::new(60).expect("a period"));
+            let alone = add(alone, Some(window)).split(&layout, &[window]);
+            // Unknown values are NaN, which equals nothing.
+            prop_assert_eq!(format!("{:?}", [part]), format!("{alone:?}"));
+        }
+    }
+
     /// For any answers, the rows are read back unchanged and in order.
     #[test]
     fn rows_are_read_back_unchanged(answers in any_answers()) {

@@ -24,7 +24,7 @@ resource  = [\"BucketName\", \"BucketName\"]
 shape     = \"oldest_day\"
 layout    = \"long\"
 period    = \"7m\"
-window    = \"1h\"
+window    = \"7h\"
 settle    = \"soon\"
 discovery = \"list_buckets\"
 regions   = \"of_resources\"
@@ -54,7 +54,7 @@ line 3, resource[1]: \"BucketName\" is there twice
 line 4, shape: \"oldest_day\" is none of newest_day, series
 line 5, layout: \"long\" is none of wide
 line 6, period: is no period: whole minutes that divide a day
-line 7, window: \"1h\" is none of 1d
+line 7, window: is no window: whole minutes that divide a day
 line 8, settle: is no duration: a number and s, m, h or d, such as 5m
 line 11, colour: is no key of this table, which has bytes, derived, discovery, group, layout, metric, name, \
          namespace, objects, period, regions, resource, settle, shape, tags, title, window
@@ -86,6 +86,10 @@ fn one_fault_is_said_alone() {
         (
             with("period    = \"1d\"", "period = \"1m\""),
             "line 14, period: is 1d in a dataset of shape newest_day",
+        ),
+        (
+            with("window    = \"1d\"", "window = \"1h\""),
+            "line 15, window: is 1d in a dataset of shape newest_day",
         ),
         (
             with("bytes     = \"size_total\"", "bytes = \"region\""),
