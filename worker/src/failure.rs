@@ -80,12 +80,12 @@ pub enum Failure {
     Panic(String),
     /// The job is not at fault: this worker can't do any job.
     #[error(transparent)]
-    Own(#[from] OwnFault),
+    WorkerMisconfigured(#[from] Misconfiguration),
 }
 
 /// Why this worker can't do any job.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnFault {
+pub enum Misconfiguration {
     #[error("the worker's own credentials are missing or not valid; renew or correct them")]
     Credentials(#[source] AwsError),
     #[error(
@@ -173,7 +173,7 @@ impl Failure {
             Self::ForeignObject(_) => Reason::ForeignObject,
             Self::Deadline { .. } => Reason::Deadline,
             Self::Panic(_) => Reason::Panic,
-            Self::Own(_) => Reason::OwnFault,
+            Self::WorkerMisconfigured(_) => Reason::WorkerMisconfigured,
         }
     }
 
@@ -215,7 +215,7 @@ impl Failure {
                 | ErrorKind::Permanent => Retry::OnceMore,
             },
             Self::Contended(_) | Self::NotDelivered { .. } | Self::Panic(_) => Retry::Backoff,
-            Self::Own(_) => Retry::StopWorker,
+            Self::WorkerMisconfigured(_) => Retry::StopWorker,
         }
     }
 }
@@ -257,7 +257,10 @@ mod tests {
             (Failure::NotDelivered { sink: key(), source: anyhow::anyhow!("no") }, Retry::Backoff),
             (Failure::ForeignObject(key()), Retry::Never),
             (Failure::Deadline { longest: Duration::ZERO, missing: key() }, Retry::Never),
-            (Failure::Own(OwnFault::Credentials(aws(ErrorKind::Expired))), Retry::StopWorker),
+            (
+                Failure::WorkerMisconfigured(Misconfiguration::Credentials(aws(ErrorKind::Expired))),
+                Retry::StopWorker,
+            ),
         ] {
             assert_eq!(failure.retry(), retry, "{failure:?}");
             // A failure that is dead-lettered has a reason that a dead letter may have.

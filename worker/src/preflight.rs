@@ -10,9 +10,9 @@ use fleet::{
 use futures::{StreamExt, stream};
 
 use crate::{
-    account::entering,
+    account::authenticate,
     account::session::Session,
-    failure::{Failure, OwnFault},
+    failure::{Failure, Misconfiguration},
     report::Collector,
     usage::Usage,
 };
@@ -30,11 +30,11 @@ const ASKED_AT_ONCE: usize = 10;
 
 /// Whether this worker's own role can assume roles in accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
+pub enum RoleCheck {
     /// It assumed one.
-    Shown,
+    Passed,
     /// There are fewer than two accounts to try, or their errors mean something else.
-    Unknown,
+    Inconclusive,
 }
 
 /// Tries to assume the roles of listed accounts that this worker's own role assumes, until one succeeds.
@@ -43,27 +43,27 @@ pub enum Entry {
 ///
 /// If several are denied and none succeeds, since then the accounts are not at fault; or if the worker's
 /// own credentials are refused.
-pub async fn show_entry(collector: &Collector) -> Result<Entry, OwnFault> {
+pub async fn check_roles(collector: &Collector) -> Result<RoleCheck, Misconfiguration> {
     let mut rest = sample(collector.accounts_by_own_role().into_iter());
-    let Some(first) = rest.pop().filter(|_| !rest.is_empty()) else { return Ok(Entry::Unknown) };
+    let Some(first) = rest.pop().filter(|_| !rest.is_empty()) else { return Ok(RoleCheck::Inconclusive) };
     let rest = stream::iter(rest).map(|account| enter(collector, account)).buffer_unordered(ASKED_AT_ONCE);
     let mut asked = Box::pin(stream::once(enter(collector, first)).chain(rest));
     let (mut refused, mut last) = (0, None);
     while let Some(entered) = asked.next().await {
         match entered {
             // Success means that a role was assumed, even if it is in another account than expected.
-            Ok(()) | Err(Failure::WrongAccount { .. }) => return Ok(Entry::Shown),
-            Err(Failure::Own(fault)) => return Err(fault),
+            Ok(()) | Err(Failure::WrongAccount { .. }) => return Ok(RoleCheck::Passed),
+            Err(Failure::WorkerMisconfigured(fault)) => return Err(fault),
             Err(Failure::RoleRefused(error)) => {
                 refused += 1;
                 last = Some(error);
             }
-            Err(_) => return Ok(Entry::Unknown),
+            Err(_) => return Ok(RoleCheck::Inconclusive),
         }
     }
     match last {
-        Some(source) if refused > 1 => Err(OwnFault::EveryRole { accounts: refused, source }),
-        _ => Ok(Entry::Unknown),
+        Some(source) if refused > 1 => Err(Misconfiguration::EveryRole { accounts: refused, source }),
+        _ => Ok(RoleCheck::Inconclusive),
     }
 }
 
@@ -74,7 +74,10 @@ fn sample(accounts: impl Iterator<Item = Account>) -> Vec<Account> {
 
 async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
     let session = Session::open(account, &collector.base, None, Usage::default()).await?;
-    entering::identity(&session).await.map(drop).map_err(|failure| entering::blame(&session, failure))
+    authenticate::identity(&session)
+        .await
+        .map(drop)
+        .map_err(|failure| authenticate::classify(&session, failure))
 }
 
 /// Sends S3 a conditional write that can't take effect. Permissions are checked before the condition.
@@ -84,7 +87,7 @@ async fn enter(collector: &Collector, account: Account) -> Result<(), Failure> {
 /// S3's error, unless it is that the condition does not hold.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
-pub async fn show_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Result<(), AwsError> {
+pub async fn check_writing(bucket: &ReportBucket, template: &KeyTemplate) -> Result<(), AwsError> {
     const OPERATION: &str = "s3:PutObject";
     let put =
         bucket.client.put_object().bucket(&bucket.name).key(key(template)).if_match(NO_VERSION).send().await;
@@ -150,7 +153,7 @@ mod tests {
             })
             .then_http_response(move || answer(status, code));
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        show_writing(&ReportBucket::new(client, "reports"), &KeyTemplate::default()).await
+        check_writing(&ReportBucket::new(client, "reports"), &KeyTemplate::default()).await
     }
 
     #[tokio::test]
@@ -172,7 +175,7 @@ mod tests {
     async fn an_s3_that_ignores_conditions_is_refused() {
         let put = mock!(Client::put_object).then_output(|| PutObjectOutput::builder().build());
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        let shown = show_writing(&ReportBucket::new(client, "reports"), &KeyTemplate::default()).await;
+        let shown = check_writing(&ReportBucket::new(client, "reports"), &KeyTemplate::default()).await;
         assert_eq!(shown.map_err(|error| error.code), Err("ConditionIgnored".into()));
     }
 }

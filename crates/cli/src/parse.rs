@@ -202,7 +202,7 @@ mod tests {
             "invalid value 'x' for '--list <LIST>': invalid digit found in string",
             "unexpected argument '--bogus' found",
             "invalid value 'y' for '--short <SHORT>': invalid digit found in string",
-            "unexpected argument '--from': a range of days is not supported yet; write date (--date), one day a request",
+            "unexpected argument '--from': write from and to (--from, --to), of which to is exclusive, or date (--date) for one day",
             "invalid value '900' for '[PLACE]': 900 is not in 0..=255",
             "unexpected argument '--also-bogus' found",
             "unexpected argument '--text2' found",

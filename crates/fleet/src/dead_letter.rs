@@ -41,7 +41,7 @@ impl DeadLetter {
 pub fn replay_attributes(message: &Message) -> (Attributes, Vec<String>) {
     let labels = Labels::from_message(message);
     // A job without a day would get another one, since it is now sent on another day.
-    dead_letter::replay_attributes(message, &labels.beside(&message.body), labels.date.is_none())
+    dead_letter::replay_attributes(message, &labels.to_attach_to(&message.body), labels.date.is_none())
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Labels {
 
     #[must_use]
     pub fn attributes(&self) -> Attributes {
-        self.beside("")
+        self.to_attach_to("")
             .into_iter()
             .map(|label| (label.name.to_owned(), Attribute::from(label.value.as_str())))
             .collect()
@@ -73,7 +73,7 @@ impl Labels {
     /// Each label that is set, in order of importance, for a message with this body. The day is needed
     /// even if the body has it: a body that can't be parsed any more can still be identified by it.
     #[must_use]
-    pub fn beside(&self, body: &str) -> Vec<Label> {
+    pub fn to_attach_to(&self, body: &str) -> Vec<Label> {
         let body =
             Some(body).filter(|body| body.len() <= job::MAX_BYTES).and_then(|body| json::read(body).ok());
         let in_body = |name| body.as_ref().and_then(|body| body.get(name));
@@ -167,8 +167,8 @@ mod tests {
         let labels =
             |body| Labels::from_message(&message(body, &[("date", "2026-10-01"), ("run_id", "r-1")]));
         let spare = |body: &'static str| -> Vec<_> {
-            let beside = labels(body).beside(body);
-            beside.into_iter().filter(|label| !label.is_needed).map(|label| label.name).collect()
+            let labels_of = labels(body).to_attach_to(body);
+            labels_of.into_iter().filter(|label| !label.is_needed).map(|label| label.name).collect()
         };
         assert_eq!(spare(r#"{"account_name":"data"}"#), ["account_name", "dataset"]);
         let whole =

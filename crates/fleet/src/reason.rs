@@ -45,7 +45,7 @@ pub enum Reason {
     /// Another worker may have the message by now.
     LeaseLost,
     /// The worker is misconfigured: its role, its credentials or its bucket.
-    OwnFault,
+    WorkerMisconfigured,
 }
 
 impl Reason {
@@ -70,7 +70,7 @@ impl Reason {
         Self::Panic,
         Self::MaxReceives,
         Self::LeaseLost,
-        Self::OwnFault,
+        Self::WorkerMisconfigured,
     ];
 
     /// The stable code, and what an operator does about it in one sentence without its full stop.
@@ -144,7 +144,7 @@ impl Reason {
                 "lease_lost",
                 "nothing: another worker has the job; if this happens often, raise the queue's visibility timeout",
             ),
-            Self::OwnFault => (
+            Self::WorkerMisconfigured => (
                 "own_fault",
                 "the worker's own role, credentials or report bucket: fix what the message names; the worker stopped, and its jobs are back on the queue",
             ),
@@ -171,7 +171,7 @@ impl Reason {
     /// Whether such jobs stay on the work queue and are never dead-lettered.
     #[must_use]
     pub fn is_of_the_worker(self) -> bool {
-        matches!(self, Self::LeaseLost | Self::OwnFault)
+        matches!(self, Self::LeaseLost | Self::WorkerMisconfigured)
     }
 }
 

@@ -104,7 +104,7 @@ impl Fleet {
             lookback_days: 2,
             regions: vec![FAR.to_owned()],
             limits: Limits::default(),
-            entering: Breaker::default(),
+            authentication: Breaker::default(),
         };
         let reporter = Reporter {
             collector,

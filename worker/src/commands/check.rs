@@ -32,8 +32,8 @@ use super::{
     collecting::{self, AccountsFile},
 };
 use crate::{
+    account::authenticate,
     account::breaker::Breaker,
-    account::entering,
     account::session::Session,
     cloudwatch::{
         calls::{CloudWatch, Query},
@@ -110,7 +110,7 @@ impl Check {
             lookback_days: 0,
             regions: self.regions,
             limits: Limits::default(),
-            entering: Breaker::default(),
+            authentication: Breaker::default(),
         };
         let names = if self.chosen.account_name.is_empty() || self.chosen.uses_own_credentials() {
             collector.accounts.current().iter().map(|account| account.name.clone()).collect()
@@ -175,7 +175,7 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         let account = collector.accounts.find(&account_name).await?;
         let account = account.ok_or_else(|| Failure::UnknownAccount(account_name.clone()))?;
         let session = Session::open(account, &collector.base, None, Usage::default()).await?;
-        let identity = entering::identity(&session).await?;
+        let identity = authenticate::identity(&session).await?;
         Ok((session, identity))
     };
     let (session, identity) = match opened.await {

@@ -17,7 +17,7 @@ use fleet::{
 };
 
 use super::{collecting::AccountsFile, regions};
-use crate::{account::entering, account::session::Session, failure::Failure, usage::Usage};
+use crate::{account::authenticate, account::session::Session, failure::Failure, usage::Usage};
 
 /// The named accounts, or the account of the user's own credentials.
 #[derive(Debug, Args)]
@@ -90,7 +90,7 @@ impl Chosen {
             self.profile.as_ref().map_or_else(|| "this shell".to_owned(), |name| format!("profile {name}"));
         let reached = async {
             let session = Session::open(account.clone(), base, None, Usage::default()).await?;
-            entering::identity(&session).await
+            authenticate::identity(&session).await
         };
         let identity = reached.await.map_err(|failure| {
             let has_none = matches!(&failure, Failure::Aws(error) if error.kind == ErrorKind::NoCredentials);

@@ -80,7 +80,7 @@ impl Collecting {
             lookback_days: self.lookback_days,
             regions: self.regions.clone(),
             limits: Limits::default(),
-            entering: Breaker::default(),
+            authentication: Breaker::default(),
         }
     }
 }

@@ -28,9 +28,9 @@ use super::collecting::Collecting;
 use crate::{
     account::breaker::Breaker,
     collect, connections,
-    failure::OwnFault,
+    failure::Misconfiguration,
     kinds,
-    preflight::{self, Entry},
+    preflight::{self, RoleCheck},
     report::Reporter,
     sinks::{self, Delivery},
 };
@@ -198,12 +198,12 @@ impl Run {
             Some(_) => {}
         }
         let (writing, entry) = tokio::join!(
-            preflight::show_writing(&bucket, &self.key_template),
-            preflight::show_entry(&collector)
+            preflight::check_writing(&bucket, &self.key_template),
+            preflight::check_roles(&collector)
         );
-        writing.map_err(OwnFault::ReportBucket).map_err(CommandError::at_start)?;
-        if entry.map_err(|fault| CommandError::Failed(fault.into()))? == Entry::Shown {
-            collector.entering.succeeded();
+        writing.map_err(Misconfiguration::ReportBucket).map_err(CommandError::at_start)?;
+        if entry.map_err(|fault| CommandError::Failed(fault.into()))? == RoleCheck::Passed {
+            collector.authentication.succeeded();
         }
         let delivery = Delivery { bucket: bucket.clone(), sinks };
         delivery.check().await;

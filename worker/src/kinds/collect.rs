@@ -55,7 +55,7 @@ impl Kind for Collect {
             Ok(job) => Ok(Box::new(Collection {
                 reporter: self.reporter.clone(),
                 delivery: self.delivery.clone(),
-                labels: Labels::from_job(&job).beside(&message.body),
+                labels: Labels::from_job(&job).to_attach_to(&message.body),
                 job,
                 usage: Usage::default(),
                 rows: OnceLock::new(),
@@ -63,7 +63,7 @@ impl Kind for Collect {
             Err(error) => Err(BadMessage {
                 reason: reason(&error).code(),
                 source: error.into(),
-                labels: Labels::from_message(message).beside(&message.body),
+                labels: Labels::from_message(message).to_attach_to(&message.body),
             }),
         })
     }

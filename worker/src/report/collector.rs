@@ -14,8 +14,8 @@ use futures::{FutureExt, future};
 
 use super::{draft::Report, step};
 use crate::{
+    account::authenticate,
     account::breaker::Breaker,
-    account::entering,
     account::session::{self, Session},
     cloudwatch::{limits::Limits, plan},
     collect::{self, Discovered, Interruption, Scope},
@@ -36,7 +36,7 @@ pub struct Collector {
     /// The rate limits for each account.
     pub limits: Limits,
     /// Tracks whether authentication to accounts succeeds.
-    pub entering: Breaker,
+    pub authentication: Breaker,
 }
 
 /// An account with an authenticated session, and its resources.
@@ -84,11 +84,11 @@ impl Collector {
         let regions = self.regions_of(session);
         let discovering = collect::discover(session, dataset, &regions, attempt.is_last());
         // Permissions matter only in the right account, so its identity is checked first.
-        let entered = future::try_join(entering::identity(session), discovering.map(Ok)).await;
-        let (identity, discovered) = entered.map_err(|failure| entering::blame(session, failure))?;
-        self.entering.succeeded();
+        let entered = future::try_join(authenticate::identity(session), discovering.map(Ok)).await;
+        let (identity, discovered) = entered.map_err(|failure| authenticate::classify(session, failure))?;
+        self.authentication.succeeded();
         attempt.enter(step::DISCOVER);
-        let discovered = discovered.map_err(|error| entering::blame(session, error.into()))?;
+        let discovered = discovered.map_err(|error| authenticate::classify(session, error.into()))?;
         tracing::info!(target: STEP, arn = identity.arn, account_id = %identity.account_id, "acting in the account");
         Ok(AuthenticatedAccount { identity, regions, discovered })
     }
@@ -109,7 +109,7 @@ impl Collector {
         let metadata = describe(job, identity.account_id, now, earlier.as_ref());
         let scope = self.scope(job, vec![job.window()], &metadata, &regions, now, attempt);
         let collected = collect::collect(session, &self.limits, &scope, discovered, checkpoint).await;
-        let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
+        let collected = collected.map_err(|error| authenticate::classify(session, error.into()))?;
         attempt.enter(step::RENDER);
         let interruption = collected.interruption.clone();
         let usage = session.usage().clone();
@@ -142,7 +142,7 @@ impl Collector {
         let scope = self.scope(job, windows, first, regions, now, attempt);
         let collected =
             collect::collect_windows(session, &self.limits, &scope, discovered, checkpoints).await;
-        let collected = collected.map_err(|error| entering::blame(session, error.into()))?;
+        let collected = collected.map_err(|error| authenticate::classify(session, error.into()))?;
         attempt.enter(step::RENDER);
         let interruption = collected.iter().find_map(|collection| collection.interruption.clone());
         let each = jobs.iter().zip(metadata).zip(&earlier).zip(collected);

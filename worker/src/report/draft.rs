@@ -27,7 +27,7 @@ pub struct Report {
     /// The calls of this attempt.
     usage: Usage,
     /// The calls of earlier attempts.
-    before: Spent,
+    before: Cost,
     /// Its share of the calls of this attempt.
     share: Share,
 }
@@ -40,18 +40,18 @@ pub struct Share {
     /// The number of reports.
     of: u64,
     /// What the attempt had spent before.
-    since: Spent,
+    since: Cost,
 }
 
 /// The calls of a job's attempts, and their cost.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Spent {
+pub struct Cost {
     api_calls: u64,
     metrics: u64,
     dollars: f64,
 }
 
-impl Spent {
+impl Cost {
     fn of(report: &ReportMetadata) -> Self {
         Self {
             api_calls: report.api_calls,
@@ -67,20 +67,20 @@ impl Spent {
 }
 
 impl Share {
-    const ALL: Self = Self { nth: 0, of: 1, since: Spent { api_calls: 0, metrics: 0, dollars: 0.0 } };
+    const ALL: Self = Self { nth: 0, of: 1, since: Cost { api_calls: 0, metrics: 0, dollars: 0.0 } };
 
     /// The shares of `of` reports, in order. Their counts are whole numbers that add up to the total.
-    pub(crate) fn each(of: usize, since: Spent) -> impl Iterator<Item = Self> {
+    pub(crate) fn each(of: usize, since: Cost) -> impl Iterator<Item = Self> {
         (0..of as u64).map(move |nth| Self { nth, of: of as u64, since })
     }
 
-    fn of(self, usage: &Usage) -> Spent {
+    fn of(self, usage: &Usage) -> Cost {
         let Self { nth, of, since } = self;
-        let now = Spent::so_far(usage);
+        let now = Cost::so_far(usage);
         let part = |all: u64| (nth + 1) * all / of - nth * all / of;
         #[expect(clippy::cast_precision_loss, reason = "a job has far fewer than 2^53 windows")]
         let dollars = (now.dollars - since.dollars) / of as f64;
-        Spent {
+        Cost {
             api_calls: part(now.api_calls.saturating_sub(since.api_calls)),
             metrics: part(now.metrics.saturating_sub(since.metrics)),
             dollars,
@@ -119,7 +119,7 @@ impl Report {
             table,
             dataset,
             usage,
-            before: earlier.map(Spent::of).unwrap_or_default(),
+            before: earlier.map(Cost::of).unwrap_or_default(),
             share: Share::ALL,
         };
         report.count();
@@ -200,7 +200,7 @@ impl Report {
         self.metadata.is_listed &= metadata.is_listed;
         self.metadata.rows_carried = self.metadata.rows_carried.max(metadata.rows_carried);
         // Their report includes the cost of the attempts before both.
-        self.before = Spent::of(&metadata);
+        self.before = Cost::of(&metadata);
         self.count();
     }
 

@@ -13,12 +13,12 @@ use fleet::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    draft::{Report, Share, Spent},
-    reporter::{Done, Earlier, Reporter},
+    draft::{Cost, Report, Share},
+    reporter::{Done, EarlierReports, Reporter},
     step,
 };
 use crate::{
-    account::entering, account::session::Session, collect::Interruption, failure::Failure, usage::Usage,
+    account::authenticate, account::session::Session, collect::Interruption, failure::Failure, usage::Usage,
 };
 
 /// The maximum number of reports that are looked up, or stored, at once.
@@ -80,7 +80,7 @@ impl Reporter {
         } else {
             0
         };
-        let mut since = Spent::default();
+        let mut since = Cost::default();
         for part in parts(windows, job.dataset, resources, now) {
             let rest = places.split_off(part.len().min(places.len()));
             let part = std::mem::replace(&mut places, rest);
@@ -88,9 +88,9 @@ impl Reporter {
                 .iter()
                 .map(|place| self.earlier(&place.job, &account_id, &place.key, &place.existing))
                 .collect();
-            let earlier: Vec<Earlier> = stream::iter(earlier).buffered(AT_ONCE).try_collect().await?;
+            let earlier: Vec<EarlierReports> = stream::iter(earlier).buffered(AT_ONCE).try_collect().await?;
             let (mut checkpoints, mut others) = (Vec::new(), Vec::new());
-            for Earlier { checkpoint, to_carry, aside } in earlier {
+            for EarlierReports { checkpoint, to_carry, aside } in earlier {
                 checkpoints.push(checkpoint);
                 others.push((to_carry, aside));
             }
@@ -108,7 +108,7 @@ impl Reporter {
                 },
             );
             let collected: Vec<Collected> = collected.collect();
-            since = Spent::so_far(usage);
+            since = Cost::so_far(usage);
             attempt.enter(step::UPLOAD);
             match interruption {
                 None => self.store_all(collected, &mut tally).await?,
@@ -119,7 +119,7 @@ impl Reporter {
                         self.store_all_unfinished(collected, &mut tally).await?;
                     }
                     return Err(match interruption {
-                        Interruption::Aws(error) => entering::blame(&session, error.into()),
+                        Interruption::Aws(error) => authenticate::classify(&session, error.into()),
                         Interruption::Stopped => {
                             Failure::Deadline { longest: LONGEST, missing: missing.unwrap_or_default() }
                         }

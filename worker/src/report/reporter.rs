@@ -22,12 +22,12 @@ use super::{
     store::{self, Candidate, Decision, Precondition, Put},
 };
 use crate::{
+    account::authenticate,
     account::breaker::{Breaker, Streak},
-    account::entering,
     account::session::Session,
     collect::Interruption,
-    failure::{Failure, OwnFault},
-    preflight::{self, Entry},
+    failure::{Failure, Misconfiguration},
+    preflight::{self, RoleCheck},
     table::{Table, checkpoint::Checkpoint},
     usage::Usage,
 };
@@ -101,7 +101,7 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// [`Failure::Own`] if the job is not at fault.
+    /// [`Failure::WorkerMisconfigured`] if the job is not at fault.
     pub async fn perform(&self, job: &Job, usage: &Usage, attempt: &Attempt) -> Result<Done, Failure> {
         let done = if job.windows.is_one() {
             self.store_report(job, usage, attempt).await
@@ -113,38 +113,42 @@ impl Reporter {
             Err(failure) => failure,
         };
         Err(match failure {
-            Failure::ReportBucket(error) if !error.is_transient() => self.blame_for_writing(job, error).await,
-            failure if is_of_entering(&failure, attempt) => self.blame_for_entering(job, failure).await,
+            Failure::ReportBucket(error) if !error.is_transient() => {
+                self.classify_write_failure(job, error).await
+            }
+            failure if is_of_authentication(&failure, attempt) => {
+                self.classify_authentication_failure(job, failure).await
+            }
             failure => failure,
         })
     }
 
     /// Decides whether the bucket refuses only this report. A successful write check does not rule out
     /// the worker: the report is encrypted with a key that may be denied, and the check writes nothing.
-    async fn blame_for_writing(&self, job: &Job, error: AwsError) -> Failure {
-        match preflight::show_writing(&self.bucket, &self.template).await {
+    async fn classify_write_failure(&self, job: &Job, error: AwsError) -> Failure {
+        match preflight::check_writing(&self.bucket, &self.template).await {
             Err(own) if own.is_transient() => Failure::ReportBucket(own),
-            Err(own) => OwnFault::ReportBucket(own).into(),
+            Err(own) => Misconfiguration::ReportBucket(own).into(),
             Ok(()) => match self.storing.failed(&job.account_name) {
                 Streak { has_succeeded: true, accounts } if accounts < LONGEST_STREAK => {
                     Failure::ReportBucket(error)
                 }
-                _ => OwnFault::ReportBucket(error).into(),
+                _ => Misconfiguration::ReportBucket(error).into(),
             },
         }
     }
 
     /// Decides whether this worker can authenticate to any account.
-    async fn blame_for_entering(&self, job: &Job, failure: Failure) -> Failure {
-        let Streak { accounts, has_succeeded } = self.collector.entering.failed(&job.account_name);
+    async fn classify_authentication_failure(&self, job: &Job, failure: Failure) -> Failure {
+        let Streak { accounts, has_succeeded } = self.collector.authentication.failed(&job.account_name);
         if !has_succeeded && accounts >= LONGEST_FIRST_STREAK {
-            return OwnFault::EveryAccount { accounts, source: Box::new(failure) }.into();
+            return Misconfiguration::EveryAccount { accounts, source: Box::new(failure) }.into();
         }
         // Variables and files don't change, but a permission may be revoked.
         if matches!(failure, Failure::RoleRefused(_)) && accounts >= LONGEST_STREAK {
-            match preflight::show_entry(&self.collector).await {
-                Ok(Entry::Shown) => self.collector.entering.succeeded(),
-                Ok(Entry::Unknown) => {}
+            match preflight::check_roles(&self.collector).await {
+                Ok(RoleCheck::Passed) => self.collector.authentication.succeeded(),
+                Ok(RoleCheck::Inconclusive) => {}
                 Err(fault) => return fault.into(),
             }
         }
@@ -166,7 +170,8 @@ impl Reporter {
         if let Some(done) = self.settled_by(&existing, job, &key, Some(&account_id))? {
             return Ok(done);
         }
-        let Earlier { checkpoint, to_carry, aside } = self.earlier(job, &account_id, &key, &existing).await?;
+        let EarlierReports { checkpoint, to_carry, aside } =
+            self.earlier(job, &account_id, &key, &existing).await?;
         let now = self.bucket.now();
         let collected =
             Box::pin(self.collector.collect(job, &session, entered, checkpoint, now, attempt)).await;
@@ -190,7 +195,7 @@ impl Reporter {
             return Ok(done);
         }
         Err(match interruption {
-            Interruption::Aws(error) => entering::blame(&session, error.into()),
+            Interruption::Aws(error) => authenticate::classify(&session, error.into()),
             Interruption::Stopped => {
                 Failure::Deadline { longest: LONGEST, missing: report.what_is_missing() }
             }
@@ -246,7 +251,7 @@ impl Reporter {
         account_id: &AccountId,
         key: &str,
         existing: &Existing,
-    ) -> Result<Earlier, Failure> {
+    ) -> Result<EarlierReports, Failure> {
         let aside_key = report_key::aside(key);
         // A complete report stays in place while a job is unfinished.
         let aside = match existing {
@@ -255,7 +260,7 @@ impl Reporter {
             }
             _ => Existing::Nothing,
         };
-        let mut earlier = Earlier { checkpoint: None, to_carry: Vec::new(), aside };
+        let mut earlier = EarlierReports { checkpoint: None, to_carry: Vec::new(), aside };
         for (key, place) in [(key, existing), (&*aside_key, &earlier.aside)] {
             let Some(ExistingReport { metadata, .. }) = place.report() else { continue };
             if Checkpoint::may_be_of(metadata, job, account_id, self.bucket.now()) {
@@ -420,7 +425,7 @@ impl Reporter {
 }
 
 /// The parts of earlier reports that a job reuses.
-pub(super) struct Earlier {
+pub(super) struct EarlierReports {
     /// What an earlier attempt has collected.
     pub(super) checkpoint: Option<Checkpoint>,
     /// Rows to keep if the collection can't see them.
@@ -430,7 +435,7 @@ pub(super) struct Earlier {
 }
 
 /// Whether authentication to the account failed.
-fn is_of_entering(failure: &Failure, attempt: &Attempt) -> bool {
+fn is_of_authentication(failure: &Failure, attempt: &Attempt) -> bool {
     match failure {
         Failure::UnknownAccount(_)
         | Failure::NoCredentials(_)

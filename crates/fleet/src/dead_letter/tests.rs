@@ -53,7 +53,7 @@ fn with_foreign(message: Message, count: usize) -> Message {
 
 /// The dead letter of a message, as received from the dead-letter queue.
 fn dead_letter(message: &Message) -> Message {
-    let labels = Labels::from_message(message).beside(&message.body);
+    let labels = Labels::from_message(message).to_attach_to(&message.body);
     let (attributes, _) = cause("denied").attributes(message, &labels).expect("it fits");
     assert!(attributes.len() <= 10, "{attributes:?}");
     copy(message, "2026-11-21", attributes)
@@ -139,7 +139,7 @@ fn the_day_and_the_run_of_a_job_without_them_survive_every_copy() {
 fn a_job_without_a_day_does_not_get_one_by_a_replay() {
     let message = sent("2026-11-01", BY_HAND);
     let cause = Cause { first_seen: message.sent_at, ..cause("no day") };
-    let labels = Labels::from_message(&message).beside(&message.body);
+    let labels = Labels::from_message(&message).to_attach_to(&message.body);
     let (attributes, _) = cause.attributes(&message, &labels).expect("it fits");
     assert!(!attributes.contains_key("date"), "{attributes:?}");
     let letter = copy(&message, "2026-11-01", attributes);

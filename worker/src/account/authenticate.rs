@@ -10,7 +10,7 @@ use fleet::{
 
 use crate::{
     account::session::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, Session},
-    failure::{Failure, OwnFault},
+    failure::{Failure, Misconfiguration},
 };
 
 /// Calls STS for the identity in the session's account.
@@ -40,7 +40,7 @@ fn refused(session: &Session, error: AwsError) -> Failure {
 
 /// Attributes a failure: errors of the process's own credentials are not the account's fault.
 #[must_use]
-pub fn blame(session: &Session, failure: Failure) -> Failure {
+pub fn classify(session: &Session, failure: Failure) -> Failure {
     let source = session.credentials().source();
     let is_own = matches!(source.base(), BaseSource::Default);
     let is_role = matches!(source, CredentialSource::Role { .. });
@@ -49,13 +49,13 @@ pub fn blame(session: &Session, failure: Failure) -> Failure {
         matches!(error.kind, ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials);
     // The process itself reads secrets.
     if error.operation == GET_SECRET_VALUE && is_refused {
-        return OwnFault::Credentials(error).into();
+        return Misconfiguration::Credentials(error).into();
     }
     if !is_own {
         return Failure::Aws(error);
     }
     if error.operation == ASSUME_ROLE_WITH_WEB_IDENTITY && error.kind != ErrorKind::Transient {
-        return OwnFault::Credentials(error).into();
+        return Misconfiguration::Credentials(error).into();
     }
     // With a role, everything after assuming it is the account's responsibility.
     if is_role && error.operation != ASSUME_ROLE {
@@ -63,7 +63,7 @@ pub fn blame(session: &Session, failure: Failure) -> Failure {
     }
     match error.kind {
         ErrorKind::Identity | ErrorKind::Expired | ErrorKind::NoCredentials => {
-            OwnFault::Credentials(error).into()
+            Misconfiguration::Credentials(error).into()
         }
         ErrorKind::Denied if is_role => Failure::RoleRefused(error),
         ErrorKind::Denied
@@ -94,10 +94,10 @@ mod tests {
         let blamed = |operation, kind| {
             let error = AwsError::new(kind, operation, "AccessDenied");
             assert_eq!(ends_session(&error), operation != "s3:ListAllMyBuckets", "{operation}");
-            blame(&session, error.into())
+            classify(&session, error.into())
         };
         let own = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Denied);
-        assert!(matches!(own, Failure::Own(OwnFault::Credentials(_))), "{own:?}");
+        assert!(matches!(own, Failure::WorkerMisconfigured(Misconfiguration::Credentials(_))), "{own:?}");
         let transient = blamed(ASSUME_ROLE_WITH_WEB_IDENTITY, ErrorKind::Transient);
         assert!(matches!(transient, Failure::Aws(_)), "{transient:?}");
         let refused = blamed(ASSUME_ROLE, ErrorKind::Denied);
