@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs of windows shorter than a day: a schedule that catches up by itself, and what is left out until it is settled.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use kit::{Fleet, HOME_REGION, JOBS, REPORTS, days_ago, finish};
-use local_aws::Account;
+use kit::{Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago, finish, until};
+use local_aws::{Account, Fault};
 use serde_json::{Value, json};
 
 /// A moment of yesterday, by AWS's clock: so late that this machine's is ahead of it.
@@ -18,7 +20,11 @@ fn hour(at: i64) -> String {
 
 /// A fleet with an account of two services, which have a value each minute.
 async fn fleet() -> Result<(Fleet, Account)> {
-    let mut fleet = Fleet::start().await?;
+    fleet_with(Setup::default()).await
+}
+
+async fn fleet_with(setup: Setup) -> Result<(Fleet, Account)> {
+    let mut fleet = Fleet::new(setup).await?;
     let account = fleet.account("data", "111111111111");
     for service in ["api", "web"] {
         let dimensions = [("ClusterName", "main"), ("ServiceName", service)];
@@ -162,5 +168,39 @@ async fn a_dry_run_of_windows_says_what_they_cost_together() -> Result<()> {
     let job = &dry["jobs"][0];
     assert_eq!([&job["windows"], &job["times_paid"], &job["metrics_requested"]], [5, 1, 2], "{dry}");
     assert_eq!(job["window"], "1h", "{dry}");
+    Ok(())
+}
+
+/// The reports, each with its key and its table.
+fn bodies(fleet: &Fleet) -> Vec<(String, Vec<u8>)> {
+    let keys = fleet.home.keys(REPORTS, "ecs_service/");
+    keys.into_iter().filter_map(|key| Some((key.clone(), fleet.object(&key)?.body.to_vec()))).collect()
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_amid_a_range_leaves_the_same_reports_to_the_next() -> Result<()> {
+    let (from, to) = (hour(3), hour(9));
+    let run = ["run", "--account-name", "data", "--dataset", "ecs_service", "--from", &from, "--to", &to];
+    let (undisturbed, _) = fleet().await?;
+    producer(&undisturbed, &run, 0).await?;
+    undisturbed.work(&[]).await?;
+
+    let short = Setup { visibility_timeout: Duration::from_secs(3), ..Setup::default() };
+    let (fleet, _) = fleet_with(short).await?;
+    producer(&fleet, &run, 0).await?;
+    let key = bodies(&undisturbed)[2].0.clone();
+    let held = fleet.aws.fault(Fault::hold().on("PutObject").key_prefix(&key).times(1));
+    let mut worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+    until("one report is about to be written, and the others are", || {
+        held.fired() == 1 && bodies(&fleet).len() == 5
+    })
+    .await?;
+    worker.kill().await?;
+    held.stop();
+    fleet.work(&[]).await?;
+    assert_eq!(bodies(&fleet), bodies(&undisturbed));
+    let metrics = fleet.aws.calls().operation("GetMetricData").count();
+    assert_eq!(metrics, 2, "one call for all six windows, and one for the window that was not written");
+    assert!(fleet.dead_letters().is_empty() && fleet.home.messages(JOBS).is_empty());
     Ok(())
 }
