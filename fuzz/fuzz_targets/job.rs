@@ -54,7 +54,7 @@ fn survives_copies(body: &str, labels: &Labels) {
     let foreign = (0..body.len() % 8).map(|nth| (format!("foreign-{nth}"), Attribute::from("x")));
     let first = Message { attributes: foreign.collect(), ..message(body, None) };
     let (attributes, left_out) =
-        cause.attributes(&first, &labels.beside(body)).expect("a body this short leaves room");
+        cause.attributes(&first, &labels.to_attach_to(body)).expect("a body this short leaves room");
     let written = attributes["failure_message"].text().expect("a text").to_owned();
     assert!(written.len() <= 1024 && written.contains(NOTE) || left_out.is_empty(), "{written}");
     let letter = message(body, Some(attributes));
