@@ -83,6 +83,8 @@ impl Delivery {
         key: &str,
     ) -> anyhow::Result<()> {
         let marker_key = report_key::delivered(&sink.name, key);
+        // What this worker wrote may have replaced a later version that another has delivered and recorded.
+        let mut has_written = false;
         for _ in 0..TRIES {
             let Existing::Report(report) = self.bucket.look(key).await? else { return Ok(()) };
             // What is missing in a partial report is collected again, and delivered then.
@@ -91,11 +93,12 @@ impl Delivery {
             }
             let ExistingReport { etag, metadata, .. } = *report;
             let known = self.marker(&marker_key).await?;
-            if known.as_ref().is_some_and(|(_, marker)| marker.etag == etag) {
+            if !has_written && known.as_ref().is_some_and(|(_, marker)| marker.etag == etag) {
                 return Ok(());
             }
             let opened = StoredReport::open(&self.bucket, key, &etag, metadata, dataset).await?;
             let Some(mut report) = opened else { continue };
+            has_written = true;
             sink.sink.deliver(&mut report).await?;
             if self.mark(&marker_key, known.map(|(version, _)| version), &Marker { etag }).await? {
                 tracing::info!(key, sink = sink.name, "the report is delivered to {}", sink.name);
@@ -137,5 +140,99 @@ impl Delivery {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_sdk_s3::{
+        Client,
+        operation::{
+            get_object::GetObjectOutput, head_object::HeadObjectOutput, put_object::PutObjectOutput,
+        },
+        primitives::DateTime,
+    };
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use chrono::Utc;
+    use fleet::{Job, RunId, datasets::DEFAULT, report::ReportMetadata};
+    use futures::{FutureExt, future::BoxFuture};
+
+    use super::*;
+    use crate::sinks::Sink;
+
+    /// Records the first cell of each report.
+    #[derive(Debug, Default)]
+    struct Recorder(std::sync::Arc<Mutex<Vec<String>>>);
+
+    impl Sink for Recorder {
+        fn check(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+            async { Ok(()) }.boxed()
+        }
+
+        fn deliver<'a>(&'a self, report: &'a mut StoredReport) -> BoxFuture<'a, anyhow::Result<()>> {
+            async {
+                let row = report.next().await?.expect("a row");
+                let cells: Vec<_> = row.cells().map(|(_, cell)| format!("{cell:?}")).collect();
+                self.0.lock().expect("not poisoned").push(cells.concat());
+                Ok(())
+            }
+            .boxed()
+        }
+    }
+
+    fn head(etag: &str) -> HeadObjectOutput {
+        let job = Job {
+            account_name: "data".parse().expect("a name"),
+            windows: "2026-11-03".parse::<fleet::ReportDate>().expect("a day").into(),
+            dataset: *DEFAULT,
+            run_id: RunId::generate(),
+            only_incomplete: false,
+            settle: None,
+            attributes: serde_json::Map::new(),
+        };
+        let metadata = ReportMetadata::new(&job, "111111111111".parse().expect("an id"), Utc::now());
+        let head = HeadObjectOutput::builder().e_tag(etag).last_modified(DateTime::from_secs(0));
+        head.set_metadata(Some(metadata.to_headers())).build()
+    }
+
+    fn object(etag: &str, body: &str) -> GetObjectOutput {
+        GetObjectOutput::builder().e_tag(etag).body(ByteStream::from(body.as_bytes().to_vec())).build()
+    }
+
+    #[tokio::test]
+    async fn who_loses_to_a_later_version_delivers_that_one_again() {
+        let heads =
+            mock!(Client::head_object).sequence().output(|| head("one")).output(|| head("two")).build();
+        let is_marker = |key: Option<&str>| key.is_some_and(|key| key.starts_with("delivered/"));
+        let markers = mock!(Client::get_object)
+            .match_requests(move |get| is_marker(get.key()))
+            .sequence()
+            .http_status(404, None)
+            .output(|| object("marker", r#"{"etag":"two"}"#))
+            .build();
+        let one = mock!(Client::get_object)
+            .match_requests(|get| get.if_match() == Some("one"))
+            .then_output(|| object("one", "bucket_name\nold\n"));
+        let two = mock!(Client::get_object)
+            .match_requests(|get| get.if_match() == Some("two"))
+            .then_output(|| object("two", "bucket_name\nnew\n"));
+        let puts = mock!(Client::put_object)
+            .sequence()
+            .http_status(412, None)
+            .output(|| PutObjectOutput::builder().e_tag("marker2").build())
+            .build();
+        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&heads, &markers, &one, &two, &puts]);
+        let delivered = std::sync::Arc::default();
+        let sink = Configured {
+            name: "files".to_owned(),
+            datasets: vec![*DEFAULT],
+            sink: Box::new(Recorder(std::sync::Arc::clone(&delivered))),
+        };
+        let delivery = Delivery { bucket: ReportBucket::new(client, "reports"), sinks: vec![sink] };
+        delivery.deliver(*DEFAULT, "k", &Attempt::new(false)).await.expect("delivered");
+        assert_eq!(*delivered.lock().expect("not poisoned"), [r#"Text("old")"#, r#"Text("new")"#]);
+        assert_eq!(puts.num_calls(), 2);
     }
 }

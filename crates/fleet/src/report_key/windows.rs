@@ -29,8 +29,8 @@ impl KeyTemplate {
         self.render(job, account_id, None)
     }
 
-    /// The parts of the key of a window. Reports of windows shorter than a day lie side by side: the name of a file that is
-    /// the same for all gives way to the time.
+    /// The parts of the key of a window. The reports of a day's windows are in one folder, so the time replaces a file name
+    /// that is the same for all.
     pub(super) fn parts_for(&self, length: WindowLength) -> Result<Cow<'_, [Part]>, KeyError> {
         if length.is_day() || self.has(Field::Time) {
             return Ok(Cow::Borrowed(&self.parts));

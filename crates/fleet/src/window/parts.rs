@@ -66,25 +66,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Windows, window::time};
-
-    const SERIES: &str = r#"
-name      = "services"
-title     = "Services"
-namespace = "Test/Services"
-resource  = ["ServiceName"]
-shape     = "series"
-period    = "1m"
-window    = "1h"
-settle    = "10m"
-discovery = "list_metrics"
-regions   = "configured"
-
-[[metric]]
-name       = "Requests"
-unit       = "Count"
-statistics = ["Sum"]
-"#;
+    use crate::{
+        Windows,
+        window::{tests::SERIES, time},
+    };
 
     fn windows(from: &str, to: &str) -> Windows {
         let [from, to] = [from, to].map(|text| time("at", text).expect("a time"));

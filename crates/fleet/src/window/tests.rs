@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Dataset;
 
-const SERIES: &str = r#"
+pub(super) const SERIES: &str = r#"
 name      = "services"
 title     = "Services"
 namespace = "Test/Services"
