@@ -196,7 +196,6 @@ async fn a_worker_that_is_killed_amid_a_range_leaves_the_same_reports_to_the_nex
     })
     .await?;
     worker.kill().await?;
-    held.stop();
     fleet.work(&[]).await?;
     assert_eq!(bodies(&fleet), bodies(&undisturbed));
     let metrics = fleet.aws.calls().operation("GetMetricData").count();
