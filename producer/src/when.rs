@@ -5,6 +5,7 @@ use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
 use fleet::{
     Dataset, ReportDate, Window, WindowLength, Windows,
     datasets::Shape,
+    date::DateError,
     duration,
     job::parse_settle,
     json::kind,
@@ -203,24 +204,18 @@ impl When {
     /// What is wrong, and what to write.
     pub(crate) fn windows(&self, dataset: &Dataset, now: DateTime<Utc>) -> Result<Windows, String> {
         let length = self.window.unwrap_or(dataset.window);
-        match dataset.shape {
-            Shape::NewestDay => self.day(dataset, now).map(Windows::from),
-            Shape::Series => self.of_series(dataset, length, now),
+        match (dataset.shape, self.span) {
+            (Shape::NewestDay, Span::Default) => self.day(dataset, ReportDate::default_at(now)),
+            (Shape::NewestDay, Span::Day(date)) => self.day(dataset, date.check(now)),
+            (Shape::NewestDay, Span::Month(_) | Span::Between(..) | Span::Last(_)) | (Shape::Series, _) => {
+                self.settled(dataset, length, now)
+            }
         }
     }
 
-    /// The day of a dataset that is collected a day a request.
-    fn day(&self, dataset: &Dataset, now: DateTime<Utc>) -> Result<ReportDate, String> {
+    /// A day of a dataset of days, which is collected once it is over.
+    fn day(&self, dataset: &Dataset, date: Result<ReportDate, DateError>) -> Result<Windows, String> {
         let name = dataset.name;
-        let date = match self.span {
-            Span::Default => ReportDate::default_at(now),
-            Span::Day(date) => date.check(now),
-            Span::Month(_) | Span::Between(..) | Span::Last(_) => {
-                return Err(format!(
-                    "dataset {name} is collected a day a request; write date (--date) in place of month, from and to, or last"
-                ));
-            }
-        };
         for (key, is_given) in [
             ("window", self.window.is_some_and(|window| !window.is_day())),
             ("settle", self.settle.is_some()),
@@ -228,14 +223,15 @@ impl When {
         ] {
             if is_given {
                 return Err(format!(
-                    "dataset {name} takes no {key}; leave it out, since its reports are of days"
+                    "dataset {name} takes no {key} for a single day; leave it out, or ask for month, from and to, or last"
                 ));
             }
         }
-        date.map_err(|error| error.to_string())
+        date.map(Windows::from).map_err(|error| error.to_string())
     }
 
-    fn of_series(
+    /// The windows that are settled or, if provisional ones count, over.
+    fn settled(
         &self,
         dataset: &Dataset,
         length: WindowLength,
@@ -261,6 +257,12 @@ impl When {
                 (Window::containing(back.from(now), length).start(), Window::containing(now, length).start())
             }
         };
+        if let (Span::Last(_), true) = (self.span, from >= to) {
+            return Err(format!(
+                "last is shorter than a window of dataset {}; write last {length} or longer",
+                dataset.name
+            ));
+        }
         let all = Windows::between(from, to, length).map_err(|error| error.to_string())?;
         all.check_of(dataset).map_err(|error| error.to_string())?;
         let settled = all.over_by(counts_by).ok_or_else(|| {

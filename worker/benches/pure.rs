@@ -51,7 +51,7 @@ fn listed() -> Vec<ListedSeries> {
 
 fn plan_of(listed: Vec<ListedSeries>, names: &[Arc<str>]) -> Vec<Vec<Series>> {
     let places: HashMap<Arc<str>, u32> = names.iter().cloned().zip(0..).collect();
-    let mut planner = Planner::new(*DATASET);
+    let mut planner = Planner::new(*DATASET, plan::QUERIES_PER_CALL);
     let mut calls = Vec::new();
     for ListedSeries { metric, resource, value } in listed {
         let (name, place) = places.get_key_value(resource.as_str()).expect("one of the names");
@@ -101,7 +101,8 @@ fn pure(criterion: &mut Criterion) {
         date: window().date(),
     };
     let recent = plan_of(listed(), &names);
-    let old: Vec<Vec<Series>> = plan::everything(*DATASET, of_general(&names)).collect();
+    let old: Vec<Vec<Series>> =
+        plan::everything(*DATASET, of_general(&names), plan::QUERIES_PER_CALL).collect();
 
     for (age, calls) in [("recent", &recent), ("old", &old)] {
         let metrics: usize = calls.iter().map(Vec::len).sum();
@@ -110,7 +111,7 @@ fn pure(criterion: &mut Criterion) {
         group.bench_function("plan", |bencher| match age {
             "recent" => bencher.iter_batched(listed, |listed| plan_of(listed, &names), BatchSize::LargeInput),
             _ => bencher.iter(|| {
-                plan::everything(*DATASET, of_general(black_box(&names)))
+                plan::everything(*DATASET, of_general(black_box(&names)), plan::QUERIES_PER_CALL)
                     .map(|call| call.len())
                     .sum::<usize>()
             }),

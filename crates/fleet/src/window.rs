@@ -62,8 +62,10 @@ pub enum WindowError {
     /// CloudWatch no longer has the day that the first one lies in.
     #[error(transparent)]
     TooOld(DateError),
-    #[error("dataset {dataset} is collected a day a job; write date alone, a day a request")]
-    OfDays { dataset: &'static str },
+    #[error(
+        "window {length} is not that of dataset {dataset}, whose values are of days; write window 1d, or leave it out"
+    )]
+    OfDays { dataset: &'static str, length: WindowLength },
     #[error(
         "window {length} is shorter than the period of dataset {dataset}, which is {period}; write window {period} or a longer one",
         period = duration::shown_seconds(*period)

@@ -143,20 +143,22 @@ fn a_dataset_of_days_is_asked_for_by_its_day() {
     assert_eq!(day(&json!({"date": "2026-11-20", "window": "1d"}), NOW), Ok("2026-11-20".into()));
     for (request, expected) in [
         (
-            json!({"last": "6h"}),
-            "is collected a day a request; write date (--date) in place of month, from and to, or last",
-        ),
-        (json!({"month": "2026-10"}), "is collected a day a request"),
-        (
             json!({"date": "2026-11-20", "window": "1h"}),
-            "takes no window; leave it out, since its reports are of days",
+            "takes no window for a single day; leave it out, or ask for month, from and to, or last",
         ),
         (json!({"settle": "3m"}), "takes no settle"),
         (json!({"provisional": true}), "takes no provisional"),
+        (json!({"month": "2026-10", "window": "1h"}), "window 1h is not that of dataset s3_daily_storage"),
+        (json!({"last": "6h"}), "last is shorter than a window of dataset s3_daily_storage; write last 1d"),
     ] {
         let fault = day(&request, NOW).expect_err(expected);
-        assert!(fault.starts_with("dataset s3_daily_storage ") && fault.contains(expected), "{fault}");
+        assert!(fault.contains(expected), "{fault}");
     }
+    // Of several days, those that are settled: 60 hours after their end.
+    let several = |request: Value| day(&request, NOW);
+    let to = |to: &str| Ok(format!("2026-11-01T00:00:00Z to {to}T00:00:00Z"));
+    assert_eq!(several(json!({"month": "2026-11"})), to("2026-11-19"));
+    assert_eq!(several(json!({"month": "2026-11", "provisional": true})), to("2026-11-21"));
 }
 
 #[test]

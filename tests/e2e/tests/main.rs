@@ -6,6 +6,7 @@ mod check;
 mod configuration;
 mod credentials;
 mod datasets;
+mod days;
 mod dead_letters;
 mod metrics;
 mod reliability;

@@ -11,7 +11,7 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use fleet::{
     Dataset, ReportDate, Windows,
-    datasets::{Cell, Class, Holders, Metric},
+    datasets::{Cell, Class, DATAPOINTS_PER_CALL, Holders, Metric},
 };
 
 use super::series_query::SeriesQuery;
@@ -20,6 +20,12 @@ use super::series_query::SeriesQuery;
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 pub const QUERIES_PER_CALL: usize = 500;
+
+/// How many series one call can ask for, if each can have this many datapoints and no second page is to be needed.
+#[must_use]
+pub fn queries_per_call(datapoints: usize) -> usize {
+    (DATAPOINTS_PER_CALL / datapoints.max(1)).clamp(1, QUERIES_PER_CALL)
+}
 
 /// When a value may be of: the requested day and, for late values, some days before it; or the requested windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +71,16 @@ impl Window {
         self.end
     }
 
+    /// The day of the first moment.
+    #[must_use]
+    pub fn first_day(self) -> NaiveDate {
+        self.start.date_naive()
+    }
+
+    /// Whether values of the requested day may be of this day.
     #[must_use]
     pub fn contains(self, day: NaiveDate) -> bool {
-        (self.start.date_naive()..=self.date.day()).contains(&day)
+        (self.first_day()..=self.date.day()).contains(&day)
     }
 
     /// How many datapoints a series of `period_seconds` can have in the window.
@@ -125,6 +138,8 @@ pub struct ListedSeries {
 #[derive(Debug)]
 pub struct Planner {
     dataset: &'static Dataset,
+    /// The maximum number of series in one call.
+    most: usize,
     /// The kinds that the dataset names, then other kinds in the order in which they are listed.
     kinds: Vec<SeriesKind>,
     /// How many kinds the dataset names.
@@ -138,11 +153,12 @@ pub struct Planner {
 }
 
 impl Planner {
+    /// Plans calls of at most `most` series.
     #[must_use]
-    pub fn new(dataset: &'static Dataset) -> Self {
+    pub fn new(dataset: &'static Dataset, most: usize) -> Self {
         let (planned, waiting, skipped) = Default::default();
         let kinds = known_kinds(dataset);
-        Self { dataset, known: kinds.len(), kinds, planned, waiting, skipped }
+        Self { dataset, most, known: kinds.len(), kinds, planned, waiting, skipped }
     }
 
     /// Adds a series of the resource with this index, and returns the series of a call if that fills one. A series that
@@ -172,7 +188,7 @@ impl Planner {
             return None;
         }
         self.waiting.push(Series { resource, name: name.clone(), kind });
-        (self.waiting.len() == QUERIES_PER_CALL).then(|| mem::take(&mut self.waiting))
+        (self.waiting.len() == self.most).then(|| mem::take(&mut self.waiting))
     }
 
     /// The remaining series, once all are listed.
@@ -198,11 +214,12 @@ impl Planner {
     }
 }
 
-/// The calls for all series that these resources can have, in order. For days of which `ListMetrics` no longer lists all
+/// The calls of at most `most` series for all that these resources can have, in order. For days of which `ListMetrics` no longer lists all
 /// series. Calls are planned lazily: an account may have millions of series.
 pub fn everything(
     dataset: &'static Dataset,
     resources: impl IntoIterator<Item = (Arc<str>, Class)>,
+    most: usize,
 ) -> impl Iterator<Item = Vec<Series>> {
     let kinds: Arc<[SeriesKind]> = known_kinds(dataset).into();
     let mut series = (0..).zip(resources).flat_map(move |(resource, (name, class))| {
@@ -213,7 +230,7 @@ pub fn everything(
         })
     });
     iter::from_fn(move || {
-        let call: Vec<Series> = series.by_ref().take(QUERIES_PER_CALL).collect();
+        let call: Vec<Series> = series.by_ref().take(most).collect();
         (!call.is_empty()).then_some(call)
     })
 }
@@ -269,7 +286,7 @@ mod tests {
     #[test]
     fn an_old_day_queries_every_type_of_every_bucket() {
         let general = || names(1000).map(|name| (name, Class::General));
-        let calls: Vec<_> = everything(*S3, general()).collect();
+        let calls: Vec<_> = everything(*S3, general(), QUERIES_PER_CALL).collect();
         assert_eq!(calls.len(), 56);
         assert!(calls.iter().all(|call| call.len() == 500));
         let asked: HashSet<_> = calls
@@ -280,13 +297,14 @@ mod tests {
         assert_eq!(asked.len(), 28_000, "each once");
         assert!(asked.contains(&(999, "bucket-999", "NumberOfObjects", "AllStorageTypes")));
         assert!(!asked.iter().any(|(.., value)| *value == "ExpressOneZoneStorage"), "no such bucket has it");
-        assert_eq!(everything(*S3, []).count(), 0);
+        assert_eq!(everything(*S3, [], QUERIES_PER_CALL).count(), 0);
     }
 
     #[test]
     fn a_directory_bucket_is_queried_for_the_few_types_that_it_can_have() {
         let buckets = [("a", Class::General), ("b--use1-az4--x-s3", Class::Directory), ("c", Class::General)];
-        let calls: Vec<_> = everything(*S3, buckets.map(|(name, class)| (name.into(), class))).collect();
+        let calls: Vec<_> =
+            everything(*S3, buckets.map(|(name, class)| (name.into(), class)), QUERIES_PER_CALL).collect();
         let asked: Vec<_> = calls.iter().flatten().filter(|series| series.resource == 1).collect();
         let asked: Vec<_> = asked.iter().map(|series| &*series.kind.value).collect();
         assert_eq!(asked, ["AllStorageTypes", "OneZoneIAStorage", "ExpressOneZoneStorage"]);
@@ -304,7 +322,7 @@ mod tests {
             (sizes, "StandardStorage", 1, &b),
             (objects, "SomeStorageTypes", 0, &a),
         ];
-        let mut planner = Planner::new(*S3);
+        let mut planner = Planner::new(*S3, QUERIES_PER_CALL);
         for (metric, value, resource, name) in listed {
             assert_eq!(planner.add(metric, value.to_owned(), resource, name), None);
         }
@@ -332,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_call_is_planned_as_soon_as_it_is_full() {
-        let mut planner = Planner::new(*S3);
+        let mut planner = Planner::new(*S3, QUERIES_PER_CALL);
         let mut calls = Vec::new();
         for (resource, name) in (0..).zip(names(1200)) {
             calls.extend(planner.add(&S3.metrics[0], "AllStorageTypes".to_owned(), resource, &name));

@@ -19,6 +19,17 @@ pub enum Problem {
     Transient(String),
 }
 
+impl Problem {
+    /// Its code, if a retry may resolve it.
+    #[must_use]
+    pub fn transient_code(&self) -> Option<&str> {
+        match self {
+            Self::Transient(code) => Some(code),
+            Self::Denied | Self::Error(_) => None,
+        }
+    }
+}
+
 /// CloudWatch's answer for one series.
 pub type Answer = Result<Vec<Datapoint>, Problem>;
 
@@ -106,10 +117,19 @@ pub enum Status {
 impl Reading {
     /// Adds the answer for a series in `column`, in any order.
     pub fn add(&mut self, column: u16, answer: Answer, window: Window) {
-        let datapoints = match answer {
-            Ok(datapoints) => datapoints,
-            Err(problem) => return self.fail(problem),
-        };
+        match answer {
+            Ok(datapoints) => self.add_datapoints(column, datapoints, window),
+            Err(problem) => self.fail(problem),
+        }
+    }
+
+    /// Adds the datapoints of a series in `column`, in any order.
+    pub fn add_datapoints(
+        &mut self,
+        column: u16,
+        datapoints: impl IntoIterator<Item = Datapoint>,
+        window: Window,
+    ) {
         let mut newest = None;
         for Datapoint { day, value } in datapoints {
             let Some(value) = whole(value).filter(|_| window.contains(day)) else {
@@ -146,10 +166,7 @@ impl Reading {
     /// The code of a problem that a retry may resolve.
     #[must_use]
     pub fn transient_problem(&self) -> Option<&str> {
-        match &self.problem {
-            Some(Problem::Transient(code)) => Some(code),
-            _ => None,
-        }
+        self.problem.as_ref().and_then(Problem::transient_code)
     }
 
     /// The row of `resource`; `None` if the resource has been deleted and has no datapoint of the requested day, since it

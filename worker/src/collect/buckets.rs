@@ -35,7 +35,7 @@ const DIRECTORY_PAGE: i32 = 1_000;
 const CALLS_AT_ONCE: usize = 16;
 
 /// The buckets of an account.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Buckets {
     /// Buckets with a known region.
     pub(super) found: Vec<Resource>,

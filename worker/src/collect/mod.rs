@@ -3,7 +3,9 @@
 //! The caller decides where to store them.
 
 mod buckets;
+mod collected;
 mod collection;
+mod known;
 mod newest_day;
 mod region;
 mod region_health;
@@ -16,24 +18,25 @@ use fleet::{
 };
 
 pub(crate) use self::region_health::is_not_enabled;
-pub use self::{collection::Collection, region_health::Interruption, scope::Scope};
+pub use self::{
+    collected::Collected, collection::Collection, known::Known, region_health::Interruption, scope::Scope,
+};
 use crate::{
     account::{
         enabled,
         session::{self, Session},
     },
     cloudwatch::limits::Limits,
-    table::checkpoint::Checkpoint,
 };
 
 /// The maximum number of calls in flight in a region, two of them listings.
 pub(crate) const CALLS_IN_A_REGION: usize = region_health::CALLS_AT_ONCE + 2;
 
 /// The resources of an account, before they are queried.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Discovered(Found);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Found {
     Buckets(buckets::Buckets),
     /// Only CloudWatch lists them. `enabled` are the account's regions, if they matter and are known.
@@ -54,14 +57,6 @@ impl Discovered {
     #[must_use]
     pub fn lacks_regions(&self) -> bool {
         matches!(&self.0, Found::Series { lacks_regions: true, .. })
-    }
-
-    /// The regions that the account has enabled, if they matter and are known.
-    fn enabled(&self) -> &[String] {
-        match &self.0 {
-            Found::Series { enabled: Some(enabled), .. } => enabled,
-            Found::Series { enabled: None, .. } | Found::Buckets(_) => &[],
-        }
     }
 }
 
@@ -92,7 +87,8 @@ pub async fn discover(
     }
 }
 
-/// Collects a dataset of the session's account. Rows that are complete in `checkpoint` are not queried again.
+/// Collects a dataset of the session's account for each report of the scope. What earlier attempts know is not queried
+/// again.
 ///
 /// If a policy denies a region, or CloudWatch does not return a series, only its own rows are affected.
 ///
@@ -103,39 +99,26 @@ pub async fn collect(
     session: &Session,
     limits: &Limits,
     scope: &Scope<'_>,
-    Discovered(found): Discovered,
-    checkpoint: Option<Checkpoint>,
-) -> Result<Collection, AwsError> {
-    match found {
-        Found::Buckets(buckets) => newest_day::collect(session, limits, scope, buckets, checkpoint).await,
-        found @ Found::Series { .. } => {
-            let mut reports =
-                collect_windows(session, limits, scope, &Discovered(found), vec![checkpoint]).await?;
-            Ok(reports.pop().unwrap_or_default())
+    discovered: Discovered,
+    known: &Known,
+) -> Result<Collected, AwsError> {
+    let lacks_regions = discovered.lacks_regions();
+    match discovered.0 {
+        Found::Buckets(buckets) => newest_day::collect(session, limits, scope, buckets, known).await,
+        Found::Series { enabled, .. } => {
+            let enabled = enabled.unwrap_or_default();
+            let collected = series::collect(session, limits, scope, &enabled, known).await?;
+            Ok(Collected { lacks_regions, ..collected })
         }
     }
 }
 
-/// Collects several reports of a dataset of series together, each with its checkpoint.
-///
-/// # Errors
-///
-/// The error of a region, if no region answered.
-pub async fn collect_windows(
-    session: &Session,
-    limits: &Limits,
-    scope: &Scope<'_>,
-    discovered: &Discovered,
-    checkpoints: Vec<Option<Checkpoint>>,
-) -> Result<Vec<Collection>, AwsError> {
-    let mut reports = series::collect(session, limits, scope, discovered.enabled(), checkpoints).await?;
-    for report in &mut reports {
-        report.lacks_regions = discovered.lacks_regions();
-    }
-    Ok(reports)
-}
-
-/// The number of resources of a dataset of series that `ListMetrics` lists.
+/// The number of resources of a dataset: the buckets, or what `ListMetrics` lists.
 pub async fn count(session: &Session, limits: &Limits, scope: &Scope<'_>, discovered: &Discovered) -> usize {
-    series::count(session, limits, scope, discovered.enabled()).await
+    match &discovered.0 {
+        Found::Buckets(buckets) => buckets.found.len(),
+        Found::Series { enabled, .. } => {
+            series::count(session, limits, scope, enabled.as_deref().unwrap_or_default()).await
+        }
+    }
 }

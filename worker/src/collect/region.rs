@@ -14,6 +14,7 @@ use futures::{
 
 use super::{
     buckets::{self, Directories},
+    collected::Values,
     collection::RegionOutcome,
     region_health::{CALLS_AT_ONCE, Interruption, RegionHealth, is_not_enabled, problem_of},
     scope::Scope,
@@ -21,7 +22,7 @@ use super::{
 use crate::cloudwatch::{
     calls::{Answers, CloudWatch, Query},
     plan::{self, ListedSeries, Planner, Series},
-    rows::{Datapoint, Listing, Problem, Reading, Resource, Row},
+    rows::{Datapoint, Listing, Problem, Resource},
 };
 
 /// What to query in a region.
@@ -55,7 +56,9 @@ pub(super) struct Region {
     was_listed: bool,
     resources: Vec<Resource>,
     /// The values of each resource.
-    readings: Vec<Reading>,
+    values: Vec<Values>,
+    /// Those of a resource that nothing is known of yet.
+    none: Values,
     /// The number of series in flight of each resource.
     in_flight: Vec<u32>,
 }
@@ -65,8 +68,12 @@ pub(super) struct Region {
     reason = "cannot fail: a series is of a resource of this region, and its column of the dataset"
 )]
 impl Region {
-    pub(super) fn new(name: Arc<str>, RegionPlan { resources, kept, was_listed }: RegionPlan) -> Self {
-        let readings = vec![Reading::default(); resources.len()];
+    /// `none` are the values of a resource of which nothing is known yet.
+    pub(super) fn new(
+        name: Arc<str>,
+        RegionPlan { resources, kept, was_listed }: RegionPlan,
+        none: Values,
+    ) -> Self {
         Self {
             name,
             health: RegionHealth::default(),
@@ -75,8 +82,9 @@ impl Region {
             kept,
             was_listed,
             in_flight: vec![0; resources.len()],
+            values: vec![none.clone(); resources.len()],
+            none,
             resources,
-            readings,
         }
     }
 
@@ -93,7 +101,7 @@ impl Region {
         let discovered = self.resources.len();
         let names = self.resources.iter().map(|resource| resource.name.clone());
         let mut indexes: HashMap<Arc<str>, u32> = names.zip(0..).collect();
-        let mut planner = Planner::new(dataset);
+        let mut planner = Planner::new(dataset, most_queries(scope));
         let listings =
             dataset.metrics.iter().map(|metric| Box::pin(cloudwatch.list_metrics(dataset, metric)));
         let mut pages = stream::select_all(listings);
@@ -166,7 +174,7 @@ impl Region {
         let resources: Vec<_> =
             self.resources.iter().map(|resource| (resource.name.clone(), resource.class)).collect();
         let caller = Caller::new(cloudwatch, scope);
-        let mut ready = plan::everything(scope.dataset, resources);
+        let mut ready = plan::everything(scope.dataset, resources, most_queries(scope));
         let mut calls = FuturesUnordered::new();
         loop {
             while calls.len() < CALLS_AT_ONCE
@@ -220,21 +228,20 @@ impl Region {
         let problem = self.health.stopped.as_ref().filter(|_| !is_known);
         if !is_known && problem.is_none() && !found.is_empty() {
             let plan = RegionPlan { resources: found, kept: HashSet::new(), was_listed: true };
-            return Some(Self::new(self.name.clone(), plan));
+            return Some(Self::new(self.name.clone(), plan, self.none.clone()));
         }
-        let mut reading = Reading::default();
+        let mut values = self.none.clone();
         if let Some(problem) = problem {
-            reading.fail(problem.clone());
+            values.fail(problem.clone());
         }
-        self.readings.extend(found.iter().map(|_| reading.clone()));
+        self.values.extend(found.iter().map(|_| values.clone()));
         self.in_flight.extend(found.iter().map(|_| 0));
         self.resources.extend(found);
         None
     }
 
-    /// The rows, and the outcome of the region.
-    pub(super) fn finish(self, scope: &Scope<'_>) -> (impl Iterator<Item = Row>, RegionOutcome) {
-        let (window, is_settled) = (scope.window, scope.is_settled);
+    /// The resources with their values, and the outcome of the region.
+    pub(super) fn finish(self) -> (impl Iterator<Item = (Resource, Values)>, RegionOutcome) {
         let outcome = RegionOutcome {
             name: self.name,
             health: self.health,
@@ -242,8 +249,7 @@ impl Region {
             is_pending: self.is_pending,
             is_empty: self.resources.is_empty() && self.kept.is_empty(),
         };
-        let known = self.resources.into_iter().zip(self.readings);
-        (known.filter_map(move |(resource, reading)| reading.into_row(resource, window, is_settled)), outcome)
+        (self.resources.into_iter().zip(self.values), outcome)
     }
 
     /// The shared name and the index of a resource, which is added if it was not discovered.
@@ -261,7 +267,7 @@ impl Region {
             .expect("cannot fail: AWS allows a million buckets an account");
         indexes.insert(name.clone(), index);
         self.resources.push(buckets::not_listed(name.clone(), self.name.clone(), lacks_directory_buckets));
-        self.readings.push(Reading::default());
+        self.values.push(self.none.clone());
         self.in_flight.push(0);
         (name, index)
     }
@@ -281,17 +287,17 @@ impl Region {
             match (answer, &problem) {
                 (Some(answer), _) => {
                     self.answered = true;
-                    self.readings[index].add(series.kind.column, answer, scope.window);
+                    self.values[index].add(series.kind.column, answer, scope.window);
                 }
-                (None, Some(problem)) => self.readings[index].fail(problem.clone()),
-                (None, None) => self.readings[index].fail(Problem::Transient("NoAnswer".into())),
+                (None, Some(problem)) => self.values[index].fail(problem.clone()),
+                (None, None) => self.values[index].fail(Problem::Transient("NoAnswer".into())),
             }
         }
         match answers.error {
             Some(error) => self.health.record_error(&self.name, error, scope.is_last),
             None => {
                 let transient = series.iter().find_map(|series| {
-                    self.readings[series.resource as usize].transient_problem().map(str::to_owned)
+                    self.values[series.resource as usize].transient_problem().map(str::to_owned)
                 });
                 self.health.record_success(&self.name, transient, scope.is_last);
             }
@@ -302,7 +308,7 @@ impl Region {
     /// listed yet.
     fn discard_listed(&mut self, discovered: usize) {
         self.resources.truncate(discovered);
-        self.readings = vec![Reading::default(); discovered];
+        self.values = vec![self.none.clone(); discovered];
         self.in_flight = vec![0; discovered];
     }
 
@@ -312,15 +318,15 @@ impl Region {
         let in_flight = (0..self.in_flight.len()).filter(|index| self.in_flight[*index] > 0);
         let indexes: Vec<usize> = in_flight.chain(rest.map(|series| series.resource as usize)).collect();
         for index in indexes {
-            self.readings[index].fail(problem.clone());
+            self.values[index].fail(problem.clone());
         }
     }
 
     /// Marks all resources, since their series are not known.
     fn skip_all(&mut self) {
         if let Some(problem) = &self.health.stopped {
-            for reading in &mut self.readings {
-                reading.fail(problem.clone());
+            for values in &mut self.values {
+                values.fail(problem.clone());
             }
         }
     }
@@ -340,6 +346,11 @@ impl Region {
             tracing::warn!(region = &*self.name, metric, "{value:?} is not known and has no column; skipped");
         }
     }
+}
+
+/// The maximum number of series in one call.
+fn most_queries(scope: &Scope<'_>) -> usize {
+    plan::queries_per_call(scope.window.datapoints(scope.period.seconds()) as usize)
 }
 
 /// Makes the `GetMetricData` calls of a region.

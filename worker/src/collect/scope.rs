@@ -12,15 +12,15 @@ pub struct Scope<'a> {
     pub dataset: &'static Dataset,
     /// When a value may be of.
     pub window: Window,
-    /// The windows of the reports to make of series, in order.
+    /// How many days older than its window a value of a report may be.
+    pub lookback_days: u32,
+    /// The windows of the reports, in order.
     pub reports: Vec<fleet::Window>,
     pub period: Period,
     pub account_name: &'a AccountName,
     pub account_id: &'a AccountId,
     /// Whether `ListMetrics` still lists all series of the day.
     pub is_listed: bool,
-    /// Whether the values of the day are final.
-    pub is_settled: bool,
     /// Regions to query even if they have no bucket.
     pub regions: &'a [String],
     /// Whether this is the last attempt, so that the report is stored without what fails with a transient error.

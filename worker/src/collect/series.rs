@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use fleet::{AwsError, aws, datasets::Regions, report::ReportMetadata};
+use fleet::{AwsError, datasets::Regions};
 use futures::future;
 
 use self::region::{CollectedRegion, Region};
@@ -24,18 +24,18 @@ pub use self::{
     reading::{Grid, Part, Reading},
 };
 use super::{
-    collection::{Collection, conclude},
+    collected::{Collected, Found},
+    known::Known,
     scope::Scope,
 };
 use crate::{
     account::session::Session,
     cloudwatch::{calls::CloudWatch, limits::Limits},
-    table::checkpoint::Checkpoint,
-    table::{SeriesRows, Table},
+    table::SeriesRows,
 };
 
 /// Collects the series of the session's account, in the configured regions and in those that are `enabled`, for each report
-/// of the scope, with its checkpoint. Resources that are complete in all checkpoints are not queried again.
+/// of the scope. Resources that earlier attempts have completed are not queried again.
 ///
 /// # Errors
 ///
@@ -45,42 +45,34 @@ pub(super) async fn collect(
     limits: &Limits,
     scope: &Scope<'_>,
     enabled: &[String],
-    checkpoints: Vec<Option<Checkpoint>>,
-) -> Result<Vec<Collection>, AwsError> {
-    let mut known: Vec<Known> = checkpoints.into_iter().map(Known::from).collect();
+    known: &Known,
+) -> Result<Collected, AwsError> {
     let layout = Layout::new(scope.dataset);
     let mut regions = regions(session, scope, enabled);
     // What an earlier attempt has left incomplete, even if it is not configured any more.
-    regions.extend(known.iter().flat_map(Known::incomplete_regions));
+    regions.extend(known.incomplete_regions());
     let queried = regions.into_iter().map(|name| {
-        let was_listed = known.iter().all(|known| known.has_listed(&name));
-        let kept = kept(&known, &name);
+        let (was_listed, kept) = (known.has_listed(&name), known.complete_in(&name));
         let cloudwatch = cloudwatch(session, limits, scope, &name);
         let region = Region::new(name, was_listed, kept, &layout, scope);
         async move { region.collect(&cloudwatch).await }
     });
     let collected: Vec<CollectedRegion> = future::join_all(queried).await;
-    let knows_rows = known.iter().any(|known| !known.rows.0.is_empty());
+    let mut windows: Vec<SeriesRows> = scope.reports.iter().map(|_| SeriesRows::default()).collect();
+    let mut listed = HashSet::new();
     let mut outcomes = Vec::with_capacity(collected.len());
     for CollectedRegion { rows, outcome, is_listed } in collected {
-        for (known, new_rows) in known.iter_mut().zip(rows) {
-            if is_listed {
-                // Incomplete rows have been queried again, or their resources are no longer listed.
-                known.rows.0.retain(|(_, of), rows| *of != outcome.name || !rows.status.lacks_something());
-            }
-            for (key, rows) in new_rows.0 {
-                // A resource that is complete in one report is queried again if another lacks it.
-                known.rows.0.entry(key).or_insert(rows);
-            }
+        for (window, mut rows) in windows.iter_mut().zip(rows) {
+            window.0.append(&mut rows.0);
+        }
+        if is_listed {
+            listed.insert(outcome.name.clone());
         }
         outcomes.push(outcome);
     }
-    let collections = known.into_iter().map(|Known { metadata, rows }| {
-        let regions_denied = metadata.map(|metadata| metadata.regions_denied).unwrap_or_default();
-        let collection = Collection { table: Table::Series(rows), regions_denied, ..Collection::default() };
-        conclude(&outcomes, knows_rows, collection)
-    });
-    collections.collect()
+    let found = Found::Series { windows, listed };
+    Collected { outcomes, found, lacks_directory_buckets: false, lacks_regions: false }
+        .check(known.has_rows())
 }
 
 /// The number of resources that `ListMetrics` lists in all regions; regions that do not answer count as empty.
@@ -113,53 +105,4 @@ fn regions(session: &Session, scope: &Scope<'_>, enabled: &[String]) -> BTreeSet
 fn cloudwatch(session: &Session, limits: &Limits, scope: &Scope<'_>, region: &Arc<str>) -> CloudWatch {
     let limits = limits.of(scope.account_id, region, session.account().quota_share);
     CloudWatch::new(session, region, limits)
-}
-
-/// What earlier attempts have collected for a report.
-struct Known {
-    metadata: Option<ReportMetadata>,
-    rows: SeriesRows,
-}
-
-impl From<Option<Checkpoint>> for Known {
-    fn from(checkpoint: Option<Checkpoint>) -> Self {
-        match checkpoint {
-            Some(Checkpoint { metadata, table: Table::Series(rows) }) => {
-                Self { metadata: Some(metadata), rows }
-            }
-            _ => Self { metadata: None, rows: SeriesRows::default() },
-        }
-    }
-}
-
-impl Known {
-    /// The regions that are pending or have incomplete rows.
-    fn incomplete_regions(&self) -> impl Iterator<Item = Arc<str>> {
-        let lacking = self.rows.0.iter().filter(|(_, rows)| rows.status.lacks_something());
-        let lacking = lacking.map(|((_, region), _)| region.clone());
-        let pending = self.metadata.iter().flat_map(|metadata| &metadata.regions_pending);
-        let pending = pending.filter(|region| aws::is_region(region));
-        lacking.chain(pending.map(|region| Arc::from(region.as_str())))
-    }
-
-    fn has_listed(&self, region: &str) -> bool {
-        self.metadata.as_ref().is_some_and(|metadata| !metadata.is_pending(region))
-    }
-
-    /// The resources of a region with complete rows.
-    fn complete(&self, region: &str) -> impl Iterator<Item = &Arc<str>> {
-        let rows = self.rows.0.iter();
-        let complete = rows.filter(move |((_, of), rows)| **of == *region && !rows.status.lacks_something());
-        complete.map(|((resource, _), _)| resource)
-    }
-}
-
-/// The resources of a region that have complete rows in all reports.
-fn kept(known: &[Known], region: &str) -> HashSet<Arc<str>> {
-    let Some((first, others)) = known.split_first() else { return HashSet::new() };
-    let others: Vec<HashSet<&Arc<str>>> =
-        others.iter().map(|known| known.complete(region).collect()).collect();
-    let complete =
-        first.complete(region).filter(|resource| others.iter().all(|other| other.contains(resource)));
-    complete.cloned().collect()
 }

@@ -23,7 +23,7 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{chosen::Chosen, collecting::Collecting};
-use crate::{account::session::Session, failure::Failure, report::Collector, usage::Usage};
+use crate::{account::session::Session, collect::Known, failure::Failure, report::Collector, usage::Usage};
 
 const AT_ONCE: usize = 4;
 
@@ -182,8 +182,10 @@ async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, By
     let account = collector.account(job).await?;
     let session = Session::open(account, &collector.base, Some(&job.run_id), Usage::default()).await?;
     let entered = Box::pin(collector.enter(job.dataset, &session, &attempt)).await?;
-    let collected = collector.collect(job, &session, entered, None, Utc::now(), &attempt);
-    let (mut report, _) = Box::pin(collected).await?;
+    let mut known = Known::new(job.dataset.shape);
+    known.add(job.window(), None);
+    let collecting = collector.collect(job, &session, entered, &known, Utc::now(), &attempt);
+    let mut report = Box::pin(collecting).await?.report(0, job, None);
     let body = report.render();
     let metadata = report.metadata;
     tracing::info!(

@@ -18,9 +18,10 @@ use crate::{
     account::breaker::Breaker,
     account::session::{self, Session},
     cloudwatch::{limits::Limits, plan},
-    collect::{self, Discovered, Interruption, Scope},
+    collect::{self, Collected, Discovered, Interruption, Known, Scope},
     failure::Failure,
     table::checkpoint::Checkpoint,
+    usage::Usage,
 };
 
 /// Collects accounts. One per process, so that all jobs share an account's limits.
@@ -40,11 +41,20 @@ pub struct Collector {
 }
 
 /// An account with an authenticated session, and its resources.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AuthenticatedAccount {
     pub(crate) identity: Identity,
     regions: Vec<String>,
     discovered: Discovered,
+}
+
+/// What has been collected for some windows, of which each makes a report.
+#[derive(Debug)]
+pub struct Collecting {
+    account_id: AccountId,
+    now: DateTime<Utc>,
+    collected: Collected,
+    usage: Usage,
 }
 
 impl Collector {
@@ -93,66 +103,28 @@ impl Collector {
         Ok(AuthenticatedAccount { identity, regions, discovered })
     }
 
-    /// Collects the report of a job, continuing from `checkpoint`, and returns why it ended early, if it
-    /// did. `now` is the time by the clock that the fleet shares.
+    /// Collects the windows of `known` for a job, without what earlier attempts have of them. `now` is the time by the
+    /// clock that the fleet shares.
     pub async fn collect(
         &self,
         job: &Job,
         session: &Session,
         AuthenticatedAccount { identity, regions, discovered }: AuthenticatedAccount,
-        checkpoint: Option<Checkpoint>,
+        known: &Known,
         now: DateTime<Utc>,
         attempt: &Attempt,
-    ) -> Result<(Report, Option<Interruption>), Failure> {
+    ) -> Result<Collecting, Failure> {
         attempt.enter(step::COLLECT);
-        let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
-        let metadata = describe(job, identity.account_id, now, earlier.as_ref());
-        let scope = self.scope(job, vec![job.window()], &metadata, &regions, now, attempt);
-        let collected = collect::collect(session, &self.limits, &scope, discovered, checkpoint).await;
+        let account_id = identity.account_id;
+        let scope = self.scope(job, known.windows(), &account_id, &regions, now, attempt);
+        let collected = collect::collect(session, &self.limits, &scope, discovered, known).await;
         let collected = collected.map_err(|error| authenticate::classify(session, error.into()))?;
         attempt.enter(step::RENDER);
-        let interruption = collected.interruption.clone();
         let usage = session.usage().clone();
-        Ok((Report::new(job.dataset, metadata, earlier.as_ref(), usage, collected), interruption))
+        Ok(Collecting { account_id, now, collected, usage })
     }
 
-    /// Collects the reports of jobs for windows of one account and dataset together, each continuing from
-    /// its checkpoint, and returns why that ended early, if it did. The jobs are in the order of their
-    /// windows.
-    pub(super) async fn collect_windows(
-        &self,
-        jobs: &[&Job],
-        session: &Session,
-        entered: &AuthenticatedAccount,
-        checkpoints: Vec<Option<Checkpoint>>,
-        now: DateTime<Utc>,
-        attempt: &Attempt,
-    ) -> Result<(Vec<Report>, Option<Interruption>), Failure> {
-        attempt.enter(step::COLLECT);
-        let earlier: Vec<Option<ReportMetadata>> = checkpoints
-            .iter()
-            .map(|checkpoint| checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone()))
-            .collect();
-        let AuthenticatedAccount { identity: Identity { account_id, .. }, regions, discovered } = entered;
-        let each = jobs.iter().zip(&earlier);
-        let metadata: Vec<ReportMetadata> =
-            each.map(|(job, earlier)| describe(job, account_id.clone(), now, earlier.as_ref())).collect();
-        let Some((first, job)) = metadata.first().zip(jobs.first()) else { return Ok((Vec::new(), None)) };
-        let windows = jobs.iter().map(|job| job.window()).collect();
-        let scope = self.scope(job, windows, first, regions, now, attempt);
-        let collected =
-            collect::collect_windows(session, &self.limits, &scope, discovered, checkpoints).await;
-        let collected = collected.map_err(|error| authenticate::classify(session, error.into()))?;
-        attempt.enter(step::RENDER);
-        let interruption = collected.iter().find_map(|collection| collection.interruption.clone());
-        let each = jobs.iter().zip(metadata).zip(&earlier).zip(collected);
-        let reports = each.map(|(((job, metadata), earlier), collection)| {
-            Report::new(job.dataset, metadata, earlier.as_ref(), session.usage().clone(), collection)
-        });
-        Ok((reports.collect(), interruption))
-    }
-
-    /// The number of resources of a job for series.
+    /// The number of resources of a job.
     pub(super) async fn count(
         &self,
         job: &Job,
@@ -162,18 +134,17 @@ impl Collector {
         attempt: &Attempt,
     ) -> usize {
         attempt.enter(step::DISCOVER);
-        let metadata = describe(job, entered.identity.account_id.clone(), now, None);
-        let scope = self.scope(job, vec![job.window()], &metadata, &entered.regions, now, attempt);
-        collect::count(session, &self.limits, &scope, &entered.discovered).await
+        let AuthenticatedAccount { identity, regions, discovered } = entered;
+        let scope = self.scope(job, &[job.window()], &identity.account_id, regions, now, attempt);
+        collect::count(session, &self.limits, &scope, discovered).await
     }
 
-    /// What to collect for the reports of some windows of a job, in order; `metadata` is that of the first
-    /// report.
+    /// What to collect for the reports of some windows of a job, in order.
     fn scope<'a>(
         &self,
         job: &'a Job,
-        reports: Vec<Window>,
-        metadata: &'a ReportMetadata,
+        reports: &[Window],
+        account_id: &'a AccountId,
         regions: &'a [String],
         now: DateTime<Utc>,
         attempt: &Attempt,
@@ -188,16 +159,32 @@ impl Collector {
         Scope {
             dataset: job.dataset,
             window: plan::Window::of(all, lookback_days),
-            reports,
+            lookback_days,
+            reports: reports.to_vec(),
             period,
             account_name: &job.account_name,
-            account_id: &metadata.account_id,
+            account_id,
             is_listed: date.is_listed_at(now),
-            is_settled: metadata.is_settled(),
             regions,
             is_last: attempt.is_last(),
             stop: attempt.stop().clone(),
         }
+    }
+}
+
+impl Collecting {
+    /// The report of a job, which is the `nth`, continuing from its checkpoint.
+    pub fn report(&mut self, nth: usize, job: &Job, checkpoint: Option<Checkpoint>) -> Report {
+        let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
+        let metadata = describe(job, self.account_id.clone(), self.now, earlier.as_ref());
+        let collection = self.collected.report(nth, job.window(), metadata.is_settled(), checkpoint);
+        Report::new(job.dataset, metadata, earlier.as_ref(), self.usage.clone(), collection)
+    }
+
+    /// Why it ended early, if it did.
+    #[must_use]
+    pub fn interruption(&self) -> Option<Interruption> {
+        self.collected.interruption()
     }
 }
 

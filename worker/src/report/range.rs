@@ -13,18 +13,26 @@ use fleet::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
+    collector::Collecting,
     draft::{Cost, Report, Share},
     reporter::{Done, EarlierReports, Reporter},
     step,
 };
 use crate::{
-    account::authenticate, account::session::Session, collect::Interruption, failure::Failure, usage::Usage,
+    account::{authenticate, session::Session},
+    collect::{Interruption, Known},
+    failure::Failure,
+    usage::Usage,
 };
 
-/// The maximum number of reports that are looked up, or stored, at once.
+/// The maximum number of reports that are looked up at once.
 const AT_ONCE: usize = 16;
 
+/// The maximum number of reports that are held at once, to be stored.
+const STORED_AT_ONCE: usize = 8;
+
 /// A window of a job, and the object under its key.
+#[derive(Clone)]
 struct Place {
     /// The job for this window alone.
     job: Job,
@@ -32,8 +40,8 @@ struct Place {
     existing: Existing,
 }
 
-/// A collected report, and where to store it.
-struct Collected {
+/// The report of a window, and where to store it.
+struct Made {
     place: Place,
     report: Report,
     /// What exists under the key for unfinished attempts beside a complete report.
@@ -84,50 +92,53 @@ impl Reporter {
         for part in parts(windows, job.dataset, resources, now) {
             let rest = places.split_off(part.len().min(places.len()));
             let part = std::mem::replace(&mut places, rest);
-            let earlier: Vec<_> = part
-                .iter()
-                .map(|place| self.earlier(&place.job, &account_id, &place.key, &place.existing))
-                .collect();
-            let earlier: Vec<EarlierReports> = stream::iter(earlier).buffered(AT_ONCE).try_collect().await?;
-            let (mut checkpoints, mut others) = (Vec::new(), Vec::new());
-            for EarlierReports { checkpoint, to_carry, aside } in earlier {
-                checkpoints.push(checkpoint);
-                others.push((to_carry, aside));
-            }
-            let jobs: Vec<&Job> = part.iter().map(|place| &place.job).collect();
-            let collecting =
-                self.collector.collect_windows(&jobs, &session, &entered, checkpoints, now, attempt);
-            let (reports, interruption) = Box::pin(collecting).await?;
-            let shares = Share::each(part.len(), since);
-            let collected = part.into_iter().zip(reports).zip(others).zip(shares).map(
-                |(((place, mut report), (to_carry, aside)), share)| {
-                    for table in to_carry {
-                        report.carry(table);
-                    }
-                    Collected { place, report: report.sharing(share), aside }
-                },
-            );
-            let collected: Vec<Collected> = collected.collect();
-            since = Cost::so_far(usage);
+            let (known, checkpoints) = self.known(job, &part, &account_id).await?;
+            let collecting = self.collector.collect(job, &session, entered.clone(), &known, now, attempt);
+            let collected = Box::pin(collecting).await?;
+            drop(known);
+            let interruption = collected.interruption();
             attempt.enter(step::UPLOAD);
+            // An attempt that has been billed for nothing has nothing to keep.
+            let is_kept = interruption.is_none() || usage.dollars() > 0.0;
+            let shares = Share::each(part.len(), since);
+            let part = part.into_iter().zip(checkpoints).zip(shares).take_while(|_| is_kept);
+            let missing = self.store_each(part.collect(), collected, &account_id, &mut tally).await?;
+            since = Cost::so_far(usage);
             match interruption {
-                None => self.store_all(collected, &mut tally).await?,
-                Some(interruption) => {
-                    let missing = collected.iter().map(|it| it.report.what_is_missing()).next();
-                    // An attempt that has been billed for nothing has nothing to keep.
-                    if usage.dollars() > 0.0 {
-                        self.store_all_unfinished(collected, &mut tally).await?;
-                    }
-                    return Err(match interruption {
-                        Interruption::Aws(error) => authenticate::classify(&session, error.into()),
-                        Interruption::Stopped => {
-                            Failure::Deadline { longest: LONGEST, missing: missing.unwrap_or_default() }
-                        }
-                    });
+                None => {}
+                Some(Interruption::Aws(error)) => {
+                    return Err(authenticate::classify(&session, error.into()));
+                }
+                Some(Interruption::Stopped) => {
+                    return Err(Failure::Deadline { longest: LONGEST, missing });
                 }
             }
         }
         Ok(tally.done(job))
+    }
+
+    /// What earlier attempts have of some windows, and the digest of each one's checkpoint.
+    async fn known(
+        &self,
+        job: &Job,
+        places: &[Place],
+        account_id: &AccountId,
+    ) -> Result<(Known, Vec<Option<String>>), Failure> {
+        let mut known = Known::new(job.dataset.shape);
+        let mut digests = Vec::with_capacity(places.len());
+        let read = |place: &Place| {
+            let Place { job, key, existing } = place.clone();
+            async move {
+                let earlier = self.earlier(&job, account_id, &key, &existing).await?;
+                Ok::<_, Failure>((job.window(), earlier.checkpoint))
+            }
+        };
+        let mut read = stream::iter(places).map(read).buffered(STORED_AT_ONCE);
+        while let Some((window, checkpoint)) = read.try_next().await? {
+            known.add(window, checkpoint.as_ref());
+            digests.push(checkpoint.map(|checkpoint| checkpoint.metadata.sha256));
+        }
+        Ok((known, digests))
     }
 
     /// Each window of a job, with the object under its key.
@@ -161,43 +172,65 @@ impl Reporter {
         Ok(open)
     }
 
-    /// Stores the reports of finished windows.
-    async fn store_all(&self, collected: Vec<Collected>, tally: &mut Tally) -> Result<(), Failure> {
-        let store = |Collected { place: Place { job, key, existing }, mut report, aside }| async move {
-            let done = self.store(&job, &key, existing, &mut report).await?;
-            if !matches!(aside, Existing::Nothing) {
-                self.remove_aside(&key).await;
-            }
-            Ok(done)
-        };
-        let mut stored = stream::iter(collected).map(store).buffered(AT_ONCE);
-        while let Some(stored) = stored.next().await {
-            match stored {
-                Ok(done) => tally.add(done),
-                Err(failure) => tally.fail(failure)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores what was collected of unfinished windows, each as the checkpoint of its report.
-    async fn store_all_unfinished(
+    /// Makes the report of each window and stores it, or the checkpoint of it if the collection ended early. A few are
+    /// held at once. Returns what the first one lacks.
+    async fn store_each(
         &self,
-        collected: Vec<Collected>,
+        part: Vec<((Place, Option<String>), Share)>,
+        mut collected: Collecting,
+        account_id: &AccountId,
         tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        let store = |Collected { place: Place { job, key, existing }, mut report, aside }| async move {
-            report.metadata.is_unfinished = true;
-            self.store_unfinished(&job, &key, existing, aside, &mut report).await
+    ) -> Result<String, Failure> {
+        let is_unfinished = collected.interruption().is_some();
+        let read = |((place, digest), share): ((Place, Option<String>), Share)| async move {
+            let Place { job, key, existing } = &place;
+            let earlier = self.earlier(job, account_id, key, existing).await?;
+            // Its rows were not asked for again, so no other will do.
+            if earlier.checkpoint.as_ref().map(|it| &it.metadata.sha256) != digest.as_ref() {
+                return Err(Failure::Contended(key.clone()));
+            }
+            Ok((place, earlier, share))
         };
-        let mut stored = stream::iter(collected).map(store).buffered(AT_ONCE);
+        let mut missing = None;
+        let mut nth = 0;
+        let reports = stream::iter(part).map(read).buffered(STORED_AT_ONCE).map(|read| {
+            let (place, EarlierReports { checkpoint, to_carry, aside }, share) = read?;
+            let mut report = collected.report(nth, &place.job, checkpoint);
+            nth += 1;
+            for table in to_carry {
+                report.carry(table);
+            }
+            let mut report = report.sharing(share);
+            report.metadata.is_unfinished = is_unfinished;
+            missing.get_or_insert_with(|| report.what_is_missing());
+            Ok(Made { place, report, aside })
+        });
+        let mut stored = reports.map(|made| self.store_made(made, is_unfinished)).buffered(STORED_AT_ONCE);
         while let Some(stored) = stored.next().await {
             match stored {
                 Ok(done) => done.into_iter().for_each(|done| tally.add(done)),
                 Err(failure) => tally.fail(failure)?,
             }
         }
-        Ok(())
+        drop(stored);
+        Ok(missing.unwrap_or_default())
+    }
+
+    /// Stores a report, or the checkpoint of one that is not finished. Returns how the job for its window is done, if it is.
+    async fn store_made(
+        &self,
+        made: Result<Made, Failure>,
+        is_unfinished: bool,
+    ) -> Result<Option<Done>, Failure> {
+        let Made { place: Place { job, key, existing }, mut report, aside } = made?;
+        if is_unfinished {
+            return self.store_unfinished(&job, &key, existing, aside, &mut report).await;
+        }
+        let done = self.store(&job, &key, existing, &mut report).await?;
+        if !matches!(aside, Existing::Nothing) {
+            self.remove_aside(&key).await;
+        }
+        Ok(Some(done))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     account::authenticate,
     account::breaker::{Breaker, Streak},
     account::session::Session,
-    collect::Interruption,
+    collect::{Interruption, Known},
     failure::{Failure, Misconfiguration},
     preflight::{self, RoleCheck},
     table::{Table, checkpoint::Checkpoint},
@@ -172,10 +172,15 @@ impl Reporter {
         }
         let EarlierReports { checkpoint, to_carry, aside } =
             self.earlier(job, &account_id, &key, &existing).await?;
+        let mut known = Known::new(job.dataset.shape);
+        known.add(job.window(), checkpoint.as_ref());
         let now = self.bucket.now();
-        let collected =
-            Box::pin(self.collector.collect(job, &session, entered, checkpoint, now, attempt)).await;
-        let (mut report, interruption) = collected?;
+        let collecting = self.collector.collect(job, &session, entered, &known, now, attempt);
+        let mut collected = Box::pin(collecting).await?;
+        drop(known);
+        let interruption = collected.interruption();
+        let mut report = collected.report(0, job, checkpoint);
+        drop(collected);
         for table in to_carry {
             report.carry(table);
         }

@@ -250,8 +250,8 @@ fn windows_that_no_dataset_has_are_refused_with_what_to_write() {
             "from \"soon\" is not a time; write it as 2026-11-01T13:00:00Z",
         ),
         (r#""from":"2026-11-01T01:00:00Z","to":"2026-11-02""#, "is not where a window of 1d begins"),
-        (r#""from":"2026-11-01","to":"2026-11-03""#, "is collected a day a job; write date alone"),
-        (r#""date":"2026-11-01","window":"1h""#, "is collected a day a job; write date alone"),
+        (r#""from":"2026-11-01","to":"2026-11-03","window":"1h""#, "write window 1d, or leave it out"),
+        (r#""date":"2026-11-01","window":"1h""#, "write window 1d, or leave it out"),
         (r#""settle":"61d""#, "the job's settle is not a length of time of at most 60 days"),
     ];
     for (keys, expected) in cases {

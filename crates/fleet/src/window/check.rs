@@ -18,7 +18,7 @@ impl Windows {
     pub fn check_of(self, dataset: &Dataset) -> Result<Self, WindowError> {
         let (name, length) = (dataset.name, self.length());
         match dataset.shape {
-            Shape::NewestDay if self.day().is_none() => Err(WindowError::OfDays { dataset: name }),
+            Shape::NewestDay if !length.is_day() => Err(WindowError::OfDays { dataset: name, length }),
             Shape::Series if length.0 < dataset.period.seconds() => Err(WindowError::ShorterThanPeriod {
                 dataset: name,
                 length,

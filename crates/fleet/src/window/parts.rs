@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Window;
 use crate::{
     Dataset,
-    datasets::{DATAPOINTS_PER_CALL, Period},
+    datasets::{DATAPOINTS_PER_CALL, Period, Shape},
 };
 
 /// How many rows are held at once: those of 1,000 resources by the minute for a day, which one report may have.
@@ -19,6 +19,10 @@ const PERIODS_OF_A_DAY: usize = 1_440;
 /// The most periods of a part: five statistics of a series, which are paid for as one, fit into one call.
 const MOST_PERIODS: usize = DATAPOINTS_PER_CALL / 5;
 
+/// How many daily values are held at once, of datasets whose rows are made of them day by day: 160 MB, those of 13,000
+/// buckets of three storage types over a year.
+const DAILY_VALUES: usize = 20_000_000;
+
 /// Parts of windows that are collected together, each metric of each part once. They are cut where the period that CloudWatch
 /// keeps changes, where it no longer lists all series, and where the rows of so many resources would take too much memory.
 /// The windows are in order.
@@ -28,7 +32,13 @@ pub fn parts(
     resources: usize,
     now: DateTime<Utc>,
 ) -> Vec<Vec<Window>> {
-    let most = (ROWS / resources.max(1)).clamp(PERIODS_OF_A_DAY, MOST_PERIODS);
+    let most = match dataset.shape {
+        Shape::Series => (ROWS / resources.max(1)).clamp(PERIODS_OF_A_DAY, MOST_PERIODS),
+        Shape::NewestDay => {
+            let series = resources.saturating_mul(dataset.metrics_per_resource().typical as usize);
+            (DAILY_VALUES / series.max(1)).max(1)
+        }
+    };
     let kind = |window: Window| {
         let day = window.date();
         (dataset.period_of_rows(day, now), day.is_listed_at(now))

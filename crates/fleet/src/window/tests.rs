@@ -134,9 +134,13 @@ fn what_can_not_be_reported_is_refused_with_what_to_write() {
     let hourly = Dataset::parse(&SERIES.replace("\"1m\"", "\"1h\"")).expect("a dataset");
     let error = windows("2026-11-29", "2026-11-30", "5m").expect("windows").check(&hourly, now);
     assert!(error.expect_err("shorter").to_string().contains("which is 1h; write window 1h or a longer one"));
-    let of_days = windows("2026-11-01", "2026-11-03", "1d").expect("windows");
-    let error = of_days.check(*crate::datasets::DEFAULT, now).expect_err("two days").to_string();
-    assert_eq!(error, "dataset s3_daily_storage is collected a day a job; write date alone, a day a request");
+    let daily = |from: &str, to: &str, of: &str| {
+        let checked = windows(from, to, of).expect("windows").check(*crate::datasets::DEFAULT, now);
+        checked.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(daily("2025-12-01", "2026-11-30", "1d"), Ok(()));
+    let error = daily("2026-11-01", "2026-11-02", "1h").expect_err("an hour");
+    assert!(error.starts_with("window 1h is not that of dataset s3_daily_storage, whose values are of days"));
 }
 
 proptest! {

@@ -296,7 +296,7 @@ mod tests {
             window: Window::new("2026-11-03".parse().expect("a date"), 2),
             period: S3.period,
         };
-        let call = plan::everything(*S3, [("bucket".into(), Class::General)]).next().expect("a call");
+        let call = plan::everything(*S3, [("bucket".into(), Class::General)], 500).next().expect("a call");
         cloudwatch.get_metric_data(query, &call[..series]).await
     }
 

@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use fleet::datasets::{DATAPOINTS_PER_CALL, Metric};
+use fleet::datasets::Metric;
 
 use super::layout::Layout;
 use crate::cloudwatch::{
-    plan::{ListedSeries, QUERIES_PER_CALL},
+    plan::{ListedSeries, queries_per_call},
     series_query::SeriesQuery,
 };
 
@@ -108,7 +108,7 @@ impl Plan {
     /// one metric. With `periods` datapoints per query, no call needs a second page.
     #[must_use]
     pub fn calls(&self, layout: &Layout, periods: usize) -> Vec<Call> {
-        let max_queries = (DATAPOINTS_PER_CALL / periods.max(1)).clamp(1, QUERIES_PER_CALL);
+        let max_queries = queries_per_call(periods);
         let mut calls = Vec::new();
         let (mut call, mut queries) = (Call::new(), 0);
         for (resource, (_, groups)) in self.resources.iter().enumerate() {
