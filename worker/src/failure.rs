@@ -62,6 +62,9 @@ pub enum Failure {
     /// Other processes kept writing under the report's key.
     #[error("the report could not be stored at {0}: other processes kept writing there")]
     Contended(String),
+    /// Another job collects the report under this key.
+    #[error("another job is collecting the report at {0}")]
+    Claimed(String),
     /// A call to the report bucket failed.
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
@@ -166,7 +169,7 @@ impl Failure {
             Self::Key(_) => Reason::BadKeyTemplate,
             Self::Partial { .. } => Reason::Partial,
             Self::Superseded(_) => Reason::Superseded,
-            Self::Contended(_) => Reason::Contended,
+            Self::Contended(_) | Self::Claimed(_) => Reason::Contended,
             Self::NotDelivered { .. } => Reason::NotDelivered,
             Self::ReportBucket(error) if error.is_transient() => Reason::Unavailable,
             Self::ReportBucket(_) => Reason::ReportBucket,
@@ -214,7 +217,9 @@ impl Failure {
                 | ErrorKind::PreconditionFailed
                 | ErrorKind::Permanent => Retry::OnceMore,
             },
-            Self::Contended(_) | Self::NotDelivered { .. } | Self::Panic(_) => Retry::Backoff,
+            Self::Contended(_) | Self::Claimed(_) | Self::NotDelivered { .. } | Self::Panic(_) => {
+                Retry::Backoff
+            }
             Self::WorkerMisconfigured(_) => Retry::StopWorker,
         }
     }
@@ -254,6 +259,7 @@ mod tests {
             (Failure::Partial { key: key(), missing: key() }, Retry::Never),
             (Failure::Superseded(key()), Retry::Never),
             (Failure::Contended(key()), Retry::Backoff),
+            (Failure::Claimed(key()), Retry::Backoff),
             (Failure::NotDelivered { sink: key(), source: anyhow::anyhow!("no") }, Retry::Backoff),
             (Failure::ForeignObject(key()), Retry::Never),
             (Failure::Deadline { longest: Duration::ZERO, missing: key() }, Retry::Never),

@@ -3,8 +3,9 @@
 
 use anyhow::{Context, bail};
 use aws_config::SdkConfig;
-use aws_sdk_s3::Client;
+use aws_sdk_s3::{Client, primitives::ByteStream};
 use chrono::{DateTime, Utc};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{AwsError, ErrorKind, aws, bucket_terms::BucketTerms, clock::Clock, from_sdk};
 
@@ -56,6 +57,60 @@ impl ReportBucket {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("could not read s3://{}/{key}", self.name)),
+        }
+    }
+}
+
+impl ReportBucket {
+    /// A small record in JSON, with its version; one that can't be read is `None`.
+    ///
+    /// # Errors
+    ///
+    /// The error of S3, unless there is none under the key.
+    pub async fn record<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<(String, Option<T>)>, AwsError> {
+        const OPERATION: &str = "s3:GetObject";
+        let answer = self.client.get_object().bucket(&self.name).key(key).send().await;
+        let object = match answer.map_err(|error| from_sdk(OPERATION, error)) {
+            Ok(object) => object,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let version = object.e_tag.ok_or_else(|| AwsError::unconfirmed(OPERATION, "ETag"))?;
+        let body = object.body.collect().await.map_err(|error| {
+            AwsError::new(ErrorKind::Transient, OPERATION, "BrokenAnswer").message(error.to_string())
+        })?;
+        Ok(Some((version, serde_json::from_slice(&body.into_bytes()).ok())))
+    }
+
+    /// Writes a record if it has this version still, or is not there if that is `None`. Returns its new version; `None` if it
+    /// has changed.
+    ///
+    /// # Errors
+    ///
+    /// The error of S3.
+    pub async fn put_record(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        record: &impl Serialize,
+    ) -> Result<Option<String>, AwsError> {
+        const OPERATION: &str = "s3:PutObject";
+        let put = self.client.put_object().bucket(&self.name).key(key).content_type("application/json");
+        let put = match version {
+            Some(version) => put.if_match(version),
+            None => put.if_none_match("*"),
+        };
+        let body = serde_json::to_vec(record).expect("cannot fail: a record has texts and numbers");
+        let answer = put.body(ByteStream::from(body)).send().await;
+        match answer.map_err(|error| from_sdk(OPERATION, error)) {
+            Ok(put) => put.e_tag.map(Some).ok_or_else(|| AwsError::unconfirmed(OPERATION, "ETag")),
+            Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }

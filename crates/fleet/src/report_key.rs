@@ -26,11 +26,15 @@ const ASIDE_PREFIX: &str = "tries/";
 /// The prefix of what is recorded of deliveries; no report may use it.
 const DELIVERED_PREFIX: &str = "delivered/";
 
+/// The prefix of claims on reports that are being collected; no report may use it.
+const CLAIM_PREFIX: &str = "claims/";
+
 /// The prefixes that no report may use, and what is there.
-const RESERVED: [(&str, &str); 3] = [
+const RESERVED: [(&str, &str); 4] = [
     (MANIFEST_PREFIX, "the runs' manifests"),
     (ASIDE_PREFIX, "unfinished reports"),
     (DELIVERED_PREFIX, "what sinks have"),
+    (CLAIM_PREFIX, "claims on reports"),
 ];
 
 /// The maximum length of a report's key, in bytes: the maximum in S3, less the prefix of [`delivered`] with the longest
@@ -47,6 +51,12 @@ pub fn aside(key: &str) -> String {
 #[must_use]
 pub fn delivered(sink: &str, key: &str) -> String {
     format!("{DELIVERED_PREFIX}{sink}/{key}")
+}
+
+/// The key of the claim on the report under `key`.
+#[must_use]
+pub fn claim(key: &str) -> String {
+    format!("{CLAIM_PREFIX}{key}")
 }
 
 /// A key with placeholders.

@@ -2,6 +2,7 @@
 //! One job, from its account to its report in the bucket. The [`Reporter`] checks for an existing report, the
 //! [`Collector`] collects what is missing into a [`draft`], and [`store`] decides what the report may replace.
 
+mod claims;
 mod collector;
 pub mod draft;
 mod range;

@@ -4,7 +4,7 @@
 
 use engine::{Attempt, attempt::LONGEST};
 use fleet::{
-    AccountId, Job,
+    Account, AccountId, Job, Window,
     existing::Existing,
     report::{ReportMetadata, ReportStatus},
     report_key::fill,
@@ -13,6 +13,7 @@ use fleet::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
+    claims::Claims,
     collector::Collecting,
     draft::{Cost, Report, Share},
     reporter::{Done, EarlierReports, Reporter},
@@ -71,16 +72,58 @@ impl Reporter {
         attempt.enter(step::CHECK_EXISTING);
         let account = self.collector.account(job).await?;
         let mut tally = Tally::default();
-        let places = self.places(job, account.id.as_ref()).await?;
+        let windows: Vec<Window> = job.windows.iter().collect();
+        let places = self.places(job, windows, account.id.as_ref()).await?;
         // Decisions before the first call in the account cost nothing.
-        let places = self.open(places, account.id.as_ref(), &mut tally)?;
-        if places.is_empty() {
+        let mut places = self.open(places, account.id.as_ref(), &mut tally)?;
+        if !job.only_incomplete {
+            self.make_range(job, &account, places, usage, attempt, &mut tally).await?;
             return Ok(tally.done(job));
         }
-        let session = Session::open(account, &self.collector.base, Some(&job.run_id), usage.clone()).await?;
+        while let Some(first) = places.first() {
+            let claims = Claims::new(&self.bucket);
+            let taken = claims.take(places.iter().map(|place| place.key.clone()).collect()).await?;
+            let key = first.key.clone();
+            let windows = places.iter().map(|place| place.job.window());
+            let (mine, theirs): (Vec<_>, Vec<_>) = windows.zip(taken).partition(|(_, is_taken)| *is_taken);
+            let [mine, theirs] =
+                [mine, theirs].map(|windows| windows.into_iter().map(|(window, _)| window).collect());
+            // What other jobs have made until now is enough.
+            let made = async {
+                let mine = self.places(job, mine, account.id.as_ref()).await?;
+                let mine = self.open(mine, account.id.as_ref(), &mut tally)?;
+                self.make_range(job, &account, mine, usage, attempt, &mut tally).await
+            };
+            let made = Box::pin(claims.during(made)).await;
+            claims.release().await;
+            made?;
+            places = self.places(job, theirs, account.id.as_ref()).await?;
+            places = self.open(places, account.id.as_ref(), &mut tally)?;
+            if let Some(place) = places.first().filter(|place| place.key == key) {
+                Claims::wait(&self.bucket, &place.key, attempt).await?;
+            }
+        }
+        Ok(tally.done(job))
+    }
+
+    /// Collects these windows of a job, and stores their reports.
+    async fn make_range(
+        &self,
+        job: &Job,
+        account: &Account,
+        places: Vec<Place>,
+        usage: &Usage,
+        attempt: &Attempt,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let session =
+            Session::open(account.clone(), &self.collector.base, Some(&job.run_id), usage.clone()).await?;
         let entered = Box::pin(self.collector.enter(job.dataset, &session, attempt)).await?;
         let account_id = entered.identity.account_id.clone();
-        let mut places = self.open(places, Some(&account_id), &mut tally)?;
+        let mut places = self.open(places, Some(&account_id), tally)?;
         let now = self.bucket.now();
         let windows: Vec<_> = places.iter().map(|place| place.job.window()).collect();
         let resources = if may_be_cut_for_memory(&windows, job.dataset, now) {
@@ -102,7 +145,7 @@ impl Reporter {
             let is_kept = interruption.is_none() || usage.dollars() > 0.0;
             let shares = Share::each(part.len(), since);
             let part = part.into_iter().zip(checkpoints).zip(shares).take_while(|_| is_kept);
-            let missing = self.store_each(part.collect(), collected, &account_id, &mut tally).await?;
+            let missing = self.store_each(part.collect(), collected, &account_id, tally).await?;
             since = Cost::so_far(usage);
             match interruption {
                 None => {}
@@ -114,7 +157,7 @@ impl Reporter {
                 }
             }
         }
-        Ok(tally.done(job))
+        Ok(())
     }
 
     /// What earlier attempts have of some windows, and the digest of each one's checkpoint.
@@ -141,8 +184,13 @@ impl Reporter {
         Ok((known, digests))
     }
 
-    /// Each window of a job, with the object under its key.
-    async fn places(&self, job: &Job, account_id: Option<&AccountId>) -> Result<Vec<Place>, Failure> {
+    /// Windows of a job, each with the object under its key.
+    async fn places(
+        &self,
+        job: &Job,
+        windows: Vec<Window>,
+        account_id: Option<&AccountId>,
+    ) -> Result<Vec<Place>, Failure> {
         let pattern = self.template.pattern(job, account_id)?;
         let look = |window| {
             let key = fill(&pattern, window);
@@ -151,7 +199,7 @@ impl Reporter {
                 Ok(Place { job: job.of(window), key, existing })
             }
         };
-        stream::iter(job.windows.iter()).map(look).buffered(AT_ONCE).try_collect().await
+        stream::iter(windows).map(look).buffered(AT_ONCE).try_collect().await
     }
 
     /// The windows that must be collected.

@@ -6,7 +6,7 @@ use std::slice;
 
 use engine::{Attempt, attempt::LONGEST};
 use fleet::{
-    AccountId, AwsError, Dataset, Job, KeyTemplate,
+    Account, AccountId, AwsError, Dataset, Job, KeyTemplate,
     datasets::Period,
     existing::{Existing, ExistingReport},
     from_sdk,
@@ -17,6 +17,7 @@ use fleet::{
 
 use super::{
     Collector,
+    claims::Claims,
     draft::Report,
     step,
     store::{self, Candidate, Decision, Precondition, Put},
@@ -164,6 +165,39 @@ impl Reporter {
         if let Some(done) = self.settled_by(&existing, job, &key, account.id.as_ref())? {
             return Ok(done);
         }
+        if !job.only_incomplete {
+            return self.make_report(job, account, key, existing, usage, attempt).await;
+        }
+        loop {
+            let claims = Claims::new(&self.bucket);
+            if claims.take(vec![key.clone()]).await?.contains(&false) {
+                Claims::wait(&self.bucket, &key, attempt).await?;
+                continue;
+            }
+            // What another job has made until now is enough.
+            let existing = self.look(&key).await?;
+            let done = match self.settled_by(&existing, job, &key, account.id.as_ref()) {
+                Ok(None) => {
+                    let making = self.make_report(job, account, key, existing, usage, attempt);
+                    Box::pin(claims.during(making)).await
+                }
+                Ok(Some(done)) => Ok(done),
+                Err(failure) => Err(failure),
+            };
+            claims.release().await;
+            return done;
+        }
+    }
+
+    async fn make_report(
+        &self,
+        job: &Job,
+        account: Account,
+        key: String,
+        existing: Existing,
+        usage: &Usage,
+        attempt: &Attempt,
+    ) -> Result<Done, Failure> {
         let session = Session::open(account, &self.collector.base, Some(&job.run_id), usage.clone()).await?;
         let entered = Box::pin(self.collector.enter(job.dataset, &session, attempt)).await?;
         let account_id = entered.identity.account_id.clone();

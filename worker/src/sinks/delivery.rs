@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Gives a stored report to the sinks of its dataset, and records in the report bucket what each has.
 
-use aws_sdk_s3::primitives::ByteStream;
 use engine::Attempt;
 use fleet::{
-    AwsError, Dataset, ErrorKind,
+    Dataset,
     existing::{Existing, ExistingReport},
-    from_sdk,
     report::ReportStatus,
     report_bucket::ReportBucket,
     report_key,
@@ -92,54 +90,24 @@ impl Delivery {
                 return Ok(());
             }
             let ExistingReport { etag, metadata, .. } = *report;
-            let known = self.marker(&marker_key).await?;
-            if !has_written && known.as_ref().is_some_and(|(_, marker)| marker.etag == etag) {
+            // A marker that can't be read says nothing: the report is delivered, and the marker written, again.
+            let known = self.bucket.record::<Marker>(&marker_key).await?;
+            let has =
+                |(_, marker): &(String, Option<Marker>)| marker.as_ref().is_some_and(|it| it.etag == etag);
+            if !has_written && known.as_ref().is_some_and(has) {
                 return Ok(());
             }
             let opened = StoredReport::open(&self.bucket, key, &etag, metadata, dataset).await?;
             let Some(mut report) = opened else { continue };
             has_written = true;
             sink.sink.deliver(&mut report).await?;
-            if self.mark(&marker_key, known.map(|(version, _)| version), &Marker { etag }).await? {
+            let version = known.as_ref().map(|(version, _)| version.as_str());
+            if self.bucket.put_record(&marker_key, version, &Marker { etag }).await?.is_some() {
                 tracing::info!(key, sink = sink.name, "the report is delivered to {}", sink.name);
                 return Ok(());
             }
         }
         Err(anyhow::anyhow!("other processes kept writing the report or its marker {marker_key}"))
-    }
-
-    /// What is recorded, and its version.
-    async fn marker(&self, key: &str) -> anyhow::Result<Option<(String, Marker)>> {
-        const OPERATION: &str = "s3:GetObject";
-        let answer = self.bucket.client.get_object().bucket(&self.bucket.name).key(key).send().await;
-        let object = match answer.map_err(|error| from_sdk(OPERATION, error)) {
-            Ok(object) => object,
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let version = object.e_tag.ok_or_else(|| AwsError::unconfirmed(OPERATION, "ETag"))?;
-        let body = object.body.collect().await?.into_bytes();
-        // One that can't be read says nothing: the report is delivered, and the marker written, again.
-        let marker = serde_json::from_slice(&body).unwrap_or(Marker { etag: String::new() });
-        Ok(Some((version, marker)))
-    }
-
-    /// Records what a sink has, unless the record has changed since it was read.
-    async fn mark(&self, key: &str, version: Option<String>, marker: &Marker) -> anyhow::Result<bool> {
-        let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(key);
-        let put = match version {
-            Some(version) => put.if_match(version),
-            None => put.if_none_match("*"),
-        };
-        let body = ByteStream::from(serde_json::to_vec(marker)?);
-        let answer = put.content_type("application/json").body(body).send().await;
-        match answer.map_err(|error| from_sdk("s3:PutObject", error)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == ErrorKind::PreconditionFailed || error.code == "NoSuchKey" => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }
 
@@ -152,7 +120,7 @@ mod tests {
         operation::{
             get_object::GetObjectOutput, head_object::HeadObjectOutput, put_object::PutObjectOutput,
         },
-        primitives::DateTime,
+        primitives::{ByteStream, DateTime},
     };
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
     use chrono::Utc;

@@ -19,8 +19,8 @@ const PERIODS_OF_A_DAY: usize = 1_440;
 /// The most periods of a part: five statistics of a series, which are paid for as one, fit into one call.
 const MOST_PERIODS: usize = DATAPOINTS_PER_CALL / 5;
 
-/// How many daily values are held at once, of datasets whose rows are made of them day by day: 160 MB, those of 13,000
-/// buckets of three storage types over a year.
+/// How many daily values are held at once, of datasets whose rows are made of them day by day: 160 MB, those of 18,000
+/// buckets of two storage types over a year.
 const DAILY_VALUES: usize = 20_000_000;
 
 /// Parts of windows that are collected together, each metric of each part once. They are cut where the period that CloudWatch

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use kit::{Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago, finish, until};
+use kit::{Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago, end, finish, says, until};
 use local_aws::{Account, Fault};
 use serde_json::{Value, json};
 
@@ -201,5 +201,58 @@ async fn a_worker_that_is_killed_amid_a_range_leaves_the_same_reports_to_the_nex
     let metrics = fleet.aws.calls().operation("GetMetricData").count();
     assert_eq!(metrics, 2, "one call for all six windows, and one for the window that was not written");
     assert!(fleet.dead_letters().is_empty() && fleet.home.messages(JOBS).is_empty());
+    Ok(())
+}
+
+/// A job that a schedule sends for windows of yesterday.
+fn copy(from: i64, to: i64) -> String {
+    let (from, to) = (hour(from), hour(to));
+    json!({"account_name": "data", "dataset": "ecs_service", "from": from, "to": to, "only_incomplete": true})
+        .to_string()
+}
+
+#[tokio::test]
+async fn of_the_copies_that_a_schedule_left_during_an_outage_one_pays() -> Result<()> {
+    let (fleet, _) = fleet().await?;
+    // Eight ticks of five minutes: each asks for what was lacking then, and an hour ended meanwhile.
+    for to in [9, 9, 9, 9, 10, 10, 10, 10] {
+        fleet.home.send(JOBS, &copy(4, to));
+    }
+    // All are at work at once, in two workers.
+    let held = fleet.aws.fault(Fault::slow(Duration::from_millis(1500)).on("GetMetricData"));
+    let run = ["run", "--exit-when-empty", "--concurrency", "4"];
+    let workers = [fleet.worker(&run).spawn()?, fleet.worker(&run).spawn()?];
+    for worker in workers {
+        end(worker).await?.status(0);
+    }
+    assert!(held.fired() > 0);
+    assert_eq!(times(&fleet).len(), 6);
+    // Two services of one metric: once for the first five hours, once for the last one at most.
+    let asked = fleet.aws.calls().operation("GetMetricData").count();
+    assert!(asked <= 2, "{asked}");
+    assert!(paid(&fleet) <= 4);
+    assert!(fleet.dead_letters().is_empty() && fleet.home.messages(JOBS).is_empty());
+    assert!(fleet.home.keys(REPORTS, "claims/").is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_claim_of_a_worker_that_was_killed_ends_by_itself() -> Result<()> {
+    let short = Setup { visibility_timeout: Duration::from_secs(3), ..Setup::default() };
+    let (fleet, _) = fleet_with(short).await?;
+    fleet.home.send(JOBS, &copy(4, 6));
+    let held = fleet.aws.fault(Fault::hold().on("GetMetricData").times(1));
+    let mut worker = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+    until("it asks CloudWatch", || held.fired() == 1).await?;
+    worker.kill().await?;
+    assert_eq!(fleet.home.keys(REPORTS, "claims/").len(), 2);
+    let mut next = fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+    says(&mut next, "waiting for it").await?;
+    assert!(times(&fleet).is_empty());
+    // Two minutes later, by the clock that all share.
+    fleet.aws.set_clock(fleet.aws.now() + TimeDelta::minutes(3));
+    end(next).await?.status(0);
+    assert_eq!(times(&fleet).len(), 2);
+    assert!(fleet.home.keys(REPORTS, "claims/").is_empty());
     Ok(())
 }
