@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a job failed.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use engine::{Failed, Retry};
 use fleet::{
@@ -68,6 +68,9 @@ pub enum Failure {
     /// A call to the report bucket failed.
     #[error("the report could not be stored")]
     ReportBucket(#[source] AwsError),
+    /// Rows are kept in a temporary file while there are many, and it can't be read or written.
+    #[error("the temporary file for the report's rows failed; the worker needs room for them below TMPDIR")]
+    TemporaryFile(#[source] io::Error),
     /// The job exceeded the time limit.
     #[error("the job was not done in {} minutes{}{missing}", longest.as_secs() / 60, if missing.is_empty() { "" } else { "; missing: " })]
     Deadline {
@@ -171,6 +174,7 @@ impl Failure {
             Self::Superseded(_) => Reason::Superseded,
             Self::Contended(_) | Self::Claimed(_) => Reason::Contended,
             Self::NotDelivered { .. } => Reason::NotDelivered,
+            Self::TemporaryFile(_) => Reason::Unavailable,
             Self::ReportBucket(error) if error.is_transient() => Reason::Unavailable,
             Self::ReportBucket(_) => Reason::ReportBucket,
             Self::ForeignObject(_) => Reason::ForeignObject,
@@ -217,9 +221,11 @@ impl Failure {
                 | ErrorKind::PreconditionFailed
                 | ErrorKind::Permanent => Retry::OnceMore,
             },
-            Self::Contended(_) | Self::Claimed(_) | Self::NotDelivered { .. } | Self::Panic(_) => {
-                Retry::Backoff
-            }
+            Self::Contended(_)
+            | Self::Claimed(_)
+            | Self::NotDelivered { .. }
+            | Self::TemporaryFile(_)
+            | Self::Panic(_) => Retry::Backoff,
             Self::WorkerMisconfigured(_) => Retry::StopWorker,
         }
     }
@@ -260,6 +266,7 @@ mod tests {
             (Failure::Superseded(key()), Retry::Never),
             (Failure::Contended(key()), Retry::Backoff),
             (Failure::Claimed(key()), Retry::Backoff),
+            (Failure::TemporaryFile(io::ErrorKind::StorageFull.into()), Retry::Backoff),
             (Failure::NotDelivered { sink: key(), source: anyhow::anyhow!("no") }, Retry::Backoff),
             (Failure::ForeignObject(key()), Retry::Never),
             (Failure::Deadline { longest: Duration::ZERO, missing: key() }, Retry::Never),

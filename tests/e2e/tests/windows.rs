@@ -207,3 +207,40 @@ async fn a_window_in_whose_way_another_object_is_costs_no_other() -> Result<()> 
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_report_of_many_rows_passes_through_files() -> Result<()> {
+    const SERVICES_OF_A_REGION: u32 = 21;
+    let (fleet, other, date) = (Fleet::start().await?, Fleet::start().await?, days_ago(1));
+    for fleet in [&fleet, &other] {
+        for region in [HOME_REGION, FAR] {
+            for service in 0..SERVICES_OF_A_REGION {
+                let (name, value) = (format!("{}-{service}", "s".repeat(240)), f64::from(service));
+                for at in 0..1440 {
+                    put(fleet, region, &name, "Requests", (date, at), value);
+                }
+            }
+        }
+    }
+    let job = job(hourly()?, date)?;
+    // The rows of one region are stored as a checkpoint, and read back by the next attempt.
+    let fault = fleet.aws.fault(Fault::error("InternalFailure", 500).on("GetMetricData").region(FAR));
+    fleet.perform(&job, false).await.expect_err("a region does not answer");
+    fault.stop();
+    let (partial, metadata) = fleet.report(&job)?;
+    assert_eq!(metadata("status"), "partial");
+    assert!(partial.len() > 8 << 20, "{}", partial.len());
+    let asked = fleet.asked(HOME_REGION);
+    fleet.perform(&job, false).await?;
+    assert_eq!(fleet.asked(HOME_REGION), asked, "what is known is not asked for again");
+    other.perform(&job, false).await?;
+    let (table, metadata) = fleet.report(&job)?;
+    assert_eq!((metadata("status"), metadata("rows")), ("complete".into(), "60480".into()));
+    assert!(table.len() > 16 << 20 && table.lines().count() == 60_481, "{}", table.len());
+    let (expected, _) = other.report(&job)?;
+    assert!(table == expected, "{:?}", first_difference(&table, &expected));
+    let keys: Vec<_> =
+        table.lines().skip(1).map(|line| line.split(",60,").next().unwrap_or_default()).collect();
+    assert!(keys.is_sorted(), "by service, region and period");
+    Ok(())
+}

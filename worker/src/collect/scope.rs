@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What to collect, for both shapes of datasets.
 
+use std::sync::Arc;
+
 use fleet::{AccountId, AccountName, Dataset, datasets::Period};
 use tokio_util::sync::CancellationToken;
 
-use crate::cloudwatch::plan::Window;
+use crate::{cloudwatch::plan::Window, table::content::Spool};
 
 /// What to collect.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct Scope<'a> {
     pub account_id: &'a AccountId,
     /// Whether `ListMetrics` still lists all series of the day.
     pub is_listed: bool,
+    /// Where rows are kept that are complete before the others.
+    pub spool: Arc<Spool>,
     /// Regions to query even if they have no bucket.
     pub regions: &'a [String],
     /// Whether this is the last attempt, so that the report is stored without what fails with a transient error.

@@ -186,7 +186,7 @@ async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, By
     known.add(job.window(), None);
     let collecting = collector.collect(job, &session, entered, &known, Utc::now(), &attempt);
     let mut report = Box::pin(collecting).await?.report(0, job, None);
-    let body = report.render();
+    let body = report.render().await?.read().map_err(Failure::TemporaryFile)?;
     let metadata = report.metadata;
     tracing::info!(
         date = %job.windows,

@@ -2,6 +2,8 @@
 //! Collects an account: authenticates, discovers its resources, and builds a report from CloudWatch's
 //! data.
 
+use std::sync::Arc;
+
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use cli::telemetry::STEP;
@@ -165,6 +167,7 @@ impl Collector {
             account_name: &job.account_name,
             account_id,
             is_listed: date.is_listed_at(now),
+            spool: Arc::default(),
             regions,
             is_last: attempt.is_last(),
             stop: attempt.stop().clone(),

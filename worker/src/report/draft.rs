@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A report before it is stored: its rows, their totals, and what it reuses of earlier attempts and reports.
 
-use bytes::Bytes;
+use std::{mem, panic};
+
 use fleet::{
     Dataset,
     report::{ReportMetadata, ReportStatus},
 };
 
+use tokio::task;
+
 use crate::{
     cloudwatch::rows::Status,
     collect::Collection,
+    failure::Failure,
     table::{
         Table,
-        checkpoint::{self, Checkpoint},
+        checkpoint::Checkpoint,
+        content::{Content, MOST_IN_MEMORY, sha256},
         csv, series_csv,
     },
     usage::Usage,
@@ -168,20 +173,42 @@ impl Report {
     }
 
     /// Encodes the table, and updates the metadata for it.
-    pub fn render(&mut self) -> Bytes {
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::TemporaryFile`], if the table is long.
+    pub async fn render(&mut self) -> Result<Content, Failure> {
         self.count();
-        let subject = csv::Subject {
-            dataset: self.dataset,
-            account_name: &self.metadata.account_name,
-            account_id: &self.metadata.account_id,
-            date: self.metadata.window.date().day(),
+        let (body, digest) = match &mut self.table {
+            Table::NewestDay(rows) => {
+                let subject = csv::Subject {
+                    dataset: self.dataset,
+                    account_name: &self.metadata.account_name,
+                    account_id: &self.metadata.account_id,
+                    date: self.metadata.window.date().day(),
+                };
+                let body = csv::encode(&subject, rows);
+                let digest = sha256(&body);
+                (body.into(), digest)
+            }
+            Table::Series(rows) => {
+                let header = series_csv::header(self.dataset);
+                let joined = if rows.len(&header) > MOST_IN_MEMORY {
+                    // Seconds of copying, which other jobs must not wait for.
+                    let mut taken = mem::take(rows);
+                    let join = task::spawn_blocking(move || (taken.join(&header), taken));
+                    let (joined, taken) =
+                        join.await.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
+                    *rows = taken;
+                    joined
+                } else {
+                    rows.join(&header)
+                };
+                joined.map_err(Failure::TemporaryFile)?
+            }
         };
-        let body = match &mut self.table {
-            Table::NewestDay(rows) => csv::encode(&subject, rows).into(),
-            Table::Series(rows) => rows.join(&series_csv::header(self.dataset)),
-        };
-        self.metadata.sha256 = checkpoint::sha256(&body);
-        body
+        self.metadata.sha256 = digest;
+        Ok(body)
     }
 
     /// Adds rows of an earlier report that this collection could not see: of resources without a row, and rows with values

@@ -309,7 +309,7 @@ impl Reporter {
                 && (metadata.is_listed || metadata.rows_carried > 0)
             {
                 let report = self.read(key, job.dataset, metadata).await?;
-                earlier.to_carry.extend(report.map(Checkpoint::into_carried));
+                earlier.to_carry.extend(report.map(Checkpoint::into_carried).transpose()?);
             }
         }
         Ok(earlier)
@@ -321,8 +321,7 @@ impl Reporter {
         dataset: &'static Dataset,
         metadata: &ReportMetadata,
     ) -> Result<Option<Checkpoint>, Failure> {
-        let read = Checkpoint::read(&self.bucket, key, dataset, metadata.clone()).await;
-        read.map_err(Failure::ReportBucket)
+        Checkpoint::read(&self.bucket, key, dataset, metadata.clone()).await
     }
 
     /// Stores the report of a finished job.
@@ -346,7 +345,7 @@ impl Reporter {
                 Decision::Superseded => return Err(Failure::Superseded(key.to_owned())),
                 Decision::Foreign => return Err(Failure::ForeignObject(key.to_owned())),
             }
-            let body = report.render();
+            let body = report.render().await?;
             let precondition = Precondition::unchanged(&attempts.existing);
             let metadata =
                 report.metadata.for_run(store::run_to_credit(&attempts.existing, &report.metadata));
@@ -377,7 +376,7 @@ impl Reporter {
             store::decide(&attempts.existing, self.candidate(job, report))
             && !attempts.existing.report().is_some_and(|it| it.metadata.status == ReportStatus::Complete)
         {
-            let body = report.render();
+            let body = report.render().await?;
             let precondition = Precondition::unchanged(&attempts.existing);
             match store::put(&self.bucket, key, precondition, &report.metadata, body).await? {
                 Put::Stored => {
@@ -400,7 +399,7 @@ impl Reporter {
         let aside_key = report_key::aside(key);
         let mut attempts = store::Attempts::new(aside);
         loop {
-            let body = report.render();
+            let body = report.render().await?;
             let precondition = Precondition::unchanged(&attempts.existing);
             match store::put(&self.bucket, &aside_key, precondition, &report.metadata, body).await? {
                 Put::Stored => {

@@ -8,9 +8,8 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::{config::Builder, primitives::ByteStream};
+use aws_sdk_s3::config::Builder;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use bytes::Bytes;
 use fleet::{
     AccountId, AwsError, ErrorKind, RunId, Window, aws,
     existing::Existing,
@@ -19,7 +18,7 @@ use fleet::{
     report_bucket::ReportBucket,
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, table::content::Content};
 
 /// The maximum number of decisions if other processes keep writing the object.
 const DECISIONS: usize = 6;
@@ -149,7 +148,7 @@ pub async fn put(
     key: &str,
     precondition: Precondition,
     metadata: &ReportMetadata,
-    body: Bytes,
+    body: Content,
 ) -> Result<Put, Failure> {
     let (if_none_match, if_match) = match precondition {
         Precondition::Nothing => (Some("*".to_owned()), None),
@@ -161,7 +160,9 @@ pub async fn put(
         .without_max_times()
         .with_jitter()
         .build();
+    let length = usize::try_from(body.len()).unwrap_or(usize::MAX);
     loop {
+        let stream = body.stream().await.map_err(Failure::TemporaryFile)?;
         let put = bucket
             .client
             .put_object()
@@ -171,9 +172,9 @@ pub async fn put(
             .set_metadata(Some(metadata.to_headers()))
             .set_if_none_match(if_none_match.clone())
             .set_if_match(if_match.clone())
-            .body(ByteStream::from(body.clone()))
+            .body(stream)
             .customize()
-            .config_override(Builder::new().timeout_config(aws::upload_timeouts(body.len())))
+            .config_override(Builder::new().timeout_config(aws::upload_timeouts(length)))
             .send()
             .await;
         // If the object to replace has been deleted, S3 responds with 404 and not 412.
@@ -442,7 +443,7 @@ mod tests {
                 .retry_config(RetryConfig::disabled()));
             let bucket = ReportBucket::new(client, "reports");
             let put =
-                put(&bucket, "k", Precondition::Nothing, &report.metadata, Bytes::from_static(b"body")).await;
+                put(&bucket, "k", Precondition::Nothing, &report.metadata, b"body".to_vec().into()).await;
             assert_eq!(put.map_err(drop), expected);
             assert!(answers.iter().all(|answer| answer.num_calls() == 1), "each response was used once");
         }

@@ -3,18 +3,20 @@
 //! [`checkpoint`] and, for sinks, a [`stored`] report read them back.
 
 pub mod checkpoint;
+pub mod content;
 pub mod csv;
 pub mod series_csv;
 pub mod stored;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    io,
     sync::Arc,
 };
 
-use bytes::Bytes;
 use fleet::{Dataset, datasets::Metric};
 
+use self::content::{Content, Writer};
 use crate::cloudwatch::rows::{self, Row, Status};
 
 /// The rows of a report, by the shape of its dataset.
@@ -30,15 +32,15 @@ pub enum Table {
 pub type Key = (Arc<str>, Arc<str>);
 
 /// The encoded rows of resources, in the order of the report. Each resource is encoded as soon as it is complete, so that
-/// only the resources in flight are held as numbers.
+/// only the resources in flight are held as numbers. Many rows are kept in a file.
 #[derive(Debug, Default)]
 pub struct SeriesRows(pub BTreeMap<Key, Encoded>);
 
 /// The encoded rows of one resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Encoded {
     /// A slice of the whole table once that is joined.
-    pub body: Bytes,
+    pub body: Content,
     pub rows: u64,
     /// The status of each row.
     pub status: Status,
@@ -154,23 +156,31 @@ fn merge(rows: &mut Vec<Row>, others: Vec<Row>) {
 }
 
 impl SeriesRows {
-    /// The whole table. The rows of each resource become a slice of it, so that they are held only once.
-    pub fn join(&mut self, header: &[u8]) -> Bytes {
-        let length = self.0.values().map(|encoded| encoded.body.len()).sum::<usize>();
-        let mut whole = Vec::with_capacity(header.len() + length);
-        whole.extend_from_slice(header);
-        let mut ends = Vec::with_capacity(self.0.len());
-        for encoded in self.0.values_mut() {
-            whole.extend_from_slice(&std::mem::take(&mut encoded.body));
-            ends.push(whole.len());
+    /// The length of the whole table.
+    #[must_use]
+    pub fn len(&self, header: &[u8]) -> u64 {
+        header.len() as u64 + self.0.values().map(|encoded| encoded.body.len()).sum::<u64>()
+    }
+
+    /// The whole table, and its SHA-256. The rows of each resource become a slice of it, so that they are held only once.
+    ///
+    /// # Errors
+    ///
+    /// That of the file system, if the table is long.
+    pub fn join(&mut self, header: &[u8]) -> io::Result<(Content, String)> {
+        let mut whole = Writer::new(self.len(header))?;
+        whole.add(header)?;
+        for encoded in self.0.values() {
+            whole.add(&encoded.body.read()?)?;
         }
-        let whole = Bytes::from(whole);
-        let mut begin = header.len();
-        for (encoded, end) in self.0.values_mut().zip(ends) {
+        let (whole, digest) = whole.finish()?;
+        let mut begin = header.len() as u64;
+        for encoded in self.0.values_mut() {
+            let end = begin + encoded.body.len();
             encoded.body = whole.slice(begin..end);
             begin = end;
         }
-        whole
+        Ok((whole, digest))
     }
 
     /// Adds rows of resources that are missing or incomplete here.

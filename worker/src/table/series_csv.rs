@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rows of series as CSV, resource by resource, in the format of [`csv`](super::csv). Pure functions.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, io, ops::Range, sync::Arc};
 
-use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use fleet::{Dataset, datasets::Cell};
@@ -12,7 +11,10 @@ use super::csv::{DecodeError, Subject, plain, text};
 use crate::{
     cloudwatch::{dimensions, rows::Status},
     collect::series::Part,
-    table::{Encoded, Key, SeriesRows},
+    table::{
+        Encoded, Key, SeriesRows,
+        content::{Content, Spool},
+    },
 };
 
 const CANNOT_FAIL: &str = "cannot fail: the writer is memory, and each record has a cell for each column";
@@ -25,9 +27,16 @@ pub fn header(dataset: &Dataset) -> Vec<u8> {
     writer.into_inner().expect(CANNOT_FAIL)
 }
 
-/// The rows of a resource in a window: one for each period with a value, or one without a period if there are none.
+/// The rows of a resource in a window: one for each period with a value, or one without a period if there are none. They
+/// are kept in `spool`.
 #[must_use]
-pub fn encode(subject: &Subject<'_>, key: &Key, seconds: u32, Part { status, periods }: Part) -> Encoded {
+pub fn encode(
+    subject: &Subject<'_>,
+    key: &Key,
+    seconds: u32,
+    Part { status, periods }: Part,
+    spool: &Spool,
+) -> Encoded {
     let shown = status.to_string();
     let mut periods: Vec<_> = periods.into_iter().map(|(at, values)| (Some(at), values)).collect();
     if periods.is_empty() {
@@ -56,9 +65,8 @@ pub fn encode(subject: &Subject<'_>, key: &Key, seconds: u32, Part { status, per
         }
         writer.write_record(None::<&[u8]>).expect(CANNOT_FAIL);
     }
-    // Without spare capacity.
-    let body = writer.into_inner().expect(CANNOT_FAIL).into_boxed_slice();
-    Encoded { body: body.into(), rows: periods.len() as u64, status }
+    let body = spool.keep(writer.into_inner().expect(CANNOT_FAIL));
+    Encoded { body, rows: periods.len() as u64, status }
 }
 
 /// Splits a table of a [`header`] and rows that [`encode`] wrote into the rows of each resource.
@@ -66,8 +74,8 @@ pub fn encode(subject: &Subject<'_>, key: &Key, seconds: u32, Part { status, per
 /// # Errors
 ///
 /// If the body is not such a table.
-pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, DecodeError> {
-    let mut reader = ReaderBuilder::new().from_reader(&**body);
+pub fn decode(dataset: &'static Dataset, body: &Content) -> Result<SeriesRows, DecodeError> {
+    let mut reader = ReaderBuilder::new().from_reader(body.reader().map_err(csv::Error::from)?);
     let found = reader.headers()?.clone();
     for (place, column) in dataset.columns.iter().enumerate() {
         if found.get(place) != Some(&*column.name) {
@@ -77,13 +85,13 @@ pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, Dec
     let mut rows: BTreeMap<Key, Encoded> = BTreeMap::new();
     let mut record = StringRecord::new();
     // The rows of a resource are consecutive.
-    let mut last: Option<(Key, Range<usize>, Encoded)> = None;
+    let mut last: Option<(Key, Range<u64>, Encoded)> = None;
     loop {
-        let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        let from = reader.position().byte();
         if !reader.read_record(&mut record)? {
             break;
         }
-        let to = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        let to = reader.position().byte();
         let line = record.position().map_or(0, csv::Position::line);
         let (mut resource, mut region, mut status) = (Vec::new(), "", "");
         for (column, cell) in dataset.columns.iter().zip(&record) {
@@ -103,7 +111,7 @@ pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, Dec
                 encoded.rows += 1;
             }
             _ => {
-                let next = (key, from..to, Encoded { body: Bytes::new(), rows: 1, status });
+                let next = (key, from..to, Encoded { body: Vec::new().into(), rows: 1, status });
                 rows.extend(last.replace(next).map(|last| part(body, last)));
             }
         }
@@ -113,20 +121,22 @@ pub fn decode(dataset: &'static Dataset, body: &Bytes) -> Result<SeriesRows, Dec
 }
 
 /// The rows of a resource as a slice of the body.
-fn part(body: &Bytes, (key, range, encoded): (Key, Range<usize>, Encoded)) -> (Key, Encoded) {
-    let end = range.end.min(body.len());
-    (key, Encoded { body: body.slice(range.start.min(end)..end), ..encoded })
+fn part(body: &Content, (key, range, encoded): (Key, Range<u64>, Encoded)) -> (Key, Encoded) {
+    (key, Encoded { body: body.slice(range), ..encoded })
 }
 
 /// Marks rows that were collected before their values were final.
-#[must_use]
-pub fn as_late(mut encoded: Encoded) -> Encoded {
+///
+/// # Errors
+///
+/// That of the file system, if they are kept in a file.
+pub fn as_late(mut encoded: Encoded) -> io::Result<Encoded> {
     if encoded.status == Status::Ok {
         // The status is the last cell of each line.
-        let body = String::from_utf8_lossy(&encoded.body).replace(",ok\n", ",late\n");
+        let body = String::from_utf8_lossy(&encoded.body.read()?).replace(",ok\n", ",late\n");
         encoded = Encoded { body: body.into_bytes().into(), status: Status::Late, ..encoded };
     }
-    encoded
+    Ok(encoded)
 }
 
 fn writer() -> Writer<Vec<u8>> {

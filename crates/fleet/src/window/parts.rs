@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How many windows are collected together. A metric is paid for as often as it is asked for, however many datapoints come
-//! of it: so as many as memory allows.
+//! of it: so as many as there is room for.
 
 use chrono::{DateTime, Utc};
 
@@ -10,8 +10,8 @@ use crate::{
     datasets::{DATAPOINTS_PER_CALL, Period, Shape},
 };
 
-/// How many rows are held at once: those of 1,000 resources by the minute for a day, which one report may have.
-const ROWS: usize = 1_440_000;
+/// How many rows are kept at once, in temporary files of about 1.5 GB: those of 20,000 resources by five minutes for a day.
+const ROWS: usize = 6_000_000;
 
 /// How many periods a part has at most, whatever else: those of a report of a day by the minute.
 const PERIODS_OF_A_DAY: usize = 1_440;
@@ -24,7 +24,7 @@ const MOST_PERIODS: usize = DATAPOINTS_PER_CALL / 5;
 const DAILY_VALUES: usize = 20_000_000;
 
 /// Parts of windows that are collected together, each metric of each part once. They are cut where the period that CloudWatch
-/// keeps changes, where it no longer lists all series, and where the rows of so many resources would take too much memory.
+/// keeps changes, where it no longer lists all series, and where the rows of so many resources would take too much room.
 /// The windows are in order.
 pub fn parts(
     windows: impl IntoIterator<Item = Window>,
@@ -97,7 +97,7 @@ mod tests {
     fn a_day_of_minutes_is_one_part_however_many_resources_there_are() {
         assert_eq!(counts("2026-11-29", "2026-11-30", 1_000_000), [24]);
         assert_eq!(counts("2026-11-27", "2026-11-30", 1_000_000), [24, 24, 24]);
-        assert_eq!(counts("2026-11-27", "2026-11-30", 500), [48, 24]);
+        assert_eq!(counts("2026-11-27", "2026-11-30", 2_080), [48, 24]);
         assert_eq!(counts("2026-11-27", "2026-11-30", 100), [72]);
     }
 

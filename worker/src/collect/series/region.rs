@@ -236,7 +236,8 @@ impl<'a> Region<'a> {
         let key = (resource.clone(), self.name.clone());
         let parts = reading.split(self.layout, &self.scope.reports);
         for (rows, part) in self.rows.iter_mut().zip(parts) {
-            rows.0.insert(key.clone(), series_csv::encode(&subject, &key, self.grid.seconds(), part));
+            let encoded = series_csv::encode(&subject, &key, self.grid.seconds(), part, &self.scope.spool);
+            rows.0.insert(key.clone(), encoded);
         }
     }
 }

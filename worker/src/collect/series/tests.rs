@@ -12,7 +12,10 @@ use crate::{
         plan::{ListedSeries, Window},
         rows::{Problem, Status},
     },
-    table::{Encoded, Key, SeriesRows},
+    table::{
+        Encoded, Key, SeriesRows,
+        content::{Spool, sha256},
+    },
     table::{
         csv::Subject,
         series_csv::{self, as_late, decode},
@@ -161,12 +164,12 @@ fn encode(layout: &Layout, service: &str, reading: Reading) -> (Key, Encoded) {
     let key = (Arc::from(dimensions::joined(["main", service])), Arc::from("eu-west-1"));
     let day = "2026-11-03".parse::<fleet::ReportDate>().expect("a date").into();
     let part = reading.split(layout, &[day]).remove(0);
-    let encoded = series_csv::encode(&subject, &key, 60, part);
+    let encoded = series_csv::encode(&subject, &key, 60, part, &Spool::default());
     (key, encoded)
 }
 
 fn body(layout: &Layout, reading: Reading) -> String {
-    String::from_utf8(encode(layout, "=web,1", reading).1.body.to_vec()).expect("UTF-8")
+    String::from_utf8(encode(layout, "=web,1", reading).1.body.read().expect("read").to_vec()).expect("UTF-8")
 }
 
 #[test]
@@ -221,9 +224,9 @@ fn rows_from_before_the_settle_time_are_late() {
     let mut reading = Reading::new(grid, &layout);
     reading.add(5, Ok(vec![Point { at: start, value: 3.0 }]));
     let (_, encoded) = encode(&layout, "=web,1", reading);
-    let late = as_late(encoded);
+    let late = as_late(encoded).expect("read");
     assert_eq!(late.status, Status::Late);
-    assert!(late.body.ends_with(b",late\n"), "{late:?}");
+    assert!(late.body.read().expect("read").ends_with(b",late\n"), "{late:?}");
 }
 
 #[test]
@@ -315,12 +318,20 @@ proptest! {
         table.0.insert(key, encoded);
         table.0.extend([encode(&layout, "api", Reading::new(grid, &layout))]);
         let header = series_csv::header(layout.dataset());
-        let whole: Vec<u8> = table.0.values().flat_map(|encoded| encoded.body.to_vec()).collect();
-        let body = table.join(&header);
-        prop_assert_eq!(&body[header.len()..], &whole[..]);
+        let rows = |table: &SeriesRows| -> Vec<_> {
+            let read = |encoded: &Encoded| (encoded.body.read().expect("read"), encoded.rows, encoded.status.clone());
+            table.0.iter().map(|(key, encoded)| (key.clone(), read(encoded))).collect()
+        };
+        let before = rows(&table);
+        let whole: Vec<u8> = before.iter().flat_map(|(_, (body, ..))| body.to_vec()).collect();
+        let (body, digest) = table.join(&header).expect("in memory");
+        let text = body.read().expect("in memory");
+        prop_assert_eq!(&text[header.len()..], &whole[..]);
+        prop_assert_eq!(sha256(&text), digest);
         let mut again = decode(layout.dataset(), &body).expect("its own table");
-        prop_assert_eq!(&again.0, &table.0);
-        prop_assert_eq!(again.join(&header), body);
+        prop_assert_eq!(rows(&table), before);
+        prop_assert_eq!(rows(&again), rows(&table));
+        prop_assert_eq!(again.join(&header).expect("in memory").0.read().expect("in memory"), text);
     }
 }
 
