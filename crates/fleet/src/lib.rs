@@ -15,6 +15,7 @@ pub mod aws;
 pub mod aws_error;
 pub mod bucket_terms;
 pub mod clock;
+pub mod configuration;
 pub mod credentials;
 pub mod datasets;
 pub mod date;

@@ -55,6 +55,8 @@ pub struct ReportMetadata {
     pub lacks_directory_buckets: bool,
     /// Whether the account's regions could not be listed, so that only the configured ones were asked.
     pub lacks_regions: bool,
+    /// The dataset of which it has only what a configuration file selects.
+    pub selection_of: Option<String>,
     /// The period of its rows in seconds; `None` if they are of days.
     pub period_seconds: Option<u32>,
     /// Rows, the header left out.
@@ -120,6 +122,7 @@ impl ReportMetadata {
             is_listed: job.window().date().is_listed_at(collected_at),
             lacks_directory_buckets: false,
             lacks_regions: false,
+            selection_of: job.dataset.selection.as_ref().map(|selection| selection.of.clone()),
             period_seconds: job
                 .dataset
                 .period_of_rows(job.window().date(), collected_at)
@@ -281,6 +284,7 @@ pub(crate) mod tests {
             is_unfinished: true,
             lacks_directory_buckets: true,
             lacks_regions: true,
+            selection_of: Some("sqs".into()),
             period_seconds: Some(300),
             rows: 4,
             rows_late: 1,

@@ -4,6 +4,7 @@
 mod catalogue;
 mod check;
 mod configuration;
+mod configured;
 mod credentials;
 mod datasets;
 mod days;

@@ -25,9 +25,11 @@ pub(super) async fn collect(
     session: &Session,
     limits: &Limits,
     scope: &Scope<'_>,
-    buckets: Buckets,
+    mut buckets: Buckets,
     known: &Known,
 ) -> Result<Collected, AwsError> {
+    buckets.found.retain(|resource| scope.dataset.has([&*resource.name]));
+    buckets.lost.retain(|(resource, _)| scope.dataset.has([&*resource.name]));
     let account_id = scope.account_id;
     let none = Values::of(scope.reports.len());
     let mut plans = region_plans(scope, &buckets, known);
@@ -71,8 +73,8 @@ pub(super) async fn collect(
             let (is_known, directories) = future::join(querying, directories).await;
             let lacks_directories =
                 matches!(&directories, Some(Ok(directories)) if directories.is_incomplete);
-            let mut late =
-                directories.and_then(|directories| queried.add_directory_buckets(directories, is_known));
+            let mut late = directories
+                .and_then(|directories| queried.add_directory_buckets(scope.dataset, directories, is_known));
             if let Some(late) = &mut late {
                 late.query_all(&cloudwatch, scope).await;
             }

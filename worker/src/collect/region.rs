@@ -124,7 +124,8 @@ impl Region {
                 page = pages.next(), if !is_listed => match page {
                     Some(Ok(page)) => {
                         for ListedSeries { metric, resource, value } in page {
-                            if lost.contains(resource.as_str()) || self.kept.contains(resource.as_str()) {
+                            let is_left_out = lost.contains(&*resource) || !dataset.has([&*resource]);
+                            if is_left_out || self.kept.contains(&*resource) {
                                 continue;
                             }
                             let (name, index) = self.index_of(&mut indexes, resource, lacks_directory_buckets);
@@ -202,6 +203,7 @@ impl Region {
     /// their series have been queried. Otherwise new buckets are returned as a region of their own, still to be queried.
     pub(super) fn add_directory_buckets(
         &mut self,
+        dataset: &Dataset,
         directories: Result<Directories, AwsError>,
         is_known: bool,
     ) -> Option<Self> {
@@ -214,7 +216,9 @@ impl Region {
                 return None;
             }
         };
-        let found = found.into_iter().filter(|bucket| !self.kept.contains(&bucket.name));
+        let found = found
+            .into_iter()
+            .filter(|bucket| dataset.has([&*bucket.name]) && !self.kept.contains(&bucket.name));
         let mut found: BTreeMap<Arc<str>, Resource> =
             found.map(|bucket| (bucket.name.clone(), bucket)).collect();
         for resource in self.resources.iter_mut().filter(|resource| resource.class == Class::Directory) {

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
+use aws_config::SdkConfig;
 use clap::{
     Args,
     builder::{BoolishValueParser, NonEmptyStringValueParser},
@@ -21,7 +22,7 @@ use engine::{
     metrics::{Namespace, WorkerMetrics},
     protection::{self, Protection},
 };
-use fleet::{AwsError, ErrorKind, KeyTemplate, aws, report_key};
+use fleet::{AwsError, ErrorKind, KeyTemplate, aws, configuration::Configuration, report_key};
 use tokio_util::sync::CancellationToken;
 
 use super::collecting::Collecting;
@@ -32,7 +33,7 @@ use crate::{
     kinds,
     preflight::{self, RoleCheck},
     report::Reporter,
-    sinks::{self, Delivery},
+    sinks::{self, Configured, Delivery},
 };
 
 /// The minimum visibility timeout that leaves time for renewals, which are due at a third of it.
@@ -104,8 +105,8 @@ pub(crate) struct Run {
     #[arg(long, env = "FLEET_REPLACE_FOREIGN", value_parser = BoolishValueParser::new())]
     replace_foreign: bool,
 
-    /// The configuration file: where reports go besides the bucket. A path, or an s3:// URL
-    /// [default: nowhere].
+    /// The configuration file: datasets of your own, selections of others, and where reports go besides
+    /// the bucket. A path, or an s3:// URL; it is read again when it has changed.
     #[arg(long, env = "FLEET_CONFIG", value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
     config: Option<String>,
 
@@ -157,14 +158,16 @@ impl Run {
             // Of which datasets jobs are, each of them says: one that the template does not fit is refused then.
             faults.take(self.key_template.check(&accounts.current(), &[]).map_err(CommandError::usage));
         }
-        let sinks = match (&self.config, &base) {
-            (Some(location), Some(base)) => faults.at_start(sinks::read(location, base).await),
-            _ => Some(Vec::new()),
+        let configured = match (&self.config, &base) {
+            (Some(location), Some(base)) => faults.at_start(configured(location, base).await),
+            _ => Some((None, Vec::new())),
         };
         let protection = std::env::var(protection::AGENT_VARIABLE).ok();
         let protection = protection.map(|agent| Protection::new(&agent).map_err(CommandError::usage));
         let protection = protection.and_then(|protection| faults.take(protection));
-        let (((named, accounts), base), sinks) = faults.end(named.zip(accounts).zip(base).zip(sinks))?;
+        let (((named, accounts), base), configured) =
+            faults.end(named.zip(accounts).zip(base).zip(configured))?;
+        let (configuration, sinks) = configured;
         let collector = self.collecting.collector(base.clone(), accounts);
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
         let visibility_timeout = match self.visibility_timeout {
@@ -185,18 +188,7 @@ impl Run {
         if let Some(dead_letters) = &dead_letters {
             refuse_missing(&dead_letters.queue).await?;
         }
-        match &dead_letters {
-            None => tracing::warn!(
-                "queue {} has no dead-letter queue: a job that can't be done stays on it and is retried until its retention ends; set its RedrivePolicy",
-                queue.url
-            ),
-            Some(DeadLetters { max_receive_count: most @ ..FEWEST_RECEIVES, .. }) => tracing::warn!(
-                max_receive_count = most,
-                "queue {} dead-letters jobs early: each deployment and each transient AWS error costs a receive; set its maxReceiveCount to 12",
-                queue.url
-            ),
-            Some(_) => {}
-        }
+        warn_of_few_receives(&queue, dead_letters.as_ref());
         let (writing, entry) = tokio::join!(
             preflight::check_writing(&bucket, &self.key_template),
             preflight::check_roles(&collector)
@@ -205,8 +197,12 @@ impl Run {
         if entry.map_err(|fault| CommandError::Failed(fault.into()))? == RoleCheck::Passed {
             collector.authentication.succeeded();
         }
-        let delivery = Delivery { bucket: bucket.clone(), sinks };
+        let delivery = Arc::new(Delivery::new(bucket.clone(), sinks));
         delivery.check().await;
+        if let Some(configuration) = configuration {
+            let delivery = delivery.clone();
+            tokio::spawn(Arc::new(configuration).follow(move |sinks| delivery.renew(sinks)));
+        }
         tracing::info!(
             version = fleet::VERSION,
             queue_url = queue.url,
@@ -236,13 +232,39 @@ impl Run {
         };
         Ok(Consumer {
             queue: Arc::new(WorkQueue { queue, visibility_timeout, dead_letters }),
-            kinds: kinds::all(Arc::new(reporter), Arc::new(delivery)),
+            kinds: kinds::all(Arc::new(reporter), delivery),
             concurrency: self.concurrency.into(),
             exit_when_empty: self.exit_when_empty,
             drain_timeout: Duration::from_secs(self.drain_timeout.into()),
             protection,
             metrics: self.metrics_namespace.map(|namespace| Arc::new(WorkerMetrics::new(namespace))),
         })
+    }
+}
+
+/// The configuration file, and the sinks that it names.
+async fn configured(
+    location: &str,
+    base: &SdkConfig,
+) -> anyhow::Result<(Option<Configuration<Vec<Configured>>>, Vec<Configured>)> {
+    let configuration = Configuration::find(location, base, sinks::take).await?;
+    let sinks = configuration.read().await?.unwrap_or_default();
+    Ok((Some(configuration), sinks))
+}
+
+/// Warns of a queue whose jobs are never dead-lettered, or too early.
+fn warn_of_few_receives(queue: &Queue, dead_letters: Option<&DeadLetters>) {
+    match dead_letters {
+        None => tracing::warn!(
+            "queue {} has no dead-letter queue: a job that can't be done stays on it and is retried until its retention ends; set its RedrivePolicy",
+            queue.url
+        ),
+        Some(DeadLetters { max_receive_count: most @ ..FEWEST_RECEIVES, .. }) => tracing::warn!(
+            max_receive_count = most,
+            "queue {} dead-letters jobs early: each deployment and each transient AWS error costs a receive; set its maxReceiveCount to 12",
+            queue.url
+        ),
+        Some(_) => {}
     }
 }
 

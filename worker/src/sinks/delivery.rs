@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Gives a stored report to the sinks of its dataset, and records in the report bucket what each has.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use engine::Attempt;
 use fleet::{
     Dataset,
@@ -21,8 +23,8 @@ const TRIES: usize = 6;
 /// The sinks of this worker, and the bucket that their reports are read from.
 #[derive(Debug)]
 pub struct Delivery {
-    pub bucket: ReportBucket,
-    pub sinks: Vec<Configured>,
+    bucket: ReportBucket,
+    sinks: RwLock<Arc<Vec<Configured>>>,
 }
 
 /// What is recorded of a report that a sink has.
@@ -33,9 +35,23 @@ struct Marker {
 }
 
 impl Delivery {
+    #[must_use]
+    pub fn new(bucket: ReportBucket, sinks: Vec<Configured>) -> Self {
+        Self { bucket, sinks: RwLock::new(Arc::new(sinks)) }
+    }
+
+    /// Replaces the sinks; deliveries that have begun end as they began.
+    pub fn renew(&self, sinks: Vec<Configured>) {
+        *self.sinks.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sinks);
+    }
+
+    fn sinks(&self) -> Arc<Vec<Configured>> {
+        self.sinks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Checks each sink. One that fails is logged: it may work by the time that a report is there for it.
     pub async fn check(&self) {
-        future::join_all(self.sinks.iter().map(|Configured { name, sink, .. }| async move {
+        future::join_all(self.sinks().iter().map(|Configured { name, sink, .. }| async move {
             if let Err(error) = sink.check().await {
                 tracing::error!("the sink {name} can't take reports now: {error:#}");
             }
@@ -46,7 +62,8 @@ impl Delivery {
     /// The sinks' names, for the log; `None` if there are none.
     #[must_use]
     pub fn names(&self) -> Option<String> {
-        let names: Vec<&str> = self.sinks.iter().map(|sink| &*sink.name).collect();
+        let sinks = self.sinks();
+        let names: Vec<&str> = sinks.iter().map(|sink| &*sink.name).collect();
         (!names.is_empty()).then(|| names.join(","))
     }
 
@@ -62,7 +79,8 @@ impl Delivery {
         key: &str,
         attempt: &Attempt,
     ) -> Result<(), Failure> {
-        let sinks: Vec<&Configured> = self.sinks.iter().filter(|sink| sink.takes(dataset)).collect();
+        let sinks = self.sinks();
+        let sinks: Vec<&Configured> = sinks.iter().filter(|sink| sink.takes(dataset)).collect();
         if sinks.is_empty() {
             return Ok(());
         }
@@ -198,7 +216,7 @@ mod tests {
             datasets: vec![*DEFAULT],
             sink: Box::new(Recorder(std::sync::Arc::clone(&delivered))),
         };
-        let delivery = Delivery { bucket: ReportBucket::new(client, "reports"), sinks: vec![sink] };
+        let delivery = Delivery::new(ReportBucket::new(client, "reports"), vec![sink]);
         delivery.deliver(*DEFAULT, "k", &Attempt::new(false)).await.expect("delivered");
         assert_eq!(*delivered.lock().expect("not poisoned"), [r#"Text("old")"#, r#"Text("new")"#]);
         assert_eq!(puts.num_calls(), 2);

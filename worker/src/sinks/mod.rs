@@ -10,11 +10,9 @@ mod sink;
 
 use std::collections::HashSet;
 
-use aws_config::SdkConfig;
 use fleet::{
     Dataset, datasets,
-    place::Place,
-    settings::{self, Faults, Table, Value},
+    settings::{Table, Value},
 };
 
 pub use self::{
@@ -31,30 +29,13 @@ const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open)];
 /// The maximum length of a sink's name, which is a part of the keys of what was delivered to it.
 const MAX_NAME: usize = 32;
 
-/// Reads the sinks of a configuration file, at a path or an `s3://` URL.
-///
-/// # Errors
-///
-/// If the file can't be read, or all that is wrong with it.
-pub async fn read(location: &str, config: &SdkConfig) -> anyhow::Result<Vec<Configured>> {
-    let place = Place::find("configuration file", location, None, config).await?;
-    let text = place.read(None).await?.map(|(text, _)| text).unwrap_or_default();
-    parse(&text).map_err(|faults| {
-        let faults = faults.to_string().replace('\n', "\n  ");
-        anyhow::anyhow!("the configuration file {location} is not valid:\n  {faults}")
-    })
-}
-
-fn parse(text: &str) -> Result<Vec<Configured>, Faults> {
-    settings::read(text, |file| {
-        let sinks = file.optional("sink").map(|value| value.tables()).unwrap_or_default();
-        file.end();
-        let mut names = HashSet::new();
-        // Each is looked at, whatever is wrong with those before it.
-        let sinks: Vec<Option<Configured>> =
-            sinks.iter().map(|table| configured(table, &mut names)).collect();
-        sinks.into_iter().collect()
-    })
+/// Reads the list of sinks of a configuration file.
+pub fn take(list: Option<&Value<'_>>) -> Option<Vec<Configured>> {
+    let mut names = HashSet::new();
+    let tables = list.map(Value::tables).unwrap_or_default();
+    // Each is looked at, whatever is wrong with those before it.
+    let sinks: Vec<Option<Configured>> = tables.iter().map(|table| configured(table, &mut names)).collect();
+    sinks.into_iter().collect()
 }
 
 fn configured(table: &Table<'_>, names: &mut HashSet<String>) -> Option<Configured> {
@@ -96,7 +77,13 @@ fn datasets_of(value: &Value<'_>) -> Vec<&'static Dataset> {
 
 #[cfg(test)]
 mod tests {
+    use fleet::{configuration, settings::Faults};
+
     use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Configured>, Faults> {
+        configuration::parse(text, take)
+    }
 
     #[test]
     fn all_that_is_wrong_is_named_with_its_line_and_key() {
@@ -132,7 +119,7 @@ line 10, sink[1].type: \"opensearc\" is none of json_lines
 line 14, sink[2].datasets: is missing
 line 15, sink[2].name: is the name of two sinks
 line 17, sink[2].folder: is not a text; write it in quotes
-line 19, sinks: is no key of this table, which has sink"
+line 19, sinks: is no key of this table, which has dataset, select, sink"
         );
     }
 

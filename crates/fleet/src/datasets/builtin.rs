@@ -4,7 +4,6 @@
 use std::sync::{LazyLock, OnceLock};
 
 use super::Dataset;
-use crate::account::shorten;
 
 // `FILES`: the name and the text of each, by name.
 include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
@@ -17,8 +16,8 @@ pub static DEFAULT: LazyLock<&'static Dataset> = LazyLock::new(|| {
     Dataset::find("s3_daily_storage").expect("cannot fail: a test shows that datasets/ has it")
 });
 
-/// Every dataset, by name.
-pub fn all() -> impl Iterator<Item = &'static Dataset> {
+/// Every dataset that the program has, by name.
+pub(super) fn all() -> impl Iterator<Item = &'static Dataset> {
     with_prefix("")
 }
 
@@ -35,37 +34,15 @@ fn with_prefix(prefix: &str) -> impl Iterator<Item = &'static Dataset> {
     )
 }
 
-/// The names of all datasets, for messages.
-#[must_use]
-pub fn names() -> String {
-    FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+/// The datasets of a name: with a group, all of it.
+pub(super) fn named(name: &str) -> impl Iterator<Item = &'static Dataset> {
+    // A test shows that the name of each dataset begins with its group's.
+    with_prefix(name).filter(move |dataset| dataset.group == name || dataset.name == name)
 }
 
-/// Says why a name is none of a dataset.
-#[must_use]
-pub fn unknown(name: &str) -> String {
-    let group = Dataset::named(name);
-    if group.is_empty() {
-        return format!("dataset {:?} is unknown; this version has {}", shorten(name), names());
-    }
-    let members: Vec<_> = group.iter().map(|dataset| dataset.name).collect();
-    format!("{name:?} is a group of datasets; name one of them: {}", members.join(", "))
-}
-
-impl Dataset {
-    /// The dataset of that name.
-    #[must_use]
-    pub fn find(name: &str) -> Option<&'static Self> {
-        with_prefix(name).find(|dataset| dataset.name == name)
-    }
-
-    /// The datasets of a group of that name, or the one of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Vec<&'static Self> {
-        // A test shows that the name of each dataset begins with its group's.
-        let group: Vec<&Self> = with_prefix(name).filter(|dataset| dataset.group == name).collect();
-        if group.is_empty() { Self::find(name).into_iter().collect() } else { group }
-    }
+/// The names of all.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(name, _)| *name)
 }
 
 #[cfg(test)]
@@ -75,7 +52,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::datasets::{Cell, Class, Metric, Missing};
+    use crate::datasets::{Cell, Class, Metric, Missing, unknown};
 
     #[test]
     fn every_file_is_a_dataset_of_its_name() {

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     discovery::{Class, Discovery, LIST_REGIONS, Regions},
     period::Period,
+    selection::Selection,
 };
 use crate::{ReportDate, WindowLength};
 
@@ -43,6 +44,8 @@ pub struct Dataset {
     pub bytes: Option<String>,
     /// The column whose sum a report's metadata has as `objects`.
     pub objects: Option<String>,
+    /// What it is a selection of, if it is one.
+    pub selection: Option<Selection>,
 }
 
 /// What a row is.
@@ -159,6 +162,11 @@ impl Dataset {
     #[must_use]
     pub fn folder(&self, window: WindowLength) -> String {
         if window == self.window { self.name.to_owned() } else { format!("{}__{window}", self.name) }
+    }
+
+    /// Whether a resource belongs to it, by the values of its dimensions.
+    pub fn has<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> bool {
+        self.selection.as_ref().is_none_or(|selection| selection.has(values))
     }
 
     /// The namespace of a metric.

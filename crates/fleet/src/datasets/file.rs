@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The file of a dataset: what its keys mean, and what is wrong with them.
 
-mod columns;
+pub(super) mod columns;
 mod metric;
 mod names;
 #[cfg(test)]
@@ -44,7 +44,7 @@ impl Dataset {
 }
 
 /// The dataset; `None` only if a fault says why.
-fn dataset(file: &Table<'_>) -> Option<Dataset> {
+pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let name = file.required("name").and_then(|value| name_of(&value));
     let group = file.optional("group").map_or_else(|| name.clone(), |value| name_of(&value));
     let title = file.required("title").and_then(|value| title_of(&value));
@@ -137,6 +137,7 @@ fn dataset(file: &Table<'_>) -> Option<Dataset> {
         columns,
         bytes,
         objects,
+        selection: None,
         // Jobs, labels and spans have it; it is kept as long as the program runs, as the datasets are.
         name: String::leak(name?),
     })
@@ -199,7 +200,7 @@ fn dimensions(value: &Value<'_>, shape: Option<Shape>) -> Vec<String> {
     dimensions
 }
 
-fn title_of(value: &Value<'_>) -> Option<String> {
+pub(super) fn title_of(value: &Value<'_>) -> Option<String> {
     let title = value.text()?;
     if title.chars().count() > MAX_TITLE {
         value.fault(format!("is longer than {MAX_TITLE} characters"));
@@ -207,7 +208,7 @@ fn title_of(value: &Value<'_>) -> Option<String> {
     Some(title.to_owned())
 }
 
-fn name_of(value: &Value<'_>) -> Option<String> {
+pub(super) fn name_of(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if !is_name(text) {
         value.fault("is not of small letters, digits and _, 64 at most");
@@ -215,7 +216,7 @@ fn name_of(value: &Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn period(value: &Value<'_>) -> Option<Period> {
+pub(super) fn period(value: &Value<'_>) -> Option<Period> {
     let period = duration(value)?.num_seconds();
     let period = u32::try_from(period).ok().and_then(Period::new);
     if period.is_none() {
@@ -224,7 +225,7 @@ fn period(value: &Value<'_>) -> Option<Period> {
     period
 }
 
-fn window_of(value: &Value<'_>) -> Option<WindowLength> {
+pub(super) fn window_of(value: &Value<'_>) -> Option<WindowLength> {
     let window = u32::try_from(duration(value)?.num_seconds()).ok().and_then(WindowLength::new);
     if window.is_none() {
         value.fault("is no window: whole minutes that divide a day");
@@ -232,7 +233,7 @@ fn window_of(value: &Value<'_>) -> Option<WindowLength> {
     window
 }
 
-fn settle(value: &Value<'_>) -> Option<TimeDelta> {
+pub(super) fn settle(value: &Value<'_>) -> Option<TimeDelta> {
     let settle = duration(value)?;
     if settle > LONGEST_SETTLE {
         value.fault(format!("is longer than {} days", LONGEST_SETTLE.num_days()));

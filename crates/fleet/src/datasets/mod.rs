@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The datasets that a report can be about. Each is one file of the folder `datasets/`, which says what is asked of
-//! CloudWatch; the producer takes names and prices from it, the worker all the rest.
+//! The datasets that a report can be about. Each is one file of the folder `datasets/`, or a table of a configuration file,
+//! which says what is asked of CloudWatch; the producer takes names and prices from it, the worker all the rest.
 
 mod builtin;
 mod dataset;
 mod discovery;
 mod file;
+mod own;
 mod period;
 mod price;
+mod registry;
+mod selection;
 
 pub use self::{
-    builtin::{DEFAULT, all, names, unknown},
+    builtin::DEFAULT,
     dataset::{
         Cell, Column, Dataset, GET_METRIC_DATA, Holders, LIST_METRICS, Metric, Missing, Shape, Split,
         SplitValue, snake_case,
     },
     discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, LIST_REGIONS, Regions},
+    own::{read_own, set_own},
     period::{DATAPOINTS_PER_CALL, Period},
     price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource, paid},
+    registry::{all, names, unknown},
+    selection::Selection,
 };

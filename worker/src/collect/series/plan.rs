@@ -10,6 +10,7 @@ use fleet::datasets::Metric;
 
 use super::layout::Layout;
 use crate::cloudwatch::{
+    dimensions,
     plan::{ListedSeries, queries_per_call},
     series_query::SeriesQuery,
 };
@@ -49,9 +50,12 @@ impl<'a> Listing<'a> {
         Self { layout, resources: BTreeMap::new(), skipped: BTreeSet::new() }
     }
 
-    /// Adds a series. One that is listed twice is queried once.
+    /// Adds a series, unless its resource is not selected. One that is listed twice is queried once.
     pub fn add(&mut self, listed: ListedSeries) {
         let ListedSeries { metric, resource, value } = listed;
+        if !self.layout.dataset().has(dimensions::values(&resource)) {
+            return;
+        }
         let metrics = &self.layout.dataset().metrics;
         let index = metrics.iter().position(|known| std::ptr::eq(known, metric));
         match (self.layout.first_of(metric, &value), index) {

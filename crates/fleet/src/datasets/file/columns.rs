@@ -23,7 +23,7 @@ fn of_values(metric: &Metric, cell: Cell) -> impl Iterator<Item = Column> {
 }
 
 /// The columns of a table with a row for each resource and period, in order.
-pub(super) fn of_series(resource: &[String], metrics: &[Metric]) -> Vec<Column> {
+pub(in crate::datasets) fn of_series(resource: &[String], metrics: &[Metric]) -> Vec<Column> {
     let mut columns = of_resource(resource);
     columns.extend([
         column("account_name", Cell::AccountName),

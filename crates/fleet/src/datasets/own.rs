@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The datasets of a configuration file: a user's own, and selections of those that the program has.
+
+use std::{
+    collections::HashSet,
+    sync::{PoisonError, RwLock},
+};
+
+use super::{Dataset, builtin, file, selection};
+use crate::settings::{Table, Value};
+
+/// The datasets of the configuration file, by name. Those of an earlier version stay valid: jobs of them may be at work.
+static OWN: RwLock<Vec<&'static Dataset>> = RwLock::new(Vec::new());
+
+/// Those that are in use.
+pub(super) fn all() -> Vec<&'static Dataset> {
+    OWN.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Takes the place of those that are in use, and returns them.
+pub fn set_own(datasets: Vec<&'static Dataset>) -> Vec<&'static Dataset> {
+    std::mem::replace(&mut *OWN.write().unwrap_or_else(PoisonError::into_inner), datasets)
+}
+
+/// Reads the tables `[[dataset]]` and `[[select]]` of a configuration file. What is wrong is recorded.
+pub fn read_own(file: &Table<'_>) -> Vec<&'static Dataset> {
+    let tables = |key| file.optional(key).map(|value: Value<'_>| value.tables()).unwrap_or_default();
+    let mut names = HashSet::new();
+    let mut own: Vec<Dataset> = Vec::new();
+    for table in tables("dataset") {
+        check_name(&table, &mut names);
+        own.extend(file::dataset(&table));
+    }
+    for table in tables("select") {
+        check_name(&table, &mut names);
+        own.extend(selection::dataset(&table));
+    }
+    own.sort_by_key(|dataset| dataset.name);
+    let known = all();
+    own.into_iter()
+        .map(|dataset| {
+            // What is unchanged is not kept once more each time that the file is read.
+            let same = known.iter().find(|known| ***known == dataset);
+            same.copied().unwrap_or_else(|| Box::leak(Box::new(dataset)))
+        })
+        .collect()
+}
+
+/// Refuses a name that another dataset or group has.
+fn check_name(table: &Table<'_>, names: &mut HashSet<String>) {
+    let Some(value) = table.optional("name") else { return };
+    let Some(name) = value.plain() else { return };
+    if builtin::all().any(|dataset| dataset.name == name || dataset.group == name) {
+        value.fault("is the name of a dataset that this version has; choose another");
+    } else if !names.insert(name.to_owned()) {
+        value.fault("is the name of two datasets");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings;
+
+    const FILE: &str = r#"
+[[dataset]]
+name      = "orders"
+title     = "Orders of our shops"
+namespace = "Shop"
+resource  = ["ShopName"]
+shape     = "series"
+period    = "5m"
+window    = "1h"
+settle    = "10m"
+discovery = "list_metrics"
+regions   = "configured"
+
+[[dataset.metric]]
+name       = "Orders"
+unit       = "Count"
+statistics = ["Sum"]
+
+[[select]]
+name       = "production_queues"
+dataset    = "sqs"
+resources  = ["prod-*", "billing"]
+metrics    = ["NumberOfMessagesSent"]
+statistics = ["Sum"]
+period     = "1h"
+window     = "1d"
+settle     = "1h"
+"#;
+
+    fn read(text: &str) -> Result<Vec<&'static Dataset>, String> {
+        let read = settings::read(text, |file| {
+            let own = read_own(file);
+            file.end();
+            Some(own)
+        });
+        read.map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn a_file_has_datasets_of_its_own_and_selections() {
+        let own = read(FILE).expect("valid");
+        let names: Vec<_> = own.iter().map(|dataset| dataset.name).collect();
+        assert_eq!(names, ["orders", "production_queues"]);
+        let [orders, queues] = own[..] else { panic!("two") };
+        assert!(orders.selection.is_none() && orders.group == "orders");
+        let columns: Vec<_> = queues.columns.iter().map(|column| &*column.name).collect();
+        assert_eq!(
+            columns,
+            [
+                "queue_name",
+                "account_name",
+                "account_id",
+                "region",
+                "period_start",
+                "period_seconds",
+                "number_of_messages_sent_sum",
+                "status"
+            ]
+        );
+        assert_eq!((queues.period.seconds(), queues.window.seconds()), (3600, 86_400));
+        assert_eq!(queues.settle.num_minutes(), 60);
+        let selection = queues.selection.as_ref().expect("it is one");
+        assert_eq!(selection.of, "sqs");
+        let chosen = |name: &str| selection.has([name]);
+        assert_eq!(
+            ["prod-a", "prod-", "a-prod-", "billing", "billing2"].map(chosen),
+            [true, true, false, true, false]
+        );
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named() {
+        let text = r#"
+[[dataset]]
+name = "elb"
+
+[[select]]
+name      = "some"
+dataset   = "sqss"
+
+[[select]]
+name      = "some"
+dataset   = "ec2"
+metrics   = ["NumberOfMessages"]
+statistics = ["p99"]
+period    = "1m"
+window    = "1m"
+resources = []
+tags      = ["a"]
+"#;
+        let faults = read(text).expect_err("not valid");
+        for expected in [
+            "dataset[0].name: is the name of a dataset that this version has; choose another",
+            "dataset[0].metric: is missing",
+            "line 7, select[0].dataset: \"sqss\" is no dataset",
+            "line 10, select[1].name: is the name of two datasets",
+            "line 12, select[1].metrics[0]: is none of the metrics of ec2: ",
+            "line 14, select[1].period: is shorter than that of ec2, 5m",
+            "line 16, select[1].resources: is not a list with an item in it",
+            "line 17, select[1].tags: is no key of this table",
+        ] {
+            assert!(faults.contains(expected), "{expected}\n{faults}");
+        }
+    }
+}
