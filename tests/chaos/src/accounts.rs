@@ -3,11 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use kit::{days_ago, expected::table};
 use local_aws::LocalAws;
 
-use crate::truth::{Kind, KnownBucket, pick, window};
+use crate::{
+    services::{self, KnownService, Load, NAMESPACE},
+    subject::{HOURS, Subject, hours_later, midnight},
+    truth::{Kind, KnownBucket, pick, window},
+};
 
 const REGIONS: [&str; 5] = ["eu-west-1", "us-east-1", "eu-central-1", "us-west-2", "ap-southeast-1"];
 const WORDS: [&str; 5] = ["logs", "lake", "backup", "media", "assets"];
@@ -22,6 +26,13 @@ const OLDER_DAYS: u64 = 400;
 
 /// How many days ago the newest of them is: a report of a newer one is provisional, and `late` depends on the hour.
 const NEWEST_DAY: u64 = 4;
+
+/// How many services the large account has: more queries than a call takes.
+const LARGE_SERVICES: usize = 90;
+
+/// The days of whose hours services are reported, and how many hours they have.
+const SERVICE_DAYS: [u64; 2] = [4, 3];
+const SERVICE_HOURS: usize = 24 * SERVICE_DAYS.len();
 
 /// How an account must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +49,7 @@ pub(crate) struct Member {
     pub(crate) id: String,
     pub(crate) end: End,
     buckets: Vec<KnownBucket>,
+    services: Vec<KnownService>,
 }
 
 #[derive(Debug)]
@@ -55,11 +67,13 @@ impl Accounts {
             id: id(nth),
             end: End::Report,
             buckets: buckets(nth, seed.wrapping_add(nth as u64)),
+            services: services(nth, seed.wrapping_add(nth as u64)),
         });
         let bad = (0..accounts.div_ceil(3)).map(|nth| {
             let reason = REASONS[nth % REASONS.len()];
             let name = format!("{}-{:02}", reason.replace('_', "-"), nth + 1);
-            Member { name, id: id(accounts + nth), end: End::DeadLetter(reason), buckets: Vec::new() }
+            let (buckets, services) = (Vec::new(), Vec::new());
+            Member { name, id: id(accounts + nth), end: End::DeadLetter(reason), buckets, services }
         });
         Self { members: good.chain(bad).collect() }
     }
@@ -69,6 +83,17 @@ impl Accounts {
             let account = aws.account(&member.id);
             if member.end == End::DeadLetter("access_denied") {
                 account.deny("s3:ListAllMyBuckets");
+                account.deny("cloudwatch:ListMetrics");
+            }
+            // They are asked in the regions that the account has enabled, beside those of the accounts file.
+            let regions: BTreeSet<&str> = member.services.iter().map(|service| service.region).collect();
+            account.enable_regions(&regions.into_iter().collect::<Vec<_>>());
+            for service in &member.services {
+                // Later than any window, so that CloudWatch lists it whatever was published of it.
+                let at = midnight(days_ago(1));
+                for metric in service.metrics() {
+                    account.metric(service.region, NAMESPACE, metric, &service.dimensions(), at, 1e6);
+                }
             }
             for bucket in member.buckets.iter().filter(|bucket| bucket.is_listed()) {
                 let made = match bucket.kind {
@@ -83,8 +108,32 @@ impl Accounts {
         }
     }
 
-    /// Puts into CloudWatch what a report of `date` is made of.
-    pub(crate) fn publish(&self, aws: &LocalAws, date: NaiveDate) {
+    /// Puts into CloudWatch what the reports of a round are made of.
+    pub(crate) fn publish(&self, aws: &LocalAws, subject: Subject) {
+        match subject {
+            Subject::Day(date) => self.publish_day(aws, date),
+            Subject::Hours(from, hours) => self.publish_hours(aws, from, hours),
+        }
+    }
+
+    fn publish_hours(&self, aws: &LocalAws, from: DateTime<Utc>, hours: usize) {
+        for member in &self.members {
+            let account = aws.account(&member.id);
+            for service in &member.services {
+                let dimensions = service.dimensions();
+                for metric in service.metrics() {
+                    for at in services::minutes(from, hours) {
+                        let samples = service.samples(metric, at);
+                        account.samples(service.region, NAMESPACE, metric, &dimensions, at, &samples);
+                    }
+                    // Of the cluster as a whole, which is no service.
+                    account.metric(service.region, NAMESPACE, metric, &dimensions[..1], from, 1e6);
+                }
+            }
+        }
+    }
+
+    fn publish_day(&self, aws: &LocalAws, date: NaiveDate) {
         for member in &self.members {
             let account = aws.account(&member.id);
             for bucket in &member.buckets {
@@ -102,7 +151,7 @@ impl Accounts {
     /// The workers' accounts file. The producer has none, and sends any name.
     pub(crate) fn file(&self) -> String {
         let mut file = String::new();
-        for Member { name, id, end, buckets } in &self.members {
+        for Member { name, id, end, buckets, .. } in &self.members {
             let id = match end {
                 End::DeadLetter("unknown_account") => continue,
                 // Not the account of its keys.
@@ -117,9 +166,21 @@ impl Accounts {
         file
     }
 
-    /// The day to report in a round, by its number, and not one that is `taken`. Days that CloudWatch still lists and days
-    /// that it no longer lists take turns.
-    pub(crate) fn date(round: u64, taken: impl Fn(NaiveDate) -> bool) -> NaiveDate {
+    /// What to report in a round, by its number, and not what is `taken`. A day of buckets, an hour of services and several
+    /// hours of them take turns; if all hours are taken, it is a day.
+    pub(crate) fn subject(round: u64, taken: impl Fn(Subject) -> bool) -> Subject {
+        let count = [0, 1, HOURS][(round % 3) as usize];
+        let first = midnight(days_ago(SERVICE_DAYS[0]));
+        let hours = (0..SERVICE_HOURS).map(|nth| (pick(round, 0, SERVICE_HOURS) + nth) % SERVICE_HOURS);
+        let hours = hours.filter(|hour| count > 0 && hour + count <= SERVICE_HOURS);
+        let mut hours = hours.map(|hour| Subject::Hours(hours_later(first, hour), count));
+        let day = || Subject::Day(Self::date(round / 3, |date| taken(Subject::Day(date))));
+        hours.find(|subject| !taken(*subject)).unwrap_or_else(day)
+    }
+
+    /// The day to report, by a number, and not one that is `taken`. Days that CloudWatch still lists and days that it no
+    /// longer lists take turns.
+    fn date(round: u64, taken: impl Fn(NaiveDate) -> bool) -> NaiveDate {
         let recent = (0..RECENT_DAYS).map(|nth| NEWEST_DAY + (round / 2 + nth) % RECENT_DAYS);
         let older = (0..OLDER_DAYS).map(|nth| 30 + (round + nth) % OLDER_DAYS);
         let recent = recent.filter(|_| round.is_multiple_of(2));
@@ -133,8 +194,15 @@ impl Member {
         !matches!(self.end, End::DeadLetter("unknown_account" | "no_credentials"))
     }
 
-    /// The report that must come of it on a day.
-    pub(crate) fn report(&self, date: NaiveDate) -> String {
+    /// The report that must come of it, of the window that begins then.
+    pub(crate) fn report(&self, subject: Subject, window: DateTime<Utc>) -> String {
+        match subject {
+            Subject::Day(date) => self.report_of_day(date),
+            Subject::Hours(..) => services::report(&self.services, (&self.name, &self.id), window),
+        }
+    }
+
+    fn report_of_day(&self, date: NaiveDate) -> String {
         let mut buckets: Vec<&KnownBucket> = self.buckets.iter().collect();
         buckets.sort_by_key(|bucket| &bucket.name);
         let row = |bucket: &&KnownBucket| bucket.row((&self.name, &self.id), date, is_recent(date));
@@ -184,6 +252,31 @@ fn buckets(account: usize, seed: u64) -> Vec<KnownBucket> {
     (0..).zip(kinds).map(bucket).collect()
 }
 
+/// The services of an account: many in the first, none in the second, one of each load in the third, and a few of any load
+/// in the others; one of them in two regions.
+fn services(account: usize, seed: u64) -> Vec<KnownService> {
+    let all = Load::ALL;
+    let loads: Vec<Load> = match account {
+        0 => vec![Load::Steady; LARGE_SERVICES],
+        1 => Vec::new(),
+        2 => all.to_vec(),
+        _ => all.into_iter().cycle().skip(pick(seed, 2, all.len())).take(2 + pick(seed, 3, 4)).collect(),
+    };
+    let service = |(nth, load): (u64, Load)| KnownService {
+        cluster: format!("cluster-{}", pick(seed, 400 + nth, 2)),
+        name: format!("service-{nth:03}"),
+        region: REGIONS[if account == 0 { 0 } else { pick(seed, 500 + nth, REGIONS.len()) }],
+        load,
+        seed: seed.wrapping_mul(1_000_033).wrapping_add(nth),
+    };
+    let mut services: Vec<KnownService> = (0..).zip(loads).map(service).collect();
+    if let Some(first) = services.first().cloned() {
+        let region = if first.region == REGIONS[1] { REGIONS[2] } else { REGIONS[1] };
+        services.push(KnownService { region, seed: first.seed.wrapping_add(7_777), ..first });
+    }
+    services
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +290,29 @@ mod tests {
         let large = &accounts.members[0].buckets;
         let series: usize = large.iter().map(|bucket| bucket.datapoints(days_ago(0)).len()).sum();
         assert!(series > 600, "{series}");
+    }
+
+    #[test]
+    fn services_of_the_large_account_take_more_than_a_call_and_those_of_others_several_regions() {
+        let accounts = Accounts::new(12, 1);
+        // Six statistics each.
+        assert!(accounts.members[0].services.len() * 6 > 500);
+        for member in accounts.members.iter().filter(|member| !member.services.is_empty()) {
+            let regions: BTreeSet<_> = member.services.iter().map(|service| service.region).collect();
+            assert!(regions.len() > 1, "{}", member.name);
+        }
+    }
+
+    #[test]
+    fn jobs_of_all_kinds_take_turns_and_hours_that_are_taken_are_not_given_again() {
+        let kinds: Vec<_> = (0..6).map(|round| Accounts::subject(round, |_| false).kind()).collect();
+        assert_eq!(kinds[..3], kinds[3..]);
+        assert_eq!(kinds.iter().collect::<BTreeSet<_>>().len(), 3);
+        let several = Accounts::subject(2, |_| false);
+        let other = Accounts::subject(2, |subject| subject.overlaps(several));
+        assert!(!other.overlaps(several) && other.kind() == several.kind());
+        let none_left = Accounts::subject(2, |subject| matches!(subject, Subject::Hours(..)));
+        assert!(matches!(none_left, Subject::Day(_)));
     }
 
     #[test]

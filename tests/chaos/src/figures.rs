@@ -61,7 +61,9 @@ impl Run<'_> {
             "rounds": self.rounds,
             "steps": of_steps(&|step| toll.kills.iter().filter(|kill| kill.step == step).count() as u64),
             "step_faults_fired": of_steps(&|step| toll.fired.get(&step).copied().unwrap_or_default()),
+            "jobs": findings.jobs,
             "reports": reports,
+            "reports_compared": findings.compared,
             "dead_letters": dead_letters,
             "redeliveries": history.redeliveries,
             "put_off": history.put_off,
@@ -124,6 +126,7 @@ pub(crate) fn text(figures: &Value) -> String {
             _ => {}
         }
     }
+    rows.extend(pairs("jobs").map(|(kind, jobs)| row(&format!("jobs for {kind}"), jobs)));
     rows.extend(pairs("recovery_seconds").map(|(which, value)| row(&format!("recovery, {which}"), value)));
     let verdict = match figures["faults"].as_array().map(Vec::as_slice) {
         Some([]) => format!(

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What was found wrong with the accounts' ends, and how many were looked at.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ::cli::destination::Destination;
-use kit::{Ended, Fleet, report_key};
+use chrono::{DateTime, Utc};
+use kit::{Ended, Fleet};
 use local_aws::{Message, Object};
 use serde_json::Value;
 
@@ -26,6 +31,9 @@ pub(crate) struct Problem {
 pub(crate) struct Findings {
     pub(crate) folder: PathBuf,
     pub(crate) problems: Vec<Problem>,
+    /// How many jobs of each kind were looked at, and how many reports were compared.
+    pub(crate) jobs: BTreeMap<&'static str, u64>,
+    pub(crate) compared: u64,
     /// How often `producer status` was asked.
     pub(crate) statuses: usize,
     pub(crate) longest_status: Duration,
@@ -59,8 +67,15 @@ impl Findings {
         })
     }
 
-    /// Looks at the end of each account of a round; not at its reports where a later round replaced them.
-    pub(crate) fn look(&mut self, fleet: &Fleet, accounts: &Accounts, round: &Round, reports: bool) {
+    /// Looks at the end of each account of a round, and at the reports of the windows that are its own: of others a later
+    /// round may have replaced them.
+    pub(crate) fn look(
+        &mut self,
+        fleet: &Fleet,
+        accounts: &Accounts,
+        round: &Round,
+        is_own: impl Fn(DateTime<Utc>) -> bool,
+    ) {
         let dead = fleet.dead_letters();
         let mut letters: HashMap<&str, Vec<&Message>> = HashMap::new();
         for letter in &dead {
@@ -71,9 +86,19 @@ impl Findings {
         }
         for member in round.members(accounts) {
             let letters = letters.get(member.name.as_str()).map_or(&[][..], Vec::as_slice);
-            let report = self.report(fleet, round, member, reports);
-            let end = self.ends.entry((round.run_id.clone(), member.name.clone())).or_default();
-            end.report |= report;
+            let found = self.reports(fleet, round, member, &is_own);
+            let is_reported = match member.end {
+                End::Report => found == round.subject.windows().count(),
+                End::DeadLetter(_) => found > 0,
+            };
+            let end = match self.ends.entry((round.run_id.clone(), member.name.clone())) {
+                Entry::Occupied(end) => end.into_mut(),
+                Entry::Vacant(end) => {
+                    *self.jobs.entry(round.subject.kind()).or_default() += 1;
+                    end.insert(Reached::default())
+                }
+            };
+            end.report |= is_reported;
             end.dead_letters = letters.len() as u64;
             let has_report = end.report;
             let reason =
@@ -81,7 +106,7 @@ impl Findings {
             let reasons: Vec<String> = letters.iter().map(reason).collect();
             match member.end {
                 _ if !has_report && letters.is_empty() => {
-                    self.add(Ill::Lost, round, member, "neither a report nor a dead letter");
+                    self.add(Ill::Lost, round, member, "neither all its reports nor a dead letter");
                 }
                 End::Report if !letters.is_empty() => {
                     let other = if has_report { "a report and" } else { "no report, and" };
@@ -99,29 +124,45 @@ impl Findings {
         }
     }
 
-    /// Whether an account's report of this round is right; faults are reported.
-    fn report(&mut self, fleet: &Fleet, round: &Round, member: &Member, look: bool) -> bool {
-        let key = report_key(&member.name, round.date);
-        let of_round = |object: &Object| object.metadata.get("run-id") == Some(&round.run_id);
-        let Some(object) = fleet.object(&key).filter(of_round).filter(|_| look) else {
-            return false;
-        };
-        let expected = member.report(round.date);
-        let facts = Facts { account: (&member.name, &member.id), date: round.date, run_id: &round.run_id };
-        if let Err((ill, what)) = judge(&object, &expected, facts) {
-            let stem = self.folder.join(format!("{}-{}", round.run_id, member.name));
-            // The run does not depend on it.
-            let mut what = format!("{key}: {what}");
-            for (extension, body) in [("actual.csv", &*object.body), ("expected.csv", expected.as_bytes())] {
-                let written =
-                    Destination::open(&stem.with_extension(extension)).and_then(|file| file.write(body));
-                if let Err(error) = written {
-                    what += &format!("; {error:#}");
-                }
+    /// Compares an account's reports of this round, of the windows that are its own, and says how many there are.
+    fn reports(
+        &mut self,
+        fleet: &Fleet,
+        round: &Round,
+        member: &Member,
+        is_own: &impl Fn(DateTime<Utc>) -> bool,
+    ) -> usize {
+        let mut found = 0;
+        for window in round.subject.windows() {
+            let key = round.subject.key(&member.name, window);
+            let of_round = |object: &Object| object.metadata.get("run-id") == Some(&round.run_id);
+            if let Some(object) = fleet.object(&key).filter(of_round).filter(|_| is_own(window)) {
+                found += 1;
+                self.compare(&object, &key, round, member, window);
             }
-            self.add(ill, round, member, &what);
         }
-        true
+        found
+    }
+
+    /// Compares a report with what it must be.
+    fn compare(&mut self, object: &Object, key: &str, round: &Round, member: &Member, window: DateTime<Utc>) {
+        self.compared += 1;
+        let expected = member.report(round.subject, window);
+        let account = (member.name.as_str(), member.id.as_str());
+        let facts = Facts { account, subject: round.subject, window, run_id: &round.run_id };
+        let Err((ill, what)) = judge(object, &expected, facts) else { return };
+        let name = format!("{}-{}-{}", round.run_id, member.name, window.format("%Y%m%dT%H"));
+        let stem = self.folder.join(name);
+        // The run does not depend on it.
+        let mut what = format!("{key}: {what}");
+        for (extension, body) in [("actual.csv", &*object.body), ("expected.csv", expected.as_bytes())] {
+            let written =
+                Destination::open(&stem.with_extension(extension)).and_then(|file| file.write(body));
+            if let Err(error) = written {
+                what += &format!("; {error:#}");
+            }
+        }
+        self.add(ill, round, member, &what);
     }
 
     /// Compares what `producer status` says with the ends that the accounts must have.

@@ -9,10 +9,11 @@ use chrono::{DateTime, Utc};
 use kit::JOBS;
 use local_aws::CallRecord;
 
+use crate::subject::ReportKey;
 use crate::workers::{Kill, VISIBILITY, worker_of};
 
-/// The times at which jobs of each day were sent.
-pub(crate) type Rounds = HashMap<String, Vec<DateTime<Utc>>>;
+/// By dataset and the start of a report's window: when each round that reports it was sent, and its number.
+pub(crate) type Rounds<'a> = HashMap<(&'a str, DateTime<Utc>), Vec<(DateTime<Utc>, usize)>>;
 
 /// What became of the jobs on the way.
 #[derive(Debug, Default, PartialEq)]
@@ -52,7 +53,7 @@ impl History {
     pub(crate) fn read(
         calls: &[CallRecord],
         kills: &[Kill],
-        rounds: &Rounds,
+        rounds: &Rounds<'_>,
         names: &HashMap<&str, &str>,
     ) -> Self {
         let events = events(calls);
@@ -126,46 +127,44 @@ pub(crate) fn events(calls: &[CallRecord]) -> HashMap<&str, Vec<(DateTime<Utc>, 
     events
 }
 
-/// How many jobs more than one worker collected. What a worker asks of CloudWatch in an account belongs to the
-/// report that it last looked for there.
-fn duplicate_executions(calls: &[CallRecord], rounds: &Rounds, names: &HashMap<&str, &str>) -> u64 {
+/// How many jobs more than one worker collected. What a worker asks of CloudWatch in an account belongs to the job whose
+/// report it last looked for there.
+fn duplicate_executions(calls: &[CallRecord], rounds: &Rounds<'_>, names: &HashMap<&str, &str>) -> u64 {
     let mut in_order: Vec<&CallRecord> = calls
         .iter()
         .filter(|call| matches!(call.operation.as_str(), "HeadObject" | "GetMetricData" | "PutObject"))
         .collect();
     in_order.sort_by_key(|call| call.time);
-    let mut looked_for: HashMap<(&str, &str), (&str, usize)> = HashMap::new();
+    let mut looked_for: HashMap<(&str, &str), usize> = HashMap::new();
     let mut workers: HashMap<(&str, usize), BTreeSet<&str>> = HashMap::new();
     for call in in_order {
         let Some(worker) = worker_of(&call.access_key) else { continue };
         if call.operation == "GetMetricData" {
-            let name = names.get(call.account.as_str());
-            if let Some(report) = name.and_then(|name| looked_for.get(&(worker, *name))) {
-                workers.entry(*report).or_default().insert(worker);
+            if let Some(name) = names.get(call.account.as_str())
+                && let Some(round) = looked_for.get(&(worker, *name))
+            {
+                workers.entry((name, *round)).or_default().insert(worker);
             }
             continue;
         }
-        let Some((key, date, name)) = call.key.as_deref().and_then(parts) else { continue };
-        let begun = rounds.get(date).map_or(&[][..], Vec::as_slice);
-        let report = (key, begun.partition_point(|at| *at <= call.time));
+        let Some(ReportKey { dataset, account: name, start }) =
+            call.key.as_deref().and_then(ReportKey::parse)
+        else {
+            continue;
+        };
+        let begun = rounds.get(&(dataset, start)).map_or(&[][..], Vec::as_slice);
+        let Some((_, round)) = begun.iter().rfind(|(at, _)| *at <= call.time) else { continue };
         match call.operation.as_str() {
             "HeadObject" => {
-                looked_for.insert((worker, name), report);
+                looked_for.insert((worker, name), *round);
             }
             _ if name != STARTUP_CHECK => {
-                workers.entry(report).or_default().insert(worker);
+                workers.entry((name, *round)).or_default().insert(worker);
             }
             _ => {}
         }
     }
     workers.values().filter(|workers| workers.len() > 1).count() as u64
-}
-
-/// A report's key, with the day and the account's name in it.
-pub(crate) fn parts(key: &str) -> Option<(&str, &str, &str)> {
-    let (date, rest) = key.split_once("report_date=")?.1.split_once('/')?;
-    let name = rest.strip_prefix("account_name=")?.split_once('/')?.0;
-    Some((key, date, name))
 }
 
 #[cfg(test)]
@@ -206,7 +205,8 @@ mod tests {
             key: crate::workers::own_key(*worker),
         };
         let kills: Vec<Kill> = kills.iter().map(kill).collect();
-        let rounds = HashMap::from([("2026-11-01".to_owned(), vec![at(0)])]);
+        let day = "2026-11-01T00:00:00Z".parse().expect("a time");
+        let rounds = HashMap::from([(("s3_daily_storage", day), vec![(at(0), 0)])]);
         History::read(calls, &kills, &rounds, &HashMap::from([("111111111111", "data")]))
     }
 

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Utc};
 use local_aws::Object;
 use sha2::{Digest, Sha256};
+
+use crate::subject::{Subject, hours_later, text};
 
 /// What is wrong with an account's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +29,9 @@ pub(crate) enum Ill {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) account: (&'a str, &'a str),
-    pub(crate) date: NaiveDate,
+    pub(crate) subject: Subject,
+    /// When its window begins.
+    pub(crate) window: DateTime<Utc>,
     pub(crate) run_id: &'a str,
 }
 
@@ -44,13 +48,22 @@ pub(crate) fn judge(object: &Object, expected: &str, facts: Facts<'_>) -> Result
         let _ = write!(text, "{byte:02x}");
         text
     });
-    let (date, rows) = (facts.date.to_string(), (expected.lines().count() - 1).to_string());
+    let date = facts.window.date_naive().to_string();
+    let rows = (expected.lines().count() - 1).to_string();
+    // A window that is a day has no others.
+    let [from, to, period] = match facts.subject {
+        Subject::Day(_) => [String::new(), String::new(), String::new()],
+        Subject::Hours(..) => [text(facts.window), text(hours_later(facts.window, 1)), "60".to_owned()],
+    };
     for (name, expected) in [
         ("sha256", sum.as_str()),
         ("run-id", facts.run_id),
         ("account-name", facts.account.0),
         ("account-id", facts.account.1),
-        ("dataset", "s3_daily_storage"),
+        ("dataset", facts.subject.dataset()),
+        ("from", &from),
+        ("to", &to),
+        ("period-seconds", &period),
         ("report-date", &date),
         ("rows", &rows),
         ("rows-denied", "0"),
@@ -75,11 +88,7 @@ fn difference(actual: &str, expected: &str) -> (Ill, String) {
     let header: Vec<&str> = expected.lines().next().unwrap_or_default().split(',').collect();
     let by_name = |table: &str| -> HashMap<String, Vec<String>> {
         let cells = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
-        table
-            .lines()
-            .skip(1)
-            .map(|line| (line.split(',').next().unwrap_or_default().to_owned(), cells(line)))
-            .collect()
+        table.lines().skip(1).map(|line| (name_of(&header, &cells(line)), cells(line))).collect()
     };
     let actual = by_name(actual);
     for (name, expected) in by_name(expected) {
@@ -94,6 +103,13 @@ fn difference(actual: &str, expected: &str) -> (Ill, String) {
         }
     }
     (Ill::Corrupt, "it differs in its header, its order or its lines' ends".to_owned())
+}
+
+/// What a row is about, by the columns that say so.
+fn name_of(header: &[&str], cells: &[String]) -> String {
+    let is_name = |column: &str| matches!(column, "region" | "period_start") || column.ends_with("_name");
+    let named = header.iter().zip(cells).filter(|(column, _)| is_name(column));
+    named.map(|(_, cell)| cell.as_str()).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -114,5 +130,15 @@ mod tests {
         assert_eq!(ill("bucket_name,size\na,1\nb,3\n"), Ill::Corrupt);
         assert_eq!(ill("bucket_name,size\na,1\nb,2\nc,3\n"), Ill::Corrupt);
         assert_eq!(ill("bucket_name,size\nb,2\na,1\n"), Ill::Corrupt);
+    }
+
+    #[test]
+    fn rows_of_a_service_are_told_apart_by_their_minute() {
+        let table = |second: &str| {
+            format!("service_name,region,period_start,value\nweb,eu,13:00,1\nweb,eu,13:01,{second}\n")
+        };
+        let found = difference(&table("3"), &table("2"));
+        assert_eq!(found, (Ill::Corrupt, "value of web/eu/13:01 is \"3\" and not \"2\"".to_owned()));
+        assert_eq!(difference(&table(""), &table("2")).0, Ill::Short);
     }
 }

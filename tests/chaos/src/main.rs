@@ -2,13 +2,14 @@
 //! Kills workers at every step of a job, and shows that nothing is lost: the real producer and workers on an
 //! AWS on 127.0.0.1 that fails in many ways.
 //!
-//! [`accounts`] is the accounts, [`truth`] what is in their buckets and must be in their reports. [`steps`] plans where
+//! [`accounts`] is the accounts, [`truth`] what is in their buckets and must be in their reports, [`services`] the same of
+//! their services, and [`subject`] what a job is about. [`steps`] plans where
 //! workers die, [`trap`] catches one there by faults of that AWS, [`workers`] starts and kills them, and [`worker_log`]
 //! reads their logs. [`rounds`] keeps them in work, [`mix`] breaks other things meanwhile. [`findings`] looks at each
 //! account's end and lets [`judge`] compare its report; [`history`] reads the log of all calls, [`payments`] what was paid
 //! for twice, and [`figures`] is the outcome.
 //!
-//! `truth`, `steps`, `judge`, `history` and `payments` are plain functions over values.
+//! `truth`, `services`, `subject`, `steps`, `judge`, `history` and `payments` are plain functions over values.
 
 mod accounts;
 mod cli;
@@ -19,7 +20,9 @@ mod judge;
 mod mix;
 mod payments;
 mod rounds;
+mod services;
 mod steps;
+mod subject;
 mod trap;
 mod truth;
 mod worker_log;
@@ -42,7 +45,7 @@ use anyhow::Context;
 use clap::Parser;
 use futures::future::try_join_all;
 use kit::{Fleet, Setup};
-use local_aws::Options;
+use local_aws::{Fault, Options};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -58,8 +61,8 @@ use crate::{
     workers::{Toll, VISIBILITY, Workforce, lock},
 };
 
-/// What the key of every report begins with.
-const REPORT_PREFIX: &str = "s3_daily_storage/";
+/// What the key of every report begins with, by its dataset.
+const REPORT_PREFIXES: [&str; 2] = ["s3_daily_storage/", "ecs_service/"];
 
 /// After how many receives the queue gives a job up: SQS's maximum, and not the twelve of docs/setup-by-hand.md. Kills are
 /// all that these jobs suffer from for long, and a few meet more than twelve: the queue would move those without a reason.
@@ -155,8 +158,8 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
 
     let sent = rounds.sent();
     let mut begun_at: HashMap<_, Vec<_>> = HashMap::new();
-    for round in &sent {
-        begun_at.entry(round.date.to_string()).or_default().push(round.begun);
+    for (nth, round) in sent.iter().enumerate() {
+        round.reports().for_each(|report| begun_at.entry(report).or_default().push((round.begun, nth)));
     }
     let members =
         || workforce.accounts.members.iter().map(|member| (member.id.as_str(), member.name.as_str()));
@@ -165,9 +168,9 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     let calls = workforce.fleet.aws.calls().records();
     let (toll, findings, log) = (lock(&workforce.toll), lock(&rounds.findings), lock(&workforce.log));
     let history = History::read(&calls, &toll.kills, &begun_at, &names);
-    let days: HashMap<_, _> = sent.iter().map(|round| (round.run_id.as_str(), round.date)).collect();
+    let subjects: HashMap<_, _> = sent.iter().map(|round| (round.run_id.as_str(), round.subject)).collect();
     let jobs = log.jobs.iter().filter_map(|(message, (name, run_id))| {
-        Some((message.as_str(), (*ids.get(name.as_str())?, *days.get(run_id.as_str())?)))
+        Some((message.as_str(), (*ids.get(name.as_str())?, *subjects.get(run_id.as_str())?)))
     });
     let asked = workforce.fleet.aws.asked_series();
     let paid_again = payments::paid_again(&asked, &calls, &jobs.collect(), &ids);
@@ -198,4 +201,9 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
         say(&format!("paid for again: {row}"));
     }
     Ok(figures["faults"] == serde_json::json!([]))
+}
+
+/// Narrows a fault to calls for reports.
+fn of_reports(fault: Fault) -> Fault {
+    REPORT_PREFIXES.into_iter().fold(fault, Fault::key_prefix)
 }

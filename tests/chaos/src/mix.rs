@@ -7,7 +7,7 @@ use std::time::Duration;
 use kit::{DEAD, JOBS};
 use local_aws::{Fault, FaultHandle, LocalAws};
 
-use crate::{REPORT_PREFIX, cli::Plant};
+use crate::{cli::Plant, of_reports};
 
 /// The faults that are mixed in, each with what it does.
 pub(crate) struct Mix {
@@ -21,9 +21,9 @@ impl Mix {
     /// the SDK's last try succeeds there, and the job is retried later.
     pub(crate) fn begin(aws: &LocalAws, unwell: &str, seed: u64, plant: Option<Plant>) -> Self {
         let on = |operation, fault: Fault| fault.on(operation);
-        let report = |operation, fault: Fault| fault.on(operation).key_prefix(REPORT_PREFIX);
+        let report = |operation, fault: Fault| of_reports(fault.on(operation));
         let queue = |operation, name, fault: Fault| fault.on(operation).queue(name);
-        let unwell = on("ListBuckets", Fault::throttle()).account(unwell);
+        let is_unwell = |operation| on(operation, Fault::throttle()).account(unwell);
         let late = Fault::slow(Duration::from_secs(2));
         let faults = [
             ("GetMetricData is throttled", 0.03, on("GetMetricData", Fault::throttle())),
@@ -33,8 +33,10 @@ impl Mix {
             ("ListMetrics is throttled", 0.03, on("ListMetrics", Fault::throttle())),
             ("ListMetrics breaks off in its answer", 0.01, on("ListMetrics", Fault::truncated())),
             ("GetCallerIdentity is throttled", 0.02, on("GetCallerIdentity", Fault::throttle())),
-            ("ListBuckets is throttled in one account", 0.6, unwell),
+            ("ListBuckets is throttled in one account", 0.6, is_unwell("ListBuckets")),
+            ("ListRegions is throttled in one account", 0.6, is_unwell("ListRegions")),
             ("ListBuckets answers 500", 0.02, on("ListBuckets", Fault::server_error())),
+            ("ListRegions answers 500", 0.02, on("ListRegions", Fault::server_error())),
             ("HeadObject answers 503", 0.01, report("HeadObject", Fault::unavailable())),
             ("PutObject answers 503", 0.03, report("PutObject", Fault::unavailable())),
             ("PutObject is reset half-way", 0.02, report("PutObject", Fault::reset_upload())),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Rounds: a run of the real producer each, over all accounts and another day. New ones are sent for as long as
-//! there are workers to kill; one is over when none of its jobs is left on the queue.
+//! Rounds: a run of the real producer each, over all accounts and another day, or other hours. New ones are sent for as
+//! long as there are workers to kill; one is over when none of its jobs is left on the queue.
 
 use std::{
     collections::HashSet,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use cli::terminal::say;
 use kit::{Fleet, JOBS, finish};
 use local_aws::Message;
@@ -22,6 +22,7 @@ use crate::{
     accounts::{Accounts, End, Member},
     findings::Findings,
     mix::Mix,
+    subject::Subject,
     workers::{VISIBILITY, Workforce, lock},
 };
 
@@ -44,12 +45,18 @@ const PATIENCE: Duration = Duration::from_mins(3);
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
     pub(crate) run_id: String,
-    pub(crate) date: NaiveDate,
+    pub(crate) subject: Subject,
     pub(crate) begun: DateTime<Utc>,
     number: usize,
 }
 
 impl Round {
+    /// The dataset of each of its reports, and when its window begins.
+    pub(crate) fn reports(&self) -> impl Iterator<Item = (&'static str, DateTime<Utc>)> {
+        let subject = self.subject;
+        subject.windows().map(move |window| (subject.dataset(), window))
+    }
+
     /// The accounts in it. In every fourth round all are such as can succeed; in another fourth are those
     /// that take long to fail.
     pub(crate) fn members<'a>(&self, accounts: &'a Accounts) -> impl Iterator<Item = &'a Member> {
@@ -100,8 +107,9 @@ impl<'a> Rounds<'a> {
         // Whoever still was at a job may have written since its round was over.
         let sent = lock(&self.sent).clone();
         for (nth, round) in sent.iter().enumerate() {
-            let replaced = sent[nth + 1..].iter().any(|later| later.date == round.date);
-            self.findings(|findings| findings.look(self.fleet(), self.accounts(), round, !replaced));
+            let later: HashSet<_> = sent[nth + 1..].iter().flat_map(Round::reports).collect();
+            let is_own = |window| !later.contains(&(round.subject.dataset(), window));
+            self.findings(|findings| findings.look(self.fleet(), self.accounts(), round, is_own));
         }
         self.ask_for_status(&sent).await
     }
@@ -130,13 +138,15 @@ impl<'a> Rounds<'a> {
 
     async fn send(&self) -> anyhow::Result<()> {
         let number = lock(&self.sent).len();
-        let taken: HashSet<NaiveDate> = lock(&self.open).iter().map(|round| round.date).collect();
-        let date = Accounts::date(number as u64, |date| taken.contains(&date));
-        self.accounts().publish(&self.fleet().aws, date);
-        let mut round = Round { run_id: String::new(), date, begun: Utc::now(), number };
+        let taken: Vec<Subject> = lock(&self.open).iter().map(|round| round.subject).collect();
+        let is_taken = |subject: Subject| taken.iter().any(|open| open.overlaps(subject));
+        let subject = Accounts::subject(number as u64, is_taken);
+        self.accounts().publish(&self.fleet().aws, subject);
+        let mut round = Round { run_id: String::new(), subject, begun: Utc::now(), number };
         let names: Vec<&str> = round.members(self.accounts()).map(|member| member.name.as_str()).collect();
-        let (accounts, day) = (names.join(","), date.to_string());
-        let arguments = ["run", "--account-name", &accounts, "--date", &day, "--format", "json"];
+        let (accounts, subject) = (names.join(","), subject.arguments());
+        let mut arguments = vec!["run", "--account-name", &accounts, "--format", "json"];
+        arguments.extend(subject.iter().map(String::as_str));
         let ended = finish(self.fleet().producer(&arguments)).await?;
         if ended.code != Some(0) {
             bail!("`producer run` failed:\n{}{}", ended.stdout, ended.stderr);
@@ -170,7 +180,7 @@ impl<'a> Rounds<'a> {
             let left: HashSet<&str> =
                 jobs.iter().filter_map(|job| job.attributes.get("run_id").map(String::as_str)).collect();
             for round in open.iter().filter(|round| !left.contains(round.run_id.as_str())) {
-                self.findings(|findings| findings.look(self.fleet(), self.accounts(), round, true));
+                self.findings(|findings| findings.look(self.fleet(), self.accounts(), round, |_| true));
                 lock(&self.open).retain(|open| open.run_id != round.run_id);
             }
             if is_last && jobs.is_empty() && lock(&self.open).is_empty() && self.is_empty().await {

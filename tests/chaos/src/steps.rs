@@ -10,7 +10,7 @@ use fastrand::Rng;
 pub(crate) enum Step {
     /// The queue has given a job away, and the worker does not know yet.
     Receive,
-    /// The account's buckets are being listed.
+    /// The account's buckets, or the regions of its services, are being listed.
     Discover,
     /// CloudWatch is being asked.
     Collect,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kit::{DEAD, JOBS};
 use local_aws::{CallRecord, Fault, FaultHandle, LocalAws, ResultStatus};
 
-use crate::{REPORT_PREFIX, steps::Step};
+use crate::{of_reports, steps::Step};
 
 /// How long an upload is kept from being carried out where the worker is to die before it.
 const BEFORE_UPLOAD: Duration = Duration::from_millis(200);
@@ -46,10 +46,14 @@ impl Trap {
         let on_own = |fault: Fault| vec![on(&keys.own, fault)];
         let on_accounts =
             |fault: fn() -> Fault| keys.accounts.iter().map(|key| on(key, fault())).collect::<Vec<_>>();
-        let report = |fault: Fault| on_own(fault.on("PutObject").key_prefix(REPORT_PREFIX));
+        let report = |fault: Fault| on_own(of_reports(fault.on("PutObject")));
         let faults = match step {
             Step::Receive => on_own(Fault::lost_answer().on("ReceiveMessage").queue(JOBS)),
-            Step::Discover => on_accounts(|| Fault::hang().on("ListBuckets")),
+            Step::Discover => {
+                let mut faults = on_accounts(|| Fault::hang().on("ListBuckets"));
+                faults.extend(on_accounts(|| Fault::hang().on("ListRegions")));
+                faults
+            }
             Step::Collect => on_accounts(|| Fault::hang().on("GetMetricData")),
             Step::Checkpoint => {
                 on_accounts(|| Fault::result(ResultStatus::InternalError).region(CHECKPOINT_REGION))

@@ -50,6 +50,8 @@ fn workers_that_are_killed_at_every_step_lose_nothing() {
     for wrong in ["lost", "short", "corrupt", "unexpected", "paid_again", "status_disagrees"] {
         assert_eq!(figures[wrong], 0, "{wrong}: {all}");
     }
+    let jobs = figures["jobs"].as_object().expect("an object");
+    assert_eq!(jobs.len(), 3, "a day, an hour, several hours: {all}");
     for right in ["reports", "dead_letters", "redeliveries", "duplicate_executions", "recoveries", "statuses"]
     {
         assert!(figures[right].as_u64() > Some(0), "{right}: {all}");

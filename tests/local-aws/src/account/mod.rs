@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::cloudwatch::{DAY, MetricRef, S3_NAMESPACE, Statistic};
+use crate::cloudwatch::{DAY, MetricRef, S3_NAMESPACE, Statistic, Statistics};
 use crate::ecs::ServiceId;
 use crate::identity::partition;
 use crate::permissions::Denial;
@@ -214,6 +214,7 @@ impl Account {
         );
     }
 
+    /// Sets a datapoint of any metric.
     pub fn metric(
         &self,
         region: &str,
@@ -223,11 +224,29 @@ impl Account {
         at: DateTime<Utc>,
         value: f64,
     ) {
+        self.samples(region, namespace, name, dimensions, at, &[value]);
+    }
+
+    /// Sets a datapoint of any metric that is of several values, so that its statistics differ; of none, there is none.
+    pub fn samples(
+        &self,
+        region: &str,
+        namespace: &str,
+        name: &str,
+        dimensions: &[(&str, &str)],
+        at: DateTime<Utc>,
+        values: &[f64],
+    ) {
+        let Some((first, more)) = values.split_first() else { return };
+        let mut set = Statistics::of(*first);
+        for value in more {
+            set.merge(&Statistics::of(*value));
+        }
         let dimensions: Vec<_> =
             dimensions.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value))).collect();
         let metric = MetricRef { namespace, name, dimensions: &dimensions };
         let metrics = self.world.cloudwatch.region(&self.id, region);
-        metrics.write().unwrap_or_else(PoisonError::into_inner).set(&metric, None, at.timestamp(), value);
+        metrics.write().unwrap_or_else(PoisonError::into_inner).set_all(&metric, None, at.timestamp(), &set);
     }
 
     /// What `CloudWatch` holds for a bucket and a day, without asking it: built or synthetic, retained or not.

@@ -1,24 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //! When each series was asked for and answered by `GetMetricData`, and by whom: what is paid for, and paid for again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
 use super::store::MetricRef;
+use super::window::Window;
 use crate::identity::Caller;
 
-/// A series of S3's storage metrics, and the queries for it that `GetMetricData` answered as complete.
+/// A series, and the calls of `GetMetricData` that answered all their queries for it as complete: several statistics of it
+/// in one call are one, as they are paid for as one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AskedSeries {
     /// The account whose metrics were asked for.
     pub account: String,
     pub region: String,
-    pub bucket: String,
-    pub storage_type: String,
+    pub namespace: String,
+    /// Sorted.
+    pub dimensions: Vec<(String, String)>,
+    pub metric: String,
+    /// From when, inclusive, until when, exclusive.
     pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
     pub asks: Vec<Ask>,
+}
+
+impl AskedSeries {
+    /// The value of a dimension.
+    pub fn dimension(&self, name: &str) -> Option<&str> {
+        self.dimensions.iter().find(|(is, _)| is == name).map(|(_, value)| value.as_str())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,14 +80,19 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    pub(crate) fn add(&mut self, metric: &MetricRef<'_>, start: i64) {
-        let dimension = |name| metric.dimension(name).unwrap_or_default().to_owned();
+    pub(crate) fn add(&mut self, metric: &MetricRef<'_>, window: &Window) {
+        let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+        let owned = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| (name.to_string(), value.to_string());
+        let mut dimensions: Vec<_> = metric.dimensions.iter().map(owned).collect();
+        dimensions.sort();
         let series = AskedSeries {
             account: self.account.to_owned(),
             region: self.region.to_owned(),
-            bucket: dimension("BucketName"),
-            storage_type: dimension("StorageType"),
-            start: DateTime::from_timestamp(start, 0).unwrap_or_default(),
+            namespace: metric.namespace.to_owned(),
+            dimensions,
+            metric: metric.name.to_owned(),
+            start: time(window.start),
+            end: time(window.end),
             asks: Vec::new(),
         };
         if let Some(asks) = self.asks.as_mut() {

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -153,15 +153,28 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
         Page { left: input.max_datapoints.unwrap_or(MAX_DATAPOINTS), results: Vec::new(), next: None };
     page.fill(&plans, place, &metrics, &faults, ascending);
     if let Some(mut asking) = world.asked.by(&call.caller, &call.region) {
-        let is_complete = |result: &&MetricDataResult<'_>| result.status_code == "Complete";
-        let complete: HashSet<&str> =
-            page.results.iter().filter(is_complete).map(|result| result.id).collect();
-        for plan in plans.iter().filter(|plan| complete.contains(plan.id)) {
-            asking.add(&plan.metric.named(&pairs(&plan.metric.dimensions)), plan.window.start);
+        for plan in answered(&plans, &page.results) {
+            asking.add(&plan.metric.named(&pairs(&plan.metric.dimensions)), &plan.window);
         }
     }
     let next_token = page.next.map(Cursor::token).filter(|_| !drops_token(&faults));
     Ok(encode(call.protocol, &Output { metric_data_results: page.results, messages: [], next_token }))
+}
+
+/// A query of each series whose queries are all answered as complete.
+fn answered<'a>(
+    plans: &'a [Plan<'a>],
+    results: &[MetricDataResult<'_>],
+) -> impl Iterator<Item = &'a Plan<'a>> {
+    let complete: HashSet<&str> =
+        results.iter().filter(|result| result.status_code == "Complete").map(|result| result.id).collect();
+    let mut series: HashMap<String, (&Plan<'a>, bool)> = HashMap::new();
+    for plan in plans {
+        let mut key = String::new();
+        plan.metric.named(&pairs(&plan.metric.dimensions)).write_key(&mut key);
+        series.entry(key).or_insert((plan, true)).1 &= complete.contains(plan.id);
+    }
+    series.into_values().filter(|(_, is_complete)| *is_complete).map(|(plan, _)| plan)
 }
 
 fn plan<'a>(input: &'a Input<'a>, now: i64) -> Result<Vec<Plan<'a>>, ServiceError> {

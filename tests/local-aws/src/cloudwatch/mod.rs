@@ -25,7 +25,7 @@ use crate::world::World;
 pub(crate) use asked::Asked;
 pub use asked::{Ask, AskedSeries};
 pub(crate) use store::{CloudWatch, MetricRef, S3_NAMESPACE};
-pub(crate) use window::{DAY, Statistic};
+pub(crate) use window::{DAY, Statistic, Statistics};
 
 pub(crate) fn serve(
     world: &World,

@@ -34,7 +34,7 @@ impl MetricRef<'_> {
     }
 
     /// Writes the key that the metric is stored by; dimensions are sorted, since their order means nothing.
-    fn write_key(&self, key: &mut String) {
+    pub(crate) fn write_key(&self, key: &mut String) {
         key.clear();
         key.push_str(self.namespace);
         key.push('\0');
@@ -107,12 +107,23 @@ impl RegionMetrics {
 
     /// Sets a datapoint, whatever was there: for worlds that are built, not measured.
     pub(crate) fn set(&mut self, metric: &MetricRef<'_>, unit: Option<&str>, at: i64, value: f64) {
+        self.set_all(metric, unit, at, &Statistics::of(value));
+    }
+
+    /// Sets a datapoint of several values.
+    pub(crate) fn set_all(
+        &mut self,
+        metric: &MetricRef<'_>,
+        unit: Option<&str>,
+        at: i64,
+        statistics: &Statistics,
+    ) {
         let mut key = String::new();
         metric.write_key(&mut key);
         if let Some(place) = self.index.get(key.as_str()) {
             self.series[*place].points.remove(&at);
         }
-        self.put(metric, unit, at, &Statistics::of(value));
+        self.put(metric, unit, at, statistics);
     }
 
     /// The datapoints of exactly this metric within `range`, oldest first, and their unit.

@@ -45,10 +45,10 @@ impl Armed {
             && wants(&fault.region, target.region)
             && wants(&fault.access_key, target.access_key)
             && (!with_resource || self.is_for_resource(target.resource))
-            && fault
-                .key_prefix
-                .as_deref()
-                .is_none_or(|prefix| target.key.is_some_and(|key| key.starts_with(prefix)))
+            && (fault.key_prefixes.is_empty()
+                || target
+                    .key
+                    .is_some_and(|key| fault.key_prefixes.iter().any(|prefix| key.starts_with(prefix))))
     }
 
     fn is_stopped(&self) -> bool {

@@ -30,7 +30,7 @@ pub struct Fault {
     region: Option<String>,
     resource: Option<String>,
     storage_type: Option<String>,
-    key_prefix: Option<String>,
+    key_prefixes: Vec<String>,
     access_key: Option<String>,
     after: u64,
     times: Option<u64>,
@@ -47,7 +47,7 @@ impl Fault {
             region: None,
             resource: None,
             storage_type: None,
-            key_prefix: None,
+            key_prefixes: Vec::new(),
             access_key: None,
             after: 0,
             times: None,
@@ -220,9 +220,9 @@ impl Fault {
         self.bucket(queue)
     }
 
-    /// Only calls for objects whose key begins so.
+    /// Only calls for objects whose key begins so, or as another prefix that was given says.
     pub fn key_prefix(mut self, prefix: &str) -> Self {
-        self.key_prefix = Some(prefix.to_owned());
+        self.key_prefixes.push(prefix.to_owned());
         self
     }
 

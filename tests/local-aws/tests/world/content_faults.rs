@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Faults inside an answer that is otherwise right.
 
-use aws_sdk_cloudwatch::types::StatusCode;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, StatusCode};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use chrono::NaiveTime;
 use local_aws::{Fault, QueueOptions, ResultStatus, Synthetic};
 
-use crate::support::{ACCOUNT, REGION, cloudwatch, day, get, keys, sqs, start};
+use crate::support::{ACCOUNT, REGION, at, cloudwatch, day, get, keys, sqs, start};
 
 const SERIES: [(&str, &str); 2] = [("a", "StandardStorage"), ("b", "StandardStorage")];
 
@@ -84,13 +85,39 @@ async fn it_is_counted_how_often_each_series_was_answered() {
     ask(&[("b", "StandardStorage")]).await.expect_err("throttled");
     assert_eq!((failed.fired(), throttled.fired()), (1, 1));
     let asked = aws.asked_series();
-    let times: Vec<_> = asked.iter().map(|it| (&*it.bucket, &*it.storage_type, it.asks.len())).collect();
-    assert_eq!(times, [("b", "GlacierStorage", 1), ("b", "StandardStorage", 2)]);
+    let times: Vec<_> = asked.iter().map(|it| (it.dimension("StorageType"), it.asks.len())).collect();
+    assert_eq!(times, [(Some("GlacierStorage"), 1), (Some("StandardStorage"), 2)]);
     assert!(
         asked
             .iter()
             .all(|it| it.start.date_naive() == day(1) && it.account == ACCOUNT && it.region == REGION)
     );
+}
+
+#[tokio::test]
+async fn statistics_of_a_series_in_one_call_are_asked_for_once_and_in_two_calls_twice() {
+    let midnight = |ago| day(ago).and_time(NaiveTime::MIN).and_utc();
+    let aws = start().await;
+    aws.account(ACCOUNT).samples(REGION, "N", "M", &[("D", "d")], midnight(1), &[2.0, 4.0, 9.0]);
+    aws.keep_asks();
+    let cloudwatch = cloudwatch(&aws, REGION, keys(ACCOUNT));
+    for statistics in [&["Average", "Maximum"][..], &["Minimum"]] {
+        let query = |(nth, statistic): (usize, &&str)| {
+            let dimension = Dimension::builder().name("D").value("d").build();
+            let metric = Metric::builder().namespace("N").metric_name("M").dimensions(dimension).build();
+            let stat = MetricStat::builder().metric(metric).period(60).stat(*statistic).build();
+            MetricDataQuery::builder().id(format!("q{nth}")).metric_stat(stat).build()
+        };
+        let queries = statistics.iter().enumerate().map(query).collect();
+        let request = cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
+        let results = request.start_time(at(day(1))).end_time(at(day(0))).send().await.expect("got");
+        let values: Vec<f64> =
+            results.metric_data_results().iter().map(|result| result.values()[0]).collect();
+        assert_eq!(values, if statistics.len() == 2 { vec![5.0, 9.0] } else { vec![2.0] });
+    }
+    let [series] = &aws.asked_series()[..] else { panic!("one series") };
+    assert_eq!((&*series.metric, series.dimension("D"), series.asks.len()), ("M", Some("d"), 2));
+    assert_eq!((series.start, series.end), (midnight(1), midnight(0)));
 }
 
 #[tokio::test]

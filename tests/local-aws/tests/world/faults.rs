@@ -107,13 +107,17 @@ async fn a_fault_for_keys_leaves_other_objects_alone() {
     let aws = start().await;
     let account = aws.account(ACCOUNT);
     let _ = account.bucket("reports", REGION);
-    let handle = aws.fault(Fault::server_error().on("PutObject").bucket("reports").key_prefix("runs/"));
+    let handle = aws.fault(
+        Fault::server_error().on("PutObject").bucket("reports").key_prefix("runs/").key_prefix("tries/"),
+    );
     let s3 = s3(&aws, REGION, keys(ACCOUNT));
     let put = |key: &'static str| s3.put_object().bucket("reports").key(key).send();
     put("report.csv").await.expect("put");
-    assert_eq!(error(put("runs/1.json").await), (500, "InternalError".to_owned()));
+    for key in ["runs/1.json", "tries/report.csv"] {
+        assert_eq!(error(put(key).await), (500, "InternalError".to_owned()));
+    }
     assert_eq!(account.keys("reports", ""), ["report.csv"]);
-    assert_eq!(handle.fired(), 1);
+    assert_eq!(handle.fired(), 2);
 }
 
 #[tokio::test]

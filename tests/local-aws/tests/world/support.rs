@@ -80,7 +80,7 @@ pub(crate) fn day(ago: u64) -> NaiveDate {
     *TODAY - Days::new(ago)
 }
 
-fn at(day: NaiveDate) -> DateTime {
+pub(crate) fn at(day: NaiveDate) -> DateTime {
     DateTime::from_secs(day.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
