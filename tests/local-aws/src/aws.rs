@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The handle that starts and stops an AWS.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +129,16 @@ impl LocalAws {
     /// The series that were asked of `GetMetricData` since [`LocalAws::keep_asks`].
     pub fn asked_series(&self) -> Vec<AskedSeries> {
         self.world.asked.all()
+    }
+
+    /// Begins to keep the namespaces that `ListMetrics` is asked for and of which the account has no series in any region.
+    pub fn keep_unknown_namespaces(&self) {
+        self.world.unknown_namespaces.begin();
+    }
+
+    /// Accounts, each with a namespace that it was asked for and does not have.
+    pub fn unknown_namespaces(&self) -> BTreeSet<(String, String)> {
+        self.world.unknown_namespaces.all()
     }
 
     pub fn quotas(&self, enforce: bool) {

@@ -85,6 +85,7 @@ mod server;
 mod sqs;
 mod sts;
 mod synthetic;
+mod synthetic_series;
 mod world;
 
 pub use account::{Account, Bucket, QueueOptions};
@@ -96,3 +97,4 @@ pub use s3::Object;
 pub use sqs::{Message, Place, QueueCounts};
 pub use sts::Trust;
 pub use synthetic::{STORAGE_TYPES, Synthetic, SyntheticAccount};
+pub use synthetic_series::{SyntheticMetric, SyntheticSeries};

@@ -49,7 +49,7 @@ pub(crate) const ALL_STORAGE_TYPES: &str = "AllStorageTypes";
 pub(crate) const BUCKET_SIZE_BYTES: &str = "BucketSizeBytes";
 pub(crate) const NUMBER_OF_OBJECTS: &str = "NumberOfObjects";
 
-const REGIONS: [&str; 12] = [
+pub(crate) const REGIONS: [&str; 12] = [
     "eu-west-1",
     "us-east-1",
     "us-west-2",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::calls::CallLog;
-use crate::cloudwatch::{Asked, CloudWatch};
+use crate::cloudwatch::{Asked, CloudWatch, UnknownNamespaces};
 use crate::ecs::Services;
 use crate::faults::Faults;
 use crate::identity::Identities;
@@ -33,13 +33,26 @@ pub(crate) struct World {
     pub(crate) buckets: Buckets,
     pub(crate) cloudwatch: CloudWatch,
     pub(crate) asked: Asked,
+    pub(crate) unknown_namespaces: UnknownNamespaces,
     pub(crate) faults: Faults,
     pub(crate) quotas: Quotas,
     pub(crate) calls: CallLog,
     endpoint: OnceLock<String>,
     latency_micros: AtomicU64,
-    /// How far its clock is ahead of this machine's.
-    ahead_millis: AtomicI64,
+    pub(crate) clock: Clock,
+}
+
+/// Its clock; a clone is the same one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clock {
+    /// How far it is ahead of this machine's.
+    ahead_millis: Arc<AtomicI64>,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::milliseconds(self.ahead_millis.load(Ordering::Relaxed))
+    }
 }
 
 impl World {
@@ -58,11 +71,11 @@ impl World {
 
     /// What its clock says: every time that it gives out or compares is this one's.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        Utc::now() + TimeDelta::milliseconds(self.ahead_millis.load(Ordering::Relaxed))
+        self.clock.now()
     }
 
     pub(crate) fn set_clock(&self, now: DateTime<Utc>) {
-        self.ahead_millis.store((now - Utc::now()).num_milliseconds(), Ordering::Relaxed);
+        self.clock.ahead_millis.store((now - Utc::now()).num_milliseconds(), Ordering::Relaxed);
         self.queues.ring_all();
     }
 

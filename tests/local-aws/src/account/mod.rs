@@ -37,6 +37,10 @@ impl Account {
         &self.id
     }
 
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
     // Who may call.
 
     /// Makes an access key of this account known. With a session token, every request must carry that token.
@@ -247,6 +251,32 @@ impl Account {
         let metric = MetricRef { namespace, name, dimensions: &dimensions };
         let metrics = self.world.cloudwatch.region(&self.id, region);
         metrics.write().unwrap_or_else(PoisonError::into_inner).set_all(&metric, None, at.timestamp(), &set);
+    }
+
+    /// A statistic of any metric over a period, without asking `CloudWatch` for it: built or synthetic, retained or not.
+    /// `None` if there is no datapoint, or the statistic is not known.
+    pub fn statistic(
+        &self,
+        region: &str,
+        (namespace, name, statistic): (&str, &str, &str),
+        dimensions: &[(&str, &str)],
+        from: DateTime<Utc>,
+        seconds: u32,
+    ) -> Option<f64> {
+        let dimensions: Vec<_> =
+            dimensions.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value))).collect();
+        let metric = MetricRef { namespace, name, dimensions: &dimensions };
+        let metrics = self.world.cloudwatch.region(&self.id, region);
+        let metrics = metrics.read().unwrap_or_else(PoisonError::into_inner);
+        let range = from.timestamp()..from.timestamp() + i64::from(seconds);
+        let (points, _) = metrics.points(&metric, None, range, &mut String::new());
+        let (first, more) = points.split_first()?;
+        let mut set = first.1;
+        for (_, other) in more {
+            set.merge(other);
+        }
+        let statistic = Statistic::parse_any(statistic)?;
+        set.has(statistic).then(|| set.get(statistic))
     }
 
     /// What `CloudWatch` holds for a bucket and a day, without asking it: built or synthetic, retained or not.

@@ -16,6 +16,7 @@ use super::wire::{decode, encode};
 use crate::gateway::Call;
 use crate::reply::{Reply, ServiceError};
 use crate::synthetic::{SeriesCursor, SyntheticRegion};
+use crate::synthetic_series::{Family, FamilyCursor};
 use crate::world::World;
 
 const PAGE: usize = 500;
@@ -55,17 +56,23 @@ struct Metric<'a> {
     dimensions: Vec<Dimension<'a>>,
 }
 
-/// Where a page begins: among the stored series, which come first, or the synthetic ones.
+/// Where a page begins: among the stored series, which come first, the synthetic ones of S3, or a family of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ListCursor {
     Stored(usize),
     Synthetic(SeriesCursor),
+    Family(usize, FamilyCursor),
 }
 
 impl ListCursor {
     fn parse(token: &str) -> Option<Self> {
         if let Some(series) = token.strip_prefix("lm-") {
             return series.parse().ok().map(Self::Stored);
+        }
+        if let Some(place) = token.strip_prefix("lmf-") {
+            let mut numbers = place.split('-').map(|number| number.parse().ok());
+            let mut next = || numbers.next()?;
+            return Some(Self::Family(next()?, FamilyCursor { metric: next()?, resource: next()? }));
         }
         let (bucket, series) = token.strip_prefix("lms-")?.split_once('-')?;
         Some(Self::Synthetic(SeriesCursor { bucket: bucket.parse().ok()?, series: series.parse().ok()? }))
@@ -75,6 +82,7 @@ impl ListCursor {
         match self {
             Self::Stored(series) => format!("lm-{series}"),
             Self::Synthetic(place) => format!("lms-{}-{}", place.bucket, place.series),
+            Self::Family(family, place) => format!("lmf-{family}-{}-{}", place.metric, place.resource),
         }
     }
 }
@@ -86,10 +94,14 @@ struct Filter {
 }
 
 impl Filter {
+    fn takes_metric(&self, namespace: &str, name: &str) -> bool {
+        self.input.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
+            && self.input.metric_name.as_deref().is_none_or(|wanted| wanted == name)
+    }
+
     fn takes(&self, namespace: &str, name: &str, dimensions: &[(&str, &str)], newest: i64) -> bool {
         newest >= self.since
-            && self.input.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
-            && self.input.metric_name.as_deref().is_none_or(|wanted| wanted == name)
+            && self.takes_metric(namespace, name)
             && self.input.dimensions.iter().all(|filter| {
                 dimensions.iter().any(|(name, value)| {
                     *name == filter.name && filter.value.as_deref().is_none_or(|wanted| wanted == *value)
@@ -121,6 +133,10 @@ pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply
     let metrics = metrics.read().unwrap_or_else(PoisonError::into_inner);
     let (page, next) = page(&metrics, &filter, from);
     call.items = page.len();
+    if let (true, Some(namespace)) = (page.is_empty(), filter.input.namespace.as_deref()) {
+        let has = || world.cloudwatch.has(call.account(), namespace);
+        world.unknown_namespaces.add(call.account(), namespace, has);
+    }
     let next_token =
         next.map(ListCursor::token).filter(|_| !drops_token(&world.faults.content(&call.target())));
     Ok(encode(call.protocol, &Output { metrics: page, next_token }))
@@ -132,7 +148,7 @@ fn page<'a>(
     from: ListCursor,
 ) -> (Vec<Metric<'a>>, Option<ListCursor>) {
     let mut page = Vec::new();
-    let mut from_synthetic = SeriesCursor::default();
+    let (mut from_synthetic, mut from_family) = (Some(SeriesCursor::default()), (0, FamilyCursor::default()));
     match from {
         ListCursor::Stored(first) => {
             for (place, series) in metrics.series.iter().enumerate().skip(first) {
@@ -144,13 +160,21 @@ fn page<'a>(
                 }
             }
         }
-        ListCursor::Synthetic(place) => from_synthetic = place,
+        ListCursor::Synthetic(place) => from_synthetic = Some(place),
+        ListCursor::Family(family, place) => (from_synthetic, from_family) = (None, (family, place)),
     }
-    let Some(synthetic) = &metrics.synthetic else {
-        return (page, None);
-    };
-    let next = add_synthetic(&mut page, synthetic, filter, from_synthetic);
-    (page, next.map(ListCursor::Synthetic))
+    if let (Some(synthetic), Some(from)) = (&metrics.synthetic, from_synthetic)
+        && let Some(next) = add_synthetic(&mut page, synthetic, filter, from)
+    {
+        return (page, Some(ListCursor::Synthetic(next)));
+    }
+    for (nth, family) in metrics.families.iter().enumerate().skip(from_family.0) {
+        let from = if nth == from_family.0 { from_family.1 } else { FamilyCursor::default() };
+        if let Some(next) = add_family(&mut page, family, filter, from) {
+            return (page, Some(ListCursor::Family(nth, next)));
+        }
+    }
+    (page, None)
 }
 
 fn stored(series: &Series) -> Metric<'_> {
@@ -187,6 +211,33 @@ fn add_synthetic<'a>(
         page.push(Metric {
             namespace: S3_NAMESPACE,
             metric_name: series.metric(),
+            dimensions: dimensions.into_iter().map(dimension).collect(),
+        });
+    }
+    None
+}
+
+fn add_family<'a>(
+    page: &mut Vec<Metric<'a>>,
+    family: &'a Family,
+    filter: &Filter,
+    from: FamilyCursor,
+) -> Option<FamilyCursor> {
+    let newest = family.newest();
+    for place in family.places(from, |metric| filter.takes_metric(&metric.namespace, &metric.name)) {
+        let (metric, dimensions) = (&family.metrics()[place.metric], family.dimensions(place));
+        let named: Vec<_> = dimensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        if !filter.takes(&metric.namespace, &metric.name, &named, newest) {
+            continue;
+        }
+        if page.len() == PAGE {
+            return Some(place);
+        }
+        let dimension =
+            |(name, value): (&'a str, String)| Dimension { name: name.into(), value: value.into() };
+        page.push(Metric {
+            namespace: &metric.namespace,
+            metric_name: &metric.name,
             dimensions: dimensions.into_iter().map(dimension).collect(),
         });
     }

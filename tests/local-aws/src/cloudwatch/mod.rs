@@ -12,6 +12,7 @@ mod input;
 mod list_metrics;
 mod put_metric_data;
 mod store;
+mod unknown;
 mod window;
 mod wire;
 
@@ -25,6 +26,7 @@ use crate::world::World;
 pub(crate) use asked::Asked;
 pub use asked::{Ask, AskedSeries};
 pub(crate) use store::{CloudWatch, MetricRef, S3_NAMESPACE};
+pub(crate) use unknown::UnknownNamespaces;
 pub(crate) use window::{DAY, Statistic, Statistics};
 
 pub(crate) fn serve(

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::window::Statistics;
 use crate::synthetic::SyntheticRegion;
+use crate::synthetic_series::Family;
 
 pub(crate) const S3_NAMESPACE: &str = "AWS/S3";
 
@@ -77,6 +78,8 @@ pub(crate) struct RegionMetrics {
     /// Only ever appended to, so that a place in it can be a paging token.
     pub(crate) series: Vec<Series>,
     pub(crate) synthetic: Option<Arc<SyntheticRegion>>,
+    /// Like the series, only ever appended to.
+    pub(crate) families: Vec<Family>,
 }
 
 impl RegionMetrics {
@@ -143,6 +146,12 @@ impl RegionMetrics {
             let points = series.points.range(range).map(|(at, statistics)| (*at, *statistics)).collect();
             return (points, series.unit.as_deref());
         }
+        if let Some(series) = self.families.iter().find_map(|family| family.series(metric)) {
+            if unit.is_some_and(|unit| unit != series.unit()) {
+                return (Vec::new(), None);
+            }
+            return (series.points(range).collect(), Some(series.unit()));
+        }
         let Some((bucket, storage_type)) = metric.s3() else {
             return (Vec::new(), None);
         };
@@ -175,6 +184,18 @@ impl CloudWatch {
             return metrics.clone();
         }
         self.regions.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+
+    /// Whether an account has a series of a namespace in any region.
+    pub(crate) fn has(&self, account: &str, namespace: &str) -> bool {
+        let regions = self.regions.read().unwrap_or_else(PoisonError::into_inner);
+        let has = |region: &SharedRegion| {
+            let region = region.read().unwrap_or_else(PoisonError::into_inner);
+            region.series.iter().any(|series| series.namespace == namespace)
+                || region.families.iter().any(|family| family.has(namespace))
+                || region.synthetic.is_some() && namespace == S3_NAMESPACE
+        };
+        regions.iter().any(|((of, _), region)| of == account && has(region))
     }
 }
 

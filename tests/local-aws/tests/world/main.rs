@@ -12,5 +12,6 @@ mod followed;
 mod json_services;
 mod publishing;
 mod queues;
+mod series;
 mod silence;
 mod support;
