@@ -2,6 +2,8 @@
 //! The whole fleet on one machine, with no AWS account: the real producer and workers on an AWS on 127.0.0.1, as processes
 //! of their own. It shows the commands that a person types, and what they print, within 80 columns.
 
+mod services;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -36,10 +38,11 @@ const ACCOUNTS: [&str; 3] = ["data", "web", "legacy"];
 /// What a shell takes for the end of a program by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-/// The whole fleet on this machine, with no AWS account, in ten seconds once it is built.
+/// The whole fleet on this machine, with no AWS account, in twenty seconds once it is built.
 ///
 /// It starts an imitation of AWS on 127.0.0.1 with three accounts whose S3 buckets are in several regions, runs the real
-/// producer and real workers on it as processes of their own, and shows each command as you would type it. Nothing leaves
+/// producer and real workers on it as processes of their own, and shows each command as you would type it: for the storage
+/// of a day, and for what ECS services did in the last hours. Nothing leaves
 /// this machine, and none of your AWS settings is read.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version)]
@@ -141,11 +144,12 @@ async fn show(cli: &Cli) -> anyhow::Result<()> {
 
     explain("A report is a CSV file in the report bucket, with a row for each bucket. Copied out of it:")?;
     reports(&fleet, folder, date)?;
+    wait(with_keys).await?;
+    services::show(&fleet, folder, &ids).await?;
     explain(
         "On AWS the commands are the same, without AWS_ENDPOINT_URL. Next: `worker check --account-name data` says what a worker \
          may do in an account, `producer run --dry-run ...` what a run would cost, README.md how to set the fleet up.",
     )?;
-    wait(with_keys).await?;
     output::print(&format!("\nDone in {:.1} s.", begun.elapsed().as_secs_f64()))
 }
 

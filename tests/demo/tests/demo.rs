@@ -80,6 +80,21 @@ fn the_whole_fleet_runs_within_80_columns_and_its_reports_add_up() {
             "no row is {status}\n{stdout}"
         );
     }
+
+    // A second dataset: hours of services, each minute, of the same accounts.
+    let (_, services) = rest.split_once("--dataset ecs_service --last 3h").expect("a second dataset");
+    let (_, status) = services.split_once("$ producer status --watch").expect("its status");
+    assert_eq!(status.matches(" ecs_service complete settled ").count(), 3, "{stdout}");
+    let table = std::fs::read_to_string(folder.path().join("data-ecs_service.csv")).expect("a report");
+    let rows = cells(&table);
+    assert_eq!(rows.len(), 3 * 60, "three services, each minute");
+    assert!(rows.iter().all(|row| row["status"] == "ok" && row["period_seconds"] == "60"));
+    let mean =
+        |row: &std::collections::HashMap<String, String>, column: &str| row[column].parse::<f64>().ok();
+    for row in &rows {
+        let [average, most] = ["average", "maximum"].map(|it| mean(row, &format!("cpu_utilization_{it}")));
+        assert!(average.is_some() && average <= most, "{row:?}");
+    }
 }
 
 #[test]
