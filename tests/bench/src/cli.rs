@@ -50,6 +50,14 @@ pub(crate) enum Command {
     },
     /// Small accounts beside a huge one.
     Mixed,
+    /// A dataset of series: 1,000 and 20,000 resources of 12 metrics, an hour and a day of them, in 1 and in 4 regions.
+    Series {
+        /// Only the cases whose names have this in them, such as 20000-resources or 1-region-day.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
+    },
+    /// A year of daily storage by one job, of 1,000 and of 10,000 buckets.
+    Range,
     /// The worker beside two Python programs that one would write instead; needs Python and, once, `PyPI`.
     Peers,
     /// From a worker's start to its first receive and its first report.
@@ -80,6 +88,8 @@ impl Command {
             Self::Account { .. } => "account",
             Self::Fleet { .. } => "fleet",
             Self::Mixed => "mixed",
+            Self::Series { .. } => "series",
+            Self::Range => "range",
             Self::Peers => "peers",
             Self::Start => "start",
             Self::All { .. } => "all",

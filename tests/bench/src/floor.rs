@@ -13,6 +13,10 @@ const BUCKETS_A_PAGE: u64 = 10_000;
 const LIST_METRICS_A_SECOND: f64 = 25.0;
 const GET_METRIC_DATA_A_SECOND: f64 = 50.0;
 
+/// Datapoints on a page of `GetMetricData`, and a second by account and region if they are older than three hours.
+const DATAPOINTS_A_CALL: u64 = 100_800;
+const DATAPOINTS_A_SECOND: f64 = 396_000.0;
+
 /// The series that a bucket may have, which an old day asks for one and all.
 pub(crate) const KNOWN_SERIES: u64 = 28;
 
@@ -23,7 +27,9 @@ pub(crate) fn definition() -> String {
          ({GET_METRIC_DATA_A_SECOND} GetMetricData and {LIST_METRICS_A_SECOND} ListMetrics a second in each region, \
          {SERIES_A_CALL} metrics a call), with three latencies on top. CloudWatch also lets about one second's worth through \
          at once, which the floor leaves out, so that small accounts are faster than it. A recent day is one of the last \
-         eleven, an old one any before."
+         eleven, an old one any before. Of series, the floor also has the quota of 396,000 datapoints a second in \
+         each region, and as many queries a call as have 100,800 datapoints; it takes series as asked for while others \
+         are still listed."
     )
 }
 
@@ -95,6 +101,47 @@ impl Floor {
     }
 }
 
+/// What a region has to be asked for datapoints of many periods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Series of each metric that is listed.
+    pub(crate) listed: u64,
+    /// How many metrics are listed, and how many of them there are none of.
+    pub(crate) metrics: u64,
+    pub(crate) metrics_in_vain: u64,
+    /// What is asked for: a statistic of a series each.
+    pub(crate) queries: u64,
+    /// Datapoints of a query.
+    pub(crate) periods: u64,
+}
+
+impl Floor {
+    /// The floor of regions that are asked for datapoints, where a call takes `latency`, besides `others`: the calls that are
+    /// no region's.
+    pub(crate) fn of_datapoints(regions: &[Demand], others: u64, latency: Duration) -> Self {
+        let latency = latency.as_secs_f64();
+        let mut floor =
+            Self { api_calls: others, list_pages: 0, metrics: 0, wall_s: 0.0, wall_in_turn_s: 0.0 };
+        for region in regions {
+            let pages_of_one = region.listed.div_ceil(SERIES_A_CALL);
+            let pages = (region.metrics - region.metrics_in_vain) * pages_of_one + region.metrics_in_vain;
+            let queries_a_call = (DATAPOINTS_A_CALL / region.periods.max(1)).clamp(1, SERIES_A_CALL);
+            let calls = region.queries.div_ceil(queries_a_call);
+            floor.api_calls += pages + calls;
+            floor.list_pages += pages;
+            floor.metrics += (region.metrics - region.metrics_in_vain) * region.listed;
+            let listing = (real(pages) / LIST_METRICS_A_SECOND).max(real(pages_of_one) * latency);
+            let datapoints = real(region.queries) * real(region.periods);
+            let asking = (real(calls) / GET_METRIC_DATA_A_SECOND).max(datapoints / DATAPOINTS_A_SECOND);
+            floor.wall_s = floor.wall_s.max(listing.max(asking));
+            floor.wall_in_turn_s = floor.wall_in_turn_s.max(listing + asking);
+        }
+        floor.wall_s += 3.0 * latency;
+        floor.wall_in_turn_s += 3.0 * latency;
+        floor
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
 fn real(count: u64) -> f64 {
     count as f64
@@ -123,6 +170,22 @@ mod tests {
         assert!((floor.wall_in_turn_s - (7.0 / 25.0 + 7.0 / 50.0 + 0.15)).abs() < 1e-9);
         let slow = Floor::of(&[region], Age::Recent, Duration::from_secs(1));
         assert!((slow.wall_s - 8.0).abs() < 1e-9, "five pages sequentially");
+    }
+
+    #[test]
+    fn datapoints_are_bound_by_calls_or_by_their_own_quota() {
+        // An hour by the minute: 500 queries a call, and 780,000 datapoints.
+        let hour = Demand { listed: 1000, metrics: 14, metrics_in_vain: 2, queries: 13_000, periods: 60 };
+        let floor = Floor::of_datapoints(&[hour], 1, LATENCY);
+        assert_eq!((floor.list_pages, floor.api_calls, floor.metrics), (26, 1 + 26 + 26, 12_000));
+        assert!((floor.wall_s - (780_000.0 / 396_000.0 + 0.15)).abs() < 1e-9, "the datapoints");
+        assert!((floor.wall_in_turn_s - (26.0 / 25.0 + 780_000.0 / 396_000.0 + 0.15)).abs() < 1e-9);
+        // A day by the minute: 70 queries a call.
+        let day = Demand { periods: 1440, ..hour };
+        let floor = Floor::of_datapoints(&[day, Demand::default()], 1, LATENCY);
+        assert_eq!(floor.api_calls, 1 + 26 + 186);
+        let sparse = Floor::of_datapoints(&[Demand { periods: 1, ..hour }], 1, LATENCY);
+        assert!((sparse.wall_s - (26.0 / 25.0 + 0.15)).abs() < 1e-9, "the listing");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! and the latency of the real one, each figure beside the least that AWS's rules allow.
 //!
 //! [`scenarios`] has a file for each scenario. [`world`] is the AWS and its accounts, [`truth`] what is in them, [`floor`]
-//! the least calls and seconds. [`program`] starts the worker and the peers, which [`stopwatch`] times; [`load`] is the
+//! the least calls and seconds. [`program`] starts the worker and the peers, which [`stopwatch`] times; [`queued`] is a job
+//! from the queue, and [`load`] is the
 //! client that finds local-aws' own ceiling. [`outcome`] is what came of it: cases, bars that are met or missed, and on what
 //! it was [`made`]. [`table`] and [`plot`] show it, [`document`] puts both into the documents.
 
@@ -16,6 +17,7 @@ mod outcome;
 mod plot;
 mod program;
 mod python;
+mod queued;
 mod scenarios;
 mod statistics;
 mod stopwatch;

@@ -6,11 +6,13 @@ use std::fmt::Write;
 use crate::outcome::{Bar, Case, Outcome, figure, name, number};
 
 /// The scenarios in the order in which they are shown, ratios first, each with its heading.
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 8] = [
     ("peers", "Beside what people use today"),
     ("fleet", "Several workers, beside one worker times their number"),
     ("mixed", "Small accounts beside a huge one"),
     ("account", "One account, beside its floor"),
+    ("series", "Series, by a job from the queue, beside its floor"),
+    ("range", "A year of daily storage, by one job, beside its floor"),
     ("start", "A worker's start"),
     ("ceiling", "The AWS that all of it is measured on"),
 ];
@@ -75,6 +77,8 @@ fn rows(outcome: &Outcome) -> Vec<[String; 4]> {
     let row = match outcome.scenario.as_str() {
         "account" => account,
         "fleet" => fleet,
+        "series" => series,
+        "range" => range,
         _ => |_: &Case| None,
     };
     let cases = outcome.cases.iter().filter_map(|case| {
@@ -130,6 +134,50 @@ fn account(case: &Case) -> Option<[String; 3]> {
     } else {
         [account, format!("{wall}, {asked}; {measured}"), format!("{floor}, {least}")]
     })
+}
+
+fn series(case: &Case) -> Option<[String; 3]> {
+    case.get("datapoints")?;
+    let of = |name| number(figure(case, name));
+    let regions = if figure(case, "regions") > 1.0 { "regions" } else { "region" };
+    let span = if figure(case, "hours") > 1.0 { "a day" } else { "an hour" };
+    let label = format!(
+        "{} resources, {} {regions}, {span} by {} min: {} metrics, {} datapoints",
+        of("resources"),
+        of("regions"),
+        of("minutes"),
+        of("metrics"),
+        of("datapoints"),
+    );
+    let measured = format!(
+        "**{} s**, {} calls; CPU {} s, {} MiB, {} $",
+        of("wall_s"),
+        of("api_calls"),
+        of("cpu_s"),
+        of("peak_rss_mib"),
+        of("dollars"),
+    );
+    Some([label, measured, format!("**{} s**, {} calls", of("floor_s"), of("floor_api_calls"))])
+}
+
+fn range(case: &Case) -> Option<[String; 3]> {
+    let of = |name| number(figure(case, name));
+    case.get("floor_s")?;
+    let label = format!("{} buckets, {} days: {} metrics", of("buckets"), of("days"), of("metrics"));
+    let measured = format!(
+        "**{} s**, {} calls; CPU {} s, {} MiB",
+        of("wall_s"),
+        of("api_calls"),
+        of("cpu_s"),
+        of("peak_rss_mib"),
+    );
+    let least = format!(
+        "**{} s**, {} calls, {} metrics",
+        of("floor_s"),
+        of("floor_api_calls"),
+        of("metrics_of_a_day")
+    );
+    Some([label, measured, least])
 }
 
 fn fleet(case: &Case) -> Option<[String; 3]> {
@@ -214,6 +262,34 @@ mod tests {
              | **0.25 s**, 18 calls, 2,864 metrics |  |",
         ];
         assert_eq!(markdown(&outcomes()).lines().collect::<Vec<_>>(), rows);
+    }
+
+    #[test]
+    fn series_and_a_year_stand_beside_their_floors() {
+        let series = case! {
+            "name": "s", "resources": 1000, "regions": 1, "hours": 24, "minutes": 5, "wall_s": 9.5, "floor_s": 9.25,
+            "api_calls": 70, "floor_api_calls": 69, "metrics": 12_000, "datapoints": 3_744_000, "cpu_s": 1.5,
+            "peak_rss_mib": 64.0, "dollars": 0.12,
+        };
+        let year = case! {
+            "name": "y", "buckets": 1000, "days": 365, "wall_s": 7.5, "floor_s": 7.25, "api_calls": 120,
+            "floor_api_calls": 119, "metrics": 28_000, "metrics_of_a_day": 28_000, "cpu_s": 1.5, "peak_rss_mib": 64.0,
+        };
+        let outcome = |scenario: &str, case| Outcome {
+            scenario: scenario.to_owned(),
+            cases: vec![case],
+            ..Outcome::default()
+        };
+        let table = markdown(&[outcome("series", series), outcome("range", year)]);
+        let rows = [
+            "| 1,000 resources, 1 region, a day by 5 min: 12,000 metrics, 3,744,000 datapoints | **9.50 s**, 70 calls; CPU 1.50 s, \
+             64 MiB, 0.12 $ | **9.25 s**, 69 calls |  |",
+            "| 1,000 buckets, 365 days: 28,000 metrics | **7.50 s**, 120 calls; CPU 1.50 s, 64 MiB | **7.25 s**, 119 calls, 28,000 \
+             metrics |  |",
+        ];
+        for row in rows {
+            assert!(table.lines().any(|line| line == row), "{row}\n{table}");
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ mod ceiling;
 mod fleet;
 mod mixed;
 pub(crate) mod peers;
+mod polling;
+mod range;
+mod series;
 mod start;
 
 use std::{
@@ -36,6 +39,7 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
     };
     let mut all =
         vec![Command::Ceiling, Command::Start, Command::Account { only: String::new() }, Command::Mixed];
+    all.push(Command::Series { only: String::new() });
     if !without_peers {
         all.push(Command::Peers);
     }
@@ -49,6 +53,8 @@ pub(crate) async fn measure(scenario: &Command, programs: &Programs, short: bool
         Command::Account { only } => account::measure(programs, short, only).await,
         Command::Fleet { accounts } => fleet::measure(programs, short, *accounts).await,
         Command::Mixed => mixed::measure(programs, short).await,
+        Command::Series { only } => series::measure(programs, short, only).await,
+        Command::Range => range::measure(programs, short).await,
         Command::Peers => peers::measure(programs, short).await,
         Command::Start => start::measure(programs, short).await,
         other => bail!("{} is no scenario", other.name()),
@@ -119,8 +125,8 @@ mod tests {
     fn of_all_scenarios_the_longest_is_the_last() {
         let names =
             |without_peers| of(&Command::All { without_peers }).iter().map(Command::name).collect::<Vec<_>>();
-        assert_eq!(names(false), ["ceiling", "start", "account", "mixed", "peers", "fleet"]);
-        assert_eq!(names(true), ["ceiling", "start", "account", "mixed", "fleet"]);
+        assert_eq!(names(false), ["ceiling", "start", "account", "mixed", "series", "peers", "fleet"]);
+        assert_eq!(names(true), ["ceiling", "start", "account", "mixed", "series", "fleet"]);
         assert_eq!(of(&Command::Start).iter().map(Command::name).collect::<Vec<_>>(), ["start"]);
     }
 }

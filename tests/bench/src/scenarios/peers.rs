@@ -6,7 +6,7 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 use kit::Fleet;
 use tokio::time::sleep;
 
-use super::add;
+use super::{add, polling};
 use cli::terminal::say;
 
 use crate::{
@@ -26,7 +26,7 @@ const REGIONS: usize = 4;
 const SHARED_METRICS: usize = 7;
 
 /// After this, every quota has its full burst again.
-const REST: Duration = Duration::from_millis(1100);
+pub(super) const REST: Duration = Duration::from_millis(1100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -99,6 +99,7 @@ pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<
              1,000."
         ));
     }
+    polling::measure(&mut outcome, programs, &interpreter, short).await?;
     Ok(outcome)
 }
 
