@@ -58,8 +58,15 @@ pub(crate) enum Command {
     },
     /// A year of daily storage by one job, of 1,000 and of 10,000 buckets.
     Range,
-    /// The worker beside two Python programs that one would write instead; needs Python and, once, `PyPI`.
-    Peers,
+    /// The worker beside Python programs that one would write instead, and beside exporters; needs Python and, once, `PyPI`.
+    Peers {
+        /// The program of YACE (yet-another-cloudwatch-exporter), to be measured too.
+        #[arg(long, value_name = "FILE")]
+        yace: Option<PathBuf>,
+        /// The program of Telegraf with its CloudWatch input and its file output, to be measured too.
+        #[arg(long, value_name = "FILE")]
+        telegraf: Option<PathBuf>,
+    },
     /// From a worker's start to its first receive and its first report.
     Start,
     /// All of them, sequentially.
@@ -90,7 +97,7 @@ impl Command {
             Self::Mixed => "mixed",
             Self::Series { .. } => "series",
             Self::Range => "range",
-            Self::Peers => "peers",
+            Self::Peers { .. } => "peers",
             Self::Start => "start",
             Self::All { .. } => "all",
             Self::Table { .. } => "table",

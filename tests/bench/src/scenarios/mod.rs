@@ -3,6 +3,7 @@
 
 mod account;
 mod ceiling;
+mod exporters;
 mod fleet;
 mod mixed;
 pub(crate) mod peers;
@@ -22,6 +23,7 @@ use tokio::{process::Child, time::sleep};
 
 use ::cli::terminal::say;
 
+use self::exporters::Exporters;
 use crate::{
     cli::Command,
     outcome::{Bar, Case, Outcome},
@@ -41,7 +43,7 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
         vec![Command::Ceiling, Command::Start, Command::Account { only: String::new() }, Command::Mixed];
     all.push(Command::Series { only: String::new() });
     if !without_peers {
-        all.push(Command::Peers);
+        all.push(Command::Peers { yace: None, telegraf: None });
     }
     all.push(Command::Fleet { accounts: ALL_ACCOUNTS });
     all
@@ -55,7 +57,10 @@ pub(crate) async fn measure(scenario: &Command, programs: &Programs, short: bool
         Command::Mixed => mixed::measure(programs, short).await,
         Command::Series { only } => series::measure(programs, short, only).await,
         Command::Range => range::measure(programs, short).await,
-        Command::Peers => peers::measure(programs, short).await,
+        Command::Peers { yace, telegraf } => {
+            let exporters = Exporters { yace: yace.clone(), telegraf: telegraf.clone() };
+            peers::measure(programs, &exporters, short).await
+        }
         Command::Start => start::measure(programs, short).await,
         other => bail!("{} is no scenario", other.name()),
     }

@@ -6,7 +6,11 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 use kit::Fleet;
 use tokio::time::sleep;
 
-use super::{add, polling};
+use super::{
+    add,
+    exporters::{self, Exporters},
+    polling,
+};
 use cli::terminal::say;
 
 use crate::{
@@ -71,7 +75,11 @@ const SHORT_VERSUS: [Versus; 3] = [
     ("batched", "2000-buckets-recent", MEMORY, 2.0),
 ];
 
-pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<Outcome> {
+pub(super) async fn measure(
+    programs: &Programs,
+    exporters: &Exporters,
+    short: bool,
+) -> anyhow::Result<Outcome> {
     let interpreter = python::interpreter().await?;
     let mut outcome = Outcome { scenario: "peers".to_owned(), short, ..Outcome::default() };
     for (buckets, age, sides) in if short { &SHORT_CASES[..] } else { &CASES[..] } {
@@ -100,6 +108,7 @@ pub(super) async fn measure(programs: &Programs, short: bool) -> anyhow::Result<
         ));
     }
     polling::measure(&mut outcome, programs, &interpreter, short).await?;
+    exporters::measure(&mut outcome, programs, exporters, short).await?;
     Ok(outcome)
 }
 

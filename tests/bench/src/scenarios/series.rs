@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(super) const ACCOUNT: &str = "data";
-const ID: &str = "111111111111";
+pub(super) const ID: &str = "111111111111";
 
 /// How many metrics each resource has.
 const METRICS: usize = 12;
