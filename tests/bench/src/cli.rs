@@ -60,6 +60,9 @@ pub(crate) enum Command {
     Range,
     /// The worker beside Python programs that one would write instead, and beside exporters; needs Python and, once, `PyPI`.
     Peers {
+        /// Only the cases whose names have this in them, such as 1000-resources or exported.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
         /// The program of YACE (yet-another-cloudwatch-exporter), to be measured too.
         #[arg(long, value_name = "FILE")]
         yace: Option<PathBuf>,

@@ -68,6 +68,7 @@ pub(super) async fn measure(
     programs: &Programs,
     exporters: &Exporters,
     short: bool,
+    only: &str,
 ) -> anyhow::Result<()> {
     let yace = exporters.yace.as_deref().map(Side::Yace);
     let telegraf = exporters.telegraf.as_deref().map(Side::Telegraf);
@@ -76,11 +77,16 @@ pub(super) async fn measure(
         return Ok(());
     }
     for (resources, least) in if short { &SHORT_CASES[..] } else { &CASES[..] } {
+        let name = |side: &Side<'_>| format!("{}-{resources}-resources-exported", side.name());
+        // All or none: they are compared.
+        if ![Side::Ours].iter().chain(&others).any(|side| name(side).contains(only)) {
+            continue;
+        }
         let shape = Shape { resources: *resources, regions: 4, span: Span::Hour, minutes: 5 };
         let stage = Stage::new(shape).await?;
         let before = outcome.cases.len();
         for side in [Side::Ours].iter().chain(&others) {
-            let name = format!("{}-{resources}-resources-exported", side.name());
+            let name = name(side);
             say(&format!("peers: {name}"));
             sleep(REST).await;
             add(outcome, &name, side.measure(&name, &stage, programs).await);

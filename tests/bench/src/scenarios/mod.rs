@@ -43,7 +43,7 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
         vec![Command::Ceiling, Command::Start, Command::Account { only: String::new() }, Command::Mixed];
     all.push(Command::Series { only: String::new() });
     if !without_peers {
-        all.push(Command::Peers { yace: None, telegraf: None });
+        all.push(Command::Peers { only: String::new(), yace: None, telegraf: None });
     }
     all.push(Command::Fleet { accounts: ALL_ACCOUNTS });
     all
@@ -57,9 +57,9 @@ pub(crate) async fn measure(scenario: &Command, programs: &Programs, short: bool
         Command::Mixed => mixed::measure(programs, short).await,
         Command::Series { only } => series::measure(programs, short, only).await,
         Command::Range => range::measure(programs, short).await,
-        Command::Peers { yace, telegraf } => {
+        Command::Peers { only, yace, telegraf } => {
             let exporters = Exporters { yace: yace.clone(), telegraf: telegraf.clone() };
-            peers::measure(programs, &exporters, short).await
+            peers::measure(programs, &exporters, short, only).await
         }
         Command::Start => start::measure(programs, short).await,
         other => bail!("{} is no scenario", other.name()),

@@ -79,19 +79,42 @@ pub(super) async fn measure(
     programs: &Programs,
     exporters: &Exporters,
     short: bool,
+    only: &str,
 ) -> anyhow::Result<Outcome> {
     let interpreter = python::interpreter().await?;
     let mut outcome = Outcome { scenario: "peers".to_owned(), short, ..Outcome::default() };
+    storage(&mut outcome, programs, &interpreter, short, only).await?;
+    polling::measure(&mut outcome, programs, &interpreter, short, only).await?;
+    exporters::measure(&mut outcome, programs, exporters, short, only).await?;
+    Ok(outcome)
+}
+
+/// Adds the cases and bars of a day of daily storage.
+async fn storage(
+    outcome: &mut Outcome,
+    programs: &Programs,
+    interpreter: &Path,
+    short: bool,
+    only: &str,
+) -> anyhow::Result<()> {
     for (buckets, age, sides) in if short { &SHORT_CASES[..] } else { &CASES[..] } {
+        let name = |side: &Side| format!("{}-{buckets}-buckets-{}", side.name(), age.name());
+        let sides: Vec<Side> = sides.iter().copied().filter(|side| name(side).contains(only)).collect();
+        if sides.is_empty() {
+            continue;
+        }
         let stage = Stage::new(*buckets, *age).await?;
-        for side in sides.iter().copied() {
-            let name = format!("{}-{buckets}-buckets-{}", side.name(), age.name());
+        for side in sides {
+            let name = name(&side);
             say(&format!("peers: {name}"));
             sleep(REST).await;
-            add(&mut outcome, &name, stage.measure(&name, side, programs, &interpreter).await);
+            add(outcome, &name, stage.measure(&name, side, programs, interpreter).await);
         }
     }
     let cases = &outcome.cases;
+    if cases.is_empty() && !only.is_empty() {
+        return Ok(());
+    }
     let versus = if short { &SHORT_VERSUS[..] } else { &VERSUS[..] };
     let bars: Vec<_> = versus.iter().map(|it| bar(cases, *it)).chain([right_bar(cases)]).collect();
     outcome.bars.extend(bars);
@@ -107,9 +130,7 @@ pub(super) async fn measure(
              1,000."
         ));
     }
-    polling::measure(&mut outcome, programs, &interpreter, short).await?;
-    exporters::measure(&mut outcome, programs, exporters, short).await?;
-    Ok(outcome)
+    Ok(())
 }
 
 /// The account that all sides collect, sequentially.

@@ -36,14 +36,21 @@ pub(super) async fn measure(
     programs: &Programs,
     interpreter: &Path,
     short: bool,
+    only: &str,
 ) -> anyhow::Result<()> {
     let resources = if short { 100 } else { 1_000 };
+    let name = |side: Side| format!("{}-{resources}-resources-hour", side.name());
     let polls = if short { 2 } else { POLLS };
     let shape = Shape { resources, regions: 4, span: Span::Hour, minutes: 5 };
+    let sides = [Side::Ours, Side::Polling(polls)];
+    if !sides.iter().any(|side| name(*side).contains(only)) {
+        return Ok(());
+    }
     let stage = Stage::new(shape).await?;
     let before = outcome.cases.len();
-    for (side, name) in [(Side::Ours, "ours"), (Side::Polling(polls), "polling")] {
-        let name = format!("{name}-{resources}-resources-hour");
+    // Both or none: they are compared.
+    for side in sides {
+        let name = name(side);
         say(&format!("peers: {name}"));
         sleep(REST).await;
         add(outcome, &name, side.measure(&name, &stage, programs, interpreter).await);
@@ -67,6 +74,13 @@ enum Side {
 }
 
 impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Polling(_) => "polling",
+        }
+    }
+
     async fn measure(
         self,
         name: &str,
