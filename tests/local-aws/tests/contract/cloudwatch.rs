@@ -106,6 +106,47 @@ async fn values_of_a_period_are_folded_by_statistic() {
 }
 
 #[tokio::test]
+async fn minutes_are_kept_apart_and_each_query_of_a_call_has_its_own_statistic_and_period() {
+    contract(|aws| async move {
+        let (cloudwatch, namespace, start) = (aws.cloudwatch("eu-west-1"), aws.unique("space"), hours_ago(5));
+        let named = [("ClusterName", "main"), ("ServiceName", "web")];
+        let dimensions: Vec<_> = named.iter().map(|(name, value)| dimension(name, value)).collect();
+        let data = [(0, 1.0), (0, 3.0), (1, 5.0), (7, 9.0)].map(|(minute, value)| {
+            let datum =
+                MetricDatum::builder().metric_name("m").timestamp(at(start + 60 * minute)).value(value);
+            datum.set_dimensions(Some(dimensions.clone())).build()
+        });
+        put(&cloudwatch, &namespace, data.to_vec()).await;
+        let expected: [(&str, i32, &[(i64, f64)]); 4] = [
+            ("Average", 60, &[(0, 2.0), (1, 5.0), (7, 9.0)]),
+            ("Maximum", 60, &[(0, 3.0), (1, 5.0), (7, 9.0)]),
+            ("Sum", 300, &[(0, 9.0), (5, 9.0)]),
+            ("SampleCount", 300, &[(0, 3.0), (5, 1.0)]),
+        ];
+        let query = |(nth, (stat, period, _)): (usize, &(&str, i32, &[(i64, f64)]))| {
+            let metric = Metric::builder().namespace(&namespace).metric_name("m");
+            let metric = metric.set_dimensions(Some(dimensions.clone())).build();
+            let stat = MetricStat::builder().metric(metric).period(*period).stat(*stat).build();
+            MetricDataQuery::builder().id(format!("q{nth}")).metric_stat(stat).build()
+        };
+        let request = cloudwatch.get_metric_data().start_time(at(start)).end_time(at(start + HOUR));
+        let request = request.scan_by(ScanBy::TimestampAscending);
+        let queries = expected.iter().enumerate().map(query).collect();
+        let answer = request.set_metric_data_queries(Some(queries)).send().await.expect("got");
+        assert_eq!(answer.metric_data_results().len(), 4);
+        for (nth, (stat, _, expected)) in expected.iter().enumerate() {
+            let id = format!("q{nth}");
+            let results = answer.metric_data_results();
+            let result = results.iter().find(|result| result.id() == Some(&id)).expect("under its id");
+            let minutes = result.timestamps().iter().map(|time| (time.secs() - start) / 60);
+            let found: Vec<_> = minutes.zip(result.values().iter().copied()).collect();
+            assert_eq!(found, *expected, "{stat}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_newest_come_first_unless_asked_otherwise() {
     contract(|aws| async move {
         let (cloudwatch, namespace, start) = three_hours(&aws).await;
