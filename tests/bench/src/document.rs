@@ -62,7 +62,8 @@ fn figures() -> anyhow::Result<Vec<Outcome>> {
 
 fn sum(outcomes: &[Outcome]) -> String {
     let lead = table::lead(outcomes).map(|lead| format!("{}\n\n", wrapped("", &lead))).unwrap_or_default();
-    format!("\n{lead}")
+    let hour = table::hour(outcomes).map(|table| format!("{table}\n")).unwrap_or_default();
+    format!("\n{lead}{hour}")
 }
 
 fn section(outcomes: &[Outcome]) -> String {

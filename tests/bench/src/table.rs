@@ -57,6 +57,38 @@ pub(crate) fn lead(outcomes: &[Outcome]) -> Option<String> {
     ))
 }
 
+/// The kinds of programs that a README's reader may know, by what their cases' names begin with.
+const SIDES: [(&str, &str); 4] = [
+    ("ours", "the fleet, one job"),
+    ("yace", "YACE, one poll"),
+    ("telegraf", "Telegraf, one poll"),
+    ("polling", "Python, ten polls"),
+];
+
+/// A small table of an hour of series, beside what polls for it; `None` if none was measured.
+pub(crate) fn hour(outcomes: &[Outcome]) -> Option<String> {
+    let measured = outcomes.iter().filter(|outcome| outcome.scenario == "peers" && !outcome.short);
+    let cases =
+        measured.flat_map(|outcome| &outcome.cases).filter(|case| case.contains_key("dollars_an_hour"));
+    let rows: Vec<String> = cases
+        .filter_map(|case| {
+            let (_, side) = SIDES.iter().find(|(start, _)| name(case).starts_with(start))?;
+            let of = |what| number(figure(case, what));
+            Some(format!(
+                "| {} | {side} | {} s | {} s | {} MiB | ${} |\n",
+                of("resources"),
+                of("wall_s"),
+                of("cpu_s"),
+                of("peak_rss_mib"),
+                of("dollars_an_hour")
+            ))
+        })
+        .collect();
+    let header = "| resources | an hour of 12 metrics, by 5 minutes | wall | CPU | memory | CloudWatch an hour |\n\
+                  | ---: | --- | ---: | ---: | ---: | ---: |\n";
+    (!rows.is_empty()).then(|| header.to_owned() + &rows.concat())
+}
+
 /// What must be known to read the table, and on what it was made.
 pub(crate) fn notes(outcomes: &[Outcome]) -> Vec<String> {
     let shown =
@@ -290,6 +322,23 @@ mod tests {
         for row in rows {
             assert!(table.lines().any(|line| line == row), "{row}\n{table}");
         }
+    }
+
+    #[test]
+    fn an_hour_is_a_row_for_each_side() {
+        let case = |name: &str| {
+            case! { "name": name, "resources": 10_000, "wall_s": 2.5, "cpu_s": 0.5, "peak_rss_mib": 40.25, "dollars_an_hour": 1.25 }
+        };
+        let cases = vec![case("ours-10000-resources-exported"), case("yace-10000-resources-exported")];
+        let peers = Outcome { scenario: "peers".to_owned(), cases, ..Outcome::default() };
+        let table = hour(std::slice::from_ref(&peers)).expect("a table");
+        assert!(
+            table.contains("| 10,000 | YACE, one poll | 2.50 s | 0.50 s | 40.2 MiB | $1.25 |\n"),
+            "{table}"
+        );
+        assert_eq!(table.lines().count(), 4);
+        assert_eq!(hour(&[Outcome { short: true, ..peers }]), None);
+        assert_eq!(hour(&outcomes()), None);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::floor::Age;
 /// How long every call takes, as in the same part of the world.
 pub(crate) const LATENCY: Duration = Duration::from_millis(50);
 
+/// After this, every quota has its full burst again.
+pub(crate) const REST: Duration = Duration::from_millis(1100);
+
 const ROLE: &str = "cloudwatch-fleet-reader";
 
 /// How many calls are remembered one by one.

@@ -21,14 +21,13 @@ use cli::terminal::say;
 
 use super::{
     add,
-    peers::REST,
     series::{DOLLARS_A_METRIC, ID, Shape, Span, Stage},
 };
 use crate::{
     outcome::{Bar, Case, Outcome, case, figure, name, number},
     program::{self, Programs, tail},
     stopwatch::Measured,
-    world,
+    world::{self, REST},
 };
 
 /// How many resources there are, and how many times the worker's CPU and memory an exporter must take at least.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The worker beside what one would write instead in Python, on the same AWS, sequentially.
 
-use std::{ffi::OsStr, path::Path, time::Duration};
+use std::{ffi::OsStr, path::Path};
 
 use kit::Fleet;
 use tokio::time::sleep;
@@ -20,7 +20,7 @@ use crate::{
     python,
     stopwatch::Measured,
     truth::Truth,
-    world::{self, LATENCY, date},
+    world::{self, LATENCY, REST, date},
 };
 
 const ACCOUNT: &str = "data";
@@ -28,9 +28,6 @@ const REGIONS: usize = 4;
 
 /// What the peers ask of a bucket; the worker asks it too.
 const SHARED_METRICS: usize = 7;
-
-/// After this, every quota has its full burst again.
-pub(super) const REST: Duration = Duration::from_millis(1100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {

@@ -12,7 +12,6 @@ use cli::terminal::say;
 
 use super::{
     add,
-    peers::REST,
     series::{ACCOUNT, DOLLARS_A_METRIC, Shape, Span, Stage},
 };
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     program::{self, Programs},
     python,
     stopwatch::Measured,
-    world,
+    world::{self, REST},
 };
 
 /// How many polls of the Python program are measured.
