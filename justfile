@@ -49,7 +49,7 @@ figures:
 bench-pure *arguments:
     cargo bench --locked -p worker --bench pure -- {{arguments}}
 
-# Writes the datasets of datasets/ into terraform/datasets.json, from which Terraform knows them, and docs/datasets.md.
+# Writes the datasets of datasets/ into terraform/datasets.json, from which Terraform knows them, docs/datasets.md and the pages of docs/datasets/.
 datasets:
     cargo run --quiet --locked --bin producer -- datasets --format json > target/datasets.json
     mv target/datasets.json terraform/datasets.json
