@@ -25,6 +25,7 @@ mod expand;
 mod follow;
 mod history;
 mod manifests;
+mod policy;
 mod progress;
 mod publish;
 mod replay;

@@ -14,6 +14,7 @@ use anyhow::Context;
 
 pub use self::{
     entry::{Account, CredentialKind, DEFAULT_QUOTA_SHARE, ExternalId, InvalidExternalId},
+    file::role_account,
     kept::KeptAccounts,
 };
 use crate::{

@@ -4,6 +4,7 @@
 mod datasets;
 mod failed;
 mod interrupted;
+mod policy;
 mod replay;
 mod run;
 mod selection;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Failed(failed::FailedArgs),
     Replay(replay::ReplayArgs),
     Datasets(datasets::DatasetsArgs),
+    Policy(policy::PolicyArgs),
 }
 
 impl Program for Command {
@@ -37,7 +39,9 @@ impl Program for Command {
         ("ls", &["status", "datasets"]),
         ("dataset", &["datasets"]),
         ("columns", &["datasets"]),
-        ("permissions", &["datasets"]),
+        ("permissions", &["policy", "datasets"]),
+        ("role", &["policy"]),
+        ("iam", &["policy"]),
         ("show", &["status"]),
         ("jobs", &["status"]),
         ("report", &["status", "run"]),
@@ -77,6 +81,7 @@ Exit status:
             Self::Failed(command) => command.execute(faults).await,
             Self::Replay(command) => command.execute(faults).await,
             Self::Datasets(command) => command.execute(faults),
+            Self::Policy(command) => command.execute(faults).await,
         }
     }
 }

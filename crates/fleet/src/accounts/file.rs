@@ -248,7 +248,8 @@ impl RawAccount {
 }
 
 /// The account of `arn:PARTITION:iam::ACCOUNT:role/NAME`.
-fn role_account(arn: &str) -> Option<&str> {
+#[must_use]
+pub fn role_account(arn: &str) -> Option<&str> {
     let mut parts = arn.splitn(6, ':');
     let shaped = parts.next() == Some("arn")
         && parts.next().is_some_and(|partition| partition.starts_with("aws"))
