@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A request, from any text. Twin: `producer/src/request/tests.rs`.
+//! A request, from any text. Twin: `crates/requests/src/request/tests.rs`.
 
 #![no_main]
 
@@ -12,22 +12,8 @@ use fleet::{
     reserved::reserved_word,
 };
 use libfuzzer_sys::fuzz_target;
+use requests::request::{Flags, Request, Source, Surroundings};
 use serde_json::{Map, Value};
-
-// The producer is a program, and shows no parser. These files are plain functions over values.
-#[allow(dead_code, reason = "the producer uses the rest")]
-#[path = "../../producer/src"]
-mod producer {
-    pub(crate) mod attributes;
-    pub(crate) mod request;
-    pub(crate) mod when;
-}
-
-use producer::{
-    attributes,
-    request::{Flags, Request, Source, Surroundings},
-    when,
-};
 
 const KEYS: [&str; 11] = [
     "account_name",

@@ -3,9 +3,8 @@
 
 use cli::output::{dollars, table};
 use fleet::Dataset;
+use requests::estimate;
 use serde_json::{Value, json};
-
-use crate::estimate;
 
 /// A line for each dataset.
 pub(crate) fn list<'a>(datasets: impl IntoIterator<Item = &'a Dataset>) -> String {

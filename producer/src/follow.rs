@@ -8,12 +8,12 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use engine::{AwsError, Queue, queue::QueueCounts};
 use fleet::{existing::Existing, manifest::Manifest, report_bucket::ReportBucket};
+use requests::reports;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     dead_letters::{self, Letter, ReadOutcome},
     progress::Progress,
-    reports,
     status::{Dead, Observed, QueueState, RunStatus, State},
 };
 

@@ -20,16 +20,14 @@ use engine::{
 };
 use fleet::{AccountName, dead_letter};
 use futures::FutureExt;
+use requests::publish::{self, BATCH_BYTES, BATCH_ENTRIES};
 use tokio::time::timeout;
 
-use crate::{
-    dead_letters::{
-        self, Letter,
-        hold::{GRACE, Hold, Refused},
-        selection::Selection,
-        text::is_to_replay,
-    },
-    publish::{self, BATCH_BYTES, BATCH_ENTRIES},
+use crate::dead_letters::{
+    self, Letter,
+    hold::{GRACE, Hold, Refused},
+    selection::Selection,
+    text::is_to_replay,
 };
 
 /// What a replay did with a selected dead letter.

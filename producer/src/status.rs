@@ -15,6 +15,7 @@ use fleet::{
     existing::Existing,
     manifest::{Manifest, ManifestJob},
 };
+use requests::request;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -23,7 +24,7 @@ pub(crate) use self::{
     account::{AccountStatus, ReportFigures, State, WindowsStatus},
     observed::{Dead, Observed, QueueState},
 };
-use crate::{dead_letters::Letter, request};
+use crate::dead_letters::Letter;
 
 /// The status of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

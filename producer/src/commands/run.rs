@@ -3,7 +3,6 @@
 
 mod dry;
 mod order;
-mod plan;
 mod sent;
 mod when;
 
@@ -31,24 +30,27 @@ use fleet::{
     report_bucket::ReportBucket,
     report_key,
 };
+use requests::{
+    expand::{PlannedJob, expand, jobs_from_manifest},
+    manifests,
+    plan::Plan,
+    publish::{Published, publish},
+    reports,
+    request::{Flags, InvalidRequest, Request, Source, Surroundings},
+    todo::{Todo, timestamp},
+};
 use tokio::time::Instant;
 
-use self::{dry::Seen, plan::Plan, sent::Ran, when::WhenArgs};
+use self::{dry::Seen, sent::Ran, when::WhenArgs};
 use super::{
     interrupted::interrupted,
     status::{dead_letter_queue, outcome_from_status},
     wake::WakeArgs,
 };
 use crate::{
-    expand::{PlannedJob, expand, jobs_from_manifest},
     follow::{COUNTS_LAG, Ended, Follower},
-    manifests,
     progress::Progress,
-    publish::{Published, publish},
-    reports,
-    request::{Flags, InvalidRequest, Request, Source, Surroundings},
     status::RunStatus,
-    todo::{Todo, timestamp},
 };
 
 /// Sends one job for each account and dataset of a request.

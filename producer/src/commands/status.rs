@@ -14,13 +14,13 @@ use cli::{
 };
 use engine::{Queue, queue::QueueAttributes};
 use fleet::{ReportDate, RunId, RunQuery, aws, manifest::Manifest, report_bucket::ReportBucket};
+use requests::manifests;
 use tokio::time::Instant;
 
 use super::interrupted::interrupted_look;
 use crate::{
     dead_letters,
     follow::{COUNTS_LAG, Ended, Follower},
-    manifests,
     progress::Progress,
     status::{RunStatus, text},
 };

@@ -24,12 +24,10 @@ use aws_sdk_sqs::{
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use fleet::{RunId, aws, manifest::JobState, report::ReportStatus};
+use requests::testing::{complete, manifest};
 
 use super::*;
-use crate::status::{
-    State,
-    tests::{complete, manifest},
-};
+use crate::status::State;
 
 fn counts(visible: u64, in_flight: u64) -> QueueCounts {
     QueueCounts { visible, in_flight, delayed: 0 }

@@ -1,48 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 use fleet::{
-    Job, datasets,
-    existing::{Existing, ExistingReport},
-    manifest::{JobState, ManifestJob},
+    existing::Existing,
+    manifest::JobState,
     report::{ReportMetadata, ReportStatus},
 };
-use serde_json::{Map, json};
+use requests::testing::{complete, existing, manifest};
+use serde_json::json;
 
 use super::*;
 use crate::dead_letters::tests::letter;
 
 const DATE: &str = "2026-11-01";
-
-/// A complete report's metadata, written for this account and run.
-pub(crate) fn complete(account: &str, run_id: &RunId) -> ReportMetadata {
-    let job = Job {
-        account_name: account.parse().expect("a name"),
-        windows: DATE.parse::<ReportDate>().expect("a date").into(),
-        dataset: *datasets::DEFAULT,
-        run_id: run_id.clone(),
-        only_incomplete: false,
-        settle: None,
-        attributes: Map::new(),
-    };
-    ReportMetadata {
-        rows: 200,
-        bytes: Some(7_000_000_000_000),
-        objects: Some(1_200),
-        api_calls: 14,
-        metrics_requested: 5_800,
-        estimated_cost_usd: 0.058,
-        ..ReportMetadata::new(
-            &job,
-            "111111111111".parse().expect("an id"),
-            "2026-11-21T10:00:30Z".parse().expect("a moment"),
-        )
-    }
-}
-
-/// An existing report with this metadata.
-pub(crate) fn existing(metadata: ReportMetadata) -> Existing {
-    let written_at = "2026-11-21T10:01:00Z".parse().expect("a moment");
-    Existing::Report(Box::new(ExistingReport { etag: "e".into(), written_at, metadata }))
-}
 
 /// The time at which these tests look at a run.
 fn now() -> DateTime<Utc> {
@@ -61,28 +29,6 @@ pub(crate) fn status_of(manifest: &Manifest, existing: &[Existing], drained: boo
 /// The status of a run that left no trace.
 pub(crate) fn nothing_exists(manifest: &Manifest) -> RunStatus {
     status_of(manifest, &vec![Existing::Nothing; manifest.jobs.len()], true, &Dead::NotSeen)
-}
-
-/// The manifest of a run over these accounts, all of them sent.
-pub(crate) fn manifest(run_id: &RunId, accounts: &[&str]) -> Manifest {
-    let job = |account: &&str| ManifestJob {
-        account_name: account.parse().expect("a name"),
-        account_id: None,
-        dataset: "s3_daily_storage".into(),
-        windows: None,
-        report_key: format!("{account}.csv"),
-        state: JobState::Sent,
-    };
-    Manifest {
-        run_id: run_id.clone(),
-        created_at: "2026-11-21T10:00:00Z".parse().expect("a moment"),
-        sent_at: None,
-        version: "0.1.0".into(),
-        request: Map::new(),
-        date: DATE.parse().expect("a date"),
-        only_incomplete: false,
-        jobs: accounts.iter().map(job).collect(),
-    }
 }
 
 /// The state and detail of a run's only account.

@@ -12,18 +12,15 @@ use cli::{
     terminal,
 };
 use fleet::{Reason, datasets};
+use requests::{attributes, todo::moment};
 
 use super::{
     RunStatus, Totals,
     account::{AccountStatus, State, missing_rows},
 };
-use crate::{
-    attributes,
-    dead_letters::{
-        one_line,
-        text::{MOST_NAMES, REPLAY_FAILS_AGAIN, advice, is_to_replay},
-    },
-    todo::moment,
+use crate::dead_letters::{
+    one_line,
+    text::{MOST_NAMES, REPLAY_FAILS_AGAIN, advice, is_to_replay},
 };
 
 /// The maximum number of accounts whose messages are shown, for each reason.

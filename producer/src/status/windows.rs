@@ -59,13 +59,10 @@ mod tests {
         manifest::ManifestWindows,
         report::{ReportMetadata, ReportStatus},
     };
+    use requests::testing::{complete, existing, manifest};
 
     use super::*;
-    use crate::status::{
-        Dead,
-        tests::{complete, existing, manifest, status_of},
-        text,
-    };
+    use crate::status::{Dead, tests::status_of, text};
 
     #[test]
     fn a_run_of_many_windows_has_a_line_an_account() {

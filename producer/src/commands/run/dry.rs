@@ -7,16 +7,15 @@ use cli::{
     output::{self, Format, count, dollars, table},
 };
 use fleet::{Windows, existing::ExistingReport, manifest::JobState, report_bucket::ReportBucket};
-use serde_json::{Value, json};
-
-use super::plan::Plan;
-use crate::{
+use requests::{
     estimate::{self, Price, Range},
     expand::PlannedJob,
     history,
+    plan::Plan,
     request::Request,
     todo::{Todo, moment, timestamp},
 };
+use serde_json::{Value, json};
 
 /// What a dry run reads from the report bucket.
 pub(super) struct Seen {
@@ -282,8 +281,9 @@ impl Quoted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use requests::testing::{planned, request};
+
     use super::*;
-    use crate::expand::tests::{planned, request};
 
     const DATE: &str = "2026-07-21";
 

@@ -8,8 +8,7 @@ use anyhow::anyhow;
 use chrono::{DateTime, TimeDelta, Utc};
 use cli::exit::CommandError;
 use fleet::{RunId, manifest::Manifest, report_bucket::ReportBucket};
-
-use crate::{
+use requests::{
     manifests,
     todo::{moment, timestamp},
 };
@@ -67,8 +66,9 @@ pub(super) async fn after_every_run(bucket: &ReportBucket) -> Result<(), Command
 
 #[cfg(test)]
 mod tests {
+    use requests::testing::run_at;
+
     use super::*;
-    use crate::manifests::tests::run_at;
 
     #[test]
     fn a_run_in_the_future_is_waited_for_if_clocks_may_differ_by_it_and_refused_otherwise() {

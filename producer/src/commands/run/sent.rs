@@ -4,15 +4,15 @@
 use anyhow::Context;
 use cli::output::{self, Format, count};
 use fleet::manifest::{JobState, Manifest};
+use requests::{
+    publish::Published,
+    request::Request,
+    todo::{Todo, moment, timestamp},
+};
 use serde_json::{Value, json};
 
 use super::super::status::as_json;
-use crate::{
-    publish::Published,
-    request::Request,
-    status::{RunStatus, text},
-    todo::{Todo, moment, timestamp},
-};
+use crate::status::{RunStatus, text};
 
 /// A run, for its output.
 #[derive(Clone, Copy)]
@@ -126,13 +126,13 @@ impl Ran<'_> {
 #[cfg(test)]
 mod tests {
     use fleet::RunId;
-
-    use super::*;
-    use crate::{
-        expand::tests::request,
-        status::tests::{manifest, nothing_exists},
+    use requests::{
+        testing::{manifest, request},
         todo::Provisional,
     };
+
+    use super::*;
+    use crate::status::tests::nothing_exists;
 
     fn run() -> (Manifest, Todo, Published) {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");

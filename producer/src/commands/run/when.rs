@@ -2,8 +2,7 @@
 //! The flags that say when a request is about.
 
 use clap::{Args, builder::BoolishValueParser};
-
-use crate::when::WhenFlags;
+use requests::when::WhenFlags;
 
 /// When a request is about; of date, month, from and to, and last, one.
 #[derive(Debug, Args)]

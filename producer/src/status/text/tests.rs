@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 use chrono::{DateTime, Utc};
 use fleet::{RunId, existing::Existing, report::ReportStatus};
+use requests::testing::{complete, existing, manifest};
 
 use super::*;
 use crate::{
     dead_letters::tests::letter,
-    status::{
-        Dead, Observed, QueueState,
-        tests::{complete, existing, manifest, status_of},
-    },
+    status::{Dead, Observed, QueueState, tests::status_of},
 };
 
 #[test]

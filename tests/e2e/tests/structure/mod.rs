@@ -16,12 +16,13 @@ use anyhow::{Context, Result};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Which crates of ours each crate of the product may use.
-const MAY_USE: [(&str, &[&str]); 5] = [
+const MAY_USE: [(&str, &[&str]); 6] = [
     ("crates/engine", &[]),
     ("crates/fleet", &["engine"]),
     ("crates/cli", &["engine", "fleet"]),
-    ("producer", &["cli", "engine", "fleet"]),
-    ("worker", &["cli", "engine", "fleet"]),
+    ("crates/requests", &["cli", "engine", "fleet"]),
+    ("producer", &["cli", "engine", "fleet", "requests"]),
+    ("worker", &["cli", "engine", "fleet", "requests"]),
 ];
 
 type Graph = BTreeMap<PathBuf, BTreeSet<PathBuf>>;

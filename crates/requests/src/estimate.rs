@@ -13,24 +13,26 @@ use fleet::{
 
 /// The probable cost of one job.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Price {
+pub struct Price {
     /// Metrics requested from `GetMetricData`.
-    pub(crate) metrics: u64,
+    pub metrics: u64,
     /// In US dollars.
-    pub(crate) dollars: f64,
+    pub dollars: f64,
     /// AWS API calls; `None` if the price is scaled.
-    pub(crate) calls: Option<u64>,
+    pub calls: Option<u64>,
 }
 
 impl Price {
     /// Whether it was scaled from a report of the other kind of day.
-    pub(crate) fn is_scaled(&self) -> bool {
+    #[must_use]
+    pub fn is_scaled(&self) -> bool {
         self.calls.is_none()
     }
 
     /// The same so many times.
     #[expect(clippy::cast_precision_loss, reason = "no job has 2^53 parts")]
-    pub(crate) fn times(self, times: u64) -> Self {
+    #[must_use]
+    pub fn times(self, times: u64) -> Self {
         Self {
             metrics: self.metrics.saturating_mul(times),
             // Rounded to the millionth: binary fractions would show in JSON.
@@ -42,12 +44,8 @@ impl Price {
 
 /// How often each metric of a job is paid for: once for each part of its windows that a worker collects together.
 /// Without a report, or a number, of as many resources as an account may have.
-pub(crate) fn parts(
-    job: &Job,
-    report: Option<&ReportMetadata>,
-    resources: Option<u64>,
-    now: DateTime<Utc>,
-) -> u64 {
+#[must_use]
+pub fn parts(job: &Job, report: Option<&ReportMetadata>, resources: Option<u64>, now: DateTime<Utc>) -> u64 {
     let by_report = report.map(|report| {
         let metrics = report.job_metrics.unwrap_or(report.metrics_requested);
         metrics / u64::from(job.dataset.metrics_per_resource().fewest.max(1))
@@ -59,12 +57,7 @@ pub(crate) fn parts(
 
 /// The price of a job of which each metric is asked for once, by an existing report of its account. If that has its part of
 /// several windows, they together cost what one does.
-pub(crate) fn price_once(
-    report: &ReportMetadata,
-    dataset: &Dataset,
-    date: ReportDate,
-    now: DateTime<Utc>,
-) -> Price {
+pub fn price_once(report: &ReportMetadata, dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> Price {
     let one = price(report, dataset, date, now);
     if one.is_scaled() {
         return one;
@@ -74,12 +67,8 @@ pub(crate) fn price_once(
 }
 
 /// The price of a report, by an existing report of its account.
-pub(crate) fn price(
-    report: &ReportMetadata,
-    dataset: &Dataset,
-    date: ReportDate,
-    now: DateTime<Utc>,
-) -> Price {
+#[must_use]
+pub fn price(report: &ReportMetadata, dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> Price {
     if report.is_listed == date.is_listed_at(now) || !dataset.discovery.asks_for_unlisted() {
         return Price {
             metrics: report.metrics_requested,
@@ -93,17 +82,18 @@ pub(crate) fn price(
 
 /// The range in which a job's price lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Range {
+pub struct Range {
     /// Metrics requested from `GetMetricData`: minimum and maximum.
-    pub(crate) metrics: (u64, u64),
+    pub metrics: (u64, u64),
     /// In US dollars: minimum and maximum.
-    pub(crate) dollars: (f64, f64),
+    pub dollars: (f64, f64),
 }
 
 impl Range {
     /// The same so many times.
     #[expect(clippy::cast_precision_loss, reason = "no job has 2^53 parts")]
-    pub(crate) fn times(self, times: u64) -> Self {
+    #[must_use]
+    pub fn times(self, times: u64) -> Self {
         let Self { metrics: (fewest, most), dollars: (least, highest) } = self;
         Self {
             metrics: (fewest.saturating_mul(times), most.saturating_mul(times)),
@@ -123,12 +113,8 @@ const MOST_RESOURCES: u64 = 1000;
 
 /// The price range of a job whose account has no report: for the given number of resources or, without
 /// one, for any number up to 1,000.
-pub(crate) fn guess(
-    dataset: &Dataset,
-    date: ReportDate,
-    now: DateTime<Utc>,
-    resources: Option<u64>,
-) -> Range {
+#[must_use]
+pub fn guess(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>, resources: Option<u64>) -> Range {
     let most = u64::from(per_resource(dataset, date, now));
     let fewest = if date.is_listed_at(now) { dataset.metrics_per_resource().fewest.into() } else { most };
     let metrics = match resources {
@@ -140,7 +126,8 @@ pub(crate) fn guess(
 
 /// The price of 1,000 resources of a dataset for a day, with the noun for the resources: for accounts
 /// without a report.
-pub(crate) fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> (&'static str, f64) {
+#[must_use]
+pub fn per_thousand(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> (&'static str, f64) {
     (dataset.discovery.noun(), cost(1000 * u64::from(per_resource(dataset, date, now))))
 }
 
@@ -151,7 +138,8 @@ fn per_resource(dataset: &Dataset, date: ReportDate, now: DateTime<Utc>) -> u32 
 
 #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 metrics")]
 /// The price of this many metrics, in US dollars.
-pub(crate) fn cost(metrics: u64) -> f64 {
+#[must_use]
+pub fn cost(metrics: u64) -> f64 {
     // Rounded to the millionth: binary fractions would show in JSON.
     (metrics as f64 * DOLLARS_PER_METRIC * 1e6).round() / 1e6
 }
@@ -161,7 +149,7 @@ mod tests {
     use fleet::{RunId, datasets};
 
     use super::*;
-    use crate::status::tests::complete;
+    use crate::testing::complete;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().expect("a moment")

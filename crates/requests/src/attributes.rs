@@ -35,11 +35,7 @@ const LONG_WORD: usize = 6;
 
 /// Merges the attributes of the request's text with those of the flags, and adds every fault to
 /// `faults`.
-pub(crate) fn merge(
-    text: Map<String, Value>,
-    flags: &[String],
-    faults: &mut Vec<String>,
-) -> Map<String, Value> {
+pub fn merge(text: Map<String, Value>, flags: &[String], faults: &mut Vec<String>) -> Map<String, Value> {
     let mut meant = Map::new();
     for flag in flags {
         match parse(flag) {
@@ -137,7 +133,8 @@ fn nearest_key(name: &str) -> Option<&'static str> {
 }
 
 /// An attribute in the form of a flag, shortened to one line.
-pub(crate) fn in_short(name: &str, value: &Value) -> String {
+#[must_use]
+pub fn in_short(name: &str, value: &Value) -> String {
     let flag = assignment(name, value);
     let line: String = flag.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN).collect();
     if line.len() < flag.len() { line + "…" } else { line }
@@ -162,7 +159,7 @@ fn as_flag(name: &str, value: &Value) -> String {
 
 /// The flag to copy into a shell that sets this attribute to this value; `None` if no flag does, or if
 /// the flag would be unreadable.
-pub(crate) fn to_copy(name: &str, value: &Value) -> Option<String> {
+pub fn to_copy(name: &str, value: &Value) -> Option<String> {
     let flag = assignment(name, value);
     let means_it = parse(&flag).is_ok_and(|parsed| parsed == (name.to_owned(), value.clone()));
     if !means_it || flag.len() > 200 || flag.starts_with('-') || flag.contains(char::is_control) {
@@ -300,7 +297,7 @@ mod tests {
             ["attribute \"x\" is nested 126 levels deep, and the maximum is 125; make it flatter"]
         );
         let deepest = merged(&json!({}), &[&flag(MAX_DEPTH)]).expect("valid");
-        let mut manifest = crate::status::tests::manifest(&fleet::RunId::generate(), &["data"]);
+        let mut manifest = crate::testing::manifest(&fleet::RunId::generate(), &["data"]);
         manifest.request = deepest.as_object().cloned().expect("an object");
         let stored = serde_json::to_vec(&manifest).expect("JSON");
         assert_eq!(

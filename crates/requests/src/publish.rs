@@ -15,8 +15,8 @@ use fleet::{Job, Labels, job};
 ///
 /// Source:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-pub(crate) const BATCH_ENTRIES: usize = 10;
-pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
+pub const BATCH_ENTRIES: usize = 10;
+pub const BATCH_BYTES: usize = 1024 * 1024;
 
 /// An upper bound for the names, types and values of a job's message attributes.
 const ATTRIBUTE_BYTES: usize = 1024;
@@ -33,19 +33,21 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
 
 /// Which jobs were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Published {
+pub struct Published {
     /// For each job, in order, why it may not be sent; `None` if it was sent.
-    pub(crate) unsent: Vec<Option<String>>,
-    pub(crate) interrupted: bool,
+    pub unsent: Vec<Option<String>>,
+    pub interrupted: bool,
 }
 
 impl Published {
-    pub(crate) fn sent(&self) -> usize {
+    #[must_use]
+    pub fn sent(&self) -> usize {
         self.unsent.iter().filter(|why| why.is_none()).count()
     }
 
     /// Which jobs were not sent, and why; `None` if all were.
-    pub(crate) fn explain(&self, jobs: &[&Job]) -> Option<String> {
+    #[must_use]
+    pub fn explain(&self, jobs: &[&Job]) -> Option<String> {
         let mut accounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (job, why) in jobs.iter().zip(&self.unsent) {
             if let Some(why) = why {
@@ -72,7 +74,7 @@ impl Published {
 /// Calls `progress` with the number of jobs that each call has finished. After a failed call, the
 /// remaining jobs are not tried: an error that the SDK's retries did not fix would fail the next call
 /// too.
-pub(crate) async fn publish(
+pub async fn publish(
     queue: &Queue,
     jobs: &[&Job],
     progress: impl Fn(usize),
@@ -106,7 +108,7 @@ pub(crate) async fn publish(
     clippy::indexing_slicing,
     reason = "cannot fail: the places are those of the entries, and each has one in `unsent`"
 )]
-pub(crate) async fn send(
+pub async fn send(
     queue: &Queue,
     entries: &[SendMessageBatchRequestEntry],
     unsent: &mut [Option<String>],

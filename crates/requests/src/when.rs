@@ -17,27 +17,27 @@ use serde_json::{Map, Value};
 const SPANS: [&str; 5] = ["date", "month", "from", "to", "last"];
 
 /// All keys of time.
-pub(crate) const KEYS: [&str; 8] = ["date", "month", "from", "to", "last", "window", "settle", "provisional"];
+pub const KEYS: [&str; 8] = ["date", "month", "from", "to", "last", "window", "settle", "provisional"];
 
 /// What the flags say of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct WhenFlags {
-    pub(crate) date: Option<String>,
-    pub(crate) month: Option<String>,
-    pub(crate) from: Option<String>,
-    pub(crate) to: Option<String>,
-    pub(crate) last: Option<String>,
-    pub(crate) window: Option<String>,
-    pub(crate) settle: Option<String>,
-    pub(crate) provisional: bool,
+pub struct WhenFlags {
+    pub date: Option<String>,
+    pub month: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub last: Option<String>,
+    pub window: Option<String>,
+    pub settle: Option<String>,
+    pub provisional: bool,
 }
 
 /// When a request is about.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct When {
+pub struct When {
     span: Span,
     window: Option<WindowLength>,
-    pub(crate) settle: Option<TimeDelta>,
+    pub settle: Option<TimeDelta>,
     provisional: bool,
 }
 
@@ -75,7 +75,7 @@ impl WhenFlags {
     }
 
     /// What is set besides the date, for a digest of the request.
-    pub(crate) fn beside_date(&self) -> Option<Vec<Option<&str>>> {
+    pub fn beside_date(&self) -> Option<Vec<Option<&str>>> {
         let keys = ["month", "from", "to", "last", "window", "settle"];
         let mut set: Vec<_> = keys.iter().map(|key| self.of(key).map(String::as_str)).collect();
         set.push(self.provisional.then_some("provisional"));
@@ -85,7 +85,7 @@ impl WhenFlags {
 
 impl When {
     /// Takes the keys of time out of a request, with the flags over them.
-    pub(crate) fn take(
+    pub fn take(
         object: &mut Map<String, Value>,
         flags: &WhenFlags,
         faults: &mut Vec<String>,
@@ -160,17 +160,20 @@ impl When {
     }
 
     /// Whether it leaves the time to the default.
-    pub(crate) fn is_default(&self) -> bool {
+    #[must_use]
+    pub fn is_default(&self) -> bool {
         self.span == Span::Default
     }
 
     /// Whether one day is all that it can mean.
-    pub(crate) fn is_of_day(&self) -> bool {
+    #[must_use]
+    pub fn is_of_day(&self) -> bool {
         matches!(self.span, Span::Default | Span::Day(_))
     }
 
     /// The keys of time of a request that could be sent again.
-    pub(crate) fn to_json(&self) -> Map<String, Value> {
+    #[must_use]
+    pub fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         let mut insert = |key: &str, value: Value| {
             object.insert(key.to_owned(), value);
@@ -202,7 +205,7 @@ impl When {
     ///
     /// # Errors
     /// What is wrong, and what to write.
-    pub(crate) fn windows(&self, dataset: &Dataset, now: DateTime<Utc>) -> Result<Windows, String> {
+    pub fn windows(&self, dataset: &Dataset, now: DateTime<Utc>) -> Result<Windows, String> {
         let length = self.window.unwrap_or(dataset.window);
         match (dataset.shape, self.span) {
             (Shape::NewestDay, Span::Default) => self.day(dataset, ReportDate::default_at(now)),

@@ -27,27 +27,27 @@ use crate::{
 
 /// A valid request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Request {
+pub struct Request {
     /// At least one, without duplicates.
-    pub(crate) accounts: Vec<AccountName>,
+    pub accounts: Vec<AccountName>,
     /// Where the accounts come from.
-    pub(crate) accounts_from: AccountsFrom,
+    pub accounts_from: AccountsFrom,
     /// When it is about, as it says so.
-    pub(crate) when: When,
+    pub when: When,
     /// At least one, without duplicates.
-    pub(crate) datasets: Vec<&'static Dataset>,
+    pub datasets: Vec<&'static Dataset>,
     /// Of each dataset, in their order.
-    pub(crate) windows: Vec<Windows>,
+    pub windows: Vec<Windows>,
     /// Whether its jobs only complete what is incomplete.
-    pub(crate) only_incomplete: bool,
+    pub only_incomplete: bool,
     /// All other keys of the request.
-    pub(crate) attributes: Map<String, Value>,
+    pub attributes: Map<String, Value>,
 }
 
 /// Where the accounts of a request come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum AccountsFrom {
+pub enum AccountsFrom {
     /// The request, or a flag.
     Request,
     /// `--default-accounts`, for a request without accounts.
@@ -58,31 +58,31 @@ pub(crate) enum AccountsFrom {
 
 /// The text of a request and its origin, for messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub struct Source {
     /// A file's name, or `standard input`.
-    pub(crate) name: String,
+    pub name: String,
     /// The text, or why it could not be read.
-    pub(crate) text: Result<String, String>,
+    pub text: Result<String, String>,
 }
 
 /// The parts of a request given on the command line; each overrides the request's text.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Flags {
-    pub(crate) account_names: Vec<String>,
-    pub(crate) when: WhenFlags,
-    pub(crate) datasets: Vec<String>,
-    pub(crate) attributes: Vec<String>,
-    pub(crate) only_incomplete: bool,
+pub struct Flags {
+    pub account_names: Vec<String>,
+    pub when: WhenFlags,
+    pub datasets: Vec<String>,
+    pub attributes: Vec<String>,
+    pub only_incomplete: bool,
 }
 
 /// What a request is checked against.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
-    pub(crate) now: DateTime<Utc>,
+pub struct Surroundings<'a> {
+    pub now: DateTime<Utc>,
     /// The known accounts; `None` if the accounts file could not be read.
-    pub(crate) accounts: Option<&'a Accounts>,
+    pub accounts: Option<&'a Accounts>,
     /// The accounts of a request that names none, if they are not the accounts file's.
-    pub(crate) default_accounts: &'a [String],
+    pub default_accounts: &'a [String],
 }
 
 /// The values for what a request leaves out.
@@ -95,11 +95,11 @@ struct Defaults<'a> {
 /// All faults of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the request is not valid:\n  {}", .0.join("\n  "))]
-pub(crate) struct InvalidRequest(pub(crate) Vec<String>);
+pub struct InvalidRequest(pub Vec<String>);
 
 impl Request {
     /// Parses a request: its text, if there is one, with the flags over it.
-    pub(crate) fn read(
+    pub fn read(
         source: Option<&Source>,
         flags: &Flags,
         around: Surroundings<'_>,
@@ -130,7 +130,8 @@ impl Request {
 
     /// A digest of what was asked for, before defaults are filled in: a change of the accounts file does
     /// not make it another request.
-    pub(crate) fn digest(source: Option<&Source>, flags: &Flags) -> [u8; 10] {
+    #[must_use]
+    pub fn digest(source: Option<&Source>, flags: &Flags) -> [u8; 10] {
         let text = source.map(|source| source.text.clone().unwrap_or_default());
         let Flags { account_names, when, datasets, attributes, only_incomplete } = flags;
         let mut all = vec![
@@ -148,7 +149,8 @@ impl Request {
     }
 
     /// What of it is not over at `now`, or can't be reported any more.
-    pub(crate) fn too_early(&self, now: DateTime<Utc>) -> Vec<String> {
+    #[must_use]
+    pub fn too_early(&self, now: DateTime<Utc>) -> Vec<String> {
         let of_each =
             self.datasets.iter().zip(&self.windows).filter_map(|(dataset, windows)| match windows.day() {
                 Some(day) => day.check(now).err().map(|error| error.to_string()),
@@ -160,7 +162,7 @@ impl Request {
     }
 
     /// Every job of the request, account by account.
-    pub(crate) fn jobs(&self, run_id: &RunId) -> impl Iterator<Item = Job> {
+    pub fn jobs(&self, run_id: &RunId) -> impl Iterator<Item = Job> {
         self.accounts.iter().flat_map(move |account| {
             self.datasets.iter().zip(&self.windows).map(move |(dataset, windows)| Job {
                 account_name: account.clone(),
@@ -175,7 +177,7 @@ impl Request {
     }
 
     /// The request as one JSON object that could be sent again, flags included.
-    pub(crate) fn to_json(&self) -> Map<String, Value> {
+    pub fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         let accounts: Vec<&str> = self.accounts.iter().map(AccountName::as_str).collect();
         let datasets: Vec<&str> = self.datasets.iter().map(|dataset| dataset.name).collect();
@@ -192,7 +194,8 @@ impl Request {
     }
 
     /// The day that its jobs begin with, or are of.
-    pub(crate) fn date(&self) -> ReportDate {
+    #[must_use]
+    pub fn date(&self) -> ReportDate {
         let first = self.windows.iter().map(|windows| windows.first().date()).min();
         first.expect("cannot fail: it has at least one dataset")
     }
@@ -205,7 +208,8 @@ impl Request {
 
     /// Which accounts are meant, where they come from, and which attributes jobs carry, for people: a
     /// typo in the request shows here.
-    pub(crate) fn describe(&self) -> String {
+    #[must_use]
+    pub fn describe(&self) -> String {
         let accounts = self.accounts.len();
         let mut text = match self.accounts_from {
             AccountsFrom::Request if accounts == 1 => "accounts: the one that the request names".to_owned(),
@@ -253,13 +257,15 @@ impl Request {
 }
 
 /// The attributes of a request in the form of [`Request::to_json`].
-pub(crate) fn attributes_from_json(request: &Map<String, Value>) -> Map<String, Value> {
+#[must_use]
+pub fn attributes_from_json(request: &Map<String, Value>) -> Map<String, Value> {
     let is_known = |key: &str| ["account_name", "dataset"].contains(&key) || when::KEYS.contains(&key);
     request.clone().into_iter().filter(|(key, _)| !is_known(key)).collect()
 }
 
 /// The flags with which a request is about the same time as a run.
-pub(crate) fn when_flags(manifest: &Manifest) -> String {
+#[must_use]
+pub fn when_flags(manifest: &Manifest) -> String {
     let Some([from, to]) = manifest.span() else { return format!(" --date {}", manifest.date) };
     let text = |key: &str| {
         let value = manifest.request.get(key).and_then(Value::as_str);
@@ -271,7 +277,7 @@ pub(crate) fn when_flags(manifest: &Manifest) -> String {
 }
 
 /// The settle time of a request in the form of [`Request::to_json`].
-pub(crate) fn settle_from_json(request: &Map<String, Value>) -> Option<TimeDelta> {
+pub fn settle_from_json(request: &Map<String, Value>) -> Option<TimeDelta> {
     request.get("settle").and_then(Value::as_str).and_then(parse_settle)
 }
 

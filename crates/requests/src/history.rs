@@ -24,7 +24,7 @@ const CONCURRENCY: usize = 8;
 /// `None` if there is none. The report of a job that was sent without the producer is found only under
 /// the job's own key.
 #[expect(clippy::indexing_slicing, reason = "cannot fail: the places are those of the jobs")]
-pub(crate) async fn newest_reports(
+pub async fn newest_reports(
     bucket: &ReportBucket,
     jobs: &[PlannedJob],
 ) -> anyhow::Result<Vec<Option<ExistingReport>>> {
@@ -109,10 +109,7 @@ mod tests {
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
     use super::*;
-    use crate::{
-        expand::tests::planned,
-        status::tests::{complete, manifest},
-    };
+    use crate::testing::{complete, manifest, planned};
 
     #[tokio::test]
     async fn each_account_uses_the_newest_run_with_a_report() {

@@ -14,11 +14,7 @@ const LATELY_DAYS: u64 = 62;
 
 /// Writes a run's manifest, never over another one, and returns the manifest that exists then. That
 /// differs only if the run is `scheduled` and its start has been delivered before.
-pub(crate) async fn write(
-    bucket: &ReportBucket,
-    manifest: Manifest,
-    scheduled: bool,
-) -> anyhow::Result<Manifest> {
+pub async fn write(bucket: &ReportBucket, manifest: Manifest, scheduled: bool) -> anyhow::Result<Manifest> {
     let Err(error) = put(bucket, &manifest, Some("*")).await else { return Ok(manifest) };
     // If the response to a first attempt was lost, the retry finds the object that the first one wrote.
     if error.kind == ErrorKind::PreconditionFailed
@@ -36,7 +32,7 @@ pub(crate) async fn write(
 
 /// Records in a run's manifest that all its jobs have been sent. Two deliveries of a scheduled start
 /// write the same content except for the time, so it doesn't matter which is last.
-pub(crate) async fn mark_sent(bucket: &ReportBucket, manifest: &mut Manifest) -> anyhow::Result<()> {
+pub async fn mark_sent(bucket: &ReportBucket, manifest: &mut Manifest) -> anyhow::Result<()> {
     manifest.sent_at = Some(bucket.now());
     put(bucket, manifest, None).await.context("could not record in the manifest that all jobs were sent")
 }
@@ -60,7 +56,7 @@ async fn put(
     put.e_tag.map(drop).ok_or_else(|| AwsError::unconfirmed("s3:PutObject", "ETag"))
 }
 
-pub(crate) async fn read(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Option<Manifest>> {
+pub async fn read(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Result<Option<Manifest>> {
     // The second key is where the first version wrote it.
     let mut keys = vec![Manifest::key(run_id), Manifest::first_key(run_id)];
     keys.dedup();
@@ -76,7 +72,7 @@ pub(crate) async fn read(bucket: &ReportBucket, run_id: &RunId) -> anyhow::Resul
 }
 
 /// The newest runs that have a manifest, newest first, at most `most` of them.
-pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result<Vec<RunId>> {
+pub async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result<Vec<RunId>> {
     let lately = ReportDate::today(bucket.now()).days_before(LATELY_DAYS);
     let mut runs = since(bucket, Some(lately)).await?;
     if runs.len() < most {
@@ -87,7 +83,7 @@ pub(crate) async fn newest(bucket: &ReportBucket, most: usize) -> anyhow::Result
 }
 
 /// The runs that have a manifest and match the query.
-pub(crate) async fn beginning_with(bucket: &ReportBucket, query: &RunQuery) -> anyhow::Result<Vec<RunId>> {
+pub async fn beginning_with(bucket: &ReportBucket, query: &RunQuery) -> anyhow::Result<Vec<RunId>> {
     let beginning = query.beginning();
     // An ID begins with its time, so its prefix determines the day, or the two days around midnight.
     let mut days: Vec<ReportDate> = query.times().map(ReportDate::today).into_iter().collect();
@@ -129,10 +125,7 @@ async fn list(bucket: &ReportBucket, prefix: &str, after: Option<String>) -> any
 }
 
 /// The manifest of the newest run for a report date; `None` if there is none.
-pub(crate) async fn newest_for_date(
-    bucket: &ReportBucket,
-    date: ReportDate,
-) -> anyhow::Result<Option<Manifest>> {
+pub async fn newest_for_date(bucket: &ReportBucket, date: ReportDate) -> anyhow::Result<Option<Manifest>> {
     let mut seen = HashSet::new();
     // Manifests of the first version are found only in the list of all runs.
     for day in [Some(date), None] {
@@ -155,7 +148,7 @@ pub(crate) async fn newest_for_date(
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use aws_sdk_s3::{
         operation::{
             get_object::GetObjectOutput,
@@ -170,6 +163,7 @@ pub(crate) mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::testing::run_at;
 
     fn bucket(rules: &[&Rule]) -> ReportBucket {
         ReportBucket::new(mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), "reports")
@@ -251,12 +245,6 @@ pub(crate) mod tests {
             },
         );
         (bucket(&[&[&list], others].concat()), list)
-    }
-
-    /// The run that began at this moment; not by `generate_at`, whose IDs never go back.
-    pub(crate) fn run_at(moment: DateTime<Utc>) -> RunId {
-        let hex = format!("{:012x}", moment.timestamp_millis());
-        format!("{}-{}-7000-8000-000000000000", &hex[..8], &hex[8..]).parse().expect("a run id")
     }
 
     /// Runs that began this many hours ago, the oldest first.

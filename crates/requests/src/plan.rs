@@ -8,15 +8,16 @@ use crate::{expand::PlannedJob, request::Request, todo::Todo};
 
 /// A request, expanded and checked.
 #[derive(Clone)]
-pub(super) struct Plan {
-    pub(super) request: Request,
-    pub(super) run_id: RunId,
-    pub(super) jobs: Vec<PlannedJob>,
+pub struct Plan {
+    pub request: Request,
+    pub run_id: RunId,
+    pub jobs: Vec<PlannedJob>,
 }
 
 impl Plan {
     /// The run's manifest, with what is done about each job.
-    pub(super) fn manifest(&self, todo: &Todo, now: DateTime<Utc>) -> Manifest {
+    #[must_use]
+    pub fn manifest(&self, todo: &Todo, now: DateTime<Utc>) -> Manifest {
         let jobs = self.jobs.iter().zip(&todo.states);
         Manifest {
             run_id: self.run_id.clone(),

@@ -11,28 +11,28 @@ use crate::{estimate, expand::PlannedJob};
 
 /// What a run does about each of its jobs.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Todo {
+pub struct Todo {
     /// One for each job, in order.
-    pub(crate) states: Vec<JobState>,
+    pub states: Vec<JobState>,
     /// The windows of each job that are lacking, from the first to the last of them; empty if all are sent.
-    pub(crate) lacking: Vec<Option<Windows>>,
+    pub lacking: Vec<Option<Windows>>,
     /// The jobs skipped for now because their report is provisional.
-    pub(crate) provisional: Option<Provisional>,
+    pub provisional: Option<Provisional>,
     /// The jobs whose account already has a settled report.
-    pub(crate) settled: Option<Settled>,
+    pub settled: Option<Settled>,
 }
 
 /// Jobs that `--only-incomplete` skips until their day is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Provisional {
-    pub(crate) jobs: usize,
+pub struct Provisional {
+    pub jobs: usize,
     /// The time from which all of them can be settled.
-    pub(crate) settles_at: DateTime<Utc>,
+    pub settles_at: DateTime<Utc>,
 }
 
 /// Settled reports of the day that a run requests again.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Settled {
+pub struct Settled {
     /// How many are collected, and billed, again.
     collected: usize,
     /// The approximate cost in US dollars.
@@ -43,12 +43,14 @@ pub(crate) struct Settled {
 
 impl Todo {
     /// Sends every job; what they replace is unknown.
-    pub(crate) fn all(jobs: usize) -> Self {
+    #[must_use]
+    pub fn all(jobs: usize) -> Self {
         Self { states: vec![JobState::Sent; jobs], ..Self::default() }
     }
 
     /// For a run that sends all jobs, whatever exists under the keys of each.
-    pub(crate) fn for_all(jobs: &[PlannedJob], existing: &[Vec<Existing>], now: DateTime<Utc>) -> Self {
+    #[must_use]
+    pub fn for_all(jobs: &[PlannedJob], existing: &[Vec<Existing>], now: DateTime<Utc>) -> Self {
         let mut settled = Settled::default();
         for (planned, existing) in jobs.iter().zip(existing) {
             let (mut is_kept, mut is_collected) = (false, false);
@@ -77,11 +79,8 @@ impl Todo {
     }
 
     /// For a run with `--only-incomplete`.
-    pub(crate) fn for_incomplete(
-        jobs: &[PlannedJob],
-        existing: &[Vec<Existing>],
-        now: DateTime<Utc>,
-    ) -> Self {
+    #[must_use]
+    pub fn for_incomplete(jobs: &[PlannedJob], existing: &[Vec<Existing>], now: DateTime<Utc>) -> Self {
         let mut todo = Self::default();
         for (planned, existing) in jobs.iter().zip(existing) {
             let mut lacking: Option<(Window, Window)> = None;
@@ -117,7 +116,8 @@ impl Todo {
 
     /// The jobs, each for the windows that are lacking: from the first to the last of them, as a worker finds for itself
     /// which it need not collect.
-    pub(crate) fn narrow(&self, jobs: Vec<PlannedJob>) -> Vec<PlannedJob> {
+    #[must_use]
+    pub fn narrow(&self, jobs: Vec<PlannedJob>) -> Vec<PlannedJob> {
         let lacking = self.lacking.iter().copied().chain(iter::repeat(None));
         let narrowed = jobs.into_iter().zip(lacking).map(|(job, lacking)| match lacking {
             Some(windows) if windows != job.job.windows => job.narrowed(windows),
@@ -126,12 +126,13 @@ impl Todo {
         narrowed.collect()
     }
 
-    pub(crate) fn already_complete(&self) -> usize {
+    #[must_use]
+    pub fn already_complete(&self) -> usize {
         self.states.iter().filter(|state| **state == JobState::AlreadyComplete).count()
     }
 
     /// A description of the skipped jobs, to append to the number of jobs sent.
-    pub(crate) fn left_out(&self) -> String {
+    pub fn left_out(&self) -> String {
         let provisional = self.provisional.map_or_else(String::new, |Provisional { jobs, settles_at }| {
             format!(" ({jobs} provisional: --only-incomplete settles them from {} on)", moment(settles_at))
         });
@@ -142,7 +143,8 @@ impl Todo {
     }
 
     /// A warning that settled reports are requested again: the cost, and how to skip them.
-    pub(crate) fn warning(&self) -> Option<String> {
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
         let settled = self.settled?;
         let mut parts = Vec::new();
         if settled.collected > 0 {
@@ -165,12 +167,14 @@ impl Todo {
 }
 
 /// A time for people, to the minute.
-pub(crate) fn moment(at: DateTime<Utc>) -> String {
+#[must_use]
+pub fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A time for machines.
-pub(crate) fn timestamp(at: DateTime<Utc>) -> String {
+#[must_use]
+pub fn timestamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
@@ -182,10 +186,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        expand::tests::planned,
-        status::tests::{complete, existing},
-    };
+    use crate::testing::{complete, existing, planned};
 
     const DATE: &str = "2026-11-01";
     const BEFORE: &str = "2026-11-04T11:59:59Z";

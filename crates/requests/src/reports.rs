@@ -10,12 +10,12 @@ use crate::expand::PlannedJob;
 const CONCURRENCY: usize = 32;
 
 /// What is stored under each of the keys, in order.
-pub(crate) async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result<Vec<Existing>> {
+pub async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result<Vec<Existing>> {
     stream::iter(keys.iter().map(|key| look_at(bucket, key))).buffered(CONCURRENCY).try_collect().await
 }
 
 /// What is stored for each window of each job, in their order.
-pub(crate) async fn look_at_windows(
+pub async fn look_at_windows(
     bucket: &ReportBucket,
     jobs: &[PlannedJob],
 ) -> anyhow::Result<Vec<Vec<Existing>>> {
@@ -41,7 +41,7 @@ mod tests {
     use fleet::RunId;
 
     use super::*;
-    use crate::status::tests::complete;
+    use crate::testing::complete;
 
     #[tokio::test]
     async fn distinguishes_reports_from_other_objects_and_from_nothing() {

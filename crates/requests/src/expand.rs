@@ -14,16 +14,16 @@ use crate::request::{self, Request};
 
 /// A job and the key of its report.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PlannedJob {
-    pub(crate) job: Job,
+pub struct PlannedJob {
+    pub job: Job,
     /// The ID of its account, if the accounts file has it.
-    pub(crate) account_id: Option<AccountId>,
-    pub(crate) report_key: String,
+    pub account_id: Option<AccountId>,
+    pub report_key: String,
 }
 
 /// Why a request can't be expanded with a key template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ExpandError {
+pub enum ExpandError {
     /// The template does not fit these accounts and datasets.
     #[error(transparent)]
     Template(#[from] KeyError),
@@ -49,18 +49,20 @@ impl PlannedJob {
     }
 
     /// The key of each window's report.
-    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = (Window, String)> + '_ {
+    #[must_use]
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = (Window, String)> + '_ {
         self.job.windows.iter().map(|window| (window, fill(&self.report_key, window)))
     }
 
     /// The same job for a part of its windows.
-    pub(crate) fn narrowed(&self, windows: Windows) -> Self {
+    #[must_use]
+    pub fn narrowed(&self, windows: Windows) -> Self {
         let report_key =
             if windows.is_one() { fill(&self.report_key, windows.first()) } else { self.report_key.clone() };
         Self { job: Job { windows, ..self.job.clone() }, report_key, ..self.clone() }
     }
 
-    pub(crate) fn in_manifest(&self, state: JobState) -> ManifestJob {
+    pub fn in_manifest(&self, state: JobState) -> ManifestJob {
         ManifestJob {
             account_name: self.job.account_name.clone(),
             account_id: self.account_id.clone(),
@@ -73,7 +75,7 @@ impl PlannedJob {
 }
 
 /// The jobs that a manifest lists as sent.
-pub(crate) fn jobs_from_manifest(manifest: &Manifest) -> anyhow::Result<Vec<Job>> {
+pub fn jobs_from_manifest(manifest: &Manifest) -> anyhow::Result<Vec<Job>> {
     let attributes = request::attributes_from_json(&manifest.request);
     let sent = manifest.jobs.iter().filter(|job| job.state == JobState::Sent);
     sent.map(|job| {
@@ -95,7 +97,7 @@ pub(crate) fn jobs_from_manifest(manifest: &Manifest) -> anyhow::Result<Vec<Job>
 
 /// The jobs of a request, account by account.
 #[expect(clippy::indexing_slicing, reason = "cannot fail: the place is one of those planned so far")]
-pub(crate) fn expand(
+pub fn expand(
     request: &Request,
     run_id: &RunId,
     accounts: &Accounts,
@@ -127,42 +129,11 @@ fn name(job: &Job) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use fleet::datasets;
-    use serde_json::Map;
 
     use super::*;
-    use crate::{request::AccountsFrom, when::When};
-
-    /// The job of an account on a day.
-    pub(crate) fn planned(account: &str, date: &str) -> PlannedJob {
-        PlannedJob {
-            job: Job {
-                account_name: account.parse().expect("a name"),
-                windows: date.parse::<fleet::ReportDate>().expect("a date").into(),
-                dataset: *datasets::DEFAULT,
-                run_id: RunId::generate(),
-                only_incomplete: false,
-                settle: None,
-                attributes: Map::new(),
-            },
-            account_id: None,
-            report_key: format!("{date}/{account}.csv"),
-        }
-    }
-
-    /// A request for these accounts.
-    pub(crate) fn request(accounts: &[&str]) -> Request {
-        Request {
-            accounts: accounts.iter().map(|name| name.parse().expect("a name")).collect(),
-            accounts_from: AccountsFrom::Request,
-            when: When::default(),
-            datasets: vec![*datasets::DEFAULT],
-            windows: vec!["2026-11-01".parse::<fleet::ReportDate>().expect("a date").into()],
-            only_incomplete: false,
-            attributes: Map::new(),
-        }
-    }
+    use crate::testing::request;
 
     fn keys(request: &Request, accounts: &Accounts, template: &str) -> Result<Vec<String>, String> {
         let template = template.parse().expect("a template");

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a request to a run: what both the producer's command line and the worker's kind `request` do.
+//!
+//! The steps, in order: `request` parses and checks what is asked for, `plan` expands it into jobs and
+//! their report keys (`expand`), `todo` skips what is already complete if asked to, `manifests` records the
+//! jobs in S3, and `publish` sends them. `history` and `estimate` tell the cost of a run before it is sent.
+//!
+//! `request`, `when`, `attributes`, `expand`, `plan`, `todo` and `estimate` are pure functions; the other
+//! modules call AWS and make no decisions.
+
+// No input may cause a panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
+
+pub mod attributes;
+pub mod estimate;
+pub mod expand;
+pub mod history;
+pub mod manifests;
+pub mod plan;
+pub mod publish;
+pub mod reports;
+pub mod request;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail")]
+pub mod testing;
+pub mod todo;
+pub mod when;
