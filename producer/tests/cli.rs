@@ -130,7 +130,7 @@ fn a_replay_without_a_selection_tells_the_three_ways() {
     refused(&configured(&["replay", "--all", "--reason", "panic"], ""), "pass one or the other");
     for command in ["replay", "failed"] {
         let output = configured(&[command, "--reason", "panic, denied"], "");
-        refused(&output, "no dead letter has this reason; there are bad_message, too_old, ");
+        refused(&output, "no dead letter has this reason; there are bad_message, over_budget, too_old, ");
         assert!(!stderr(&output).contains("own_fault"), "{}", stderr(&output));
     }
     let variables = [("FLEET_QUEUE_URL", QUEUE), ("FLEET_ALL", "1"), ("FLEET_RUN_ID", "r-1")];

@@ -8,6 +8,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     BadMessage,
+    /// A run of the request would cost more than the request allows.
+    OverBudget,
     /// CloudWatch no longer has the day.
     TooOld,
     /// The accounts file does not have the account.
@@ -49,8 +51,9 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadMessage,
+        Self::OverBudget,
         Self::TooOld,
         Self::UnknownAccount,
         Self::NoCredentials,
@@ -79,6 +82,10 @@ impl Reason {
             Self::BadMessage => (
                 "bad_message",
                 "fix the program that sent it; a replay of the same message fails the same way",
+            ),
+            Self::OverBudget => (
+                "over_budget",
+                "a run of the message's request would cost more than its `max_usd`: raise that in the schedule, or send the request with `producer run` and a higher one; a replay is refused again",
             ),
             Self::TooOld => {
                 ("too_old", "CloudWatch no longer has the day; request a later one, since no replay helps")
@@ -120,7 +127,7 @@ impl Reason {
             ),
             Self::ReportBucket => (
                 "report_bucket",
-                "the bucket refuses only this report: check its policy for the report's key, then replay",
+                "the bucket refuses only this report, or this run: check its policy for the key that the message names, then replay",
             ),
             Self::Deadline => (
                 "deadline",

@@ -23,10 +23,12 @@ const REGIONS: &str =
     "every region of an account is reported; set regions in the accounts file for further ones";
 const BUCKETS: &str = "every bucket of an account is reported; leave it out";
 const MONTH: &str = "write month (--month) as 2026-10, or date (--date) for one day";
+const MESSAGE: &str =
+    "it is a key of a message, {\"kind\":\"request\",\"request\":{…}}; a request itself has neither";
 const LATER: &str = "it is reserved for later versions; give the attribute another name";
 
 /// All reserved words. Of the keys of a request itself, `account_name`, `date` and `dataset` are not among them.
-pub const RESERVED_WORDS: [ReservedWord; 26] = [
+pub const RESERVED_WORDS: [ReservedWord; 29] = [
     mistaken("account", NAME_ACCOUNTS),
     mistaken("accounts", NAME_ACCOUNTS),
     mistaken("account_id", NAME_BY_NAME),
@@ -48,9 +50,12 @@ pub const RESERVED_WORDS: [ReservedWord; 26] = [
     key("provisional", "write provisional (--provisional), true or false"),
     key("settle", "write settle (--settle) as 3m"),
     key("period", LATER),
-    key("kind", LATER),
-    key("at", "pass --at (FLEET_AT)"),
-    key("only_incomplete", "pass --only-incomplete (FLEET_ONLY_INCOMPLETE)"),
+    key("kind", MESSAGE),
+    key("at", "pass --at (FLEET_AT), or write it beside the request, in a message of kind request"),
+    key("request", MESSAGE),
+    key("only_incomplete", "write only_incomplete (--only-incomplete), true or false"),
+    key("max_usd", "write max_usd (--max-usd), a number of dollars"),
+    mistaken("every", "a schedule has its own times; --every N, with --dry-run, prices a month of one"),
     key("run_id", "leave it out, since the producer names the run"),
     key("datasets", "write dataset (--dataset), a name or a list of names"),
 ];

@@ -29,10 +29,8 @@ pub async fn newest_reports(
     jobs: &[PlannedJob],
 ) -> anyhow::Result<Vec<Option<ExistingReport>>> {
     let runs = manifests::newest(bucket, RUNS).await?;
-    let manifests: Vec<_> = stream::iter(runs.iter().map(|run_id| readable(bucket, run_id)))
-        .buffered(CONCURRENCY)
-        .try_collect()
-        .await?;
+    let reads: Vec<_> = runs.iter().map(|run_id| readable(bucket, run_id)).collect();
+    let manifests: Vec<_> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
     let entries = manifests.iter().flatten().flat_map(|manifest| &manifest.jobs);
     let mut keys: HashMap<(&str, &str), Vec<String>> = HashMap::new();
     let own = jobs.iter().map(|job| {

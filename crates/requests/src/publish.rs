@@ -36,6 +36,8 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
 pub struct Published {
     /// For each job, in order, why it may not be sent; `None` if it was sent.
     pub unsent: Vec<Option<String>>,
+    /// The call that failed, if one did.
+    pub failed: Option<AwsError>,
     pub interrupted: bool,
 }
 
@@ -80,8 +82,11 @@ pub async fn publish(
     progress: impl Fn(usize),
     interrupted: impl Future<Output = ()>,
 ) -> Published {
-    let mut published =
-        Published { unsent: vec![Some("not tried".to_owned()); jobs.len()], interrupted: false };
+    let mut published = Published {
+        unsent: vec![Some("not tried".to_owned()); jobs.len()],
+        failed: None,
+        interrupted: false,
+    };
     tokio::pin!(interrupted);
     for (batch, unsent) in jobs.chunks(BATCH_ENTRIES).zip(published.unsent.chunks_mut(BATCH_ENTRIES)) {
         let entries: Vec<_> = batch.iter().enumerate().map(|(index, job)| entry(index, job)).collect();
@@ -94,7 +99,8 @@ pub async fn publish(
             }
             sent = sending => sent,
         };
-        if sent.is_err() {
+        if let Err(error) = sent {
+            published.failed = Some(error);
             return published;
         }
         progress(batch.len());

@@ -11,7 +11,8 @@ const CONCURRENCY: usize = 32;
 
 /// What is stored under each of the keys, in order.
 pub async fn look(bucket: &ReportBucket, keys: &[&str]) -> anyhow::Result<Vec<Existing>> {
-    stream::iter(keys.iter().map(|key| look_at(bucket, key))).buffered(CONCURRENCY).try_collect().await
+    let looks: Vec<_> = keys.iter().map(|key| look_at(bucket, key)).collect();
+    stream::iter(looks).buffered(CONCURRENCY).try_collect().await
 }
 
 /// What is stored for each window of each job, in their order.

@@ -25,6 +25,10 @@ use crate::{
     when::{self, When, WhenFlags},
 };
 
+/// The keys of a request that are not about time, accounts or datasets.
+const ONLY_INCOMPLETE: &str = "only_incomplete";
+const MAX_USD: &str = "max_usd";
+
 /// A valid request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -40,6 +44,8 @@ pub struct Request {
     pub windows: Vec<Windows>,
     /// Whether its jobs only complete what is incomplete.
     pub only_incomplete: bool,
+    /// What a run of it may cost at most, in US dollars.
+    pub max_usd: Option<f64>,
     /// All other keys of the request.
     pub attributes: Map<String, Value>,
 }
@@ -73,6 +79,7 @@ pub struct Flags {
     pub datasets: Vec<String>,
     pub attributes: Vec<String>,
     pub only_incomplete: bool,
+    pub max_usd: Option<f64>,
 }
 
 /// What a request is checked against.
@@ -115,13 +122,16 @@ impl Request {
         let datasets = datasets(&mut object, &flags.datasets, &mut of_datasets);
         let windows = windows(when.as_ref(), &datasets, defaults, &mut faults);
         faults.extend(of_datasets);
+        let only_incomplete = when::flag(&mut object, ONLY_INCOMPLETE, flags.only_incomplete, &mut faults);
+        let max_usd = max_usd(&mut object, flags.max_usd, &mut faults);
         let request = Self {
             accounts,
             accounts_from,
             when: when.unwrap_or_default(),
             datasets,
             windows,
-            only_incomplete: flags.only_incomplete,
+            only_incomplete,
+            max_usd,
             attributes: attributes::merge(object, &flags.attributes, &mut faults),
         };
         faults.extend(request.oversized());
@@ -133,7 +143,7 @@ impl Request {
     #[must_use]
     pub fn digest(source: Option<&Source>, flags: &Flags) -> [u8; 10] {
         let text = source.map(|source| source.text.clone().unwrap_or_default());
-        let Flags { account_names, when, datasets, attributes, only_incomplete } = flags;
+        let Flags { account_names, when, datasets, attributes, only_incomplete, max_usd } = flags;
         let mut all = vec![
             json!(text),
             json!(account_names),
@@ -144,6 +154,7 @@ impl Request {
         ];
         // A request without these has the run that it had in earlier versions.
         all.extend(when.beside_date().map(|when| json!(when)));
+        all.extend(max_usd.map(|max_usd| json!({ MAX_USD: max_usd })));
         let digest: [u8; 32] = Sha256::digest(json!(all).to_string()).into();
         *digest.first_chunk().expect("cannot fail: it has 32 bytes")
     }
@@ -189,6 +200,10 @@ impl Request {
         }
         object.extend(when);
         object.insert("dataset".into(), datasets.into());
+        if self.only_incomplete {
+            object.insert(ONLY_INCOMPLETE.into(), true.into());
+        }
+        object.extend(self.max_usd.map(|max_usd| (MAX_USD.to_owned(), json!(max_usd))));
         object.extend(self.attributes.clone());
         object
     }
@@ -259,7 +274,9 @@ impl Request {
 /// The attributes of a request in the form of [`Request::to_json`].
 #[must_use]
 pub fn attributes_from_json(request: &Map<String, Value>) -> Map<String, Value> {
-    let is_known = |key: &str| ["account_name", "dataset"].contains(&key) || when::KEYS.contains(&key);
+    let is_known = |key: &str| {
+        ["account_name", "dataset", ONLY_INCOMPLETE, MAX_USD].contains(&key) || when::KEYS.contains(&key)
+    };
     request.clone().into_iter().filter(|(key, _)| !is_known(key)).collect()
 }
 
@@ -279,6 +296,28 @@ pub fn when_flags(manifest: &Manifest) -> String {
 /// The settle time of a request in the form of [`Request::to_json`].
 pub fn settle_from_json(request: &Map<String, Value>) -> Option<TimeDelta> {
     request.get("settle").and_then(Value::as_str).and_then(parse_settle)
+}
+
+fn max_usd(object: &mut Map<String, Value>, flag: Option<f64>, faults: &mut Vec<String>) -> Option<f64> {
+    let value = object.shift_remove(MAX_USD);
+    let Some(value) = value.filter(|_| flag.is_none()) else { return flag };
+    let Some(number) = value.as_f64() else {
+        faults.push(format!("max_usd is {}, not a number of dollars such as 2.5", kind(&value)));
+        return None;
+    };
+    check_max_usd(number).map_err(|fault| faults.push(fault)).ok()
+}
+
+/// Refuses a limit that nothing can stay within.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
+pub fn check_max_usd(number: f64) -> Result<f64, String> {
+    let is_limit = number.is_finite() && number > 0.0;
+    is_limit
+        .then_some(number)
+        .ok_or_else(|| format!("max_usd {number} is not more than 0; write dollars such as 2.5"))
 }
 
 /// Parses a request's text as an object.

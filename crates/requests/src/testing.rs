@@ -47,6 +47,7 @@ pub fn request(accounts: &[&str]) -> Request {
         datasets: vec![*datasets::DEFAULT],
         windows: vec![DATE.parse::<ReportDate>().expect("a date").into()],
         only_incomplete: false,
+        max_usd: None,
         attributes: Map::new(),
     }
 }

@@ -34,11 +34,11 @@ pub struct Provisional {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Settled {
     /// How many are collected, and billed, again.
-    collected: usize,
+    pub collected: usize,
     /// The approximate cost in US dollars.
-    dollars: f64,
+    pub dollars: f64,
     /// How many are kept, since a new collection would find less.
-    kept: usize,
+    pub kept: usize,
 }
 
 impl Todo {
@@ -124,6 +124,13 @@ impl Todo {
             _ => job,
         });
         narrowed.collect()
+    }
+
+    /// The jobs that are sent, each for the windows that are lacking.
+    #[must_use]
+    pub fn to_send(&self, jobs: &[PlannedJob]) -> Vec<PlannedJob> {
+        let narrowed = self.narrow(jobs.to_vec()).into_iter().zip(&self.states);
+        narrowed.filter(|(_, state)| **state == JobState::Sent).map(|(job, _)| job).collect()
     }
 
     #[must_use]

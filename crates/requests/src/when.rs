@@ -112,15 +112,7 @@ impl When {
         let last = texts("last", "6h");
         let window = texts("window", "1h");
         let settle = texts("settle", "3m");
-        let provisional = match object.shift_remove("provisional") {
-            _ if flags.provisional => true,
-            None => false,
-            Some(Value::Bool(is_so)) => is_so,
-            Some(other) => {
-                faults.push(format!("provisional is {}, not true or false", kind(&other)));
-                false
-            }
-        };
+        let provisional = flag(object, "provisional", flags.provisional, faults);
         let spans = [("date", &date), ("month", &month), ("from", &from), ("last", &last)];
         let spans: Vec<&str> = spans.iter().filter(|(_, text)| text.is_some()).map(|(key, _)| *key).collect();
         if let [first, second, ..] = spans[..] {
@@ -163,6 +155,17 @@ impl When {
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.span == Span::Default
+    }
+
+    /// Whether a later run of the same request is about a later time.
+    #[must_use]
+    pub fn follows_the_clock(&self) -> bool {
+        matches!(self.span, Span::Default | Span::Last(_))
+    }
+
+    #[must_use]
+    pub fn is_provisional(&self) -> bool {
+        self.provisional
     }
 
     /// Whether one day is all that it can mean.
@@ -260,9 +263,10 @@ impl When {
                 (Window::containing(back.from(now), length).start(), Window::containing(now, length).start())
             }
         };
-        if let (Span::Last(_), true) = (self.span, from >= to) {
+        if from == to && matches!(self.span, Span::Last(_)) {
             return Err(format!(
-                "last is shorter than a window of dataset {}; write last {length} or longer",
+                "dataset {} has windows of {length}, and none of them began within so short a time; write last (--last) as \
+                 {length} or more, or a shorter window (--window)",
                 dataset.name
             ));
         }
@@ -290,6 +294,24 @@ impl Back {
         match self {
             Self::Time(time) => now - time,
             Self::Months(months) => now.checked_sub_months(Months::new(months)).unwrap_or(now),
+        }
+    }
+}
+
+/// Takes a key that is true or false, which a flag can set.
+pub(crate) fn flag(
+    object: &mut Map<String, Value>,
+    key: &str,
+    is_flagged: bool,
+    faults: &mut Vec<String>,
+) -> bool {
+    match object.shift_remove(key) {
+        _ if is_flagged => true,
+        None => false,
+        Some(Value::Bool(is_so)) => is_so,
+        Some(other) => {
+            faults.push(format!("{key} is {}, not true or false", kind(&other)));
+            false
         }
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `producer run`: expands a request, sends its jobs and, if asked to, follows the run.
 
+mod cost;
 mod dry;
+mod month;
 mod order;
 mod sent;
 mod when;
@@ -23,25 +25,24 @@ use cli::{
 };
 use engine::{Queue, queue::QueueAttributes};
 use fleet::{
-    AccountId, Accounts, Job, KeyTemplate, RunId, VERSION,
-    accounts::KeptAccounts,
-    aws, datasets,
-    manifest::{JobState, Manifest},
-    report_bucket::ReportBucket,
-    report_key,
+    AccountId, Accounts, Job, KeyTemplate, RunId, VERSION, accounts::KeptAccounts, aws, manifest::Manifest,
+    report_bucket::ReportBucket, report_key,
 };
 use requests::{
-    expand::{PlannedJob, expand, jobs_from_manifest},
-    manifests,
-    plan::Plan,
+    budget::{self, OverBudget},
+    plan::{Fault, Plan, Planning},
     publish::{Published, publish},
-    reports,
-    request::{Flags, InvalidRequest, Request, Source, Surroundings},
-    todo::{Todo, timestamp},
+    request::{Flags, Request, Source, Surroundings, check_max_usd},
+    run::{self, Recorded},
+    scheduled,
 };
 use tokio::time::Instant;
 
-use self::{dry::Seen, sent::Ran, when::WhenArgs};
+use self::{
+    dry::{Asked, Seen},
+    sent::Ran,
+    when::WhenArgs,
+};
 use super::{
     interrupted::interrupted,
     status::{dead_letter_queue, outcome_from_status},
@@ -58,7 +59,9 @@ use crate::{
 /// A request is a JSON object, such as {"account_name": ["data"], "date": "2026-11-01", "ticket":
 /// "OPS-7"}; without one it is {}. Absent keys mean the default accounts, the first day of the
 /// current month (of a dataset of series the newest window that is settled) and s3_daily_storage;
-/// any other key is an attribute that every job carries unchanged. Flags override the request.
+/// the flags below that are about what is collected are keys too, such as only_incomplete and
+/// max_usd, and any other key is an attribute that every job carries unchanged. Flags override the
+/// request.
 /// Nothing is sent unless all of it is valid.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
@@ -101,9 +104,18 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "FLEET_DRY_RUN", value_parser = BoolishValueParser::new())]
     dry_run: bool,
 
-    /// With --dry-run: how many buckets an account without a report has [default: up to 1000].
+    /// With --dry-run or --max-usd: how many buckets an account without a report has [default: up to 1000].
     #[arg(long, env = "FLEET_BUCKETS", value_name = "N")]
     buckets: Option<u32>,
+
+    /// With --dry-run: the price of a month, 30 days, of a schedule that starts such a run so often, as 5m.
+    #[arg(long, env = "FLEET_EVERY", value_name = "DURATION", value_parser = month::every)]
+    every: Option<TimeDelta>,
+
+    /// Refuse a run whose estimate is above so many dollars, each statistic counted, before anything is
+    /// sent. Accounts without a report are not in it, unless --buckets says how many buckets they have.
+    #[arg(long, env = "FLEET_MAX_USD", value_name = "DOLLARS", value_parser = max_usd)]
+    max_usd: Option<f64>,
 
     /// Follow the run until nothing more is expected, and show its status; the run survives Ctrl-C.
     #[arg(long, env = "FLEET_WAIT", value_parser = BoolishValueParser::new())]
@@ -125,7 +137,7 @@ pub(crate) struct RunArgs {
     /// The time that a schedule meant, such as 2026-12-02T18:00:00Z, in place of the clock. A start that is
     /// delivered twice, with the same request, is one run: the second delivery sends nothing unless the
     /// first one was cut off.
-    #[arg(long, env = "FLEET_AT", value_name = "TIME", value_parser = time)]
+    #[arg(long, env = "FLEET_AT", value_name = "TIME", value_parser = scheduled::parse)]
     at: Option<DateTime<Utc>>,
 
     #[command(flatten)]
@@ -176,6 +188,7 @@ Examples:
   producer run --attribute ticket=OPS-7 --attribute 'priority:=2'
   producer run --only-incomplete                          # what is still missing of the month
   producer run --dataset ecs --last 6h --only-incomplete  # every few minutes: it catches up
+  producer run --dataset ecs --last 6h --only-incomplete --dry-run --every 5m # dollars a month
   producer run --dataset ecs --month 2026-10 --window 1d  # a report a day
   producer run --at 2026-12-02T18:00:00Z                  # the start that was scheduled then
 
@@ -189,17 +202,23 @@ What to do next:
   run_id (null if there was nothing to send), date, sent_before (when an earlier delivery of the
   same --at sent all jobs, or null), accounts_from (who chose the accounts: request,
   default_accounts or accounts_file), attributes, sent, already_complete, provisional (how many of
-  these are), settles_at (from when on --only-incomplete settles them, or null), and jobs:
+  these are), settles_at (from when on --only-incomplete settles them, or null), settled (the
+  settled reports that are requested again, or null: collected_again, cost_usd, and kept, which cost
+  nothing), and jobs:
   account_name, dataset, report_key, windows (from, to and window, unless it is the day) and state,
   which is sent, not_sent (or not known to be) or already_complete; after --wait also status, which
   is what `producer status --format json` gives.
   With --dry-run: dry_run, accounts_from, attributes,
-  already_complete, provisional, settles_at, estimated_cost_usd (of the accounts whose price is
-  known), at_least (some are not), collections (2 if the day has to be collected once more to be
-  settled), cost_usd_least and cost_usd_most (of all collections), past_reports_error (why past
-  reports could not be looked at, or null), and jobs: account_name, dataset, date, report_key,
-  api_calls, metrics_requested, estimated_cost_usd (null if not known), cost_usd_least,
-  cost_usd_most, scaled, cost_usd_per_1000_resources and, of windows, from, to, window, windows
+  already_complete, provisional, settles_at, settled, estimated_cost_usd (of the accounts whose
+  price is known), at_least (some are not), collections (2 if the day has to be collected once more
+  to be settled), cost_usd_least and cost_usd_most (of all collections), the same with
+  each_statistic (if each statistic is paid, and not up to five of a metric as one), max_usd,
+  over_budget (whether the run would be refused, or null), past_reports_error (why past reports
+  could not be looked at, or null), datasets (for each: dataset, jobs, the metrics and costs of one
+  collection, and month: collections and costs), month (with --every: every_seconds, days, runs and
+  costs; else null), and jobs: account_name, dataset, date, report_key, api_calls,
+  metrics_requested, estimated_cost_usd (null if not known), the costs, scaled,
+  cost_usd_per_1000_resources (also with each_statistic) and, of windows, from, to, window, windows
   (how many) and times_paid (how often each metric is paid for).
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 --wait: not all are complete.";
@@ -215,9 +234,8 @@ impl RunArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         self.check_pairs(&mut faults);
         self.wake.check(&mut faults);
-        if let Some(at) = self.at.filter(|at| *at > Utc::now() + AHEAD) {
-            faults
-                .usage(format!("--at {} is in the future; a run can't begin before its time", timestamp(at)));
+        if let Some(Err(fault)) = self.at.map(|at| scheduled::check("--at", at, Utc::now())) {
+            faults.usage(fault);
         }
         let named = if self.dry_run { None } else { self.deployment.queue_and_bucket(&mut faults) };
         // Only a dry run works without AWS.
@@ -232,7 +250,8 @@ impl RunArgs {
         if self.dry_run {
             let (plan, base) = faults.end(plan.zip(base))?;
             let seen = Box::pin(self.see(base, &plan)).await;
-            return dry::show(&plan, seen, self.buckets.map(u64::from), self.format);
+            let asked = Asked { buckets: self.buckets.map(u64::from), every: self.every };
+            return dry::show(&plan, seen, asked, self.format);
         }
         let ((named, _), base) = faults.end(named.zip(plan).zip(base.and_then(Result::ok)))?;
         let Opened { queue, attributes, bucket } = deployment::open(&base, named).await?;
@@ -248,16 +267,10 @@ impl RunArgs {
         let mut faults = Faults::default();
         let plan = self.plan(&inputs, now, run_id, &mut faults);
         let plan = faults.end(plan)?;
-        let mut todo = self.todo(&bucket, &plan.jobs).await?;
-        let plan = Plan { jobs: todo.narrow(plan.jobs), ..plan };
-        let mut manifest = plan.manifest(&todo, bucket.now());
-        // A run that sends nothing writes no manifest, so that scheduled runs of this kind do not hide
-        // the runs that send jobs.
-        let sends = todo.states.contains(&JobState::Sent);
-        if sends {
-            manifest = manifests::write(&bucket, manifest, self.at.is_some()).await?;
-            todo = Todo { states: manifest.jobs.iter().map(|job| job.state).collect(), ..todo };
-        }
+        let todo = run::look(&bucket, &plan.jobs, plan.request.only_incomplete).await?;
+        budget::check(&bucket, &plan, &todo, self.buckets.map(u64::from)).await.map_err(of_the_budget)?;
+        let recorded = run::record(&bucket, &plan, todo, self.at.is_some()).await?;
+        let Recorded { manifest, todo, jobs } = &recorded;
         tracing::info!(
             version = VERSION,
             run_id = %manifest.run_id,
@@ -268,11 +281,9 @@ impl RunArgs {
             key_template = %self.key_template,
             "run begins"
         );
-        let ran = Ran { manifest: &manifest, request: &plan.request, todo: &todo };
+        let ran = Ran { manifest, request: &plan.request, todo };
         ran.announce(self.format);
 
-        // Those of the manifest, whichever delivery of the start wrote it.
-        let jobs = if manifest.sent_at.is_some() { Vec::new() } else { jobs_from_manifest(&manifest)? };
         let jobs: Vec<&Job> = jobs.iter().collect();
         let progress = Progress::begin("jobs sent", jobs.len());
         let published = publish(&queue, &jobs, |sent| progress.add(sent), interrupted()).await;
@@ -285,14 +296,7 @@ impl RunArgs {
                 plan.run_id
             )));
         }
-        let mut marked = manifest.clone();
-        if !jobs.is_empty()
-            && let Err(error) = manifests::mark_sent(&bucket, &mut marked).await
-        {
-            tracing::warn!(
-                "{error:#}; a second delivery of this start would send the jobs again, which is harmless"
-            );
-        }
+        run::mark_sent(&bucket, &recorded).await;
         let woken = self.wake.wake(&base, published.sent()).await;
         if !self.wait {
             ran.print(&published, None, self.format)?;
@@ -302,7 +306,7 @@ impl RunArgs {
             tracing::warn!("{error:#}");
         }
         let dead = dead_letter_queue(&queue, &attributes);
-        match self.follow(&manifest, &bucket, &queue, dead.as_ref(), &published).await {
+        match self.follow(manifest, &bucket, &queue, dead.as_ref(), &published).await {
             Ok(status) => {
                 ran.print(&published, Some(&status), self.format)?;
                 Ok(outcome_from_status(&status))
@@ -322,7 +326,13 @@ impl RunArgs {
         let pairs = [
             (self.settled && !self.wait, "--settled", "FLEET_SETTLED", "--wait"),
             (self.wait_timeout.is_some() && !self.wait, "--wait-timeout", "FLEET_WAIT_TIMEOUT", "--wait"),
-            (self.buckets.is_some() && !self.dry_run, "--buckets", "FLEET_BUCKETS", "--dry-run"),
+            (self.every.is_some() && !self.dry_run, "--every", "FLEET_EVERY", "--dry-run"),
+            (
+                self.buckets.is_some() && !self.dry_run && self.max_usd.is_none(),
+                "--buckets",
+                "FLEET_BUCKETS",
+                "--dry-run",
+            ),
         ];
         for (is_alone, flag, variable, other) in pairs {
             if is_alone && std::env::var_os(variable).is_none() {
@@ -348,36 +358,19 @@ impl RunArgs {
     ) -> Option<Plan> {
         let default_accounts = &trimmed(&self.default_accounts);
         let around = Surroundings { now, accounts: accounts.as_ref(), default_accounts };
-        let kind = if source.is_some() { CommandError::Configuration } else { CommandError::Usage };
-        let request = match Request::read(source.as_ref(), &self.flags(), around) {
-            Ok(request) => Some(request),
-            Err(InvalidRequest(all)) => {
-                for fault in all {
-                    faults.take(Err::<(), _>(kind(anyhow!(fault))));
-                }
-                None
+        let clock = self.at.map(|_| Utc::now());
+        let planning = Planning { around, clock, template: &self.key_template };
+        let of_request = if source.is_some() { CommandError::Configuration } else { CommandError::Usage };
+        let planned = Plan::new(source.as_ref(), &self.flags(), planning, run_id);
+        let report = |all| {
+            for fault in all {
+                faults.take(Err::<(), _>(match fault {
+                    Fault::Request(fault) => of_request(anyhow!(fault)),
+                    Fault::Setting(fault) => CommandError::Usage(anyhow!(fault)),
+                }));
             }
         };
-        if let (Some(request), true) = (&request, self.at.is_some()) {
-            // A time that was scheduled is in place of the clock, but makes nothing over that is not.
-            for fault in request.too_early(Utc::now()) {
-                faults.usage(fault);
-            }
-        }
-        if self.only_incomplete && self.key_template.as_str().contains("{run_id}") {
-            faults.usage(format!(
-                "--only-incomplete can't find earlier reports under key template {:?}, in which every run has \
-                 keys of its own; take {{run_id}} out of it",
-                self.key_template.as_str()
-            ));
-        }
-        let accounts = accounts.as_ref()?;
-        let default = [*datasets::DEFAULT];
-        let datasets = request.as_ref().map_or(&default[..], |request| &request.datasets);
-        faults.take(self.key_template.check(accounts, datasets).map_err(CommandError::usage))?;
-        let request = request?;
-        let jobs = expand(&request, &run_id, accounts, &self.key_template).map_err(CommandError::usage);
-        Some(Plan { jobs: faults.take(jobs)?, request, run_id })
+        planned.map_err(report).ok()
     }
 
     /// The text of the request, if there is one.
@@ -399,7 +392,7 @@ impl RunArgs {
         let named =
             named.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;
         let bucket = ReportBucket::open(&base, named.name, named.terms).await?;
-        let todo = self.todo(&bucket, &plan.jobs).await?;
+        let todo = run::look(&bucket, &plan.jobs, plan.request.only_incomplete).await?;
         Seen::read(&bucket, plan, todo).await
     }
 
@@ -410,27 +403,8 @@ impl RunArgs {
             datasets: trimmed(&self.dataset),
             attributes: self.attribute.clone(),
             only_incomplete: self.only_incomplete,
+            max_usd: self.max_usd,
         }
-    }
-
-    /// Decides what to do about each job. Warns if settled reports would be collected again.
-    async fn todo(&self, bucket: &ReportBucket, jobs: &[PlannedJob]) -> anyhow::Result<Todo> {
-        let existing = reports::look_at_windows(bucket, jobs).await;
-        if self.only_incomplete {
-            return Ok(Todo::for_incomplete(jobs, &existing?, bucket.now()));
-        }
-        // Knowing what the jobs replace is useful, but failing to read it is no reason not to send them.
-        let todo = match existing {
-            Ok(existing) => Todo::for_all(jobs, &existing, bucket.now()),
-            Err(error) => {
-                tracing::warn!("{error:#}; accounts with a settled report of the day may be paid for again");
-                Todo::all(jobs.len())
-            }
-        };
-        if let Some(warning) = todo.warning() {
-            tracing::warn!("{warning}");
-        }
-        Ok(todo)
     }
 
     async fn follow(
@@ -459,13 +433,14 @@ impl RunArgs {
     }
 }
 
-/// The maximum time that the local clock may be behind the scheduler's.
-const AHEAD: TimeDelta = TimeDelta::minutes(5);
+fn max_usd(text: &str) -> Result<f64, String> {
+    let number = text.parse().map_err(|_| format!("{text:?} is not a number of dollars, such as 2.5"));
+    number.and_then(check_max_usd)
+}
 
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let time = time.ok().filter(|time| time.timestamp() >= 0);
-    time.ok_or_else(|| format!("{text:?} is not a time; write it as 2026-12-02T18:00:00Z"))
+/// A request that would cost too much is refused as one that is not valid is.
+fn of_the_budget(error: anyhow::Error) -> CommandError {
+    if error.is::<OverBudget>() { CommandError::Configuration(error) } else { CommandError::Failed(error) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

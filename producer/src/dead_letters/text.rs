@@ -189,7 +189,10 @@ fn by_reason(letters: &[Letter]) -> Vec<(&str, Vec<&Letter>)> {
 
 /// Whether a replay can succeed once the cause is fixed.
 pub(crate) fn is_to_replay(reason: &str) -> bool {
-    !matches!(Reason::from_code(reason), Some(Reason::BadMessage | Reason::TooOld | Reason::Superseded))
+    !matches!(
+        Reason::from_code(reason),
+        Some(Reason::BadMessage | Reason::OverBudget | Reason::TooOld | Reason::Superseded)
+    )
 }
 
 /// One sentence on what to do about a reason.

@@ -65,8 +65,8 @@ variable "request" {
   # The words that the producer refuses even of an attribute that is meant; a test holds the list equal to its own.
   validation {
     condition = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection([for key in try(keys(var.request.attributes), []) : replace(replace(lower(key), "_", ""), "-", "")], [
-      "accountname", "at", "dataset", "datasets", "date", "from", "kind", "last", "month", "onlyincomplete", "period", "provisional",
-      "runid", "settle", "to", "window",
+      "accountname", "at", "dataset", "datasets", "date", "from", "kind", "last", "maxusd", "month", "onlyincomplete", "period",
+      "provisional", "request", "runid", "settle", "to", "window",
     ])) == 0 : true
     error_message = "request.attributes must be an object, and none of its keys a word that says what a job is, now or in later versions: account_name, at, dataset, datasets, date, from, kind, last, month, only_incomplete, period, provisional, run_id, settle, to, window."
   }

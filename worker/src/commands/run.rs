@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `worker run`: takes jobs from the queue until it is stopped.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
@@ -50,7 +50,8 @@ const FEWEST_RECEIVES: u32 = 4;
 
 /// Takes jobs from the work queue until stopped.
 ///
-/// Before it takes the first job, the worker verifies that it can write reports. After SIGTERM or
+/// A message of kind request is expanded into the jobs of a run, as producer run --at does. Before it
+/// takes the first job, the worker verifies that it can write reports. After SIGTERM or
 /// Ctrl-C it takes no more jobs, and finishes those in flight; they return to the queue if that takes
 /// too long, or at a second signal. A job that fails goes to the dead-letter queue with its reason:
 /// `producer failed` shows it. On Amazon ECS a busy task is protected from scale-in.
@@ -109,6 +110,10 @@ pub(crate) struct Run {
     /// the bucket. A path, or an s3:// URL; it is read again when it has changed.
     #[arg(long, env = "FLEET_CONFIG", value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
     config: Option<String>,
+
+    /// The accounts of a request from the queue that names none, with commas [default: the accounts file's].
+    #[arg(long, env = "FLEET_DEFAULT_ACCOUNTS", value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
+    default_accounts: Vec<String>,
 
     // Last, since their headings apply to all that follows.
     #[command(flatten)]
@@ -231,8 +236,8 @@ impl Run {
             storing: Breaker::default(),
         };
         Ok(Consumer {
+            kinds: kinds::all(reporter, delivery, queue.clone(), self.default_accounts.into()),
             queue: Arc::new(WorkQueue { queue, visibility_timeout, dead_letters }),
-            kinds: kinds::all(Arc::new(reporter), delivery),
             concurrency: self.concurrency.into(),
             exit_when_empty: self.exit_when_empty,
             drain_timeout: Duration::from_secs(self.drain_timeout.into()),
@@ -266,6 +271,11 @@ fn warn_of_few_receives(queue: &Queue, dead_letters: Option<&DeadLetters>) {
         ),
         Some(_) => {}
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn trimmed(name: &str) -> Result<String, Infallible> {
+    Ok(name.trim().to_owned())
 }
 
 /// Refuses a dead-letter queue that does not exist: nothing could be dead-lettered. Denied access to its

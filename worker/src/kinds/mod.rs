@@ -2,15 +2,26 @@
 //! The kinds of messages that this worker accepts: one file each, and one line here.
 
 mod collect;
+mod request;
 
 use std::sync::Arc;
 
-use engine::Kind;
+use engine::{Kind, Queue};
 
 use crate::{report::Reporter, sinks::Delivery};
 
-/// All kinds, in the order in which they are asked to accept a message.
+/// All kinds, in the order in which they are asked to accept a message. Requests send their jobs to the `queue`, and those
+/// without accounts are for the default ones.
 #[must_use]
-pub fn all(reporter: Arc<Reporter>, delivery: Arc<Delivery>) -> Vec<Box<dyn Kind>> {
-    vec![Box::new(collect::Collect { reporter, delivery })]
+pub fn all(
+    reporter: Reporter,
+    delivery: Arc<Delivery>,
+    queue: Queue,
+    default_accounts: Arc<[String]>,
+) -> Vec<Box<dyn Kind>> {
+    let reporter = Arc::new(reporter);
+    vec![
+        Box::new(request::Requests { reporter: reporter.clone(), queue, default_accounts }),
+        Box::new(collect::Collect { reporter, delivery }),
+    ]
 }

@@ -92,6 +92,19 @@ impl KeptAccounts {
         Ok(self.current().get(name))
     }
 
+    /// The accounts as the file has them now. A file that is invalid changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read now.
+    pub async fn latest(&self) -> Result<Arc<Accounts>, AwsError> {
+        if let Some(place) = &self.place {
+            let mut read = self.read.lock().await;
+            self.read_again(place, &mut read).await?;
+        }
+        Ok(self.current())
+    }
+
     /// Reads the file if it has changed. A file that can't be read or is invalid changes nothing.
     async fn read_again(&self, place: &Place, read: &mut LastRead) -> Result<(), AwsError> {
         read.at = Instant::now();
@@ -157,6 +170,8 @@ mod tests {
         assert!(!knows(&kept, "c").await && knows(&kept, "b").await);
         write(&accounts(&["c"]));
         assert!(knows(&kept, "c").await && !knows(&kept, "a").await);
+        write(&accounts(&["c", "d"]));
+        assert_eq!(kept.latest().await.expect("read").iter().count(), 2, "without asking for either");
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 

@@ -59,9 +59,25 @@ fn reads_every_key() {
 }
 
 #[test]
+fn keys_say_what_flags_say_of_completeness_and_cost() {
+    let request =
+        read(r#"{"account_name":"data","only_incomplete":true,"max_usd":2.5,"n":1}"#).expect("valid");
+    assert!(request.only_incomplete && request.jobs(&RunId::generate()).all(|job| job.only_incomplete));
+    assert_eq!(request.max_usd, Some(2.5));
+    let text = Value::from(request.to_json()).to_string();
+    assert!(text.contains(r#""only_incomplete":true,"max_usd":2.5,"n":1"#), "{text}");
+    assert_eq!(read(&text).expect("its own text").max_usd, Some(2.5));
+    assert_eq!(Value::from(attributes_from_json(&request.to_json())), json!({"n": 1}));
+    assert!(!read(r#"{"account_name":"data","only_incomplete":false}"#).expect("valid").only_incomplete);
+    let flags = Flags { max_usd: Some(1.0), ..Flags::default() };
+    assert_eq!(read_with(r#"{"max_usd":2.5}"#, &flags).expect("valid").max_usd, Some(1.0));
+}
+
+#[test]
 fn flags_override() {
     let flags = Flags {
         only_incomplete: true,
+        max_usd: Some(0.5),
         account_names: vec!["x".into()],
         when: day("2026-11-02"),
         datasets: vec!["s3_daily_storage".into()],
@@ -116,6 +132,11 @@ fn each_invalid_request_says_what_is_wrong_and_what_to_do() {
         (r#"{"date":"2027-01-01"}"#, "date 2027-01-01 is not over yet in UTC"),
         (r#"{"date":"2026-11-21"}"#, "ask for 2026-11-20 or an earlier day"),
         (r#"{"date":"2025-08-23"}"#, "the oldest available day is 2025-08-24"),
+        (r#"{"max_usd":0}"#, "max_usd 0 is not more than 0; write dollars such as 2.5"),
+        (r#"{"max_usd":"1"}"#, "max_usd is a string, not a number of dollars such as 2.5"),
+        (r#"{"only_incomplete":"yes"}"#, "only_incomplete is a string, not true or false"),
+        (r#"{"request":{}}"#, "\"request\" is not an attribute: it is a key of a message"),
+        (r#"{"every":"5m"}"#, "--every N, with --dry-run, prices a month of one; if you mean an attribute"),
         (r#"{"date":20261101}"#, "date is a number, not a string such as"),
         (r#"{"dataset":"s4"}"#, "dataset \"s4\" is unknown; this version has "),
         (r#"{"dataset":[]}"#, "dataset is an empty list; name at least one"),
@@ -213,6 +234,7 @@ fn a_digest_distinguishes_requests() {
         Flags::default(),
         Flags { account_names: vec!["b".into()], ..Flags::default() },
         Flags { only_incomplete: true, ..flags.clone() },
+        Flags { max_usd: Some(1.0), ..flags.clone() },
         Flags { when: day("2026-11-01"), ..flags.clone() },
         Flags { attributes: vec!["x=1".into()], ..flags.clone() },
     ];

@@ -106,6 +106,7 @@ fn what_can_not_be_meant_is_refused_with_what_to_write() {
         (json!({"month": "October"}), "month \"October\" is not a month; write it as 2026-10"),
         (json!({"last": "soon"}), "last \"soon\" is not a length of time; write it as 6h, 30d or 13mo"),
         (json!({"last": "0h"}), "last \"0h\" is not a length of time"),
+        (json!({"last": "10m"}), "has windows of 1h, and none of them began within so short a time"),
         (json!({"last": 6}), "last is a number, not a string such as \"6h\""),
         (json!({"window": "7m"}), "window \"7m\" is no length of a window"),
         (json!({"window": "30s"}), "window \"30s\" is no length of a window"),

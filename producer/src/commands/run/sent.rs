@@ -5,9 +5,10 @@ use anyhow::Context;
 use cli::output::{self, Format, count};
 use fleet::manifest::{JobState, Manifest};
 use requests::{
+    estimate::rounded,
     publish::Published,
     request::Request,
-    todo::{Todo, moment, timestamp},
+    todo::{Settled, Todo, moment, timestamp},
 };
 use serde_json::{Value, json};
 
@@ -113,6 +114,7 @@ impl Ran<'_> {
             "already_complete": todo.already_complete(),
             "provisional": todo.provisional.map_or(0, |provisional| provisional.jobs),
             "settles_at": todo.provisional.map(|provisional| timestamp(provisional.settles_at)),
+            "settled": settled(todo),
             "jobs": jobs,
         });
         if let Some(status) = status {
@@ -121,6 +123,13 @@ impl Ran<'_> {
         }
         Ok(object)
     }
+}
+
+/// The settled reports that a run requests again, which `--only-incomplete` leaves out; null if there are none.
+pub(super) fn settled(todo: &Todo) -> Value {
+    todo.settled.map_or(Value::Null, |Settled { collected, dollars, kept }| {
+        json!({ "collected_again": collected, "cost_usd": rounded(dollars), "kept": kept })
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +147,8 @@ mod tests {
         let run: RunId = "019a0000-0000-7000-8000-000000000000".parse().expect("a run id");
         let mut manifest = manifest(&run, &["a", "b", "c"]);
         manifest.jobs[1].state = JobState::AlreadyComplete;
-        let published = Published { unsent: vec![None, Some("not tried".into())], interrupted: false };
+        let published =
+            Published { unsent: vec![None, Some("not tried".into())], failed: None, interrupted: false };
         let states = manifest.jobs.iter().map(|job| job.state).collect();
         (manifest, Todo { states, ..Todo::default() }, published)
     }

@@ -2,6 +2,7 @@
 //! A run from its request to its reports, and what happens when a part of it is killed.
 
 mod completeness;
+mod requests;
 mod sending;
 mod windows;
 

@@ -10,7 +10,7 @@ use local_aws::{Account, Fault};
 use serde_json::{Value, json};
 
 /// A moment of yesterday, by AWS's clock: so late that this machine's is ahead of it.
-fn yesterday(hour: i64, minute: i64) -> DateTime<Utc> {
+pub(super) fn yesterday(hour: i64, minute: i64) -> DateTime<Utc> {
     days_ago(1).and_time(chrono::NaiveTime::MIN).and_utc() + TimeDelta::minutes(60 * hour + minute)
 }
 
@@ -19,11 +19,11 @@ fn hour(at: i64) -> String {
 }
 
 /// A fleet with an account of two services, which have a value each minute.
-async fn fleet() -> Result<(Fleet, Account)> {
+pub(super) async fn fleet() -> Result<(Fleet, Account)> {
     fleet_with(Setup::default()).await
 }
 
-async fn fleet_with(setup: Setup) -> Result<(Fleet, Account)> {
+pub(super) async fn fleet_with(setup: Setup) -> Result<(Fleet, Account)> {
     let mut fleet = Fleet::new(setup).await?;
     let account = fleet.account("data", "111111111111");
     for service in ["api", "web"] {
@@ -36,13 +36,13 @@ async fn fleet_with(setup: Setup) -> Result<(Fleet, Account)> {
     Ok((fleet, account))
 }
 
-async fn producer(fleet: &Fleet, arguments: &[&str], code: i32) -> Result<Value> {
+pub(super) async fn producer(fleet: &Fleet, arguments: &[&str], code: i32) -> Result<Value> {
     let arguments = [arguments, &["--format", "json"]].concat();
     finish(fleet.producer(&arguments)).await?.status(code).json()
 }
 
 /// The times of the reports that there are, as their keys have them, and of which run each is.
-fn reports(fleet: &Fleet) -> Vec<(String, String)> {
+pub(super) fn reports(fleet: &Fleet) -> Vec<(String, String)> {
     let keys = fleet.home.keys(REPORTS, "ecs_service/");
     let time =
         |key: &str| key.rsplit('/').next().and_then(|name| name.strip_suffix(".csv")).map(str::to_owned);
@@ -50,7 +50,7 @@ fn reports(fleet: &Fleet) -> Vec<(String, String)> {
     keys.iter().filter_map(|key| Some((time(key)?, run(key)?))).collect()
 }
 
-fn times(fleet: &Fleet) -> Vec<String> {
+pub(super) fn times(fleet: &Fleet) -> Vec<String> {
     reports(fleet).into_iter().map(|(time, _)| time).collect()
 }
 
@@ -171,8 +171,55 @@ async fn a_dry_run_of_windows_says_what_they_cost_together() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_dry_run_prices_a_month_of_a_schedule_and_says_what_is_settled_already() -> Result<()> {
+    let (fleet, _) = fleet().await?;
+    fleet.aws.set_clock(yesterday(9, 15));
+    let run = ["run", "--account-name", "data", "--dataset", "ecs_service", "--last", "6h"];
+    let first = producer(&fleet, &run, 0).await?;
+    assert_eq!(first["settled"], Value::Null, "{first}");
+    fleet.work(&[]).await?;
+    let paid = || fleet.aws.calls().operation("GetMetricData").count();
+    let once = paid();
+
+    // A dry run goes by the machine's clock.
+    let at = yesterday(9, 15).to_rfc3339();
+    let dry = ["--dry-run", "--at", &at];
+    let month = [&run[..], &dry, &["--every", "5m"]].concat();
+    let each = producer(&fleet, &month, 0).await?;
+    let cost = each["jobs"][0]["estimated_cost_usd"].as_f64().expect("it is known");
+    let of = |json: &Value| json["month"]["cost_usd_most"].as_f64().expect("a price");
+    let is_near = |found: f64, expected: f64| assert!((found - expected).abs() < 0.001, "{found} {expected}");
+    assert_eq!(
+        (&each["month"]["runs"], &each["datasets"][0]["month"]["collections"]),
+        (&json!(8640), &json!(8640))
+    );
+    is_near(of(&each), 8640.0 * cost);
+    // A window is paid for once, though all that there are now are complete.
+    let only = producer(&fleet, &[&month[..], &["--only-incomplete"]].concat(), 0).await?;
+    assert_eq!(
+        (&only["datasets"][0]["jobs"], &only["datasets"][0]["month"]["collections"]),
+        (&json!(0), &json!(720))
+    );
+    is_near(of(&only), 720.0 * cost);
+    let statistics = &only["month"]["cost_usd_each_statistic_most"];
+    assert!(statistics.as_f64().expect("a price") > of(&only), "two statistics of each metric: {only}");
+
+    // What the warning says: without --only-incomplete a settled report is paid for again.
+    for flags in [&[][..], &dry] {
+        let ended =
+            finish(fleet.producer(&[&run[..], flags, &["--format", "json"]].concat())).await?.status(0);
+        assert!(ended.stderr.contains("accounts with a settled report"), "{}", ended.stderr);
+        let again: Value = serde_json::from_str(&ended.stdout)?;
+        assert_eq!((&again["settled"]["collected_again"], &again["settled"]["kept"]), (&json!(1), &json!(0)));
+    }
+    fleet.work(&[]).await?;
+    assert_eq!(paid(), 2 * once);
+    Ok(())
+}
+
 /// The reports, each with its key and its table.
-fn bodies(fleet: &Fleet) -> Vec<(String, Vec<u8>)> {
+pub(super) fn bodies(fleet: &Fleet) -> Vec<(String, Vec<u8>)> {
     let keys = fleet.home.keys(REPORTS, "ecs_service/");
     keys.into_iter().filter_map(|key| Some((key.clone(), fleet.object(&key)?.body.to_vec()))).collect()
 }
