@@ -15,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 use requests::request::{Flags, Request, Source, Surroundings};
 use serde_json::{Map, Value};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "account_name",
     "account_names",
     "dataset",
@@ -27,6 +27,8 @@ const KEYS: [&str; 11] = [
     "window",
     "settle",
     "provisional",
+    "only_incomplete",
+    "max_usd",
 ];
 const LISTED: &str = "[[account]]\nname='data'\n[[account]]\nname='opra-dev'\n";
 
@@ -47,6 +49,9 @@ fn faults(object: &Map<String, Value>) -> Vec<String> {
         if reserved_word(name).is_some_and(|reserved| !reserved.can_be_meant) {
             faults.push(format!("{name:?} is not an attribute: "));
         }
+    }
+    if object.get("max_usd").is_some_and(|dollars| !dollars.is_number()) {
+        faults.push("max_usd is ".into());
     }
     if object.get("date").is_some_and(|date| !date.is_string()) {
         faults.push("date is ".into());

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet::manifest::{JobState, Manifest};
-use kit::{Fleet, JOBS, REPORTS, Setup, days_ago, end, finish, until};
+use futures::future::try_join_all;
+use kit::{DEAD, Fleet, JOBS, REPORTS, Setup, days_ago, end, finish, until};
 use local_aws::{Fault, Message};
 use serde_json::{Value, json};
 
@@ -69,7 +70,14 @@ async fn a_tick_by_the_queue_makes_the_run_that_the_command_line_makes() -> Resu
     let run_id = sent["run_id"].as_str().expect("a run id");
     finish(by_queue.producer(&["status", run_id])).await?.status(0);
 
-    // The command line finds that run: its start has been delivered.
+    // A tick that finds nothing to send leaves nothing behind.
+    let before = by_queue.home.keys(REPORTS, "");
+    by_queue.home.send(JOBS, &tick(yesterday(9, 16), REQUEST));
+    let worker = by_queue.work(&[]).await?;
+    assert!(worker.stderr.contains("the request has nothing to send"), "{}", worker.stderr);
+    assert_eq!((by_queue.home.keys(REPORTS, ""), jobs(&by_queue).len()), (before, 0));
+
+    // Nor does the command line.
     let request = by_queue.file("request.json", &REQUEST.replace(r#""only_incomplete":true,"#, ""))?;
     let flagged = ["run", "--at", &at.to_rfc3339(), "--request", &request, "--only-incomplete"];
     let again = producer(&by_queue, &flagged, 0).await?;
@@ -100,25 +108,40 @@ async fn a_tick_that_is_delivered_twice_sends_once() -> Result<()> {
     let newest = manifests(&fleet)?.pop().expect("a run");
     assert_eq!(newest.run_id.time().map(|at| at.timestamp_millis()), Some(sent.timestamp_millis()));
     assert!(fleet.dead_letters().is_empty());
+
+    // A dead letter of such a message keeps that time, and so does its replay.
+    let at = Utc::now() - TimeDelta::hours(2);
+    let at = at.format("%Y-%m-%dT%H:%M:%S.007Z").to_string();
+    let attributes = [("failure_reason", "unavailable"), ("at", &at)];
+    fleet.home.send_with(DEAD, &timeless, &attributes)?;
+    finish(fleet.producer(&["replay", "--all"])).await?.status(0);
+    fleet.work(&[]).await?;
+    let runs = manifests(&fleet)?;
+    assert!(runs.iter().any(|run| run.run_id.time() == at.parse().ok()), "{at}: {runs:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_worker_that_is_killed_before_all_jobs_are_sent_leaves_them_to_the_next() -> Result<()> {
+    try_join_all((0..2).map(a_worker_killed_at_batch)).await?;
+    Ok(())
+}
+
+async fn a_worker_killed_at_batch(batch: usize) -> Result<()> {
     let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
     let accounts = fleet.small_accounts(12, days_ago(4));
     let accounts: Vec<&String> = accounts.iter().filter(|name| name.starts_with("account-")).collect();
     let request = json!({ "account_name": accounts, "date": days_ago(4).to_string() });
     fleet.home.send(JOBS, &tick(Utc::now() - TimeDelta::hours(1), &request.to_string()));
 
-    let held = fleet.aws.fault(Fault::hold().on("SendMessageBatch").after(1));
+    let held = fleet.aws.fault(Fault::hold().on("SendMessageBatch").after(batch as u64));
     let mut worker = fleet.worker(&["run", "--concurrency", "1"]).spawn()?;
-    until("the second batch is held", || held.fired() > 0).await?;
+    until("the batch is held", || held.fired() > 0).await?;
     worker.kill().await?;
     held.stop();
     let [manifest] = &manifests(&fleet)?[..] else { panic!("one run") };
     assert_eq!(manifest.sent_at, None, "it is not known that all jobs were sent");
-    assert_eq!(jobs(&fleet).len(), 10);
+    assert_eq!(jobs(&fleet).len(), 10 * batch);
 
     fleet.work(&[]).await?;
     let [manifest] = &manifests(&fleet)?[..] else { panic!("the same run") };
