@@ -8,7 +8,7 @@ use fleet::{existing::ExistingReport, report_bucket::ReportBucket};
 use crate::{
     estimate::{Estimate, rounded},
     expand::PlannedJob,
-    history,
+    history, manifests,
     plan::Plan,
     todo::Todo,
 };
@@ -58,7 +58,8 @@ impl Known {
     }
 }
 
-/// Refuses a run whose estimate is above what its request allows.
+/// Refuses a run whose estimate is above what its request allows. One that an earlier delivery of its start began is
+/// completed, whatever is known of its price since.
 ///
 /// # Errors
 ///
@@ -70,6 +71,9 @@ pub async fn check(
     resources: Option<u64>,
 ) -> anyhow::Result<()> {
     let Some(max_usd) = plan.request.max_usd else { return Ok(()) };
+    if manifests::read(bucket, &plan.run_id).await?.is_some() {
+        return Ok(());
+    }
     let jobs = todo.to_send(&plan.jobs);
     let reports = history::newest_reports(bucket, &jobs).await?;
     let known = Known::new(&estimates(&jobs, &reports, resources, bucket.now()), resources);

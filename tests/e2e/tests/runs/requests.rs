@@ -131,7 +131,8 @@ async fn a_worker_killed_at_batch(batch: usize) -> Result<()> {
     let mut fleet = Fleet::with_visibility_timeout(Duration::from_secs(3)).await?;
     let accounts = fleet.small_accounts(12, days_ago(4));
     let accounts: Vec<&String> = accounts.iter().filter(|name| name.starts_with("account-")).collect();
-    let request = json!({ "account_name": accounts, "date": days_ago(4).to_string() });
+    // Nothing is known of their price. What is known later does not refuse a run that was begun.
+    let request = json!({ "account_name": accounts, "date": days_ago(4).to_string(), "max_usd": 0.000_001 });
     fleet.home.send(JOBS, &tick(Utc::now() - TimeDelta::hours(1), &request.to_string()));
 
     let held = fleet.aws.fault(Fault::hold().on("SendMessageBatch").after(batch as u64));
