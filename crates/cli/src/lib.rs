@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
+pub mod config_file;
 pub mod deployment;
 pub mod destination;
 pub mod exit;

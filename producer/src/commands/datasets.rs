@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `producer datasets`: what can be collected, which needs no AWS.
+//! `producer datasets`: what can be collected.
 
 use anyhow::anyhow;
 use clap::Args;
 use cli::{
+    config_file::ConfigFile,
     exit::{CommandError, Outcome},
     faults::Faults,
     output::{self, Format},
@@ -15,22 +16,21 @@ use crate::catalogue;
 /// Lists the datasets that can be collected; with NAME, all that one of them is.
 ///
 /// Shows columns, metrics, the permissions that the worker needs in an account, and the price of a day for 1,000 resources.
-/// Asks nothing of AWS.
+/// Asks nothing of AWS, unless the configuration file is there.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct DatasetsArgs {
     /// The dataset to show, or the group of datasets to list.
-    #[arg(value_name = "NAME", value_parser = named)]
-    name: Option<Named>,
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
 
     /// How they are written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
-}
 
-/// The datasets that a name stands for.
-#[derive(Debug, Clone)]
-struct Named(Vec<&'static Dataset>);
+    #[command(flatten)]
+    config: ConfigFile,
+}
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -46,9 +46,13 @@ resources (what people call them), and cost_usd_per_1000_resources: listed (a da
 CloudWatch still lists, up to eleven days ago) and unlisted (an older one).";
 
 impl DatasetsArgs {
-    pub(super) fn execute(self, faults: Faults) -> Result<Outcome, CommandError> {
-        faults.end(Some(()))?;
-        let named = self.name.map_or_else(|| datasets::all().collect(), |Named(datasets)| datasets);
+    pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
+        let named = match &self.name {
+            Some(name) => faults.take(named(name).map_err(CommandError::usage)),
+            None => Some(datasets::all().collect()),
+        };
+        let named: Vec<&'static Dataset> = faults.end(named)?;
         match (self.format, &named[..]) {
             (Format::Text, [dataset]) => output::print(&catalogue::text(dataset))?,
             (Format::Text, datasets) => output::print(&catalogue::list(datasets.iter().copied()))?,
@@ -58,7 +62,8 @@ impl DatasetsArgs {
     }
 }
 
-fn named(name: &str) -> anyhow::Result<Named> {
+/// The datasets that a name stands for.
+fn named(name: &str) -> anyhow::Result<Vec<&'static Dataset>> {
     let named = Dataset::find(name).map_or_else(|| Dataset::named(name), |dataset| vec![dataset]);
-    if named.is_empty() { Err(anyhow!(datasets::unknown(name))) } else { Ok(Named(named)) }
+    if named.is_empty() { Err(anyhow!(datasets::unknown(name))) } else { Ok(named) }
 }

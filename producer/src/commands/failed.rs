@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 use clap::Args;
 use cli::{
+    config_file::ConfigFile,
     deployment::{Deployment, open_queue},
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -34,6 +35,9 @@ pub(crate) struct FailedArgs {
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
+
+    #[command(flatten)]
+    config: ConfigFile,
 
     #[command(flatten)]
     deployment: Deployment,
@@ -70,6 +74,7 @@ Exit status: 0 done, whether something failed or not; 1 failed; 2 wrong usage or
 
 impl FailedArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
         let base = faults.at_start(aws::at_start().await);
         let url = self.deployment.queue(&mut faults);
         let (url, base) = faults.end(url.zip(base))?;

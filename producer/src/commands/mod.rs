@@ -80,7 +80,7 @@ Exit status:
             Self::Status(command) => command.execute(faults).await,
             Self::Failed(command) => command.execute(faults).await,
             Self::Replay(command) => command.execute(faults).await,
-            Self::Datasets(command) => command.execute(faults),
+            Self::Datasets(command) => command.execute(faults).await,
             Self::Policy(command) => command.execute(faults).await,
         }
     }

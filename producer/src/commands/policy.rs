@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use cli::{
+    config_file::ConfigFile,
     destination::Destination,
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -78,6 +79,9 @@ pub(crate) struct PolicyArgs {
     /// The file to write; - is standard output.
     #[arg(long, env = "FLEET_OUTPUT", value_name = "FILE", default_value = "-")]
     output: PathBuf,
+
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,6 +103,7 @@ Who may enter which account, and how that is seen: docs/security.md.";
 
 impl PolicyArgs {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
         let mut named: Vec<&'static Dataset> = Vec::new();
         for name in &self.dataset {
             match &Dataset::named(name)[..] {

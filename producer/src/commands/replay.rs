@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use anyhow::anyhow;
 use clap::{Args, builder::BoolishValueParser};
 use cli::{
+    config_file::ConfigFile,
     deployment::{Deployment, open_queue},
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -46,6 +47,9 @@ pub(crate) struct ReplayArgs {
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
+
+    #[command(flatten)]
+    config: ConfigFile,
 
     #[command(flatten)]
     deployment: Deployment,
@@ -89,6 +93,7 @@ nothing says what to replay; pass one of these, once `producer failed` has shown
 
 impl ReplayArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
         let url = self.deployment.queue(&mut faults);
         let is_unread = ["account_name", "run_id", "reason"].iter().any(|argument| faults.left_out(argument));
         let selection = Selection::from(self.selection);

@@ -18,6 +18,7 @@ use clap::{
     builder::{BoolishValueParser, NonEmptyStringValueParser},
 };
 use cli::{
+    config_file::ConfigFile,
     deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -148,6 +149,9 @@ pub(crate) struct RunArgs {
     format: Format,
 
     #[command(flatten)]
+    config: ConfigFile,
+
+    #[command(flatten)]
     deployment: Deployment,
 
     /// The accounts file: a path, or an s3:// URL. Without one, any well-formed name is sent.
@@ -232,6 +236,7 @@ struct Inputs {
 
 impl RunArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
         self.check_pairs(&mut faults);
         self.wake.check(&mut faults);
         if let Some(Err(fault)) = self.at.map(|at| scheduled::check("--at", at, Utc::now())) {

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use clap::{Args, builder::BoolishValueParser};
 use cli::{
+    config_file::ConfigFile,
     deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -71,6 +72,9 @@ pub(crate) struct StatusArgs {
     format: Format,
 
     #[command(flatten)]
+    config: ConfigFile,
+
+    #[command(flatten)]
     deployment: Deployment,
 }
 
@@ -111,6 +115,7 @@ provisional report is complete, but with --settled.";
 
 impl StatusArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
         let base = faults.at_start(aws::at_start().await);
         let named = self.deployment.queue_and_bucket(&mut faults);
         let (named, base) = faults.end(named.zip(base))?;

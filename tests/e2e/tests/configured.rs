@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use chrono::{NaiveTime, TimeDelta};
-use kit::{Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago, expected::cells};
+use kit::{Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago, expected::cells, finish};
 use local_aws::Account;
 use serde_json::json;
 
@@ -115,5 +115,54 @@ async fn datasets_of_a_configuration_file_are_collected_like_others() -> Result<
     let buckets: Vec<String> = cells(&text(&key)).into_iter().map(|row| row["bucket_name"].clone()).collect();
     assert_eq!(buckets, ["logs-a", "logs-gone"]);
     assert_eq!(report(&key).metadata["metrics-requested"], "3");
+    Ok(())
+}
+
+#[tokio::test]
+async fn both_programs_know_the_datasets_of_the_file() -> Result<()> {
+    let (fleet, _) = fleet().await?;
+    let day = days_ago(1);
+    let span = [format!("{day}T00:00:00Z"), format!("{day}T02:00:00Z")];
+    let run = [
+        "run",
+        "--account-name",
+        "data",
+        "--dataset",
+        "orders,production_queues",
+        "--from",
+        &span[0],
+        "--to",
+        &span[1],
+    ];
+    let sent = finish(fleet.producer(&[&run[..], &["--format", "json"]].concat())).await?.status(0).json()?;
+    assert_eq!(sent["sent"], 2, "{sent}");
+    fleet.work(&[]).await?;
+    let status = finish(fleet.producer(&["status", "--format", "json"])).await?.status(0).json()?;
+    assert_eq!((&status["complete"], &status["counts"]["complete"]), (&json!(true), &json!(2)), "{status}");
+
+    let shown = finish(fleet.producer(&["datasets", "orders"])).await?.status(0).stdout;
+    assert!(shown.starts_with("orders: Orders of our shops\n") && shown.contains("orders_sum"), "{shown}");
+    let policy =
+        finish(fleet.producer(&["policy", "--account-id", "999999999999", "--dataset", "production_queues"]));
+    assert!(policy.await?.status(0).stdout.contains("account:ListRegions"));
+    let checked =
+        finish(fleet.worker(&["check", "--account-name", "data", "--dataset", "orders", "--format", "json"]))
+            .await?
+            .status(0)
+            .json()?;
+    assert_eq!(checked["failed"], 0, "{checked}");
+    let collect =
+        ["collect", "--account-name", "data", "--dataset", "log_buckets", "--date", &days_ago(4).to_string()];
+    let table = finish(fleet.worker(&collect)).await?.status(0).stdout;
+    assert!(table.contains("logs-a") && !table.contains("data-a"), "{table}");
+
+    let mut faulty = fleet.producer(&["datasets"]);
+    faulty.env("FLEET_CONFIG", fleet.file("faulty.toml", "[[dataset]]\nname = 'sqs'\n[[select]]\n")?);
+    let ended = finish(faulty).await?.status(2);
+    for expected in
+        ["line 2, dataset[0].name: is the name of a dataset", "line 3, select[0].dataset: is missing"]
+    {
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    }
     Ok(())
 }

@@ -12,6 +12,7 @@ use anyhow::anyhow;
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use cli::{
+    config_file::ConfigFile,
     exit::{CommandError, Outcome},
     faults::Faults,
     output::{self, Format},
@@ -62,8 +63,8 @@ pub(crate) struct Check {
     chosen: Chosen,
 
     /// The dataset whose permissions are checked.
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::collecting::dataset)]
-    dataset: &'static Dataset,
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name)]
+    dataset: String,
 
     /// Show only accounts with a fault.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
@@ -72,6 +73,9 @@ pub(crate) struct Check {
     /// The format of standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
+
+    #[command(flatten)]
+    config: ConfigFile,
 
     #[command(flatten)]
     file: AccountsFile,
@@ -96,9 +100,11 @@ Examples:
 
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
+        self.config.read(&mut faults).await;
+        let dataset = faults.take(collecting::dataset(&self.dataset).map_err(CommandError::usage));
         let base = faults.at_start(aws::base().await);
         let accounts = self.chosen.accounts(&mut faults, &self.file, &self.regions, base.as_ref()).await;
-        let (base, accounts) = faults.end(base.zip(accounts))?;
+        let ((base, accounts), dataset) = faults.end(base.zip(accounts).zip(dataset))?;
         let accounts = if self.chosen.uses_own_credentials() {
             self.chosen.reach(&base).await?.into()
         } else {
@@ -126,9 +132,9 @@ impl Check {
                 )
             }));
         }
-        let checked = check_all(&collector, self.dataset, names).await;
+        let checked = check_all(&collector, dataset, names).await;
         match self.format {
-            Format::Text => output::print(&shown::text(self.dataset, &checked, self.failed_only))?,
+            Format::Text => output::print(&shown::text(dataset, &checked, self.failed_only))?,
             Format::Json => output::print_json(&shown::json(&checked, self.failed_only))?,
         }
         match checked.iter().filter(|account| account.is_failed()).count() {

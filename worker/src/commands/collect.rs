@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use clap::Args;
 use cli::{
+    config_file::ConfigFile,
     destination::Destination,
     exit::{CommandError, Outcome},
     faults::Faults,
@@ -16,13 +17,16 @@ use cli::{
 };
 use engine::Attempt;
 use fleet::{
-    AccountName, Accounts, Dataset, Job, ReportDate, RunId, aws, datasets,
+    AccountName, Accounts, Job, ReportDate, RunId, aws, datasets,
     report::{ReportMetadata, ReportStatus},
 };
 use futures::{StreamExt, stream};
 use tracing::Instrument;
 
-use super::{chosen::Chosen, collecting::Collecting};
+use super::{
+    chosen::Chosen,
+    collecting::{Collecting, dataset},
+};
 use crate::{account::session::Session, collect::Known, failure::Failure, report::Collector, usage::Usage};
 
 const AT_ONCE: usize = 4;
@@ -41,12 +45,15 @@ pub(crate) struct Collect {
     date: Option<ReportDate>,
 
     /// The dataset to report.
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name, value_parser = super::collecting::dataset)]
-    dataset: &'static Dataset,
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", default_value = datasets::DEFAULT.name)]
+    dataset: String,
 
     /// Where to write the table; - is standard output. A file is replaced atomically.
     #[arg(long, short, env = "FLEET_OUTPUT", value_name = "FILE", default_value = "-")]
     output: PathBuf,
+
+    #[command(flatten)]
+    config: ConfigFile,
 
     #[command(flatten)]
     collecting: Collecting,
@@ -55,6 +62,8 @@ pub(crate) struct Collect {
 impl Collect {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
         let now = Utc::now();
+        self.config.read(&mut faults).await;
+        let dataset = faults.take(dataset(&self.dataset).map_err(CommandError::usage));
         let date = match self.date {
             Some(date) => date.check(now),
             None => ReportDate::default_at(now),
@@ -77,12 +86,12 @@ impl Collect {
         }
         // Before any call is made or billed.
         let destination = faults.take(Destination::open(&self.output).map_err(CommandError::Usage));
-        let all = date.zip(accounts).zip(destination).zip(base);
-        let (((date, accounts), destination), base) = faults.end(all)?;
+        let all = date.zip(dataset).zip(accounts).zip(destination).zip(base);
+        let ((((date, dataset), accounts), destination), base) = faults.end(all)?;
         let job = Job {
             account_name: "unnamed".parse().expect("cannot fail: it is well-formed"),
             windows: date.into(),
-            dataset: self.dataset,
+            dataset,
             run_id: RunId::generate(),
             only_incomplete: false,
             settle: None,
