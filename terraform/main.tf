@@ -127,6 +127,7 @@ module "schedule" {
   name                     = var.name
   monthly                  = var.monthly
   request                  = var.request
+  schedules                = var.schedules
   image                    = module.fleet.image
   cpu_architecture         = var.cpu_architecture
   environment              = merge(local.environment, { FLEET_SERVICE = local.service })
@@ -136,6 +137,10 @@ module "schedule" {
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = local.tags
+
+  queues = {
+    jobs = { arn = module.queue.jobs.arn, url = module.queue.jobs.url, service = local.service }
+  }
 
   network = {
     subnet_ids        = local.network.subnet_ids

@@ -173,6 +173,29 @@ variable "request" {
   }
 }
 
+variable "schedules" {
+  description = <<-TEXT
+    Schedules besides those of the month, by name; one of the names `run`, `complete` and `status` takes that one's place. Of each:
+    `expression` (`rate(5 minutes)`, `cron(0 6 * * ? *)`), and if wanted `timezone` (UTC), `request` (the keys of a request file,
+    `only_incomplete`, and your own in `attributes`), `enabled`, `description`, and `via`: `task`, which starts the producer with the
+    `command` `run`, `complete` (only what is incomplete) or `status`; or `queue`, which sends the request to the workers, costs nothing
+    and starts no task. With `stale_after_minutes`, one via `queue` has an alarm that no window of its datasets was completed for so long.
+  TEXT
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.account_name, [])]), keys(var.accounts))) == 0
+    error_message = "schedules: account_name of a request names accounts that accounts does not have: ${join(", ", setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.account_name, [])]), keys(var.accounts)))}."
+  }
+
+  validation {
+    condition     = length(setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.dataset, [])]), flatten([for dataset in jsondecode(file("${path.module}/datasets.json")).datasets : [dataset.name, dataset.group]]))) == 0
+    error_message = "schedules: dataset of a request names neither a dataset nor a group of them: ${join(", ", setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.dataset, [])]), flatten([for dataset in jsondecode(file("${path.module}/datasets.json")).datasets : [dataset.name, dataset.group]])))}."
+  }
+}
+
 variable "image_tag" {
   description = "The tag of the image that runs, in the repository that this stack makes."
   type        = string

@@ -36,6 +36,10 @@ RESERVE = {
     (WORKER, "s3:PutObject", "/tries/*"),
     (WORKER, "s3:DeleteObject", "/tries/*"),
     (WORKER, "s3:AbortMultipartUpload", "/tries/*"),
+    # What a request of a schedule becomes: no worker here gets one.
+    (WORKER, "sqs:SendMessage", f":{NAME}-jobs"),
+    (WORKER, "s3:GetObject", "/runs/*"),
+    (WORKER, "s3:PutObject", "/runs/*"),
     # What is sent again is done by the worker that is started next, and `replay` wakes none here.
     (OPERATOR, "ecs:DescribeServices", f"/{NAME}-worker"),
     (OPERATOR, "ecs:UpdateService", f"/{NAME}-worker"),
@@ -161,8 +165,9 @@ def each_is_refused_what_is_not_its_own(who, outputs):
         refused(other, "s3", "put_object", **report, may=WORKER)
         refused(other, "sts", "assume_role", **enter, **external_id, may=WORKER)
     for other in others[PRODUCER]:
-        refused(other, "s3", "put_object", **manifest, may=PRODUCER)
-        if other is not who[OPERATOR]:
+        if other is not who[WORKER]:
+            refused(other, "s3", "put_object", **manifest, may=PRODUCER)
+        if other not in (who[WORKER], who[OPERATOR]):
             refused(other, "sqs", "send_message", **jobs, **message, may=PRODUCER)
     for other in others[OPERATOR]:
         refused(other, "sqs", "delete_message", **dead_letters, **handle, may=OPERATOR)

@@ -334,6 +334,41 @@ run "a_request_for_an_account_that_is_not_there_is_refused" {
   expect_failures = [var.request]
 }
 
+run "a_schedule_of_an_account_or_dataset_that_is_not_there_is_refused" {
+  command = plan
+
+  variables {
+    schedules = {
+      ecs = { expression = "rate(5 minutes)", via = "queue", request = { account_name = "dta", dataset = ["ecs", "lambda"] } }
+    }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_schedule_of_a_misspelt_dataset_is_refused" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(5 minutes)", via = "queue", request = { account_name = "data", dataset = "esc" } } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_schedule_may_name_a_group_of_datasets" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(5 minutes)", via = "queue", request = { account_name = "data", dataset = "ecs" } } }
+  }
+
+  assert {
+    condition     = keys(module.schedule.watched) == []
+    error_message = "An alarm is made unasked."
+  }
+}
+
 run "roles_of_many_accounts_under_one_name_are_one_pattern" {
   command = plan
 

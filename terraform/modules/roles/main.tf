@@ -57,9 +57,9 @@ locals {
   # `worker run`
   worker = concat([
     {
-      Sid      = "TakeJobs"
+      Sid      = "TakeJobs" # and send those that a request of a schedule stands for
       Effect   = "Allow"
-      Action   = ["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
+      Action   = ["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:SendMessage"]
       Resource = var.queue_arn
     },
     {
@@ -80,6 +80,12 @@ locals {
       Effect   = "Allow"
       Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
       Resource = local.tries
+    },
+    {
+      Sid      = "KeepManifests" # of the runs that requests become
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject"]
+      Resource = local.manifests
     },
     {
       Sid      = "ReadTheAccountsFile"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The month: EventBridge Scheduler starts the producer as a task, and later looks how it went.
+# What is asked for and when: EventBridge Scheduler starts the producer as a task, or sends its request to the workers themselves.
 
 data "aws_caller_identity" "current" {}
 
@@ -15,32 +15,107 @@ locals {
   # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
   scheduled_time = "<aws.scheduler.scheduled-time>"
 
-  request_flags = concat(
-    length(try(var.request.account_names, [])) == 0 ? [] : ["--account-name", join(",", var.request.account_names)],
-    length(try(var.request.datasets, [])) == 0 ? [] : ["--dataset", join(",", var.request.datasets)],
-    flatten([for key, value in try(var.request.attributes, {}) : ["--attribute", "${key}:=${jsonencode(value)}"]]),
-  )
+  # The month as three schedules; what is given under one of their names takes its place.
+  month = {
+    account_name = try(var.request.account_names, [])
+    dataset      = try(var.request.datasets, [])
+    attributes   = try(var.request.attributes, {})
+  }
 
-  schedules = {
+  monthly = {
     run = {
       description = "Sends the month's jobs."
-      at          = "cron(0 ${var.monthly.hour} ${var.monthly.run_day} * ? *)"
-      task        = "producer"
-      command     = concat(["producer", "run", "--at", local.scheduled_time, "--wake"], local.request_flags)
+      expression  = "cron(0 ${var.monthly.hour} ${var.monthly.run_day} * ? *)"
+      request     = local.month
     }
     complete = {
       description = "Sends those of the month's jobs that have no complete and settled report."
-      at          = "cron(0 ${var.monthly.hour} ${var.monthly.completion_day} * ? *)"
-      task        = "producer"
-      command     = concat(["producer", "run", "--only-incomplete", "--at", local.scheduled_time, "--wake"], local.request_flags)
+      expression  = "cron(0 ${var.monthly.hour} ${var.monthly.completion_day} * ? *)"
+      request     = local.month
     }
     status = {
       description = "Looks whether the month is complete and settled; ends with 3 if it is not."
-      at          = "cron(0 ${var.monthly.hour + 3} ${var.monthly.completion_day} * ? *)"
-      task        = "status"
-      command     = ["producer", "status", "--this-month", "--settled", "--failed-only"]
+      expression  = "cron(0 ${var.monthly.hour + 3} ${var.monthly.completion_day} * ? *)"
+      request     = {}
     }
   }
+
+  # Each schedule in full, whatever of it was left out.
+  schedules = merge(
+    {
+      for name, schedule in local.monthly : name => merge(schedule, {
+        timezone = "UTC"
+        enabled  = var.monthly.enabled
+        via      = "task"
+        command  = name
+        queue    = var.default_queue
+      })
+    },
+    {
+      for name, schedule in var.schedules : name => {
+        description = coalesce(try(schedule.description, null), "Sends what `${name}` asks for.")
+        expression  = schedule.expression
+        timezone    = coalesce(try(schedule.timezone, null), "UTC")
+        enabled     = coalesce(try(schedule.enabled, null), true)
+        via         = coalesce(try(schedule.via, null), "task")
+        command     = coalesce(try(schedule.command, null), "run")
+        queue       = coalesce(try(schedule.queue, null), var.default_queue)
+        request     = { for key, value in try(schedule.request, {}) : key => value if value != null }
+      }
+    },
+  )
+
+  # What the producer takes of a request as flags: these with their value, and the others.
+  flags_with_value = ["date", "month", "from", "to", "last", "window", "settle"]
+  flags_alone      = ["provisional", "only_incomplete"]
+
+  commands = {
+    for name, schedule in local.schedules : name => schedule.command == "status" ? ["producer", "status", "--this-month", "--settled", "--failed-only"] : concat(
+      ["producer", "run"],
+      schedule.command == "complete" ? ["--only-incomplete"] : [],
+      ["--at", local.scheduled_time, "--wake"],
+      flatten([
+        for key in ["account_name", "dataset"] :
+        ["--${replace(key, "_", "-")}", join(",", flatten([schedule.request[key]]))] if length(flatten([try(schedule.request[key], [])])) > 0
+      ]),
+      flatten([for key in local.flags_with_value : ["--${key}", schedule.request[key]] if can(schedule.request[key])]),
+      [for key in local.flags_alone : "--${replace(key, "_", "-")}" if try(schedule.request[key], false)],
+      flatten([for key, value in try(schedule.request.attributes, {}) : ["--attribute", "${key}:=${jsonencode(value)}"]]),
+    ) if schedule.via == "task"
+  }
+
+  # What a worker expands into jobs, as `producer run` does. It is put together by hand, since jsonencode() writes < and > as
+  # escapes, which Scheduler would not know again; in the request that is what keeps a text of yours from being replaced.
+  messages = {
+    for name, schedule in local.schedules : name => join("", [
+      "{\"kind\":\"request\",\"at\":\"${local.scheduled_time}\",\"request\":",
+      jsonencode(merge(
+        try(schedule.request.attributes, {}),
+        { for key, value in schedule.request : key => value if key != "attributes" },
+      )),
+      "}",
+    ]) if schedule.via == "queue"
+  }
+
+  # A task of the default queue's has that queue and its workers in its variables.
+  overrides = {
+    for name, command in local.commands : name => replace(
+      jsonencode({
+        containerOverrides = [merge(
+          { name = "producer", command = command },
+          local.schedules[name].queue == var.default_queue ? {} : {
+            environment = [
+              { name = "FLEET_QUEUE_URL", value = var.queues[local.schedules[name].queue].url },
+              { name = "FLEET_SERVICE", value = var.queues[local.schedules[name].queue].service },
+            ]
+          },
+        )]
+      }),
+      "\\u003caws.scheduler.scheduled-time\\u003e", local.scheduled_time,
+    )
+  }
+
+  queues_of_messages = sort(distinct([for name in keys(local.messages) : local.schedules[name].queue]))
 
   tasks = {
     producer = { command = ["producer", "run"], role_arn = var.role_arns.producer }
@@ -73,9 +148,9 @@ resource "aws_scheduler_schedule" "this" {
   name                         = "${var.name}-${each.key}"
   description                  = each.value.description
   group_name                   = aws_scheduler_schedule_group.this.name
-  state                        = var.monthly.enabled ? "ENABLED" : "DISABLED"
-  schedule_expression          = each.value.at
-  schedule_expression_timezone = "UTC"
+  state                        = each.value.enabled ? "ENABLED" : "DISABLED"
+  schedule_expression          = each.value.expression
+  schedule_expression_timezone = each.value.timezone
   kms_key_arn                  = var.kms_key_arn
 
   flexible_time_window {
@@ -83,33 +158,32 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   target {
-    arn      = var.cluster_arn
+    arn      = each.value.via == "queue" ? var.queues[each.value.queue].arn : var.cluster_arn
     role_arn = aws_iam_role.scheduler.arn
+    input    = each.value.via == "queue" ? local.messages[each.key] : local.overrides[each.key]
 
-    # jsonencode() writes < and > as escapes, which Scheduler would not know again.
-    input = replace(
-      jsonencode({ containerOverrides = [{ name = "producer", command = each.value.command }] }),
-      "\\u003caws.scheduler.scheduled-time\\u003e", local.scheduled_time,
-    )
+    dynamic "ecs_parameters" {
+      for_each = each.value.via == "task" ? [each.value.command == "status" ? "status" : "producer"] : []
 
-    ecs_parameters {
-      task_definition_arn = module.task[each.value.task].task_definition.arn
-      launch_type         = "FARGATE"
+      content {
+        task_definition_arn = module.task[ecs_parameters.value].task_definition.arn
+        launch_type         = "FARGATE"
 
-      # Both, since a policy of the organization that asks for tags (aws:RequestTag) looks at those of the call alone.
-      propagate_tags          = "TASK_DEFINITION"
-      enable_ecs_managed_tags = true
-      tags                    = var.tags
+        # Both, since a policy of the organization that asks for tags (aws:RequestTag) looks at those of the call alone.
+        propagate_tags          = "TASK_DEFINITION"
+        enable_ecs_managed_tags = true
+        tags                    = var.tags
 
-      network_configuration {
-        subnets          = var.network.subnet_ids
-        security_groups  = [var.network.security_group_id]
-        assign_public_ip = var.network.assign_public_ip
+        network_configuration {
+          subnets          = var.network.subnet_ids
+          security_groups  = [var.network.security_group_id]
+          assign_public_ip = var.network.assign_public_ip
+        }
       }
     }
 
-    # These cover the start of a task alone. One that starts and fails is reported by an ECS event. No start is so late
-    # that it would come after the look at the month.
+    # These cover the start of a task, or the sending of a message, alone. A task that starts and fails is reported by an ECS
+    # event. No start is so late that it would come after the look at the month.
     retry_policy {
       maximum_event_age_in_seconds = 2 * 60 * 60
       maximum_retry_attempts       = 20
@@ -125,8 +199,14 @@ resource "aws_scheduler_schedule" "this" {
 
   lifecycle {
     precondition {
-      condition     = length(jsonencode({ containerOverrides = [{ name = "producer", command = each.value.command }] })) <= 8192
-      error_message = "The request is too long: ECS takes 8192 characters of a task's command. Mark accounts with `default` rather than naming so many."
+      condition     = each.value.via == "queue" ? true : length(local.overrides[each.key]) <= 8192
+      error_message = "The request of the schedule `${each.key}` is too long: ECS takes 8192 characters of a task's command. Mark accounts with `default` rather than naming so many."
+    }
+
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+    precondition {
+      condition     = each.value.via == "task" ? true : length(local.messages[each.key]) <= 262144
+      error_message = "The request of the schedule `${each.key}` is too long: a message has 262144 characters. Mark accounts with `default` rather than naming so many."
     }
   }
 }
@@ -227,7 +307,12 @@ resource "aws_iam_role_policy" "scheduler" {
         Action   = "sqs:SendMessage"
         Resource = aws_sqs_queue.unstarted.arn
       },
-      ], var.kms_key_arn == null ? [] : [{
+      ], length(local.queues_of_messages) == 0 ? [] : [{
+        Sid      = "SendRequests"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = [for queue in local.queues_of_messages : var.queues[queue].arn]
+        }], var.kms_key_arn == null ? [] : [{
         Sid      = "UseTheKey"
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]

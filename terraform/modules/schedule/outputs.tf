@@ -12,3 +12,13 @@ output "unstarted" {
     url  = aws_sqs_queue.unstarted.url
   }
 }
+
+output "watched" {
+  description = "The schedules that must complete a window of their datasets every so many minutes, as requests name these: datasets or groups of them."
+  value = {
+    for name, schedule in var.schedules : name => {
+      datasets = length(flatten([try(schedule.request.dataset, [])])) == 0 ? ["s3_daily_storage"] : flatten([schedule.request.dataset])
+      minutes  = schedule.stale_after_minutes
+    } if try(schedule.stale_after_minutes, null) != null && local.schedules[name].enabled
+  }
+}

@@ -62,14 +62,137 @@ variable "request" {
     error_message = "request.datasets must be a list of datasets, such as [\"s3_daily_storage\"]."
   }
 
-  # The words that the producer refuses even of an attribute that is meant; a test holds the list equal to its own.
   validation {
-    condition = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection([for key in try(keys(var.request.attributes), []) : replace(replace(lower(key), "_", ""), "-", "")], [
-      "accountname", "at", "dataset", "datasets", "date", "from", "kind", "last", "maxusd", "month", "onlyincomplete", "period",
-      "provisional", "request", "runid", "settle", "to", "window",
-    ])) == 0 : true
+    condition     = can(var.request.attributes) ? can(keys(var.request.attributes)) && length(setintersection([for key in try(keys(var.request.attributes), []) : replace(replace(lower(key), "_", ""), "-", "")], local.reserved_words)) == 0 : true
     error_message = "request.attributes must be an object, and none of its keys a word that says what a job is, now or in later versions: account_name, at, dataset, datasets, date, from, kind, last, month, only_incomplete, period, provisional, run_id, settle, to, window."
   }
+}
+
+locals {
+  # The words that the producer refuses even of an attribute that is meant; a test holds the list equal to its own.
+  reserved_words = [
+    "accountname", "at", "dataset", "datasets", "date", "from", "kind", "last", "maxusd", "month", "onlyincomplete", "period",
+    "provisional", "request", "runid", "settle", "to", "window",
+  ]
+
+  # What a request of a schedule may have: the keys of a request file, `only_incomplete`, and everything of your own in `attributes`.
+  request_keys = ["account_name", "attributes", "dataset", "date", "from", "last", "max_usd", "month", "only_incomplete", "provisional", "settle", "to", "window"]
+
+  schedule_keys = ["command", "description", "enabled", "expression", "queue", "request", "stale_after_minutes", "timezone", "via"]
+}
+
+variable "schedules" {
+  description = <<-TEXT
+    Schedules besides those of the month, by name; one of the names `run`, `complete` and `status` takes that one's place. Of each:
+    `expression` (`rate(5 minutes)`, `cron(0 6 * * ? *)`), and if wanted `timezone` (UTC), `request` (the keys of a request file,
+    `only_incomplete`, and your own in `attributes`), `enabled`, `description`, `queue` (the default one) and `via`: `task`, which starts
+    the producer with the `command` `run`, `complete` (only what is incomplete) or `status`; or `queue`, which sends the request to the
+    workers, costs nothing and starts no task. With `stale_after_minutes`, one via `queue` has an alarm (module observability).
+  TEXT
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = can(keys(var.schedules)) && alltrue([for schedule in try(values(var.schedules), []) : can(keys(schedule))])
+    error_message = "schedules must be an object of objects, such as { ecs = { expression = \"rate(1 hour)\", request = { dataset = \"ecs\" } } }."
+  }
+
+  # What is left out has a default, so a misspelt key would be one that is silently left out.
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : length(setsubtract(try(keys(schedule), []), local.schedule_keys)) == 0])
+    error_message = "schedules: no such key: ${join(", ", flatten([for name, schedule in try(var.schedules, {}) : [for key in setsubtract(try(keys(schedule), []), local.schedule_keys) : "${key} of ${name}"]]))}; there are ${join(", ", local.schedule_keys)}."
+  }
+
+  validation {
+    condition     = alltrue([for name in try(keys(var.schedules), []) : can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name)) && length(name) <= 38])
+    error_message = "schedules: a name must be 1 to 38 lower-case letters, digits and single dashes between them, and begin with a letter: ${join(", ", [for name in try(keys(var.schedules), []) : name if !can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name)) || length(name) > 38])}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : can(regex("^(rate|cron|at)\\(.+\\)$", schedule.expression))])
+    error_message = "schedules: expression must be rate(…), cron(…) or at(…), as EventBridge Scheduler has them: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !can(regex("^(rate|cron|at)\\(.+\\)$", schedule.expression))])}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : contains(["task", "queue"], coalesce(try(schedule.via, null), "task"))])
+    error_message = "schedules: via must be \"task\", which starts the producer, or \"queue\", which sends the request to the workers: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !contains(["task", "queue"], coalesce(try(schedule.via, null), "task"))])}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : contains(try(schedule.via, "task") == "queue" ? ["run"] : ["run", "complete", "status"], coalesce(try(schedule.command, null), "run"))])
+    error_message = "schedules: command must be run, complete or status, and of a schedule via queue run: give only_incomplete = true in its request instead of complete: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !contains(try(schedule.via, "task") == "queue" ? ["run"] : ["run", "complete", "status"], coalesce(try(schedule.command, null), "run"))])}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : contains(keys(var.queues), coalesce(try(schedule.queue, null), var.default_queue))])
+    error_message = "schedules: there is no such queue: ${join(", ", [for name, schedule in try(var.schedules, {}) : "${schedule.queue} of ${name}" if !contains(keys(var.queues), coalesce(try(schedule.queue, null), var.default_queue))])}; queues has ${join(", ", keys(var.queues))}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : can(tobool(coalesce(try(schedule.enabled, null), true))) && can(regex("^[A-Za-z][A-Za-z0-9_+/-]*$", coalesce(try(schedule.timezone, null), "UTC")))])
+    error_message = "schedules: enabled must be true or false, and timezone a name such as UTC or Europe/Berlin: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !(can(tobool(coalesce(try(schedule.enabled, null), true))) && can(regex("^[A-Za-z][A-Za-z0-9_+/-]*$", coalesce(try(schedule.timezone, null), "UTC"))))])}."
+  }
+
+  # CloudWatch looks back one day by periods of minutes, and seven by periods of an hour.
+  validation {
+    condition = alltrue([
+      for schedule in try(values(var.schedules), []) : try(schedule.stale_after_minutes, null) == null ? true :
+      try(schedule.via, "task") == "queue" && try(schedule.stale_after_minutes >= 5 && schedule.stale_after_minutes <= 10080 && floor(schedule.stale_after_minutes) == schedule.stale_after_minutes, false)
+    ])
+    error_message = "schedules: stale_after_minutes must be a whole number from 5 to 10080 (a week), of a schedule via queue: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if try(schedule.stale_after_minutes, null) != null])}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : can(schedule.request) ? can(keys(schedule.request)) && length(setsubtract(try(keys(schedule.request), []), local.request_keys)) == 0 : true])
+    error_message = "schedules: request must be an object with no other keys than ${join(", ", local.request_keys)}; anything of your own belongs into attributes: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if length(setsubtract(try(keys(schedule.request), []), local.request_keys)) > 0 || !can(keys(try(schedule.request, {})))])}."
+  }
+
+  validation {
+    condition     = alltrue([for schedule in try(values(var.schedules), []) : try(schedule.command, "run") == "status" ? length(try(keys(schedule.request), [])) == 0 : true])
+    error_message = "schedules: `producer status` looks at the month and takes no request: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if try(schedule.command, "run") == "status" && length(try(keys(schedule.request), [])) > 0])}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for schedule in try(values(var.schedules), []) : concat(
+        [for name in flatten([try(schedule.request.account_name, [])]) : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", name))],
+        [for name in flatten([try(schedule.request.dataset, [])]) : can(regex("^[a-z0-9_]+$", name))],
+      )
+    ]))
+    error_message = "schedules: account_name and dataset of a request must be a name or a list of names, of accounts 1 to 63 letters, digits, `_` and `-`, of datasets such as s3_daily_storage."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for schedule in try(values(var.schedules), []) : [for key in ["provisional", "only_incomplete"] : can(schedule.request[key]) ? can(schedule.request[key] ? 1 : 0) : true]]))
+    error_message = "schedules: provisional and only_incomplete of a request must be true or false."
+  }
+
+  validation {
+    condition = alltrue([
+      for schedule in try(values(var.schedules), []) : can(schedule.request.attributes) ? can(keys(schedule.request.attributes)) && length(setintersection(
+        [for key in try(keys(schedule.request.attributes), []) : replace(replace(lower(key), "_", ""), "-", "")], local.reserved_words,
+      )) == 0 : true
+    ])
+    error_message = "schedules: attributes of a request must be an object, and none of its keys a word that says what a job is, now or in later versions: account_name, at, dataset, datasets, date, from, kind, last, month, only_incomplete, period, provisional, run_id, settle, to, window."
+  }
+}
+
+variable "queues" {
+  description = "The work queues that schedules may name, each with the ECS service of its workers (CLUSTER/SERVICE), which `--wake` gives its first task."
+  type = map(object({
+    arn     = string
+    url     = string
+    service = string
+  }))
+  nullable = false
+}
+
+variable "default_queue" {
+  description = "The queue of schedules that name none, which is the one in `environment`."
+  type        = string
+  default     = "jobs"
+  nullable    = false
 }
 
 variable "image" {

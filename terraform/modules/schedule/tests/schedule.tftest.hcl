@@ -36,6 +36,19 @@ variables {
   log_group   = "/fleet/producer"
   cluster_arn = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
 
+  queues = {
+    jobs = {
+      arn     = "arn:aws:sqs:eu-west-1:999999999999:fleet-jobs"
+      url     = "https://sqs.eu-west-1.amazonaws.com/999999999999/fleet-jobs"
+      service = "fleet/fleet-worker"
+    }
+    ticks = {
+      arn     = "arn:aws:sqs:eu-west-1:999999999999:fleet-ticks"
+      url     = "https://sqs.eu-west-1.amazonaws.com/999999999999/fleet-ticks"
+      service = "fleet/fleet-fresh"
+    }
+  }
+
   role_arns = {
     producer  = "arn:aws:iam::999999999999:role/fleet-producer"
     status    = "arn:aws:iam::999999999999:role/fleet-status"
@@ -354,4 +367,212 @@ run "five_hundred_accounts_may_be_named" {
     condition     = length(aws_scheduler_schedule.this["run"].target[0].input) > 5000
     error_message = "They are not in the command."
   }
+}
+
+run "a_schedule_via_the_queue_sends_its_request_to_the_workers" {
+  command = plan
+
+  variables {
+    schedules = {
+      ecs = {
+        expression          = "rate(5 minutes)"
+        via                 = "queue"
+        stale_after_minutes = 30
+        request = {
+          account_name    = ["data", "opra-dev"]
+          dataset         = "ecs_service"
+          last            = "6h"
+          window          = "1h"
+          settle          = "3m"
+          only_incomplete = true
+          attributes      = { ticket = "OPS-7", owner = { team = "<finops>" }, mark = "<aws.scheduler.scheduled-time>" }
+        }
+      }
+      lambda = {
+        expression = "cron(30 6 * * ? *)"
+        timezone   = "Europe/Berlin"
+        via        = "queue"
+        queue      = "ticks"
+        enabled    = false
+        request    = { dataset = ["lambda"], provisional = true }
+      }
+    }
+  }
+
+  # Of the placeholders Scheduler replaces the one that is meant, and not one in a text of yours.
+  assert {
+    condition = aws_scheduler_schedule.this["ecs"].target[0].input == join("", [
+      "{\"kind\":\"request\",\"at\":\"<aws.scheduler.scheduled-time>\",\"request\":",
+      "{\"account_name\":[\"data\",\"opra-dev\"],\"dataset\":\"ecs_service\",\"last\":\"6h\",",
+      "\"mark\":\"\\u003caws.scheduler.scheduled-time\\u003e\",\"only_incomplete\":true,",
+      "\"owner\":{\"team\":\"\\u003cfinops\\u003e\"},\"settle\":\"3m\",\"ticket\":\"OPS-7\",\"window\":\"1h\"}}",
+    ])
+    error_message = "The message is ${aws_scheduler_schedule.this["ecs"].target[0].input}"
+  }
+
+  assert {
+    condition = {
+      for name in ["ecs", "lambda"] : name => [
+        aws_scheduler_schedule.this[name].schedule_expression, aws_scheduler_schedule.this[name].schedule_expression_timezone,
+        aws_scheduler_schedule.this[name].state, aws_scheduler_schedule.this[name].target[0].arn,
+        length(aws_scheduler_schedule.this[name].target[0].ecs_parameters), aws_scheduler_schedule.this[name].target[0].dead_letter_config[0].arn,
+      ]
+      } == {
+      ecs    = ["rate(5 minutes)", "UTC", "ENABLED", "arn:aws:sqs:eu-west-1:999999999999:fleet-jobs", 0, "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"]
+      lambda = ["cron(30 6 * * ? *)", "Europe/Berlin", "DISABLED", "arn:aws:sqs:eu-west-1:999999999999:fleet-ticks", 0, "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"]
+    }
+    error_message = "A schedule sends to somewhere else, or at another time."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.scheduler.policy).Statement : statement if strcontains(jsonencode(statement.Action), "sqs:")] == [
+      {
+        Sid      = "KeepWhatCouldNotBeStarted"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = "arn:aws:sqs:eu-west-1:999999999999:fleet-unstarted"
+      },
+      {
+        Sid      = "SendRequests"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = ["arn:aws:sqs:eu-west-1:999999999999:fleet-jobs", "arn:aws:sqs:eu-west-1:999999999999:fleet-ticks"]
+      },
+    ]
+    error_message = "The scheduler may send elsewhere, or can't send: ${aws_iam_role_policy.scheduler.policy}"
+  }
+
+  assert {
+    condition     = output.watched == { ecs = { datasets = ["ecs_service"], minutes = 30 } }
+    error_message = "Watched is ${jsonencode(output.watched)}."
+  }
+
+  assert {
+    condition     = toset(keys(aws_scheduler_schedule.this)) == toset(["run", "complete", "status", "ecs", "lambda"])
+    error_message = "The month is gone: ${jsonencode(keys(aws_scheduler_schedule.this))}"
+  }
+}
+
+run "a_schedule_that_starts_a_task_has_every_key_as_a_flag" {
+  command = plan
+
+  variables {
+    schedules = {
+      week = {
+        expression = "rate(7 days)"
+        queue      = "ticks"
+        command    = "complete"
+        request = {
+          account_name = "data"
+          dataset      = ["ec2", "elb"]
+          last         = "7d"
+          window       = "1d"
+          settle       = "10m"
+          provisional  = true
+          attributes   = { ticket = "OPS-7" }
+        }
+      }
+      # In place of the month's own.
+      status = { expression = "cron(0 9 6 * ? *)", command = "status" }
+    }
+  }
+
+  assert {
+    condition = jsondecode(aws_scheduler_schedule.this["week"].target[0].input).containerOverrides == [{
+      name = "producer"
+      command = [
+        "producer", "run", "--only-incomplete", "--at", "<aws.scheduler.scheduled-time>", "--wake",
+        "--account-name", "data", "--dataset", "ec2,elb", "--last", "7d", "--window", "1d", "--settle", "10m", "--provisional",
+        "--attribute", "ticket:=\"OPS-7\"",
+      ]
+      environment = [
+        { name = "FLEET_QUEUE_URL", value = "https://sqs.eu-west-1.amazonaws.com/999999999999/fleet-ticks" },
+        { name = "FLEET_SERVICE", value = "fleet/fleet-fresh" },
+      ]
+    }]
+    error_message = "The task is ${aws_scheduler_schedule.this["week"].target[0].input}"
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this["status"].schedule_expression == "cron(0 9 6 * ? *)" &&
+      jsondecode(aws_scheduler_schedule.this["status"].target[0].input).containerOverrides[0].command == ["producer", "status", "--this-month", "--settled", "--failed-only"]
+    )
+    error_message = "The month's own status is in place: ${aws_scheduler_schedule.this["status"].schedule_expression}"
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.scheduler.policy, "SendRequests")
+    error_message = "The scheduler may send to a queue that no schedule names."
+  }
+}
+
+run "a_misspelt_key_of_a_schedule_is_refused" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(1 hour)", time_zone = "Europe/Berlin" } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_misspelt_key_of_a_schedules_request_does_not_run_every_account" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(1 hour)", request = { account_names = ["data"] } } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_schedule_without_a_time_is_refused" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { via = "queue" } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_queue_that_there_is_not_is_refused" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(1 hour)", queue = "tick" } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_command_of_a_message_is_refused" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(1 hour)", via = "queue", command = "complete" } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_task_that_would_be_watched_is_refused" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(1 hour)", stale_after_minutes = 90 } }
+  }
+
+  expect_failures = [var.schedules]
+}
+
+run "a_reserved_word_is_no_attribute_of_a_schedule" {
+  command = plan
+
+  variables {
+    schedules = { ecs = { expression = "rate(1 hour)", request = { attributes = { kind = "x" } } } }
+  }
+
+  expect_failures = [var.schedules]
 }
