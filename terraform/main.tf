@@ -161,6 +161,7 @@ module "observability" {
   metrics_namespace  = local.metrics_namespace
   cluster            = module.fleet.cluster
   kms_key_arn        = local.kms_key_arn
+  watched            = module.schedule.watched
 
   queues = {
     jobs         = module.queue.jobs.name

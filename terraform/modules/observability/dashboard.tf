@@ -3,7 +3,8 @@
 # (embedded metric format), so no agent collects them.
 
 locals {
-  datasets = jsondecode(file("${path.module}/../../datasets.json")).datasets[*].name
+  all_datasets = jsondecode(file("${path.module}/../../datasets.json")).datasets
+  datasets     = local.all_datasets[*].name
 
   outcomes = ["complete", "partial", "duplicate", "put_off", "given_back", "left", "dead_letter", "own_fault"]
   colours = {
@@ -21,6 +22,7 @@ locals {
     [for alarm in aws_cloudwatch_metric_alarm.queue : alarm.arn],
     [for alarm in aws_cloudwatch_metric_alarm.ecs : alarm.arn],
     [aws_cloudwatch_metric_alarm.no_progress.arn],
+    [for alarm in aws_cloudwatch_metric_alarm.stale : alarm.arn],
   )
 
   graphs = [

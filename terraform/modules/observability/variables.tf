@@ -89,6 +89,16 @@ variable "families" {
   nullable = false
 }
 
+variable "watched" {
+  description = "The schedules that must complete a window of their datasets every so many minutes, by name (module schedule)."
+  type = map(object({
+    datasets = list(string)
+    minutes  = number
+  }))
+  default  = {}
+  nullable = false
+}
+
 variable "metrics_namespace" {
   description = "The namespace of the workers' own figures (`worker run --metrics-namespace`)."
   type        = string

@@ -258,13 +258,14 @@ run "all_alarms_are_sent_to_the_topic" {
 
   variables {
     alarm_emails = ["finops@example.com"]
+    watched      = { ecs = { datasets = ["ecs"], minutes = 30 } }
   }
 
   assert {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.ecs), values(aws_cloudwatch_metric_alarm.reminder),
-        [aws_cloudwatch_metric_alarm.no_progress],
+        [aws_cloudwatch_metric_alarm.no_progress], values(aws_cloudwatch_metric_alarm.stale),
       ) :
       toset(alarm.alarm_actions) == toset(["arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
     ])
@@ -357,4 +358,60 @@ run "what_can_not_be_is_refused_by_name" {
   }
 
   expect_failures = [var.name, var.alarm_emails, var.log_retention_days, var.oldest_job_hours]
+}
+
+run "a_schedule_of_which_nothing_comes_raises_an_alarm" {
+  command = plan
+
+  variables {
+    watched = {
+      forward = { datasets = ["ecs", "lambda_function"], minutes = 30 }
+      week    = { datasets = ["s3_daily_storage"], minutes = 10080 }
+    }
+  }
+
+  assert {
+    condition = {
+      for name, filter in aws_cloudwatch_log_metric_filter.completed :
+      name => [filter.log_group_name, filter.metric_transformation[0].namespace, filter.metric_transformation[0].name, filter.pattern]
+      } == {
+      forward = [
+        "/fleet/worker", "cloudwatch-fleet/fleet", "forward-completed", join("", [
+          "{ ($.Outcome = \"complete\") && (($.dataset = \"ecs_cluster\") || ($.dataset = \"ecs_service\") || ",
+          "($.dataset = \"ecs_service_connect\") || ($.dataset = \"ecs_service_connect_target\") || ($.dataset = \"lambda_function\")) }",
+        ])
+      ]
+      week = ["/fleet/worker", "cloudwatch-fleet/fleet", "week-completed", "{ ($.Outcome = \"complete\") && (($.dataset = \"s3_daily_storage\")) }"]
+    }
+    error_message = "Something else is counted: ${jsonencode(aws_cloudwatch_log_metric_filter.completed)}"
+  }
+
+  # All that there is to see may be nothing: workers that do not run write no line.
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.stale : name => join(" ", [
+        alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.statistic, alarm.comparison_operator, alarm.threshold,
+        alarm.treat_missing_data, alarm.period, alarm.evaluation_periods,
+      ])
+      } == {
+      forward = "fleet-forward-stale cloudwatch-fleet/fleet forward-completed Sum LessThanThreshold 1 breaching 60 30"
+      week    = "fleet-week-stale cloudwatch-fleet/fleet week-completed Sum LessThanThreshold 1 breaching 3600 168"
+    }
+    error_message = "The alarm is otherwise: ${jsonencode(aws_cloudwatch_metric_alarm.stale)}"
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == 11
+    error_message = "The dashboard leaves an alarm out."
+  }
+}
+
+run "more_datasets_than_a_filter_has_room_for_are_refused" {
+  command = plan
+
+  variables {
+    watched = { all = { datasets = ["billing", "dynamodb", "ebs", "ec2", "ecs", "elb", "lambda", "rds", "sns", "vpn"], minutes = 30 } }
+  }
+
+  expect_failures = [aws_cloudwatch_log_metric_filter.completed["all"]]
 }
