@@ -21,7 +21,24 @@ locals {
     assign_public_ip = local.network_is_made ? !var.private_network : var.assign_public_ip
   }
 
-  service = "${module.fleet.cluster.name}/${module.fleet.service.name}"
+  # The first of each is always there, with today's variables; what is given under its name takes its place.
+  queues = merge({ jobs = local.first_queue }, var.queues)
+  fleets = merge({ worker = merge(var.workers, { queue = "jobs", spot = false }) }, var.fleets)
+
+  first_queue = { visibility_timeout_seconds = 120, retention_hours = 96, max_receives = 12, oldest_job_minutes = null }
+
+  # Of each queue the service that `--wake` gives its first task.
+  services = {
+    for name in keys(local.queues) : name => "${module.cluster.cluster.name}/${module.fleet[[
+      for fleet in concat(["worker"], sort(keys(local.fleets))) : fleet if try(local.fleets[fleet].queue, null) == name
+    ][0]].service.name}"
+  }
+
+  task_network = {
+    subnet_ids         = local.network.subnet_ids
+    security_group_ids = module.cluster.security_group_ids
+    assign_public_ip   = local.network.assign_public_ip
+  }
 
   metrics_namespace = "cloudwatch-fleet/${var.name}"
 
@@ -35,7 +52,7 @@ locals {
     FLEET_ACCOUNTS            = "s3://${module.reports.bucket.name}/${local.accounts_key}"
     FLEET_ACCOUNTS_OWNER      = data.aws_caller_identity.current.account_id
     FLEET_LOG_FORMAT          = "json"
-    FLEET_QUEUE_URL           = module.queue.jobs.url
+    FLEET_QUEUE_URL           = module.queue["jobs"].jobs.url
     FLEET_REPORT_BUCKET       = module.reports.bucket.name
     FLEET_REPORT_BUCKET_OWNER = data.aws_caller_identity.current.account_id
   }
@@ -49,10 +66,15 @@ module "key" {
 }
 
 module "queue" {
-  source = "./modules/queue"
+  source   = "./modules/queue"
+  for_each = local.queues
 
-  name        = var.name
-  kms_key_arn = local.kms_key_arn
+  name                       = var.name
+  queue                      = each.key
+  visibility_timeout_seconds = each.value.visibility_timeout_seconds
+  retention_hours            = each.value.retention_hours
+  max_receive_count          = each.value.max_receives
+  kms_key_arn                = local.kms_key_arn
 }
 
 module "reports" {
@@ -79,13 +101,14 @@ module "roles" {
   source = "./modules/roles"
 
   name                     = var.name
-  queue_arn                = module.queue.jobs.arn
-  dead_letter_queue_arn    = module.queue.dead_letters.arn
+  queue_arns               = [for queue in module.queue : queue.jobs.arn]
+  dead_letter_queue_arns   = [for queue in module.queue : queue.dead_letters.arn]
+  services                 = [for fleet in keys(local.fleets) : "${var.name}-${fleet}"]
   report_bucket_arn        = module.reports.bucket.arn
   accounts_key             = local.accounts_key
   member_role_arns         = local.member_role_arns
-  cluster_arn              = module.fleet.cluster.arn
-  repository_arn           = module.fleet.repository.arn
+  cluster_arn              = module.cluster.cluster.arn
+  repository_arn           = module.cluster.repository.arn
   log_group_arns           = [for group in module.observability.log_groups : group.arn]
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
@@ -99,26 +122,40 @@ module "roles" {
   }
 }
 
+module "cluster" {
+  source = "./modules/cluster"
+
+  name         = var.name
+  vpc_id       = local.network.vpc_id
+  image_tag    = var.image_tag
+  image_digest = var.image_digest
+  spot         = anytrue([for fleet in local.fleets : fleet.spot])
+}
+
 module "fleet" {
-  source = "./modules/fleet"
+  source   = "./modules/fleet"
+  for_each = local.fleets
 
   name             = var.name
-  network          = local.network
-  image_tag        = var.image_tag
-  image_digest     = var.image_digest
+  fleet            = each.key
+  cluster          = module.cluster.cluster
+  network          = local.task_network
+  image            = module.cluster.image
   cpu_architecture = var.cpu_architecture
-  worker_size      = { cpu = var.workers.cpu, memory = var.workers.memory }
+  worker_size      = { cpu = each.value.cpu, memory = each.value.memory }
+  spot             = each.value.spot
   role_arns        = { task = module.roles.role_arns.worker, execution = module.roles.role_arns.execution }
   log_group        = module.observability.log_groups.worker.name
-  queue_name       = module.queue.jobs.name
-  min_workers      = var.workers.min
-  max_workers      = var.workers.max
-  jobs_per_worker  = var.workers.jobs_per_worker
+  queue_name       = module.queue[each.value.queue].jobs.name
+  min_workers      = each.value.min
+  max_workers      = each.value.max
+  jobs_per_worker  = each.value.jobs_per_worker
 
   environment = merge(local.environment, {
-    FLEET_CONCURRENCY       = tostring(var.workers.concurrency)
+    FLEET_QUEUE_URL         = module.queue[each.value.queue].jobs.url
+    FLEET_CONCURRENCY       = tostring(each.value.concurrency)
     FLEET_METRICS_NAMESPACE = local.metrics_namespace
-  }, var.workers.environment)
+  }, each.value.environment)
 }
 
 module "schedule" {
@@ -128,24 +165,20 @@ module "schedule" {
   monthly                  = var.monthly
   request                  = var.request
   schedules                = var.schedules
-  image                    = module.fleet.image
+  image                    = module.cluster.image
   cpu_architecture         = var.cpu_architecture
-  environment              = merge(local.environment, { FLEET_SERVICE = local.service })
+  environment              = merge(local.environment, { FLEET_SERVICE = local.services.jobs })
   role_arns                = module.roles.role_arns
   log_group                = module.observability.log_groups.producer.name
-  cluster_arn              = module.fleet.cluster.arn
+  cluster_arn              = module.cluster.cluster.arn
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = local.tags
 
-  queues = {
-    jobs = { arn = module.queue.jobs.arn, url = module.queue.jobs.url, service = local.service }
-  }
+  network = local.task_network
 
-  network = {
-    subnet_ids        = local.network.subnet_ids
-    security_group_id = module.fleet.security_group_id
-    assign_public_ip  = local.network.assign_public_ip
+  queues = {
+    for name, queue in module.queue : name => { arn = queue.jobs.arn, url = queue.jobs.url, service = local.services[name] }
   }
 }
 
@@ -159,18 +192,24 @@ module "observability" {
   keep_logs          = var.keep_logs
   oldest_job_hours   = var.oldest_job_hours
   metrics_namespace  = local.metrics_namespace
-  cluster            = module.fleet.cluster
+  cluster            = module.cluster.cluster
   kms_key_arn        = local.kms_key_arn
   watched            = module.schedule.watched
 
+  unstarted = module.schedule.unstarted.name
+
   queues = {
-    jobs         = module.queue.jobs.name
-    dead_letters = module.queue.dead_letters.name
-    unstarted    = module.schedule.unstarted.name
+    for name, queue in local.queues : name => {
+      jobs               = module.queue[name].jobs.name
+      dead_letters       = module.queue[name].dead_letters.name
+      oldest_job_minutes = queue.oldest_job_minutes
+      retention_hours    = queue.retention_hours
+    }
   }
 
+  fleets = { for name, fleet in local.fleets : name => { service = module.fleet[name].service.name, queue = fleet.queue } }
+
   families = {
-    worker   = module.fleet.service.task_definition_family
     producer = module.schedule.tasks.producer.family
     status   = module.schedule.tasks.status.family
   }

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 output "queue" {
-  description = "The work queue, its dead-letter queue, and the queue of scheduled starts that could not be made."
+  description = "The first work queue, its dead-letter queue, and the queue of scheduled starts that could not be made."
   value = {
-    url             = module.queue.jobs.url
-    arn             = module.queue.jobs.arn
-    dead_letter_url = module.queue.dead_letters.url
-    dead_letter_arn = module.queue.dead_letters.arn
+    url             = module.queue["jobs"].jobs.url
+    arn             = module.queue["jobs"].jobs.arn
+    dead_letter_url = module.queue["jobs"].dead_letters.url
+    dead_letter_arn = module.queue["jobs"].dead_letters.arn
     unstarted_url   = module.schedule.unstarted.url
+  }
+}
+
+output "queues" {
+  description = "Each queue: what FLEET_QUEUE_URL and FLEET_SERVICE are for it, and its dead-letter queue."
+  value = {
+    for name, queue in module.queue : name => {
+      url             = queue.jobs.url
+      dead_letter_url = queue.dead_letters.url
+      service         = local.services[name]
+    }
   }
 }
 
@@ -30,12 +41,12 @@ output "roles" {
 }
 
 output "fleet" {
-  description = "The ECS cluster and service, and the image: where to push it, and what runs."
+  description = "The ECS cluster, the first fleet's service, and the image: where to push it, and what runs."
   value = {
-    cluster        = module.fleet.cluster.name
-    service        = module.fleet.service.name
-    repository_url = module.fleet.repository.url
-    image          = module.fleet.image
+    cluster        = module.cluster.cluster.name
+    service        = module.fleet["worker"].service.name
+    repository_url = module.cluster.repository.url
+    image          = module.cluster.image
   }
 }
 
@@ -62,8 +73,8 @@ output "environment" {
   description = "What `producer status`, `failed` and `replay` need on your machine: eval \"$(terraform output -raw environment)\""
   value       = <<-SHELL
     export AWS_REGION=${var.region}
-    export FLEET_QUEUE_URL=${module.queue.jobs.url}
-    export FLEET_SERVICE=${local.service}
+    export FLEET_QUEUE_URL=${module.queue["jobs"].jobs.url}
+    export FLEET_SERVICE=${local.services.jobs}
     export FLEET_REPORT_BUCKET=${module.reports.bucket.name}
     export FLEET_REPORT_BUCKET_OWNER=${data.aws_caller_identity.current.account_id}
     export FLEET_ACCOUNTS=s3://${module.reports.bucket.name}/${local.accounts_key}
@@ -78,11 +89,11 @@ locals {
   run_task = {
     for what, task in {
       backfill = { family = module.schedule.tasks.producer.family, container = "producer", command = ["producer", "run", "--wake", "--date", "YYYY-MM-DD"] }
-      check    = { family = module.fleet.service.task_definition_family, container = "worker", command = ["worker", "check"] }
+      check    = { family = module.fleet["worker"].service.task_definition_family, container = "worker", command = ["worker", "check"] }
       } : what => join(" ", [
-        "aws ecs run-task --region ${var.region} --cluster ${module.fleet.cluster.name}",
+        "aws ecs run-task --region ${var.region} --cluster ${module.cluster.cluster.name}",
         "--task-definition ${task.family} --launch-type FARGATE",
-        "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${module.fleet.security_group_id}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
+        "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${join(",", module.cluster.security_group_ids)}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
         "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${local.tags_in_shell}'",
         "--overrides '${jsonencode({ containerOverrides = [{ name = task.container, command = task.command }] })}'",
     ])

@@ -257,6 +257,68 @@ variable "workers" {
   }
 }
 
+variable "queues" {
+  description = "Work queues besides the first, `jobs`, by name, whose place one of that name takes: for how long a received job is hidden, for how long one waits before it is lost, after how many receives SQS itself makes it a dead letter, and how long one may wait before there is an alarm (`oldest_job_hours` or half its retention if absent)."
+  type = map(object({
+    visibility_timeout_seconds = optional(number, 120)
+    retention_hours            = optional(number, 96)
+    max_receives               = optional(number, 12)
+    oldest_job_minutes         = optional(number)
+  }))
+  default  = {}
+  nullable = false
+}
+
+variable "fleets" {
+  description = "Fleets of workers besides the first, `worker` (variable `workers`), by name, whose place one of that name takes. Each has a queue and what `workers` has; `spot` runs it on spare capacity, for about a third of the price. Each is a service of its own: workers that are always on, for a schedule of minutes, beside those of the month."
+  type = map(object({
+    queue           = optional(string, "jobs")
+    min             = optional(number, 0)
+    max             = optional(number, 10)
+    jobs_per_worker = optional(number, 50)
+    cpu             = optional(number, 256)
+    memory          = optional(number, 512)
+    concurrency     = optional(number, 4)
+    spot            = optional(bool, false)
+    environment     = optional(map(string), {})
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for fleet in var.fleets : fleet.queue == "jobs" || can(var.queues[fleet.queue])])
+    error_message = "fleets: there is no such queue: ${join(", ", [for name, fleet in var.fleets : "${fleet.queue} of ${name}" if !(fleet.queue == "jobs" || can(var.queues[fleet.queue]))])}; give it to queues."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.queues), concat(["jobs"], [for fleet in var.fleets : fleet.queue]))) == 0
+    error_message = "fleets: none takes jobs from ${join(", ", setsubtract(keys(var.queues), concat(["jobs"], [for fleet in var.fleets : fleet.queue])))}: give one that queue."
+  }
+
+  validation {
+    condition     = anytrue([for fleet in values(merge({ worker = { queue = "jobs" } }, { for name, fleet in var.fleets : name => { queue = fleet.queue } })) : fleet.queue == "jobs"])
+    error_message = "fleets: none takes jobs from the first queue, jobs, which the month's go to: leave the fleet worker there."
+  }
+
+  validation {
+    condition     = alltrue([for fleet in var.fleets : fleet.concurrency >= 1 && fleet.concurrency <= 256 && floor(fleet.concurrency) == fleet.concurrency])
+    error_message = "fleets: concurrency must be a whole number from 1 to 256: ${join(", ", [for name, fleet in var.fleets : name if !(fleet.concurrency >= 1 && fleet.concurrency <= 256 && floor(fleet.concurrency) == fleet.concurrency)])}."
+  }
+
+  # As for workers.max, of all fleets together.
+  validation {
+    condition = length(var.subnet_ids) > 0 || length(var.fleets) == 0 || try(
+      sum(values(merge({ worker = var.workers.max }, { for name, fleet in var.fleets : name => fleet.max }))) + 2 <= 2 * (pow(2, 30 - tonumber(split("/", var.cidr_block)[1])) - (var.private_network ? 13 : 5)), true,
+    )
+    error_message = "fleets have ${sum(values(merge({ worker = var.workers.max }, { for name, fleet in var.fleets : name => fleet.max })))} workers in all, which is more than cidr_block ${var.cidr_block} has addresses for. Give a larger cidr_block (a /21 has room for 1000 workers), or subnet_ids of your own."
+  }
+
+  validation {
+    condition     = length(setsubtract(flatten([for fleet in var.fleets : keys(fleet.environment)]), ["FLEET_LOOKBACK_DAYS", "FLEET_REGIONS", "FLEET_VISIBILITY_TIMEOUT", "FLEET_DRAIN_TIMEOUT", "RUST_LOG"])) == 0
+    error_message = "fleets: environment may set FLEET_LOOKBACK_DAYS, FLEET_REGIONS, FLEET_VISIBILITY_TIMEOUT, FLEET_DRAIN_TIMEOUT and RUST_LOG; the stack sets the others, and the key template is the table's."
+  }
+}
+
 variable "subnet_ids" {
   description = "The subnets that tasks run in, all of one VPC. If absent, a small network is made that costs nothing. Yours must reach the endpoints of CloudWatch, S3 and S3 Express (s3express-control) in every region that has buckets, by a NAT gateway or a transit gateway, and in the fleet's own also those of ECR (api and dkr), ECS, CloudWatch Logs, SQS, STS and, for accounts with access keys, Secrets Manager. Under VPC Block Public Access in both directions a public subnet reaches none of them, and apply says nothing of it: tasks then stop with CannotPullContainerError."
   type        = list(string)

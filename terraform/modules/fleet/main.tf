@@ -1,69 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# Workers on ECS: none while there is nothing to do, and as many as the backlog asks for else.
+# Workers on ECS: none while there is nothing to do, and as many as the backlog of their queue asks for else.
 
 locals {
-  image = "${aws_ecr_repository.this.repository_url}${var.image_digest == null ? ":${var.image_tag}" : "@${var.image_digest}"}"
-}
-
-resource "aws_ecr_repository" "this" {
-  #checkov:skip=CKV_AWS_136: ECR encrypts with a key of its own, and the image holds no secret
-  name                 = var.name
-  image_tag_mutability = "IMMUTABLE" # what was tested under a tag is what runs under it
-
-  force_delete = true # it is built again from the source
-
-  image_scanning_configuration {
-    scan_on_push = true
-  }
-}
-
-resource "aws_ecr_lifecycle_policy" "this" {
-  repository = aws_ecr_repository.this.name
-
-  policy = jsonencode({
-    rules = [{
-      rulePriority = 1
-      description  = "What lost its tag goes after a week. A tagged image stays: it may be the one that runs."
-      selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
-      action       = { type = "expire" }
-    }]
-  })
-}
-
-resource "aws_ecs_cluster" "this" {
-  #checkov:skip=CKV_AWS_65: Container Insights is paid for by the task, and the workers' own metrics show more
-  name = var.name
-
-  setting {
-    name  = "containerInsights"
-    value = "disabled"
-  }
-}
-
-# Its rules are inline, so that a manually added one is removed again.
-resource "aws_security_group" "tasks" {
-  name        = "${var.name}-tasks"
-  description = "Tasks of ${var.name}: out to AWS, and nothing in."
-  vpc_id      = var.network.vpc_id
-  ingress     = []
-
-  egress {
-    description = "The endpoints of AWS."
-    cidr_blocks = ["0.0.0.0/0"]
-    protocol    = "tcp"
-    from_port   = 443
-    to_port     = 443
-  }
-
-  tags = { Name = "${var.name}-tasks" }
+  # The first fleet's alarms and policies have the deployment's name alone.
+  prefix = var.fleet == "worker" ? var.name : "${var.name}-${var.fleet}"
 }
 
 module "worker" {
   source = "../task"
 
-  name             = "${var.name}-worker"
+  name             = "${var.name}-${var.fleet}"
   container        = "worker"
-  image            = local.image
+  image            = var.image
   command          = ["worker", "run"]
   environment      = var.environment
   role_arns        = var.role_arns
@@ -77,9 +25,9 @@ module "worker" {
 # scaled in until then; ECS goes back to the revision before.
 resource "aws_ecs_service" "worker" {
   name            = module.worker.task_definition.family
-  cluster         = aws_ecs_cluster.this.arn
+  cluster         = var.cluster.arn
   task_definition = module.worker.task_definition.arn
-  launch_type     = "FARGATE"
+  launch_type     = var.spot ? null : "FARGATE"
   desired_count   = var.min_workers
   force_delete    = true # a protected worker would hold a service that is deleted beyond the provider's patience
   propagate_tags  = "SERVICE"
@@ -92,8 +40,18 @@ resource "aws_ecs_service" "worker" {
 
   network_configuration {
     subnets          = var.network.subnet_ids
-    security_groups  = [aws_security_group.tasks.id]
+    security_groups  = var.network.security_group_ids
     assign_public_ip = var.network.assign_public_ip
+  }
+
+  # A task that is taken away gets two minutes' notice, as in a deployment.
+  dynamic "capacity_provider_strategy" {
+    for_each = var.spot ? ["FARGATE_SPOT"] : []
+
+    content {
+      capacity_provider = capacity_provider_strategy.value
+      weight            = 1
+    }
   }
 
   dynamic "deployment_circuit_breaker" {

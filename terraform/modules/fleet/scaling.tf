@@ -42,7 +42,7 @@ locals {
 resource "aws_appautoscaling_target" "workers" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
-  resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.worker.name}"
+  resource_id        = "service/${var.cluster.name}/${aws_ecs_service.worker.name}"
   min_capacity       = var.min_workers
   max_capacity       = var.max_workers
 }
@@ -50,7 +50,7 @@ resource "aws_appautoscaling_target" "workers" {
 resource "aws_appautoscaling_policy" "workers" {
   for_each = local.scalings
 
-  name               = "${var.name}-${each.key}"
+  name               = "${local.prefix}-${each.key}"
   policy_type        = "StepScaling"
   service_namespace  = aws_appautoscaling_target.workers.service_namespace
   scalable_dimension = aws_appautoscaling_target.workers.scalable_dimension
@@ -77,8 +77,8 @@ resource "aws_appautoscaling_policy" "workers" {
 resource "aws_cloudwatch_metric_alarm" "workers" {
   for_each = local.scalings
 
-  alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "${each.value.when}: sets the number of workers of ${var.name}. It is no fault."
+  alarm_name          = "${local.prefix}-${each.key}"
+  alarm_description   = "${each.value.when}: sets the number of workers of ${local.prefix}. It is no fault."
   alarm_actions       = [aws_appautoscaling_policy.workers[each.key].arn]
   comparison_operator = each.value.comparison
   threshold           = 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 variable "name" {
-  description = "The deployment's name: of the cluster and, with `-worker`, of the service."
+  description = "The deployment's name; the service is `<name>-<fleet>`."
   type        = string
   nullable    = false
 
@@ -10,12 +10,33 @@ variable "name" {
   }
 }
 
+variable "fleet" {
+  description = "The fleet's own name, of which a deployment may have several. The alarms of `worker` have the deployment's name alone."
+  type        = string
+  default     = "worker"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.fleet)) && length(var.fleet) <= 20 && !contains(["producer", "status"], var.fleet)
+    error_message = "fleet (a key of the stack's fleets) must be 1 to 20 lower-case letters, digits and single dashes between them, begin with a letter, and be neither producer nor status, which are tasks of the stack's own."
+  }
+}
+
+variable "cluster" {
+  description = "The ECS cluster that workers run in."
+  type = object({
+    name = string
+    arn  = string
+  })
+  nullable = false
+}
+
 variable "network" {
   description = "Where workers run. They ask AWS on port 443 and let no one in; without public addresses the subnets need a way out of their own."
   type = object({
-    vpc_id           = string
-    subnet_ids       = list(string)
-    assign_public_ip = bool
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+    assign_public_ip   = bool
   })
   nullable = false
 
@@ -25,16 +46,17 @@ variable "network" {
   }
 }
 
-variable "image_tag" {
-  description = "The tag of the image in the repository, which is `<name>`."
-  type        = string
+variable "spot" {
+  description = "Whether workers run on spare capacity, for about a third of the price: ECS may take one away with two minutes' notice, and its jobs return to the queue. The cluster must have the capacity provider FARGATE_SPOT. A change makes the service anew."
+  type        = bool
+  default     = false
   nullable    = false
 }
 
-variable "image_digest" {
-  description = "The digest of the image that runs (`sha256:…`), in place of its tag."
+variable "image" {
+  description = "The image that has the worker, with its tag or its digest."
   type        = string
-  default     = null
+  nullable    = false
 }
 
 variable "cpu_architecture" {

@@ -6,6 +6,10 @@ locals {
   all_datasets = jsondecode(file("${path.module}/../../datasets.json")).datasets
   datasets     = local.all_datasets[*].name
 
+  # Of one queue or one fleet there is nothing to tell apart.
+  queue_label = { for name in keys(var.queues) : name => length(var.queues) == 1 ? "" : "${name}: " }
+  fleet_label = { for name in keys(var.fleets) : name => length(var.fleets) == 1 ? "" : "${name}: " }
+
   outcomes = ["complete", "partial", "duplicate", "put_off", "given_back", "left", "dead_letter", "own_fault"]
   colours = {
     complete    = "#2ca02c"
@@ -21,7 +25,7 @@ locals {
   alarm_arns = concat(
     [for alarm in aws_cloudwatch_metric_alarm.queue : alarm.arn],
     [for alarm in aws_cloudwatch_metric_alarm.ecs : alarm.arn],
-    [aws_cloudwatch_metric_alarm.no_progress.arn],
+    [for alarm in aws_cloudwatch_metric_alarm.no_progress : alarm.arn],
     [for alarm in aws_cloudwatch_metric_alarm.stale : alarm.arn],
   )
 
@@ -29,17 +33,20 @@ locals {
     {
       title = "Jobs that wait, and in flight"
       stat  = "Maximum"
-      metrics = [
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues.jobs, { label = "waiting" }],
-        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queues.jobs, { label = "in flight" }],
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues.dead_letters, { label = "dead letters", color = local.colours.dead_letter }],
-      ]
+      metrics = concat([
+        for name, queue in var.queues : [
+          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue.jobs, { label = "${local.queue_label[name]}waiting" }],
+          ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", queue.jobs, { label = "${local.queue_label[name]}in flight" }],
+          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue.dead_letters, { label = "${local.queue_label[name]}dead letters", color = local.colours.dead_letter }],
+        ]
+      ]...)
     },
     {
       title = "Age of the oldest job (s)"
       stat  = "Maximum"
       metrics = [
-        ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queues.jobs, { label = "oldest job" }],
+        for name, queue in var.queues :
+        ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue.jobs, { label = "${local.queue_label[name]}oldest job" }]
       ]
     },
     {
@@ -81,10 +88,12 @@ locals {
     {
       title = "Workers: share of CPU and memory (%)"
       stat  = "Maximum"
-      metrics = [
-        ["AWS/ECS", "CPUUtilization", "ClusterName", var.cluster.name, "ServiceName", var.families.worker, { label = "CPU" }],
-        ["AWS/ECS", "MemoryUtilization", "ClusterName", var.cluster.name, "ServiceName", var.families.worker, { label = "memory" }],
-      ]
+      metrics = concat([
+        for name, fleet in var.fleets : [
+          ["AWS/ECS", "CPUUtilization", "ClusterName", var.cluster.name, "ServiceName", fleet.service, { label = "${local.fleet_label[name]}CPU" }],
+          ["AWS/ECS", "MemoryUtilization", "ClusterName", var.cluster.name, "ServiceName", fleet.service, { label = "${local.fleet_label[name]}memory" }],
+        ]
+      ]...)
     },
   ]
 }

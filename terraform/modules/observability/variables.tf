@@ -61,12 +61,33 @@ variable "oldest_job_hours" {
 }
 
 variable "queues" {
-  description = "The names of the work queue, its dead-letter queue, and the queue of starts that could not be made."
-  type = object({
-    jobs         = string
-    dead_letters = string
-    unstarted    = string
-  })
+  description = "The work queues: the names of each and of its dead-letter queue, how long a job may wait there before there is an alarm, where it is not `oldest_job_hours`, and after how long it is lost. The alarms of `jobs` have the deployment's name alone."
+  type = map(object({
+    jobs               = string
+    dead_letters       = string
+    oldest_job_minutes = optional(number)
+    retention_hours    = optional(number, 96)
+  }))
+  nullable = false
+
+  validation {
+    condition     = alltrue([for queue in var.queues : queue.oldest_job_minutes == null ? true : queue.oldest_job_minutes >= 5 && queue.oldest_job_minutes < queue.retention_hours * 60])
+    error_message = "queues: oldest_job_minutes must be at least 5, and less than a job is kept for: ${join(", ", [for name, queue in var.queues : name if queue.oldest_job_minutes == null ? false : !(queue.oldest_job_minutes >= 5 && queue.oldest_job_minutes < queue.retention_hours * 60)])}."
+  }
+}
+
+variable "unstarted" {
+  description = "The name of the queue of starts that could not be made."
+  type        = string
+  nullable    = false
+}
+
+variable "fleets" {
+  description = "The fleets: the ECS service of each, and the key of its queue. The alarms of `worker` have the deployment's name alone."
+  type = map(object({
+    service = string
+    queue   = string
+  }))
   nullable = false
 }
 
@@ -80,9 +101,8 @@ variable "cluster" {
 }
 
 variable "families" {
-  description = "The families of the tasks' definitions."
+  description = "The families of the producer's tasks."
   type = object({
-    worker   = string
     producer = string
     status   = string
   })

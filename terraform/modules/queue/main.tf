@@ -4,8 +4,6 @@
 data "aws_caller_identity" "current" {}
 
 locals {
-  day = 24 * 60 * 60
-
   # The visibility timeout is the only lease that there is, and who can change it can run a job twice; so neither
   # queue is anyone's but this account's, whatever an identity policy elsewhere says.
   policies = {
@@ -40,10 +38,10 @@ locals {
 }
 
 resource "aws_sqs_queue" "jobs" {
-  name                       = "${var.name}-jobs"
+  name                       = "${var.name}-${var.queue}"
   visibility_timeout_seconds = var.visibility_timeout_seconds
   receive_wait_time_seconds  = 20
-  message_retention_seconds  = 4 * local.day
+  message_retention_seconds  = var.retention_hours * 60 * 60
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
 
@@ -56,9 +54,9 @@ resource "aws_sqs_queue" "jobs" {
 # A message that SQS moves here by itself keeps its age, so the fourteen days, which are the most there are, count from its first
 # sending.
 resource "aws_sqs_queue" "dead_letters" {
-  name                       = "${var.name}-jobs-dead"
+  name                       = "${var.name}-${var.queue}-dead"
   visibility_timeout_seconds = 60
-  message_retention_seconds  = 14 * local.day
+  message_retention_seconds  = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
 }

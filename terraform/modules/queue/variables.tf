@@ -1,12 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 variable "name" {
-  description = "The deployment's name; the queues are `<name>-jobs` and `<name>-jobs-dead`."
+  description = "The deployment's name; the queues are `<name>-<queue>` and `<name>-<queue>-dead`."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
     error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
+  }
+}
+
+variable "queue" {
+  description = "The queue's own name, of which a deployment may have several."
+  type        = string
+  default     = "jobs"
+  nullable    = false
+
+  # Names of other queues of the deployment.
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.queue)) && length(var.queue) <= 20 && !endswith(var.queue, "-dead") && var.queue != "unstarted"
+    error_message = "queue (a key of the stack's queues) must be 1 to 20 lower-case letters, digits and single dashes between them, begin with a letter, not end with -dead, and not be unstarted: these are queues of the stack's own."
+  }
+}
+
+variable "retention_hours" {
+  description = "How long a job waits before it is lost: less for jobs that are worth nothing once the next ones are sent."
+  type        = number
+  default     = 96
+  nullable    = false
+
+  validation {
+    condition     = var.retention_hours >= 1 && var.retention_hours <= 336 && floor(var.retention_hours) == var.retention_hours
+    error_message = "retention_hours must be a whole number from 1 to 336 (SQS keeps a message for fourteen days)."
   }
 }
 

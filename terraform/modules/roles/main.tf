@@ -43,15 +43,15 @@ locals {
     Sid      = "LookAtDeadLetters"
     Effect   = "Allow"
     Action   = ["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"]
-    Resource = var.dead_letter_queue_arn
+    Resource = var.dead_letter_queue_arns
   }
 
-  # `--wake`: this one service, whose desired count is raised from none to one.
+  # `--wake`: these services, whose desired count is raised from none to one.
   wake_workers = {
     Sid      = "WakeWorkers"
     Effect   = "Allow"
     Action   = ["ecs:DescribeServices", "ecs:UpdateService"]
-    Resource = "${replace(var.cluster_arn, ":cluster/", ":service/")}/${var.name}-worker"
+    Resource = [for service in var.services : "${replace(var.cluster_arn, ":cluster/", ":service/")}/${service}"]
   }
 
   # `worker run`
@@ -60,13 +60,13 @@ locals {
       Sid      = "TakeJobs" # and send those that a request of a schedule stands for
       Effect   = "Allow"
       Action   = ["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:SendMessage"]
-      Resource = var.queue_arn
+      Resource = var.queue_arns
     },
     {
       Sid      = "GiveUpJobs" # and see at the start that there is where to
       Effect   = "Allow"
       Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
-      Resource = var.dead_letter_queue_arn
+      Resource = var.dead_letter_queue_arns
     },
     local.find_reports,
     {
@@ -112,7 +112,7 @@ locals {
       Sid      = "SendJobs"
       Effect   = "Allow"
       Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
-      Resource = var.queue_arn
+      Resource = var.queue_arns
     },
     local.find_reports,
     {
@@ -136,7 +136,7 @@ locals {
       Sid      = "CountJobs"
       Effect   = "Allow"
       Action   = "sqs:GetQueueAttributes"
-      Resource = var.queue_arn
+      Resource = var.queue_arns
     },
     local.look_at_dead_letters,
     local.find_reports,
@@ -154,14 +154,14 @@ locals {
       Sid      = "SendJobsAgain"
       Effect   = "Allow"
       Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
-      Resource = var.queue_arn
+      Resource = var.queue_arns
     },
     local.look_at_dead_letters,
     {
       Sid      = "TakeDeadLettersThatAreReplayed"
       Effect   = "Allow"
       Action   = "sqs:DeleteMessage"
-      Resource = var.dead_letter_queue_arn
+      Resource = var.dead_letter_queue_arns
     },
     local.wake_workers,
     local.find_reports,

@@ -10,25 +10,42 @@ variable "name" {
   }
 }
 
-variable "queue_arn" {
-  description = "The work queue."
-  type        = string
+variable "queue_arns" {
+  description = "The work queues."
+  type        = list(string)
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:", var.queue_arn))
-    error_message = "queue_arn must be the ARN of a queue (arn:aws:sqs:…)."
+    condition     = length(var.queue_arns) > 0 && alltrue([for arn in var.queue_arns : can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:", arn))])
+    error_message = "queue_arns must be ARNs of queues (arn:aws:sqs:…), one at least."
+  }
+
+  # The operator's policy has 6,144 characters, and names each queue three times.
+  validation {
+    condition     = length(var.queue_arns) <= 10
+    error_message = "queue_arns has ${length(var.queue_arns)} queues (the stack's queues), and the policies have room for 10."
   }
 }
 
-variable "dead_letter_queue_arn" {
-  description = "The dead-letter queue."
-  type        = string
+variable "dead_letter_queue_arns" {
+  description = "The dead-letter queues."
+  type        = list(string)
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:", var.dead_letter_queue_arn))
-    error_message = "dead_letter_queue_arn must be the ARN of a queue (arn:aws:sqs:…)."
+    condition     = alltrue([for arn in var.dead_letter_queue_arns : can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:", arn))])
+    error_message = "dead_letter_queue_arns must be ARNs of queues (arn:aws:sqs:…)."
+  }
+}
+
+variable "services" {
+  description = "The names of the ECS services of workers."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.services) >= 1 && length(var.services) <= 10
+    error_message = "services has ${length(var.services)} services of workers (the stack's fleets), and the policies have room for 10."
   }
 }
 
@@ -60,11 +77,11 @@ variable "member_role_arns" {
     error_message = "member_role_arns must be ARNs of roles, in which only the account may be `*`: the role's name is what keeps the worker out of all others."
   }
 
-  # The rest of the worker's policy has less than 2,240 characters.
+  # The rest of the worker's policy has less than 3,040 characters, and 200 more for each further queue.
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
   validation {
-    condition     = length(jsonencode(var.member_role_arns)) <= 8000
-    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for 8000: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
+    condition     = length(jsonencode(var.member_role_arns)) <= 7400 - 200 * length(var.queue_arns)
+    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for ${7400 - 200 * length(var.queue_arns)}: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
   }
 }
 

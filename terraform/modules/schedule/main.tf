@@ -176,7 +176,7 @@ resource "aws_scheduler_schedule" "this" {
 
         network_configuration {
           subnets          = var.network.subnet_ids
-          security_groups  = [var.network.security_group_id]
+          security_groups  = var.network.security_group_ids
           assign_public_ip = var.network.assign_public_ip
         }
       }

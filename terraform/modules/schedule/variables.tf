@@ -244,9 +244,9 @@ variable "cluster_arn" {
 variable "network" {
   description = "Where the tasks run."
   type = object({
-    subnet_ids        = list(string)
-    security_group_id = string
-    assign_public_ip  = bool
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+    assign_public_ip   = bool
   })
   nullable = false
 }

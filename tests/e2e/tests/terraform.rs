@@ -5,18 +5,23 @@
 //! Each trial works on a copy of `terraform/` under `target/`: nothing is written to the source tree, and trials in
 //! processes of their own do not meet. Where there is no `terraform`, or no AWS provider, trials are ignored and a
 //! line says so; with `FLEET_REQUIRE_TERRAFORM=1` they fail.
+//!
+//! One more plans from the state of the earlier layout, so that an update destroys nothing that is deployed.
 
 use std::{
     env, fs,
     fs::File,
-    io::ErrorKind,
+    io::{ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     sync::Once,
+    thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Where the stack and its modules are.
@@ -39,6 +44,12 @@ const NO_TERRAFORM: &str = "terraform's checks (not on the PATH); install Terraf
 const NO_PROVIDER: &str = "terraform's checks that need the provider hashicorp/aws (in no mirror, and the registry \
      can't be reached); go online, or name a CLI configuration with a filesystem_mirror in TF_CLI_CONFIG_FILE";
 
+/// What the stack made when its queue and its fleet were one each: a state that was applied, without the tables of all datasets but one.
+const EARLIER_STATE: &str = "tests/earlier.tfstate.json";
+
+/// No process listens on the discard port.
+const NOBODY: &str = "http://127.0.0.1:9";
+
 /// One line says that the provider is missing, however many folders need it.
 static SAID: Once = Once::new();
 
@@ -57,6 +68,7 @@ fn main() -> ExitCode {
         let promise = if folder.starts_with("examples") { "is_valid" } else { "is_valid_and_its_tests_pass" };
         trials.push(trial(format!("{}_{promise}", shown(&folder)), move || whole(&folder)));
     }
+    trials.push(trial("what_is_deployed_is_moved_and_not_made_anew".to_owned(), update));
     // A listing shows them as ignored only where that is already known.
     let ignored = !here && !required();
     let trials: Vec<_> = trials.into_iter().map(|trial| trial.with_ignored_flag(ignored)).collect();
@@ -77,25 +89,19 @@ fn trial(name: String, check: impl FnOnce() -> Result<Completion> + Send + 'stat
 
 /// `terraform fmt` would change nothing.
 fn formatting() -> Result<Completion> {
-    Workshop::new()?.terraform(Path::new(""), &["fmt", "-check", "-recursive", "-diff"])?;
+    Workshop::new(NOBODY)?.terraform(Path::new(""), &["fmt", "-check", "-recursive", "-diff"])?;
     Ok(Completion::Completed)
 }
 
 /// A folder is valid, and passes the tests that it must have.
 fn whole(folder: &Path) -> Result<Completion> {
-    let workshop = Workshop::new()?;
+    let workshop = Workshop::new(NOBODY)?;
     let mut init = vec!["init", "-backend=false", "-input=false"];
     if workshop.tree.join(folder).join(LOCK_FILE).exists() {
         init.push("-lockfile=readonly");
     }
-    if let Err(error) = workshop.init(folder, &init) {
-        // Whose fault is it: the folder's, or that of a machine on which nothing that needs the provider can run?
-        if workshop.has_provider()? {
-            return Err(error);
-        }
-        ensure!(!required(), "{NO_PROVIDER}\n{error:#}");
-        SAID.call_once(|| say(&format!("left out: {NO_PROVIDER}")));
-        return Ok(Completion::ignored_with("no provider hashicorp/aws"));
+    if let Some(left_out) = workshop.left_out(folder, &init)? {
+        return Ok(left_out);
     }
     workshop.terraform(folder, &["validate"])?;
     if workshop.has_tests(folder)? {
@@ -107,15 +113,87 @@ fn whole(folder: &Path) -> Result<Completion> {
     Ok(Completion::Completed)
 }
 
+/// A plan from the state of the earlier layout destroys nothing, replaces nothing, and makes nothing but what the state does not have.
+fn update() -> Result<Completion> {
+    let folder = Path::new("");
+    let workshop = Workshop::new(&identity()?)?;
+    if let Some(left_out) = workshop.left_out(folder, &["init", "-backend=false", "-input=false"])? {
+        return Ok(left_out);
+    }
+    fs::copy(workshop.tree.join(EARLIER_STATE), workshop.tree.join(folder).join("terraform.tfstate"))?;
+    let variables = [
+        "-var=name=loopback",
+        "-var=region=eu-west-1",
+        r#"-var=accounts={data={id="111111111111"}}"#,
+        r#"-var=alarm_emails=["finops@example.com"]"#,
+    ];
+    let plan = [&["plan", "-refresh=false", "-out=plan"][..], &variables].concat();
+    workshop.terraform(folder, &plan)?;
+    let plan: Value = serde_json::from_str(&workshop.terraform(folder, &["show", "-json", "plan"])?)?;
+    let changes = plan["resource_changes"].as_array().context("no changes")?;
+    let (mut wrong, mut moved) = (Vec::new(), 0);
+    for change in changes {
+        moved += usize::from(change["previous_address"].is_string());
+        let actions = change["change"]["actions"].to_string();
+        let is_new = actions == r#"["create"]"# && change["type"] == "aws_glue_catalog_table";
+        if !is_new && ![r#"["no-op"]"#, r#"["update"]"#, r#"["read"]"#].contains(&&*actions) {
+            wrong.push(format!("{} {actions}", change["address"]));
+        }
+    }
+    ensure!(wrong.is_empty(), "an update of what is deployed would\n{}", wrong.join("\n"));
+    ensure!(moved >= 17, "only {moved} resources are found under their new addresses");
+    Ok(Completion::Completed)
+}
+
+/// Where AWS answers what a plan asks of it: who asks, and which zones there are.
+fn identity() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A connection that is cut off is the provider's to open again.
+            let _ = answer(stream);
+        }
+    });
+    Ok(format!("http://{address}"))
+}
+
+fn answer(mut stream: TcpStream) -> Result<()> {
+    let (mut request, mut part) = (String::new(), [0; 4096]);
+    // The body is a form that begins with the action.
+    while !request.contains("Action=") {
+        let read = stream.read(&mut part)?;
+        ensure!(read > 0, "no action in {request}");
+        request.push_str(&String::from_utf8_lossy(part.get(..read).unwrap_or_default()));
+    }
+    let body = if request.contains("Action=GetCallerIdentity") {
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>999999999999</Account><UserId>A</UserId>\
+         <Arn>arn:aws:iam::999999999999:root</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    } else {
+        "<DescribeAvailabilityZonesResponse><availabilityZoneInfo>\
+         <item><zoneName>eu-west-1a</zoneName><zoneId>euw1-az1</zoneId><zoneState>available</zoneState></item>\
+         <item><zoneName>eu-west-1b</zoneName><zoneId>euw1-az2</zoneId><zoneState>available</zoneState></item>\
+         </availabilityZoneInfo></DescribeAvailabilityZonesResponse>"
+    };
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    Ok(())
+}
+
 /// A copy of `terraform/` in which one trial may do as it likes.
 struct Workshop {
     folder: TempDir,
     tree: PathBuf,
     configuration: PathBuf,
+    /// Where calls of AWS go.
+    endpoint: String,
 }
 
 impl Workshop {
-    fn new() -> Result<Self> {
+    fn new(endpoint: &str) -> Result<Self> {
         fs::create_dir_all(SCRATCH)?;
         let folder = tempfile::Builder::new().prefix("terraform-").tempdir_in(SCRATCH)?;
         let tree = folder.path().join("terraform");
@@ -135,7 +213,19 @@ impl Workshop {
                 path
             }
         };
-        Ok(Self { folder, tree, configuration })
+        Ok(Self { folder, tree, configuration, endpoint: endpoint.to_owned() })
+    }
+
+    /// Runs `terraform init` with these arguments. It may fail where the provider can't be had, and what follows is left out.
+    fn left_out(&self, folder: &Path, init: &[&str]) -> Result<Option<Completion>> {
+        let Err(error) = self.init(folder, init) else { return Ok(None) };
+        // Whose fault is it: the folder's, or that of a machine on which nothing that needs the provider can run?
+        if self.has_provider()? {
+            return Err(error);
+        }
+        ensure!(!required(), "{NO_PROVIDER}\n{error:#}");
+        SAID.call_once(|| say(&format!("left out: {NO_PROVIDER}")));
+        Ok(Some(Completion::ignored_with("no provider hashicorp/aws")))
     }
 
     /// Runs `terraform init`, one at a time on this machine: the cache for downloads takes no two at once.
@@ -166,7 +256,7 @@ impl Workshop {
     fn terraform(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new("terraform");
         command.current_dir(self.tree.join(folder)).arg(arguments[0]).arg("-no-color").args(&arguments[1..]);
-        // The user's environment is not used, and no call reaches AWS: no process listens on the discard port.
+        // The user's environment is not used, and no call reaches AWS.
         for (name, _) in env::vars_os() {
             if ["AWS_", "TF_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(name);
@@ -178,7 +268,8 @@ impl Workshop {
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_REGION", "eu-west-1")
             .env("CHECKPOINT_DISABLE", "1")
             // Saves a third of the CPU time: each test run starts the provider again, whose garbage collection is useless.
             .env("GOGC", "400")

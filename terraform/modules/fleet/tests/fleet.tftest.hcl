@@ -1,14 +1,6 @@
 mock_provider "aws" {
   override_during = plan
 
-  mock_resource "aws_ecr_repository" {
-    defaults = { repository_url = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet" }
-  }
-
-  mock_resource "aws_ecs_cluster" {
-    defaults = { arn = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet" }
-  }
-
   mock_resource "aws_appautoscaling_policy" {
     defaults = { arn = "arn:aws:autoscaling:eu-west-1:999999999999:scalingPolicy:mock" }
   }
@@ -20,56 +12,25 @@ mock_provider "aws" {
 
 variables {
   name        = "fleet"
-  image_tag   = "0.1.0"
+  image       = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet:0.1.0"
   environment = { FLEET_LOG_FORMAT = "json" }
   log_group   = "/fleet/worker"
   queue_name  = "fleet-jobs"
 
+  cluster = {
+    name = "fleet"
+    arn  = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
+  }
+
   network = {
-    vpc_id           = "vpc-1"
-    subnet_ids       = ["subnet-1", "subnet-2"]
-    assign_public_ip = true
+    subnet_ids         = ["subnet-1", "subnet-2"]
+    security_group_ids = ["sg-1"]
+    assign_public_ip   = true
   }
 
   role_arns = {
     task      = "arn:aws:iam::999999999999:role/fleet-worker"
     execution = "arn:aws:iam::999999999999:role/fleet-execution"
-  }
-}
-
-run "workers_let_no_one_in_and_ask_on_443_alone" {
-  command = plan
-
-  assert {
-    condition     = length(aws_security_group.tasks.ingress) == 0
-    error_message = "Somebody is let in."
-  }
-
-  assert {
-    condition     = [for rule in aws_security_group.tasks.egress : [rule.protocol, rule.from_port, rule.to_port]] == [["tcp", 443, 443]]
-    error_message = "Workers are let out elsewhere than to HTTPS."
-  }
-}
-
-run "the_image_is_the_repositorys_and_never_changes_under_its_tag" {
-  command = plan
-
-  assert {
-    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE" && output.image == "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet:0.1.0"
-    error_message = "The image is ${output.image}."
-  }
-}
-
-run "the_image_that_was_tested_runs_whatever_its_tag_names_by_now" {
-  command = plan
-
-  variables {
-    image_digest = "sha256:1f1e0a95b9e5f2e59ab3df4a9d2f4a2ba9ab6b6d0a4d8a1c7a2f3c9f6a2d0e11"
-  }
-
-  assert {
-    condition     = output.image == "999999999999.dkr.ecr.eu-west-1.amazonaws.com/fleet@${var.image_digest}"
-    error_message = "The image is ${output.image}."
   }
 }
 
@@ -224,15 +185,54 @@ run "what_can_not_be_is_refused_by_name" {
 
   variables {
     name            = "fleet."
+    fleet           = "producer"
     max_workers     = 0
     jobs_per_worker = 0.5
 
     network = {
-      vpc_id           = "vpc-1"
-      subnet_ids       = []
-      assign_public_ip = true
+      subnet_ids         = []
+      security_group_ids = ["sg-1"]
+      assign_public_ip   = true
     }
   }
 
-  expect_failures = [var.name, var.max_workers, var.jobs_per_worker, var.network]
+  expect_failures = [var.name, var.fleet, var.max_workers, var.jobs_per_worker, var.network]
+}
+
+run "the_first_fleets_alarms_have_the_deployments_name_alone" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_ecs_service.worker.name == "fleet-worker" && aws_ecs_service.worker.launch_type == "FARGATE" &&
+      length(aws_ecs_service.worker.capacity_provider_strategy) == 0 &&
+      toset([for alarm in aws_cloudwatch_metric_alarm.workers : alarm.alarm_name]) == toset(["fleet-scale-to-backlog", "fleet-scale-to-zero"])
+    )
+    error_message = "The service or its alarms have other names: ${jsonencode([for alarm in aws_cloudwatch_metric_alarm.workers : alarm.alarm_name])}"
+  }
+}
+
+run "another_fleet_has_names_of_its_own_and_may_run_on_spare_capacity" {
+  command = plan
+
+  variables {
+    fleet      = "fresh"
+    queue_name = "fleet-ticks"
+    spot       = true
+  }
+
+  assert {
+    condition = (
+      aws_ecs_service.worker.name == "fleet-fresh" &&
+      toset([for alarm in aws_cloudwatch_metric_alarm.workers : alarm.alarm_name]) == toset(["fleet-fresh-scale-to-backlog", "fleet-fresh-scale-to-zero"]) &&
+      toset([for policy in aws_appautoscaling_policy.workers : policy.name]) == toset(["fleet-fresh-scale-to-backlog", "fleet-fresh-scale-to-zero"]) &&
+      aws_appautoscaling_target.workers.resource_id == "service/fleet/fleet-fresh"
+    )
+    error_message = "Two fleets would have the same names: ${jsonencode([for alarm in aws_cloudwatch_metric_alarm.workers : alarm.alarm_name])}"
+  }
+
+  assert {
+    condition     = [for strategy in aws_ecs_service.worker.capacity_provider_strategy : strategy.capacity_provider] == ["FARGATE_SPOT"]
+    error_message = "The fleet runs at the full price."
+  }
 }

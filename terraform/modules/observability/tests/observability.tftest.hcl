@@ -30,11 +30,9 @@ variables {
   name              = "fleet"
   metrics_namespace = "cloudwatch-fleet/fleet"
 
-  queues = {
-    jobs         = "fleet-jobs"
-    dead_letters = "fleet-jobs-dead"
-    unstarted    = "fleet-unstarted"
-  }
+  queues    = { jobs = { jobs = "fleet-jobs", dead_letters = "fleet-jobs-dead" } }
+  fleets    = { worker = { service = "fleet-worker", queue = "jobs" } }
+  unstarted = "fleet-unstarted"
 
   cluster = {
     name = "fleet"
@@ -42,7 +40,6 @@ variables {
   }
 
   families = {
-    worker   = "fleet-worker"
     producer = "fleet-producer"
     status   = "fleet-status"
   }
@@ -70,7 +67,7 @@ run "jobs_of_which_none_is_done_raise_an_alarm_within_half_an_hour" {
 
   assert {
     condition = (
-      one([for query in aws_cloudwatch_metric_alarm.no_progress.metric_query : query.expression if query.return_data == true])
+      one([for query in aws_cloudwatch_metric_alarm.no_progress["jobs"].metric_query : query.expression if query.return_data == true])
       == "IF(FILL(done, 0) < 1, waiting, 0)"
     )
     error_message = "The alarm compares a metric that may have no point, or something else."
@@ -78,7 +75,7 @@ run "jobs_of_which_none_is_done_raise_an_alarm_within_half_an_hour" {
 
   assert {
     condition = toset(flatten([
-      for query in aws_cloudwatch_metric_alarm.no_progress.metric_query : [
+      for query in aws_cloudwatch_metric_alarm.no_progress["jobs"].metric_query : [
         for metric in query.metric :
         "${query.id} ${metric.namespace} ${metric.metric_name} ${metric.stat} ${metric.period} ${jsonencode(metric.dimensions)}"
       ]
@@ -86,15 +83,15 @@ run "jobs_of_which_none_is_done_raise_an_alarm_within_half_an_hour" {
       "waiting AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300 {\"QueueName\":\"fleet-jobs\"}",
       "done AWS/SQS NumberOfMessagesDeleted Sum 300 {\"QueueName\":\"fleet-jobs\"}",
     ])
-    error_message = "The alarm looks at something else: ${jsonencode(aws_cloudwatch_metric_alarm.no_progress.metric_query)}"
+    error_message = "The alarm looks at something else: ${jsonencode(aws_cloudwatch_metric_alarm.no_progress["jobs"].metric_query)}"
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.no_progress.evaluation_periods == 6 &&
-      aws_cloudwatch_metric_alarm.no_progress.comparison_operator == "GreaterThanOrEqualToThreshold" &&
-      aws_cloudwatch_metric_alarm.no_progress.threshold == 1 &&
-      aws_cloudwatch_metric_alarm.no_progress.treat_missing_data == "notBreaching"
+      aws_cloudwatch_metric_alarm.no_progress["jobs"].evaluation_periods == 6 &&
+      aws_cloudwatch_metric_alarm.no_progress["jobs"].comparison_operator == "GreaterThanOrEqualToThreshold" &&
+      aws_cloudwatch_metric_alarm.no_progress["jobs"].threshold == 1 &&
+      aws_cloudwatch_metric_alarm.no_progress["jobs"].treat_missing_data == "notBreaching"
     )
     error_message = "It goes off too early or too late, or while the queue sleeps."
   }
@@ -265,7 +262,7 @@ run "all_alarms_are_sent_to_the_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.ecs), values(aws_cloudwatch_metric_alarm.reminder),
-        [aws_cloudwatch_metric_alarm.no_progress], values(aws_cloudwatch_metric_alarm.stale),
+        values(aws_cloudwatch_metric_alarm.no_progress), values(aws_cloudwatch_metric_alarm.stale),
       ) :
       toset(alarm.alarm_actions) == toset(["arn:aws:sns:eu-west-1:999999999999:fleet-alarms"])
     ])
@@ -414,4 +411,75 @@ run "more_datasets_than_a_filter_has_room_for_are_refused" {
   }
 
   expect_failures = [aws_cloudwatch_log_metric_filter.completed["all"]]
+}
+
+run "each_queue_and_each_fleet_has_its_alarms_and_its_lines" {
+  command = plan
+
+  variables {
+    queues = {
+      jobs  = { jobs = "fleet-jobs", dead_letters = "fleet-jobs-dead" }
+      ticks = { jobs = "fleet-ticks", dead_letters = "fleet-ticks-dead", retention_hours = 1 }
+      slow  = { jobs = "fleet-slow", dead_letters = "fleet-slow-dead", oldest_job_minutes = 45 }
+    }
+    fleets = {
+      worker = { service = "fleet-worker", queue = "jobs" }
+      fresh  = { service = "fleet-fresh", queue = "ticks" }
+      slow   = { service = "fleet-slow", queue = "slow" }
+    }
+  }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.queue : alarm.alarm_name => "${alarm.dimensions.QueueName} ${alarm.threshold}"
+      } == {
+      fleet-dead-letters       = "fleet-jobs-dead 1"
+      fleet-oldest-job         = "fleet-jobs 21600"
+      fleet-slow-dead-letters  = "fleet-slow-dead 1"
+      fleet-slow-oldest-job    = "fleet-slow 2700"
+      fleet-ticks-dead-letters = "fleet-ticks-dead 1"
+      fleet-ticks-oldest-job   = "fleet-ticks 1800"
+      fleet-unstarted          = "fleet-unstarted 1"
+    }
+    error_message = "A queue has no alarm, or another one: ${jsonencode([for alarm in aws_cloudwatch_metric_alarm.queue : alarm.alarm_name])}"
+  }
+
+  assert {
+    condition = {
+      for alarm in aws_cloudwatch_metric_alarm.no_progress :
+      alarm.alarm_name => one(distinct(flatten([for query in alarm.metric_query : [for metric in query.metric : metric.dimensions.QueueName]])))
+    } == { fleet-no-progress = "fleet-jobs", fleet-ticks-no-progress = "fleet-ticks", fleet-slow-no-progress = "fleet-slow" }
+    error_message = "Of a queue it is not seen that nothing is done."
+  }
+
+  assert {
+    condition = {
+      for rule in aws_cloudwatch_event_rule.ecs : rule.name => try(jsondecode(rule.event_pattern).resources, jsondecode(rule.event_pattern).detail.group)
+      if strcontains(rule.name, "fresh")
+      } == {
+      fleet-fresh-workers-failing   = ["service:fleet-fresh"]
+      fleet-fresh-service-impaired  = ["arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-fresh"]
+      fleet-fresh-deployment-failed = ["arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-fresh"]
+    }
+    error_message = "A fleet's faults raise no alarm: ${jsonencode([for rule in aws_cloudwatch_event_rule.ecs : rule.name])}"
+  }
+
+  assert {
+    condition = toset(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
+        for metric in try(widget.properties.metrics, []) : [for word in metric : word if can(regex("^fleet-", word))]
+      ]
+    ])) == toset(["fleet-jobs", "fleet-jobs-dead", "fleet-ticks", "fleet-ticks-dead", "fleet-slow", "fleet-slow-dead", "fleet-worker", "fleet-fresh"])
+    error_message = "The dashboard leaves a queue or a fleet out."
+  }
+}
+
+run "an_alarm_for_jobs_that_are_lost_before_is_refused" {
+  command = plan
+
+  variables {
+    queues = { jobs = { jobs = "fleet-jobs", dead_letters = "fleet-jobs-dead", retention_hours = 1, oldest_job_minutes = 60 } }
+  }
+
+  expect_failures = [var.queues]
 }

@@ -159,8 +159,33 @@ run "what_can_not_be_is_refused_by_name" {
     name                       = "Fleet"
     visibility_timeout_seconds = 43201
     max_receive_count          = 3
+    retention_hours            = 337
     kms_key_arn                = "alias/fleet"
   }
 
-  expect_failures = [var.name, var.visibility_timeout_seconds, var.max_receive_count, var.kms_key_arn]
+  expect_failures = [var.name, var.retention_hours, var.visibility_timeout_seconds, var.max_receive_count, var.kms_key_arn]
+}
+
+run "another_queue_has_names_and_times_of_its_own" {
+  command = plan
+
+  variables {
+    queue           = "ticks"
+    retention_hours = 1
+  }
+
+  assert {
+    condition     = aws_sqs_queue.jobs.name == "fleet-ticks" && aws_sqs_queue.dead_letters.name == "fleet-ticks-dead" && aws_sqs_queue.jobs.message_retention_seconds == 3600
+    error_message = "The queue is ${aws_sqs_queue.jobs.name}, and keeps jobs for ${aws_sqs_queue.jobs.message_retention_seconds} s."
+  }
+}
+
+run "a_queue_of_the_stacks_own_name_is_refused" {
+  command = plan
+
+  variables {
+    queue = "jobs-dead"
+  }
+
+  expect_failures = [var.queue]
 }

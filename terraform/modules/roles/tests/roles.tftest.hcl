@@ -9,14 +9,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name                  = "fleet"
-  queue_arn             = "arn:aws:sqs:eu-west-1:999999999999:fleet-jobs"
-  dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead"
-  report_bucket_arn     = "arn:aws:s3:::fleet-reports"
-  member_role_arns      = ["arn:aws:iam::*:role/cloudwatch-fleet-reader"]
-  cluster_arn           = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
-  repository_arn        = "arn:aws:ecr:eu-west-1:999999999999:repository/fleet"
-  log_group_arns        = ["arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker"]
+  name                   = "fleet"
+  queue_arns             = ["arn:aws:sqs:eu-west-1:999999999999:fleet-jobs"]
+  dead_letter_queue_arns = ["arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead"]
+  services               = ["fleet-worker"]
+  report_bucket_arn      = "arn:aws:s3:::fleet-reports"
+  member_role_arns       = ["arn:aws:iam::*:role/cloudwatch-fleet-reader"]
+  cluster_arn            = "arn:aws:ecs:eu-west-1:999999999999:cluster/fleet"
+  repository_arn         = "arn:aws:ecr:eu-west-1:999999999999:repository/fleet"
+  log_group_arns         = ["arn:aws:logs:eu-west-1:999999999999:log-group:/fleet/worker"]
 }
 
 run "each_may_what_its_commands_use_and_no_more" {
@@ -186,6 +187,30 @@ run "a_customer_key_is_used_by_all_and_by_status_to_read_alone" {
   }
 }
 
+run "each_queue_and_service_is_named" {
+  command = plan
+
+  variables {
+    queue_arns             = ["arn:aws:sqs:eu-west-1:999999999999:fleet-jobs", "arn:aws:sqs:eu-west-1:999999999999:fleet-ticks"]
+    dead_letter_queue_arns = ["arn:aws:sqs:eu-west-1:999999999999:fleet-jobs-dead", "arn:aws:sqs:eu-west-1:999999999999:fleet-ticks-dead"]
+    services               = ["fleet-fresh", "fleet-worker"]
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.this["worker"].policy).Statement : statement.Resource if strcontains(jsonencode(statement.Action), "sqs:")
+    ]) == jsonencode([var.queue_arns, var.dead_letter_queue_arns])
+    error_message = "The worker has other queues: ${aws_iam_role_policy.this["worker"].policy}"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this["producer"].policy).Statement : statement.Resource if strcontains(jsonencode(statement.Action), "ecs:")
+    ] == [["arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-fresh", "arn:aws:ecs:eu-west-1:999999999999:service/fleet/fleet-worker"]]
+    error_message = "The producer wakes other services: ${aws_iam_role_policy.this["producer"].policy}"
+  }
+}
+
 run "a_fleet_of_accounts_with_keys_alone_assumes_no_role" {
   command = plan
 
@@ -228,20 +253,21 @@ run "the_longest_policies_that_are_taken_have_room_in_iam" {
   command = plan
 
   variables {
-    name                  = "abcdefghijklmnopqrstuvwx"
-    queue_arn             = "arn:aws-us-gov:sqs:ap-southeast-1:999999999999:abcdefghijklmnopqrstuvwx-jobs"
-    dead_letter_queue_arn = "arn:aws-us-gov:sqs:ap-southeast-1:999999999999:abcdefghijklmnopqrstuvwx-jobs-dead"
-    report_bucket_arn     = "arn:aws-us-gov:s3:::abcdefghijklmnopqrstuvwx-reports-999999999999-ap-southeast-1"
-    cluster_arn           = "arn:aws-us-gov:ecs:ap-southeast-1:999999999999:cluster/abcdefghijklmnopqrstuvwx"
-    repository_arn        = "arn:aws-us-gov:ecr:ap-southeast-1:999999999999:repository/abcdefghijklmnopqrstuvwx"
-    kms_key_arn           = "arn:aws-us-gov:kms:ap-southeast-1:999999999999:key/mrk-00000000000000000000000000000e3f"
+    name                   = "abcdefghijklmnopqrstuvwx"
+    queue_arns             = [for n in range(10) : "arn:aws-us-gov:sqs:ap-southeast-1:999999999999:abcdefghijklmnopqrstuvwx-${format("%020d", n)}"]
+    dead_letter_queue_arns = [for n in range(10) : "arn:aws-us-gov:sqs:ap-southeast-1:999999999999:abcdefghijklmnopqrstuvwx-${format("%020d", n)}-dead"]
+    services               = [for n in range(10) : "abcdefghijklmnopqrstuvwx-${format("%020d", n)}"]
+    report_bucket_arn      = "arn:aws-us-gov:s3:::abcdefghijklmnopqrstuvwx-reports-999999999999-ap-southeast-1"
+    cluster_arn            = "arn:aws-us-gov:ecs:ap-southeast-1:999999999999:cluster/abcdefghijklmnopqrstuvwx"
+    repository_arn         = "arn:aws-us-gov:ecr:ap-southeast-1:999999999999:repository/abcdefghijklmnopqrstuvwx"
+    kms_key_arn            = "arn:aws-us-gov:kms:ap-southeast-1:999999999999:key/mrk-00000000000000000000000000000e3f"
 
     log_group_arns = [
       for who in ["producer", "worker"] :
       "arn:aws-us-gov:logs:ap-southeast-1:999999999999:log-group:/abcdefghijklmnopqrstuvwx/${who}"
     ]
 
-    member_role_arns = [for n in range(93) : "arn:aws:iam::*:role/${format("%062d", n)}"]
+    member_role_arns = [for n in range(62) : "arn:aws:iam::*:role/${format("%062d", n)}"]
 
     secrets = {
       arns         = [for n in range(25) : "arn:aws-us-gov:secretsmanager:ap-southeast-1:999999999999:secret:${format("%0150d", n)}-a1b2c3"]
@@ -250,8 +276,13 @@ run "the_longest_policies_that_are_taken_have_room_in_iam" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.this["worker"].policy) - length(jsonencode(var.member_role_arns)) <= 10240 - 8000
+    condition     = length(aws_iam_role_policy.this["worker"].policy) - length(jsonencode(var.member_role_arns)) <= 10240 - (7400 - 200 * 10)
     error_message = "The worker's policy has ${length(aws_iam_role_policy.this["worker"].policy)} characters, ${length(jsonencode(var.member_role_arns))} of them for roles."
+  }
+
+  assert {
+    condition     = length(aws_iam_policy.operator.policy) <= 6144
+    error_message = "IAM takes 6144 characters, and the operator's policy has ${length(aws_iam_policy.operator.policy)}."
   }
 
   assert {
@@ -269,7 +300,7 @@ run "more_names_of_roles_than_a_policy_has_room_for_are_refused" {
   command = plan
 
   variables {
-    member_role_arns = [for n in range(185) : "arn:aws:iam::*:role/cloudwatch-fleet-reader-${n}"]
+    member_role_arns = [for n in range(150) : "arn:aws:iam::*:role/cloudwatch-fleet-reader-${n}"]
   }
 
   expect_failures = [var.member_role_arns]
@@ -295,9 +326,9 @@ run "what_can_not_be_is_refused_by_name" {
     name             = "-fleet"
     member_role_arns = ["arn:aws:iam::111111111111:role/*"]
     cluster_arn      = "fleet"
-    queue_arn        = "fleet-jobs"
+    services         = []
 
-    dead_letter_queue_arn    = "arn:aws:s3:::fleet-reports"
+    dead_letter_queue_arns   = ["arn:aws:s3:::fleet-reports"]
     report_bucket_arn        = "fleet-reports"
     repository_arn           = "fleet"
     kms_key_arn              = "alias/fleet"
@@ -308,7 +339,17 @@ run "what_can_not_be_is_refused_by_name" {
   }
 
   expect_failures = [
-    var.name, var.member_role_arns, var.cluster_arn, var.queue_arn, var.dead_letter_queue_arn, var.report_bucket_arn,
+    var.name, var.member_role_arns, var.cluster_arn, var.services, var.dead_letter_queue_arns, var.report_bucket_arn,
     var.repository_arn, var.kms_key_arn, var.permissions_boundary_arn, var.execution_policy_arns, var.guardduty_repository_arns,
   ]
+}
+
+run "a_queue_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    queue_arns = ["fleet-jobs"]
+  }
+
+  expect_failures = [var.queue_arns]
 }

@@ -56,9 +56,9 @@ variables {
   }
 
   network = {
-    subnet_ids        = ["subnet-1", "subnet-2"]
-    security_group_id = "sg-1"
-    assign_public_ip  = true
+    subnet_ids         = ["subnet-1", "subnet-2"]
+    security_group_ids = ["sg-1"]
+    assign_public_ip   = true
   }
 }
 
