@@ -6,6 +6,8 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
+data "aws_region" "current" {}
+
 data "aws_subnet" "given" {
   count = length(var.subnet_ids) > 0 ? 1 : 0
 
@@ -44,11 +46,13 @@ locals {
 
   kms_key_arn = var.make_kms_key ? module.key[0].arn : var.kms_key_arn
 
-  # What you give wins. The provider puts them on everything but tasks, which are no resources of Terraform's.
+  region = data.aws_region.current.id
+
+  # What you give wins. They are for tasks, which are no resources of Terraform's; all else has the tags of your provider.
   tags = merge({ "fleet:application" = "cloudwatch-fleet", "fleet:deployment" = var.name }, var.tags)
 
   environment = {
-    AWS_REGION                = var.region
+    AWS_REGION                = local.region
     FLEET_ACCOUNTS            = "s3://${module.reports.bucket.name}/${local.accounts_key}"
     FLEET_ACCOUNTS_OWNER      = data.aws_caller_identity.current.account_id
     FLEET_LOG_FORMAT          = "json"
@@ -81,6 +85,7 @@ module "reports" {
   source = "./modules/reports"
 
   name               = var.name
+  bucket             = var.report_bucket
   keep_days          = var.keep_reports_days
   keep_replaced_days = var.keep_replaced_days
   query_limit_bytes  = var.query_limit_bytes
@@ -108,10 +113,12 @@ module "roles" {
   accounts_key             = local.accounts_key
   member_role_arns         = local.member_role_arns
   cluster_arn              = module.cluster.cluster.arn
-  repository_arn           = module.cluster.repository.arn
+  repository_arn           = module.cluster.repository_arn
   log_group_arns           = [for group in module.observability.log_groups : group.arn]
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
+  role_path                = var.role_path
+  role_prefix              = var.role_prefix
 
   execution_policy_arns     = var.execution_policy_arns
   guardduty_repository_arns = var.guardduty_repository_arns
@@ -129,7 +136,11 @@ module "cluster" {
   vpc_id       = local.network.vpc_id
   image_tag    = var.image_tag
   image_digest = var.image_digest
+  image        = var.image
+  cluster_arn  = var.cluster_arn
   spot         = anytrue([for fleet in local.fleets : fleet.spot])
+
+  security_group_ids = var.security_group_ids
 }
 
 module "fleet" {
@@ -167,12 +178,14 @@ module "schedule" {
   schedules                = var.schedules
   image                    = module.cluster.image
   cpu_architecture         = var.cpu_architecture
-  environment              = merge(local.environment, { FLEET_SERVICE = local.services.jobs })
+  environment              = merge(local.environment, { FLEET_SERVICE = local.services.jobs }, var.producer.environment)
   role_arns                = module.roles.role_arns
   log_group                = module.observability.log_groups.producer.name
   cluster_arn              = module.cluster.cluster.arn
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
+  role_path                = var.role_path
+  role_prefix              = var.role_prefix
   tags                     = local.tags
 
   network = local.task_network
@@ -187,6 +200,7 @@ module "observability" {
 
   name               = var.name
   alarm_emails       = var.alarm_emails
+  topic_arn          = var.alarm_topic_arn
   log_retention_days = var.log_retention_days
   log_stopped        = var.log_stopped
   keep_logs          = var.keep_logs

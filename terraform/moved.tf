@@ -13,20 +13,20 @@ moved {
 
 moved {
   from = module.fleet.aws_ecr_repository.this
-  to   = module.cluster.aws_ecr_repository.this
+  to   = module.cluster.aws_ecr_repository.this[0]
 }
 
 moved {
   from = module.fleet.aws_ecr_lifecycle_policy.this
-  to   = module.cluster.aws_ecr_lifecycle_policy.this
+  to   = module.cluster.aws_ecr_lifecycle_policy.this[0]
 }
 
 moved {
   from = module.fleet.aws_ecs_cluster.this
-  to   = module.cluster.aws_ecs_cluster.this
+  to   = module.cluster.aws_ecs_cluster.this[0]
 }
 
 moved {
   from = module.fleet.aws_security_group.tasks
-  to   = module.cluster.aws_security_group.tasks
+  to   = module.cluster.aws_security_group.tasks[0]
 }

@@ -41,11 +41,11 @@ output "roles" {
 }
 
 output "fleet" {
-  description = "The ECS cluster, the first fleet's service, and the image: where to push it, and what runs."
+  description = "The ECS cluster, the first fleet's service, and the image: where to push it (null if it is yours), and what runs."
   value = {
     cluster        = module.cluster.cluster.name
     service        = module.fleet["worker"].service.name
-    repository_url = module.cluster.repository.url
+    repository_url = module.cluster.repository_url
     image          = module.cluster.image
   }
 }
@@ -72,7 +72,7 @@ output "observability" {
 output "environment" {
   description = "What `producer status`, `failed` and `replay` need on your machine: eval \"$(terraform output -raw environment)\""
   value       = <<-SHELL
-    export AWS_REGION=${var.region}
+    export AWS_REGION=${local.region}
     export FLEET_QUEUE_URL=${module.queue["jobs"].jobs.url}
     export FLEET_SERVICE=${local.services.jobs}
     export FLEET_REPORT_BUCKET=${module.reports.bucket.name}
@@ -91,7 +91,7 @@ locals {
       backfill = { family = module.schedule.tasks.producer.family, container = "producer", command = ["producer", "run", "--wake", "--date", "YYYY-MM-DD"] }
       check    = { family = module.fleet["worker"].service.task_definition_family, container = "worker", command = ["worker", "check"] }
       } : what => join(" ", [
-        "aws ecs run-task --region ${var.region} --cluster ${module.cluster.cluster.name}",
+        "aws ecs run-task --region ${local.region} --cluster ${module.cluster.cluster.name}",
         "--task-definition ${task.family} --launch-type FARGATE",
         "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${join(",", module.cluster.security_group_ids)}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
         "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${local.tags_in_shell}'",

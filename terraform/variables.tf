@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# Three are asked for: name, region and accounts. The rest have defaults to live with.
+# Two are asked for: name and accounts. The rest have defaults to live with. The region is your provider's.
+
+locals {
+  # What the stack itself sets for its tasks, and what would be another way in than their role.
+  variables_of_the_stack = [
+    "AWS_REGION", "FLEET_ACCOUNTS", "FLEET_ACCOUNTS_OWNER", "FLEET_CONCURRENCY", "FLEET_KEY_TEMPLATE", "FLEET_LOG_FORMAT", "FLEET_METRICS_NAMESPACE",
+    "FLEET_QUEUE_URL", "FLEET_REPORT_BUCKET", "FLEET_REPORT_BUCKET_OWNER", "FLEET_SERVICE",
+  ]
+  keys_of_aws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+}
 
 variable "name" {
   description = "The deployment's name, which everything in it begins with."
@@ -9,17 +18,6 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24
     error_message = "name must be 2 to 24 lower-case letters, digits and single dashes between them, and begin with a letter."
-  }
-}
-
-variable "region" {
-  description = "The region that the fleet runs in. It collects from all others as well."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "region must be the name of an AWS region, such as eu-west-1."
   }
 }
 
@@ -219,6 +217,18 @@ variable "image_digest" {
   }
 }
 
+variable "image" {
+  description = "An image of yours with both programs, whole (`registry.example.com/fleet:0.1.0`, `…@sha256:…`), in place of one in the repository that is made, which then is not. From ECR, of this account or another, ECS's role may fetch it; another registry must need no login."
+  type        = string
+  default     = null
+}
+
+variable "cluster_arn" {
+  description = "An ECS cluster of yours that all tasks run in, in place of one that is made. For a fleet with `spot` it must have the capacity provider FARGATE_SPOT."
+  type        = string
+  default     = null
+}
+
 variable "cpu_architecture" {
   description = "What the image is built for: ARM64, which costs a fifth less, or X86_64."
   type        = string
@@ -252,8 +262,13 @@ variable "workers" {
   }
 
   validation {
-    condition     = length(setsubtract(keys(var.workers.environment), ["FLEET_LOOKBACK_DAYS", "FLEET_REGIONS", "FLEET_VISIBILITY_TIMEOUT", "FLEET_DRAIN_TIMEOUT", "RUST_LOG"])) == 0
-    error_message = "workers.environment may set FLEET_LOOKBACK_DAYS, FLEET_REGIONS, FLEET_VISIBILITY_TIMEOUT, FLEET_DRAIN_TIMEOUT and RUST_LOG; the stack sets the others, and the key template is the table's."
+    condition     = length(setintersection(keys(var.workers.environment), concat(local.variables_of_the_stack, local.keys_of_aws))) == 0
+    error_message = "workers.environment may set any variable but those that the stack sets (concurrency has an input, and the key template is the table's) and AWS's own keys, since tasks have a role and their definitions are no place for a secret: ${join(", ", setintersection(keys(var.workers.environment), concat(local.variables_of_the_stack, local.keys_of_aws)))}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.workers.environment) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
+    error_message = "workers.environment: a variable's name is letters, digits and `_`, and begins with no digit: ${join(", ", [for name in keys(var.workers.environment) : name if !can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])}."
   }
 }
 
@@ -314,8 +329,32 @@ variable "fleets" {
   }
 
   validation {
-    condition     = length(setsubtract(flatten([for fleet in var.fleets : keys(fleet.environment)]), ["FLEET_LOOKBACK_DAYS", "FLEET_REGIONS", "FLEET_VISIBILITY_TIMEOUT", "FLEET_DRAIN_TIMEOUT", "RUST_LOG"])) == 0
-    error_message = "fleets: environment may set FLEET_LOOKBACK_DAYS, FLEET_REGIONS, FLEET_VISIBILITY_TIMEOUT, FLEET_DRAIN_TIMEOUT and RUST_LOG; the stack sets the others, and the key template is the table's."
+    condition     = length(setintersection(flatten([for fleet in var.fleets : keys(fleet.environment)]), concat(local.variables_of_the_stack, local.keys_of_aws))) == 0
+    error_message = "environment of fleets may set any variable but those that the stack sets (concurrency has an input, and the key template is the table's) and AWS's own keys, since tasks have a role and their definitions are no place for a secret: ${join(", ", setintersection(flatten([for fleet in var.fleets : keys(fleet.environment)]), concat(local.variables_of_the_stack, local.keys_of_aws)))}."
+  }
+
+  validation {
+    condition     = alltrue([for name in flatten([for fleet in var.fleets : keys(fleet.environment)]) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
+    error_message = "environment of fleets: a variable's name is letters, digits and `_`, and begins with no digit: ${join(", ", [for name in flatten([for fleet in var.fleets : keys(fleet.environment)]) : name if !can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])}."
+  }
+}
+
+variable "producer" {
+  description = "Further variables for the producer (docs/configuration.md), such as a proxy: of its tasks, while `workers.environment` is of the workers, who also expand what schedules send via the queue."
+  type = object({
+    environment = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(setintersection(keys(var.producer.environment), concat(local.variables_of_the_stack, local.keys_of_aws))) == 0
+    error_message = "producer.environment may set any variable but those that the stack sets (concurrency has an input, and the key template is the table's) and AWS's own keys, since tasks have a role and their definitions are no place for a secret: ${join(", ", setintersection(keys(var.producer.environment), concat(local.variables_of_the_stack, local.keys_of_aws)))}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.producer.environment) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
+    error_message = "producer.environment: a variable's name is letters, digits and `_`, and begins with no digit: ${join(", ", [for name in keys(var.producer.environment) : name if !can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])}."
   }
 }
 
@@ -328,6 +367,18 @@ variable "subnet_ids" {
   validation {
     condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
     error_message = "subnet_ids must be ids of subnets (subnet-0a1b2c3d), not their names or ranges."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of yours for all tasks, of the VPC of `subnet_ids`, in place of one that is made: they must let tasks out to AWS on 443, or to your proxy."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.security_group_ids) == 0 || length(var.subnet_ids) > 0
+    error_message = "security_group_ids are of a VPC of yours: give subnet_ids of it as well."
   }
 }
 
@@ -364,6 +415,12 @@ variable "alarm_emails" {
   nullable    = false
 }
 
+variable "alarm_topic_arn" {
+  description = "A topic of yours that alarms are sent to, in place of one that is made. Its policy must let CloudWatch publish for this account."
+  type        = string
+  default     = null
+}
+
 variable "oldest_job_hours" {
   description = "How long a job may wait before there is an alarm."
   type        = number
@@ -392,6 +449,12 @@ variable "keep_logs" {
   nullable    = false
 }
 
+variable "report_bucket" {
+  description = "A bucket of yours, in this account, for reports, manifests and the accounts file, in place of one that is made. What is set on it is then yours: modules/reports, \"A bucket of your own\"."
+  type        = string
+  default     = null
+}
+
 variable "keep_reports_days" {
   description = "After how many days reports and manifests expire; never if absent. Their last version is kept for `keep_replaced_days` more."
   type        = number
@@ -417,18 +480,6 @@ variable "force_destroy" {
   type        = bool
   default     = false
   nullable    = false
-}
-
-variable "allowed_account_ids" {
-  description = "The accounts that this may be applied in; any if empty. It keeps credentials of another account from making a second stack there."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition     = alltrue([for id in var.allowed_account_ids : can(regex("^[0-9]{12}$", id))])
-    error_message = "allowed_account_ids must be account ids of twelve digits, in quotes."
-  }
 }
 
 variable "make_kms_key" {
@@ -465,6 +516,19 @@ variable "permissions_boundary_arn" {
   }
 }
 
+variable "role_path" {
+  description = "The path of all roles and policies, where your organisation asks for one (/platform/). Another one makes them anew, and member roles must trust the worker's again."
+  type        = string
+  default     = "/"
+  nullable    = false
+}
+
+variable "role_prefix" {
+  description = "What the names of all roles and policies begin with, in place of `<name>-`: `app-finops-` where your organisation asks for `app-`, and another one for each region, since names of roles are the account's."
+  type        = string
+  default     = null
+}
+
 variable "execution_policy_arns" {
   description = "Managed policies for the role with which ECS starts tasks, by a name of yours, such as that of an agent which your account adds to every task."
   type        = map(string)
@@ -480,7 +544,7 @@ variable "guardduty_repository_arns" {
 }
 
 variable "tags" {
-  description = "Tags for everything that can have them, tasks included, besides `fleet:application` and `fleet:deployment`. If you give one of these two, yours wins."
+  description = "Tags for tasks, which are no resources of Terraform's, besides `fleet:application` and `fleet:deployment`, of which yours win. All else has the `default_tags` of your provider: give both the same."
   type        = map(string)
   default     = {}
   nullable    = false

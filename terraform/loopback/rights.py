@@ -36,6 +36,12 @@ RESERVE = {
     (WORKER, "s3:PutObject", "/tries/*"),
     (WORKER, "s3:DeleteObject", "/tries/*"),
     (WORKER, "s3:AbortMultipartUpload", "/tries/*"),
+    # No report here has a sink, and no job has a copy.
+    (WORKER, "s3:GetObject", "/delivered/*"),
+    (WORKER, "s3:PutObject", "/delivered/*"),
+    (WORKER, "s3:GetObject", "/claims/*"),
+    (WORKER, "s3:PutObject", "/claims/*"),
+    (WORKER, "s3:DeleteObject", "/claims/*"),
     # What a request of a schedule becomes: no worker here gets one.
     (WORKER, "sqs:SendMessage", f":{NAME}-jobs"),
     (WORKER, "s3:GetObject", "/runs/*"),

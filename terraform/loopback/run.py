@@ -27,13 +27,13 @@ from rights import (
     the_member_role_sees_no_object,
 )
 from steps import WORK, Failed, expect, seconds, step
-from terraform import STACK, Missing, Terraform, copy_of_the_stack
+from terraform import APPLIED, STACK, Missing, Terraform, copy_of_the_stack
 
 
 def main():
     copy_of_the_stack()
     variables = {"name": NAME, "region": REGION, "accounts": accounts()}
-    stack = Terraform(STACK, FLEET, "stack", variables)
+    stack = Terraform(APPLIED, FLEET, "stack", variables)
     with step("terraform init"):
         stack.init()
     with step("terraform apply"):

@@ -10,6 +10,8 @@ from aws import CERTIFICATE, REGION, endpoints
 from steps import REPOSITORY, WORK, Failed, expect, last_lines
 
 STACK = WORK / "terraform"
+# What is applied: it has the provider, and calls the stack.
+APPLIED = STACK / "examples" / "complete"
 
 
 class Missing(Failed):
@@ -31,7 +33,7 @@ def copy_of_the_stack():
             (WORK / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / file, WORK / file)
     provider = 'provider "aws" {\n  s3_use_path_style = true\n  max_retries       = 4\n}\n'
-    (STACK / "loopback_override.tf").write_text(provider, encoding="utf-8")
+    (APPLIED / "loopback_override.tf").write_text(provider, encoding="utf-8")
 
 
 @functools.cache

@@ -124,8 +124,8 @@ resource "aws_cloudwatch_metric_alarm" "no_progress" {
 
   alarm_name          = "${var.name}-${local.queue_prefix[each.key]}no-progress"
   alarm_description   = "Jobs of ${each.value.jobs} wait, and for half an hour none was done. If no worker runs, why is in ${local.queue_reasons[each.key]}; if one does, look at what it logs in ${aws_cloudwatch_log_group.this["worker"].name}, and stop its task if that is nothing. No job is lost for ${each.value.retention_hours} hours."
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
   evaluation_periods  = 6
@@ -166,7 +166,7 @@ resource "aws_cloudwatch_metric_alarm" "reminder" {
 
   alarm_name          = "${var.name}-${each.key}-reminder"
   alarm_description   = "Still so, or more by now: ${each.value.description}"
-  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_actions       = [local.topic_arn]
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
   evaluation_periods  = 1
@@ -197,8 +197,8 @@ resource "aws_cloudwatch_metric_alarm" "queue" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
   namespace           = "AWS/SQS"
   metric_name         = each.value.metric
   dimensions          = { QueueName = each.value.queue }
@@ -232,7 +232,7 @@ resource "aws_cloudwatch_metric_alarm" "ecs" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
-  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_actions       = [local.topic_arn]
   namespace           = "AWS/Events"
   metric_name         = "TriggeredRules"
   dimensions          = { RuleName = aws_cloudwatch_event_rule.ecs[each.key].name }

@@ -8,6 +8,8 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
+  topic_arn = var.topic_arn != null ? var.topic_arn : aws_sns_topic.alarms[0].arn
+
   arn_prefix = "arn:${data.aws_partition.current.partition}"
   place      = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
 }
@@ -74,13 +76,27 @@ moved {
   to   = aws_cloudwatch_log_resource_policy.stopped[0]
 }
 
+moved {
+  from = aws_sns_topic.alarms
+  to   = aws_sns_topic.alarms[0]
+}
+
+moved {
+  from = aws_sns_topic_policy.alarms
+  to   = aws_sns_topic_policy.alarms[0]
+}
+
 resource "aws_sns_topic" "alarms" {
+  count = var.topic_arn == null ? 1 : 0
+
   name              = "${var.name}-alarms"
   kms_master_key_id = var.kms_key_arn
 }
 
 resource "aws_sns_topic_policy" "alarms" {
-  arn = aws_sns_topic.alarms.arn
+  count = var.topic_arn == null ? 1 : 0
+
+  arn = aws_sns_topic.alarms[0].arn
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -90,7 +106,7 @@ resource "aws_sns_topic_policy" "alarms" {
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = "sns:Publish"
-        Resource  = aws_sns_topic.alarms.arn
+        Resource  = aws_sns_topic.alarms[0].arn
         Condition = {
           StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id }
           ArnLike      = { "aws:SourceArn" = "${local.arn_prefix}:cloudwatch:${local.place}:alarm:${var.name}-*" }
@@ -101,7 +117,7 @@ resource "aws_sns_topic_policy" "alarms" {
         Effect    = "Deny"
         Principal = "*"
         Action    = "sns:Publish"
-        Resource  = aws_sns_topic.alarms.arn
+        Resource  = aws_sns_topic.alarms[0].arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
@@ -111,7 +127,7 @@ resource "aws_sns_topic_policy" "alarms" {
 resource "aws_sns_topic_subscription" "email" {
   for_each = toset(var.alarm_emails)
 
-  topic_arn = aws_sns_topic.alarms.arn
+  topic_arn = aws_sns_topic.alarms[0].arn
   protocol  = "email"
   endpoint  = each.value
 }

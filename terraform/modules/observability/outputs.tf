@@ -11,7 +11,7 @@ output "stopped_log_group" {
 
 output "topic_arn" {
   description = "The topic that alarms are sent to."
-  value       = aws_sns_topic.alarms.arn
+  value       = local.topic_arn
 }
 
 output "dashboard" {

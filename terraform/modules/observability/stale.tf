@@ -44,8 +44,8 @@ resource "aws_cloudwatch_metric_alarm" "stale" {
 
   alarm_name          = "${var.name}-${each.key}-stale"
   alarm_description   = "For ${each.value.minutes} minutes no window of ${join(", ", each.value.datasets)} was completed, which the schedule ${each.key} of ${var.name} asks for. Look for messages that wait or are dead letters (`producer failed`), whether workers run, and at what they log in ${aws_cloudwatch_log_group.this["worker"].name}."
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
   namespace           = var.metrics_namespace
   metric_name         = aws_cloudwatch_log_metric_filter.completed[each.key].metric_transformation[0].name
   statistic           = "Sum"

@@ -22,6 +22,22 @@ variable "alarm_emails" {
   }
 }
 
+variable "topic_arn" {
+  description = "A topic of yours that alarms are sent to, in place of `<name>-alarms`. Its policy must let CloudWatch publish, and so must that of its key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.topic_arn == null ? true : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.topic_arn))
+    error_message = "topic_arn must be the ARN of a topic (arn:aws:sns:…)."
+  }
+
+  validation {
+    condition     = var.topic_arn == null || length(var.alarm_emails) == 0
+    error_message = "alarm_emails are subscribed to the topic that is made, and topic_arn (the stack's alarm_topic_arn) names one of yours: subscribe them there."
+  }
+}
+
 variable "log_retention_days" {
   description = "How long logs are kept; one of the spans that CloudWatch has."
   type        = number

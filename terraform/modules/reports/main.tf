@@ -3,9 +3,17 @@
 
 data "aws_caller_identity" "current" {}
 
+data "aws_partition" "current" {}
+
 data "aws_region" "current" {}
 
 locals {
+  # The bucket that is made, or yours, of which nothing but its name is known.
+  bucket = {
+    name = var.bucket != null ? var.bucket : aws_s3_bucket.reports[0].id
+    arn  = var.bucket != null ? "arn:${data.aws_partition.current.partition}:s3:::${var.bucket}" : aws_s3_bucket.reports[0].arn
+  }
+
   # What `producer datasets --format json` says: of each dataset the columns of its CSV, in their order, and more.
   datasets = { for dataset in jsondecode(file("${path.module}/../../datasets.json")).datasets : dataset.name => dataset }
 
@@ -28,15 +36,21 @@ locals {
 }
 
 resource "aws_s3_bucket" "reports" {
+  count = var.bucket == null ? 1 : 0
+
   #checkov:skip=CKV_AWS_18: access logs need a second bucket; who must have them has CloudTrail's data events
   #checkov:skip=CKV2_AWS_62: nothing waits for a report
+  #checkov:skip=CKV_AWS_19: it is encrypted below, by a resource that is not found where count depends on a variable
+  #checkov:skip=CKV_AWS_145: S3 encrypts with a key of its own unless kms_key_arn is given
   #checkov:skip=CKV_AWS_144: what is lost can be collected again for 454 days
   bucket        = "${var.name}-reports-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.id}"
   force_destroy = var.force_destroy
 }
 
 resource "aws_s3_bucket_public_access_block" "reports" {
-  bucket = aws_s3_bucket.reports.id
+  count = var.bucket == null ? 1 : 0
+
+  bucket = aws_s3_bucket.reports[0].id
 
   block_public_acls       = true
   block_public_policy     = true
@@ -45,7 +59,9 @@ resource "aws_s3_bucket_public_access_block" "reports" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "reports" {
-  bucket = aws_s3_bucket.reports.id
+  count = var.bucket == null ? 1 : 0
+
+  bucket = aws_s3_bucket.reports[0].id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -54,7 +70,9 @@ resource "aws_s3_bucket_ownership_controls" "reports" {
 
 # A report that a later run replaces can be had back.
 resource "aws_s3_bucket_versioning" "reports" {
-  bucket = aws_s3_bucket.reports.id
+  count = var.bucket == null ? 1 : 0
+
+  bucket = aws_s3_bucket.reports[0].id
 
   versioning_configuration {
     status = "Enabled"
@@ -62,7 +80,9 @@ resource "aws_s3_bucket_versioning" "reports" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "reports" {
-  bucket = aws_s3_bucket.reports.id
+  count = var.bucket == null ? 1 : 0
+
+  bucket = aws_s3_bucket.reports[0].id
 
   rule {
     bucket_key_enabled = var.kms_key_arn != null
@@ -77,7 +97,9 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "reports" {
 # Nothing moves to a colder class. A report of 100 buckets is about 18 KB, and is billed there as 128; one of 1,000 buckets
 # is about 175 KB, for which the move costs as much as half a year there saves.
 resource "aws_s3_bucket_lifecycle_configuration" "reports" {
-  bucket = aws_s3_bucket.reports.id
+  count = var.bucket == null ? 1 : 0
+
+  bucket = aws_s3_bucket.reports[0].id
 
   rule {
     id     = "remove-what-was-replaced"
@@ -98,9 +120,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
     }
   }
 
-  # A job is on its queue for four days at most, and its parts are of no use after it. What a query found can be asked again.
+  # A job is on its queue for days at most, and its parts and claims are of no use after it. What a query found can be asked again.
   dynamic "rule" {
-    for_each = { tries = "tries/", query-results = local.query_results }
+    for_each = { tries = "tries/", claims = "claims/", query-results = local.query_results }
 
     content {
       id     = "remove-${rule.key}"
@@ -121,7 +143,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
   }
 
   dynamic "rule" {
-    for_each = var.keep_days == null ? [] : concat(["runs"], keys(local.datasets))
+    for_each = var.keep_days == null ? [] : concat(["runs", "delivered"], keys(local.datasets))
 
     content {
       id     = "remove-old-${rule.value}"
@@ -142,7 +164,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
 }
 
 resource "aws_s3_bucket_policy" "reports" {
-  bucket = aws_s3_bucket.reports.id
+  count = var.bucket == null ? 1 : 0
+
+  bucket = aws_s3_bucket.reports[0].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -152,7 +176,7 @@ resource "aws_s3_bucket_policy" "reports" {
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:*"
-        Resource  = [aws_s3_bucket.reports.arn, "${aws_s3_bucket.reports.arn}/*"]
+        Resource  = [aws_s3_bucket.reports[0].arn, "${aws_s3_bucket.reports[0].arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
@@ -188,7 +212,7 @@ resource "aws_glue_catalog_table" "reports" {
     "projection.day.range"         = "2025-01-01,NOW" # before any day that could ever be collected
     "projection.day.interval"      = "1"
     "projection.day.interval.unit" = "DAYS"
-    "storage.location.template"    = "s3://${aws_s3_bucket.reports.id}/${each.key}/report_date=$${day}/"
+    "storage.location.template"    = "s3://${local.bucket.name}/${each.key}/report_date=$${day}/"
   }
 
   partition_keys {
@@ -198,7 +222,7 @@ resource "aws_glue_catalog_table" "reports" {
   }
 
   storage_descriptor {
-    location      = "s3://${aws_s3_bucket.reports.id}/${each.key}/"
+    location      = "s3://${local.bucket.name}/${each.key}/"
     input_format  = "org.apache.hadoop.mapred.TextInputFormat"
     output_format = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 
@@ -272,7 +296,7 @@ resource "aws_athena_workgroup" "reports" {
     publish_cloudwatch_metrics_enabled = false
 
     result_configuration {
-      output_location       = "s3://${aws_s3_bucket.reports.id}/${local.query_results}"
+      output_location       = "s3://${local.bucket.name}/${local.query_results}"
       expected_bucket_owner = data.aws_caller_identity.current.account_id
 
       encryption_configuration {
@@ -281,4 +305,39 @@ resource "aws_athena_workgroup" "reports" {
       }
     }
   }
+}
+
+moved {
+  from = aws_s3_bucket.reports
+  to   = aws_s3_bucket.reports[0]
+}
+
+moved {
+  from = aws_s3_bucket_public_access_block.reports
+  to   = aws_s3_bucket_public_access_block.reports[0]
+}
+
+moved {
+  from = aws_s3_bucket_ownership_controls.reports
+  to   = aws_s3_bucket_ownership_controls.reports[0]
+}
+
+moved {
+  from = aws_s3_bucket_versioning.reports
+  to   = aws_s3_bucket_versioning.reports[0]
+}
+
+moved {
+  from = aws_s3_bucket_server_side_encryption_configuration.reports
+  to   = aws_s3_bucket_server_side_encryption_configuration.reports[0]
+}
+
+moved {
+  from = aws_s3_bucket_lifecycle_configuration.reports
+  to   = aws_s3_bucket_lifecycle_configuration.reports[0]
+}
+
+moved {
+  from = aws_s3_bucket_policy.reports
+  to   = aws_s3_bucket_policy.reports[0]
 }

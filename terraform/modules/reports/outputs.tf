@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 output "bucket" {
   description = "The bucket of reports (`<dataset>/`), manifests (`runs/`) and the accounts file."
-  value = {
-    name = aws_s3_bucket.reports.id
-    arn  = aws_s3_bucket.reports.arn
-  }
+  value       = local.bucket
 
   # Who writes into it must find it as it is meant to be.
   depends_on = [

@@ -10,6 +10,17 @@ variable "name" {
   }
 }
 
+variable "bucket" {
+  description = "A bucket of yours in this account for all of it, in place of one that is made. What is set on it (encryption, versions, what expires, who gets in) is then yours: README.md, \"A bucket of your own\"."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bucket == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket (the stack's report_bucket) must be the name of a bucket, 3 to 63 lower-case letters, digits, dots and dashes, and no ARN."
+  }
+}
+
 variable "keep_days" {
   description = "After how many days reports and manifests expire; never if absent. Their last version is kept for `keep_replaced_days` more. A year of monthly reports of 1,000 accounts is about 200 MB where each has 100 buckets, and 2 GB where each has 1,000."
   type        = number

@@ -3,6 +3,8 @@
 # permissions that its commands use and no other; `*` stands for a resource only where AWS has none to name.
 
 locals {
+  prefix = coalesce(var.role_prefix, "${var.name}-")
+
   # arn:PARTITION:ecs:REGION:ACCOUNT:cluster/NAME
   cluster    = split(":", var.cluster_arn)
   partition  = local.cluster[1]
@@ -82,10 +84,16 @@ locals {
       Resource = local.tries
     },
     {
-      Sid      = "KeepManifests" # of the runs that requests become
+      Sid      = "ClaimWindows" # so that of two copies of a job one asks CloudWatch
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+      Resource = "${var.report_bucket_arn}/claims/*"
+    },
+    {
+      Sid      = "KeepManifestsAndWhatWasDelivered" # of the runs that requests become, and to sinks
       Effect   = "Allow"
       Action   = ["s3:GetObject", "s3:PutObject"]
-      Resource = local.manifests
+      Resource = [local.manifests, "${var.report_bucket_arn}/delivered/*"]
     },
     {
       Sid      = "ReadTheAccountsFile"
@@ -182,18 +190,17 @@ locals {
       Resource = "*"
     },
     {
-      Sid      = "FetchTheImage"
-      Effect   = "Allow"
-      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      Resource = var.repository_arn
-    },
-    {
       Sid      = "WriteLogs"
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = [for arn in var.log_group_arns : "${arn}:*"]
     },
-    ], length(var.guardduty_repository_arns) == 0 ? [] : [{
+    ], var.repository_arn == null ? [] : [{
+      Sid      = "FetchTheImage"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Resource = var.repository_arn
+      }], length(var.guardduty_repository_arns) == 0 ? [] : [{
       Sid      = "FetchTheAgentOfGuardDuty"
       Effect   = "Allow"
       Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -218,7 +225,8 @@ locals {
 resource "aws_iam_role" "this" {
   for_each = local.roles
 
-  name                 = "${var.name}-${each.key}"
+  name                 = "${local.prefix}${each.key}"
+  path                 = var.role_path
   description          = each.value.description
   permissions_boundary = var.permissions_boundary_arn
 
@@ -258,7 +266,8 @@ resource "aws_iam_role_policy_attachment" "execution" {
 resource "aws_iam_policy" "secrets" {
   count = length(local.secrets)
 
-  name        = "${var.name}-secrets-${count.index}"
+  name        = "${local.prefix}secrets-${count.index}"
+  path        = var.role_path
   description = "Access keys that the worker of ${var.name} reads."
   policy      = jsonencode({ Version = "2012-10-17", Statement = [local.secrets[count.index]] })
 }
@@ -271,7 +280,8 @@ resource "aws_iam_role_policy_attachment" "secrets" {
 }
 
 resource "aws_iam_policy" "operator" {
-  name        = "${var.name}-operator"
+  name        = "${local.prefix}operator"
+  path        = var.role_path
   description = "What `producer status`, `failed` and `replay` of ${var.name} need."
   policy      = jsonencode({ Version = "2012-10-17", Statement = local.operator })
 }

@@ -10,6 +10,29 @@ variable "name" {
   }
 }
 
+variable "role_path" {
+  description = "The path of the roles and policies, where your organisation asks for one (/platform/)."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.role_path))
+    error_message = "role_path must begin and end with `/`, such as /platform/."
+  }
+}
+
+variable "role_prefix" {
+  description = "What the names of the roles and policies begin with, in place of `<name>-`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_prefix == null ? true : can(regex("^[\\w+=,.@-]+$", var.role_prefix)) && length(var.role_prefix) <= 54
+    error_message = "role_prefix must be 1 to 54 letters, digits and any of _+=,.@-: IAM takes 64 of a role's name."
+  }
+}
+
 variable "queue_arns" {
   description = "The work queues."
   type        = list(string)
@@ -97,12 +120,11 @@ variable "cluster_arn" {
 }
 
 variable "repository_arn" {
-  description = "The ECR repository that the tasks' image is fetched from."
+  description = "The ECR repository that the tasks' image is fetched from; null if it is in another registry."
   type        = string
-  nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/", var.repository_arn))
+    condition     = var.repository_arn == null ? true : can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/", var.repository_arn))
     error_message = "repository_arn must be the ARN of an ECR repository (arn:aws:ecr:…:repository/…)."
   }
 }

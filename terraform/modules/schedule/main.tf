@@ -250,7 +250,8 @@ resource "aws_sqs_queue_policy" "unstarted" {
 }
 
 resource "aws_iam_role" "scheduler" {
-  name                 = "${var.name}-scheduler"
+  name                 = "${coalesce(var.role_prefix, "${var.name}-")}scheduler"
+  path                 = var.role_path
   description          = "What EventBridge Scheduler does for ${var.name}: starts the producer's tasks."
   permissions_boundary = var.permissions_boundary_arn
 

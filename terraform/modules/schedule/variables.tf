@@ -101,7 +101,7 @@ variable "schedules" {
   # What is left out has a default, so a misspelt key would be one that is silently left out.
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : length(setsubtract(try(keys(schedule), []), local.schedule_keys)) == 0])
-    error_message = "schedules: no such key: ${join(", ", flatten([for name, schedule in try(var.schedules, {}) : [for key in setsubtract(try(keys(schedule), []), local.schedule_keys) : "${key} of ${name}"]]))}; there are ${join(", ", local.schedule_keys)}."
+    error_message = "schedules: no such key: ${join(", ", setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(keys(schedule), [])]), local.schedule_keys))}; there are ${join(", ", local.schedule_keys)}."
   }
 
   validation {
@@ -111,27 +111,27 @@ variable "schedules" {
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : can(regex("^(rate|cron|at)\\(.+\\)$", schedule.expression))])
-    error_message = "schedules: expression must be rate(…), cron(…) or at(…), as EventBridge Scheduler has them: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !can(regex("^(rate|cron|at)\\(.+\\)$", schedule.expression))])}."
+    error_message = "schedules: expression must be rate(…), cron(…) or at(…), as EventBridge Scheduler has them: ${join(", ", [for name, schedule in var.schedules : name if !can(regex("^(rate|cron|at)\\(.+\\)$", schedule.expression))])}."
   }
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : contains(["task", "queue"], coalesce(try(schedule.via, null), "task"))])
-    error_message = "schedules: via must be \"task\", which starts the producer, or \"queue\", which sends the request to the workers: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !contains(["task", "queue"], coalesce(try(schedule.via, null), "task"))])}."
+    error_message = "schedules: via must be \"task\", which starts the producer, or \"queue\", which sends the request to the workers: ${join(", ", [for name, schedule in var.schedules : name if !contains(["task", "queue"], coalesce(try(schedule.via, null), "task"))])}."
   }
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : contains(try(schedule.via, "task") == "queue" ? ["run"] : ["run", "complete", "status"], coalesce(try(schedule.command, null), "run"))])
-    error_message = "schedules: command must be run, complete or status, and of a schedule via queue run: give only_incomplete = true in its request instead of complete: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !contains(try(schedule.via, "task") == "queue" ? ["run"] : ["run", "complete", "status"], coalesce(try(schedule.command, null), "run"))])}."
+    error_message = "schedules: command must be run, complete or status, and of a schedule via queue run: give only_incomplete = true in its request instead of complete: ${join(", ", [for name, schedule in var.schedules : name if !contains(try(schedule.via, "task") == "queue" ? ["run"] : ["run", "complete", "status"], coalesce(try(schedule.command, null), "run"))])}."
   }
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : contains(keys(var.queues), coalesce(try(schedule.queue, null), var.default_queue))])
-    error_message = "schedules: there is no such queue: ${join(", ", [for name, schedule in try(var.schedules, {}) : "${schedule.queue} of ${name}" if !contains(keys(var.queues), coalesce(try(schedule.queue, null), var.default_queue))])}; queues has ${join(", ", keys(var.queues))}."
+    error_message = "schedules: there is no such queue: ${join(", ", [for name, schedule in var.schedules : "${schedule.queue} of ${name}" if !contains(keys(var.queues), coalesce(try(schedule.queue, null), var.default_queue))])}; queues has ${join(", ", keys(var.queues))}."
   }
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : can(tobool(coalesce(try(schedule.enabled, null), true))) && can(regex("^[A-Za-z][A-Za-z0-9_+/-]*$", coalesce(try(schedule.timezone, null), "UTC")))])
-    error_message = "schedules: enabled must be true or false, and timezone a name such as UTC or Europe/Berlin: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if !(can(tobool(coalesce(try(schedule.enabled, null), true))) && can(regex("^[A-Za-z][A-Za-z0-9_+/-]*$", coalesce(try(schedule.timezone, null), "UTC"))))])}."
+    error_message = "schedules: enabled must be true or false, and timezone a name such as UTC or Europe/Berlin: ${join(", ", [for name, schedule in var.schedules : name if !(can(tobool(coalesce(try(schedule.enabled, null), true))) && can(regex("^[A-Za-z][A-Za-z0-9_+/-]*$", coalesce(try(schedule.timezone, null), "UTC"))))])}."
   }
 
   # CloudWatch looks back one day by periods of minutes, and seven by periods of an hour.
@@ -140,17 +140,17 @@ variable "schedules" {
       for schedule in try(values(var.schedules), []) : try(schedule.stale_after_minutes, null) == null ? true :
       try(schedule.via, "task") == "queue" && try(schedule.stale_after_minutes >= 5 && schedule.stale_after_minutes <= 10080 && floor(schedule.stale_after_minutes) == schedule.stale_after_minutes, false)
     ])
-    error_message = "schedules: stale_after_minutes must be a whole number from 5 to 10080 (a week), of a schedule via queue: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if try(schedule.stale_after_minutes, null) != null])}."
+    error_message = "schedules: stale_after_minutes must be a whole number from 5 to 10080 (a week), of a schedule via queue: ${join(", ", [for name, schedule in var.schedules : name if try(schedule.stale_after_minutes, null) != null])}."
   }
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : can(schedule.request) ? can(keys(schedule.request)) && length(setsubtract(try(keys(schedule.request), []), local.request_keys)) == 0 : true])
-    error_message = "schedules: request must be an object with no other keys than ${join(", ", local.request_keys)}; anything of your own belongs into attributes: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if length(setsubtract(try(keys(schedule.request), []), local.request_keys)) > 0 || !can(keys(try(schedule.request, {})))])}."
+    error_message = "schedules: request must be an object with no other keys than ${join(", ", local.request_keys)}; anything of your own belongs into attributes: ${join(", ", [for name, schedule in var.schedules : name if length(setsubtract(try(keys(schedule.request), []), local.request_keys)) > 0 || can(schedule.request) && !can(keys(schedule.request))])}."
   }
 
   validation {
     condition     = alltrue([for schedule in try(values(var.schedules), []) : try(schedule.command, "run") == "status" ? length(try(keys(schedule.request), [])) == 0 : true])
-    error_message = "schedules: `producer status` looks at the month and takes no request: ${join(", ", [for name, schedule in try(var.schedules, {}) : name if try(schedule.command, "run") == "status" && length(try(keys(schedule.request), [])) > 0])}."
+    error_message = "schedules: `producer status` looks at the month and takes no request: ${join(", ", [for name, schedule in var.schedules : name if try(schedule.command, "run") == "status" && length(try(keys(schedule.request), [])) > 0])}."
   }
 
   validation {
@@ -267,6 +267,19 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "role_path" {
+  description = "The path of the scheduler's role, where your organisation asks for one (/platform/)."
+  type        = string
+  default     = "/"
+  nullable    = false
+}
+
+variable "role_prefix" {
+  description = "What the name of the scheduler's role begins with, in place of `<name>-`."
+  type        = string
+  default     = null
 }
 
 variable "permissions_boundary_arn" {

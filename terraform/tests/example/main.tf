@@ -11,5 +11,5 @@ terraform {
 
 output "variables" {
   description = "The variables of examples/complete."
-  value       = provider::terraform::decode_tfvars(file("${path.module}/../../examples/complete/terraform.tfvars"))
+  value       = provider::terraform::decode_tfvars(file("${path.module}/../../examples/complete/ten-accounts.tfvars"))
 }

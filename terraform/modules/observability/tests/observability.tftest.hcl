@@ -279,7 +279,7 @@ run "only_alarms_of_this_deployment_use_the_topic" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_sns_topic_policy.alarms.policy).Statement == [
+    condition = jsondecode(aws_sns_topic_policy.alarms[0].policy).Statement == [
       {
         Sid       = "Alarms"
         Effect    = "Allow"
@@ -300,7 +300,7 @@ run "only_alarms_of_this_deployment_use_the_topic" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
-    error_message = "Somebody else can use the topic: ${aws_sns_topic_policy.alarms.policy}"
+    error_message = "Somebody else can use the topic: ${aws_sns_topic_policy.alarms[0].policy}"
   }
 }
 
@@ -482,4 +482,30 @@ run "an_alarm_for_jobs_that_are_lost_before_is_refused" {
   }
 
   expect_failures = [var.queues]
+}
+
+run "a_topic_of_ones_own_is_used_and_none_is_made" {
+  command = plan
+
+  variables {
+    topic_arn = "arn:aws:sns:eu-west-1:999999999999:on-call"
+  }
+
+  assert {
+    condition = length(aws_sns_topic.alarms) + length(aws_sns_topic_policy.alarms) == 0 && alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.queue), values(aws_cloudwatch_metric_alarm.ecs)) : alarm.alarm_actions == toset([var.topic_arn])
+    ])
+    error_message = "An alarm is sent elsewhere."
+  }
+}
+
+run "addresses_are_not_subscribed_to_a_topic_of_ones_own" {
+  command = plan
+
+  variables {
+    topic_arn    = "arn:aws:sns:eu-west-1:999999999999:on-call"
+    alarm_emails = ["finops@example.com"]
+  }
+
+  expect_failures = [var.topic_arn]
 }

@@ -5,13 +5,17 @@ mock_provider "aws" {
     defaults = { account_id = "999999999999" }
   }
 
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
   mock_data "aws_region" {
     defaults = { id = "eu-west-1" }
   }
 }
 
 override_resource {
-  target          = aws_s3_bucket.reports
+  target          = aws_s3_bucket.reports[0]
   override_during = plan
   values = {
     id  = "fleet-reports-999999999999-eu-west-1"
@@ -27,23 +31,23 @@ run "the_bucket_is_this_deployments_own_and_private" {
   command = plan
 
   assert {
-    condition     = aws_s3_bucket.reports.bucket == "fleet-reports-999999999999-eu-west-1" && !aws_s3_bucket.reports.force_destroy
-    error_message = "The bucket is ${aws_s3_bucket.reports.bucket}, or goes with all that is in it."
+    condition     = aws_s3_bucket.reports[0].bucket == "fleet-reports-999999999999-eu-west-1" && !aws_s3_bucket.reports[0].force_destroy
+    error_message = "The bucket is ${aws_s3_bucket.reports[0].bucket}, or goes with all that is in it."
   }
 
   assert {
     condition = alltrue([
-      aws_s3_bucket_public_access_block.reports.block_public_acls,
-      aws_s3_bucket_public_access_block.reports.block_public_policy,
-      aws_s3_bucket_public_access_block.reports.ignore_public_acls,
-      aws_s3_bucket_public_access_block.reports.restrict_public_buckets,
-      aws_s3_bucket_ownership_controls.reports.rule[0].object_ownership == "BucketOwnerEnforced",
+      aws_s3_bucket_public_access_block.reports[0].block_public_acls,
+      aws_s3_bucket_public_access_block.reports[0].block_public_policy,
+      aws_s3_bucket_public_access_block.reports[0].ignore_public_acls,
+      aws_s3_bucket_public_access_block.reports[0].restrict_public_buckets,
+      aws_s3_bucket_ownership_controls.reports[0].rule[0].object_ownership == "BucketOwnerEnforced",
     ])
     error_message = "The bucket may become public, or has access lists."
   }
 
   assert {
-    condition     = aws_s3_bucket_versioning.reports.versioning_configuration[0].status == "Enabled"
+    condition     = aws_s3_bucket_versioning.reports[0].versioning_configuration[0].status == "Enabled"
     error_message = "What is replaced is gone."
   }
 }
@@ -52,7 +56,7 @@ run "plain_http_is_refused" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_s3_bucket_policy.reports.policy).Statement == [{
+    condition = jsondecode(aws_s3_bucket_policy.reports[0].policy).Statement == [{
       Sid       = "RefusePlainHttp"
       Effect    = "Deny"
       Principal = "*"
@@ -71,7 +75,7 @@ run "it_is_encrypted_by_s3_where_no_key_is_given" {
   command = plan
 
   assert {
-    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.reports.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.reports[0].rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
     error_message = "The bucket is not encrypted by S3."
   }
 }
@@ -84,7 +88,7 @@ run "it_is_encrypted_by_the_key_that_is_given" {
   }
 
   assert {
-    condition = one(one(aws_s3_bucket_server_side_encryption_configuration.reports.rule).apply_server_side_encryption_by_default) == {
+    condition = one(one(aws_s3_bucket_server_side_encryption_configuration.reports[0].rule).apply_server_side_encryption_by_default) == {
       sse_algorithm     = "aws:kms"
       kms_master_key_id = "arn:aws:kms:eu-west-1:999999999999:key/0e3f"
     }
@@ -97,23 +101,24 @@ run "reports_are_kept_for_ever_and_what_they_replaced_for_ninety_days" {
 
   assert {
     condition = {
-      for rule in aws_s3_bucket_lifecycle_configuration.reports.rule :
+      for rule in aws_s3_bucket_lifecycle_configuration.reports[0].rule :
       rule.id => try("${rule.filter[0].prefix} ${rule.expiration[0].days} ${rule.noncurrent_version_expiration[0].noncurrent_days}", "all")
       if rule.id != "remove-what-was-replaced"
       } == {
+      remove-claims        = "claims/ 7 1"
       remove-tries         = "tries/ 7 1"
       remove-query-results = "athena-results/ 7 1"
     }
-    error_message = "Something else is removed: ${jsonencode(aws_s3_bucket_lifecycle_configuration.reports.rule)}"
+    error_message = "Something else is removed: ${jsonencode(aws_s3_bucket_lifecycle_configuration.reports[0].rule)}"
   }
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.reports.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1
+    condition     = aws_s3_bucket_lifecycle_configuration.reports[0].rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1
     error_message = "Parts of an upload that was never completed are kept, and paid for."
   }
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.reports.rule[0].noncurrent_version_expiration[0].noncurrent_days == 90
+    condition     = aws_s3_bucket_lifecycle_configuration.reports[0].rule[0].noncurrent_version_expiration[0].noncurrent_days == 90
     error_message = "Replaced reports are not kept for ninety days."
   }
 }
@@ -126,7 +131,7 @@ run "what_was_replaced_is_kept_for_as_long_as_is_wanted" {
   }
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.reports.rule[0].noncurrent_version_expiration[0].noncurrent_days == 7
+    condition     = aws_s3_bucket_lifecycle_configuration.reports[0].rule[0].noncurrent_version_expiration[0].noncurrent_days == 7
     error_message = "Replaced reports are kept for ninety days."
   }
 }
@@ -140,9 +145,9 @@ run "reports_and_manifests_go_after_as_many_days_as_are_wanted" {
 
   assert {
     condition = {
-      for rule in slice(aws_s3_bucket_lifecycle_configuration.reports.rule, 3, length(aws_s3_bucket_lifecycle_configuration.reports.rule)) :
+      for rule in slice(aws_s3_bucket_lifecycle_configuration.reports[0].rule, 4, length(aws_s3_bucket_lifecycle_configuration.reports[0].rule)) :
       rule.filter[0].prefix => rule.expiration[0].days
-    } == merge({ "runs/" = 730 }, { for name in keys(local.datasets) : "${name}/" => 730 })
+    } == merge({ "runs/" = 730, "delivered/" = 730 }, { for name in keys(local.datasets) : "${name}/" => 730 })
     error_message = "Not the reports and the manifests are removed, or not then. The accounts file must stay."
   }
 }
@@ -252,4 +257,38 @@ run "what_can_not_be_is_refused_by_name" {
   }
 
   expect_failures = [var.name, var.keep_days, var.keep_replaced_days, var.query_limit_bytes, var.kms_key_arn]
+}
+
+run "a_bucket_of_ones_own_is_used_and_nothing_is_set_on_it" {
+  command = plan
+
+  variables {
+    bucket = "company-reports"
+  }
+
+  assert {
+    condition = length(concat(
+      aws_s3_bucket.reports, aws_s3_bucket_policy.reports, aws_s3_bucket_lifecycle_configuration.reports, aws_s3_bucket_versioning.reports,
+      aws_s3_bucket_public_access_block.reports, aws_s3_bucket_ownership_controls.reports, aws_s3_bucket_server_side_encryption_configuration.reports,
+    )) == 0
+    error_message = "A bucket is made, or something is set on yours."
+  }
+
+  assert {
+    condition = (
+      output.bucket == { name = "company-reports", arn = "arn:aws:s3:::company-reports" } &&
+      aws_glue_catalog_table.reports["s3_daily_storage"].storage_descriptor[0].location == "s3://company-reports/s3_daily_storage/"
+    )
+    error_message = "Reports are looked for elsewhere: ${jsonencode(output.bucket)}"
+  }
+}
+
+run "an_arn_is_no_name_of_a_bucket" {
+  command = plan
+
+  variables {
+    bucket = "arn:aws:s3:::company-reports"
+  }
+
+  expect_failures = [var.bucket]
 }

@@ -51,6 +51,11 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow s3:PutObject arn:aws:s3:::fleet-reports/tries/*",
         "Allow s3:DeleteObject arn:aws:s3:::fleet-reports/tries/*",
         "Allow s3:AbortMultipartUpload arn:aws:s3:::fleet-reports/tries/*",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/claims/*",
+        "Allow s3:PutObject arn:aws:s3:::fleet-reports/claims/*",
+        "Allow s3:DeleteObject arn:aws:s3:::fleet-reports/claims/*",
+        "Allow s3:GetObject arn:aws:s3:::fleet-reports/delivered/*",
+        "Allow s3:PutObject arn:aws:s3:::fleet-reports/delivered/*",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
         "Allow s3:PutObject arn:aws:s3:::fleet-reports/runs/*",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
@@ -352,4 +357,45 @@ run "a_queue_that_is_none_is_refused" {
   }
 
   expect_failures = [var.queue_arns]
+}
+
+run "names_and_paths_may_be_those_that_an_organisation_asks_for" {
+  command = plan
+
+  variables {
+    role_path   = "/platform/"
+    role_prefix = "app-finops-"
+  }
+
+  assert {
+    condition = (
+      toset([for role in aws_iam_role.this : "${role.path}${role.name}"]) == toset([for who in ["worker", "producer", "status", "execution"] : "/platform/app-finops-${who}"]) &&
+      aws_iam_policy.operator.name == "app-finops-operator" && aws_iam_policy.operator.path == "/platform/"
+    )
+    error_message = "A role has another name or path: ${jsonencode([for role in aws_iam_role.this : "${role.path}${role.name}"])}"
+  }
+}
+
+run "an_image_that_is_not_in_ecr_needs_no_right" {
+  command = plan
+
+  variables {
+    repository_arn = null
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this["execution"].policy).Statement : statement.Sid] == ["EnterTheRegistry", "WriteLogs"]
+    error_message = "ECS may do something else: ${aws_iam_role_policy.this["execution"].policy}"
+  }
+}
+
+run "names_and_paths_that_iam_refuses_are_refused" {
+  command = plan
+
+  variables {
+    role_path   = "platform"
+    role_prefix = "finops roles"
+  }
+
+  expect_failures = [var.role_path, var.role_prefix]
 }
