@@ -175,9 +175,9 @@ variable "schedules" {
   description = <<-TEXT
     Schedules besides those of the month, by name; one of the names `run`, `complete` and `status` takes that one's place. Of each:
     `expression` (`rate(5 minutes)`, `cron(0 6 * * ? *)`), and if wanted `timezone` (UTC), `request` (the keys of a request file,
-    `only_incomplete`, and your own in `attributes`), `enabled`, `description`, and `via`: `task`, which starts the producer with the
-    `command` `run`, `complete` (only what is incomplete) or `status`; or `queue`, which sends the request to the workers, costs nothing
-    and starts no task. With `stale_after_minutes`, one via `queue` has an alarm that no window of its datasets was completed for so long.
+    `only_incomplete`, and your own in `attributes`), `enabled`, `description`, `queue` (`jobs`, or one of `queues`), and `via`: `task`, which starts the
+    producer with the `command` `run`, `complete` (only what is incomplete) or `status`; or `queue`, which sends the request to the workers,
+    costs nothing and starts no task. With `stale_after_minutes`, one via `queue` has an alarm that no window of its datasets was completed for so long.
   TEXT
   type        = any
   default     = {}

@@ -42,6 +42,19 @@ def fired(name):
     return started["tasks"][0]
 
 
+def messaged(name):
+    """The message that Scheduler sends when a schedule's time has come, by the schedule's role, as it lies on the queue."""
+    target = client("scheduler", root(FLEET)).get_schedule(Name=name, GroupName=NAME)["Target"]
+    url = client("sqs", root(FLEET)).get_queue_url(QueueName=target["Arn"].rsplit(":", 1)[1])["QueueUrl"]
+    body = target["Input"].replace("<aws.scheduler.scheduled-time>", now())
+    scheduler = role_of_service(SCHEDULER, target["RoleArn"], schedule_group())
+    client("sqs", scheduler).send_message(QueueUrl=url, MessageBody=body)
+    sqs = client("sqs", root(FLEET))
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return json.loads(message["Body"])
+
+
 def now():
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

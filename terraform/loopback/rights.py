@@ -26,6 +26,10 @@ WORKER, PRODUCER, STATUS, OPERATOR = f"{NAME}-worker", f"{NAME}-producer", f"{NA
 
 # --- all that was asked for is allowed, and no more ---------------------------------------------------------
 
+JOBS = ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "SendMessage")
+WAKE = ("DescribeServices", "UpdateService")
+LOOK = ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibility")
+
 # Allowed, and not done here.
 RESERVE = {
     # Who wrote a manifest reads it when it can't know whether it did, and no answer is lost here.
@@ -44,6 +48,15 @@ RESERVE = {
     (WORKER, "s3:DeleteObject", "/claims/*"),
     # What a request of a schedule becomes: no worker here gets one.
     (WORKER, "sqs:SendMessage", f":{NAME}-jobs"),
+    # What the second queue and its fleet need is what the first do.
+    *((WORKER, f"sqs:{action}", f":{NAME}-ticks") for action in JOBS),
+    *((WORKER, f"sqs:{action}", f":{NAME}-ticks-dead") for action in ("GetQueueAttributes", "SendMessage")),
+    *((PRODUCER, f"sqs:{action}", f":{NAME}-ticks") for action in ("GetQueueAttributes", "SendMessage")),
+    (STATUS, "sqs:GetQueueAttributes", f":{NAME}-ticks"),
+    *((who, f"sqs:{action}", f":{NAME}-ticks-dead") for who in (STATUS, OPERATOR) for action in LOOK),
+    (OPERATOR, "sqs:DeleteMessage", f":{NAME}-ticks-dead"),
+    *((OPERATOR, f"sqs:{action}", f":{NAME}-ticks") for action in ("GetQueueAttributes", "SendMessage")),
+    *((who, f"ecs:{action}", f"/{NAME}-fresh") for who in (PRODUCER, OPERATOR) for action in WAKE),
     (WORKER, "s3:GetObject", "/runs/*"),
     (WORKER, "s3:PutObject", "/runs/*"),
     # What is sent again is done by the worker that is started next, and `replay` wakes none here.

@@ -14,7 +14,7 @@ import sys
 
 from accounts import ACCOUNTS, MONTH, RECENT, STRANGER, TODAY, fill, reports_are_right
 from aws import ECS_TASKS, FLEET, NAME, REGION, client, emulators, role_of_service, root, user
-from ecs import by_hand, fired, program, run, scaled, unstarted
+from ecs import by_hand, fired, messaged, program, run, scaled, unstarted
 from rights import (
     OPERATOR,
     PRODUCER,
@@ -28,6 +28,22 @@ from rights import (
 )
 from steps import WORK, Failed, expect, seconds, step
 from terraform import APPLIED, STACK, Missing, Terraform, copy_of_the_stack
+
+
+# A queue and a fleet besides the first, and a schedule whose request goes there.
+OF_MINUTES = {
+    "schedules": {
+        "ecs": {
+            "expression": "rate(5 minutes)",
+            "via": "queue",
+            "queue": "ticks",
+            "stale_after_minutes": 90,
+            "request": {"dataset": "ecs_service", "last": "6h", "only_incomplete": True},
+        }
+    },
+    "queues": {"ticks": {"retention_hours": 1}},
+    "fleets": {"fresh": {"queue": "ticks", "max": 3}},
+}
 
 
 def main():
@@ -76,6 +92,15 @@ def main():
         dead_letters_are(as_operator, {"other-org": "access_denied"})
         checked = run(by_hand(outputs["check_command"]), status=1)
         expect(re.search(r"^data +111111111111 .* ok +ok +ok", checked, re.MULTILINE), checked)
+
+    with step("a schedule of one's own, with a queue and a fleet, sends its request"):
+        stack.apply(**OF_MINUTES)
+        stack.plan_is_empty()
+        asked = messaged(f"{NAME}-ecs")
+        at = asked.pop("at")
+        expect(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", at), f"the message is of no time: {at}")
+        wanted = {"kind": "request", "request": {"dataset": "ecs_service", "last": "6h", "only_incomplete": True}}
+        expect(asked == wanted, f"the message is {asked}, and must be {wanted}")
 
     with step("what was asked for is allowed, and no more"):
         unstarted(f"{NAME}-run")

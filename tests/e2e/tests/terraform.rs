@@ -44,7 +44,8 @@ const NO_TERRAFORM: &str = "terraform's checks (not on the PATH); install Terraf
 const NO_PROVIDER: &str = "terraform's checks that need the provider hashicorp/aws (in no mirror, and the registry \
      can't be reached); go online, or name a CLI configuration with a filesystem_mirror in TF_CLI_CONFIG_FILE";
 
-/// What the stack made when its queue and its fleet were one each: a state that was applied, without the tables of all datasets but one.
+/// What the stack made when its queue and its fleet were one each: a state that was applied, with the table of one
+/// dataset alone.
 const EARLIER_STATE: &str = "tests/earlier.tfstate.json";
 
 /// No process listens on the discard port.
@@ -110,7 +111,8 @@ fn whole(folder: &Path) -> Result<Completion> {
     Ok(Completion::Completed)
 }
 
-/// A plan from the state of the earlier layout destroys nothing, replaces nothing, and makes nothing but what the state does not have.
+/// A plan from the state of the earlier layout destroys nothing, replaces nothing, and makes nothing but what the state
+/// does not have.
 fn update() -> Result<Completion> {
     let folder = Path::new("examples/complete");
     let workshop = Workshop::new(&identity()?)?;
@@ -213,7 +215,7 @@ impl Workshop {
         Ok(Self { folder, tree, configuration, endpoint: endpoint.to_owned() })
     }
 
-    /// Runs `terraform init` with these arguments. It may fail where the provider can't be had, and what follows is left out.
+    /// Initializes a folder, or tells that its trial is left out, since the provider can't be had.
     fn left_out(&self, folder: &Path, init: &[&str]) -> Result<Option<Completion>> {
         let Err(error) = self.init(folder, init) else { return Ok(None) };
         // Whose fault is it: the folder's, or that of a machine on which nothing that needs the provider can run?

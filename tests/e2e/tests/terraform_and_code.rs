@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use fleet::{Accounts, datasets, reserved::RESERVED_WORDS};
-use kit::program;
+use kit::{Fleet, HOME_REGION, JOBS, days_ago, program};
+use serde_json::Value;
 
 const TERRAFORM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform");
 
@@ -156,6 +157,34 @@ fn the_words_that_terraform_refuses_as_attributes_are_those_that_the_producer_re
     let reserved: BTreeSet<_> =
         reserved.chain(["account_name", "date", "dataset"]).map(|word| word.replace('_', "")).collect();
     assert_eq!(refused, reserved);
+    Ok(())
+}
+
+/// Else an alarm for a schedule of which nothing comes would never be off.
+#[tokio::test]
+async fn the_filter_for_completed_windows_counts_what_workers_write() -> Result<()> {
+    let text = read(&Path::new(TERRAFORM).join("modules/observability/stale.tf"))?;
+    let (_, fields) = text.split_once("patterns = {").context("no patterns")?;
+    let (fields, _) = fields.split_once("\n  }\n").context("the patterns do not end")?;
+    let fields: BTreeSet<_> = fields
+        .split("$.")
+        .skip(1)
+        .filter_map(|part| part.split_once(" = \\\""))
+        .map(|(name, value)| (name, value.split('\\').next().unwrap_or_default()))
+        .collect();
+    assert_eq!(fields, BTreeSet::from([("Outcome", "complete"), ("dataset", "${dataset}")]));
+
+    let mut fleet = Fleet::start().await?;
+    fleet.variable("FLEET_METRICS_NAMESPACE", "fleet/test");
+    fleet.account("data", "111111111111").bucket("b", HOME_REGION).size("StandardStorage", days_ago(4), 7.0);
+    fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","date":"{}"}}"#, days_ago(4)));
+    let written = fleet.work(&[]).await?;
+    let line: Value = serde_json::from_str(written.stdout.trim())?;
+    assert_eq!(
+        (&line["Outcome"], &line["dataset"]),
+        (&"complete".into(), &"s3_daily_storage".into()),
+        "{line}"
+    );
     Ok(())
 }
 
