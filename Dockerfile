@@ -55,6 +55,8 @@ LABEL org.opencontainers.image.title="cloudwatch-fleet" \
       org.opencontainers.image.description="Collects the CloudWatch storage metrics of every S3 bucket in every account" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/ /usr/local/bin/
+# Workers keep the rows of long reports in temporary files. Declared as a volume, /tmp keeps its mode where ECS mounts one.
+VOLUME ["/tmp"]
 # As a number: Kubernetes' runAsNonRoot can't tell whether a name is root's.
 USER 65532:65532
 # checkov:skip=CKV_DOCKER_2:A worker has no port to ask. One that is at fault exits and is started anew by ECS or Kubernetes, neither of which reads HEALTHCHECK.

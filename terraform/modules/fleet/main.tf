@@ -18,6 +18,9 @@ module "worker" {
   log_group        = var.log_group
   size             = var.worker_size
   cpu_architecture = var.cpu_architecture
+
+  # The rows of long reports.
+  has_temporary_files = true
 }
 
 # No circuit breaker for a fleet that sleeps: workers that can't work leave, are started again and work once that is fixed, whereas a

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# One program of the image as an ECS task on Fargate: alone in its container, without root, without a disk to write to.
+# One program of the image as an ECS task on Fargate: alone in its container, without root, with no disk to write to but,
+# if it needs one, /tmp.
 
 data "aws_region" "current" {}
 
@@ -23,7 +24,18 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = var.cpu_architecture
   }
 
-  container_definitions = jsonencode([{
+  # Of the task's own storage, 20 GiB and encrypted, which ends with it. Its owner and mode are those of the image's /tmp,
+  # since the image declares it as a volume.
+  # Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+  dynamic "volume" {
+    for_each = var.has_temporary_files ? ["temporary-files"] : []
+
+    content {
+      name = volume.value
+    }
+  }
+
+  container_definitions = jsonencode([merge(var.has_temporary_files ? { mountPoints = [{ sourceVolume = "temporary-files", containerPath = "/tmp", readOnly = false }] } : {}, {
     name                   = var.container
     image                  = var.image
     command                = var.command
@@ -45,7 +57,7 @@ resource "aws_ecs_task_definition" "this" {
         max-buffer-size = "4m"
       }
     }
-  }])
+  })])
 
   # The old revision is taken away only once service and schedules have the new one.
   lifecycle {

@@ -88,3 +88,9 @@ variable "cpu_architecture" {
     error_message = "cpu_architecture must be ARM64 or X86_64."
   }
 }
+
+variable "has_temporary_files" {
+  description = "Whether the program may write temporary files, to /tmp."
+  type        = bool
+  default     = false
+}

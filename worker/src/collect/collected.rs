@@ -107,6 +107,17 @@ impl Collected {
         }
     }
 
+    /// About how many resources each report has.
+    #[must_use]
+    pub fn resources(&self) -> usize {
+        match &self.found {
+            Found::NewestDay { resources, .. } => resources.len(),
+            Found::Series { windows, .. } => {
+                windows.iter().map(|rows| rows.0.len()).max().unwrap_or_default()
+            }
+        }
+    }
+
     /// Why it ended early; a retry may collect more.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {

@@ -184,6 +184,12 @@ impl Collecting {
         Report::new(job.dataset, metadata, earlier.as_ref(), self.usage.clone(), collection)
     }
 
+    /// About how many resources each report has.
+    #[must_use]
+    pub fn resources(&self) -> usize {
+        self.collected.resources()
+    }
+
     /// Why it ended early, if it did.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {

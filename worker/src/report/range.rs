@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// The maximum number of reports that are looked up at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
-/// The maximum number of reports that are held at once, to be stored.
-const STORED_AT_ONCE: usize = 8;
+/// About how many resources the reports have together that are held at once, to be stored.
+const RESOURCES_AT_ONCE: usize = 100_000;
 
 /// A window of a job, and the object under its key.
 #[derive(Clone)]
@@ -176,7 +176,9 @@ impl Reporter {
                 Ok::<_, Failure>((job.window(), earlier.checkpoint))
             }
         };
-        let mut read = stream::iter(places).map(read).buffered(STORED_AT_ONCE);
+        let rows = places.iter().filter_map(|place| Some(place.existing.report()?.metadata.rows)).max();
+        let at_once = at_once(rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or_default());
+        let mut read = stream::iter(places).map(read).buffered(at_once);
         while let Some((window, checkpoint)) = read.try_next().await? {
             known.add(window, checkpoint.as_ref());
             digests.push(checkpoint.map(|checkpoint| checkpoint.metadata.sha256));
@@ -230,6 +232,7 @@ impl Reporter {
         tally: &mut Tally,
     ) -> Result<String, Failure> {
         let is_unfinished = collected.interruption().is_some();
+        let at_once = at_once(collected.resources());
         let read = |((place, digest), share): ((Place, Option<String>), Share)| async move {
             let Place { job, key, existing } = &place;
             let earlier = self.earlier(job, account_id, key, existing).await?;
@@ -241,7 +244,7 @@ impl Reporter {
         };
         let mut missing = None;
         let mut nth = 0;
-        let reports = stream::iter(part).map(read).buffered(STORED_AT_ONCE).map(|read| {
+        let reports = stream::iter(part).map(read).buffered(at_once).map(|read| {
             let (place, EarlierReports { checkpoint, to_carry, aside }, share) = read?;
             let mut report = collected.report(nth, &place.job, checkpoint);
             nth += 1;
@@ -253,7 +256,7 @@ impl Reporter {
             missing.get_or_insert_with(|| report.what_is_missing());
             Ok(Made { place, report, aside })
         });
-        let mut stored = reports.map(|made| self.store_made(made, is_unfinished)).buffered(STORED_AT_ONCE);
+        let mut stored = reports.map(|made| self.store_made(made, is_unfinished)).buffered(at_once);
         while let Some(stored) = stored.next().await {
             match stored {
                 Ok(done) => done.into_iter().for_each(|done| tally.add(done)),
@@ -280,6 +283,11 @@ impl Reporter {
         }
         Ok(Some(done))
     }
+}
+
+/// How many reports of so many resources are held at once.
+fn at_once(resources: usize) -> usize {
+    (RESOURCES_AT_ONCE / resources.max(1)).clamp(4, AT_ONCE)
 }
 
 impl Tally {

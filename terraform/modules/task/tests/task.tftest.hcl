@@ -56,6 +56,26 @@ run "the_container_is_this_and_nothing_else" {
   }
 }
 
+run "it_may_write_temporary_files_and_nothing_else" {
+  command = plan
+
+  variables {
+    has_temporary_files = true
+  }
+
+  assert {
+    condition = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].mountPoints == [
+      { sourceVolume = "temporary-files", containerPath = "/tmp", readOnly = false }
+    ] && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem
+    error_message = "The container is ${aws_ecs_task_definition.this.container_definitions}"
+  }
+
+  assert {
+    condition     = one(aws_ecs_task_definition.this.volume).name == "temporary-files"
+    error_message = "The task has no volume for them."
+  }
+}
+
 run "it_runs_on_fargate_on_arm_as_its_own_role" {
   command = plan
 
