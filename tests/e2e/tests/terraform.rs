@@ -136,8 +136,7 @@ fn update() -> Result<Completion> {
         let actions = change["change"]["actions"].to_string();
         let is_new = actions == r#"["create"]"# && change["type"] == "aws_glue_catalog_table";
         // A revision of a task is never changed: each release makes a new one.
-        let is_revision =
-            actions == r#"["create","delete"]"# && change["type"] == "aws_ecs_task_definition";
+        let is_revision = actions == r#"["create","delete"]"# && change["type"] == "aws_ecs_task_definition";
         if !is_new && !is_revision && ![r#"["no-op"]"#, r#"["update"]"#, r#"["read"]"#].contains(&&*actions) {
             wrong.push(format!("{} {actions}", change["address"]));
         }

@@ -4,6 +4,7 @@
 pub(super) mod columns;
 mod metric;
 mod names;
+pub(super) mod select;
 #[cfg(test)]
 mod tests;
 
@@ -200,7 +201,7 @@ fn dimensions(value: &Value<'_>, shape: Option<Shape>) -> Vec<String> {
     dimensions
 }
 
-pub(super) fn title_of(value: &Value<'_>) -> Option<String> {
+fn title_of(value: &Value<'_>) -> Option<String> {
     let title = value.text()?;
     if title.chars().count() > MAX_TITLE {
         value.fault(format!("is longer than {MAX_TITLE} characters"));
@@ -208,7 +209,7 @@ pub(super) fn title_of(value: &Value<'_>) -> Option<String> {
     Some(title.to_owned())
 }
 
-pub(super) fn name_of(value: &Value<'_>) -> Option<String> {
+fn name_of(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if !is_name(text) {
         value.fault("is not of small letters, digits and _, 64 at most");
@@ -216,7 +217,7 @@ pub(super) fn name_of(value: &Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-pub(super) fn period(value: &Value<'_>) -> Option<Period> {
+fn period(value: &Value<'_>) -> Option<Period> {
     let period = duration(value)?.num_seconds();
     let period = u32::try_from(period).ok().and_then(Period::new);
     if period.is_none() {
@@ -225,7 +226,7 @@ pub(super) fn period(value: &Value<'_>) -> Option<Period> {
     period
 }
 
-pub(super) fn window_of(value: &Value<'_>) -> Option<WindowLength> {
+fn window_of(value: &Value<'_>) -> Option<WindowLength> {
     let window = u32::try_from(duration(value)?.num_seconds()).ok().and_then(WindowLength::new);
     if window.is_none() {
         value.fault("is no window: whole minutes that divide a day");
@@ -233,7 +234,7 @@ pub(super) fn window_of(value: &Value<'_>) -> Option<WindowLength> {
     window
 }
 
-pub(super) fn settle(value: &Value<'_>) -> Option<TimeDelta> {
+fn settle(value: &Value<'_>) -> Option<TimeDelta> {
     let settle = duration(value)?;
     if settle > LONGEST_SETTLE {
         value.fault(format!("is longer than {} days", LONGEST_SETTLE.num_days()));

@@ -6,7 +6,10 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use super::{Dataset, builtin, file, selection};
+use super::{
+    Dataset, builtin,
+    file::{self, select},
+};
 use crate::settings::{Table, Value};
 
 /// The datasets of the configuration file, by name. Those of an earlier version stay valid: jobs of them may be at work.
@@ -33,7 +36,7 @@ pub fn read_own(file: &Table<'_>) -> Vec<&'static Dataset> {
     }
     for table in tables("select") {
         check_name(&table, &mut names);
-        own.extend(selection::dataset(&table));
+        own.extend(select::dataset(&table));
     }
     own.sort_by_key(|dataset| dataset.name);
     let known = all();
