@@ -24,8 +24,8 @@ use crate::server::Line;
 use crate::world::World;
 use crate::{cloudwatch, ecs, regions, s3, secrets, sqs, sts};
 
-/// Far above anything the fleet sends; SQS's and CloudWatch's own limits are theirs to check.
-const MAX_BODY: usize = 256 * 1024 * 1024;
+/// What S3 takes in one `PutObject`; SQS's and CloudWatch's own limits are theirs to check.
+const MAX_BODY: usize = 5 * 1024 * 1024 * 1024;
 
 /// How far a request's date may be off: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
