@@ -99,7 +99,8 @@ impl Bar {
 
     pub(crate) fn limit(&self) -> String {
         let limit = number(self.limit);
-        let limit = if limit.contains('.') { limit.trim_end_matches('0') } else { &limit };
+        let limit =
+            if limit.contains('.') { limit.trim_end_matches('0').trim_end_matches('.') } else { &limit };
         let sign = if self.must == Must::BeAtMost { '≤' } else { '≥' };
         format!("{sign} {limit}")
     }
@@ -204,6 +205,12 @@ mod tests {
             [0.0, 0.004_21, 0.0421, 0.421, 4.21, 9.999, 42.1, 99.96, 421.4, 12_345.6, 1e6, -1234.0, 64.0];
         let expected = "0 0.0042 0.042 0.42 4.21 10.0 42.1 100 421 12,346 1,000,000 -1,234 64";
         assert_eq!(values.map(number).join(" "), expected);
+    }
+
+    #[test]
+    fn a_limit_has_no_zeros_that_say_nothing() {
+        let limit = |limit| Bar::at_most("seconds", 1.0, limit).limit();
+        assert_eq!([limit(22.96), limit(1.5), limit(64.0), limit(1.02)], ["≤ 23", "≤ 1.5", "≤ 64", "≤ 1.02"]);
     }
 
     #[test]

@@ -126,8 +126,8 @@ async fn minutes_are_kept_apart_and_each_query_of_a_call_has_its_own_statistic_a
         let query = |(nth, (stat, period, _)): (usize, &(&str, i32, &[(i64, f64)]))| {
             let metric = Metric::builder().namespace(&namespace).metric_name("m");
             let metric = metric.set_dimensions(Some(dimensions.clone())).build();
-            let stat = MetricStat::builder().metric(metric).period(*period).stat(*stat).build();
-            MetricDataQuery::builder().id(format!("q{nth}")).metric_stat(stat).build()
+            let asked = MetricStat::builder().metric(metric).period(*period).stat(*stat).build();
+            MetricDataQuery::builder().id(format!("q{nth}")).metric_stat(asked).build()
         };
         let request = cloudwatch.get_metric_data().start_time(at(start)).end_time(at(start + HOUR));
         let request = request.scan_by(ScanBy::TimestampAscending);
