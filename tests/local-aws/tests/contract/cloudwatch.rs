@@ -105,6 +105,9 @@ async fn values_of_a_period_are_folded_by_statistic() {
     .await;
 }
 
+/// A statistic, a period in seconds, and the minutes with the values that must come of both.
+type Expected = (&'static str, i32, &'static [(i64, f64)]);
+
 #[tokio::test]
 async fn minutes_are_kept_apart_and_each_query_of_a_call_has_its_own_statistic_and_period() {
     contract(|aws| async move {
@@ -117,13 +120,13 @@ async fn minutes_are_kept_apart_and_each_query_of_a_call_has_its_own_statistic_a
             datum.set_dimensions(Some(dimensions.clone())).build()
         });
         put(&cloudwatch, &namespace, data.to_vec()).await;
-        let expected: [(&str, i32, &[(i64, f64)]); 4] = [
+        let expected: [Expected; 4] = [
             ("Average", 60, &[(0, 2.0), (1, 5.0), (7, 9.0)]),
             ("Maximum", 60, &[(0, 3.0), (1, 5.0), (7, 9.0)]),
             ("Sum", 300, &[(0, 9.0), (5, 9.0)]),
             ("SampleCount", 300, &[(0, 3.0), (5, 1.0)]),
         ];
-        let query = |(nth, (stat, period, _)): (usize, &(&str, i32, &[(i64, f64)]))| {
+        let query = |(nth, (stat, period, _)): (usize, &Expected)| {
             let metric = Metric::builder().namespace(&namespace).metric_name("m");
             let metric = metric.set_dimensions(Some(dimensions.clone())).build();
             let asked = MetricStat::builder().metric(metric).period(*period).stat(*stat).build();
