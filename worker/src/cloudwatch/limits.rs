@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::TimeDelta;
 use fleet::AccountId;
 
 use super::rate_limiter::RateLimiter;
@@ -19,9 +20,15 @@ use super::rate_limiter::RateLimiter;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
 const GET_METRIC_DATA_CALLS: f64 = 50.0;
 
-/// Datapoints a second for windows that begin more than three hours ago, which any past day's does. AWS counts an
-/// estimate of the datapoints.
-const GET_METRIC_DATA_DATAPOINTS: f64 = 396_000.0;
+/// Datapoints a second for calls whose time begins more than three hours ago, as any past day does. AWS counts an estimate
+/// of the datapoints.
+const OLDER_DATAPOINTS: f64 = 396_000.0;
+
+/// Datapoints a second for calls whose time begins later.
+const RECENT_DATAPOINTS: f64 = 180_000.0;
+
+/// How long ago a call's time begins at most for the lower quota, with some minutes more, since AWS's clock decides.
+const RECENT: TimeDelta = TimeDelta::minutes(3 * 60 + 5);
 
 /// `ListMetrics` calls a second, by account and region.
 const LIST_METRICS_CALLS: f64 = 25.0;
@@ -43,11 +50,12 @@ pub struct RegionLimits {
     pub get_metric_data: Arc<RateLimiter>,
 }
 
-/// How many calls a `GetMetricData` call with up to this many datapoints counts as: one, or more if the quota of
-/// datapoints allows fewer such calls than the quota of calls.
+/// How many calls a `GetMetricData` call with up to this many datapoints, whose time began so long ago, counts as: one, or
+/// more if the quota of datapoints allows fewer such calls than the quota of calls.
 #[must_use]
-pub fn cost(datapoints: u32) -> f64 {
-    (f64::from(datapoints) * GET_METRIC_DATA_CALLS / GET_METRIC_DATA_DATAPOINTS).max(1.0)
+pub fn cost(datapoints: u32, age: TimeDelta) -> f64 {
+    let quota = if age <= RECENT { RECENT_DATAPOINTS } else { OLDER_DATAPOINTS };
+    (f64::from(datapoints) * GET_METRIC_DATA_CALLS / quota).max(1.0)
 }
 
 impl Limits {
@@ -89,12 +97,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_waits_for_its_datapoints_if_they_take_longer_than_the_call() {
-        for (calls, datapoints, milliseconds) in [(90, 500 * 3, 1000), (19, 100_000, 3998)] {
+        let [older, recent] = [TimeDelta::days(1), TimeDelta::hours(3)];
+        for (calls, datapoints, age, milliseconds) in
+            [(90, 500 * 3, older, 1000), (19, 100_000, older, 3998), (19, 100_000, recent, 9756)]
+        {
             let (limits, begun) = (RegionLimits::new(1.0), tokio::time::Instant::now());
             for _ in 0..calls {
-                limits.get_metric_data.wait(cost(datapoints)).await;
+                limits.get_metric_data.wait(cost(datapoints, age)).await;
             }
-            // 90 calls at 50 a second, or 1,900,000 datapoints at 396,000, less the burst.
+            // 90 calls at 50 a second, or 1,900,000 datapoints at 396,000 or 180,000, less the burst.
             let elapsed = begun.elapsed();
             assert!(elapsed.as_millis().abs_diff(milliseconds) <= 20, "{datapoints}: {elapsed:?}");
         }

@@ -115,7 +115,7 @@ impl CloudWatch {
         let count = queries.clone().count();
         let datapoints = query.window.datapoints(query.period.seconds());
         let datapoints = datapoints.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        let cost = limits::cost(datapoints);
+        let cost = limits::cost(datapoints, Utc::now() - query.window.start());
         let mut results = Vec::new();
         let mut token: Option<String> = None;
         loop {
