@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A report before it is stored: its rows, their totals, and what it reuses of earlier attempts and reports.
 
-use std::{mem, panic};
+use std::{io, mem, panic};
 
 use fleet::{
     Dataset,
@@ -17,7 +17,7 @@ use crate::{
     table::{
         Table,
         checkpoint::Checkpoint,
-        content::{Content, MOST_IN_MEMORY, sha256},
+        content::{Content, sha256},
         csv, series_csv,
     },
     usage::Usage,
@@ -55,6 +55,9 @@ pub struct Cost {
     metrics: u64,
     dollars: f64,
 }
+
+/// How many rows are encoded without leaving the thread: about a millisecond.
+const MOST_ROWS_AT_ONCE: u64 = 1_000;
 
 impl Cost {
     fn of(report: &ReportMetadata) -> Self {
@@ -179,34 +182,26 @@ impl Report {
     /// [`Failure::TemporaryFile`], if the table is long.
     pub async fn render(&mut self) -> Result<Content, Failure> {
         self.count();
-        let (body, digest) = match &mut self.table {
-            Table::NewestDay(rows) => {
-                let subject = csv::Subject {
-                    dataset: self.dataset,
-                    account_name: &self.metadata.account_name,
-                    account_id: &self.metadata.account_id,
-                    date: self.metadata.window.date().day(),
-                };
-                let body = csv::encode(&subject, rows);
-                let digest = sha256(&body);
-                (body.into(), digest)
-            }
-            Table::Series(rows) => {
-                let header = series_csv::header(self.dataset);
-                let joined = if rows.len(&header) > MOST_IN_MEMORY {
-                    // Seconds of copying, which other jobs must not wait for.
-                    let mut taken = mem::take(rows);
-                    let join = task::spawn_blocking(move || (taken.join(&header), taken));
-                    let (joined, taken) =
-                        join.await.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
-                    *rows = taken;
-                    joined
-                } else {
-                    rows.join(&header)
-                };
-                joined.map_err(Failure::TemporaryFile)?
-            }
+        let mut table = mem::take(&mut self.table);
+        let ReportMetadata { account_name, account_id, window, .. } = &self.metadata;
+        let (dataset, name, id) = (self.dataset, account_name.clone(), account_id.clone());
+        let date = window.date().day();
+        let encode = move || {
+            let subject = csv::Subject { dataset, account_name: &name, account_id: &id, date };
+            let encoded = encode(&subject, &mut table);
+            (encoded, table)
         };
+        let is_long = self.metadata.rows > MOST_ROWS_AT_ONCE;
+        let (encoded, table) = if is_long {
+            // Other jobs, and other reports of this one, must not wait for it.
+            task::spawn_blocking(encode)
+                .await
+                .unwrap_or_else(|error| panic::resume_unwind(error.into_panic()))
+        } else {
+            encode()
+        };
+        self.table = table;
+        let (body, digest) = encoded.map_err(Failure::TemporaryFile)?;
         self.metadata.sha256 = digest;
         Ok(body)
     }
@@ -243,5 +238,17 @@ impl Report {
         }
         parts.extend(first_error.clone());
         parts.join("; ")
+    }
+}
+
+/// Encodes a table, which then is in memory once. Returns it and its SHA-256.
+fn encode(subject: &csv::Subject<'_>, table: &mut Table) -> io::Result<(Content, String)> {
+    match table {
+        Table::NewestDay(rows) => {
+            let body = csv::encode(subject, rows);
+            let digest = sha256(&body);
+            Ok((body.into(), digest))
+        }
+        Table::Series(rows) => rows.join(&series_csv::header(subject.dataset)),
     }
 }
