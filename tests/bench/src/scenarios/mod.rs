@@ -42,6 +42,7 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
     let mut all =
         vec![Command::Ceiling, Command::Start, Command::Account { only: String::new() }, Command::Mixed];
     all.push(Command::Series { only: String::new() });
+    all.push(Command::Range);
     if !without_peers {
         all.push(Command::Peers { only: String::new(), yace: None, telegraf: None });
     }
@@ -130,8 +131,11 @@ mod tests {
     fn of_all_scenarios_the_longest_is_the_last() {
         let names =
             |without_peers| of(&Command::All { without_peers }).iter().map(Command::name).collect::<Vec<_>>();
-        assert_eq!(names(false), ["ceiling", "start", "account", "mixed", "series", "peers", "fleet"]);
-        assert_eq!(names(true), ["ceiling", "start", "account", "mixed", "series", "fleet"]);
+        assert_eq!(
+            names(false),
+            ["ceiling", "start", "account", "mixed", "series", "range", "peers", "fleet"]
+        );
+        assert_eq!(names(true), ["ceiling", "start", "account", "mixed", "series", "range", "fleet"]);
         assert_eq!(of(&Command::Start).iter().map(Command::name).collect::<Vec<_>>(), ["start"]);
     }
 }
