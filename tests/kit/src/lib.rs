@@ -11,6 +11,7 @@
 pub mod expected;
 mod fleet;
 mod process;
+pub mod series_zoo;
 pub mod zoo;
 
 use std::sync::LazyLock;
