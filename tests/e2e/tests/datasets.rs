@@ -3,103 +3,155 @@
 //! beside the aggregates that AWS publishes under the same names.
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use fleet::{
-    Dataset,
-    datasets::{self, Missing, Regions, Shape},
+use chrono::{NaiveDate, TimeDelta};
+use fleet::Dataset;
+use kit::{
+    HOME_REGION, days_ago,
+    series_zoo::{self, AGGREGATE, BUSY, Described, LATE, SILENT, Series, Zoo, published::PUBLISHED},
 };
-use kit::{HOME_REGION, days_ago};
-use local_aws::Account;
+use local_aws::{Account, Fault, ResultStatus};
 
-use crate::series::{FAR, Fleet, ID, job, minute, seconds};
+use crate::{
+    described,
+    series::{FAR, Fleet, ID, job, minute, seconds},
+};
 
-/// The only row of each kind that a dataset must have, and the account's series for them.
-fn fill(account: &Account, dataset: &Dataset, date: NaiveDate) -> Result<String> {
-    let region = match &dataset.regions {
-        Regions::Named(regions) => regions.first().context("a region")?,
-        _ => HOME_REGION,
-    };
-    let period = dataset.period.seconds();
-    let at = |nth: i64| minute(date, 0) + TimeDelta::seconds(nth * i64::from(period));
-    let resource = |name: &str| -> Vec<(String, String)> {
-        let value = |dimension: &String| (dimension.clone(), format!("{name}/{}.fifo:1", dimension.len()));
-        dataset.resource.iter().map(value).collect()
-    };
-    let put = |name: &str, dimensions: &[(String, String)], at: DateTime<Utc>, value: f64| {
-        let dimensions: Vec<_> = dimensions.iter().map(|(name, value)| (&**name, &**value)).collect();
-        account.metric(region, &dataset.namespace, name, &dimensions, at, value);
-    };
-    let busy = resource("busy");
-    let finer = [&busy[..], &[("Decoy".to_owned(), "1".to_owned())]].concat();
-    let witnesses: Vec<&str> = dataset
-        .metrics
-        .iter()
-        .filter_map(|metric| match &metric.missing {
-            Missing::ZeroWith(with) => Some(&**with),
-            Missing::Empty => None,
-        })
-        .collect();
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    for (value, metric) in (1_u32..).zip(&dataset.metrics) {
-        let value = f64::from(value) + 0.25;
-        put(&metric.name, &busy, at(0), value);
-        put(&metric.name, &finer, at(0), 1e6);
-        let is_witness = witnesses.contains(&&*metric.name);
-        if is_witness {
-            put(&metric.name, &busy, at(1), value);
-        }
-        for statistic in &metric.statistics {
-            // There is one sample in each period.
-            let value = if statistic == "SampleCount" { 1.0 } else { value };
-            first.push(value.to_string());
-            second.push(match &metric.missing {
-                // Zero as far as the one that shows it is there.
-                Missing::ZeroWith(_) => "0".to_owned(),
-                Missing::Empty if is_witness => value.to_string(),
-                Missing::Empty => String::new(),
-            });
+/// The regions that the worker asks where a dataset names none.
+const ASKED: [&str; 2] = [HOME_REGION, FAR];
+
+/// A fleet that lists as fast as it can: there are some hundred metrics to list.
+async fn hurried() -> Result<Fleet> {
+    let fleet = Fleet::start().await?;
+    for region in ASKED {
+        // The first share that is given stays.
+        let _ = fleet.reporter.collector.limits.of(&ID.parse()?, &region.into(), 100.0);
+    }
+    Ok(fleet)
+}
+
+/// All datasets of series, and what there is of them.
+fn zoo(date: NaiveDate) -> Result<(Vec<(&'static Dataset, Described)>, Zoo)> {
+    let (datasets, mut zoo) = (described::all(&ASKED), Zoo::new(date));
+    for (_, dataset) in &datasets {
+        zoo.add(dataset)?;
+    }
+    Ok((datasets, zoo))
+}
+
+fn fill(account: &Account, zoo: &Zoo) {
+    for (series, points) in &zoo.series {
+        let dimensions: Vec<_> = series.dimensions.iter().map(|(name, value)| (*name, &**value)).collect();
+        for (at, samples) in points {
+            let Series { region, namespace, metric, .. } = series;
+            account.samples(region, namespace, metric, &dimensions, *at, samples);
         }
     }
-    let row = |resource: &[(String, String)], at: Option<DateTime<Utc>>, cells: Vec<String>, status: &str| {
-        let values = resource.iter().map(|(_, value)| value.clone());
-        let fixed = ["data".to_owned(), ID.to_owned(), region.to_owned()];
-        let period =
-            [at.map(seconds).unwrap_or_default(), at.map(|_| period.to_string()).unwrap_or_default()];
-        let row = values.chain(fixed).chain(period).chain(cells).chain([status.to_owned()]);
-        row.collect::<Vec<_>>().join(",") + "\n"
-    };
-    let columns: Vec<&str> = dataset.columns.iter().map(|column| &*column.name).collect();
-    let nothing = vec![String::new(); first.len()];
-    let mut table = columns.join(",") + "\n" + &row(&busy, Some(at(0)), first, "ok");
-    if !witnesses.is_empty() {
-        table += &row(&busy, Some(at(1)), second, "ok");
-    }
-    if !dataset.resource.is_empty() {
-        // Alive the day before, so that it is listed, and silent on the day.
-        let silent = resource("silent");
-        let metric = dataset.metrics.first().context("a metric")?;
-        put(&metric.name, &silent, at(-1), 1e6);
-        table += &row(&silent, None, nothing, "no_data");
-    }
-    Ok(table)
+}
+
+/// What of a report that the worker makes is not as the zoo has it.
+async fn differences(
+    fleet: &Fleet,
+    (dataset, described): &(&'static Dataset, Described),
+    zoo: &Zoo,
+    date: NaiveDate,
+) -> Result<Vec<String>> {
+    let job = job(dataset, date)?;
+    fleet.perform(&job, false).await.with_context(|| dataset.name)?;
+    let (table, metadata) = fleet.report(&job)?;
+    assert_eq!((&*metadata("status"), &*metadata("dataset")), ("complete", dataset.name));
+    series_zoo::differences(&table, &zoo.report(described, ("data", ID))?)
 }
 
 #[tokio::test]
 async fn each_dataset_has_its_own_series_and_no_others() -> Result<()> {
-    let (fleet, date) = (Fleet::start().await?, days_ago(3));
-    let series: Vec<&'static Dataset> =
-        datasets::all().filter(|dataset| dataset.shape == Shape::Series).collect();
-    let mut expected = Vec::new();
-    for dataset in &series {
-        expected.push(fill(&fleet.account, dataset, date)?);
+    let (fleet, date) = (hurried().await?, days_ago(3));
+    let (datasets, zoo) = zoo(date)?;
+    fill(&fleet.account, &zoo);
+    for dataset in &datasets {
+        let differences = differences(&fleet, dataset, &zoo, date).await?;
+        assert_eq!(differences, Vec::<String>::new(), "{}", dataset.0.name);
     }
-    for (dataset, expected) in series.into_iter().zip(expected) {
-        let job = job(dataset, date)?;
-        fleet.perform(&job, false).await.with_context(|| dataset.name)?;
-        let (table, metadata) = fleet.report(&job)?;
-        assert_eq!(table, expected, "{}", dataset.name);
-        assert_eq!((&*metadata("status"), &*metadata("dataset")), ("complete", dataset.name));
+    assert_eq!(datasets.len(), PUBLISHED.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_grain_would_be_noticed() -> Result<()> {
+    let (fleet, date) = (hurried().await?, days_ago(3));
+    let (datasets, zoo) = zoo(date)?;
+    // An aggregate lies among the series of the dataset, as it would for a worker that does not tell them apart.
+    let mut planted = zoo.clone();
+    for (_, dataset) in &datasets {
+        planted.put(dataset, &dataset.resource(BUSY)?, 0, TimeDelta::zero(), &[AGGREGATE])?;
     }
+    fill(&fleet.account, &planted);
+    for dataset in &datasets {
+        let differences = differences(&fleet, dataset, &zoo, date).await?;
+        let statistics = dataset.1.metrics[0].statistics.iter().filter(|statistic| *statistic != "Minimum");
+        assert_eq!(differences.len(), statistics.count(), "{}: {differences:?}", dataset.0.name);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_invented_zero_would_be_noticed() -> Result<()> {
+    let (fleet, date) = (hurried().await?, days_ago(3));
+    let (datasets, zoo) = zoo(date)?;
+    let mut planted = zoo.clone();
+    for (_, dataset) in &datasets {
+        // In place of no data, or, where the account is the resource, of no row.
+        planted.put(dataset, &dataset.resource(SILENT)?, 0, dataset.period, &[0.0])?;
+        // In place of an empty cell, beside the one value of its row.
+        planted.put(dataset, &dataset.resource(LATE)?, 0, TimeDelta::days(1) - dataset.period, &[0.0])?;
+    }
+    fill(&fleet.account, &planted);
+    for dataset in &datasets {
+        let differences = differences(&fleet, dataset, &zoo, date).await?;
+        let ends = |end: &str| differences.iter().any(|difference| difference.ends_with(end));
+        assert!(ends("a row that must not be"), "{}: {differences:?}", dataset.0.name);
+        let has_empty_cells = dataset.1.metrics.len() > 1;
+        assert_eq!(ends(r#" is "0" instead of """#), has_empty_cells, "{}: {differences:?}", dataset.0.name);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_page_of_a_listing_is_read_and_a_missed_one_would_be_noticed() -> Result<()> {
+    const CROWD: usize = 1100;
+    let (fleet, date) = (hurried().await?, days_ago(3));
+    let dataset = Dataset::find("usage").context("a dataset")?;
+    let dataset = (dataset, described::described(dataset, &ASKED));
+    let mut zoo = Zoo::new(date);
+    zoo.add_crowd(&dataset.1, CROWD)?;
+    fill(&fleet.account, &zoo);
+    assert_eq!(differences(&fleet, &dataset, &zoo, date).await?, Vec::<String>::new());
+    let fault = fleet.aws.fault(Fault::dropped_page().on("ListMetrics").after(1));
+    let missed = differences(&fleet, &dataset, &zoo, date).await?;
+    assert_eq!(fault.fired(), 1);
+    // Two of three pages.
+    assert_eq!(missed.len(), 100, "{missed:?}");
+    assert!(missed.iter().all(|difference| difference.ends_with("no row")), "{missed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_missed_page_of_values_would_be_noticed() -> Result<()> {
+    let (fleet, date) = (hurried().await?, days_ago(3));
+    let dataset = Dataset::find("usage").context("a dataset")?;
+    let described = described::described(dataset, &ASKED);
+    let mut zoo = Zoo::new(date);
+    zoo.add_crowd(&described, 50)?;
+    fill(&fleet.account, &zoo);
+    let fault = fleet.aws.fault(Fault::result(ResultStatus::Missing).after(40));
+    let job = job(dataset, date)?;
+    fleet.perform(&job, true).await?;
+    // Ten, and again each time they are asked for once more.
+    assert!(fault.fired() >= 10);
+    let (table, metadata) = fleet.report(&job)?;
+    assert_eq!(metadata("status"), "partial");
+    let missed = series_zoo::differences(&table, &zoo.report(&described, ("data", ID))?)?;
+    let rows = missed.iter().filter(|difference| difference.ends_with("no row"));
+    assert_eq!(rows.count(), 10, "{missed:?}");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod credentials;
 mod datasets;
 mod days;
 mod dead_letters;
+mod described;
 mod metrics;
 mod reliability;
 mod reports;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The built-in datasets of series, as the zoo of series takes them.
+
+use chrono::TimeDelta;
+use fleet::{
+    Dataset,
+    datasets::{self, Missing, Regions, Shape},
+};
+use kit::series_zoo::{Described, Metric};
+
+/// All of them, where `asked` are the regions that the worker asks for those of no region of their own.
+pub(crate) fn all(asked: &[&str]) -> Vec<(&'static Dataset, Described)> {
+    let series = datasets::all().filter(|dataset| dataset.shape == Shape::Series);
+    series.map(|dataset| (dataset, described(dataset, asked))).collect()
+}
+
+pub(crate) fn described(dataset: &'static Dataset, asked: &[&str]) -> Described {
+    let metric = |metric: &datasets::Metric| Metric {
+        name: metric.name.clone(),
+        statistics: metric.statistics.clone(),
+        zero_with: match &metric.missing {
+            Missing::ZeroWith(with) => Some(with.clone()),
+            Missing::Empty => None,
+        },
+    };
+    Described {
+        name: dataset.name,
+        regions: match &dataset.regions {
+            Regions::Named(regions) => regions.iter().map(ToString::to_string).collect(),
+            _ => asked.iter().map(ToString::to_string).collect(),
+        },
+        period: TimeDelta::seconds(dataset.period.seconds().into()),
+        metrics: dataset.metrics.iter().map(metric).collect(),
+        columns: dataset.columns.iter().map(|column| column.name.clone()).collect(),
+    }
+}
