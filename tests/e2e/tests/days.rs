@@ -133,21 +133,29 @@ async fn another_checkpoint_than_the_one_that_was_counted_on_is_not_taken() -> R
     fault.stop();
     // While CloudWatch is asked for the rest, a checkpoint is lost.
     let held = fleet.aws.fault(Fault::hold().on("GetMetricData").region(FAR));
-    let key = fleet.reporter.template.key(&range.of(range.windows.last()), None)?;
-    let lose = async {
+    let lost = range.windows.iter().nth(1).expect("it has three windows");
+    let key = fleet.reporter.template.key(&range.of(lost), None)?;
+    let losing = async {
         while held.fired() == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         fleet.aws.account(kit::HOME).delete_object(kit::REPORTS, &key);
         held.stop();
     };
-    let (done, ()) = tokio::join!(fleet.perform(&range, false), lose);
+    let (done, ()) = tokio::join!(fleet.perform(&range, false), losing);
     let failure = done.expect_err("its rows are nowhere");
     assert!(matches!(&failure, Failure::Contended(found) if *found == key), "{failure:?}");
-    fleet.perform(&range, false).await?;
     let other = Fleet::start().await?;
     fill(&other);
     other.perform(&range, false).await?;
+    // What is complete by now is right: no window has the rows of another.
+    for window in range.windows.iter().filter(|window| *window != lost) {
+        let (found, metadata) = fleet.report(&range.of(window))?;
+        if metadata("status") == "complete" {
+            assert_eq!(found, other.report(&range.of(window))?.0, "{window}");
+        }
+    }
+    fleet.perform(&range, false).await?;
     assert_eq!(tables(&fleet, &range)?, tables(&other, &range)?);
     Ok(())
 }

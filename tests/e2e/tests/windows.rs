@@ -168,6 +168,43 @@ async fn what_is_stored_of_a_range_is_not_asked_for_again() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_window_whose_checkpoint_is_lost_meanwhile_leaves_the_others_right() -> Result<()> {
+    let (fleet, other, date) = (Fleet::start().await?, Fleet::start().await?, days_ago(1));
+    fill(&fleet, date);
+    fill(&other, date);
+    let range = job_of_hours(hourly()?, date, 3, 8)?;
+    other.perform(&range, false).await?;
+    let fault = fleet.aws.fault(Fault::error("InternalFailure", 500).on("GetMetricData").region(FAR));
+    fleet.perform(&range, false).await.expect_err("a region does not answer");
+    fault.stop();
+    let held = fleet.aws.fault(Fault::hold().on("GetMetricData").region(FAR));
+    let key = fleet.reporter.template.key(&job_of_hour(hourly()?, date, 4)?, None)?;
+    let lose = async {
+        while held.fired() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        fleet.aws.account(kit::HOME).delete_object(kit::REPORTS, &key);
+        held.stop();
+    };
+    let (done, ()) = tokio::join!(fleet.perform(&range, false), lose);
+    let failure = done.expect_err("its rows are nowhere");
+    assert!(matches!(&failure, Failure::Contended(found) if *found == key), "{failure:?}");
+    let mut complete = 0;
+    for hour in [3, 5, 6, 7] {
+        let job = job_of_hour(hourly()?, date, hour)?;
+        let (found, metadata) = fleet.report(&job)?;
+        if metadata("status") == "complete" {
+            complete += 1;
+            assert_eq!(found, other.report(&job)?.0, "hour {hour}");
+        }
+    }
+    assert!(complete > 0, "some were stored before that was seen");
+    fleet.perform(&range, false).await?;
+    assert_eq!(tables(&fleet, &range)?, tables(&other, &range)?);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_range_is_cut_where_the_kept_period_changes_and_each_part_is_paid_for_once() -> Result<()> {
     let (fleet, alone) = (Fleet::start().await?, Fleet::start().await?);
     // Minutes are kept for the younger of the two days, and five minutes for the older.

@@ -46,7 +46,7 @@ pub(super) enum Found {
     },
     Series {
         /// The encoded rows of each window.
-        windows: Vec<SeriesRows>,
+        windows: Vec<(Window, SeriesRows)>,
         /// The regions that were listed to the end.
         listed: HashSet<Arc<str>>,
     },
@@ -113,7 +113,7 @@ impl Collected {
         match &self.found {
             Found::NewestDay { resources, .. } => resources.len(),
             Found::Series { windows, .. } => {
-                windows.iter().map(|rows| rows.0.len()).max().unwrap_or_default()
+                windows.iter().map(|(_, rows)| rows.0.len()).max().unwrap_or_default()
             }
         }
     }
@@ -125,14 +125,8 @@ impl Collected {
         outcomes.find_map(|region| region.health.interruption.clone())
     }
 
-    /// The report of a window, which is the `nth`, with the rows of its checkpoint. A window is asked for once.
-    pub fn report(
-        &mut self,
-        nth: usize,
-        window: Window,
-        is_settled: bool,
-        checkpoint: Option<Checkpoint>,
-    ) -> Collection {
+    /// The report of a window, with the rows of its checkpoint. A window is asked for once.
+    pub fn report(&mut self, window: Window, is_settled: bool, checkpoint: Option<Checkpoint>) -> Collection {
         let (earlier, earlier_table) = match checkpoint {
             Some(Checkpoint { metadata, table }) => (Some(metadata), Some(table)),
             None => (None, None),
@@ -156,7 +150,8 @@ impl Collected {
                     Some(Table::Series(rows)) => rows,
                     _ => SeriesRows::default(),
                 };
-                let new = windows.get_mut(nth).map(mem::take).unwrap_or_default();
+                let of_window = windows.iter_mut().find(|(of, _)| *of == window);
+                let new = of_window.map(|(_, rows)| mem::take(rows)).unwrap_or_default();
                 Table::Series(series(known, new, listed))
             }
         };

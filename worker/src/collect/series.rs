@@ -58,12 +58,12 @@ pub(super) async fn collect(
         async move { region.collect(&cloudwatch).await }
     });
     let collected: Vec<CollectedRegion> = future::join_all(queried).await;
-    let mut windows: Vec<SeriesRows> = scope.reports.iter().map(|_| SeriesRows::default()).collect();
+    let mut windows: Vec<_> = scope.reports.iter().map(|window| (*window, SeriesRows::default())).collect();
     let mut listed = HashSet::new();
     let mut outcomes = Vec::with_capacity(collected.len());
     for CollectedRegion { rows, outcome, is_listed } in collected {
-        for (window, mut rows) in windows.iter_mut().zip(rows) {
-            window.0.append(&mut rows.0);
+        for ((_, known), mut rows) in windows.iter_mut().zip(rows) {
+            known.0.append(&mut rows.0);
         }
         if is_listed {
             listed.insert(outcome.name.clone());

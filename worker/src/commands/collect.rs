@@ -194,7 +194,7 @@ async fn collect(collector: &Collector, job: &Job) -> Result<(ReportMetadata, By
     let mut known = Known::new(job.dataset.shape);
     known.add(job.window(), None);
     let collecting = collector.collect(job, &session, entered, &known, Utc::now(), &attempt);
-    let mut report = Box::pin(collecting).await?.report(0, job, None);
+    let mut report = Box::pin(collecting).await?.report(job, None);
     let body = report.render().await?.read().map_err(Failure::TemporaryFile)?;
     let metadata = report.metadata;
     tracing::info!(

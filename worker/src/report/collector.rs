@@ -176,11 +176,11 @@ impl Collector {
 }
 
 impl Collecting {
-    /// The report of a job, which is the `nth`, continuing from its checkpoint.
-    pub fn report(&mut self, nth: usize, job: &Job, checkpoint: Option<Checkpoint>) -> Report {
+    /// The report of a job for one of the windows, continuing from its checkpoint. A window is asked for once.
+    pub fn report(&mut self, job: &Job, checkpoint: Option<Checkpoint>) -> Report {
         let earlier = checkpoint.as_ref().map(|checkpoint| checkpoint.metadata.clone());
         let metadata = describe(job, self.account_id.clone(), self.now, earlier.as_ref());
-        let collection = self.collected.report(nth, job.window(), metadata.is_settled(), checkpoint);
+        let collection = self.collected.report(job.window(), metadata.is_settled(), checkpoint);
         Report::new(job.dataset, metadata, earlier.as_ref(), self.usage.clone(), collection)
     }
 

@@ -243,11 +243,9 @@ impl Reporter {
             Ok((place, earlier, share))
         };
         let mut missing = None;
-        let mut nth = 0;
         let reports = stream::iter(part).map(read).buffered(at_once).map(|read| {
             let (place, EarlierReports { checkpoint, to_carry, aside }, share) = read?;
-            let mut report = collected.report(nth, &place.job, checkpoint);
-            nth += 1;
+            let mut report = collected.report(&place.job, checkpoint);
             for table in to_carry {
                 report.carry(table);
             }

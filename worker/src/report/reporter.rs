@@ -213,7 +213,7 @@ impl Reporter {
         let mut collected = Box::pin(collecting).await?;
         drop(known);
         let interruption = collected.interruption();
-        let mut report = collected.report(0, job, checkpoint);
+        let mut report = collected.report(job, checkpoint);
         drop(collected);
         for table in to_carry {
             report.carry(table);
