@@ -150,7 +150,10 @@ fn a_dataset_of_days_is_asked_for_by_its_day() {
         (json!({"settle": "3m"}), "takes no settle"),
         (json!({"provisional": true}), "takes no provisional"),
         (json!({"month": "2026-10", "window": "1h"}), "window 1h is not that of dataset s3_daily_storage"),
-        (json!({"last": "6h"}), "last is shorter than a window of dataset s3_daily_storage; write last 1d"),
+        (
+            json!({"last": "6h"}),
+            "dataset s3_daily_storage has windows of 1d, and none of them began within so short a time; write last (--last)",
+        ),
     ] {
         let fault = day(&request, NOW).expect_err(expected);
         assert!(fault.contains(expected), "{fault}");
