@@ -17,7 +17,7 @@ const POLICY: &str = "read-metrics";
 pub(crate) enum Principal {
     /// The workers' role, by its ARN.
     Role(String),
-    /// Whoever may assume roles in the fleet's account.
+    /// Every identity of the fleet's account that is allowed to assume roles.
     Account(AccountId),
 }
 

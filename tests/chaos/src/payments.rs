@@ -5,7 +5,7 @@
 //! A job may pay for a resource once, however many windows it is for, and once more for each try whose answer could not be
 //! kept in one of them: the worker was killed, or lost the job, before its upload; another worker's upload was first, or
 //! its own failed; or the listing of buckets' metrics broke off, so that what was answered may not have been all. The log of
-//! calls tells which of these befell a try. What a try has stored is not to be paid for again, whoever is killed then.
+//! calls tells which of these befell a try. What a try has stored must not be paid for again, whichever worker is killed then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -49,7 +49,7 @@ const NO_PROVIDER: &str = "terraform's checks that need the provider hashicorp/a
 const EARLIER_STATE: &str = "tests/earlier.tfstate.json";
 
 /// No process listens on the discard port.
-const NOBODY: &str = "http://127.0.0.1:9";
+const UNREACHABLE: &str = "http://127.0.0.1:9";
 
 /// One line says that the provider is missing, however many folders need it.
 static SAID: Once = Once::new();
@@ -90,13 +90,13 @@ fn trial(name: String, check: impl FnOnce() -> Result<Completion> + Send + 'stat
 
 /// `terraform fmt` would change nothing.
 fn formatting() -> Result<Completion> {
-    Workshop::new(NOBODY)?.terraform(Path::new(""), &["fmt", "-check", "-recursive", "-diff"])?;
+    Workshop::new(UNREACHABLE)?.terraform(Path::new(""), &["fmt", "-check", "-recursive", "-diff"])?;
     Ok(Completion::Completed)
 }
 
 /// A folder is valid, and passes the tests that it must have.
 fn whole(folder: &Path) -> Result<Completion> {
-    let workshop = Workshop::new(NOBODY)?;
+    let workshop = Workshop::new(UNREACHABLE)?;
     let mut init = vec!["init", "-backend=false", "-input=false"];
     if workshop.tree.join(folder).join(LOCK_FILE).exists() {
         init.push("-lockfile=readonly");

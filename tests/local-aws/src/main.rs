@@ -18,7 +18,7 @@ const QUEUE: &str = "fleet-jobs";
 const DEAD_LETTER_QUEUE: &str = "fleet-jobs-dead";
 const MAX_RECEIVES: u32 = 12;
 
-/// How often it is looked whether somebody asked for a namespace that there is not.
+/// How often to check for requests for a namespace that does not exist.
 const GLANCE: Duration = Duration::from_millis(200);
 
 const EXAMPLE: &str = "\

@@ -30,12 +30,18 @@ struct Daily {
 }
 
 impl History {
-    /// Adds the answer for a series in `column`, in any order.
-    pub fn add(&mut self, column: u16, answer: Answer) {
-        let datapoints = match answer {
+    /// Adds the answer for a series in `column`, in any order. Days outside `window`, which no call asks for, would take
+    /// memory without bound.
+    pub fn add(&mut self, column: u16, answer: Answer, window: Window) {
+        let mut datapoints = match answer {
             Ok(datapoints) => datapoints,
             Err(problem) => return self.fail(problem),
         };
+        let asked = window.first_day()..window.end().date_naive();
+        if datapoints.iter().any(|point| !asked.contains(&point.day)) {
+            self.fail(Problem::Error("UnexpectedDatapoint".into()));
+            datapoints.retain(|point| asked.contains(&point.day));
+        }
         let days = datapoints.iter().map(|point| point.day);
         let Some((first, last)) = days.clone().min().zip(days.max()) else { return };
         let Ok(length) = usize::try_from((last - first).num_days() + 1) else { return };
@@ -93,7 +99,7 @@ impl History {
 mod tests {
     use std::sync::Arc;
 
-    use fleet::{ReportDate, datasets::Class};
+    use fleet::{ReportDate, Windows, datasets::Class};
     use proptest::prelude::*;
 
     use super::*;
@@ -102,6 +108,12 @@ mod tests {
     fn day(nth: u64) -> NaiveDate {
         let first = NaiveDate::from_ymd_opt(2026, 2, 20).expect("a day");
         first.checked_add_days(Days::new(nth)).expect("a day")
+    }
+
+    /// All days of the tests.
+    fn whole() -> Window {
+        let [first, last] = [day(0), day(40)].map(|day| ReportDate::from(day).into());
+        Window::of(Windows::part(first, last).expect("a span"), 0)
     }
 
     fn resource(listing: Listing) -> Resource {
@@ -129,10 +141,10 @@ mod tests {
             for (nth, (column, values)) in series.iter().enumerate() {
                 let points = values.iter().map(|(nth, value)| Datapoint { day: day(*nth), value: *value });
                 if fails == Some(nth) {
-                    history.add(*column, Err(Problem::Denied));
+                    history.add(*column, Err(Problem::Denied), whole());
                     alone.fail(Problem::Denied);
                 } else {
-                    history.add(*column, Ok(points.clone().collect()));
+                    history.add(*column, Ok(points.clone().collect()), whole());
                     alone.add_datapoints(*column, points.filter(|point| window.contains(point.day)), window);
                 }
             }
@@ -151,5 +163,20 @@ mod tests {
         assert_eq!(history.transient_problem(), Some("Throttling"));
         let window = Window::new(ReportDate::from(day(3)), 2);
         assert_eq!(history.reading(window).transient_problem(), Some("Throttling"));
+    }
+
+    #[test]
+    fn a_day_that_was_not_asked_for_is_a_problem_and_takes_no_memory() {
+        for outside in [day(0).pred_opt(), day(40).succ_opt(), Some(NaiveDate::MAX), Some(NaiveDate::MIN)] {
+            let mut history = History::default();
+            let point = |day| Datapoint { day, value: 1.0 };
+            history.add(0, Ok(vec![point(day(3)), point(outside.expect("a day"))]), whole());
+            assert_eq!(
+                history.series.iter().map(|series| series.values.len()).sum::<usize>(),
+                1,
+                "{outside:?}"
+            );
+            assert_eq!(history.problem, Some(Problem::Error("UnexpectedDatapoint".into())), "{outside:?}");
+        }
     }
 }

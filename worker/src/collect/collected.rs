@@ -61,7 +61,7 @@ impl Values {
     pub(super) fn add(&mut self, column: u16, answer: Answer, window: plan::Window) {
         match self {
             Self::Day(reading) => reading.add(column, answer, window),
-            Self::Days(history) => history.add(column, answer),
+            Self::Days(history) => history.add(column, answer, window),
         }
     }
 
