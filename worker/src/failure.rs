@@ -79,8 +79,8 @@ pub enum Failure {
         missing: String,
     },
     /// The report is stored, and a sink does not have it.
-    #[error("the report is stored, but could not be delivered to the sink {sink}")]
-    NotDelivered { sink: String, source: anyhow::Error },
+    #[error(transparent)]
+    NotDelivered(#[from] sinks::NotDelivered),
     /// A panic outside of a job.
     #[error("the worker panicked: {0}")]
     Panic(String),
@@ -173,7 +173,7 @@ impl Failure {
             Self::Partial { .. } => Reason::Partial,
             Self::Superseded(_) => Reason::Superseded,
             Self::Contended(_) | Self::Claimed(_) => Reason::Contended,
-            Self::NotDelivered { .. } => Reason::NotDelivered,
+            Self::NotDelivered(_) => Reason::NotDelivered,
             Self::TemporaryFile(_) => Reason::Unavailable,
             Self::ReportBucket(error) if error.is_transient() => Reason::Unavailable,
             Self::ReportBucket(_) => Reason::ReportBucket,
@@ -223,7 +223,7 @@ impl Failure {
             },
             Self::Contended(_)
             | Self::Claimed(_)
-            | Self::NotDelivered { .. }
+            | Self::NotDelivered(_)
             | Self::TemporaryFile(_)
             | Self::Panic(_) => Retry::Backoff,
             Self::WorkerMisconfigured(_) => Retry::StopWorker,
@@ -267,7 +267,10 @@ mod tests {
             (Failure::Contended(key()), Retry::Backoff),
             (Failure::Claimed(key()), Retry::Backoff),
             (Failure::TemporaryFile(io::ErrorKind::StorageFull.into()), Retry::Backoff),
-            (Failure::NotDelivered { sink: key(), source: anyhow::anyhow!("no") }, Retry::Backoff),
+            (
+                Failure::NotDelivered(sinks::NotDelivered { sink: key(), source: anyhow::anyhow!("no") }),
+                Retry::Backoff,
+            ),
             (Failure::ForeignObject(key()), Retry::Never),
             (Failure::Deadline { longest: Duration::ZERO, missing: key() }, Retry::Never),
             (

@@ -3,7 +3,8 @@
 //!
 //! The crate [`engine`] receives a message and settles it; [`kinds`] lists what a message may ask for. A job of the kind
 //! `collect` becomes a [`report`]: [`account`] assumes the role of its account, and [`collect`] finds what is there and asks
-//! [`cloudwatch`] about it, counted by [`usage`]. Once it is stored, it is delivered to its [`sinks`]. [`failure`] names why a job is not done, and whether a retry may help.
+//! [`cloudwatch`] about it, counted by [`usage`]. Once it is stored, it is delivered to its [`sinks`]. [`failure`]
+//! names why a job is not done, and whether a retry may help.
 //!
 //! The worker itself: [`preflight`] checks at the start that it may write reports, and `connections` limits what it opens at
 //! once.
@@ -22,7 +23,6 @@ pub mod failure;
 pub mod kinds;
 pub mod preflight;
 pub mod report;
-pub mod sinks;
 pub mod table;
 pub mod usage;
 

@@ -23,7 +23,7 @@ impl ConfigFile {
             // A file on disk needs nothing of AWS.
             let base =
                 if location.starts_with("s3://") { aws::base().await? } else { SdkConfig::builder().build() };
-            Configuration::find(location, &base, |_| Some(())).await?.read().await
+            Configuration::find(location, &base, Box::new(|_| Some(()))).await?.read().await
         };
         faults.at_start(read.await);
     }

@@ -2,7 +2,7 @@
 //! The configuration file, `fleet.toml`: datasets of its own, selections of others, and where reports go besides the bucket.
 //! It is read again when it has changed.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
@@ -18,10 +18,9 @@ use crate::{
 pub const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// What one program takes of the file besides its datasets; `None` only if it has recorded a fault.
-pub type Take<T> = fn(Option<&Value<'_>>) -> Option<T>;
+pub type Take<T> = Box<dyn Fn(Option<&Value<'_>>) -> Option<T> + Send + Sync>;
 
 /// The file, and its version that is in use.
-#[derive(Debug)]
 pub struct Configuration<T> {
     place: Place,
     location: String,
@@ -48,12 +47,18 @@ impl<T> Configuration<T> {
     pub async fn read(&self) -> anyhow::Result<Option<T>> {
         let mut used = self.used.lock().await;
         let Some((text, version)) = self.place.read(used.as_ref()).await? else { return Ok(None) };
-        let taken = parse(&text, self.sinks).map_err(|faults| {
+        let taken = parse(&text, &self.sinks).map_err(|faults| {
             let faults = faults.to_string().replace('\n', "\n  ");
             anyhow!("the configuration file {} is not valid:\n  {faults}", self.location)
         })?;
         *used = Some(version);
         Ok(Some(taken))
+    }
+}
+
+impl<T> fmt::Debug for Configuration<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration").field("location", &self.location).finish_non_exhaustive()
     }
 }
 
@@ -80,7 +85,7 @@ impl<T: Send + 'static> Configuration<T> {
 /// # Errors
 ///
 /// All that is wrong with it.
-pub fn parse<T>(text: &str, sinks: Take<T>) -> Result<T, Faults> {
+pub fn parse<T>(text: &str, sinks: impl Fn(Option<&Value<'_>>) -> Option<T>) -> Result<T, Faults> {
     // A sink may name a dataset of the file.
     let mut before = None;
     let read = settings::read(text, |file: &Table<'_>| {
@@ -123,7 +128,7 @@ resources = ["prod-*"]
         write(OWN);
         let base = SdkConfig::builder().build();
         let location = file.path().display().to_string();
-        let configuration = Configuration::find(&location, &base, sinks).await.expect("a path");
+        let configuration = Configuration::find(&location, &base, Box::new(sinks)).await.expect("a path");
         assert_eq!(configuration.read().await.expect("valid"), Some(1));
         let queues = Dataset::find("configured_queues").expect("known from then on");
         assert_eq!(configuration.read().await.expect("valid"), None, "unchanged");

@@ -5,6 +5,7 @@
 //! There is no other record of what has been done.
 
 mod headers;
+pub mod stored;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -29,12 +29,16 @@ const DELIVERED_PREFIX: &str = "delivered/";
 /// The prefix of claims on reports that are being collected; no report may use it.
 const CLAIM_PREFIX: &str = "claims/";
 
+/// The prefix of what sinks refuse; no report may use it.
+const REJECTS_PREFIX: &str = "rejects/";
+
 /// The prefixes that no report may use, and what is there.
-const RESERVED: [(&str, &str); 4] = [
+const RESERVED: [(&str, &str); 5] = [
     (MANIFEST_PREFIX, "the runs' manifests"),
     (ASIDE_PREFIX, "unfinished reports"),
     (DELIVERED_PREFIX, "what sinks have"),
     (CLAIM_PREFIX, "claims on reports"),
+    (REJECTS_PREFIX, "what sinks refuse"),
 ];
 
 /// The maximum length of a report's key, in bytes: the maximum in S3, less the prefix of [`delivered`] with the longest
@@ -51,6 +55,12 @@ pub fn aside(key: &str) -> String {
 #[must_use]
 pub fn delivered(sink: &str, key: &str) -> String {
     format!("{DELIVERED_PREFIX}{sink}/{key}")
+}
+
+/// The key of what a sink refuses of the report under `key`.
+#[must_use]
+pub fn rejects(sink: &str, key: &str) -> String {
+    format!("{REJECTS_PREFIX}{sink}/{key}.jsonl")
 }
 
 /// The key of the claim on the report under `key`.

@@ -23,6 +23,7 @@ use engine::{
     protection::{self, Protection},
 };
 use fleet::{AwsError, ErrorKind, KeyTemplate, aws, configuration::Configuration, report_key};
+use sinks::{Configured, Delivery};
 use tokio_util::sync::CancellationToken;
 
 use super::collecting::Collecting;
@@ -33,7 +34,6 @@ use crate::{
     kinds,
     preflight::{self, RoleCheck},
     report::Reporter,
-    sinks::{self, Configured, Delivery},
 };
 
 /// The minimum visibility timeout that leaves time for renewals, which are due at a third of it.
@@ -252,7 +252,11 @@ async fn configured(
     location: &str,
     base: &SdkConfig,
 ) -> anyhow::Result<(Option<Configuration<Vec<Configured>>>, Vec<Configured>)> {
-    let configuration = Configuration::find(location, base, sinks::take).await?;
+    let configuration = Configuration::find(location, base, {
+        let base = base.clone();
+        Box::new(move |list| sinks::take(list, &base))
+    })
+    .await?;
     let sinks = configuration.read().await?.unwrap_or_default();
     Ok((Some(configuration), sinks))
 }

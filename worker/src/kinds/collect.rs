@@ -13,13 +13,13 @@ use fleet::{
     report::ReportStatus,
 };
 use futures::{StreamExt, future::BoxFuture, stream};
+use sinks::Delivery;
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::{
     failure::Failure,
-    report::{Done, Reporter},
-    sinks::Delivery,
+    report::{Done, Reporter, step},
     usage::Usage,
 };
 
@@ -111,9 +111,12 @@ impl Work for Collection {
 impl Collection {
     /// Delivers the reports. One that fails does not keep others from being delivered.
     async fn deliver(&self, keys: &[String], attempt: &Attempt) -> Result<(), Failure> {
+        if self.delivery.takes(self.job.dataset) {
+            attempt.enter(step::DELIVER);
+        }
         let deliver = |key: String| {
             let delivery = self.delivery.clone();
-            async move { delivery.deliver(self.job.dataset, &key, attempt).await }
+            async move { Ok(delivery.deliver(self.job.dataset, &key).await?) }
         };
         let delivered = stream::iter(keys.to_vec()).map(deliver).buffered(DELIVERIES_AT_ONCE);
         let delivered: Vec<Result<(), Failure>> = delivered.collect().await;

@@ -7,8 +7,9 @@ mod request;
 use std::sync::Arc;
 
 use engine::{Kind, Queue};
+use sinks::Delivery;
 
-use crate::{report::Reporter, sinks::Delivery};
+use crate::report::Reporter;
 
 /// All kinds, in the order in which they are asked to accept a message. Requests send their jobs to the `queue`, and those
 /// without accounts are for the default ones.

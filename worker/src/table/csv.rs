@@ -8,6 +8,7 @@ use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, WriterBuilder};
 use fleet::{
     AccountId, AccountName, Dataset,
     datasets::{Cell, Class, Column, Metric},
+    report::stored::{is_formula, plain},
 };
 
 use crate::cloudwatch::rows::{Listing, Resource, Row, Status};
@@ -171,23 +172,9 @@ pub fn summed(dataset: &Dataset, column: &Column, at: usize) -> Vec<u16> {
     }
 }
 
-/// A cell of text. Spreadsheets interpret some first characters as a formula, so such a text gets a quote in front.
-///
-/// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+/// A cell of text. What a spreadsheet takes for a formula gets a quote in front.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if is_formula(text) { format!("'{text}").into() } else { text.into() }
-}
-
-fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
-}
-
-/// The text of a cell without the quote that [`text`] adds.
-pub(super) fn plain(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(text) if is_formula(text) => text,
-        _ => cell,
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rows of a report, between their collection and their storage. [`csv`] or [`series_csv`] encode them; a
-//! [`checkpoint`] and, for sinks, a [`stored`] report read them back.
+//! [`checkpoint`] reads them back, and [`fleet::report::stored`] for whoever takes them from the bucket.
 
 pub mod checkpoint;
 pub mod content;
 pub mod csv;
 pub mod series_csv;
-pub mod stored;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, io, ops::Range, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat};
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
-use fleet::{Dataset, datasets::Cell};
+use fleet::{Dataset, datasets::Cell, report::stored::plain};
 
-use super::csv::{DecodeError, Subject, plain, text};
+use super::csv::{DecodeError, Subject, text};
 use crate::{
     cloudwatch::{dimensions, rows::Status},
     collect::series::Part,

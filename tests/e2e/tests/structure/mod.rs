@@ -16,13 +16,14 @@ use anyhow::{Context, Result};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Which crates of ours each crate of the product may use.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("crates/engine", &[]),
     ("crates/fleet", &["engine"]),
     ("crates/cli", &["engine", "fleet"]),
     ("crates/requests", &["cli", "engine", "fleet"]),
-    ("producer", &["cli", "engine", "fleet", "requests"]),
-    ("worker", &["cli", "engine", "fleet", "requests"]),
+    ("crates/sinks", &["fleet"]),
+    ("producer", &["cli", "engine", "fleet", "requests", "sinks"]),
+    ("worker", &["cli", "engine", "fleet", "requests", "sinks"]),
 ];
 
 type Graph = BTreeMap<PathBuf, BTreeSet<PathBuf>>;

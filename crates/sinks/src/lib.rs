@@ -4,24 +4,35 @@
 //! A report is stored first; then a [`Delivery`] gives it to each sink of its dataset, and only then is its message
 //! deleted. What a sink has can be made anew from the bucket.
 
+// No input may cause a panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
+
+mod breaker;
 mod delivery;
 mod json_lines;
+pub mod marker;
+mod settings;
 mod sink;
+mod transfer;
 
 use std::collections::HashSet;
 
+use aws_config::SdkConfig;
 use fleet::{
     Dataset, datasets,
     settings::{Table, Value},
 };
 
+use self::settings::Settings;
 pub use self::{
-    delivery::Delivery,
-    sink::{Configured, Sink},
+    delivery::{Again, Delivery, NotDelivered},
+    sink::{Configured, Repetition, Sink},
+    transfer::{Record, Transfer},
 };
 
 /// Makes a sink of its settings; `None` if it has recorded what is wrong with them.
-type Open = fn(&Table<'_>) -> Option<Box<dyn Sink>>;
+type Open = fn(&Settings<'_>) -> Option<Box<dyn Sink>>;
 
 /// Every type of sink, by the name that a configuration file gives it.
 const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open)];
@@ -29,22 +40,23 @@ const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open)];
 /// The maximum length of a sink's name, which is a part of the keys of what was delivered to it.
 const MAX_NAME: usize = 32;
 
-/// Reads the list of sinks of a configuration file.
-pub fn take(list: Option<&Value<'_>>) -> Option<Vec<Configured>> {
+/// Reads the list of sinks of a configuration file. Those in AWS are called with the process's own configuration.
+pub fn take(list: Option<&Value<'_>>, aws: &SdkConfig) -> Option<Vec<Configured>> {
     let mut names = HashSet::new();
     let tables = list.map(Value::tables).unwrap_or_default();
     // Each is looked at, whatever is wrong with those before it.
-    let sinks: Vec<Option<Configured>> = tables.iter().map(|table| configured(table, &mut names)).collect();
+    let sinks: Vec<Option<Configured>> =
+        tables.iter().map(|table| configured(table, aws, &mut names)).collect();
     sinks.into_iter().collect()
 }
 
-fn configured(table: &Table<'_>, names: &mut HashSet<String>) -> Option<Configured> {
+fn configured(table: &Table<'_>, aws: &SdkConfig, names: &mut HashSet<String>) -> Option<Configured> {
     let name = table.required("name").and_then(|value| name_of(&value, names));
     let datasets = table.required("datasets").map(|value| datasets_of(&value));
     let open = table.required("type").and_then(|value| value.one_of(TYPES));
     // Without a type it is not known which other keys there are.
     let sink = open.and_then(|open| {
-        let sink = open(table);
+        let sink = open(&Settings { name: name.as_deref().unwrap_or_default(), table, aws });
         table.end();
         sink
     });
@@ -82,7 +94,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Vec<Configured>, Faults> {
-        configuration::parse(text, take)
+        configuration::parse(text, |list| take(list, &SdkConfig::builder().build()))
     }
 
     #[test]

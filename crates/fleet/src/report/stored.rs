@@ -4,13 +4,14 @@
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::byte_stream::error::Error as ByteStreamError;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use csv_core::{ReadRecordResult, Reader};
-use fleet::{
-    AwsError, Dataset, ErrorKind, datasets::Cell as Content, from_sdk, report::ReportMetadata,
+
+use super::ReportMetadata;
+use crate::{
+    AwsError, Dataset, ErrorKind, datasets::Cell as Content, existing::ExistingReport, from_sdk,
     report_bucket::ReportBucket,
 };
-
-use super::csv;
 
 const OPERATION: &str = "s3:GetObject";
 
@@ -18,7 +19,12 @@ const OPERATION: &str = "s3:GetObject";
 #[derive(Debug)]
 pub struct StoredReport {
     pub key: String,
+    /// Its version.
+    pub etag: String,
+    /// When it was written, by the report bucket's clock.
+    pub written_at: DateTime<Utc>,
     pub metadata: ReportMetadata,
+    pub dataset: &'static Dataset,
     columns: Vec<(String, Kind)>,
     lines: Lines,
 }
@@ -57,17 +63,16 @@ pub enum ReadError {
 }
 
 impl StoredReport {
-    /// Begins to read the version `etag` of the report under a key; `None` if another is there now.
+    /// Begins to read a version of the report under a key; `None` if another is there now.
     pub async fn open(
         bucket: &ReportBucket,
         key: &str,
-        etag: &str,
-        metadata: ReportMetadata,
-        dataset: &Dataset,
+        version: ExistingReport,
+        dataset: &'static Dataset,
     ) -> Result<Option<Self>, ReadError> {
-        let answer = bucket.client.get_object().bucket(&bucket.name).key(key).if_match(etag).send().await;
-        match answer.map_err(|error| from_sdk(OPERATION, error)) {
-            Ok(object) => Self::read(key, metadata, dataset, object.body).await.map(Some),
+        let object = bucket.client.get_object().bucket(&bucket.name).key(key).if_match(&version.etag);
+        match object.send().await.map_err(|error| from_sdk(OPERATION, error)) {
+            Ok(object) => Self::read(key, version, dataset, object.body).await.map(Some),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::PreconditionFailed) => {
                 Ok(None)
             }
@@ -77,11 +82,12 @@ impl StoredReport {
 
     async fn read(
         key: &str,
-        metadata: ReportMetadata,
-        dataset: &Dataset,
+        ExistingReport { etag, written_at, metadata }: ExistingReport,
+        dataset: &'static Dataset,
         body: ByteStream,
     ) -> Result<Self, ReadError> {
-        let mut report = Self { key: key.to_owned(), metadata, columns: Vec::new(), lines: Lines::new(body) };
+        let (key, columns, lines) = (key.to_owned(), Vec::new(), Lines::new(body));
+        let mut report = Self { key, etag, written_at, metadata, dataset, columns, lines };
         if !report.advance().await? {
             return Err(report.is_no_table("it is empty"));
         }
@@ -124,13 +130,30 @@ impl StoredReport {
     }
 }
 
+/// Whether a spreadsheet takes a text for a formula by its first character. A report has a quote in front of it.
+///
+/// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+#[must_use]
+pub fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
+}
+
+/// The text of a cell without the quote before a formula.
+#[must_use]
+pub fn plain(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if is_formula(text) => text,
+        _ => cell,
+    }
+}
+
 impl<'a> Row<'a> {
     /// Each cell, with the name of its column.
     pub fn cells(self) -> impl Iterator<Item = (&'a str, Cell<'a>)> {
         self.columns.iter().zip(self.line.cells()).map(|((column, kind), text)| {
             let cell = match kind {
                 _ if text.is_empty() => Cell::Unknown,
-                Kind::Text => Cell::Text(csv::plain(text)),
+                Kind::Text => Cell::Text(plain(text)),
                 Kind::Number => Cell::Number(text),
             };
             (&**column, cell)
@@ -214,11 +237,10 @@ fn broken(error: &ByteStreamError) -> AwsError {
 mod tests {
     use std::io::Write;
 
-    use chrono::Utc;
-    use fleet::{Job, RunId, datasets::DEFAULT};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Job, ReportDate, RunId, datasets::DEFAULT};
 
     /// The rows of a body that arrives in pieces of at most `size` bytes.
     async fn rows(text: &str, size: usize) -> Result<Vec<Vec<String>>, ReadError> {
@@ -227,7 +249,7 @@ mod tests {
         let body = ByteStream::read_from().path(file.path()).buffer_size(size).build().await.expect("a body");
         let job = Job {
             account_name: "data".parse().expect("a name"),
-            windows: "2026-11-03".parse::<fleet::ReportDate>().expect("a day").into(),
+            windows: "2026-11-03".parse::<ReportDate>().expect("a day").into(),
             dataset: *DEFAULT,
             run_id: RunId::generate(),
             only_incomplete: false,
@@ -236,7 +258,8 @@ mod tests {
         };
         let id = "111111111111".parse().expect("an id");
         let metadata = ReportMetadata::new(&job, id, Utc::now());
-        let mut report = StoredReport::read("k", metadata, *DEFAULT, body).await?;
+        let version = ExistingReport { etag: "e".to_owned(), written_at: Utc::now(), metadata };
+        let mut report = StoredReport::read("k", version, *DEFAULT, body).await?;
         let mut rows = Vec::new();
         while let Some(row) = report.next().await? {
             rows.push(row.cells().map(|(column, cell)| format!("{column} {cell:?}")).collect());
@@ -277,7 +300,7 @@ mod tests {
             width in 1usize..100,
             size in 50usize..700,
         ) {
-            let mut writer = ::csv::Writer::from_writer(Vec::new());
+            let mut writer = csv::Writer::from_writer(Vec::new());
             let header: Vec<String> = (0..width).map(|nth| format!("c{nth}")).collect();
             writer.write_record(&header).expect("written");
             let mut expected = Vec::new();
@@ -290,7 +313,7 @@ mod tests {
             prop_assert_eq!(read.iter().map(Vec::len).collect::<Vec<_>>(), expected);
             for (line, read) in cells.chunks_exact(width).zip(read) {
                 for (nth, (cell, read)) in line.iter().zip(read).enumerate() {
-                    let cell = match csv::plain(cell) {
+                    let cell = match plain(cell) {
                         "" => format!("c{nth} Unknown"),
                         plain => format!("c{nth} {:?}", Cell::Text(plain)),
                     };

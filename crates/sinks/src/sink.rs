@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a sink is to a delivery.
+
+use std::fmt;
+
+use fleet::Dataset;
+use futures::future::BoxFuture;
+
+use crate::{marker::Counts, transfer::Transfer};
+
+/// A further destination of reports.
+pub trait Sink: Send + Sync + fmt::Debug {
+    /// Checks, before the first job, that reports can be delivered.
+    fn check(&self) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// What it does to a sink to deliver a window again.
+    fn repetition(&self) -> Repetition {
+        Repetition::Harmless
+    }
+
+    /// Delivers a report, whose rows are read as they are needed. It may have been delivered before, or a part of it. An
+    /// error says what went wrong, and is tried again.
+    fn deliver<'a>(&'a self, transfer: &'a mut Transfer<'_>) -> BoxFuture<'a, anyhow::Result<Counts>>;
+}
+
+/// What a second delivery of a window does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repetition {
+    /// It changes nothing, or replaces what was delivered. Each version of a complete report is delivered.
+    Harmless,
+    /// It adds to what was delivered. Only a settled report is delivered, once, by one worker at a time.
+    Adds,
+}
+
+/// A sink of a configuration file.
+#[derive(Debug)]
+pub struct Configured {
+    pub name: String,
+    pub datasets: Vec<&'static Dataset>,
+    pub sink: Box<dyn Sink>,
+}
+
+impl Configured {
+    /// Whether the reports of a dataset are for it.
+    #[must_use]
+    pub fn takes(&self, dataset: &Dataset) -> bool {
+        self.datasets.iter().any(|known| known.name == dataset.name)
+    }
+}
