@@ -3,7 +3,7 @@
 
 use aws_config::SdkConfig;
 use clap::{Args, builder::NonEmptyStringValueParser};
-use fleet::{aws, configuration::Configuration};
+use fleet::{aws, configuration::Configuration, settings::Value};
 
 use crate::faults::Faults;
 
@@ -18,13 +18,22 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Makes its datasets known.
     pub async fn read(&self, faults: &mut Faults) {
-        let Some(location) = &self.config else { return };
+        self.take(faults, |_| Some(())).await;
+    }
+
+    /// The same, and takes something of its list of sinks; `None` if no file is named, or with a fault.
+    pub async fn take<T: 'static>(
+        &self,
+        faults: &mut Faults,
+        sinks: impl Fn(Option<&Value<'_>>) -> Option<T> + Send + Sync + 'static,
+    ) -> Option<T> {
+        let location = self.config.as_ref()?;
         let read = async {
             // A file on disk needs nothing of AWS.
             let base =
                 if location.starts_with("s3://") { aws::base().await? } else { SdkConfig::builder().build() };
-            Configuration::find(location, &base, Box::new(|_| Some(()))).await?.read().await
+            Configuration::find(location, &base, Box::new(sinks)).await?.read().await
         };
-        faults.at_start(read.await);
+        faults.at_start(read.await).flatten()
     }
 }

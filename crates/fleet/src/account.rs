@@ -129,7 +129,8 @@ impl fmt::Display for AccountId {
 }
 
 /// At most 80 characters of untrusted input, for an error message.
-pub(crate) fn shorten(text: &str) -> String {
+#[must_use]
+pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", text.split_at(end).0),
         None => text.to_owned(),

@@ -7,7 +7,7 @@
 use aws_config::SdkConfig;
 use aws_runtime::{
     auth::{
-        SigV4OperationSigningConfig,
+        SigV4OperationSigningConfig, SigningOptions,
         sigv4::{SCHEME_ID, SigV4AuthScheme},
     },
     retries::classifiers::AwsErrorCodeClassifier,
@@ -91,11 +91,12 @@ impl JsonOperation {
         interceptor: Option<SharedInterceptor>,
     ) -> Option<Operation<Value, Value, ErrorMetadata>> {
         let target = self.target;
+        let region = config.region().cloned().map(SigningRegion::from);
         let mut operation = Operation::builder()
             .service_name(self.service)
             .operation_name(target)
             .endpoint_url(&self.endpoint(config))
-            .runtime_plugin(signing(config, self.service)?)
+            .runtime_plugin(signing(config, region, self.service, SigningOptions::default())?)
             .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
             .retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())
@@ -127,13 +128,19 @@ impl JsonOperation {
     }
 }
 
-/// The signing configuration for a service in the configured region.
-fn signing(config: &SdkConfig, service: &'static str) -> Option<StaticRuntimePlugin> {
+/// The signing configuration for a service in a region, with the credentials of the configuration.
+pub(crate) fn signing(
+    config: &SdkConfig,
+    region: Option<SigningRegion>,
+    service: &'static str,
+    signing_options: SigningOptions,
+) -> Option<StaticRuntimePlugin> {
     let mut layer = Layer::new("signing");
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
     layer.store_put(SigV4OperationSigningConfig {
-        region: config.region().cloned().map(SigningRegion::from),
+        region,
         name: Some(SigningName::from_static(service)),
+        signing_options,
         ..SigV4OperationSigningConfig::default()
     });
     let schemes = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);

@@ -24,6 +24,7 @@ pub mod descriptors;
 pub mod duration;
 pub mod environment;
 pub mod existing;
+pub mod http_service;
 pub mod identity;
 pub mod job;
 pub mod json;

@@ -6,8 +6,10 @@
 //! S3 (`manifests`), and `publish` sends them. `history` and `estimate` tell the cost of a run before it is sent,
 //! and `budget` refuses one that may not cost so much.
 //!
-//! `request`, `when`, `scheduled`, `attributes`, `expand`, `plan`, `todo` and `estimate` are pure functions; the
-//! other modules call AWS and make no decisions.
+//! `deliver` is the message that asks for reports that exist to be delivered to a sink.
+//!
+//! `request`, `when`, `scheduled`, `attributes`, `expand`, `plan`, `todo`, `estimate` and `deliver` are pure functions;
+//! the other modules call AWS and make no decisions.
 
 // No input may cause a panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
@@ -15,6 +17,7 @@
 
 pub mod attributes;
 pub mod budget;
+pub mod deliver;
 pub mod estimate;
 pub mod expand;
 pub mod history;

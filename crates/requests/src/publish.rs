@@ -82,6 +82,17 @@ pub async fn publish(
     progress: impl Fn(usize),
     interrupted: impl Future<Output = ()>,
 ) -> Published {
+    publish_as(queue, jobs, Job::body, progress, interrupted).await
+}
+
+/// The same, for messages about jobs that have other bodies.
+pub async fn publish_as(
+    queue: &Queue,
+    jobs: &[&Job],
+    body: impl Fn(&Job) -> String,
+    progress: impl Fn(usize),
+    interrupted: impl Future<Output = ()>,
+) -> Published {
     let mut published = Published {
         unsent: vec![Some("not tried".to_owned()); jobs.len()],
         failed: None,
@@ -89,7 +100,8 @@ pub async fn publish(
     };
     tokio::pin!(interrupted);
     for (batch, unsent) in jobs.chunks(BATCH_ENTRIES).zip(published.unsent.chunks_mut(BATCH_ENTRIES)) {
-        let entries: Vec<_> = batch.iter().enumerate().map(|(index, job)| entry(index, job)).collect();
+        let entries: Vec<_> =
+            batch.iter().enumerate().map(|(index, job)| entry(index, job, body(job))).collect();
         let sending = send(queue, &entries, unsent);
         let sent = tokio::select! {
             biased;
@@ -175,11 +187,11 @@ fn at<'a>(unsent: &'a mut [Option<String>], id: &str) -> Option<&'a mut Option<S
     unsent.get_mut(id.parse::<usize>().ok()?)
 }
 
-/// A job as an SQS batch entry.
-fn entry(index: usize, job: &Job) -> SendMessageBatchRequestEntry {
+/// A message about a job as an SQS batch entry.
+fn entry(index: usize, job: &Job, body: String) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
-        .message_body(job.body())
+        .message_body(body)
         .set_message_attributes(Some(to_sdk(&Labels::from_job(job).attributes())))
         .build()
         .expect("cannot fail: id and body are set")

@@ -12,7 +12,9 @@ mod breaker;
 mod delivery;
 mod json_lines;
 pub mod marker;
+pub mod opensearch;
 mod settings;
+pub mod setup;
 mod sink;
 mod transfer;
 
@@ -35,7 +37,7 @@ pub use self::{
 type Open = fn(&Settings<'_>) -> Option<Box<dyn Sink>>;
 
 /// Every type of sink, by the name that a configuration file gives it.
-const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open)];
+const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open), ("opensearch", opensearch::open)];
 
 /// The maximum length of a sink's name, which is a part of the keys of what was delivered to it.
 const MAX_NAME: usize = 32;
@@ -50,13 +52,28 @@ pub fn take(list: Option<&Value<'_>>, aws: &SdkConfig) -> Option<Vec<Configured>
     sinks.into_iter().collect()
 }
 
+/// The name and the datasets of each sink of a configuration file: what a program needs to know that delivers nothing itself,
+/// and so has no password of one.
+pub fn names(list: Option<&Value<'_>>) -> Option<Vec<(String, Vec<&'static Dataset>)>> {
+    let mut names = HashSet::new();
+    let tables = list.map(Value::tables).unwrap_or_default();
+    let name = |table: &Table<'_>| {
+        let name = table.required("name").and_then(|value| name_of(&value, &mut names));
+        let datasets = table.required("datasets").map(|value| datasets_of(&value));
+        Some((name?, datasets?))
+    };
+    let named: Vec<_> = tables.iter().map(name).collect();
+    named.into_iter().collect()
+}
+
 fn configured(table: &Table<'_>, aws: &SdkConfig, names: &mut HashSet<String>) -> Option<Configured> {
     let name = table.required("name").and_then(|value| name_of(&value, names));
     let datasets = table.required("datasets").map(|value| datasets_of(&value));
     let open = table.required("type").and_then(|value| value.one_of(TYPES));
     // Without a type it is not known which other keys there are.
     let sink = open.and_then(|open| {
-        let sink = open(&Settings { name: name.as_deref().unwrap_or_default(), table, aws });
+        let (name, datasets) = (name.as_deref().unwrap_or_default(), datasets.as_deref().unwrap_or_default());
+        let sink = open(&Settings { name, datasets, table, aws });
         table.end();
         sink
     });

@@ -6,12 +6,21 @@ use std::fmt;
 use fleet::Dataset;
 use futures::future::BoxFuture;
 
-use crate::{marker::Counts, transfer::Transfer};
+use crate::{
+    marker::Counts,
+    setup::{Change, SetUp},
+    transfer::Transfer,
+};
 
 /// A further destination of reports.
 pub trait Sink: Send + Sync + fmt::Debug {
     /// Checks, before the first job, that reports can be delivered.
     fn check(&self) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Sets up what it needs before reports can be delivered, and deletes what is past its retention. Most need nothing.
+    fn set_up<'a>(&'a self, _how: &'a SetUp) -> BoxFuture<'a, anyhow::Result<Vec<Change>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// What it does to a sink to deliver a window again.
     fn repetition(&self) -> Repetition {

@@ -2,14 +2,17 @@
 //! The commands: one file each, and one line here.
 
 mod datasets;
+mod deliver;
 mod failed;
 mod interrupted;
 mod policy;
 mod replay;
 mod run;
 mod selection;
+mod setup;
 mod status;
 mod wake;
+mod when;
 
 use clap::Subcommand;
 use cli::{
@@ -27,6 +30,8 @@ pub(crate) enum Command {
     Replay(replay::ReplayArgs),
     Datasets(datasets::DatasetsArgs),
     Policy(policy::PolicyArgs),
+    Deliver(Box<deliver::DeliverArgs>),
+    Setup(setup::SetupArgs),
 }
 
 impl Program for Command {
@@ -53,6 +58,10 @@ impl Program for Command {
         ("dlq", &["failed"]),
         ("retry", &["replay"]),
         ("redrive", &["replay"]),
+        ("sink", &["deliver"]),
+        ("rebuild", &["deliver"]),
+        ("init", &["setup"]),
+        ("template", &["setup"]),
     ];
     const AFTER_HELP: &'static str = "\
 First steps:
@@ -82,6 +91,8 @@ Exit status:
             Self::Replay(command) => command.execute(faults).await,
             Self::Datasets(command) => command.execute(faults).await,
             Self::Policy(command) => command.execute(faults).await,
+            Self::Deliver(command) => Box::pin(command.execute(faults)).await,
+            Self::Setup(command) => command.execute(faults).await,
         }
     }
 }

@@ -6,7 +6,6 @@ mod dry;
 mod month;
 mod order;
 mod sent;
-mod when;
 
 use std::time::Duration;
 
@@ -42,12 +41,12 @@ use tokio::time::Instant;
 use self::{
     dry::{Asked, Seen},
     sent::Ran,
-    when::WhenArgs,
 };
 use super::{
     interrupted::interrupted,
     status::{dead_letter_queue, outcome_from_status},
     wake::WakeArgs,
+    when::WhenArgs,
 };
 use crate::{
     follow::{COUNTS_LAG, Ended, Follower},
@@ -453,7 +452,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// The names of a comma-separated list, without the spaces around them.
-fn trimmed(names: &[String]) -> Vec<String> {
+pub(super) fn trimmed(names: &[String]) -> Vec<String> {
     names.iter().map(|name| name.trim().to_owned()).collect()
 }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The maximum number of reports of a job that are delivered at once.
-const DELIVERIES_AT_ONCE: usize = 4;
+pub(super) const DELIVERIES_AT_ONCE: usize = 4;
 
 /// Accepts every message that does not name another kind.
 #[derive(Debug)]

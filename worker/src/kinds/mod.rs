@@ -2,6 +2,7 @@
 //! The kinds of messages that this worker accepts: one file each, and one line here.
 
 mod collect;
+mod deliver;
 mod request;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub fn all(
     let reporter = Arc::new(reporter);
     vec![
         Box::new(request::Requests { reporter: reporter.clone(), queue, default_accounts }),
+        Box::new(deliver::Deliver { reporter: reporter.clone(), delivery: delivery.clone() }),
         Box::new(collect::Collect { reporter, delivery }),
     ]
 }

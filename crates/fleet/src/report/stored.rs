@@ -105,6 +105,11 @@ impl StoredReport {
         Ok(report)
     }
 
+    /// The names of its columns, in order.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| &**name)
+    }
+
     /// The next row; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
         if !self.advance().await? {
@@ -150,14 +155,22 @@ pub fn plain(cell: &str) -> &str {
 impl<'a> Row<'a> {
     /// Each cell, with the name of its column.
     pub fn cells(self) -> impl Iterator<Item = (&'a str, Cell<'a>)> {
-        self.columns.iter().zip(self.line.cells()).map(|((column, kind), text)| {
-            let cell = match kind {
-                _ if text.is_empty() => Cell::Unknown,
-                Kind::Text => Cell::Text(plain(text)),
-                Kind::Number => Cell::Number(text),
-            };
-            (&**column, cell)
-        })
+        self.columns.iter().zip(self.line.cells()).map(|((name, kind), text)| (&**name, cell(*kind, text)))
+    }
+
+    /// The cell in the column at this place.
+    #[must_use]
+    pub fn get(self, place: usize) -> Cell<'a> {
+        let Some((_, kind)) = self.columns.get(place) else { return Cell::Unknown };
+        cell(*kind, self.line.cell(place))
+    }
+}
+
+fn cell(kind: Kind, text: &str) -> Cell<'_> {
+    match kind {
+        _ if text.is_empty() => Cell::Unknown,
+        Kind::Text => Cell::Text(plain(text)),
+        Kind::Number => Cell::Number(text),
     }
 }
 
@@ -217,6 +230,15 @@ impl Lines {
 
     fn text(&self) -> &[u8] {
         self.text.get(..self.length).unwrap_or_default()
+    }
+
+    /// The cell at this place; empty if there is none.
+    fn cell(&self, place: usize) -> &str {
+        let ends = self.ends.get(..self.count).unwrap_or_default();
+        let begin = place.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied());
+        let cell = begin.zip(ends.get(place)).and_then(|(begin, end)| self.text().get(begin..*end));
+        // It was checked when the line was read.
+        cell.and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default()
     }
 
     fn cells(&self) -> impl Iterator<Item = &str> {

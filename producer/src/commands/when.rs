@@ -6,7 +6,7 @@ use requests::when::WhenFlags;
 
 /// When a request is about; of date, month, from and to, and last, one.
 #[derive(Debug, Args)]
-pub(super) struct WhenArgs {
+pub(crate) struct WhenArgs {
     /// The UTC day to report, YYYY-MM-DD [default: the first day of the current month; of a dataset of
     /// series the newest window that is settled].
     #[arg(long, env = "FLEET_DATE", value_name = "DATE")]
@@ -46,7 +46,7 @@ pub(super) struct WhenArgs {
 }
 
 impl WhenArgs {
-    pub(super) fn flags(&self) -> WhenFlags {
+    pub(crate) fn flags(&self) -> WhenFlags {
         let Self { date, month, from, to, last, window, settle, provisional } = self;
         WhenFlags {
             date: date.clone(),

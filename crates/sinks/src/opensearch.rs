@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sink `opensearch`: each row of a report as a document, with an id and a version, so that a repetition changes nothing and a
+//! later report replaces what an earlier one said.
+
+mod bulk;
+mod client;
+mod document;
+pub mod mapping;
+mod setup;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Context, bail};
+use fleet::Dataset;
+use futures::{FutureExt, future::BoxFuture};
+
+use self::{bulk::Bulk, client::Client, document::Documents};
+use crate::{
+    marker::Counts,
+    settings::Settings,
+    setup::{Change, SetUp},
+    sink::Sink,
+    transfer::{Record, Transfer},
+};
+
+/// What the names of indices begin with, unless the settings say it.
+const PREFIX: &str = "fleet";
+
+/// An endpoint that takes documents.
+#[derive(Debug)]
+struct OpenSearch {
+    name: String,
+    client: Arc<Client>,
+    prefix: String,
+    datasets: Vec<&'static Dataset>,
+    /// For how many months documents are kept; `None` if for ever.
+    retention: Option<u32>,
+    /// Datasets whose index template has been found as it has to be.
+    ready: Mutex<HashSet<&'static str>>,
+}
+
+pub(super) fn open(settings: &Settings<'_>) -> Option<Box<dyn Sink>> {
+    let client = Client::open(settings);
+    let prefix = match settings.table.optional("prefix") {
+        Some(value) => prefix_of(&value)?,
+        None => PREFIX.to_owned(),
+    };
+    let retention = settings.table.optional("retention");
+    let retention = match &retention {
+        Some(value) => Some(setup::retention(value)?),
+        None => None,
+    };
+    let (name, datasets) = (settings.name.to_owned(), settings.datasets.to_vec());
+    Some(Box::new(OpenSearch {
+        name,
+        client: Arc::new(client?),
+        prefix,
+        datasets,
+        retention,
+        ready: Mutex::default(),
+    }))
+}
+
+/// What an index may be called. Source:
+/// <https://docs.opensearch.org/latest/api-reference/index-apis/create-index/#index-naming-restrictions>
+fn prefix_of(value: &fleet::settings::Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
+    if begins_well && text.len() <= 32 && text.bytes().all(is_plain) {
+        return Some(text.to_owned());
+    }
+    value.fault("is not of small letters, digits, - and _, 32 at most, with a letter first");
+    None
+}
+
+impl Sink for OpenSearch {
+    fn check(&self) -> BoxFuture<'_, anyhow::Result<()>> {
+        async {
+            self.client.check().await?;
+            for dataset in &self.datasets {
+                self.is_set_up(dataset).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn set_up<'a>(&'a self, how: &'a SetUp) -> BoxFuture<'a, anyhow::Result<Vec<Change>>> {
+        OpenSearch::set_up(self, how).boxed()
+    }
+
+    fn deliver<'a>(&'a self, transfer: &'a mut Transfer<'_>) -> BoxFuture<'a, anyhow::Result<Counts>> {
+        self.send(transfer).boxed()
+    }
+}
+
+impl OpenSearch {
+    async fn send(&self, transfer: &mut Transfer<'_>) -> anyhow::Result<Counts> {
+        let Transfer { report, record } = transfer;
+        self.is_set_up(report.dataset).await?;
+        let mut documents = Documents::new(&self.prefix, report, record.earlier().is_some());
+        let mut bulk = Bulk::new(&self.client);
+        while let Some(row) = report.next().await? {
+            documents.add(row, bulk.next())?;
+            if bulk.is_full() {
+                record_gaps(&documents, record).await?;
+                bulk.send().await?;
+            }
+        }
+        record_gaps(&documents, record).await?;
+        let (counts, rejects) = bulk.end().await?;
+        if !rejects.is_empty() {
+            record.reject(rejects).await?;
+        }
+        Ok(counts)
+    }
+
+    /// Refuses an endpoint without the index template of a dataset: documents would get whatever types OpenSearch guesses.
+    async fn is_set_up(&self, dataset: &'static Dataset) -> anyhow::Result<()> {
+        let known = |ready: &Mutex<HashSet<&'static str>>| {
+            ready.lock().unwrap_or_else(PoisonError::into_inner).contains(dataset.name)
+        };
+        if known(&self.ready) {
+            return Ok(());
+        }
+        for template in mapping::templates(&self.prefix, dataset) {
+            let found = self.client.template(&template.name).await;
+            let found =
+                found.with_context(|| format!("could not look up its index template {}", template.name))?;
+            let next = format!("run `producer setup {}`", self.name);
+            match found {
+                None => bail!("it has no index template {}; {next}", template.name),
+                Some(found) if !template.is_met_by(&found) => {
+                    bail!(
+                        "its index template {} does not fit the columns of {}; {next}",
+                        template.name,
+                        dataset.name
+                    )
+                }
+                Some(_) => {}
+            }
+        }
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(dataset.name);
+        Ok(())
+    }
+}
+
+/// Records, before they are sent, that there are documents which say that a resource has no datapoint: a later report that
+/// has one deletes them, even if this delivery is never completed.
+async fn record_gaps(documents: &Documents, record: &mut Record<'_>) -> anyhow::Result<()> {
+    if documents.tells_of_gaps() && record.earlier().is_none() {
+        record.begun(Counts::default(), &()).await?;
+    }
+    Ok(())
+}
