@@ -144,12 +144,44 @@ line 2, sink[0].folder: is missing
 line 3, sink[0].name: is not of small letters, digits, _ and -, 32 at most
 line 5, sink[0].datasets[1]: is no dataset; this version has [those that there are]
 line 6, sink[0].path: is no key of this table, which has datasets, folder, name, type
-line 10, sink[1].type: \"opensearc\" is none of json_lines
+line 10, sink[1].type: \"opensearc\" is none of json_lines, opensearch
 line 14, sink[2].datasets: is missing
 line 15, sink[2].name: is the name of two sinks
 line 17, sink[2].folder: is not a text; write it in quotes
 line 19, sinks: is no key of this table, which has dataset, select, sink"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_endpoint_is_named() {
+        let sink = |keys: &str| {
+            parse(&format!("[[sink]]\nname = 'search'\ntype = 'opensearch'\ndatasets = ['sqs']\n{keys}\n"))
+        };
+        let url = "url = 'https://search-f.eu-west-1.es.amazonaws.com'";
+        sink(url).expect("valid");
+        sink(&format!("{url}\nauth = 'none'\nprefix = 'ops'\nretention = '13mo'")).expect("valid");
+        for (keys, expected) in [
+            ("", "line 1, sink[0].url: is missing"),
+            (
+                "url = 'https://me:secret@host'",
+                "line 5, sink[0].url: is not a URL such as https://search-….eu-west-1.es.amazonaws.com, without a user and a query",
+            ),
+            (
+                "url = 'https://host'\nauth = 'basic'",
+                "line 6, sink[0].auth: needs the environment variable FLEET_SINK_SEARCH_PASSWORD\n\
+                 line 6, sink[0].auth: needs the environment variable FLEET_SINK_SEARCH_USER",
+            ),
+            (
+                "url = 'https://host'\nprefix = '-x'",
+                "line 6, sink[0].prefix: is not of small letters, digits, - and _, 32 at most, with a letter first",
+            ),
+            (
+                "url = 'https://host'\nretention = '90d'",
+                "line 6, sink[0].retention: is not a number of months, such as 13mo: indices are of months",
+            ),
+        ] {
+            assert_eq!(sink(keys).expect_err(expected).to_string(), expected);
+        }
     }
 
     #[test]

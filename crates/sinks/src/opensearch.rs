@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use chrono::Utc;
 use fleet::Dataset;
 use futures::{FutureExt, future::BoxFuture};
 
@@ -102,7 +103,8 @@ impl OpenSearch {
     async fn send(&self, transfer: &mut Transfer<'_>) -> anyhow::Result<Counts> {
         let Transfer { report, record } = transfer;
         self.is_set_up(report.dataset).await?;
-        let mut documents = Documents::new(&self.prefix, report, record.earlier().is_some());
+        let oldest = self.oldest_month(Utc::now());
+        let mut documents = Documents::new(&self.prefix, report, record.earlier().is_some(), oldest);
         let mut bulk = Bulk::new(&self.client);
         while let Some(row) = report.next().await? {
             documents.add(row, bulk.next())?;
@@ -112,7 +114,8 @@ impl OpenSearch {
             }
         }
         record_gaps(&documents, record).await?;
-        let (counts, rejects) = bulk.end().await?;
+        let (mut counts, rejects) = bulk.end().await?;
+        counts.skipped = documents.skipped();
         if !rejects.is_empty() {
             record.reject(rejects).await?;
         }

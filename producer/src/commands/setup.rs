@@ -66,8 +66,8 @@ FLEET_SINK_NAME_PASSWORD are the master user's.
 --format json, one object: sink, dry_run, and changes: what, action (create, update, delete,
 unchanged or keep, which is a user's and not as it has to be), why.
 
-Exit status: 0 done; 1 failed, or something was kept that keeps reports from being delivered; 2 wrong
-usage or configuration.";
+Exit status: 0 done; 1 failed, or something of a user's was kept, so that reports may be refused; 2
+wrong usage or configuration.";
 
 impl SetupArgs {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {

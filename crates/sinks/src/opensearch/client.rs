@@ -45,7 +45,11 @@ impl Client {
                 Access::Signed { service: if is_serverless { "aoss" } else { "es" }, region }
             }
         };
-        Some(Self { service: HttpService::new(settings.aws.clone(), &url, access), is_serverless })
+        Some(Self::new(HttpService::new(settings.aws.clone(), &url, access), is_serverless))
+    }
+
+    pub(super) fn new(service: HttpService, is_serverless: bool) -> Self {
+        Self { service, is_serverless }
     }
 
     /// Sends the documents of a bulk request, compressed by gzip.
@@ -179,7 +183,9 @@ fn url_of(value: &Value<'_>) -> Option<String> {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     if host.is_none_or(|host| host.is_empty() || host.starts_with('/') || host.contains(['@', '?', '#', ' ']))
     {
-        value.fault("is not a URL such as https://search-fleet-….eu-west-1.es.amazonaws.com, without a user and a query");
+        value.fault(
+            "is not a URL such as https://search-….eu-west-1.es.amazonaws.com, without a user and a query",
+        );
         return None;
     }
     Some(text.trim_end_matches('/').to_owned())

@@ -21,8 +21,8 @@ pub(super) struct Documents {
     prefix: String,
     dataset: &'static str,
     account_id: String,
-    /// For each column the name with its quotes and its colon.
-    names: Vec<String>,
+    /// For each column the name with its quotes and its colon; `None` if no template has it, in a report of another version.
+    names: Vec<Option<String>>,
     /// The columns that tell one resource from another, and those that tell its rows apart.
     resource: Vec<usize>,
     row: Vec<usize>,
@@ -38,6 +38,9 @@ pub(super) struct Documents {
     /// Whether documents of gaps may be there that an earlier report had.
     may_fill_gaps: bool,
     tells_of_gaps: bool,
+    /// The first month of which documents are kept: `2026-11`.
+    oldest: Option<String>,
+    skipped: u64,
     last_filled: Vec<u8>,
 }
 
@@ -48,7 +51,12 @@ pub(super) struct NoTime(String);
 
 impl Documents {
     /// `is_known`: whether an earlier delivery of this report, or of one that it replaces, has begun.
-    pub(super) fn new(prefix: &str, report: &StoredReport, is_known: bool) -> Self {
+    pub(super) fn new(
+        prefix: &str,
+        report: &StoredReport,
+        is_known: bool,
+        oldest: Option<NaiveDate>,
+    ) -> Self {
         let (dataset, metadata) = (report.dataset, &report.metadata);
         let columns: Vec<(String, Option<Content>)> = report
             .columns()
@@ -78,7 +86,10 @@ impl Documents {
             prefix: prefix.to_owned(),
             dataset: dataset.name,
             account_id: metadata.account_id.as_str().to_owned(),
-            names: columns.iter().map(|(name, _)| format!("{}:", Value::from(&**name))).collect(),
+            names: columns
+                .iter()
+                .map(|(name, known)| known.map(|_| format!("{}:", Value::from(&**name))))
+                .collect(),
             resource: resource.filter_map(place).collect(),
             row: row.iter().copied().filter_map(place).collect(),
             time: place(time),
@@ -91,6 +102,8 @@ impl Documents {
             version: report.written_at.timestamp_millis(),
             may_fill_gaps: is_known,
             tells_of_gaps: false,
+            oldest: oldest.map(|oldest| oldest.format("%Y-%m").to_string()),
+            skipped: 0,
             last_filled: Vec::new(),
         }
     }
@@ -100,20 +113,38 @@ impl Documents {
         self.tells_of_gaps
     }
 
+    /// How many rows are no documents because they are past the retention.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
     /// Adds the documents of a row.
     pub(super) fn add(&mut self, row: Row<'_>, batch: &mut Batch) -> Result<(), NoTime> {
         let is_known = |place: Option<usize>| place.is_some_and(|place| row.get(place) != Cell::Unknown);
-        if !is_known(self.has_datapoint) {
+        let has_datapoint = is_known(self.has_datapoint);
+        let (from, _) = self.window;
+        let time = self.time.map_or(Cell::Unknown, |time| row.get(time));
+        let month = match (time, has_datapoint) {
+            (Cell::Text(time), true) => time
+                .get(..7)
+                .filter(|month| is_month(month))
+                .ok_or_else(|| NoTime(time.to_owned()))?
+                .to_owned(),
+            (other, true) => return Err(NoTime(format!("{other:?}"))),
+            (_, false) => from.format("%Y-%m").to_string(),
+        };
+        if self.oldest.as_ref().is_some_and(|oldest| month < *oldest) {
+            self.skipped += 1;
+            return Ok(());
+        }
+        let (true, Cell::Text(time)) = (has_datapoint, time) else {
             self.tells_of_gaps = true;
             self.add_gap(row, batch);
             return Ok(());
-        }
+        };
         if self.may_fill_gaps {
             self.fill_gap(row, batch);
         }
-        let time = self.time.map_or(Cell::Unknown, |time| row.get(time));
-        let Cell::Text(time) = time else { return Err(NoTime(format!("{time:?}"))) };
-        let month = time.get(..7).filter(|month| is_month(month)).ok_or_else(|| NoTime(time.to_owned()))?;
         let Batch { body, items } = batch;
         let begin = body.len();
         let id = self.id(row, self.resource.iter().chain(&self.row), self.dataset);
@@ -126,7 +157,8 @@ impl Documents {
         );
         body.extend_from_slice(b"{\"@timestamp\":");
         text(body, time);
-        for (place, name) in self.names.iter().enumerate() {
+        let names = self.names.iter().enumerate();
+        for (place, name) in names.filter_map(|(place, name)| Some((place, name.as_ref()?))) {
             match row.get(place) {
                 Cell::Unknown => {}
                 Cell::Text(cell) => {
