@@ -76,6 +76,10 @@ second-opinion:
     tests/local-aws/second-opinion.sh
     tests/local-aws/second-opinion.sh cargo test --locked --workspace --test ministack
 
+# OpenSearch 2.19.6 and 3.9.0 for the tests, into target/opensearch; needs JDKs 17 and 21 or newer, and Maven once.
+search-node:
+    tests/opensearch/fetch.sh
+
 # Unsafe settings in the Terraform stack, the StackSets template and the Dockerfile; needs Python, and PyPI once.
 checkov:
     terraform/checkov.sh

@@ -11,6 +11,7 @@
 pub mod expected;
 mod fleet;
 mod process;
+pub mod search_node;
 pub mod series_zoo;
 pub mod zoo;
 
