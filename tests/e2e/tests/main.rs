@@ -11,7 +11,6 @@ mod days;
 mod dead_letters;
 mod described;
 mod metrics;
-mod nodes;
 mod reliability;
 mod reports;
 mod runs;

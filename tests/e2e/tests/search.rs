@@ -10,15 +10,24 @@ use fleet::{
     http_service::{Access, HttpService, Request},
     report::stored::plain,
 };
-use kit::{Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago, expected::cells, finish};
+use kit::{
+    Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago,
+    expected::cells,
+    finish,
+    search_node::{Node, Version},
+};
 use local_aws::Account;
 use serde_json::{Value, json};
-
-use crate::nodes;
 
 const ID: &str = "111111111111";
 const FIRST: &str = "0199a000-0000-7000-8000-000000000001";
 const SECOND: &str = "0199a000-0000-7000-8000-000000000002";
+
+/// The URLs of a node of each version that is here.
+fn urls() -> Result<Vec<String>> {
+    let nodes: Vec<Option<&Node>> = Version::ALL.into_iter().map(Node::shared).collect::<Result<_>>()?;
+    Ok(nodes.into_iter().flatten().map(|node| node.url().to_owned()).collect())
+}
 
 /// A fleet with one account, and a sink of its own indices at a node.
 struct Scene {
@@ -129,7 +138,7 @@ fn month(date: NaiveDate) -> String {
 
 #[tokio::test]
 async fn each_row_is_a_document_with_every_cell_however_often_it_is_delivered() -> Result<()> {
-    for url in nodes::urls() {
+    for url in urls()? {
         let scene = Scene::new(&url, "").await?;
         let said = scene.setup().await?;
         assert!(said.contains("changed 3, 0 as they have to be"), "{said}");
@@ -180,7 +189,7 @@ async fn each_row_is_a_document_with_every_cell_however_often_it_is_delivered() 
 
 #[tokio::test]
 async fn what_a_sink_has_lost_is_delivered_again_from_the_reports() -> Result<()> {
-    for url in nodes::urls() {
+    for url in urls()? {
         let scene = Scene::new(&url, "").await?;
         scene.setup().await?;
         scene.fleet.home.send(JOBS, &scene.fill_queues()?);
@@ -227,7 +236,7 @@ async fn what_a_sink_has_lost_is_delivered_again_from_the_reports() -> Result<()
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_set_up_is_named_with_what_to_do() -> Result<()> {
-    for url in nodes::urls() {
+    for url in urls()? {
         let scene = Scene::new(&url, "").await?;
         scene.account.bucket("b", HOME_REGION).size("StandardStorage", days_ago(4), 7.0);
         scene.send(FIRST);
@@ -254,7 +263,7 @@ async fn an_endpoint_that_is_not_set_up_is_named_with_what_to_do() -> Result<()>
 #[tokio::test]
 async fn setup_shows_before_it_changes_keeps_what_is_a_user_s_and_deletes_what_is_past_its_retention()
 -> Result<()> {
-    for url in nodes::urls() {
+    for url in urls()? {
         let scene = Scene::new(&url, "retention = '2mo'").await?;
         let dry = finish(scene.fleet.producer(&["setup", "search", "--dry-run"])).await?.status(0);
         assert!(dry.stdout.contains("search: would change 3, 0 as they have to be"), "{}", dry.stdout);
