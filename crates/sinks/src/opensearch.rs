@@ -5,12 +5,13 @@
 mod bulk;
 mod client;
 mod document;
+mod endpoint;
 pub mod mapping;
 mod setup;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, bail};
@@ -18,7 +19,7 @@ use chrono::Utc;
 use fleet::Dataset;
 use futures::{FutureExt, future::BoxFuture};
 
-use self::{bulk::Bulk, client::Client, document::Documents};
+use self::{bulk::Bulk, document::Documents, endpoint::Endpoint};
 use crate::{
     marker::Counts,
     settings::Settings,
@@ -27,62 +28,23 @@ use crate::{
     transfer::{Record, Transfer},
 };
 
-/// What the names of indices begin with, unless the settings say it.
-const PREFIX: &str = "fleet";
-
 /// An endpoint that takes documents.
 #[derive(Debug)]
 struct OpenSearch {
-    name: String,
-    client: Arc<Client>,
-    prefix: String,
-    datasets: Vec<&'static Dataset>,
-    /// For how many months documents are kept; `None` if for ever.
-    retention: Option<u32>,
+    endpoint: Endpoint,
     /// Datasets whose index template has been found as it has to be.
     ready: Mutex<HashSet<&'static str>>,
 }
 
 pub(super) fn open(settings: &Settings<'_>) -> Option<Box<dyn Sink>> {
-    let client = Client::open(settings);
-    let prefix = match settings.table.optional("prefix") {
-        Some(value) => prefix_of(&value)?,
-        None => PREFIX.to_owned(),
-    };
-    let retention = settings.table.optional("retention");
-    let retention = match &retention {
-        Some(value) => Some(setup::retention(value)?),
-        None => None,
-    };
-    let (name, datasets) = (settings.name.to_owned(), settings.datasets.to_vec());
-    Some(Box::new(OpenSearch {
-        name,
-        client: Arc::new(client?),
-        prefix,
-        datasets,
-        retention,
-        ready: Mutex::default(),
-    }))
-}
-
-/// What an index may be called. Source:
-/// <https://docs.opensearch.org/latest/api-reference/index-apis/create-index/#index-naming-restrictions>
-fn prefix_of(value: &fleet::settings::Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
-    if begins_well && text.len() <= 32 && text.bytes().all(is_plain) {
-        return Some(text.to_owned());
-    }
-    value.fault("is not of small letters, digits, - and _, 32 at most, with a letter first");
-    None
+    Some(Box::new(OpenSearch { endpoint: Endpoint::open(settings)?, ready: Mutex::default() }))
 }
 
 impl Sink for OpenSearch {
     fn check(&self) -> BoxFuture<'_, anyhow::Result<()>> {
         async {
-            self.client.check().await?;
-            for dataset in &self.datasets {
+            self.endpoint.client.check().await?;
+            for dataset in &self.endpoint.datasets {
                 self.is_set_up(dataset).await?;
             }
             Ok(())
@@ -91,7 +53,7 @@ impl Sink for OpenSearch {
     }
 
     fn set_up<'a>(&'a self, how: &'a SetUp) -> BoxFuture<'a, anyhow::Result<Vec<Change>>> {
-        OpenSearch::set_up(self, how).boxed()
+        self.endpoint.set_up(how).boxed()
     }
 
     fn deliver<'a>(&'a self, transfer: &'a mut Transfer<'_>) -> BoxFuture<'a, anyhow::Result<Counts>> {
@@ -103,9 +65,9 @@ impl OpenSearch {
     async fn send(&self, transfer: &mut Transfer<'_>) -> anyhow::Result<Counts> {
         let Transfer { report, record } = transfer;
         self.is_set_up(report.dataset).await?;
-        let oldest = self.oldest_month(Utc::now());
-        let mut documents = Documents::new(&self.prefix, report, record.earlier().is_some(), oldest);
-        let mut bulk = Bulk::new(&self.client);
+        let oldest = self.endpoint.oldest_month(Utc::now());
+        let mut documents = Documents::new(&self.endpoint.prefix, report, record.earlier().is_some(), oldest);
+        let mut bulk = Bulk::new(&self.endpoint.client);
         while let Some(row) = report.next().await? {
             documents.add(row, bulk.next())?;
             if bulk.is_full() {
@@ -130,11 +92,11 @@ impl OpenSearch {
         if known(&self.ready) {
             return Ok(());
         }
-        for template in mapping::templates(&self.prefix, dataset) {
-            let found = self.client.template(&template.name).await;
+        for template in mapping::templates(&self.endpoint.prefix, dataset) {
+            let found = self.endpoint.client.template(&template.name).await;
             let found =
                 found.with_context(|| format!("could not look up its index template {}", template.name))?;
-            let next = format!("run `producer setup {}`", self.name);
+            let next = format!("run `producer setup {}`", self.endpoint.name);
             match found {
                 None => bail!("it has no index template {}; {next}", template.name),
                 Some(found) if !template.is_met_by(&found) => {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Rows as documents. Pure functions.
 
+use std::io::Write;
+
 use base64_simd::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use fleet::{
@@ -34,6 +36,10 @@ pub(super) struct Documents {
     /// What is the same in all documents.
     common: String,
     window: (DateTime<Utc>, DateTime<Utc>),
+    begin: String,
+    /// The month of the last document, and its index.
+    month: String,
+    index: String,
     version: i64,
     /// Whether documents of gaps may be there that an earlier report had.
     may_fill_gaps: bool,
@@ -99,6 +105,9 @@ impl Documents {
             // Without its braces: it follows other fields.
             common: Value::Object(common).to_string().trim_start_matches('{').to_owned(),
             window: (metadata.window.start(), metadata.window.end()),
+            begin: moment(metadata.window.start()),
+            month: String::new(),
+            index: String::new(),
             version: report.written_at.timestamp_millis(),
             may_fill_gaps: is_known,
             tells_of_gaps: false,
@@ -122,39 +131,37 @@ impl Documents {
     pub(super) fn add(&mut self, row: Row<'_>, batch: &mut Batch) -> Result<(), NoTime> {
         let is_known = |place: Option<usize>| place.is_some_and(|place| row.get(place) != Cell::Unknown);
         let has_datapoint = is_known(self.has_datapoint);
-        let (from, _) = self.window;
         let time = self.time.map_or(Cell::Unknown, |time| row.get(time));
-        let month = match (time, has_datapoint) {
-            (Cell::Text(time), true) => time
-                .get(..7)
-                .filter(|month| is_month(month))
-                .ok_or_else(|| NoTime(time.to_owned()))?
-                .to_owned(),
-            (other, true) => return Err(NoTime(format!("{other:?}"))),
-            (_, false) => from.format("%Y-%m").to_string(),
+        let begin = match time {
+            Cell::Text(time) if has_datapoint => time,
+            _ => &*self.begin,
         };
-        if self.oldest.as_ref().is_some_and(|oldest| month < *oldest) {
+        let month = month_of(begin).ok_or_else(|| NoTime(begin.to_owned()))?;
+        if self.oldest.as_ref().is_some_and(|oldest| month < &**oldest) {
             self.skipped += 1;
             return Ok(());
         }
-        let (true, Cell::Text(time)) = (has_datapoint, time) else {
+        if !has_datapoint {
             self.tells_of_gaps = true;
             self.add_gap(row, batch);
             return Ok(());
-        };
+        }
+        let Cell::Text(time) = time else { return Err(NoTime(format!("{time:?}"))) };
+        let month = month_of(time).ok_or_else(|| NoTime(time.to_owned()))?;
         if self.may_fill_gaps {
             self.fill_gap(row, batch);
+        }
+        if self.month != month {
+            if !is_month(month) {
+                return Err(NoTime(time.to_owned()));
+            }
+            month.clone_into(&mut self.month);
+            self.index = format!("{}-{}-{}", self.prefix, self.dataset, month.replace('-', "."));
         }
         let Batch { body, items } = batch;
         let begin = body.len();
         let id = self.id(row, self.resource.iter().chain(&self.row), self.dataset);
-        action(
-            body,
-            "index",
-            &format!("{}-{}-{}", self.prefix, self.dataset, month.replace('-', ".")),
-            &id,
-            self.version,
-        );
+        action(body, "index", &self.index, &id, self.version);
         body.extend_from_slice(b"{\"@timestamp\":");
         text(body, time);
         let names = self.names.iter().enumerate();
@@ -256,11 +263,11 @@ impl Documents {
 }
 
 fn action(body: &mut Vec<u8>, what: &str, index: &str, id: &str, version: i64) {
-    // Neither has a character that JSON escapes.
-    let line = format!(
-        "{{\"{what}\":{{\"_index\":\"{index}\",\"_id\":\"{id}\",\"version\":{version},\"version_type\":\"external_gte\"}}}}\n"
+    // None of them has a character that JSON escapes.
+    let line = format_args!(
+        "{{\"{what}\":{{\"_index\":\"{index}\",\"_id\":\"{id}\",\"version\":{version},\"version_type\":\"external_gte\"}}}}"
     );
-    body.extend_from_slice(line.as_bytes());
+    writeln!(body, "{line}").expect("cannot fail: it is memory");
 }
 
 fn text(body: &mut Vec<u8>, text: &str) {
@@ -269,6 +276,11 @@ fn text(body: &mut Vec<u8>, text: &str) {
 
 fn moment(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The month of a day or a time: `2026-11`.
+fn month_of(text: &str) -> Option<&str> {
+    text.get(..7)
 }
 
 fn is_month(text: &str) -> bool {

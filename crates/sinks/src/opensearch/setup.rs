@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use super::{OpenSearch, mapping};
+use super::{endpoint::Endpoint, mapping};
 use crate::setup::{Action, Change, SetUp};
 
-impl OpenSearch {
+impl Endpoint {
     pub(super) async fn set_up(&self, how: &SetUp) -> anyhow::Result<Vec<Change>> {
         self.client.check().await?;
         let mut changes = Vec::new();
@@ -163,12 +163,6 @@ impl OpenSearch {
         changes.push(Change::new(format!("mapping of {arn} to the role {name}"), action));
         Ok(changes)
     }
-
-    /// The first month of which documents are kept; `None` if all are.
-    pub(super) fn oldest_month(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
-        let oldest = now.date_naive().checked_sub_months(Months::new(self.retention?))?;
-        oldest.with_day(1)
-    }
 }
 
 /// What an index holds, and the month of its documents: `fleet-sqs` and November of `fleet-sqs-2026.11`.
@@ -232,17 +226,4 @@ impl mapping::Template {
             None => Err("@timestamp".to_owned()),
         }
     }
-}
-
-/// The months of a retention such as `13mo`.
-pub(super) fn retention(value: &fleet::settings::Value<'_>) -> Option<u32> {
-    let text = value.text()?;
-    let months = text
-        .strip_suffix("mo")
-        .and_then(|months| months.parse().ok())
-        .filter(|months| (1..=1200).contains(months));
-    if months.is_none() {
-        value.fault("is not a number of months, such as 13mo: indices are of months");
-    }
-    months
 }
