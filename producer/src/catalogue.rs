@@ -2,7 +2,7 @@
 //! What can be collected, for people and as JSON. Plain functions over values.
 
 use cli::output::{dollars, table};
-use fleet::Dataset;
+use fleet::{Dataset, datasets::Derived};
 use requests::estimate;
 use serde_json::{Value, json};
 
@@ -41,11 +41,16 @@ pub(crate) fn text(dataset: &Dataset) -> String {
         table(&["METRIC", "UNIT", "STATISTICS", "SPLIT BY"], &[], metrics),
         table(&["COLUMN", "TYPE"], &[], columns),
     ];
+    let derived = dataset
+        .derived
+        .iter()
+        .map(|Derived { name, ratio: [of, by] }| vec![name.clone(), format!("{of} / {by}")]);
+    let derived = (!dataset.derived.is_empty()).then(|| table(&["DERIVED", "FROM"], &[], derived));
     let optional = joined(dataset.optional_permissions());
     let optional = (!optional.is_empty()).then(|| format!("optional: {optional}"));
     let [about, price, permissions, metrics, columns] = sections;
     let head = [about, price, permissions].into_iter().chain(optional).collect::<Vec<_>>().join("\n");
-    [head, metrics, columns].join("\n\n")
+    [head, metrics, columns].into_iter().chain(derived).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The same as one JSON object.
@@ -61,6 +66,8 @@ fn described(dataset: &Dataset) -> Value {
         .metrics
         .iter()
         .map(|metric| json!({ "name": metric.name, "unit": metric.unit, "statistics": metric.statistics }));
+    let derived =
+        dataset.derived.iter().map(|Derived { name, ratio }| json!({ "name": name, "ratio": ratio }));
     json!({
         "name": dataset.name,
         "group": dataset.group,
@@ -73,6 +80,7 @@ fn described(dataset: &Dataset) -> Value {
         "resource": dataset.resource,
         "columns": columns.collect::<Vec<_>>(),
         "metrics": metrics.collect::<Vec<_>>(),
+        "derived": derived.collect::<Vec<_>>(),
         "permissions": dataset.permissions().collect::<Vec<_>>(),
         "optional_permissions": dataset.optional_permissions().collect::<Vec<_>>(),
         "resources": dataset.discovery.noun(),
@@ -116,6 +124,23 @@ mod tests {
         );
         let last: Vec<_> = text.lines().last().expect("columns").split_whitespace().collect();
         assert_eq!(last, ["status", "string"]);
+    }
+
+    #[test]
+    fn what_a_derived_column_is_made_of_is_shown() {
+        let lambda = Dataset::find("lambda_function").expect("registered");
+        assert!(
+            text(lambda).ends_with(
+                "\n\n\
+                 DERIVED                   FROM\n\
+                 error_rate                errors_sum / invocations_sum\n\
+                 throttles_per_invocation  throttles_sum / invocations_sum"
+            ),
+            "{}",
+            text(lambda)
+        );
+        let derived = &json([lambda])["datasets"][0]["derived"];
+        assert_eq!(derived[0], json!({ "name": "error_rate", "ratio": ["errors_sum", "invocations_sum"] }));
     }
 
     #[test]

@@ -41,9 +41,10 @@ Examples:
 
 --format json, one object: datasets, each with name, group, title, namespace, shape, period_seconds,
 settle_seconds, discovery, resource (its dimensions), columns (name, type: the words of Athena),
-metrics (name, unit, statistics), permissions, optional_permissions (without them less is found),
-resources (what people call them), and cost_usd_per_1000_resources: listed (a day whose series
-CloudWatch still lists, up to eleven days ago) and unlisted (an older one).";
+metrics (name, unit, statistics), derived (name, ratio: what is divided by what), permissions,
+optional_permissions (without them less is found), resources (what people call them), and
+cost_usd_per_1000_resources: listed (a day whose series CloudWatch still lists, up to eleven days
+ago) and unlisted (an older one).";
 
 impl DatasetsArgs {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {

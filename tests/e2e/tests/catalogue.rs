@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, env, fmt::Write, fs, path::PathBuf};
 use anyhow::{Context, Result};
 use fleet::{
     Dataset,
-    datasets::{self, Cell, DOLLARS_PER_METRIC, Metric, Missing, Regions, Shape},
+    datasets::{self, Cell, DOLLARS_PER_METRIC, Derived, Metric, Missing, Regions, Shape},
 };
 
 const BEGIN: &str = "<!-- datasets: made from the files of datasets/ by `just datasets` -->";
@@ -117,6 +117,13 @@ fn page(dataset: &Dataset) -> Result<String> {
     }
     let columns: Vec<String> = dataset.columns.iter().map(|column| format!("`{}`", column.name)).collect();
     writeln!(text, "\n## Columns\n\n{}", columns.join(", "))?;
+    let derived = |Derived { name, ratio: [of, by] }: &Derived| {
+        format!("- `{name}` is `{of}` / `{by}`: empty if one of them is, and where `{by}` is 0.")
+    };
+    if !dataset.derived.is_empty() {
+        let derived: Vec<String> = dataset.derived.iter().map(derived).collect();
+        writeln!(text, "\n{}", derived.join("\n"))?;
+    }
     let is_measured = |cell: Cell| matches!(cell, Cell::Value | Cell::Measure | Cell::Total(_));
     let measured = dataset.columns.iter().find(|column| is_measured(column.cell)).context("a measure")?;
     let time = if dataset.shape == Shape::Series { "period_start" } else { "report_date" };

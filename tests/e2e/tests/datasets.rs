@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use chrono::{NaiveDate, TimeDelta};
-use fleet::Dataset;
+use fleet::{Dataset, datasets::Derived};
 use kit::{
     HOME_REGION, days_ago,
     series_zoo::{self, AGGREGATE, BUSY, Described, LATE, SILENT, Series, Zoo, published::PUBLISHED},
@@ -87,8 +87,17 @@ async fn a_wrong_grain_would_be_noticed() -> Result<()> {
     fill(&fleet.account, &planted);
     for dataset in &datasets {
         let differences = differences(&fleet, dataset, &zoo, date).await?;
-        let statistics = dataset.1.metrics[0].statistics.iter().filter(|statistic| *statistic != "Minimum");
-        assert_eq!(differences.len(), statistics.count(), "{}: {differences:?}", dataset.0.name);
+        let metric = &dataset.0.metrics[0];
+        let statistics = metric.statistics.iter().filter(|statistic| *statistic != "Minimum");
+        let columns: Vec<String> = metric.columns_of(&metric.column).collect();
+        let is_made = |derived: &&Derived| derived.ratio.iter().any(|of| columns.contains(of));
+        let made = dataset.0.derived.iter().filter(is_made);
+        assert_eq!(
+            differences.len(),
+            statistics.count() + made.count(),
+            "{}: {differences:?}",
+            dataset.0.name
+        );
     }
     Ok(())
 }

@@ -32,5 +32,6 @@ pub(crate) fn described(dataset: &'static Dataset, asked: &[&str]) -> Described 
         period: TimeDelta::seconds(dataset.period.seconds().into()),
         metrics: dataset.metrics.iter().map(metric).collect(),
         columns: dataset.columns.iter().map(|column| column.name.clone()).collect(),
+        ratios: dataset.derived.iter().map(|derived| derived.ratio.clone()).collect(),
     }
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod datasets;
 mod days;
 mod dead_letters;
+mod derived;
 mod described;
 mod metrics;
 mod reliability;

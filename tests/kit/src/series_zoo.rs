@@ -43,6 +43,8 @@ pub struct Described {
     pub metrics: Vec<Metric>,
     /// The header.
     pub columns: Vec<String>,
+    /// What is divided by what in the last columns but one.
+    pub ratios: Vec<[String; 2]>,
 }
 
 /// The samples of a resource, by period and by the place of their metric.
@@ -265,8 +267,8 @@ impl Zoo {
                 writer.write_record([&who[..], &when, &cells, &[status.to_owned()]].concat())
             };
             if periods.is_empty() {
-                let cells = dataset.metrics.iter().flat_map(|metric| &metric.statistics);
-                write([const { String::new() }; 2], cells.map(|_| String::new()).collect(), "no_data")?;
+                let cells = dataset.cells(&BTreeMap::new());
+                write([const { String::new() }; 2], cells, "no_data")?;
             }
             for (at, values) in periods {
                 let when = at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -295,6 +297,15 @@ impl Described {
                 });
             }
         }
+        let header = self.columns.iter().skip_while(|column| *column != "period_seconds").skip(1);
+        let known: BTreeMap<&String, f64> =
+            header.zip(&cells).filter_map(|(column, cell)| Some((column, cell.parse().ok()?))).collect();
+        let ratio = |[of, by]: &[String; 2]| {
+            let by = known.get(by).filter(|by| **by != 0.0)?;
+            Some((known.get(of)? / by).to_string())
+        };
+        let ratios: Vec<String> = self.ratios.iter().map(|of| ratio(of).unwrap_or_default()).collect();
+        cells.extend(ratios);
         cells
     }
 }

@@ -68,7 +68,7 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
             .into(),
         Cell::Total(_) => row.total(summed).map(|total| total.to_string()).unwrap_or_default().into(),
         // A row of a day has no period.
-        Cell::PeriodStart | Cell::PeriodSeconds | Cell::Value => Cow::Borrowed(""),
+        Cell::PeriodStart | Cell::PeriodSeconds | Cell::Value | Cell::Ratio(..) => Cow::Borrowed(""),
     }
 }
 
@@ -145,7 +145,8 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
                 | Cell::ReportDate
                 | Cell::PeriodStart
                 | Cell::PeriodSeconds
-                | Cell::Value => {}
+                | Cell::Value
+                | Cell::Ratio(..) => {}
             }
         }
         row.withholds_total |= row.status.lacks_something();

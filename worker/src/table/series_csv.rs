@@ -46,7 +46,8 @@ pub fn encode(
     let resource: Vec<&str> = dimensions::values(resource).collect();
     let mut writer = writer();
     for (at, values) in &periods {
-        let mut values = values.iter();
+        let mut cells = values.iter();
+        let known = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
         for column in &subject.dataset.columns {
             let cell = match column.cell {
                 Cell::Resource(place) => text(resource.get(place).copied().unwrap_or_default()),
@@ -56,7 +57,9 @@ pub fn encode(
                 Cell::ReportDate => subject.date.to_string().into(),
                 Cell::PeriodStart => at.map(moment).unwrap_or_default().into(),
                 Cell::PeriodSeconds => at.map(|_| seconds.to_string()).unwrap_or_default().into(),
-                Cell::Value => values.next().map(|value| number(*value)).unwrap_or_default().into(),
+                Cell::Value => cells.next().map(|value| number(*value)).unwrap_or_default().into(),
+                // What is divided by 0 is no number.
+                Cell::Ratio(of, by) => number(known(of) / known(by)).into(),
                 Cell::Status => text(&shown),
                 // Rows of series have none of these.
                 Cell::CreationDate | Cell::DatapointDate | Cell::Measure | Cell::Total(_) => "".into(),
@@ -149,9 +152,9 @@ fn moment(at: i64) -> String {
     at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
 }
 
-/// The shortest decimal that parses to the same value, without an exponent; empty if unknown.
+/// The shortest decimal that parses to the same value, without an exponent; empty if it is no number.
 fn number(value: f64) -> String {
-    if value.is_nan() {
+    if !value.is_finite() {
         String::new()
     } else if value == 0.0 {
         // Not -0.

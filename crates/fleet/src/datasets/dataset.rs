@@ -38,6 +38,7 @@ pub struct Dataset {
     /// then.
     pub settle: TimeDelta,
     pub metrics: Vec<Metric>,
+    pub derived: Vec<Derived>,
     /// The columns of the table, in order.
     pub columns: Vec<Column>,
     /// The column whose sum a report's metadata has as `bytes`.
@@ -71,6 +72,14 @@ pub struct Metric {
     pub namespace: Option<String>,
     /// What its columns begin with, if it has no split.
     pub column: String,
+}
+
+/// A column that is made of others of its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    pub name: String,
+    /// The column that is divided, and the one that it is divided by.
+    pub ratio: [String; 2],
 }
 
 /// What a value means that CloudWatch does not have.
@@ -145,6 +154,8 @@ pub enum Cell {
     PeriodSeconds,
     /// A statistic of a metric, with its fraction.
     Value,
+    /// What one value divided by another is, by their places among the values.
+    Ratio(usize, usize),
 }
 
 impl Dataset {
@@ -249,7 +260,7 @@ impl Cell {
     pub fn type_name(self) -> &'static str {
         match self {
             Self::Measure | Self::Total(_) | Self::PeriodSeconds => "bigint",
-            Self::Value => "double",
+            Self::Value | Self::Ratio(..) => "double",
             Self::ReportDate | Self::DatapointDate => "date",
             Self::Resource(_)
             | Self::PeriodStart

@@ -2,6 +2,7 @@
 //! The file of a dataset: what its keys mean, and what is wrong with them.
 
 pub(super) mod columns;
+mod derived;
 mod metric;
 mod names;
 pub(super) mod select;
@@ -15,7 +16,7 @@ use self::{
     metric::{About, Measured},
     names::name_in_cloudwatch,
 };
-use super::{Cell, Dataset, Discovery, Period, Regions, Shape, snake_case};
+use super::{Cell, Dataset, Derived, Discovery, Period, Regions, Shape, snake_case};
 use crate::{
     WindowLength,
     account::shorten,
@@ -60,10 +61,7 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let settle = file.required("settle").and_then(|value| settle(&value));
     let discovery = file.required("discovery").and_then(|value| discovery_of(&value, shape));
     let regions = file.required("regions").and_then(|value| regions_of(&value, discovery));
-    for (key, why) in [
-        ("derived", "derived columns are not in this version"),
-        ("tags", "columns of tags are not in this version"),
-    ] {
+    for (key, why) in [("tags", "columns of tags are not in this version")] {
         if let Some(value) = file.optional(key) {
             value.fault(why);
         }
@@ -90,23 +88,24 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     }
     let about = About { shape, discovery, resource: &resource };
     let measured_in = file.required("metric");
-    let measured: Vec<Measured<'_>> = measured_in
-        .iter()
-        .flat_map(Value::tables)
-        .filter_map(|table| metric::metric(&table, &about))
-        .collect();
+    let tables: Vec<Table<'_>> = measured_in.iter().flat_map(Value::tables).collect();
+    let measured: Vec<Measured<'_>> =
+        tables.iter().filter_map(|table| metric::metric(table, &about)).collect();
+    let made = derived::derived(file, shape);
     let sums = ["bytes", "objects"].map(|key| file.optional(key));
     file.end();
     metric::compare(&measured);
 
+    let derived: Vec<Derived> = made.iter().map(|made| made.derived.clone()).collect();
     let (totals, metrics): (Vec<_>, Vec<_>) =
         measured.into_iter().map(|measured| (measured.total, measured.metric)).unzip();
     let columns = match shape? {
         Shape::NewestDay => columns::of_newest_day(&resource, discovery?, &metrics, &totals),
-        Shape::Series => columns::of_series(&resource, &metrics),
+        Shape::Series => columns::of_series(&resource, &metrics, &derived),
     };
+    derived::compare(&made, &columns, metrics.len() == tables.len());
     let mut known: HashMap<&str, Cell> = HashMap::new();
-    for column in &columns {
+    for column in columns.iter().filter(|column| !matches!(column.cell, Cell::Ratio(..))) {
         if known.insert(&column.name, column.cell).is_some() {
             let said = format!("two columns are {}", column.name);
             if let Some(metrics) = &measured_in {
@@ -135,6 +134,7 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
         window: window?,
         settle: settle?,
         metrics,
+        derived,
         columns,
         bytes,
         objects,

@@ -63,7 +63,7 @@ fn check_name(table: &Table<'_>, names: &mut HashSet<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings;
+    use crate::{datasets::Cell, settings};
 
     const FILE: &str = r#"
 [[dataset]]
@@ -133,6 +133,28 @@ settle     = "1h"
             ["prod-a", "prod-", "a-prod-", "billing", "billing2"].map(chosen),
             [true, true, false, true, false]
         );
+    }
+
+    #[test]
+    fn a_derived_column_goes_with_the_columns_that_it_is_made_of() {
+        let derived = |narrowed: &str| {
+            let text = format!("[[select]]\nname = \"some\"\ndataset = \"lambda_function\"\n{narrowed}\n");
+            let [selection] = read(&text).expect("valid")[..] else { panic!("one") };
+            let columns = selection.columns.iter().filter(|column| matches!(column.cell, Cell::Ratio(..)));
+            let names: Vec<_> = columns.map(|column| (column.name.clone(), column.cell)).collect();
+            let derived = selection.derived.iter().map(|derived| &derived.name);
+            assert!(derived.eq(names.iter().map(|(name, _)| name)));
+            names
+        };
+        let [errors, throttles] = ["error_rate", "throttles_per_invocation"].map(str::to_owned);
+        assert_eq!(
+            derived(""),
+            [(errors.clone(), Cell::Ratio(1, 0)), (throttles.clone(), Cell::Ratio(2, 0))]
+        );
+        let narrowed = "metrics = [\"Throttles\", \"Invocations\", \"Duration\"]";
+        assert_eq!(derived(narrowed), [(throttles, Cell::Ratio(1, 0))]);
+        assert_eq!(derived("metrics = [\"Errors\", \"Duration\"]"), []);
+        assert_eq!(derived("statistics = [\"Maximum\"]"), []);
     }
 
     #[test]

@@ -95,9 +95,11 @@ impl StoredReport {
         let kind = |name: &str| {
             let column = dataset.columns.iter().find(|column| column.name == name);
             column.map_or(Kind::Text, |column| match column.cell {
-                Content::Measure | Content::Total(_) | Content::Value | Content::PeriodSeconds => {
-                    Kind::Number
-                }
+                Content::Measure
+                | Content::Total(_)
+                | Content::Value
+                | Content::Ratio(..)
+                | Content::PeriodSeconds => Kind::Number,
                 _ => Kind::Text,
             })
         };

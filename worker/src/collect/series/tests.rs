@@ -197,6 +197,57 @@ main,\"'=web,1\",data,111111111111,eu-west-1,2026-11-03T23:59:00Z,60,0.0000001,,
     assert_eq!(silent, "main,\"'=web,1\",data,111111111111,eu-west-1,,,,,,,,,,,,,no_data\n");
 }
 
+fn with_ratio() -> &'static Dataset {
+    let text =
+        format!("{SERVICES}\n[[derived]]\nname = \"rate\"\nratio = [\"errors_4xx_sum\", \"requests_sum\"]\n");
+    Box::leak(Box::new(Dataset::parse(&text).expect("a dataset")))
+}
+
+#[test]
+fn a_ratio_is_empty_where_it_is_not_known() {
+    let layout = Layout::new(with_ratio());
+    let (grid, start) = grid();
+    let cells = [
+        (Some(1.0), Some(3.0), "0.3333333333333333"),
+        (Some(0.0), Some(8.0), "0"),
+        (Some(-0.0), Some(8.0), "0"),
+        // What CloudWatch does not have of the errors, while there are requests, is 0.
+        (None, Some(8.0), "0"),
+        (Some(5.0), Some(0.0), ""),
+        (Some(0.0), Some(0.0), ""),
+        (None, Some(0.0), ""),
+        (Some(5.0), None, ""),
+        (Some(1e-7), Some(1.0), "0.0000001"),
+        (Some(1e300), Some(1e-300), ""),
+    ];
+    let mut reading = Reading::new(grid, &layout);
+    let at = |minute: usize| start + 60 * i64::try_from(minute).expect("few");
+    for (minute, (of, by, _)) in cells.iter().enumerate() {
+        for (column, value) in [(6, of), (5, by)] {
+            let point = value.map(|value| Point { at: at(minute), value });
+            reading.add(column, Ok(point.into_iter().collect()));
+        }
+    }
+    let expected: Vec<&str> = cells.iter().map(|(.., expected)| *expected).collect();
+    let body = body(&layout, reading);
+    let found: Vec<&str> = body.lines().map(|line| line.rsplit(',').nth(1).expect("a cell")).collect();
+    assert_eq!(found, expected);
+    // Errors that could not be asked for are not known to be none.
+    let mut failed = Reading::new(grid, &layout);
+    failed.add(5, Ok(vec![Point { at: start, value: 3.0 }]));
+    failed.add(6, Err(Problem::Denied));
+    assert!(self::body(&layout, failed).ends_with(",60,,,,,,3,,,,,,denied\n"));
+    assert!(self::body(&layout, Reading::new(grid, &layout)).ends_with("eu-west-1,,,,,,,,,,,,,,no_data\n"));
+}
+
+#[test]
+fn rows_from_before_a_derived_column_are_not_mixed_with_those_after() {
+    for [one, other] in [[services(), with_ratio()], [with_ratio(), services()]] {
+        let error = decode(other, &series_csv::header(one).into()).expect_err("another table").to_string();
+        assert!(["the column rate is missing", "the column status is missing"].contains(&&*error), "{error}");
+    }
+}
+
 #[test]
 fn a_failed_query_is_an_error_and_not_zero() {
     let layout = Layout::new(services());

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::datasets::{Cell, Column, Discovery, Metric, snake_case};
+use crate::datasets::{Cell, Column, Derived, Discovery, Metric, snake_case};
 
 fn column(name: &str, cell: Cell) -> Column {
     Column { name: name.to_owned(), cell }
@@ -22,8 +22,13 @@ fn of_values(metric: &Metric, cell: Cell) -> impl Iterator<Item = Column> {
     bases.flat_map(|base| metric.columns_of(base)).map(move |name| column(&name, cell))
 }
 
-/// The columns of a table with a row for each resource and period, in order.
-pub(in crate::datasets) fn of_series(resource: &[String], metrics: &[Metric]) -> Vec<Column> {
+/// The columns of a table with a row for each resource and period, in order. A derived column that lacks one of its own is
+/// not among them.
+pub(in crate::datasets) fn of_series(
+    resource: &[String],
+    metrics: &[Metric],
+    derived: &[Derived],
+) -> Vec<Column> {
     let mut columns = of_resource(resource);
     columns.extend([
         column("account_name", Cell::AccountName),
@@ -32,7 +37,12 @@ pub(in crate::datasets) fn of_series(resource: &[String], metrics: &[Metric]) ->
         column("period_start", Cell::PeriodStart),
         column("period_seconds", Cell::PeriodSeconds),
     ]);
-    columns.extend(metrics.iter().flat_map(|metric| of_values(metric, Cell::Value)));
+    let values: Vec<Column> = metrics.iter().flat_map(|metric| of_values(metric, Cell::Value)).collect();
+    let place = |name: &String| values.iter().position(|value| value.name == *name);
+    let ratio =
+        |Derived { name, ratio: [of, by] }: &Derived| Some(column(name, Cell::Ratio(place(of)?, place(by)?)));
+    let derived: Vec<Column> = derived.iter().filter_map(ratio).collect();
+    columns.extend(values.into_iter().chain(derived));
     columns.push(column("status", Cell::Status));
     columns
 }

@@ -237,7 +237,7 @@ fn is_statistic(text: &str) -> bool {
     STATISTICS.contains(&text) || is_percentile().is_some()
 }
 
-fn column(value: &Value<'_>) -> Option<String> {
+pub(super) fn column(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if !is_column(text) {
         value.fault("is no name of a column: small letters, digits and _, the first a letter");

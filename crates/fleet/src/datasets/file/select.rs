@@ -7,7 +7,7 @@ use crate::{
     WindowLength,
     account::shorten,
     datasets::{
-        Dataset, Metric, Missing, Period, Shape,
+        Dataset, Derived, Metric, Missing, Period, Shape,
         selection::{Pattern, Selection},
     },
     duration,
@@ -40,11 +40,13 @@ pub(in crate::datasets) fn dataset(table: &Table<'_>) -> Option<Dataset> {
         }
     }
     let columns = match whole.shape {
-        Shape::Series => columns::of_series(&whole.resource, &metrics),
+        Shape::Series => columns::of_series(&whole.resource, &metrics, &whole.derived),
         // Its metrics and statistics can't be chosen.
         Shape::NewestDay => whole.columns.clone(),
     };
+    let is_left = |made: &&Derived| columns.iter().any(|column| column.name == made.name);
     Some(Dataset {
+        derived: whole.derived.iter().filter(is_left).cloned().collect(),
         group: name.clone()?,
         title: title.unwrap_or_else(|| whole.title.clone()),
         metrics,

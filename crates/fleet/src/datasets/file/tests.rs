@@ -43,7 +43,9 @@ values    = { a = { column = \"Size\", class = \"big\" } }
 typical   = 0
 
 [[derived]]
-name = \"rate\"
+name  = \"Rate\"
+ratio = [\"a\"]
+over  = \"b\"
 ";
     assert_eq!(
         faults(text),
@@ -70,7 +72,9 @@ line 21, metric[0].split.dimension: is a dimension of the resource already
 line 22, metric[0].split.values.a.class: \"big\" is none of general, directory
 line 22, metric[0].split.values.a.column: is no name of a column: small letters, digits and _, the first a letter
 line 23, metric[0].split.typical: is not a whole number above 0
-line 25, derived: derived columns are not in this version"
+line 26, derived[0].name: is no name of a column: small letters, digits and _, the first a letter
+line 27, derived[0].ratio: is not two columns: the one that is divided, and the one that it is divided by
+line 28, derived[0].over: is no key of this table, which has name, ratio"
     );
 }
 
@@ -205,6 +209,58 @@ fn what_only_another_shape_has_is_refused() {
     );
 }
 
+fn with_derived(derived: &[[&str; 3]]) -> String {
+    let table = |[name, of, by]: &[&str; 3]| {
+        format!("\n[[derived]]\nname = \"{name}\"\nratio = [\"{of}\", \"{by}\"]\n")
+    };
+    derived.iter().map(table).fold(SERVICES.to_owned(), |text, table| text + &table)
+}
+
+#[test]
+fn derived_columns_come_after_the_values_and_are_made_of_them() {
+    let text = with_derived(&[
+        ["error_rate", "errors_sum", "requests_sum"],
+        ["skew", "requests_p99_9", "requests_sum"],
+    ]);
+    let dataset = Dataset::parse(&text).expect("a dataset");
+    let last = dataset.columns.iter().rev().take(3).map(|column| (&*column.name, column.cell));
+    assert_eq!(
+        last.collect::<Vec<_>>(),
+        [("status", Cell::Status), ("skew", Cell::Ratio(1, 0)), ("error_rate", Cell::Ratio(2, 0))]
+    );
+}
+
+#[test]
+fn all_that_is_wrong_with_derived_columns_is_said_at_once() {
+    let text = with_derived(&[
+        ["rate", "errors_sum", "request_sum"],
+        ["rate", "requests_sum", "requests_sum"],
+        ["rate", "period_seconds", "rate"],
+        ["status", "errors_sum", "requests_sum"],
+    ]);
+    let known = "is no column of measured values, which are requests_sum, requests_p99_9, errors_sum";
+    assert_eq!(
+        faults(&text),
+        format!(
+            "\
+line 25, derived[0].ratio[1]: \"request_sum\" {known}
+line 29, derived[1].ratio: is not two columns: the one that is divided, and the one that it is divided by
+line 29, derived[1].ratio[1]: \"requests_sum\" is there twice
+line 32, derived[2].name: is the name of two columns
+line 33, derived[2].ratio[0]: \"period_seconds\" {known}
+line 33, derived[2].ratio[1]: \"rate\" {known}
+line 36, derived[3].name: is the name of two columns"
+        )
+    );
+    // A metric with a fault has columns that are not known, and so they are not missed.
+    let text = with_derived(&[["rate", "errors_sum", "requests_sum"]]).replacen("\"Count\"", "\"Counts\"", 2);
+    let said = faults(&text);
+    assert!(said.lines().count() == 2 && !said.contains("derived"), "{said}");
+    let text =
+        S3.to_owned() + "\n[[derived]]\nname = \"mean\"\nratio = [\"size_total\", \"total_objects\"]\n";
+    assert!(faults(&text).contains("derived: is not in a dataset of shape newest_day"));
+}
+
 #[test]
 fn the_example_in_contributing_is_a_dataset() {
     let text = include_str!("../../../../../CONTRIBUTING.md");
@@ -224,6 +280,8 @@ fn changed(file: &'static str) -> impl Strategy<Value = String> {
         "(?s:.{0,40})",
         "[a-z]{1,9} = (\"[a-zA-Z0-9/]{0,8}\"|[0-9]{1,3}|\\[\\]|\\{\\}|true|1979-05-27)",
         Just("[[metric]]".to_owned()),
+        Just("[[derived]]".to_owned()),
+        Just("ratio = [\"errors_sum\", \"requests_sum\"]".to_owned()),
         Just("[metric.split]".to_owned()),
         (0..lines).prop_map(move |nth| file.lines().nth(nth).unwrap_or_default().to_owned()),
     ];
@@ -245,6 +303,10 @@ fn is_whole(dataset: &Dataset) -> bool {
     let fed: Vec<String> = bases.flat_map(|(metric, base)| metric.columns_of(base)).collect();
     dataset.columns.iter().all(|it| column(&it.name) == 1 && is_column(&it.name))
         && fed.iter().chain(&dataset.bytes).chain(&dataset.objects).all(|name| column(name) == 1)
+        && dataset
+            .derived
+            .iter()
+            .all(|derived| derived.ratio.iter().chain([&derived.name]).all(|name| column(name) == 1))
         && !dataset.metrics.is_empty()
 }
 
