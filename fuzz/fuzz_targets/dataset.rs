@@ -5,7 +5,10 @@
 
 use std::collections::HashSet;
 
-use fleet::{Dataset, datasets::Cell};
+use fleet::{
+    Dataset,
+    datasets::{Cell, Layout},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -26,11 +29,14 @@ fuzz_target!(|data: &[u8]| {
     let measures: HashSet<&str> = measures.map(|column| &*column.name).collect();
     let bases = dataset.metrics.iter().flat_map(|metric| metric.bases().map(move |base| (metric, base)));
     let fed: HashSet<String> = bases.flat_map(|(metric, base)| metric.columns_of(base)).collect();
-    assert_eq!(
-        measures,
-        fed.iter().map(String::as_str).collect(),
-        "each column of measured values is fed, and each value has one"
-    );
+    match dataset.layout {
+        Layout::Wide => assert_eq!(
+            measures,
+            fed.iter().map(String::as_str).collect(),
+            "each column of measured values is fed, and each value has one"
+        ),
+        Layout::Long => assert_eq!(measures, HashSet::from(["value"])),
+    }
     assert!(dataset.bytes.iter().chain(&dataset.objects).all(|sum| names.contains(&**sum)));
     for column in &dataset.columns {
         if let Cell::Total(metric) = column.cell {

@@ -68,7 +68,13 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
             .into(),
         Cell::Total(_) => row.total(summed).map(|total| total.to_string()).unwrap_or_default().into(),
         // A row of a day has no period.
-        Cell::PeriodStart | Cell::PeriodSeconds | Cell::Value | Cell::Ratio(..) => Cow::Borrowed(""),
+        Cell::PeriodStart
+        | Cell::PeriodSeconds
+        | Cell::Value
+        | Cell::Metric
+        | Cell::Unit
+        | Cell::Statistic
+        | Cell::Ratio(..) => Cow::Borrowed(""),
     }
 }
 
@@ -146,6 +152,9 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
                 | Cell::PeriodStart
                 | Cell::PeriodSeconds
                 | Cell::Value
+                | Cell::Metric
+                | Cell::Unit
+                | Cell::Statistic
                 | Cell::Ratio(..) => {}
             }
         }

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, io, ops::Range, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat};
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
-use fleet::{Dataset, datasets::Cell, report::stored::plain};
+use fleet::{
+    Dataset,
+    datasets::{Cell, Layout, Metric},
+    report::stored::plain,
+};
 
 use super::csv::{DecodeError, Subject, text};
 use crate::{
@@ -27,8 +31,20 @@ pub fn header(dataset: &Dataset) -> Vec<u8> {
     writer.into_inner().expect(CANNOT_FAIL)
 }
 
-/// The rows of a resource in a window: one for each period with a value, or one without a period if there are none. They
-/// are kept in `spool`.
+/// What a row has of a period.
+struct Line<'a> {
+    /// When the period begins; `None` if the resource has no value in the window.
+    at: Option<i64>,
+    values: &'a [f64],
+    /// The metric and the statistic, if the row has but one value.
+    measure: Option<&'a Measure>,
+}
+
+/// A metric and one of its statistics.
+type Measure = (&'static Metric, &'static str);
+
+/// The rows of a resource in a window: one for each period with a value, or in a long table for each value, or one without
+/// a period if there are none. They are kept in `spool`.
 #[must_use]
 pub fn encode(
     subject: &Subject<'_>,
@@ -38,14 +54,12 @@ pub fn encode(
     spool: &Spool,
 ) -> Encoded {
     let shown = status.to_string();
-    let mut periods: Vec<_> = periods.into_iter().map(|(at, values)| (Some(at), values)).collect();
-    if periods.is_empty() {
-        periods.push((None, Vec::new()));
-    }
+    let measures = measures(subject.dataset);
+    let lines = lines(subject.dataset.layout, &periods, &measures);
     let (resource, region) = key;
     let resource: Vec<&str> = dimensions::values(resource).collect();
     let mut writer = writer();
-    for (at, values) in &periods {
+    for Line { at, values, measure } in &lines {
         let mut cells = values.iter();
         let known = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
         for column in &subject.dataset.columns {
@@ -57,6 +71,9 @@ pub fn encode(
                 Cell::ReportDate => subject.date.to_string().into(),
                 Cell::PeriodStart => at.map(moment).unwrap_or_default().into(),
                 Cell::PeriodSeconds => at.map(|_| seconds.to_string()).unwrap_or_default().into(),
+                Cell::Metric => text(measure.map(|(metric, _)| &*metric.name).unwrap_or_default()),
+                Cell::Unit => measure.map(|(metric, _)| &*metric.unit).unwrap_or_default().into(),
+                Cell::Statistic => measure.map(|(_, statistic)| *statistic).unwrap_or_default().into(),
                 Cell::Value => cells.next().map(|value| number(*value)).unwrap_or_default().into(),
                 // What is divided by 0 is no number.
                 Cell::Ratio(of, by) => number(known(of) / known(by)).into(),
@@ -69,7 +86,36 @@ pub fn encode(
         writer.write_record(None::<&[u8]>).expect(CANNOT_FAIL);
     }
     let body = spool.keep(writer.into_inner().expect(CANNOT_FAIL));
-    Encoded { body, rows: periods.len() as u64, status }
+    Encoded { body, rows: lines.len() as u64, status }
+}
+
+/// The metric and the statistic of each value of a period, if rows have them.
+fn measures(dataset: &'static Dataset) -> Vec<Measure> {
+    let of = |metric: &'static Metric| metric.measures().map(move |(_, statistic)| (metric, statistic));
+    match dataset.layout {
+        Layout::Wide => Vec::new(),
+        Layout::Long => dataset.metrics.iter().flat_map(of).collect(),
+    }
+}
+
+/// The rows of all periods, or one without a period.
+fn lines<'a>(layout: Layout, periods: &'a [(i64, Vec<f64>)], measures: &'a [Measure]) -> Vec<Line<'a>> {
+    let mut lines = Vec::with_capacity(periods.len());
+    for (at, values) in periods {
+        let at = Some(*at);
+        match layout {
+            Layout::Wide => lines.push(Line { at, values, measure: None }),
+            Layout::Long => {
+                let each = values.chunks(1).zip(measures);
+                let known = each.filter(|(values, _)| values.iter().all(|value| !value.is_nan()));
+                lines.extend(known.map(|(values, measure)| Line { at, values, measure: Some(measure) }));
+            }
+        }
+    }
+    if lines.is_empty() {
+        lines.push(Line { at: None, values: &[], measure: None });
+    }
+    lines
 }
 
 /// Splits a table of a [`header`] and rows that [`encode`] wrote into the rows of each resource.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a dataset is: its metrics, its columns, and how its resources are found.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -31,6 +33,7 @@ pub struct Dataset {
     pub discovery: Discovery,
     pub regions: Regions,
     pub shape: Shape,
+    pub layout: Layout,
     pub period: Period,
     /// How long the window of a report is, unless a request says it.
     pub window: WindowLength,
@@ -56,6 +59,15 @@ pub enum Shape {
     NewestDay,
     /// One resource in one period.
     Series,
+}
+
+/// How the values of a resource in a period are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// In one row, with a column for each.
+    Wide,
+    /// In a row for each that is known.
+    Long,
 }
 
 /// One CloudWatch metric.
@@ -154,6 +166,12 @@ pub enum Cell {
     PeriodSeconds,
     /// A statistic of a metric, with its fraction.
     Value,
+    /// The name of the metric whose value the row has.
+    Metric,
+    /// The unit of that metric.
+    Unit,
+    /// The statistic of that metric.
+    Statistic,
     /// What one value divided by another is, by their places among the values.
     Ratio(usize, usize),
 }
@@ -184,6 +202,15 @@ impl Dataset {
     #[must_use]
     pub fn namespace_of<'a>(&'a self, metric: &'a Metric) -> &'a str {
         metric.namespace.as_ref().unwrap_or(&self.namespace)
+    }
+
+    /// How many rows a resource has in a period at most.
+    #[must_use]
+    pub fn rows_per_period(&self) -> usize {
+        match self.layout {
+            Layout::Wide => 1,
+            Layout::Long => self.metrics.iter().flat_map(Metric::measures).count(),
+        }
     }
 
     /// How long after the end of a day its values are final.
@@ -221,6 +248,13 @@ impl Metric {
         let split = self.split.as_ref();
         let values = self.known_values().map(|known| &*known.column).chain(self.other());
         values.chain(split.is_none().then_some(&*self.column))
+    }
+
+    /// The name of each of its values, with the statistic that it is of. In a wide table they are columns.
+    pub fn measures(&self) -> impl Iterator<Item = (String, &str)> {
+        let mut known = HashSet::new();
+        let bases = self.bases().filter(move |base| known.insert(*base));
+        bases.flat_map(|base| self.columns_of(base).zip(self.statistics.iter().map(String::as_str)))
     }
 
     /// The columns that begin with `base`, one for each statistic.
@@ -268,6 +302,9 @@ impl Cell {
             | Self::AccountId
             | Self::CreationDate
             | Self::Region
+            | Self::Metric
+            | Self::Unit
+            | Self::Statistic
             | Self::Status => "string",
         }
     }

@@ -16,7 +16,7 @@ use self::{
     metric::{About, Measured},
     names::name_in_cloudwatch,
 };
-use super::{Cell, Dataset, Derived, Discovery, Period, Regions, Shape, snake_case};
+use super::{Cell, Dataset, Derived, Discovery, Layout, Period, Regions, Shape, snake_case};
 use crate::{
     WindowLength,
     account::shorten,
@@ -53,9 +53,7 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let namespace = file.required("namespace").and_then(|value| name_in_cloudwatch(&value));
     let shape =
         file.required("shape").and_then(|value| value.one_of(&Shape::ALL.map(|shape| (shape.name(), shape))));
-    if let Some(layout) = file.optional("layout") {
-        layout.one_of(&[("wide", ())]);
-    }
+    let layout = file.optional("layout").map_or(Some(Layout::Wide), |value| layout_of(&value, shape));
     let window_in = file.optional("window");
     let window = window_in.as_ref().map_or(Some(WindowLength::DAY), window_of);
     let settle = file.required("settle").and_then(|value| settle(&value));
@@ -86,24 +84,27 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     {
         value.fault("is one dimension in a dataset of shape newest_day");
     }
-    let about = About { shape, discovery, resource: &resource };
+    let about = About { shape, layout, discovery, resource: &resource };
     let measured_in = file.required("metric");
     let tables: Vec<Table<'_>> = measured_in.iter().flat_map(Value::tables).collect();
     let measured: Vec<Measured<'_>> =
         tables.iter().filter_map(|table| metric::metric(table, &about)).collect();
-    let made = derived::derived(file, shape);
+    let made = derived::derived(file, shape, layout);
     let sums = ["bytes", "objects"].map(|key| file.optional(key));
     file.end();
-    metric::compare(&measured);
+    metric::compare(&measured, layout);
 
     let derived: Vec<Derived> = made.iter().map(|made| made.derived.clone()).collect();
     let (totals, metrics): (Vec<_>, Vec<_>) =
         measured.into_iter().map(|measured| (measured.total, measured.metric)).unzip();
     let columns = match shape? {
         Shape::NewestDay => columns::of_newest_day(&resource, discovery?, &metrics, &totals),
+        Shape::Series if layout? == Layout::Long => columns::of_long(&resource),
         Shape::Series => columns::of_series(&resource, &metrics, &derived),
     };
-    derived::compare(&made, &columns, metrics.len() == tables.len());
+    if layout? == Layout::Wide {
+        derived::compare(&made, &columns, metrics.len() == tables.len());
+    }
     let mut known: HashMap<&str, Cell> = HashMap::new();
     for column in columns.iter().filter(|column| !matches!(column.cell, Cell::Ratio(..))) {
         if known.insert(&column.name, column.cell).is_some() {
@@ -130,6 +131,7 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
         discovery: discovery?,
         regions: regions?,
         shape: shape?,
+        layout: layout?,
         period: period?,
         window: window?,
         settle: settle?,
@@ -142,6 +144,14 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
         // Jobs, labels and spans have it; it is kept as long as the program runs, as the datasets are.
         name: String::leak(name?),
     })
+}
+
+fn layout_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Layout> {
+    let layout = value.one_of(&[("wide", Layout::Wide), ("long", Layout::Long)])?;
+    if layout == Layout::Long && shape == Some(Shape::NewestDay) {
+        value.fault("is wide in a dataset of shape newest_day");
+    }
+    Some(layout)
 }
 
 fn discovery_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Discovery> {

@@ -15,8 +15,8 @@ mod selection;
 pub use self::{
     builtin::DEFAULT,
     dataset::{
-        Cell, Column, Dataset, Derived, GET_METRIC_DATA, Holders, LIST_METRICS, Metric, Missing, Shape,
-        Split, SplitValue, snake_case,
+        Cell, Column, Dataset, Derived, GET_METRIC_DATA, Holders, LIST_METRICS, Layout, Metric, Missing,
+        Shape, Split, SplitValue, snake_case,
     },
     discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, LIST_REGIONS, Regions},
     own::{read_own, set_own},

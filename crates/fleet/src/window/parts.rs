@@ -33,7 +33,8 @@ pub fn parts(
     now: DateTime<Utc>,
 ) -> Vec<Vec<Window>> {
     let most = match dataset.shape {
-        Shape::Series => (ROWS / resources.max(1)).clamp(PERIODS_OF_A_DAY, MOST_PERIODS),
+        Shape::Series => (ROWS / resources.saturating_mul(dataset.rows_per_period()).max(1))
+            .clamp(PERIODS_OF_A_DAY, MOST_PERIODS),
         Shape::NewestDay => {
             let series = resources.saturating_mul(dataset.metrics_per_resource().typical as usize);
             (DAILY_VALUES / series.max(1)).max(1)
@@ -99,6 +100,18 @@ mod tests {
         assert_eq!(counts("2026-11-27", "2026-11-30", 1_000_000), [24, 24, 24]);
         assert_eq!(counts("2026-11-27", "2026-11-30", 2_080), [48, 24]);
         assert_eq!(counts("2026-11-27", "2026-11-30", 100), [72]);
+    }
+
+    #[test]
+    fn each_row_of_a_long_table_takes_room() {
+        let wide = SERIES.replace("[\"Sum\"]", "[\"Sum\", \"Average\", \"Maximum\", \"Minimum\"]");
+        let long = wide.replace("shape ", "layout = \"long\"\nshape ");
+        let now = time("now", "2026-11-30T12:00:00Z").expect("a time");
+        let count = |text: &str| {
+            let dataset = Dataset::parse(text).expect("a dataset");
+            parts(windows("2026-11-27", "2026-11-30").iter(), &dataset, 520, now).len()
+        };
+        assert_eq!((count(&wide), count(&long)), (1, 2));
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use fleet::{
     Dataset,
-    datasets::{Cell, Metric, Missing},
+    datasets::{Metric, Missing},
 };
 
-/// The value columns of a dataset, by their indexes among each other.
+/// The values of a resource in a period, by their indexes among each other. In a wide table each has a column.
 #[derive(Debug)]
 pub struct Layout {
     dataset: &'static Dataset,
-    indexes: HashMap<&'static str, usize>,
+    indexes: HashMap<String, usize>,
     /// Columns whose missing values are 0, with the columns that show that the resource existed.
     zeros: Vec<(Vec<usize>, Vec<usize>)>,
 }
@@ -20,8 +20,8 @@ pub struct Layout {
 impl Layout {
     #[must_use]
     pub fn new(dataset: &'static Dataset) -> Self {
-        let measured = dataset.columns.iter().filter(|column| column.cell == Cell::Value);
-        let indexes = measured.enumerate().map(|(index, column)| (&*column.name, index)).collect();
+        let measures = dataset.metrics.iter().flat_map(Metric::measures);
+        let indexes = measures.enumerate().map(|(index, (name, _))| (name, index)).collect();
         let mut layout = Self { dataset, indexes, zeros: Vec::new() };
         for metric in &dataset.metrics {
             if let Missing::ZeroWith(with) = &metric.missing {

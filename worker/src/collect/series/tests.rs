@@ -248,6 +248,48 @@ fn rows_from_before_a_derived_column_are_not_mixed_with_those_after() {
     }
 }
 
+fn long() -> &'static Dataset {
+    let (wide, _) = SERVICES.split_once("[metric.split]").expect("it has a split");
+    let text =
+        wide.replace("column     = \"errors_4xx\"\n", "").replace("regions ", "layout = \"long\"\nregions ");
+    Box::leak(Box::new(Dataset::parse(&text).expect("a dataset")))
+}
+
+#[test]
+fn a_row_of_a_long_table_is_a_value_that_is_known() {
+    let layout = Layout::new(long());
+    let (grid, start) = grid();
+    let mut reading = Reading::new(grid, &layout);
+    let point = |minute: i64, value: f64| Point { at: start + 60 * minute, value };
+    reading.add(0, Ok(vec![point(1439, 1e-7), point(1, 12.5)]));
+    reading.add(4, Ok(vec![point(1, 2.0)]));
+    reading.add(5, Ok(vec![point(1, 3.0), point(2, -0.0)]));
+    reading.add(6, Ok(vec![point(1, 1.0)]));
+    reading.add(7, Ok(vec![point(1, 0.5)]));
+    let row = |at: &str, cells: &str| {
+        format!("main,\"'=web,1\",data,111111111111,eu-west-1,2026-11-03T{at}:00Z,60,{cells}\n")
+    };
+    let expected = [
+        row("00:01", "CPUUtilization,Percent,Average,12.5,ok"),
+        row("00:01", "CPUUtilization,Percent,SampleCount,2,ok"),
+        row("00:01", "Requests,Count,Sum,3,ok"),
+        row("00:01", "4xxErrors,Count,Sum,1,ok"),
+        row("00:01", "4xxErrors,Count,Average,0.5,ok"),
+        row("00:02", "Requests,Count,Sum,0,ok"),
+        // A count that is missing while there are requests; an average is not known.
+        row("00:02", "4xxErrors,Count,Sum,0,ok"),
+        row("23:59", "CPUUtilization,Percent,Average,0.0000001,ok"),
+    ];
+    let (_, encoded) = encode(&layout, "=web,1", reading);
+    assert_eq!(encoded.rows, 8);
+    assert_eq!(String::from_utf8_lossy(&encoded.body.read().expect("read")), expected.concat());
+    let silent = body(&layout, Reading::new(grid, &layout));
+    assert_eq!(silent, "main,\"'=web,1\",data,111111111111,eu-west-1,,,,,,,no_data\n");
+    let mut failed = Reading::new(grid, &layout);
+    failed.fail(Problem::Denied);
+    assert!(body(&layout, failed).ends_with(",eu-west-1,,,,,,,denied\n"));
+}
+
 #[test]
 fn a_failed_query_is_an_error_and_not_zero() {
     let layout = Layout::new(services());
@@ -353,11 +395,11 @@ proptest! {
 
     /// For any answers, the rows are read back unchanged and in order.
     #[test]
-    fn rows_are_read_back_unchanged(answers in any_answers()) {
-        let layout = Layout::new(services());
+    fn rows_are_read_back_unchanged(answers in any_answers(), is_long in any::<bool>()) {
+        let layout = Layout::new(if is_long { long() } else { with_ratio() });
         let (grid, start) = grid();
         let mut reading = Reading::new(grid, &layout);
-        for (column, answer) in &answers {
+        for (column, answer) in answers.iter().filter(|(column, _)| *column < layout.len()) {
             let point = |(minute, value): &(i64, f64)| Point { at: start + 60 * minute, value: *value };
             let points = answer.as_ref().map(|points| points.iter().map(point).collect());
             reading.add(*column, points.ok_or(Problem::Denied));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The columns of a dataset's table, by its resources, metrics and shape.
 
-use std::collections::HashSet;
-
 use crate::datasets::{Cell, Column, Derived, Discovery, Metric, snake_case};
 
 fn column(name: &str, cell: Cell) -> Column {
@@ -15,11 +13,35 @@ fn of_resource(resource: &[String]) -> Vec<Column> {
     columns.map(|(place, name)| column(&snake_case(name), Cell::Resource(place))).collect()
 }
 
-/// The columns for the values of a metric, each once.
+/// The columns for the values of a metric.
 fn of_values(metric: &Metric, cell: Cell) -> impl Iterator<Item = Column> {
-    let mut known = HashSet::new();
-    let bases = metric.bases().filter(move |base| known.insert(*base));
-    bases.flat_map(|base| metric.columns_of(base)).map(move |name| column(&name, cell))
+    metric.measures().map(move |(name, _)| column(&name, cell))
+}
+
+/// The columns that say of what, and of when, a row of a series is.
+fn of_period(resource: &[String]) -> Vec<Column> {
+    let mut columns = of_resource(resource);
+    columns.extend([
+        column("account_name", Cell::AccountName),
+        column("account_id", Cell::AccountId),
+        column("region", Cell::Region),
+        column("period_start", Cell::PeriodStart),
+        column("period_seconds", Cell::PeriodSeconds),
+    ]);
+    columns
+}
+
+/// The columns of a table with a row for each value of a resource in a period, in order.
+pub(in crate::datasets) fn of_long(resource: &[String]) -> Vec<Column> {
+    let mut columns = of_period(resource);
+    columns.extend([
+        column("metric", Cell::Metric),
+        column("unit", Cell::Unit),
+        column("statistic", Cell::Statistic),
+        column("value", Cell::Value),
+        column("status", Cell::Status),
+    ]);
+    columns
 }
 
 /// The columns of a table with a row for each resource and period, in order. A derived column that lacks one of its own is
@@ -29,14 +51,7 @@ pub(in crate::datasets) fn of_series(
     metrics: &[Metric],
     derived: &[Derived],
 ) -> Vec<Column> {
-    let mut columns = of_resource(resource);
-    columns.extend([
-        column("account_name", Cell::AccountName),
-        column("account_id", Cell::AccountId),
-        column("region", Cell::Region),
-        column("period_start", Cell::PeriodStart),
-        column("period_seconds", Cell::PeriodSeconds),
-    ]);
+    let mut columns = of_period(resource);
     let values: Vec<Column> = metrics.iter().flat_map(|metric| of_values(metric, Cell::Value)).collect();
     let place = |name: &String| values.iter().position(|value| value.name == *name);
     let ratio =

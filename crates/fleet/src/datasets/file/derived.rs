@@ -4,7 +4,7 @@
 use super::metric::column;
 use crate::{
     account::shorten,
-    datasets::{Cell, Column, Derived, Shape},
+    datasets::{Cell, Column, Derived, Layout, Shape},
     settings::{Table, Value},
 };
 
@@ -16,10 +16,13 @@ pub(super) struct Made<'a> {
 }
 
 /// The derived columns of a file.
-pub(super) fn derived<'a>(file: &Table<'a>, shape: Option<Shape>) -> Vec<Made<'a>> {
+pub(super) fn derived<'a>(file: &Table<'a>, shape: Option<Shape>, layout: Option<Layout>) -> Vec<Made<'a>> {
     let Some(value) = file.optional("derived") else { return Vec::new() };
     if shape == Some(Shape::NewestDay) {
         value.fault("is not in a dataset of shape newest_day, which has whole numbers");
+    }
+    if layout == Some(Layout::Long) {
+        value.fault("is not in a dataset of layout long, whose rows have one value each");
     }
     value.tables().iter().filter_map(made).collect()
 }

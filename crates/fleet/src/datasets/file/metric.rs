@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     account::shorten,
-    datasets::{Class, Discovery, Holders, Metric, Missing, Shape, Split, SplitValue, snake_case},
+    datasets::{Class, Discovery, Holders, Layout, Metric, Missing, Shape, Split, SplitValue, snake_case},
     settings::{Table, Value},
 };
 
@@ -49,6 +49,7 @@ const STATISTICS: [&str; 5] = ["Average", "Minimum", "Maximum", "Sum", "SampleCo
 /// What the rest of the file says that a metric must agree with; `None` if a fault says what is wrong there.
 pub(super) struct About<'a> {
     pub(super) shape: Option<Shape>,
+    pub(super) layout: Option<Layout>,
     pub(super) discovery: Option<Discovery>,
     pub(super) resource: &'a [String],
 }
@@ -76,6 +77,10 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
     let missing = table.optional("missing");
     let meaning = missing.as_ref().map_or(Some(Missing::Empty), |value| meaning_of(value, about.shape));
     let split = match table.optional("split") {
+        Some(value) if about.layout == Some(Layout::Long) => {
+            value.fault("is not in a dataset of layout long; put its dimension into resource");
+            None
+        }
         Some(value) => value.table().and_then(|table| split_of(&table, about)).map(Some),
         None if about.shape == Some(Shape::NewestDay) => {
             table.fault("split", "is missing: a dataset of shape newest_day has a split for each metric");
@@ -83,8 +88,16 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
         }
         None => Some(None),
     };
-    let base = table.optional("column").map(|value| column(&value));
+    let base = table.optional("column").map(|value| {
+        if about.layout == Some(Layout::Long) {
+            value.fault("is not in a dataset of layout long, whose rows have the metric's name");
+        }
+        column(&value)
+    });
     let base = base.unwrap_or_else(|| {
+        if about.layout == Some(Layout::Long) {
+            return in_cloudwatch.clone();
+        }
         let base = name.as_ref().and_then(Value::plain).map(snake_case)?;
         if !is_column(&base) {
             table.fault("column", format!("is needed, since {base} is no name of a column"));
@@ -117,11 +130,11 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
 }
 
 /// Finds the faults of metrics that only a comparison with the others shows.
-pub(super) fn compare(measured: &[Measured<'_>]) {
+pub(super) fn compare(measured: &[Measured<'_>], layout: Option<Layout>) {
     for (place, one) in measured.iter().enumerate() {
         let is_same = |other: &Metric| {
             other.name == one.metric.name
-                && other.namespace == one.metric.namespace
+                && (other.namespace == one.metric.namespace || layout == Some(Layout::Long))
                 && other.split.as_ref().map(|split| &split.dimension)
                     == one.metric.split.as_ref().map(|split| &split.dimension)
         };

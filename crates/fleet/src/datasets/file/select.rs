@@ -7,7 +7,7 @@ use crate::{
     WindowLength,
     account::shorten,
     datasets::{
-        Dataset, Derived, Metric, Missing, Period, Shape,
+        Dataset, Derived, Layout, Metric, Missing, Period, Shape,
         selection::{Pattern, Selection},
     },
     duration,
@@ -40,6 +40,7 @@ pub(in crate::datasets) fn dataset(table: &Table<'_>) -> Option<Dataset> {
         }
     }
     let columns = match whole.shape {
+        Shape::Series if whole.layout == Layout::Long => columns::of_long(&whole.resource),
         Shape::Series => columns::of_series(&whole.resource, &metrics, &whole.derived),
         // Its metrics and statistics can't be chosen.
         Shape::NewestDay => whole.columns.clone(),

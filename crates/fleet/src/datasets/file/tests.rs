@@ -22,7 +22,7 @@ name      = \"S3\"
 namespace = \"AWS/S3\"
 resource  = [\"BucketName\", \"BucketName\"]
 shape     = \"oldest_day\"
-layout    = \"long\"
+layout    = \"tall\"
 period    = \"7m\"
 window    = \"7h\"
 settle    = \"soon\"
@@ -54,7 +54,7 @@ line 1, name: is not of small letters, digits and _, 64 at most
 line 1, title: is missing
 line 3, resource[1]: \"BucketName\" is there twice
 line 4, shape: \"oldest_day\" is none of newest_day, series
-line 5, layout: \"long\" is none of wide
+line 5, layout: \"tall\" is none of wide, long
 line 6, period: is no period: whole minutes that divide a day
 line 7, window: is no window: whole minutes that divide a day
 line 8, settle: is no duration: a number and s, m, h or d, such as 5m
@@ -261,6 +261,44 @@ line 36, derived[3].name: is the name of two columns"
     assert!(faults(&text).contains("derived: is not in a dataset of shape newest_day"));
 }
 
+fn long() -> String {
+    SERVICES.replacen("period ", "layout = \"long\"\nperiod ", 1)
+}
+
+#[test]
+fn a_long_table_has_the_same_columns_whatever_is_measured() {
+    // No column has its name.
+    let text = long().replacen("\"Errors\"", "\"4xx\"", 1);
+    let dataset = Dataset::parse(&text).expect("a dataset");
+    let names: Vec<_> = dataset.columns.iter().skip(7).map(|column| &*column.name).collect();
+    assert_eq!(names, ["metric", "unit", "statistic", "value", "status"]);
+    assert_eq!(dataset.rows_per_period(), 3);
+    assert_eq!(Dataset::parse(SERVICES).expect("a dataset").rows_per_period(), 1);
+}
+
+#[test]
+fn what_a_long_table_can_not_have_is_refused() {
+    let text = long()
+        + "column = \"failures\"\n\n[metric.split]\ndimension = \"Kind\"\nvalues = { Mail = \"mail\" }\n\n\
+           [[metric]]\nname = \"Errors\"\nnamespace = \"Other\"\nunit = \"Count\"\nstatistics = [\"Sum\"]\n\n\
+           [[metric]]\nname = \"Errors\"\nunit = \"Count\"\nstatistics = [\"Sum\"]\n\n\
+           [[derived]]\nname = \"rate\"\nratio = [\"a\", \"b\"]\n";
+    assert_eq!(
+        faults(&text),
+        "\
+line 23, metric[1].column: is not in a dataset of layout long, whose rows have the metric's name
+line 25, metric[1].split: is not in a dataset of layout long; put its dimension into resource
+line 36, metric[3].name: is the name of two metrics
+line 40, derived: is not in a dataset of layout long, whose rows have one value each"
+    );
+    assert!(
+        faults(&with("layout    = \"wide\"", "layout = \"long\""))
+            .contains("layout: is wide in a dataset of shape newest_day")
+    );
+    let text = long().replacen("\"ServiceName\"", "\"Value\"", 1);
+    assert!(faults(&text).contains("two columns are value"));
+}
+
 #[test]
 fn the_example_in_contributing_is_a_dataset() {
     let text = include_str!("../../../../../CONTRIBUTING.md");
@@ -280,6 +318,7 @@ fn changed(file: &'static str) -> impl Strategy<Value = String> {
         "(?s:.{0,40})",
         "[a-z]{1,9} = (\"[a-zA-Z0-9/]{0,8}\"|[0-9]{1,3}|\\[\\]|\\{\\}|true|1979-05-27)",
         Just("[[metric]]".to_owned()),
+        Just("layout = \"long\"".to_owned()),
         Just("[[derived]]".to_owned()),
         Just("ratio = [\"errors_sum\", \"requests_sum\"]".to_owned()),
         Just("[metric.split]".to_owned()),
@@ -300,7 +339,10 @@ fn changed(file: &'static str) -> impl Strategy<Value = String> {
 fn is_whole(dataset: &Dataset) -> bool {
     let column = |name: &String| dataset.columns.iter().filter(|column| column.name == *name).count();
     let bases = dataset.metrics.iter().flat_map(|metric| metric.bases().map(move |base| (metric, base)));
-    let fed: Vec<String> = bases.flat_map(|(metric, base)| metric.columns_of(base)).collect();
+    let fed: Vec<String> = match dataset.layout {
+        Layout::Wide => bases.flat_map(|(metric, base)| metric.columns_of(base)).collect(),
+        Layout::Long => ["metric", "unit", "statistic", "value"].map(str::to_owned).to_vec(),
+    };
     dataset.columns.iter().all(|it| column(&it.name) == 1 && is_column(&it.name))
         && fed.iter().chain(&dataset.bytes).chain(&dataset.objects).all(|name| column(name) == 1)
         && dataset
