@@ -110,7 +110,7 @@ async fn jobs_are_sent_in_tens_with_readable_attributes() {
     assert_eq!((published.sent(), text), (23, None));
 
     let job = &jobs(1)[0];
-    let entry = entry(0, job);
+    let entry = entry(0, job, job.body());
     assert_eq!(entry.message_body(), job.body());
     let attributes = entry.message_attributes().expect("attributes");
     let expected = [
@@ -138,7 +138,7 @@ async fn ten_of_the_largest_jobs_fit_in_a_batch() {
     let bytes: usize = jobs
         .iter()
         .map(|job| {
-            let entry = entry(0, job);
+            let entry = entry(0, job, job.body());
             let attributes = entry.message_attributes().expect("attributes").iter();
             let attributes = attributes.map(|(name, value)| {
                 name.len() + value.data_type().len() + value.string_value().map_or(0, str::len)

@@ -17,6 +17,10 @@ use super::{
     mapping::COVERAGE,
 };
 
+/// What tells the rows of a resource apart. Only a table with a row for each value has metrics and statistics in columns.
+const OF_SERIES: [Content; 4] =
+    [Content::PeriodStart, Content::PeriodSeconds, Content::Metric, Content::Statistic];
+
 /// Makes the documents of one report.
 #[derive(Debug)]
 pub(super) struct Documents {
@@ -74,11 +78,7 @@ impl Documents {
         let place = |cell: Content| columns.iter().position(|(_, known)| *known == Some(cell));
         let resource = (0..dataset.resource.len()).map(Content::Resource).chain([Content::Region]);
         let (time, has_datapoint, row) = match dataset.shape {
-            Shape::Series => (
-                Content::PeriodStart,
-                Content::PeriodStart,
-                &[Content::PeriodStart, Content::PeriodSeconds][..],
-            ),
+            Shape::Series => (Content::PeriodStart, Content::PeriodStart, &OF_SERIES[..]),
             Shape::NewestDay => (Content::ReportDate, Content::DatapointDate, &[Content::ReportDate][..]),
         };
         let mut common = Map::new();

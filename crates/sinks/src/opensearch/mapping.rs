@@ -78,13 +78,20 @@ fn keyword() -> Value {
 
 fn field(cell: Cell) -> Value {
     match cell {
-        Cell::Resource(_) | Cell::AccountName | Cell::AccountId | Cell::Region | Cell::Status => keyword(),
+        Cell::Resource(_)
+        | Cell::AccountName
+        | Cell::AccountId
+        | Cell::Region
+        | Cell::Metric
+        | Cell::Unit
+        | Cell::Statistic
+        | Cell::Status => keyword(),
         // A year of creation can have five digits, which its dates can't.
         Cell::CreationDate => json!({"type": "date", "ignore_malformed": true}),
         Cell::ReportDate | Cell::DatapointDate | Cell::PeriodStart => json!({"type": "date"}),
         Cell::PeriodSeconds => json!({"type": "integer"}),
         Cell::Measure | Cell::Total(_) => json!({"type": "long"}),
-        Cell::Value => json!({"type": "double"}),
+        Cell::Value | Cell::Ratio(..) => json!({"type": "double"}),
     }
 }
 
