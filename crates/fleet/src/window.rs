@@ -288,6 +288,11 @@ impl Windows {
         (0..self.count).map(move |nth| self.first.later(nth))
     }
 
+    #[must_use]
+    pub fn includes(self, window: Window) -> bool {
+        window.length() == self.length() && self.start() <= window.start() && window.end() <= self.end()
+    }
+
     /// From one of the windows to another.
     #[must_use]
     pub fn part(first: Window, last: Window) -> Option<Self> {

@@ -11,12 +11,15 @@ use serde_json::{Map, Value};
 const KIND: &str = "kind";
 const DELIVER: &str = "deliver";
 const SINK: &str = "sink";
+const AGAIN: &str = "again";
 const FORCE: &str = "force";
 
 /// Some reports of one account, and a sink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     pub sink: String,
+    /// Whether to deliver what the sink is recorded to have, if a repetition is harmless.
+    pub again: bool,
     /// Whether to send again what the sink may have and may not.
     pub force: bool,
     /// The job whose reports they are.
@@ -47,16 +50,17 @@ impl Order {
                 return Err(OrderError::Key { key: SINK, found, expected: "the name of a sink" });
             }
         };
-        let force = match object.shift_remove(FORCE) {
-            None => false,
-            Some(Value::Bool(force)) => force,
+        let mut flag = |key| match object.shift_remove(key) {
+            None => Ok(false),
+            Some(Value::Bool(is_so)) => Ok(is_so),
             Some(other) => {
                 let found = kind(&other);
-                return Err(OrderError::Key { key: FORCE, found, expected: "true or false" });
+                Err(OrderError::Key { key, found, expected: "true or false" })
             }
         };
+        let (again, force) = (flag(AGAIN)?, flag(FORCE)?);
         let job = Job::parse(&Value::Object(object).to_string(), envelope)?;
-        Ok(Self { sink, force, job })
+        Ok(Self { sink, again, force, job })
     }
 
     /// The body of the message.
@@ -65,8 +69,10 @@ impl Order {
         let mut object = Map::new();
         object.insert(KIND.to_owned(), DELIVER.into());
         object.insert(SINK.to_owned(), self.sink.as_str().into());
-        if self.force {
-            object.insert(FORCE.to_owned(), true.into());
+        for (key, is_so) in [(AGAIN, self.again), (FORCE, self.force)] {
+            if is_so {
+                object.insert(key.to_owned(), true.into());
+            }
         }
         let head = Value::Object(object).to_string();
         // The job's body is an object with an account at least.
@@ -91,9 +97,9 @@ mod tests {
             r#"{"account_name":"data","date":"2026-11-01","dataset":"s3_daily_storage","run_id":"r-1","ticket":"}{"}"#,
             r#"{"account_name":"data","dataset":"sqs","from":"2026-11-01T13:00:00Z","to":"2026-11-01T15:00:00Z","window":"1h","run_id":"r-1"}"#,
         ] {
-            for force in [false, true] {
+            for (again, force) in [(false, false), (true, false), (true, true)] {
                 let job = Job::parse(job, ENVELOPE).expect("a job");
-                let order = Order { sink: "search".to_owned(), force, job };
+                let order = Order { sink: "search".to_owned(), again, force, job };
                 assert_eq!(read(&order.body()), Some(Ok(order)));
             }
         }

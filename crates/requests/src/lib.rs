@@ -6,7 +6,8 @@
 //! S3 (`manifests`), and `publish` sends them. `history` and `estimate` tell the cost of a run before it is sent,
 //! and `budget` refuses one that may not cost so much.
 //!
-//! `deliver` is the message that asks for reports that exist to be delivered to a sink.
+//! `deliver` is the message that asks for reports that exist to be delivered to a sink, and `undelivered` finds those that
+//! a sink lacks.
 //!
 //! `request`, `when`, `scheduled`, `attributes`, `expand`, `plan`, `todo`, `estimate` and `deliver` are pure functions;
 //! the other modules call AWS and make no decisions.
@@ -32,4 +33,5 @@ pub mod scheduled;
 #[allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail")]
 pub mod testing;
 pub mod todo;
+mod undelivered;
 pub mod when;

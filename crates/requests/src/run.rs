@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A run, once it is planned: what is left to do, recorded before the first job is sent, and marked once all are.
 
+use std::future::pending;
+
+use anyhow::bail;
+use engine::Queue;
 use fleet::{
     Job,
     manifest::{JobState, Manifest},
     report_bucket::ReportBucket,
 };
 
+use sinks::Named;
+
 use crate::{
+    deliver::Order,
     expand::{PlannedJob, jobs_from_manifest},
     manifests,
     plan::Plan,
+    publish::publish_as,
     reports,
     todo::Todo,
+    undelivered,
 };
 
 /// A run whose jobs can be sent: it is recorded, if it sends any.
@@ -24,11 +33,20 @@ pub struct Recorded {
     pub jobs: Vec<Job>,
 }
 
-/// Decides what to do about each job. Warns if settled reports would be collected again.
-pub async fn look(bucket: &ReportBucket, jobs: &[PlannedJob], only_incomplete: bool) -> anyhow::Result<Todo> {
+/// Decides what to do about each job. Warns if settled reports would be collected again. What `sinks` lack is looked up for
+/// what only completes.
+pub async fn look(
+    bucket: &ReportBucket,
+    jobs: &[PlannedJob],
+    only_incomplete: bool,
+    sinks: &[Named],
+) -> anyhow::Result<Todo> {
     let existing = reports::look_at_windows(bucket, jobs).await;
     if only_incomplete {
-        return Ok(Todo::for_incomplete(jobs, &existing?, bucket.now()));
+        let existing = existing?;
+        let mut todo = Todo::for_incomplete(jobs, &existing, bucket.now());
+        todo.undelivered = undelivered::orders(bucket, jobs, &existing, &todo, sinks).await?;
+        return Ok(todo);
     }
     // Knowing what the jobs replace is useful, but failing to read it is no reason not to send them.
     let todo = match existing {
@@ -42,6 +60,25 @@ pub async fn look(bucket: &ReportBucket, jobs: &[PlannedJob], only_incomplete: b
         tracing::warn!("{warning}");
     }
     Ok(todo)
+}
+
+/// Sends the orders to deliver what sinks lack. They are not recorded: whoever looks again finds what is still lacking.
+///
+/// # Errors
+///
+/// Which are not sent, and why.
+pub async fn send_orders(queue: &Queue, orders: &[Order]) -> anyhow::Result<()> {
+    for orders in orders.chunk_by(|one, other| one.sink == other.sink) {
+        let jobs: Vec<&Job> = orders.iter().map(|order| &order.job).collect();
+        let body = |job: &Job| {
+            let order = orders.iter().find(|order| std::ptr::eq(&order.job, job));
+            order.map(Order::body).unwrap_or_default()
+        };
+        if let Some(why) = publish_as(queue, &jobs, body, |_| (), pending()).await.explain(&jobs) {
+            bail!("of the deliveries, {why}");
+        }
+    }
+    Ok(())
 }
 
 /// Records a run in the report bucket. One that was recorded before, by an earlier delivery of its scheduled

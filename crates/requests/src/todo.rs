@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use cli::output::dollars;
 use fleet::{Window, Windows, existing::Existing, manifest::JobState, report::Remaining};
 
-use crate::{estimate, expand::PlannedJob};
+use crate::{deliver::Order, estimate, expand::PlannedJob};
 
 /// What a run does about each of its jobs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Todo {
     pub provisional: Option<Provisional>,
     /// The jobs whose account already has a settled report.
     pub settled: Option<Settled>,
+    /// What sinks lack of the complete reports that no job is sent for.
+    pub undelivered: Vec<Order>,
 }
 
 /// Jobs that `--only-incomplete` skips until their day is settled.
@@ -131,6 +133,12 @@ impl Todo {
     pub fn to_send(&self, jobs: &[PlannedJob]) -> Vec<PlannedJob> {
         let narrowed = self.narrow(jobs.to_vec()).into_iter().zip(&self.states);
         narrowed.filter(|(_, state)| **state == JobState::Sent).map(|(job, _)| job).collect()
+    }
+
+    /// The windows for which a job is sent, by the job's index.
+    pub(crate) fn windows_sent(&self, job: usize, planned: &PlannedJob) -> Option<Windows> {
+        self.states.get(job).filter(|state| **state == JobState::Sent)?;
+        Some(self.lacking.get(job).copied().flatten().unwrap_or(planned.job.windows))
     }
 
     #[must_use]

@@ -16,7 +16,7 @@ use futures::future;
 use crate::{
     breaker::Breaker,
     marker::{Counts, Marker},
-    sink::{Configured, Repetition},
+    sink::{Configured, Named, Repetition},
     transfer::{Record, Transfer},
 };
 
@@ -73,8 +73,9 @@ impl Delivery {
     /// Checks each sink. One that fails is logged: it may work by the time that a report is there for it.
     pub async fn check(&self) {
         future::join_all(self.sinks().iter().map(
-            |Guarded { sink: Configured { name, sink, .. }, .. }| async move {
+            |Guarded { sink: Configured { named, sink }, .. }| async move {
                 if let Err(error) = sink.check().await {
+                    let name = &named.name;
                     tracing::error!("the sink {name} can't take reports now: {error:#}");
                 }
             },
@@ -86,14 +87,20 @@ impl Delivery {
     #[must_use]
     pub fn names(&self) -> Option<String> {
         let sinks = self.sinks();
-        let names: Vec<&str> = sinks.iter().map(|guarded| &*guarded.sink.name).collect();
+        let names: Vec<&str> = sinks.iter().map(|guarded| &*guarded.sink.named.name).collect();
         (!names.is_empty()).then(|| names.join(","))
+    }
+
+    /// The sinks, as far as everyone has to know them.
+    #[must_use]
+    pub fn named(&self) -> Vec<Named> {
+        self.sinks().iter().map(|guarded| guarded.sink.named.clone()).collect()
     }
 
     /// Whether reports of a dataset go to any sink.
     #[must_use]
     pub fn takes(&self, dataset: &Dataset) -> bool {
-        self.sinks().iter().any(|guarded| guarded.sink.takes(dataset))
+        self.sinks().iter().any(|guarded| guarded.sink.named.takes(dataset))
     }
 
     /// Delivers the report under a key to each sink of its dataset that does not have it. One that fails does not keep it
@@ -104,7 +111,7 @@ impl Delivery {
     /// The first sink that does not have the report now.
     pub async fn deliver(&self, dataset: &'static Dataset, key: &str) -> Result<(), NotDelivered> {
         let sinks = self.sinks();
-        let sinks = sinks.iter().filter(|guarded| guarded.sink.takes(dataset));
+        let sinks = sinks.iter().filter(|guarded| guarded.sink.named.takes(dataset));
         let delivered = sinks.map(|sink| self.deliver_guarded(sink, dataset, key, Again::None));
         future::join_all(delivered).await.into_iter().collect()
     }
@@ -122,7 +129,7 @@ impl Delivery {
         again: Again,
     ) -> Result<(), NotDelivered> {
         let sinks = self.sinks();
-        let Some(sink) = sinks.iter().find(|guarded| guarded.sink.name == name) else {
+        let Some(sink) = sinks.iter().find(|guarded| guarded.sink.named.name == name) else {
             let names = self.names().unwrap_or_else(|| "none".to_owned());
             let source = anyhow!("this worker has no sink of that name; its configuration file has {names}");
             return Err(NotDelivered { sink: name.to_owned(), source });
@@ -145,18 +152,18 @@ impl Delivery {
                 delivered
             }
         };
-        delivered.map_err(|source| NotDelivered { sink: sink.name.clone(), source })
+        delivered.map_err(|source| NotDelivered { sink: sink.named.name.clone(), source })
     }
 
     async fn deliver_one(
         &self,
-        Configured { name, sink, .. }: &Configured,
+        Configured { named, sink }: &Configured,
         dataset: &'static Dataset,
         key: &str,
         again: Again,
     ) -> anyhow::Result<()> {
+        let Named { name, repetition, .. } = named;
         let marker_key = report_key::delivered(name, key);
-        let repetition = sink.repetition();
         // What this worker wrote may have replaced a later version that another has delivered and recorded.
         let mut has_written = false;
         for _ in 0..TRIES {
@@ -166,13 +173,11 @@ impl Delivery {
             if metadata.status != ReportStatus::Complete || metadata.dataset != dataset.name {
                 return Ok(());
             }
-            if repetition == Repetition::Adds && !metadata.is_settled() {
-                return Ok(());
-            }
             // A marker that can't be read says nothing: the report is delivered, and the marker written, again.
             let known = self.bucket.record::<Marker>(&marker_key).await?;
             let marker = known.as_ref().and_then(|(_, marker)| marker.as_ref());
-            if !has_written && marker.is_some_and(|marker| has(marker, &report.etag, repetition, again)) {
+            let repeats = marker.is_some_and(|marker| repeats(marker, *repetition, again));
+            if !has_written && !repeats && !named.lacks(marker, &report) {
                 return Ok(());
             }
             let until = marker.and_then(|marker| marker.until).filter(|until| *until > self.bucket.now());
@@ -182,7 +187,7 @@ impl Delivery {
             let Some(report) = StoredReport::open(&self.bucket, key, *report, dataset).await? else {
                 continue;
             };
-            has_written = repetition == Repetition::Harmless;
+            has_written = *repetition == Repetition::Harmless;
             let record = Record::new(&self.bucket, name, &report, known);
             let mut transfer = Transfer { report, record };
             let delivered = sink.deliver(&mut transfer).await;
@@ -199,13 +204,12 @@ impl Delivery {
     }
 }
 
-/// Whether a delivery is recorded that need not be repeated.
-fn has(marker: &Marker, etag: &str, repetition: Repetition, again: Again) -> bool {
+/// Whether what is recorded as delivered is delivered again.
+fn repeats(marker: &Marker, repetition: Repetition, again: Again) -> bool {
     match (repetition, again) {
-        (Repetition::Harmless, Again::None) => marker.has(etag),
-        (Repetition::Harmless, Again::Harmless | Again::Unknown) => false,
-        (Repetition::Adds, Again::None | Again::Harmless) => marker.is_done(),
-        (Repetition::Adds, Again::Unknown) => marker.is_done() && marker.counts.unknown == 0,
+        (Repetition::Harmless, Again::Harmless | Again::Unknown) => true,
+        (Repetition::Adds, Again::Unknown) => marker.is_done() && marker.counts.unknown > 0,
+        (_, Again::None) | (Repetition::Adds, Again::Harmless) => false,
     }
 }
 
@@ -316,8 +320,11 @@ mod tests {
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&heads, &markers, &one, &two, &puts]);
         let delivered = std::sync::Arc::default();
         let sink = Configured {
-            name: "files".to_owned(),
-            datasets: vec![*DEFAULT],
+            named: Named {
+                name: "files".to_owned(),
+                datasets: vec![*DEFAULT],
+                repetition: Repetition::Harmless,
+            },
             sink: Box::new(Recorder(std::sync::Arc::clone(&delivered))),
         };
         let delivery = Delivery::new(ReportBucket::new(client, "reports"), vec![sink]);

@@ -29,15 +29,23 @@ use fleet::{
 use self::settings::Settings;
 pub use self::{
     delivery::{Again, Delivery, NotDelivered},
-    sink::{Configured, Repetition, Sink},
+    sink::{Configured, Named, Repetition, Sink},
     transfer::{Record, Transfer},
 };
 
-/// Makes a sink of its settings; `None` if it has recorded what is wrong with them.
-type Open = fn(&Settings<'_>) -> Option<Box<dyn Sink>>;
+/// A type of sink.
+#[derive(Clone, Copy)]
+struct Type {
+    /// Makes a sink of its settings; `None` if it has recorded what is wrong with them.
+    open: fn(&Settings<'_>) -> Option<Box<dyn Sink>>,
+    repetition: Repetition,
+}
 
 /// Every type of sink, by the name that a configuration file gives it.
-const TYPES: &[(&str, Open)] = &[("json_lines", json_lines::open), ("opensearch", opensearch::open)];
+const TYPES: &[(&str, Type)] = &[
+    ("json_lines", Type { open: json_lines::open, repetition: Repetition::Harmless }),
+    ("opensearch", Type { open: opensearch::open, repetition: Repetition::Harmless }),
+];
 
 /// The maximum length of a sink's name, which is a part of the keys of what was delivered to it.
 const MAX_NAME: usize = 32;
@@ -52,32 +60,35 @@ pub fn take(list: Option<&Value<'_>>, aws: &SdkConfig) -> Option<Vec<Configured>
     sinks.into_iter().collect()
 }
 
-/// The name and the datasets of each sink of a configuration file: what a program needs to know that delivers nothing itself,
-/// and so has no password of one.
-pub fn names(list: Option<&Value<'_>>) -> Option<Vec<(String, Vec<&'static Dataset>)>> {
+/// The sinks of a configuration file, as far as a program has to know them that delivers nothing itself, and so has no password
+/// of one.
+pub fn names(list: Option<&Value<'_>>) -> Option<Vec<Named>> {
     let mut names = HashSet::new();
     let tables = list.map(Value::tables).unwrap_or_default();
-    let name = |table: &Table<'_>| {
+    let named = |table: &Table<'_>| {
         let name = table.required("name").and_then(|value| name_of(&value, &mut names));
         let datasets = table.required("datasets").map(|value| datasets_of(&value));
-        Some((name?, datasets?))
+        let kind = table.required("type").and_then(|value| value.one_of(TYPES));
+        let (Type { repetition, .. }, name, datasets) = (kind?, name?, datasets?);
+        Some(Named { name, datasets, repetition })
     };
-    let named: Vec<_> = tables.iter().map(name).collect();
+    let named: Vec<_> = tables.iter().map(named).collect();
     named.into_iter().collect()
 }
 
 fn configured(table: &Table<'_>, aws: &SdkConfig, names: &mut HashSet<String>) -> Option<Configured> {
     let name = table.required("name").and_then(|value| name_of(&value, names));
     let datasets = table.required("datasets").map(|value| datasets_of(&value));
-    let open = table.required("type").and_then(|value| value.one_of(TYPES));
+    let kind = table.required("type").and_then(|value| value.one_of(TYPES));
     // Without a type it is not known which other keys there are.
-    let sink = open.and_then(|open| {
+    let sink = kind.and_then(|Type { open, repetition }| {
         let (name, datasets) = (name.as_deref().unwrap_or_default(), datasets.as_deref().unwrap_or_default());
         let sink = open(&Settings { name, datasets, table, aws });
         table.end();
-        sink
+        Some((sink?, repetition))
     });
-    Some(Configured { name: name?, datasets: datasets?, sink: sink? })
+    let (name, datasets, (sink, repetition)) = (name?, datasets?, sink?);
+    Some(Configured { named: Named { name, datasets, repetition }, sink })
 }
 
 fn name_of(value: &Value<'_>, names: &mut HashSet<String>) -> Option<String> {
@@ -189,7 +200,7 @@ line 19, sinks: is no key of this table, which has dataset, select, sink"
         assert!(parse("").expect("valid").is_empty());
         let one = "[[sink]]\nname = 'files'\ntype = 'json_lines'\ndatasets = ['s3_daily_storage']\nfolder = 'out'\n";
         let sinks = parse(one).expect("valid");
-        assert_eq!((sinks.len(), &*sinks[0].name), (1, "files"));
-        assert!(sinks[0].takes(*datasets::DEFAULT));
+        assert_eq!((sinks.len(), &*sinks[0].named.name), (1, "files"));
+        assert!(sinks[0].named.takes(*datasets::DEFAULT));
     }
 }

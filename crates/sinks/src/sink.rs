@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use fleet::Dataset;
+use fleet::{Dataset, existing::ExistingReport};
 use futures::future::BoxFuture;
 
 use crate::{
-    marker::Counts,
+    marker::{Counts, Marker},
     setup::{Change, SetUp},
     transfer::Transfer,
 };
@@ -20,11 +20,6 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Sets up what it needs before reports can be delivered, and deletes what is past its retention. Most need nothing.
     fn set_up<'a>(&'a self, _how: &'a SetUp) -> BoxFuture<'a, anyhow::Result<Vec<Change>>> {
         Box::pin(async { Ok(Vec::new()) })
-    }
-
-    /// What it does to a sink to deliver a window again.
-    fn repetition(&self) -> Repetition {
-        Repetition::Harmless
     }
 
     /// Delivers a report, whose rows are read as they are needed. It may have been delivered before, or a part of it. An
@@ -41,18 +36,35 @@ pub enum Repetition {
     Adds,
 }
 
+/// A sink of a configuration file, as far as everyone has to know it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    pub name: String,
+    pub datasets: Vec<&'static Dataset>,
+    pub repetition: Repetition,
+}
+
 /// A sink of a configuration file.
 #[derive(Debug)]
 pub struct Configured {
-    pub name: String,
-    pub datasets: Vec<&'static Dataset>,
+    pub named: Named,
     pub sink: Box<dyn Sink>,
 }
 
-impl Configured {
+impl Named {
     /// Whether the reports of a dataset are for it.
     #[must_use]
     pub fn takes(&self, dataset: &Dataset) -> bool {
         self.datasets.iter().any(|known| known.name == dataset.name)
+    }
+
+    /// Whether a complete report is to be delivered to it now, by what is recorded of its delivery.
+    #[must_use]
+    pub fn lacks(&self, marker: Option<&Marker>, report: &ExistingReport) -> bool {
+        match self.repetition {
+            Repetition::Harmless => marker.is_none_or(|marker| !marker.has(&report.etag)),
+            // What was delivered of a report that is replaced stays.
+            Repetition::Adds => report.metadata.is_settled() && marker.is_none_or(|marker| !marker.is_done()),
+        }
     }
 }

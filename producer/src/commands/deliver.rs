@@ -22,6 +22,7 @@ use requests::{
     request::{Flags, Surroundings},
 };
 use serde_json::json;
+use sinks::Named;
 
 use super::{interrupted::interrupted, run::trimmed, wake::WakeArgs, when::WhenArgs};
 use crate::progress::Progress;
@@ -145,7 +146,7 @@ impl DeliverArgs {
         let progress = Progress::begin("jobs sent", jobs.len());
         let body = |job: &Job| {
             let (sink, force, job) = (self.sink.clone(), self.force, job.clone());
-            Order { sink, force, job }.body()
+            Order { sink, again: true, force, job }.body()
         };
         let published = publish_as(&queue, &jobs, body, |sent| progress.add(sent), interrupted()).await;
         drop(progress);
@@ -160,11 +161,7 @@ impl DeliverArgs {
     }
 
     /// The names of the datasets: those of the flag, or all of the sink's.
-    fn datasets(
-        &self,
-        sinks: Option<Vec<(String, Vec<&'static Dataset>)>>,
-        faults: &mut Faults,
-    ) -> Option<Vec<String>> {
+    fn datasets(&self, sinks: Option<Vec<Named>>, faults: &mut Faults) -> Option<Vec<String>> {
         let named = trimmed(&self.dataset);
         let Some(sinks) = sinks else {
             if named.is_empty() && faults.is_empty() {
@@ -172,8 +169,8 @@ impl DeliverArgs {
             }
             return (!named.is_empty()).then_some(named);
         };
-        let Some((_, datasets)) = sinks.iter().find(|(name, _)| *name == self.sink) else {
-            let names: Vec<&str> = sinks.iter().map(|(name, _)| &**name).collect();
+        let Some(sink) = sinks.iter().find(|sink| sink.name == self.sink) else {
+            let names: Vec<&str> = sinks.iter().map(|sink| &*sink.name).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             faults.usage(format!(
                 "--sink {:?} is no sink of the configuration file, which has {names}",
@@ -182,13 +179,11 @@ impl DeliverArgs {
             return None;
         };
         if named.is_empty() {
-            return Some(datasets.iter().map(|dataset| dataset.name.to_owned()).collect());
+            return Some(sink.datasets.iter().map(|dataset| dataset.name.to_owned()).collect());
         }
         for name in &named {
             let meant = Dataset::named(name);
-            if let Some(other) =
-                meant.iter().find(|meant| datasets.iter().all(|known| known.name != meant.name))
-            {
+            if let Some(other) = meant.iter().find(|meant| !sink.takes(meant)) {
                 faults.usage(format!("--dataset {}: the sink {} does not take it", other.name, self.sink));
             }
         }

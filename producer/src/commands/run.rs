@@ -36,6 +36,7 @@ use requests::{
     run::{self, Recorded},
     scheduled,
 };
+use sinks::Named;
 use tokio::time::Instant;
 
 use self::{
@@ -204,7 +205,8 @@ What to do next:
 --format json, one object at the end:
   run_id (null if there was nothing to send), date, sent_before (when an earlier delivery of the
   same --at sent all jobs, or null), accounts_from (who chose the accounts: request,
-  default_accounts or accounts_file), attributes, sent, already_complete, provisional (how many of
+  default_accounts or accounts_file), attributes, sent, deliveries (of what sinks lack, with
+  --only-incomplete and --config), already_complete, provisional (how many of
   these are), settles_at (from when on --only-incomplete settles them, or null), settled (the
   settled reports that are requested again, or null: collected_again, cost_usd, and kept, which cost
   nothing), and jobs:
@@ -235,7 +237,7 @@ struct Inputs {
 
 impl RunArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        self.config.read(&mut faults).await;
+        let sinks = self.config.take(&mut faults, sinks::names).await.unwrap_or_default();
         self.check_pairs(&mut faults);
         self.wake.check(&mut faults);
         if let Some(Err(fault)) = self.at.map(|at| scheduled::check("--at", at, Utc::now())) {
@@ -253,7 +255,7 @@ impl RunArgs {
         let plan = self.plan(&inputs, self.at.unwrap_or_else(Utc::now), RunId::generate(), &mut faults);
         if self.dry_run {
             let (plan, base) = faults.end(plan.zip(base))?;
-            let seen = Box::pin(self.see(base, &plan)).await;
+            let seen = Box::pin(self.see(base, &plan, &sinks)).await;
             let asked = Asked { buckets: self.buckets.map(u64::from), every: self.every };
             return dry::show(&plan, seen, asked, self.format);
         }
@@ -271,7 +273,7 @@ impl RunArgs {
         let mut faults = Faults::default();
         let plan = self.plan(&inputs, now, run_id, &mut faults);
         let plan = faults.end(plan)?;
-        let todo = run::look(&bucket, &plan.jobs, plan.request.only_incomplete).await?;
+        let todo = run::look(&bucket, &plan.jobs, plan.request.only_incomplete, &sinks).await?;
         budget::check(&bucket, &plan, &todo, self.buckets.map(u64::from)).await.map_err(of_the_budget)?;
         let recorded = run::record(&bucket, &plan, todo, self.at.is_some()).await?;
         let Recorded { manifest, todo, jobs } = &recorded;
@@ -300,8 +302,9 @@ impl RunArgs {
                 plan.run_id
             )));
         }
+        run::send_orders(&queue, &todo.undelivered).await.map_err(CommandError::Failed)?;
         run::mark_sent(&bucket, &recorded).await;
-        let woken = self.wake.wake(&base, published.sent()).await;
+        let woken = self.wake.wake(&base, published.sent() + todo.undelivered.len()).await;
         if !self.wait {
             ran.print(&published, None, self.format)?;
             return woken.map(|()| Outcome::Done).map_err(CommandError::Failed);
@@ -390,13 +393,18 @@ impl RunArgs {
     }
 
     /// Reads what a dry run needs from the report bucket.
-    async fn see(&self, base: anyhow::Result<SdkConfig>, plan: &Plan) -> anyhow::Result<Seen> {
+    async fn see(
+        &self,
+        base: anyhow::Result<SdkConfig>,
+        plan: &Plan,
+        sinks: &[Named],
+    ) -> anyhow::Result<Seen> {
         let base = base?;
         let named = self.deployment.named_bucket();
         let named =
             named.context("no report bucket is named; set FLEET_REPORT_BUCKET or pass --report-bucket")?;
         let bucket = ReportBucket::open(&base, named.name, named.terms).await?;
-        let todo = run::look(&bucket, &plan.jobs, plan.request.only_incomplete).await?;
+        let todo = run::look(&bucket, &plan.jobs, plan.request.only_incomplete, sinks).await?;
         Seen::read(&bucket, plan, todo).await
     }
 

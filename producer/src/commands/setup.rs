@@ -82,12 +82,14 @@ impl SetupArgs {
         let how = SetUp { dry_run, overwrite, map_role, now: Utc::now() };
         let changes = sink.sink.set_up(&how).await;
         let changes = changes
-            .map_err(|error| CommandError::Failed(error.context(format!("the sink {}", sink.name))))?;
+            .map_err(|error| CommandError::Failed(error.context(format!("the sink {}", sink.named.name))))?;
         match self.format {
             Format::Json => {
-                output::print_json(&json!({"sink": sink.name, "dry_run": dry_run, "changes": changes}))?;
+                output::print_json(
+                    &json!({"sink": sink.named.name, "dry_run": dry_run, "changes": changes}),
+                )?;
             }
-            Format::Text => output::print(&text(&sink.name, &changes, dry_run))?,
+            Format::Text => output::print(&text(&sink.named.name, &changes, dry_run))?,
         }
         let kept = changes.iter().filter(|change| change.action == Action::Keep).count();
         if kept > 0 {
@@ -106,8 +108,8 @@ impl SetupArgs {
             }
             return None;
         };
-        let names: Vec<String> = sinks.iter().map(|sink| sink.name.clone()).collect();
-        let sink = sinks.into_iter().find(|sink| sink.name == self.sink);
+        let names: Vec<String> = sinks.iter().map(|sink| sink.named.name.clone()).collect();
+        let sink = sinks.into_iter().find(|sink| sink.named.name == self.sink);
         if sink.is_none() {
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             faults.usage(format!("{:?} is no sink of the configuration file, which has {names}", self.sink));

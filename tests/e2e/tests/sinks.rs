@@ -121,6 +121,42 @@ async fn a_sink_that_fails_costs_neither_the_others_nor_a_call() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_schedule_that_completes_also_delivers_what_a_sink_lacks() -> Result<()> {
+    let fleet = fleet(&["files", "later"]).await?;
+    send(&fleet, FIRST);
+    fleet.work(&[]).await?;
+    let marker = |sink: &str| format!("delivered/{sink}/{}", report_key("data", days_ago(4)));
+    let date = days_ago(4).to_string();
+    let complete = ["run", "--only-incomplete", "--account-name", "data", "--date", &date];
+    let sent = finish(fleet.producer(&complete)).await?.status(0);
+    assert!(sent.stdout.contains("0 jobs sent, 1 already complete"), "{}", sent.stdout);
+    assert!(!sent.stdout.contains("sinks lack"), "both have it: {}", sent.stdout);
+
+    // One was added later.
+    fleet.home.delete_object(REPORTS, &marker("later"));
+    fs::remove_file(file(&fleet, "later"))?;
+    fs::remove_file(file(&fleet, "files"))?;
+    let asked = metrics_asked(&fleet);
+    let sent = finish(fleet.producer(&complete)).await?.status(0);
+    assert!(sent.stdout.contains("1 job to deliver what sinks lack"), "{}", sent.stdout);
+    fleet.work(&[]).await?;
+    assert_eq!(rows(&fleet, "later")?.len(), 1);
+    assert!(!file(&fleet, "files").exists(), "it has the report already");
+    assert_eq!(metrics_asked(&fleet), asked, "a delivery asks CloudWatch nothing");
+
+    // The same by a message, as a schedule sends it.
+    fleet.home.delete_object(REPORTS, &marker("later"));
+    fs::remove_file(file(&fleet, "later"))?;
+    let request = serde_json::json!({"account_name": "data", "date": date, "only_incomplete": true});
+    let message = serde_json::json!({"kind": "request", "request": request});
+    fleet.home.send(JOBS, &message.to_string());
+    fleet.work(&[]).await?;
+    assert_eq!(rows(&fleet, "later")?.len(), 1);
+    assert!(fleet.dead_letters().is_empty(), "{:?}", fleet.dead_letters());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_partial_report_is_not_delivered() -> Result<()> {
     let fleet = fleet(&["files"]).await?;
     let account = fleet.aws.account(ID);

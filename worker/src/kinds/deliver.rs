@@ -94,8 +94,12 @@ impl Delivering {
     }
 
     async fn deliver(&self, key: String) -> Result<(), Failure> {
-        let Order { sink, force, job } = &self.order;
-        let again = if *force { Again::Unknown } else { Again::Harmless };
+        let Order { sink, again, force, job } = &self.order;
+        let again = match (again, force) {
+            (_, true) => Again::Unknown,
+            (true, false) => Again::Harmless,
+            (false, false) => Again::None,
+        };
         Ok(self.delivery.deliver_to(sink, job.dataset, &key, again).await?)
     }
 }

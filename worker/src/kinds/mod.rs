@@ -23,7 +23,12 @@ pub fn all(
 ) -> Vec<Box<dyn Kind>> {
     let reporter = Arc::new(reporter);
     vec![
-        Box::new(request::Requests { reporter: reporter.clone(), queue, default_accounts }),
+        Box::new(request::Requests {
+            reporter: reporter.clone(),
+            delivery: delivery.clone(),
+            queue,
+            default_accounts,
+        }),
         Box::new(deliver::Deliver { reporter: reporter.clone(), delivery: delivery.clone() }),
         Box::new(collect::Collect { reporter, delivery }),
     ]

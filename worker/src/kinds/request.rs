@@ -22,6 +22,7 @@ use requests::{
     scheduled,
 };
 use serde_json::{Map, Value};
+use sinks::Delivery;
 use tracing::Span;
 
 use crate::{failure::Failure, report::Reporter};
@@ -35,6 +36,7 @@ const REQUEST: &str = "request";
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) reporter: Arc<Reporter>,
+    pub(super) delivery: Arc<Delivery>,
     /// Where the messages come from, and the jobs go.
     pub(super) queue: Queue,
     pub(super) default_accounts: Arc<[String]>,
@@ -56,6 +58,7 @@ struct Tick {
 #[derive(Debug)]
 struct Expansion {
     reporter: Arc<Reporter>,
+    delivery: Arc<Delivery>,
     queue: Queue,
     default_accounts: Arc<[String]>,
     tick: Tick,
@@ -68,10 +71,10 @@ impl Kind for Requests {
 
     fn read(&self, message: &Message) -> Option<Result<Box<dyn Work>, BadMessage>> {
         let tick = Tick::read(message)?;
-        let (reporter, queue) = (self.reporter.clone(), self.queue.clone());
         Some(Ok(Box::new(Expansion {
-            reporter,
-            queue,
+            reporter: self.reporter.clone(),
+            delivery: self.delivery.clone(),
+            queue: self.queue.clone(),
             default_accounts: self.default_accounts.clone(),
             tick,
         })))
@@ -153,15 +156,20 @@ impl Work for Expansion {
             let plan = self.plan().await?;
             let bucket = &self.reporter.bucket;
             attempt.enter("check_existing");
-            let todo = run::look(bucket, &plan.jobs, plan.request.only_incomplete).await;
+            let todo =
+                run::look(bucket, &plan.jobs, plan.request.only_incomplete, &self.delivery.named()).await;
             let todo = todo.map_err(of_the_bucket)?;
             budget::check(bucket, &plan, &todo, None).await.map_err(of_the_budget)?;
             attempt.enter("record");
             let recorded = run::record(bucket, &plan, todo, true).await.map_err(of_the_bucket)?;
             attempt.enter("send");
             self.send(&recorded).await?;
+            let orders = &recorded.todo.undelivered;
+            run::send_orders(&self.queue, orders).await.map_err(not_sent)?;
             run::mark_sent(bucket, &recorded).await;
-            Ok(Completed { outcome: if recorded.jobs.is_empty() { "duplicate" } else { "sent" } })
+            Ok(Completed {
+                outcome: if recorded.jobs.is_empty() && orders.is_empty() { "duplicate" } else { "sent" },
+            })
         })
     }
 }
@@ -207,6 +215,7 @@ impl Expansion {
             run_id = %manifest.run_id,
             date = %manifest.date,
             sent = jobs.len(),
+            deliveries = todo.undelivered.len(),
             already_complete = todo.already_complete(),
             "{}",
             match (manifest.sent_at, jobs.is_empty()) {
@@ -223,6 +232,11 @@ impl Expansion {
 fn not_valid(faults: &[String]) -> Failed {
     let source = anyhow!("the request is not valid: {}", faults.join("; "));
     Failed { reason: Reason::BadMessage.code(), retry: Retry::Never, source }
+}
+
+/// Deliveries that may not have been sent. The message is retried, and what sinks lack is looked up again.
+fn not_sent(source: anyhow::Error) -> Failed {
+    Failed { reason: Reason::Unavailable.code(), retry: Retry::Backoff, source }
 }
 
 /// A failure with the reason and the retry policy of another.

@@ -72,6 +72,10 @@ impl Ran<'_> {
 
     fn summary(self, published: &Published) -> String {
         let mut text = format!("{} sent{}", count(published.sent(), "job"), self.todo.left_out());
+        if !self.todo.undelivered.is_empty() {
+            let deliveries = count(self.todo.undelivered.len(), "job");
+            text.push_str(&format!(", {deliveries} to deliver what sinks lack"));
+        }
         // After a failure, the error says what to do next.
         let is_all_sent = published.sent() > 0 && published.sent() == published.unsent.len();
         if is_all_sent || self.manifest.sent_at.is_some() {
@@ -111,6 +115,7 @@ impl Ran<'_> {
             "accounts_from": request.accounts_from,
             "attributes": request.attributes,
             "sent": published.sent(),
+            "deliveries": todo.undelivered.len(),
             "already_complete": todo.already_complete(),
             "provisional": todo.provisional.map_or(0, |provisional| provisional.jobs),
             "settles_at": todo.provisional.map(|provisional| timestamp(provisional.settles_at)),

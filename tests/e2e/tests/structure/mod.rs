@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("crates/engine", &[]),
     ("crates/fleet", &["engine"]),
     ("crates/cli", &["engine", "fleet"]),
-    ("crates/requests", &["cli", "engine", "fleet"]),
+    ("crates/requests", &["cli", "engine", "fleet", "sinks"]),
     ("crates/sinks", &["fleet"]),
     ("producer", &["cli", "engine", "fleet", "requests", "sinks"]),
     ("worker", &["cli", "engine", "fleet", "requests", "sinks"]),

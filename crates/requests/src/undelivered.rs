@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Complete reports that a sink does not have yet: what `--only-incomplete` sends besides jobs.
+
+use fleet::{
+    Window, Windows,
+    existing::{Existing, ExistingReport},
+    report_bucket::ReportBucket,
+    report_key,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use sinks::{Named, marker::Marker};
+
+use crate::{deliver::Order, expand::PlannedJob, todo::Todo};
+
+const CONCURRENCY: usize = 32;
+
+/// A report that a sink takes, and where it is recorded that the sink has it.
+struct Delivery<'a> {
+    sink: &'a Named,
+    /// The index of the job.
+    job: usize,
+    window: Window,
+    report: &'a ExistingReport,
+    marker_key: String,
+}
+
+/// The orders to deliver what sinks lack. Jobs that are sent deliver what they find: only what lies outside of their windows
+/// is looked at.
+pub(crate) async fn orders(
+    bucket: &ReportBucket,
+    jobs: &[PlannedJob],
+    existing: &[Vec<Existing>],
+    todo: &Todo,
+    sinks: &[Named],
+) -> anyhow::Result<Vec<Order>> {
+    let looks = deliveries(jobs, existing, todo, sinks).map(|delivery| async move {
+        let marker = bucket.record::<Marker>(&delivery.marker_key).await?;
+        let marker = marker.and_then(|(_, marker)| marker);
+        let is_lacking = delivery.sink.lacks(marker.as_ref(), delivery.report);
+        anyhow::Ok(is_lacking.then_some((delivery.sink, delivery.job, delivery.window)))
+    });
+    let looks: Vec<_> = looks.collect();
+    let lacking: Vec<_> = stream::iter(looks).buffered(CONCURRENCY).try_collect().await?;
+    let mut orders: Vec<(&Named, usize, Window, Window)> = Vec::new();
+    for (sink, job, window) in lacking.into_iter().flatten() {
+        match orders.iter_mut().rfind(|(known, of, ..)| std::ptr::eq(*known, sink) && *of == job) {
+            Some((.., last)) => *last = window,
+            None => orders.push((sink, job, window, window)),
+        }
+    }
+    let order = |(sink, job, first, last): (&Named, usize, Window, Window)| {
+        let job = jobs.get(job)?.narrowed(Windows::part(first, last)?).job;
+        Some(Order { sink: sink.name.clone(), again: false, force: false, job })
+    };
+    Ok(orders.into_iter().filter_map(order).collect())
+}
+
+/// Each report that exists, for each sink of its dataset.
+fn deliveries<'a>(
+    jobs: &'a [PlannedJob],
+    existing: &'a [Vec<Existing>],
+    todo: &'a Todo,
+    sinks: &'a [Named],
+) -> impl Iterator<Item = Delivery<'a>> {
+    jobs.iter().zip(existing).enumerate().flat_map(move |(job, (planned, existing))| {
+        let sent = todo.windows_sent(job, planned);
+        let is_sent = move |window: Window| sent.is_some_and(|sent| sent.includes(window));
+        let reports = planned.keys().zip(existing).filter_map(move |((window, key), existing)| {
+            let report = existing.report()?;
+            let (dataset, id) = (planned.job.dataset.name, planned.account_id.as_ref());
+            let is_complete = report.metadata.is_complete_of(dataset, window, id);
+            (is_complete && !is_sent(window)).then_some((window, key, report))
+        });
+        let sinks = sinks.iter().filter(|sink| sink.takes(planned.job.dataset));
+        let sinks: Vec<&Named> = sinks.collect();
+        reports.flat_map(move |(window, key, report)| {
+            let delivery = |sink: &&'a Named| Delivery {
+                sink: *sink,
+                job,
+                window,
+                report,
+                marker_key: report_key::delivered(&sink.name, &key),
+            };
+            sinks.iter().map(delivery).collect::<Vec<_>>()
+        })
+    })
+}
