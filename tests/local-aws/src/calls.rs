@@ -21,6 +21,8 @@ pub enum Service {
     Ecs,
     /// Account Management.
     Account,
+    /// Resource Groups Tagging.
+    Tagging,
 }
 
 impl Service {
@@ -34,6 +36,7 @@ impl Service {
             Self::SecretsManager => "secretsmanager",
             Self::Ecs => "ecs",
             Self::Account => "account",
+            Self::Tagging => "tag",
         }
     }
 
@@ -47,6 +50,7 @@ impl Service {
             Self::SecretsManager => "com.amazonaws.secretsmanager",
             Self::Ecs => "com.amazonaws.ecs",
             Self::Account => "com.amazonaws.account",
+            Self::Tagging => "com.amazonaws.resourcegroupstaggingapi",
         }
     }
 }

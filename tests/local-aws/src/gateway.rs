@@ -22,7 +22,7 @@ use crate::quotas::Meter;
 use crate::reply::{Protocol, Reply, ServiceError};
 use crate::server::Line;
 use crate::world::World;
-use crate::{cloudwatch, ecs, regions, s3, secrets, sqs, sts};
+use crate::{cloudwatch, ecs, regions, s3, secrets, sqs, sts, tagging};
 
 /// What S3 takes in one `PutObject`; SQS's and CloudWatch's own limits are theirs to check.
 const MAX_BODY: usize = 5 * 1024 * 1024 * 1024;
@@ -168,7 +168,7 @@ async fn carry_out(
         Service::Sqs => call.resource = sqs::target(&body),
         Service::SecretsManager => call.resource = secrets::target(world, call, &body),
         Service::Ecs => call.resource = ecs::target(call, &body),
-        Service::S3 | Service::CloudWatch | Service::Account => {}
+        Service::S3 | Service::CloudWatch | Service::Account | Service::Tagging => {}
     }
     let latency = world.latency();
     if !latency.is_zero() {
@@ -303,6 +303,7 @@ async fn serve(
         Service::SecretsManager => secrets::serve(world, call, &body),
         Service::Ecs => ecs::serve(world, call, &body),
         Service::Account => regions::serve(world, call, &body),
+        Service::Tagging => tagging::serve(world, call, &body),
         Service::S3 => s3::serve(world, call, parts, body).await,
     }
 }
@@ -314,6 +315,7 @@ fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol
         Some(("AmazonSQS", _)) => return (Service::Sqs, Protocol::AwsJson),
         Some(("secretsmanager", _)) => return (Service::SecretsManager, Protocol::AwsJson11),
         Some(("AmazonEC2ContainerServiceV20141113", _)) => return (Service::Ecs, Protocol::AwsJson11),
+        Some(("ResourceGroupsTaggingAPI_20170126", _)) => return (Service::Tagging, Protocol::AwsJson11),
         Some(("GraniteServiceVersion20100801", _)) => return (Service::CloudWatch, Protocol::AwsJson),
         _ => {}
     }

@@ -86,6 +86,7 @@ mod sqs;
 mod sts;
 mod synthetic;
 mod synthetic_series;
+mod tagging;
 mod world;
 
 pub use account::{Account, Bucket, QueueOptions};

@@ -96,7 +96,7 @@ pub(crate) fn access_denied(service: Service, arn: &str, action: &str) -> Servic
             error("AccessDenied").shape("AccessDeniedException").status(StatusCode::FORBIDDEN)
         }
         Service::S3 | Service::Sts => error("AccessDenied").status(StatusCode::FORBIDDEN),
-        Service::SecretsManager | Service::Ecs => error("AccessDeniedException"),
+        Service::SecretsManager | Service::Ecs | Service::Tagging => error("AccessDeniedException"),
         Service::Account => error("AccessDeniedException").status(StatusCode::FORBIDDEN),
     }
 }

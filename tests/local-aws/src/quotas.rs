@@ -28,7 +28,7 @@ pub(crate) enum Meter {
 impl Meter {
     /// The meter of an operation's calls, where AWS has a quota that matters here.
     pub(crate) fn calls(operation: &str) -> Option<Self> {
-        ["GetMetricData", "ListMetrics", "GetMetricStatistics", "PutMetricData"]
+        ["GetMetricData", "ListMetrics", "GetMetricStatistics", "PutMetricData", "GetResources"]
             .into_iter()
             .find(|name| *name == operation)
             .map(Self::Calls)
@@ -39,6 +39,8 @@ impl Meter {
             Self::Calls("GetMetricData") => 50,
             Self::Calls("ListMetrics") => 25,
             Self::Calls("GetMetricStatistics") => 400,
+            // https://docs.aws.amazon.com/general/latest/gr/arg.html
+            Self::Calls("GetResources") => 15,
             Self::Calls(_) => 500,
             Self::RecentDatapoints => RECENT_DATAPOINTS,
             Self::OlderDatapoints => OLDER_DATAPOINTS,

@@ -19,6 +19,7 @@ use crate::s3::Buckets;
 use crate::secrets::Secrets;
 use crate::sqs::Queues;
 use crate::sts::Roles;
+use crate::tagging::TaggedResources;
 
 /// The state of one AWS: each service keeps its own, behind its own lock.
 #[derive(Default)]
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) secrets: Secrets,
     pub(crate) services: Services,
     pub(crate) enabled_regions: EnabledRegions,
+    pub(crate) tagged_resources: TaggedResources,
     pub(crate) queues: Queues,
     pub(crate) buckets: Buckets,
     pub(crate) cloudwatch: CloudWatch,

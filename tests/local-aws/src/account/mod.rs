@@ -74,6 +74,11 @@ impl Account {
         self.world.enabled_regions.set(&self.id, regions);
     }
 
+    /// Sets all tags of a resource in a region. With none, it is one that had tags once.
+    pub fn tag(&self, region: &str, arn: &str, tags: &[(&str, &str)]) {
+        self.world.tagged_resources.set(&self.id, region, arn, tags);
+    }
+
     /// Denies an IAM action, such as `s3:ListAllMyBuckets`, to the account's identities everywhere.
     pub fn deny(&self, action: &str) {
         self.add_denial(action, None, None);

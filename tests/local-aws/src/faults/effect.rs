@@ -105,6 +105,7 @@ impl Effect {
                     Service::CloudWatch | Service::SecretsManager => "InternalServiceError",
                     Service::Ecs => "ServerException",
                     Service::Account => "InternalServerException",
+                    Service::Tagging => "InternalServiceException",
                     Service::Sqs | Service::Sts => "InternalFailure",
                 };
                 ServiceError::new(code, "We encountered an internal error. Please try again.")
@@ -134,6 +135,7 @@ fn throttled(service: Service) -> ServiceError {
     match service {
         Service::CloudWatch | Service::Sts => quotas::throttled(),
         Service::SecretsManager | Service::Ecs => ServiceError::new("ThrottlingException", "Rate exceeded"),
+        Service::Tagging => ServiceError::new("ThrottledException", "Rate exceeded"),
         Service::Account => ServiceError::new("TooManyRequestsException", "Rate exceeded")
             .status(StatusCode::TOO_MANY_REQUESTS),
         Service::Sqs => ServiceError::new("RequestThrottled", "Rate exceeded").status(StatusCode::FORBIDDEN),

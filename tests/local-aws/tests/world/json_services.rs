@@ -132,3 +132,48 @@ async fn a_services_desired_count_is_read_and_set() {
     assert_eq!(error(update("workers", 9).await), (400, "AccessDeniedException".to_owned()));
     assert_eq!(account.desired_count("fleet", "workers", REGION), Some(3));
 }
+
+#[tokio::test]
+async fn tagged_resources_are_named_by_type_and_page_in_their_region_alone() {
+    let (aws, account) = with_account().await;
+    let arn = |resource: &str| format!("arn:aws:{resource}");
+    let queue = arn(&format!("sqs:{REGION}:{ACCOUNT}:mail"));
+    account.tag(REGION, &queue, &[("team", "post"), ("stage", "live")]);
+    for service in ["web", "api"] {
+        account.tag(REGION, &arn(&format!("ecs:{REGION}:{ACCOUNT}:service/main/{service}")), &[]);
+    }
+    account.tag(REGION, &arn(&format!("ecs:{REGION}:{ACCOUNT}:cluster/main")), &[]);
+    account.tag("us-west-2", &arn(&format!("sqs:us-west-2:{ACCOUNT}:far")), &[]);
+    let get = |types: Value, per_page: usize, token: &'static str| {
+        let body =
+            json!({ "ResourceTypeFilters": types, "ResourcesPerPage": per_page, "PaginationToken": token });
+        let aws = &aws;
+        async move { ask(aws, "ResourceGroupsTaggingAPI_20170126.GetResources", &body).await }
+    };
+    let names = |answer: &Value| {
+        let resources = answer["ResourceTagMappingList"].as_array().expect("a list");
+        let name = |resource: &Value| {
+            resource["ResourceARN"].as_str().and_then(|arn| arn.rsplit([':', '/']).next()).map(str::to_owned)
+        };
+        resources.iter().filter_map(name).collect::<Vec<_>>()
+    };
+    let (status, queues) = get(json!(["sqs"]), 100, "").await;
+    let tags = json!([{ "Key": "stage", "Value": "live" }, { "Key": "team", "Value": "post" }]);
+    let mapping = json!([{ "ResourceARN": queue, "Tags": tags }]);
+    assert_eq!((status, queues), (200, json!({ "PaginationToken": "", "ResourceTagMappingList": mapping })));
+    let (_, first) = get(json!(["ecs:service"]), 1, "").await;
+    assert_eq!((names(&first), &first["PaginationToken"]), (vec!["api".to_owned()], &json!("1")));
+    let (_, second) = get(json!(["ecs:service"]), 1, "1").await;
+    assert_eq!((names(&second), &second["PaginationToken"]), (vec!["web".to_owned()], &json!("")));
+    let (_, all) = get(json!([]), 100, "").await;
+    assert_eq!(names(&all), ["main", "api", "web", "mail"]);
+
+    for wrong in [get(json!([]), 101, ""), get(json!([]), 1, "no token")] {
+        assert_eq!(error(wrong.await), (400, "InvalidParameterException".to_owned()));
+    }
+    let throttled = aws.fault(Fault::throttle().service(Service::Tagging).times(1));
+    assert_eq!(error(get(json!([]), 1, "").await), (400, "ThrottledException".to_owned()));
+    assert_eq!(throttled.fired(), 1);
+    account.deny("tag:GetResources");
+    assert_eq!(error(get(json!([]), 1, "").await), (400, "AccessDeniedException".to_owned()));
+}
