@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configuration file, `fleet.toml`: datasets of its own, selections of others, and where reports go besides the bucket.
+//! The configuration file, `fleet.toml`: datasets of its own, selections of others, tags, and where reports go besides the bucket.
 //! It is read again when it has changed.
 
 use std::{fmt, sync::Arc, time::Duration};

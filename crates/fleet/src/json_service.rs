@@ -67,7 +67,7 @@ impl JsonOperation {
         self.call_with(config, input, None).await
     }
 
-    /// The same, seen by an interceptor.
+    /// The same, seen by interceptors.
     ///
     /// # Errors
     ///
@@ -76,9 +76,9 @@ impl JsonOperation {
         &self,
         config: &SdkConfig,
         input: Value,
-        interceptor: Option<SharedInterceptor>,
+        interceptors: impl IntoIterator<Item = SharedInterceptor>,
     ) -> Result<Value, AwsError> {
-        let operation = self.operation(config, interceptor).ok_or_else(|| {
+        let operation = self.operation(config, interceptors).ok_or_else(|| {
             AwsError::new(ErrorKind::NoCredentials, self.action, "NoCredentials")
                 .message("there is no credentials provider")
         })?;
@@ -88,7 +88,7 @@ impl JsonOperation {
     fn operation(
         &self,
         config: &SdkConfig,
-        interceptor: Option<SharedInterceptor>,
+        interceptors: impl IntoIterator<Item = SharedInterceptor>,
     ) -> Option<Operation<Value, Value, ErrorMetadata>> {
         let target = self.target;
         let region = config.region().cloned().map(SigningRegion::from);
@@ -101,7 +101,7 @@ impl JsonOperation {
             .retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())
             .http_client(config.http_client()?);
-        if let Some(interceptor) = interceptor {
+        for interceptor in interceptors {
             operation = operation.interceptor(interceptor);
         }
         if let Some(version) = config.behavior_version() {

@@ -56,6 +56,8 @@ pub struct ReportMetadata {
     pub lacks_directory_buckets: bool,
     /// Whether the account's regions could not be listed, so that only the configured ones were asked.
     pub lacks_regions: bool,
+    /// Whether the tags of some resources could not be read, so that their cells are empty.
+    pub lacks_tags: bool,
     /// The dataset of which it has only what a configuration file selects.
     pub selection_of: Option<String>,
     /// The period of its rows in seconds; `None` if they are of days.
@@ -123,6 +125,7 @@ impl ReportMetadata {
             is_listed: job.window().date().is_listed_at(collected_at),
             lacks_directory_buckets: false,
             lacks_regions: false,
+            lacks_tags: false,
             selection_of: job.dataset.selection.as_ref().map(|selection| selection.of.clone()),
             period_seconds: job
                 .dataset
@@ -285,6 +288,7 @@ pub(crate) mod tests {
             is_unfinished: true,
             lacks_directory_buckets: true,
             lacks_regions: true,
+            lacks_tags: true,
             selection_of: Some("sqs".into()),
             period_seconds: Some(300),
             rows: 4,

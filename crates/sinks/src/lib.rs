@@ -159,7 +159,7 @@ line 10, sink[1].type: \"opensearc\" is none of json_lines, opensearch
 line 14, sink[2].datasets: is missing
 line 15, sink[2].name: is the name of two sinks
 line 17, sink[2].folder: is not a text; write it in quotes
-line 19, sinks: is no key of this table, which has dataset, select, sink"
+line 19, sinks: is no key of this table, which has dataset, select, sink, tag_keys"
         );
     }
 

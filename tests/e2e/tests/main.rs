@@ -20,6 +20,7 @@ mod search;
 mod series;
 mod sinks;
 mod structure;
+mod tags;
 mod terminal;
 mod terraform_and_code;
 mod windows;

@@ -46,7 +46,7 @@ pub(crate) async fn regions(session: &Session) -> Result<Vec<String>, AwsError> 
         if let (Value::String(_), Some(input)) = (&token, input.as_object_mut()) {
             input.insert("NextToken".to_owned(), token);
         }
-        let page = session.call(&LIST, region, input).await?;
+        let page = session.call(&LIST, region, input, None).await?;
         let named = page.get("Regions").and_then(Value::as_array).into_iter().flatten();
         let named = named.filter_map(|region| region.get("RegionName")?.as_str());
         regions.extend(named.filter(|region| is_region(region)).map(str::to_owned));

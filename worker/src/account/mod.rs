@@ -5,3 +5,4 @@ pub mod authenticate;
 pub mod breaker;
 pub(crate) mod enabled;
 pub mod session;
+pub(crate) mod tags;

@@ -126,18 +126,21 @@ impl Session {
         Ok(Identity { account_id, arn: answer.arn().unwrap_or_default().to_owned() })
     }
 
-    /// Calls an operation for which there is no client, in a region.
+    /// Calls an operation for which there is no client, in a region, seen by an interceptor if there is one.
     pub(crate) async fn call(
         &self,
         operation: &JsonOperation,
         region: &str,
         input: Value,
+        interceptor: Option<SharedInterceptor>,
     ) -> Result<Value, AwsError> {
         let config = &aws::with_region(&self.config, region);
-        let input = &input;
+        let (input, interceptor) = (&input, &interceptor);
         let ask = || async move {
             let counter = SharedInterceptor::new(self.usage.call_counter());
-            let answer = operation.call_with(config, input.clone(), Some(counter)).await;
+            let answer = operation
+                .call_with(config, input.clone(), [counter].into_iter().chain(interceptor.clone()))
+                .await;
             answer.map_err(|error| error.in_region(region))
         };
         self.credentials.call(ask).await

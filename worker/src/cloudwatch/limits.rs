@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rate limits of CloudWatch calls: AWS's quotas for each account and region, less the share that is left to the
+//! The rate limits of CloudWatch calls, and of those that read tags: AWS's quotas for each account and region, less the share that is left to the
 //! account's owners.
 //!
 //! The SDK retries throttled calls; these limits keep them few.
@@ -33,6 +33,9 @@ const RECENT: TimeDelta = TimeDelta::minutes(3 * 60 + 5);
 /// `ListMetrics` calls a second, by account and region.
 const LIST_METRICS_CALLS: f64 = 25.0;
 
+/// `GetResources` calls a second, by account and region: <https://docs.aws.amazon.com/general/latest/gr/arg.html>
+const GET_RESOURCES_CALLS: f64 = 15.0;
+
 /// The limits of all accounts and regions that this process queries.
 #[derive(Debug, Default)]
 pub struct Limits {
@@ -48,6 +51,7 @@ pub struct RegionLimits {
     pub list_metrics: Arc<RateLimiter>,
     /// A call counts by its datapoints ([`cost`]).
     pub get_metric_data: Arc<RateLimiter>,
+    pub get_resources: Arc<RateLimiter>,
 }
 
 /// How many calls a `GetMetricData` call with up to this many datapoints, whose time began so long ago, counts as: one, or
@@ -76,6 +80,7 @@ impl RegionLimits {
         Self {
             list_metrics: Arc::new(RateLimiter::new(LIST_METRICS_CALLS * share)),
             get_metric_data: Arc::new(RateLimiter::new(GET_METRIC_DATA_CALLS * share)),
+            get_resources: Arc::new(RateLimiter::new(GET_RESOURCES_CALLS * share)),
         }
     }
 }

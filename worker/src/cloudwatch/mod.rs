@@ -9,6 +9,6 @@ pub mod history;
 pub mod limits;
 pub mod plan;
 pub mod rate_limiter;
-mod retry_counter;
+pub(crate) mod retry_counter;
 pub mod rows;
 pub mod series_query;

@@ -17,17 +17,20 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::{config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
+use aws_smithy_types::{
+    config_bag::ConfigBag,
+    error::metadata::{ErrorMetadata, ProvideErrorMetadata},
+};
 
 use super::rate_limiter::RateLimiter;
 
 /// Reports the attempts of a call to the rate limiter: each retry, since only the first attempt waits, and each attempt
 /// that was throttled.
 #[derive(Debug)]
-pub(super) struct RetryCounter {
-    pub(super) limiter: Arc<RateLimiter>,
+pub(crate) struct RetryCounter {
+    pub(crate) limiter: Arc<RateLimiter>,
     /// How many calls each attempt counts as.
-    pub(super) cost: f64,
+    pub(crate) cost: f64,
 }
 
 #[dyn_dispatch_hint]
@@ -65,7 +68,8 @@ impl Intercept for RetryCounter {
 
 fn code(error: &Error) -> Option<&str> {
     let asked = error.downcast_ref::<GetMetricDataError>().and_then(ProvideErrorMetadata::code);
-    asked.or_else(|| error.downcast_ref::<ListMetricsError>().and_then(ProvideErrorMetadata::code))
+    let listed = || error.downcast_ref::<ListMetricsError>().and_then(ProvideErrorMetadata::code);
+    asked.or_else(listed).or_else(|| error.downcast_ref::<ErrorMetadata>()?.code())
 }
 
 #[cfg(test)]

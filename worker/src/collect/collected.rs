@@ -33,6 +33,7 @@ pub struct Collected {
     pub(super) found: Found,
     pub(super) lacks_directory_buckets: bool,
     pub(super) lacks_regions: bool,
+    pub(super) lacks_tags: bool,
 }
 
 #[derive(Debug)]
@@ -157,6 +158,8 @@ impl Collected {
         };
         let collection = Collection {
             table,
+            // Rows that an earlier attempt completed are kept as they are.
+            lacks_tags: self.lacks_tags || earlier.as_ref().is_some_and(|earlier| earlier.lacks_tags),
             regions_denied: earlier.map(|earlier| earlier.regions_denied).unwrap_or_default(),
             lacks_directory_buckets: self.lacks_directory_buckets,
             lacks_regions: self.lacks_regions,

@@ -21,6 +21,8 @@ pub struct Collection {
     pub lacks_directory_buckets: bool,
     /// Whether the account's regions could not be listed.
     pub lacks_regions: bool,
+    /// Whether the tags of some resources may not be read.
+    pub lacks_tags: bool,
     /// The first error, if a row lacks something or a region is pending.
     pub first_error: Option<String>,
 }

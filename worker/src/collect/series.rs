@@ -29,7 +29,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    account::session::Session,
+    account::{session::Session, tags::Tagging},
     cloudwatch::{calls::CloudWatch, limits::Limits},
     table::SeriesRows,
 };
@@ -39,7 +39,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The error of a region, if no region answered.
+/// The error of a region, if no region answered, or if the tags by which resources are selected may not be read.
 pub(super) async fn collect(
     session: &Session,
     limits: &Limits,
@@ -54,14 +54,17 @@ pub(super) async fn collect(
     let queried = regions.into_iter().map(|name| {
         let (was_listed, kept) = (known.has_listed(&name), known.complete_in(&name));
         let cloudwatch = cloudwatch(session, limits, scope, &name);
+        let tagging = tagging(session, limits, scope, &name);
         let region = Region::new(name, was_listed, kept, &layout, scope);
-        async move { region.collect(&cloudwatch).await }
+        async move { region.collect(&cloudwatch, tagging.as_ref()).await }
     });
-    let collected: Vec<CollectedRegion> = future::join_all(queried).await;
+    let collected: Vec<CollectedRegion> = future::try_join_all(queried).await?;
     let mut windows: Vec<_> = scope.reports.iter().map(|window| (*window, SeriesRows::default())).collect();
     let mut listed = HashSet::new();
     let mut outcomes = Vec::with_capacity(collected.len());
-    for CollectedRegion { rows, outcome, is_listed } in collected {
+    let mut lacks_tags = false;
+    for CollectedRegion { rows, outcome, is_listed, lacks_tags: lacks } in collected {
+        lacks_tags |= lacks;
         for ((_, known), mut rows) in windows.iter_mut().zip(rows) {
             known.0.append(&mut rows.0);
         }
@@ -71,7 +74,7 @@ pub(super) async fn collect(
         outcomes.push(outcome);
     }
     let found = Found::Series { windows, listed };
-    Collected { outcomes, found, lacks_directory_buckets: false, lacks_regions: false }
+    Collected { outcomes, found, lacks_directory_buckets: false, lacks_regions: false, lacks_tags }
         .check(known.has_rows())
 }
 
@@ -86,7 +89,11 @@ pub(super) async fn count(
     let counted = regions(session, scope, enabled).into_iter().map(|name| {
         let cloudwatch = cloudwatch(session, limits, scope, &name);
         let mut region = Region::new(name, false, HashSet::new(), &layout, scope);
-        async move { region.list(&cloudwatch).await.map_or(0, |plan| plan.resources.len()) }
+        let tagging = tagging(session, limits, scope, &region.name);
+        async move {
+            let plan = region.list(&cloudwatch, tagging.as_ref()).await.ok().flatten();
+            plan.map_or(0, |plan| plan.resources.len())
+        }
     });
     future::join_all(counted).await.into_iter().sum()
 }
@@ -100,6 +107,17 @@ fn regions(session: &Session, scope: &Scope<'_>, enabled: &[String]) -> BTreeSet
             configured.chain([session.home_region()]).map(Arc::from).collect()
         }
     }
+}
+
+/// Reads tags, if the dataset asks for any.
+fn tagging<'a>(
+    session: &'a Session,
+    limits: &Limits,
+    scope: &Scope<'_>,
+    region: &Arc<str>,
+) -> Option<Tagging<'a>> {
+    let limits = limits.of(scope.account_id, region, session.account().quota_share);
+    Tagging::new(session, region, limits, scope.dataset)
 }
 
 fn cloudwatch(session: &Session, limits: &Limits, scope: &Scope<'_>, region: &Arc<str>) -> CloudWatch {

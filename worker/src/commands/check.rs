@@ -21,7 +21,7 @@ use cli::{
 use engine::delivery::panic_text;
 use fleet::{
     AccountName, AwsError, Dataset, ReportDate, aws,
-    datasets::{self, GET_METRIC_DATA, LIST_METRICS},
+    datasets::{self, GET_METRIC_DATA, GET_RESOURCES, LIST_METRICS},
     identity::Identity,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream};
@@ -36,6 +36,7 @@ use crate::{
     account::authenticate,
     account::breaker::Breaker,
     account::session::Session,
+    account::tags::Tagging,
     cloudwatch::{
         calls::{CloudWatch, Query},
         dimensions,
@@ -190,9 +191,10 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
     };
     let regions = collector.regions_of(&session);
     let home = cloudwatch(collector, &session, &identity, session.home_region());
-    let (discovered, [listed, values], elsewhere) = tokio::join!(
+    let (discovered, [listed, values], tags, elsewhere) = tokio::join!(
         collect::discover(&session, dataset, &regions, false),
         metrics(&home, dataset),
+        tags(collector, &session, &identity, dataset, session.home_region()),
         elsewhere(collector, &session, &identity, dataset, regions.iter()),
     );
     let (found, lacks_directory_buckets, lacks_regions) = match discovered {
@@ -202,13 +204,18 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
     // In the order of the permissions. Discovery needs none if CloudWatch lists the resources.
     let found = (!dataset.discovery.permissions().is_empty()).then_some(found);
     let answers = found.into_iter().chain([listed, values]);
+    let (needed, lacks_tags) = match tags {
+        tags if dataset.selects_by_tags() => (tags, false),
+        tags => (None, matches!(tags, Some(Answer::Failed(_)))),
+    };
     Checked {
         account_name,
         identity: Ok(identity),
-        permissions: dataset.permissions().zip(answers).collect(),
+        permissions: dataset.permissions().zip(answers.chain(needed)).collect(),
         elsewhere,
         lacks_directory_buckets,
         lacks_regions,
+        lacks_tags,
     }
 }
 
@@ -223,14 +230,17 @@ async fn elsewhere(
 ) -> Vec<(String, &'static str, AwsError)> {
     let regions: BTreeSet<&String> = regions.filter(|region| *region != session.home_region()).collect();
     let queried = regions.into_iter().map(async |region| {
-        let answers = metrics(&cloudwatch(collector, session, identity, region), dataset).await;
-        [LIST_METRICS, GET_METRIC_DATA].into_iter().zip(answers).filter_map(move |(action, answer)| {
-            match answer {
-                Answer::Failed(error) if !collect::is_not_enabled(&error) => {
-                    Some((region.clone(), action, error))
-                }
-                _ => None,
+        let cloudwatch = cloudwatch(collector, session, identity, region);
+        let (answers, tags) =
+            tokio::join!(metrics(&cloudwatch, dataset), tags(collector, session, identity, dataset, region));
+        let needed = tags.filter(|_| dataset.selects_by_tags());
+        let answers = answers.into_iter().chain(needed);
+        let actions = [LIST_METRICS, GET_METRIC_DATA, GET_RESOURCES];
+        actions.into_iter().zip(answers).filter_map(move |(action, answer)| match answer {
+            Answer::Failed(error) if !collect::is_not_enabled(&error) => {
+                Some((region.clone(), action, error))
             }
+            _ => None,
         })
     });
     join_all(queried).await.into_iter().flatten().collect()
@@ -239,6 +249,20 @@ async fn elsewhere(
 fn cloudwatch(collector: &Collector, session: &Session, identity: &Identity, region: &str) -> CloudWatch {
     let limits = collector.limits.of(&identity.account_id, &region.into(), session.account().quota_share);
     CloudWatch::new(session, region, limits)
+}
+
+/// Requests the first page of the tags, if the dataset asks for any.
+async fn tags(
+    collector: &Collector,
+    session: &Session,
+    identity: &Identity,
+    dataset: &'static Dataset,
+    region: &str,
+) -> Option<Answer> {
+    let region = region.into();
+    let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
+    let tagging = Tagging::new(session, &region, limits, dataset)?;
+    Some(tagging.page("").await.err().into())
 }
 
 /// Requests the first page of the listing of a dataset's first metric, and the values of one of its series.

@@ -111,6 +111,7 @@ impl Report {
             regions_denied,
             lacks_directory_buckets,
             lacks_regions,
+            lacks_tags,
             first_error,
             ..
         } = collected;
@@ -119,6 +120,7 @@ impl Report {
             regions_denied,
             lacks_directory_buckets,
             lacks_regions,
+            lacks_tags,
             first_error,
             ..metadata
         };

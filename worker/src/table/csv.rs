@@ -67,13 +67,14 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
             .unwrap_or_default()
             .into(),
         Cell::Total(_) => row.total(summed).map(|total| total.to_string()).unwrap_or_default().into(),
-        // A row of a day has no period.
+        // A row of a day has no period, and no tags.
         Cell::PeriodStart
         | Cell::PeriodSeconds
         | Cell::Value
         | Cell::Metric
         | Cell::Unit
         | Cell::Statistic
+        | Cell::Tag(_)
         | Cell::Ratio(..) => Cow::Borrowed(""),
     }
 }
@@ -150,6 +151,7 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
                 | Cell::AccountId
                 | Cell::ReportDate
                 | Cell::PeriodStart
+                | Cell::Tag(_)
                 | Cell::PeriodSeconds
                 | Cell::Value
                 | Cell::Metric

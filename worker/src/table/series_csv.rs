@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rows of series as CSV, resource by resource, in the format of [`csv`](super::csv). Pure functions.
 
-use std::{collections::BTreeMap, io, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, io, ops::Range, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat};
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
@@ -44,11 +44,13 @@ struct Line<'a> {
 type Measure = (&'static Metric, &'static str);
 
 /// The rows of a resource in a window: one for each period with a value, or in a long table for each value, or one without
-/// a period if there are none. They are kept in `spool`.
+/// a period if there are none. They are kept in `spool`. `tags` are the values of the columns of tags; none if the resource has
+/// none of them.
 #[must_use]
 pub fn encode(
     subject: &Subject<'_>,
     key: &Key,
+    tags: &[&str],
     seconds: u32,
     Part { status, periods }: Part,
     spool: &Spool,
@@ -69,6 +71,7 @@ pub fn encode(
                 Cell::AccountId => subject.account_id.as_str().into(),
                 Cell::Region => text(region),
                 Cell::ReportDate => subject.date.to_string().into(),
+                Cell::Tag(place) => text(tags.get(place).copied().unwrap_or_default()),
                 Cell::PeriodStart => at.map(moment).unwrap_or_default().into(),
                 Cell::PeriodSeconds => at.map(|_| seconds.to_string()).unwrap_or_default().into(),
                 Cell::Metric => text(measure.map(|(metric, _)| &*metric.name).unwrap_or_default()),
@@ -181,8 +184,15 @@ fn part(body: &Content, (key, range, encoded): (Key, Range<u64>, Encoded)) -> (K
 /// That of the file system, if they are kept in a file.
 pub fn as_late(mut encoded: Encoded) -> io::Result<Encoded> {
     if encoded.status == Status::Ok {
-        // The status is the last cell of each line.
-        let body = String::from_utf8_lossy(&encoded.body.read()?).replace(",ok\n", ",late\n");
+        // The status is the last cell of each line. A line does not end in quotes, between which a tag has any text.
+        let body = encoded.body.read()?;
+        let body = String::from_utf8_lossy(&body);
+        let parts = body.split('"').enumerate();
+        let parts = parts.map(|(nth, part)| match nth % 2 {
+            0 => part.replace(",ok\n", ",late\n").into(),
+            _ => Cow::Borrowed(part),
+        });
+        let body = parts.collect::<Vec<_>>().join("\"");
         encoded = Encoded { body: body.into_bytes().into(), status: Status::Late, ..encoded };
     }
     Ok(encoded)

@@ -9,6 +9,7 @@ use super::{
     discovery::{Class, Discovery, LIST_REGIONS, Regions},
     period::Period,
     selection::Selection,
+    tags::{GET_RESOURCES, Tags},
 };
 use crate::{ReportDate, WindowLength};
 
@@ -50,6 +51,8 @@ pub struct Dataset {
     pub objects: Option<String>,
     /// What it is a selection of, if it is one.
     pub selection: Option<Selection>,
+    /// How the tags of its resources are found, if they have any.
+    pub tags: Option<Tags>,
 }
 
 /// What a row is.
@@ -160,6 +163,8 @@ pub enum Cell {
     Measure,
     /// The sum of all series of the metric at this place.
     Total(usize),
+    /// The value of the tag whose key is at this place.
+    Tag(usize),
     /// When the period of the row begins.
     PeriodStart,
     /// How long the period of the row is.
@@ -198,6 +203,12 @@ impl Dataset {
         self.selection.as_ref().is_none_or(|selection| selection.has(values))
     }
 
+    /// Whether tags decide which resources it has.
+    #[must_use]
+    pub fn selects_by_tags(&self) -> bool {
+        self.selection.as_ref().is_some_and(|selection| !selection.tags.is_empty())
+    }
+
     /// The namespace of a metric.
     #[must_use]
     pub fn namespace_of<'a>(&'a self, metric: &'a Metric) -> &'a str {
@@ -221,13 +232,16 @@ impl Dataset {
 
     /// The IAM actions without which it can't be collected, all of them on `*`.
     pub fn permissions(&self) -> impl Iterator<Item = &'static str> {
-        self.discovery.permissions().iter().copied().chain([LIST_METRICS, GET_METRIC_DATA])
+        let tags = self.selects_by_tags().then_some(GET_RESOURCES);
+        self.discovery.permissions().iter().copied().chain([LIST_METRICS, GET_METRIC_DATA]).chain(tags)
     }
 
     /// The IAM actions without which less is found, all of them on `*`.
     pub fn optional_permissions(&self) -> impl Iterator<Item = &'static str> {
         let regions = (self.regions == Regions::Enabled).then_some(LIST_REGIONS);
-        self.discovery.optional_permissions().iter().copied().chain(regions)
+        let has_columns = self.tags.as_ref().is_some_and(|tags| !tags.keys.is_empty());
+        let tags = (has_columns && !self.selects_by_tags()).then_some(GET_RESOURCES);
+        self.discovery.optional_permissions().iter().copied().chain(regions).chain(tags)
     }
 }
 
@@ -298,6 +312,7 @@ impl Cell {
             Self::ReportDate | Self::DatapointDate => "date",
             Self::Resource(_)
             | Self::PeriodStart
+            | Self::Tag(_)
             | Self::AccountName
             | Self::AccountId
             | Self::CreationDate

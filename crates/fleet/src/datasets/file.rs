@@ -6,6 +6,7 @@ mod derived;
 mod metric;
 mod names;
 pub(super) mod select;
+pub(super) mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -59,12 +60,8 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let settle = file.required("settle").and_then(|value| settle(&value));
     let discovery = file.required("discovery").and_then(|value| discovery_of(&value, shape));
     let regions = file.required("regions").and_then(|value| regions_of(&value, discovery));
-    for (key, why) in [("tags", "columns of tags are not in this version")] {
-        if let Some(value) = file.optional(key) {
-            value.fault(why);
-        }
-    }
     let resource = file.required("resource").map(|value| dimensions(&value, shape)).unwrap_or_default();
+    let tags = tags::of_dataset(file, shape, &resource);
     let period = file.required("period").and_then(|value| {
         let period = period(&value)?;
         if shape == Some(Shape::NewestDay) && period != Period::DAY {
@@ -141,6 +138,7 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
         bytes,
         objects,
         selection: None,
+        tags,
         // Jobs, labels and spans have it; it is kept as long as the program runs, as the datasets are.
         name: String::leak(name?),
     })

@@ -11,6 +11,8 @@ mod period;
 mod price;
 mod registry;
 mod selection;
+mod tag_columns;
+mod tags;
 
 pub use self::{
     builtin::DEFAULT,
@@ -24,4 +26,5 @@ pub use self::{
     price::{DOLLARS_PER_CALL, DOLLARS_PER_METRIC, MetricsPerResource, paid},
     registry::{all, names, unknown},
     selection::Selection,
+    tags::{ArnPattern, GET_RESOURCES, Tags, resource_of},
 };

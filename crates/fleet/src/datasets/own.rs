@@ -8,14 +8,14 @@ use std::{
 
 use super::{
     Dataset, builtin,
-    file::{self, select},
+    file::{self, select, tags},
 };
 use crate::settings::{Table, Value};
 
 /// The datasets of the configuration file, by name. Those of an earlier version stay valid: jobs of them may be at work.
 static OWN: RwLock<Vec<&'static Dataset>> = RwLock::new(Vec::new());
 
-/// Those that are in use.
+/// Those that are in use; one that has the name of the program's own takes its place.
 pub(super) fn all() -> Vec<&'static Dataset> {
     OWN.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -39,6 +39,15 @@ pub fn read_own(file: &Table<'_>) -> Vec<&'static Dataset> {
         own.extend(select::dataset(&table));
     }
     own.sort_by_key(|dataset| dataset.name);
+    let keys = tags::keys(file);
+    if !keys.is_empty() {
+        // They take the place of the program's own, which have no such columns.
+        own.extend(builtin::all().filter(|dataset| dataset.tags.is_some()).cloned());
+    }
+    for dataset in &mut own {
+        dataset.set_tag_keys(&keys);
+        tags::check_columns(file, dataset);
+    }
     let known = all();
     own.into_iter()
         .map(|dataset| {
@@ -186,7 +195,7 @@ tags      = ["a"]
             "line 12, select[1].metrics[0]: is none of the metrics of ec2: ",
             "line 14, select[1].period: is shorter than that of ec2, 5m",
             "line 16, select[1].resources: is not a list with an item in it",
-            "line 17, select[1].tags: is no key of this table",
+            "line 17, select[1].tags: is not a table",
         ] {
             assert!(faults.contains(expected), "{expected}\n{faults}");
         }

@@ -6,14 +6,28 @@ use crate::account::shorten;
 
 /// Every dataset: those that the program has by name, then those of the configuration file.
 pub fn all() -> impl Iterator<Item = &'static Dataset> {
-    builtin::all().chain(own::all())
+    with_own(builtin::all())
+}
+
+/// Some of the program's datasets, each as the configuration file changes it, then those that only the file has.
+fn with_own(builtin: impl Iterator<Item = &'static Dataset>) -> impl Iterator<Item = &'static Dataset> {
+    let (changed, own): (Vec<_>, Vec<_>) = own::all().into_iter().partition(|own| is_builtin(own));
+    let as_changed = move |dataset: &'static Dataset| {
+        changed.iter().find(|changed| changed.name == dataset.name).copied().unwrap_or(dataset)
+    };
+    builtin.map(as_changed).chain(own)
+}
+
+fn is_builtin(dataset: &Dataset) -> bool {
+    builtin::names().any(|name| name == dataset.name)
 }
 
 /// The names of all datasets, for messages.
 #[must_use]
 pub fn names() -> String {
     let own = own::all();
-    builtin::names().chain(own.iter().map(|dataset| dataset.name)).collect::<Vec<_>>().join(", ")
+    let own = own.iter().filter(|dataset| !is_builtin(dataset)).map(|dataset| dataset.name);
+    builtin::names().chain(own).collect::<Vec<_>>().join(", ")
 }
 
 /// Says why a name is none of a dataset.
@@ -31,13 +45,13 @@ impl Dataset {
     /// The dataset of that name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        builtin::named(name).chain(own::all()).find(|dataset| dataset.name == name)
+        with_own(builtin::named(name)).find(|dataset| dataset.name == name)
     }
 
     /// The datasets of a group of that name, or the one of that name.
     #[must_use]
     pub fn named(name: &str) -> Vec<&'static Self> {
-        let named = builtin::named(name).chain(own::all());
+        let named = with_own(builtin::named(name));
         let (mut of_group, mut of_name) = (Vec::new(), Vec::new());
         for dataset in named {
             if dataset.group == name {

@@ -8,6 +8,8 @@ pub struct Selection {
     pub of: String,
     /// Patterns of which one matches a value of the resource; none if all are chosen.
     pub resources: Vec<Pattern>,
+    /// The keys of tags, all of which a resource has, each with patterns of which one matches its value.
+    pub tags: Vec<(String, Vec<Pattern>)>,
 }
 
 /// A text in which `*` stands for any characters.
@@ -20,6 +22,13 @@ impl Selection {
     pub fn has<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> bool {
         self.resources.is_empty()
             || values.into_iter().any(|value| self.resources.iter().any(|pattern| pattern.matches(value)))
+    }
+
+    /// Whether a resource is chosen by its tags.
+    pub fn has_tags<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.tags.iter().all(|(key, patterns)| {
+            value_of(key).is_some_and(|value| patterns.iter().any(|pattern| pattern.matches(value)))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use fleet::ErrorKind;
+use fleet::{AwsError, ErrorKind};
 use futures::{
     StreamExt,
     stream::{self, FuturesUnordered},
@@ -11,8 +11,13 @@ use futures::{
 
 use super::{Call, Grid, Layout, Listing, Plan, Reading};
 use crate::{
+    account::{
+        session,
+        tags::{ResourceTags, Tagging},
+    },
     cloudwatch::{
         calls::{Answers, CloudWatch, Point, Query},
+        dimensions,
         rows::Problem,
     },
     collect::{
@@ -26,7 +31,7 @@ use crate::{
 
 /// A region, and the values of its resources so far.
 pub(super) struct Region<'a> {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     /// Whether an earlier attempt has listed the whole region.
     was_listed: bool,
     /// The resources whose rows are known already.
@@ -37,6 +42,9 @@ pub(super) struct Region<'a> {
     health: RegionHealth,
     answered: bool,
     is_pending: bool,
+    tags: ResourceTags,
+    /// Whether the tags may not be read.
+    lacks_tags: bool,
     plan: Arc<Plan>,
     /// The values of each resource of the plan, until its rows are encoded.
     readings: Vec<Option<Reading>>,
@@ -53,6 +61,8 @@ pub(super) struct CollectedRegion {
     pub(super) outcome: RegionOutcome,
     /// Whether its listing was completed.
     pub(super) is_listed: bool,
+    /// Whether the tags of its resources may not be read.
+    pub(super) lacks_tags: bool,
 }
 
 impl<'a> Region<'a> {
@@ -73,6 +83,8 @@ impl<'a> Region<'a> {
             health: RegionHealth::default(),
             answered: false,
             is_pending: false,
+            tags: ResourceTags::default(),
+            lacks_tags: false,
             plan: Arc::default(),
             readings: Vec::new(),
             pending: Vec::new(),
@@ -81,8 +93,16 @@ impl<'a> Region<'a> {
     }
 
     /// Lists and queries all its series.
-    pub(super) async fn collect(mut self, cloudwatch: &CloudWatch) -> CollectedRegion {
-        let listed = self.list(cloudwatch).await;
+    ///
+    /// # Errors
+    ///
+    /// That of tags which may not be read, if they decide which resources are selected.
+    pub(super) async fn collect(
+        mut self,
+        cloudwatch: &CloudWatch,
+        tagging: Option<&Tagging<'_>>,
+    ) -> Result<CollectedRegion, AwsError> {
+        let listed = self.list(cloudwatch, tagging).await?;
         let is_listed = listed.is_some();
         if let Some(plan) = listed {
             self.readings =
@@ -99,11 +119,70 @@ impl<'a> Region<'a> {
             is_pending: self.is_pending,
             is_empty,
         };
-        CollectedRegion { rows: self.rows, outcome, is_listed }
+        Ok(CollectedRegion { rows: self.rows, outcome, is_listed, lacks_tags: self.lacks_tags })
+    }
+
+    /// The plan for all listed series whose resources are selected; `None` if the listing was not completed. Tags are read
+    /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::collect`].
+    pub(super) async fn list(
+        &mut self,
+        cloudwatch: &CloudWatch,
+        tagging: Option<&Tagging<'_>>,
+    ) -> Result<Option<Plan>, AwsError> {
+        let stop = self.scope.stop.clone();
+        let read = async {
+            match tagging {
+                Some(tagging) => stop.run_until_cancelled(tagging.read()).await,
+                None => Some(Ok(ResourceTags::default())),
+            }
+        };
+        let (listed, tags) = tokio::join!(self.list_series(cloudwatch), read);
+        let Some(mut plan) = listed else { return Ok(None) };
+        // Tags are of no use if nothing is listed.
+        if !plan.resources.is_empty() && !self.take_tags(tags)? {
+            return Ok(None);
+        }
+        let dataset = self.scope.dataset;
+        if dataset.selects_by_tags() {
+            plan.resources.retain(|(resource, _)| {
+                let values: Vec<&str> = dimensions::values(resource).collect();
+                self.tags.select(dataset, &values)
+            });
+        }
+        // If there is nothing to query, the listing was the answer.
+        self.answered |= plan.resources.is_empty();
+        Ok(Some(plan))
+    }
+
+    /// Takes what was answered about tags, `None` if it had to stop; whether the region can be queried.
+    fn take_tags(&mut self, tags: Option<Result<ResourceTags, AwsError>>) -> Result<bool, AwsError> {
+        match tags {
+            Some(Ok(tags)) => {
+                self.tags = tags;
+                return Ok(true);
+            }
+            Some(Err(error)) if error.kind == ErrorKind::Denied && !session::ends_session(&error) => {
+                // No one knows what is selected.
+                if self.scope.dataset.selects_by_tags() {
+                    return Err(error);
+                }
+                tracing::warn!(region = &*self.name, error = %error, "tags may not be read; their columns are empty");
+                self.lacks_tags = true;
+                return Ok(true);
+            }
+            Some(Err(error)) => self.health.record_error(&self.name, error, self.scope.is_last),
+            None => self.health.stop(),
+        }
+        self.is_pending = !self.was_listed;
+        Ok(false)
     }
 
     /// The plan for all listed series; `None` if the listing was not completed.
-    pub(super) async fn list(&mut self, cloudwatch: &CloudWatch) -> Option<Plan> {
+    async fn list_series(&mut self, cloudwatch: &CloudWatch) -> Option<Plan> {
         let dataset = self.scope.dataset;
         let mut listing = Listing::new(self.layout);
         let listings =
@@ -135,10 +214,7 @@ impl<'a> Region<'a> {
         for (metric, value) in listing.skipped() {
             tracing::warn!(region = &*self.name, metric, "{value:?} is not known and has no column; skipped");
         }
-        let plan = listing.into_plan(|resource| self.kept.contains(resource));
-        // If there is nothing to query, the listing was the answer.
-        self.answered |= plan.resources.is_empty();
-        Some(plan)
+        Some(listing.into_plan(|resource| self.kept.contains(resource)))
     }
 
     async fn query_values(&mut self, cloudwatch: &CloudWatch) {
@@ -234,9 +310,12 @@ impl<'a> Region<'a> {
             date: self.scope.window.date(),
         };
         let key = (resource.clone(), self.name.clone());
+        let values: Vec<&str> = dimensions::values(resource).collect();
+        let tags = self.tags.columns(subject.dataset, &values);
         let parts = reading.split(self.layout, &self.scope.reports);
         for (rows, part) in self.rows.iter_mut().zip(parts) {
-            let encoded = series_csv::encode(&subject, &key, self.grid.seconds(), part, &self.scope.spool);
+            let encoded =
+                series_csv::encode(&subject, &key, &tags, self.grid.seconds(), part, &self.scope.spool);
             rows.0.insert(key.clone(), encoded);
         }
     }

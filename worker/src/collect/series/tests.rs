@@ -164,7 +164,7 @@ fn encode(layout: &Layout, service: &str, reading: Reading) -> (Key, Encoded) {
     let key = (Arc::from(dimensions::joined(["main", service])), Arc::from("eu-west-1"));
     let day = "2026-11-03".parse::<fleet::ReportDate>().expect("a date").into();
     let part = reading.split(layout, &[day]).remove(0);
-    let encoded = series_csv::encode(&subject, &key, 60, part, &Spool::default());
+    let encoded = series_csv::encode(&subject, &key, &[], 60, part, &Spool::default());
     (key, encoded)
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Checked {
     pub(super) lacks_directory_buckets: bool,
     /// Whether the account's regions can't be listed, for a dataset that asks for them. That permission is optional too.
     pub(super) lacks_regions: bool,
+    /// Whether tags can't be read, for columns of them. That permission is optional as well.
+    pub(super) lacks_tags: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Checked {
             elsewhere: Vec::new(),
             lacks_directory_buckets: false,
             lacks_regions: false,
+            lacks_tags: false,
         }
     }
 

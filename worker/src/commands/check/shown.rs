@@ -4,7 +4,7 @@
 use cli::{output, terminal};
 use fleet::{
     Dataset, ErrorKind,
-    datasets::{GET_METRIC_DATA, LIST_DIRECTORY_BUCKETS, LIST_METRICS, LIST_REGIONS},
+    datasets::{GET_METRIC_DATA, GET_RESOURCES, LIST_DIRECTORY_BUCKETS, LIST_METRICS, LIST_REGIONS},
 };
 use serde_json::{Value, json};
 
@@ -59,6 +59,18 @@ pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) ->
         parts.push(format!(
             "the enabled regions can't be listed in {first}{others}: only the configured ones are asked; to have all in \
              reports, allow {LIST_REGIONS} on *"
+        ));
+    }
+    let lacking: Vec<&str> = checked
+        .iter()
+        .filter(|account| account.lacks_tags)
+        .map(|account| account.account_name.as_str())
+        .collect();
+    if let [first, others @ ..] = &lacking[..] {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        parts.push(format!(
+            "tags can't be read in {first}{others}: their columns stay empty; to have them in reports, allow \
+             {GET_RESOURCES} on *"
         ));
     }
     if parts.is_empty() {
@@ -122,6 +134,7 @@ fn heading(dataset: &Dataset, action: &str) -> String {
     match action {
         LIST_METRICS => "METRICS".to_owned(),
         GET_METRIC_DATA => "DATA".to_owned(),
+        GET_RESOURCES => "TAGS".to_owned(),
         _ => dataset.discovery.noun().to_uppercase(),
     }
 }
@@ -203,6 +216,7 @@ mod tests {
             elsewhere: Vec::new(),
             lacks_directory_buckets: false,
             lacks_regions: false,
+            lacks_tags: false,
         }
     }
 

@@ -2,7 +2,7 @@
 //! Less of a dataset: some of its resources, metrics or statistics, or longer periods. A selection is a dataset of its own,
 //! with a folder and a table of its own.
 
-use super::{columns, name_of, period, settle, title_of, window_of};
+use super::{columns, name_of, period, settle, tags, title_of, window_of};
 use crate::{
     WindowLength,
     account::shorten,
@@ -19,12 +19,14 @@ pub(in crate::datasets) fn dataset(table: &Table<'_>) -> Option<Dataset> {
     let name = table.required("name").and_then(|value| name_of(&value));
     let of = table.required("dataset").and_then(|value| whole(&value));
     let resources = table.optional("resources").map(|value| value.texts()).unwrap_or_default();
+    let tags_in = table.optional("tags");
     let metrics_in = table.optional("metrics");
     let statistics_in = table.optional("statistics");
     let [period_in, window_in, settle_in] = ["period", "window", "settle"].map(|key| table.optional(key));
     let title = table.optional("title").and_then(|value| title_of(&value));
     table.end();
 
+    let selected = tags_in.map(|value| tags::of_selection(&value, of)).unwrap_or_default();
     let whole = of?;
     let metrics = chosen_metrics(whole, metrics_in.as_ref(), statistics_in.as_ref());
     let period = period_in.as_ref().map_or(Some(whole.period), |value| longer(value, whole));
@@ -58,6 +60,7 @@ pub(in crate::datasets) fn dataset(table: &Table<'_>) -> Option<Dataset> {
         selection: Some(Selection {
             of: whole.name.to_owned(),
             resources: resources.into_iter().map(|(_, text)| Pattern(text.to_owned())).collect(),
+            tags: selected,
         }),
         name: String::leak(name?),
         ..whole.clone()

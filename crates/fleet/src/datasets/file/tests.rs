@@ -50,6 +50,7 @@ over  = \"b\"
     assert_eq!(
         faults(text),
         "\
+line 1, arn: is missing; tags are found by it
 line 1, name: is not of small letters, digits and _, 64 at most
 line 1, title: is missing
 line 3, resource[1]: \"BucketName\" is there twice
@@ -58,9 +59,8 @@ line 5, layout: \"tall\" is none of wide, long
 line 6, period: is no period: whole minutes that divide a day
 line 7, window: is no window: whole minutes that divide a day
 line 8, settle: is no duration: a number and s, m, h or d, such as 5m
-line 11, colour: is no key of this table, which has bytes, derived, discovery, group, layout, metric, name, \
+line 11, colour: is no key of this table, which has arn, bytes, derived, discovery, group, layout, metric, name, \
          namespace, objects, period, regions, resource, settle, shape, tags, title, window
-line 12, tags: columns of tags are not in this version
 line 16, metric[0].unit: \"Byte\" is none of "
             .to_owned()
             + &UNITS.join(", ")
