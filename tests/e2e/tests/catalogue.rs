@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, env, fmt::Write, fs, path::PathBuf};
 use anyhow::{Context, Result};
 use fleet::{
     Dataset,
-    datasets::{self, Cell, DOLLARS_PER_METRIC, Derived, Metric, Missing, Regions, Shape},
+    datasets::{self, Cell, DOLLARS_PER_METRIC, Derived, Metric, Missing, Regions, Shape, Tags},
 };
 
 const BEGIN: &str = "<!-- datasets: made from the files of datasets/ by `just datasets` -->";
@@ -94,6 +94,7 @@ fn page(dataset: &Dataset) -> Result<String> {
         ("values are final after", duration(dataset.settle_time().num_seconds())),
         ("1,000 resources cost", format!("about {price}, however many windows a job has")),
         ("permissions", joined(dataset.permissions().collect())),
+        ("tags", dataset.tags.as_ref().map_or_else(String::new, |tags| tags_of(tags, dataset))),
         ("optional", joined(dataset.optional_permissions().collect())),
     ];
     text += "| | |\n| --- | --- |\n";
@@ -139,6 +140,11 @@ fn page(dataset: &Dataset) -> Result<String> {
         writeln!(text, "\n## Sources\n\n{}", sources.join("\n"))?;
     }
     Ok(text)
+}
+
+/// The type of the resources whose tags it can have, and where a tag is found.
+fn tags_of(tags: &Tags, dataset: &Dataset) -> String {
+    format!("of `{}`, by the ARN that ends in `{}`", tags.resource_type, tags.arn.shown(&dataset.resource))
 }
 
 /// What the comment that a file begins with says, and its sources.

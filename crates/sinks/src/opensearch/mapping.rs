@@ -85,6 +85,7 @@ fn field(cell: Cell) -> Value {
         | Cell::Metric
         | Cell::Unit
         | Cell::Statistic
+        | Cell::Tag(_)
         | Cell::Status => keyword(),
         // A year of creation can have five digits, which its dates can't.
         Cell::CreationDate => json!({"type": "date", "ignore_malformed": true}),
