@@ -251,7 +251,7 @@ orders.fifo,data,{ID},{HOME_REGION},{at},300,7,ok
 "
         )
     );
-    let said = ["status", "selection-of", "metrics-requested"].map(|name| metadata(name));
+    let said = ["status", "selection-of", "metrics-requested"].map(metadata);
     assert_eq!(said, ["complete", "sqs", "2"]);
     Ok(())
 }

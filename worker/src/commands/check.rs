@@ -20,7 +20,7 @@ use cli::{
 };
 use engine::delivery::panic_text;
 use fleet::{
-    AccountName, AwsError, Dataset, ReportDate, aws,
+    AccountName, AwsError, Dataset, ErrorKind, ReportDate, aws,
     datasets::{self, GET_METRIC_DATA, GET_RESOURCES, LIST_METRICS},
     identity::Identity,
 };
@@ -206,7 +206,7 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
     let answers = found.into_iter().chain([listed, values]);
     let (needed, lacks_tags) = match tags {
         tags if dataset.selects_by_tags() => (tags, false),
-        tags => (None, matches!(tags, Some(Answer::Failed(_)))),
+        tags => (None, matches!(tags, Some(Answer::Failed(error)) if error.kind == ErrorKind::Denied)),
     };
     Checked {
         account_name,

@@ -167,6 +167,36 @@ settle     = "1h"
     }
 
     #[test]
+    fn keys_of_tags_are_columns_before_the_measures_of_whatever_has_tags() {
+        let text = format!("tag_keys = ['Team', 'aws:cloudformation:stack-name']\n{FILE}");
+        let own = read(&text).expect("valid");
+        let of = |name: &str| {
+            let found = own.iter().find(|dataset| dataset.name == name).expect("it is there");
+            found.columns.iter().map(|column| &*column.name).collect::<Vec<_>>()
+        };
+        let tags = ["period_seconds", "tag_team", "tag_aws_cloudformation_stack_name"];
+        for name in ["production_queues", "sqs", "ecs_service", "lambda_function"] {
+            let columns = of(name);
+            let at = columns.iter().position(|name| *name == "period_seconds").expect("a column");
+            assert_eq!(columns[at..at + 3], tags, "{name}");
+        }
+        assert!(of("orders").iter().all(|name| !name.starts_with("tag_")), "it has no tags");
+        assert!(own.iter().all(|dataset| dataset.name != "usage"));
+        assert_eq!(read(FILE).expect("valid").len(), 2, "without keys nothing is changed");
+
+        let text = FILE.replace("ShopName", "TagTeam").replacen(
+            "regions ",
+            "tags = 'shop'\narn = '{TagTeam}'\nregions ",
+            1,
+        );
+        let faults = read(&format!("tag_keys = ['team']\n{text}")).expect_err("two columns of a name");
+        assert_eq!(
+            faults,
+            "line 1, tag_keys: makes the column tag_team, which the dataset orders has already"
+        );
+    }
+
+    #[test]
     fn all_that_is_wrong_is_named() {
         let text = r#"
 [[dataset]]

@@ -42,9 +42,8 @@ pub(super) struct Region<'a> {
     health: RegionHealth,
     answered: bool,
     is_pending: bool,
-    tags: ResourceTags,
-    /// Whether the tags may not be read.
-    lacks_tags: bool,
+    /// None if they may not be read.
+    tags: Option<ResourceTags>,
     plan: Arc<Plan>,
     /// The values of each resource of the plan, until its rows are encoded.
     readings: Vec<Option<Reading>>,
@@ -83,8 +82,7 @@ impl<'a> Region<'a> {
             health: RegionHealth::default(),
             answered: false,
             is_pending: false,
-            tags: ResourceTags::default(),
-            lacks_tags: false,
+            tags: Some(ResourceTags::default()),
             plan: Arc::default(),
             readings: Vec::new(),
             pending: Vec::new(),
@@ -119,7 +117,7 @@ impl<'a> Region<'a> {
             is_pending: self.is_pending,
             is_empty,
         };
-        Ok(CollectedRegion { rows: self.rows, outcome, is_listed, lacks_tags: self.lacks_tags })
+        Ok(CollectedRegion { rows: self.rows, outcome, is_listed, lacks_tags: self.tags.is_none() })
     }
 
     /// The plan for all listed series whose resources are selected; `None` if the listing was not completed. Tags are read
@@ -147,10 +145,10 @@ impl<'a> Region<'a> {
             return Ok(None);
         }
         let dataset = self.scope.dataset;
-        if dataset.selects_by_tags() {
+        if let Some(tags) = self.tags.as_ref().filter(|_| dataset.selects_by_tags()) {
             plan.resources.retain(|(resource, _)| {
                 let values: Vec<&str> = dimensions::values(resource).collect();
-                self.tags.select(dataset, &values)
+                tags.select(dataset, &values)
             });
         }
         // If there is nothing to query, the listing was the answer.
@@ -162,7 +160,7 @@ impl<'a> Region<'a> {
     fn take_tags(&mut self, tags: Option<Result<ResourceTags, AwsError>>) -> Result<bool, AwsError> {
         match tags {
             Some(Ok(tags)) => {
-                self.tags = tags;
+                self.tags = Some(tags);
                 return Ok(true);
             }
             Some(Err(error)) if error.kind == ErrorKind::Denied && !session::ends_session(&error) => {
@@ -171,7 +169,7 @@ impl<'a> Region<'a> {
                     return Err(error);
                 }
                 tracing::warn!(region = &*self.name, error = %error, "tags may not be read; their columns are empty");
-                self.lacks_tags = true;
+                self.tags = None;
                 return Ok(true);
             }
             Some(Err(error)) => self.health.record_error(&self.name, error, self.scope.is_last),
@@ -311,7 +309,7 @@ impl<'a> Region<'a> {
         };
         let key = (resource.clone(), self.name.clone());
         let values: Vec<&str> = dimensions::values(resource).collect();
-        let tags = self.tags.columns(subject.dataset, &values);
+        let tags = self.tags.as_ref().map(|tags| tags.columns(subject.dataset, &values)).unwrap_or_default();
         let parts = reading.split(self.layout, &self.scope.reports);
         for (rows, part) in self.rows.iter_mut().zip(parts) {
             let encoded =

@@ -311,6 +311,14 @@ fn a_failed_query_is_an_error_and_not_zero() {
 }
 
 #[test]
+fn a_tag_that_looks_like_the_end_of_a_row_stays_as_it_is() {
+    let body = b"web,\"x,ok\ny \"\"z\"\",ok\n\",1,ok\nweb,\"ok\",2,ok\n".to_vec();
+    let late = as_late(Encoded { body: body.into(), rows: 2, status: Status::Ok }).expect("read");
+    let expected = b"web,\"x,ok\ny \"\"z\"\",ok\n\",1,late\nweb,\"ok\",2,late\n";
+    assert_eq!(&late.body.read().expect("read")[..], expected);
+}
+
+#[test]
 fn rows_from_before_the_settle_time_are_late() {
     let layout = Layout::new(services());
     let (grid, start) = grid();

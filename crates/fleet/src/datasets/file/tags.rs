@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The keys about tags: of which type the resources of a dataset are, and which tags a configuration file names.
 
+use std::collections::HashSet;
+
 use super::columns::is_column;
 use crate::{
     datasets::{
@@ -84,7 +86,7 @@ pub(in crate::datasets) fn keys(file: &Table<'_>) -> Vec<String> {
 /// Refuses keys whose columns a dataset has already.
 pub(in crate::datasets) fn check_columns(file: &Table<'_>, dataset: &Dataset) {
     let Some(list) = file.optional("tag_keys").filter(|_| dataset.tags.is_some()) else { return };
-    let mut names = std::collections::HashSet::new();
+    let mut names = HashSet::new();
     for column in &dataset.columns {
         if !names.insert(&column.name) {
             list.fault(format!(
