@@ -10,6 +10,7 @@
 
 pub mod expected;
 mod fleet;
+pub mod http;
 mod process;
 pub mod search_node;
 pub mod series_zoo;

@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::calls::CallQuery;
 use crate::cloudwatch::AskedSeries;
 use crate::faults::{Fault, FaultHandle};
+use crate::opensearch::OpenSearch;
 use crate::server;
 use crate::synthetic::{Synthetic, SyntheticAccount};
 use crate::world::World;
@@ -63,7 +64,7 @@ impl LocalAws {
             .thread_name("local-aws")
             .enable_all()
             .build()?;
-        runtime.spawn(server::serve(listener, world.clone()));
+        runtime.spawn(server::serve(listener, world.clone(), None));
         Ok(Self { world, address, runtime: Some(runtime) })
     }
 
@@ -79,6 +80,16 @@ impl LocalAws {
     /// The account of this 12-digit id, which is also its access key. Accounts need no creation.
     pub fn account(&self, id: &str) -> Account {
         Account::new(self.world.clone(), id)
+    }
+
+    /// Starts an OpenSearch on a port of its own, which stops with this AWS.
+    pub fn opensearch(&self) -> anyhow::Result<OpenSearch> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        let search = OpenSearch::new(format!("http://{}", listener.local_addr()?));
+        let runtime = self.runtime.as_ref().context("it is shut down")?;
+        runtime.spawn(server::serve(listener, self.world.clone(), Some(search.clone())));
+        Ok(search)
     }
 
     /// Sets a fault; it stays until [`FaultHandle::stop`] or [`LocalAws::clear_faults`].

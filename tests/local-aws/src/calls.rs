@@ -23,6 +23,7 @@ pub enum Service {
     Account,
     /// Resource Groups Tagging.
     Tagging,
+    OpenSearch,
 }
 
 impl Service {
@@ -37,6 +38,7 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Account => "account",
             Self::Tagging => "tag",
+            Self::OpenSearch => "es",
         }
     }
 
@@ -51,6 +53,7 @@ impl Service {
             Self::Ecs => "com.amazonaws.ecs",
             Self::Account => "com.amazonaws.account",
             Self::Tagging => "com.amazonaws.resourcegroupstaggingapi",
+            Self::OpenSearch => "",
         }
     }
 }

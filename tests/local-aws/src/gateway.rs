@@ -17,9 +17,10 @@ use hyper::{Request, StatusCode};
 use crate::calls::{CallRecord, Service};
 use crate::faults::{self, Effect, Stage, Struck, Target};
 use crate::identity::{self, Caller, Signature};
+use crate::opensearch::{self, OpenSearch};
 use crate::permissions;
 use crate::quotas::Meter;
-use crate::reply::{Protocol, Reply, ServiceError};
+use crate::reply::{Protocol, Reply, ServiceError, unknown_operation};
 use crate::server::Line;
 use crate::world::World;
 use crate::{cloudwatch, ecs, regions, s3, secrets, sqs, sts, tagging};
@@ -58,6 +59,8 @@ pub(crate) struct Call {
     /// The messages that it is about, and the visibility timeout that it asks for, for the log.
     pub(crate) message_ids: Vec<String>,
     pub(crate) visibility: Option<i64>,
+    /// The OpenSearch that is called, if it is one.
+    search: Option<OpenSearch>,
 }
 
 impl Call {
@@ -83,11 +86,19 @@ impl Call {
 }
 
 /// Answers one request and writes it to the log.
-pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>, line: &Line) -> Answer {
+pub(crate) async fn answer(
+    world: &Arc<World>,
+    search: Option<OpenSearch>,
+    request: Request<Incoming>,
+    line: &Line,
+) -> Answer {
     let (time, started) = (Utc::now(), Instant::now());
     let (parts, body) = request.into_parts();
     let signature = Signature::of(&parts.headers);
-    let (service, protocol) = route(&parts, signature.as_ref());
+    let (service, protocol) = match &search {
+        Some(_) => (Service::OpenSearch, Protocol::OpenSearch),
+        None => route(&parts, signature.as_ref()),
+    };
     let caller = world.identities.resolve(signature.as_ref(), service, world.now());
     let mut call = Call {
         service,
@@ -102,13 +113,16 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request<Incoming>, line:
         items: 0,
         message_ids: Vec::new(),
         visibility: None,
+        search,
     };
     if service == Service::S3 {
         (call.resource, call.key) = s3::target(parts.uri.path());
     }
+    // Who need not sign calls an OpenSearch unsigned.
+    let refusal = caller.err().filter(|_| service != Service::OpenSearch || signature.is_some());
     // A long poll that its client abandons looks the same from here as a call that hangs.
     let mut record = Recorder { world, time, started, outcome: Cow::Borrowed("abandoned"), call: &mut call };
-    let (answer, outcome) = carry_out(world, &parts, body, line, caller.err(), record.call).await;
+    let (answer, outcome) = carry_out(world, &parts, body, line, refusal, record.call).await;
     record.outcome = outcome;
     answer
 }
@@ -168,7 +182,7 @@ async fn carry_out(
         Service::Sqs => call.resource = sqs::target(&body),
         Service::SecretsManager => call.resource = secrets::target(world, call, &body),
         Service::Ecs => call.resource = ecs::target(call, &body),
-        Service::S3 | Service::CloudWatch | Service::Account | Service::Tagging => {}
+        Service::S3 | Service::CloudWatch | Service::Account | Service::Tagging | Service::OpenSearch => {}
     }
     let latency = world.latency();
     if !latency.is_zero() {
@@ -305,6 +319,10 @@ async fn serve(
         Service::Account => regions::serve(world, call, &body),
         Service::Tagging => tagging::serve(world, call, &body),
         Service::S3 => s3::serve(world, call, parts, body).await,
+        Service::OpenSearch => match call.search.clone() {
+            Some(search) => opensearch::serve(world, &search, call, parts, &body),
+            None => Err(unknown_operation(&call.operation)),
+        },
     }
 }
 
@@ -346,6 +364,7 @@ fn operation_in_head(
             s3::operation(&parts.method, &parts.uri, signature.map_or("s3", |signature| signature.service))
         }
         (Service::Sts, _) => "",
+        (Service::OpenSearch, _) => opensearch::operation(parts),
         (Service::Account, _) if parts.uri.path() == "/listRegions" => "ListRegions",
         (_, Protocol::Cbor) => parts.uri.path().rsplit('/').next().unwrap_or(""),
         _ => parts

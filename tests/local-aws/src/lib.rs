@@ -30,7 +30,7 @@
 //! | before the service | [`Fault::hold`] until it is released, [`Fault::slow`] | is carried out later |
 //! | after the service | [`Fault::lost_answer`], [`Fault::reset_answer`] | **is** carried out, unanswered |
 //! | while the answer goes out | [`Fault::truncated`], [`Fault::trickle`] | **is** carried out |
-//! | inside an answer | [`Fault::result`], [`Fault::off_by_one`], [`Fault::dropped_page`], [`Fault::failed_entries`] | is carried out, but for what it says |
+//! | inside an answer | [`Fault::result`], [`Fault::off_by_one`], [`Fault::dropped_page`], [`Fault::failed_entries`], [`Fault::failed_items`] | is carried out, but for what it says |
 //!
 //! Each is narrowed to a service, operation, account, region, bucket and so on, fires for some calls
 //! ([`Fault::after`], [`Fault::times`]) or until [`FaultHandle::stop`], and counts how often it did. A region that is
@@ -75,6 +75,7 @@ mod ecs;
 mod faults;
 mod gateway;
 mod identity;
+mod opensearch;
 mod permissions;
 mod quotas;
 mod regions;
@@ -94,6 +95,7 @@ pub use aws::{LocalAws, Options};
 pub use calls::{CallQuery, CallRecord, Service};
 pub use cloudwatch::{Ask, AskedSeries};
 pub use faults::{Fault, FaultHandle, ResultStatus};
+pub use opensearch::{Authentication, Collection, Document, OpenSearch};
 pub use s3::Object;
 pub use sqs::{Message, Place, QueueCounts};
 pub use sts::Trust;

@@ -9,6 +9,8 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::opensearch;
+
 /// What every service returns to the gateway.
 pub(crate) type Reply = Response<Bytes>;
 
@@ -25,6 +27,8 @@ pub(crate) enum Protocol {
     Query,
     /// S3's REST and XML.
     Rest,
+    /// OpenSearch's REST and JSON.
+    OpenSearch,
 }
 
 /// An error answer, before a protocol gives it its shape.
@@ -75,6 +79,7 @@ impl ServiceError {
             Protocol::Cbor => self.render_cbor(namespace),
             Protocol::Query => self.render_query(),
             Protocol::Rest => self.render_s3(),
+            Protocol::OpenSearch => opensearch::error_reply(&self),
         };
         *reply.status_mut() = self.status;
         for (name, value) in headers {

@@ -21,12 +21,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::gateway::{self, Answer, Delivery};
+use crate::opensearch::OpenSearch;
 use crate::world::World;
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Serves until it is dropped; every connection ends with it.
-pub(crate) async fn serve(listener: std::net::TcpListener, world: Arc<World>) {
+///
+/// Without `search` it is all of AWS that is served.
+pub(crate) async fn serve(listener: std::net::TcpListener, world: Arc<World>, search: Option<OpenSearch>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
     };
@@ -38,18 +41,18 @@ pub(crate) async fn serve(listener: std::net::TcpListener, world: Arc<World>) {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        connections.spawn(converse(stream, world.clone()));
+        connections.spawn(converse(stream, world.clone(), search.clone()));
     }
 }
 
-async fn converse(stream: TcpStream, world: Arc<World>) {
+async fn converse(stream: TcpStream, world: Arc<World>, search: Option<OpenSearch>) {
     let _ = stream.set_nodelay(true);
     let line = Arc::new(Line::default());
     let connection = Connection { stream, line: line.clone() };
     let service = service_fn(move |request: Request<Incoming>| {
-        let (world, line) = (world.clone(), line.clone());
+        let (world, search, line) = (world.clone(), search.clone(), line.clone());
         async move {
-            match gateway::answer(&world, request, &line).await {
+            match gateway::answer(&world, search, request, &line).await {
                 Answer::Reply(reply, delivery) => return Ok(deliver(reply, delivery)),
                 Answer::Lost(fault) => fault.stopped().await,
                 Answer::Reset => {}

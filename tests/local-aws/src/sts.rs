@@ -103,6 +103,14 @@ fn get_caller_identity(call: &Call) -> Reply {
     )
 }
 
+/// What session tokens begin with.
+const TOKEN: &str = "IQoJb3JpZ2luX2Vj";
+
+/// The secret of the temporary key that a session token belongs to; `None` if it is no token of this STS.
+pub(crate) fn secret(token: &str) -> Option<String> {
+    token.strip_prefix(TOKEN).map(str::to_ascii_lowercase)
+}
+
 fn assume_role(world: &World, call: &Call, form: &HashMap<String, String>) -> Result<Reply, ServiceError> {
     let role_arn = required(form, "RoleArn")?;
     let session = required(form, "RoleSessionName")?;
@@ -140,7 +148,7 @@ fn assume_role(world: &World, call: &Call, form: &HashMap<String, String>) -> Re
         trust.expires_after.and_then(|after| TimeDelta::from_std(after).ok()).map_or(expires, |it| now + it);
     let unique = uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase();
     let access_key = format!("ASIA{}", &unique[..16]);
-    let token = format!("IQoJb3JpZ2luX2Vj{unique}");
+    let token = format!("{TOKEN}{unique}");
     let principal = Principal::Session { role: role.clone(), session: session.to_owned() };
     world.identities.add_session_key(&access_key, &token, &account, principal, real_expiry);
     let arn = format!("arn:{}:sts::{account}:assumed-role/{role}/{session}", partition(&call.region));
@@ -151,7 +159,7 @@ fn assume_role(world: &World, call: &Call, form: &HashMap<String, String>) -> Re
              <Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
              <SessionToken>{token}</SessionToken><Expiration>{}</Expiration></Credentials>",
             &unique[16..],
-            unique.to_ascii_lowercase(),
+            secret(&token).unwrap_or_default(),
             real_expiry.to_rfc3339_opts(SecondsFormat::Secs, true),
         ),
     ))

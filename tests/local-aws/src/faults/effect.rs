@@ -52,6 +52,7 @@ pub(crate) enum Effect {
     OffByOne,
     DropNextToken,
     FailEntries(Vec<usize>),
+    FailItems { status: u16, kind: String, reason: String, places: Vec<usize> },
 }
 
 /// Where in a call's life an effect strikes.
@@ -78,7 +79,11 @@ impl Effect {
             Self::LostAnswer | Self::ResetAnswer => Stage::Loss,
             Self::Trickle(_) | Self::Truncate => Stage::Answer,
             Self::Clock(_) => Stage::Clock,
-            Self::Result(_) | Self::OffByOne | Self::DropNextToken | Self::FailEntries(_) => Stage::Content,
+            Self::Result(_)
+            | Self::OffByOne
+            | Self::DropNextToken
+            | Self::FailEntries(_)
+            | Self::FailItems { .. } => Stage::Content,
             Self::Throttle
             | Self::Deny
             | Self::ServerError
@@ -106,10 +111,15 @@ impl Effect {
                     Service::Ecs => "ServerException",
                     Service::Account => "InternalServerException",
                     Service::Tagging => "InternalServiceException",
+                    Service::OpenSearch => "exception",
                     Service::Sqs | Service::Sts => "InternalFailure",
                 };
                 ServiceError::new(code, "We encountered an internal error. Please try again.")
                     .status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Self::Unavailable if service == Service::OpenSearch => {
+                let reason = "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];";
+                ServiceError::new("cluster_block_exception", reason).status(StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::Unavailable => ServiceError::new("ServiceUnavailable", "Please reduce your request rate.")
                 .status(StatusCode::SERVICE_UNAVAILABLE),
@@ -138,6 +148,11 @@ fn throttled(service: Service) -> ServiceError {
         Service::Tagging => ServiceError::new("ThrottledException", "Rate exceeded"),
         Service::Account => ServiceError::new("TooManyRequestsException", "Rate exceeded")
             .status(StatusCode::TOO_MANY_REQUESTS),
+        Service::OpenSearch => {
+            let reason =
+                "rejected execution on OpenSearchThreadPoolExecutor[name = write, queue capacity = 1]";
+            ServiceError::new("rejected_execution_exception", reason).status(StatusCode::TOO_MANY_REQUESTS)
+        }
         Service::Sqs => ServiceError::new("RequestThrottled", "Rate exceeded").status(StatusCode::FORBIDDEN),
         Service::S3 => ServiceError::new("SlowDown", "Please reduce your request rate.")
             .status(StatusCode::SERVICE_UNAVAILABLE),

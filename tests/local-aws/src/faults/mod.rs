@@ -182,6 +182,20 @@ impl Fault {
         Self::new(Effect::FailEntries(entries.into_iter().collect()))
     }
 
+    /// The items at these places of an OpenSearch `_bulk` fail with this status, type and reason, and the rest is carried
+    /// out: `failed_items(429, "rejected_execution_exception", "queue is full", [0, 2])`. Each item counts for
+    /// [`Fault::times`], not each call.
+    pub fn failed_items(
+        status: u16,
+        kind: &str,
+        reason: &str,
+        places: impl IntoIterator<Item = usize>,
+    ) -> Self {
+        let (kind, reason) = (kind.to_owned(), reason.to_owned());
+        let places = places.into_iter().collect();
+        Self::new(Effect::FailItems { status, kind, reason, places }).on("Bulk")
+    }
+
     /// Only calls of this operation, as AWS names it.
     pub fn on(mut self, operation: &str) -> Self {
         self.operation = Some(operation.to_owned());

@@ -80,7 +80,8 @@ pub(crate) fn with_bucket_region(world: &World, call: &Call, error: ServiceError
 
 /// `ok`, or the code of the error that the reply carries.
 pub(crate) fn outcome(service: Service, reply: &Reply) -> Cow<'static, str> {
-    if service != Service::S3 || reply.status().is_success() {
+    let answers_errors = matches!(service, Service::S3 | Service::OpenSearch);
+    if !answers_errors || reply.status().is_success() {
         return Cow::Borrowed("ok");
     }
     let body = String::from_utf8_lossy(reply.body());
