@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An OpenSearch on a port of its own: what a sink needs of it, with the answers of 2.19 and 3.9.
 //!
-//! `tests/e2e/tests/opensearch.rs` holds indices, `_bulk` and searches to real nodes of both versions. Signatures,
+//! `tests/e2e/tests/opensearch/` holds indices, `_bulk` and searches to real nodes of both versions. Signatures,
 //! Serverless, alerting, notifications, roles and saved objects can't be run there: they follow what AWS documents, and
 //! the sources of the plugins and of Dashboards. Documents are found at once, without a refresh.
 //!

@@ -35,7 +35,7 @@ impl Hit<'_> {
             Some(Value::Array(all)) => all.clone(),
             Some(one) => vec![one.clone()],
         };
-        all.into_iter().map(|value| if is_date { in_millis(value) } else { value }).collect()
+        all.into_iter().map(|value| if is_date { in_millis(&value) } else { value }).collect()
     }
 
     fn number(&self, path: &str) -> impl Iterator<Item = f64> {
@@ -43,8 +43,8 @@ impl Hit<'_> {
     }
 }
 
-fn in_millis(value: Value) -> Value {
-    value.as_str().and_then(mapping::date_millis).map_or(value.clone(), |millis| json!(millis))
+fn in_millis(value: &Value) -> Value {
+    value.as_str().and_then(mapping::date_millis).map_or_else(|| value.clone(), |millis| json!(millis))
 }
 
 /// Numbers by their value, texts by their bytes.
@@ -66,7 +66,7 @@ fn is_for(query: &Value, hit: &Hit<'_>) -> Result<bool, ServiceError> {
     let field = || asked.as_object().and_then(|asked| asked.iter().next());
     let has = |path: &str, wanted: &Value| {
         let wanted = wanted.get("value").or_else(|| wanted.get("query")).unwrap_or(wanted).clone();
-        let millis = in_millis(wanted.clone());
+        let millis = in_millis(&wanted);
         hit.values(path).iter().any(|value| *value == wanted || *value == millis)
     };
     Ok(match name.as_str() {
@@ -79,7 +79,7 @@ fn is_for(query: &Value, hit: &Hit<'_>) -> Result<bool, ServiceError> {
         "range" => field().is_some_and(|(path, bounds)| {
             let within = |value: &Value| {
                 bounds.as_object().into_iter().flatten().all(|(bound, edge)| {
-                    let order = order(value, &in_millis(edge.clone()));
+                    let order = order(value, &in_millis(edge));
                     match bound.as_str() {
                         "gte" => order.is_ge(),
                         "gt" => order.is_gt(),
@@ -178,7 +178,7 @@ pub(super) fn search(state: &State, asked: &Asked<'_>) -> Result<Reply, ServiceE
     };
     found.sort_by(|one, two| compare(&keys(one), &keys(two)));
     if let Some(after) = body["search_after"].as_array() {
-        let after: Vec<Value> = after.iter().cloned().map(in_millis).collect();
+        let after: Vec<Value> = after.iter().map(in_millis).collect();
         found.retain(|hit| compare(&keys(hit), &after).is_gt());
     }
     let number = |name: &str, otherwise: u64| {

@@ -13,10 +13,10 @@ use kit::{
     http::{self, Answer},
     search_node::{Node, Version},
 };
-use local_aws::{Fault, LocalAws, OpenSearch, Options};
+use local_aws::Fault;
 use serde_json::{Value, json};
 
-const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
+use crate::{NDJSON, double};
 
 /// The limit of [`with_limits`]'s nodes.
 const MEGABYTE: usize = 1024 * 1024;
@@ -36,8 +36,17 @@ fn case(method: &'static str, path: &'static str, body: &Value, expected: &str) 
 }
 
 fn bulk(lines: &[Value], expected: &str) -> Case {
-    let body = lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes();
-    Case { method: "POST", path: "_bulk", body, gzip: false, expected: expected.to_owned() }
+    let mut body = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    if !lines.is_empty() {
+        body.push('\n');
+    }
+    Case {
+        method: "POST",
+        path: "_bulk",
+        body: body.into_bytes(),
+        gzip: false,
+        expected: expected.to_owned(),
+    }
 }
 
 fn raw(body: &[u8], expected: &str) -> Case {
@@ -405,11 +414,9 @@ async fn shown(url: &str) -> Result<()> {
 /// Eight writers at once, until one was refused as a whole and one in part.
 async fn overload(url: &str) -> Result<()> {
     let (whole, part) = (AtomicBool::new(false), AtomicBool::new(false));
-    let body: String = (0..400)
-        .map(|nth| {
-            format!("{}\n{}\n", json!({ "index": { "_index": format!("busy-{}", nth % 4) } }), document())
-        })
-        .collect();
+    let index = |nth: usize| json!({ "index": { "_index": format!("busy-{}", nth % 4) } });
+    let lines: Vec<Value> = (0..400).flat_map(|nth| [index(nth), document()]).collect();
+    let body = bulk(&lines, "").body;
     let write = async || -> Result<()> {
         for _ in 0..200 {
             let answer = http::send("POST", &format!("{url}/_bulk"), &[NDJSON], body.clone()).await?;
@@ -433,12 +440,6 @@ async fn overload(url: &str) -> Result<()> {
 fn too_large() -> Case {
     let lines = vec![document(); MEGABYTE / 100];
     Case { gzip: true, ..bulk(&lines, "413") }
-}
-
-async fn double() -> Result<(LocalAws, OpenSearch)> {
-    let aws = LocalAws::start(Options::default()).await?;
-    let search = aws.opensearch()?;
-    Ok((aws, search))
 }
 
 async fn node(version: Version) -> Result<()> {
