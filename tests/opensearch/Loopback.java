@@ -37,14 +37,25 @@ public final class Loopback {
             settings.put(setting[0], setting[1]);
         }
         var started = new AtomicReference<Node>();
-        // Before the node, which may refuse its settings.
+        // Both before the node, which may refuse its settings, and takes seconds to start.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(started.get(), home)));
+        var input = new Thread(Loopback::endWithInput);
+        input.setDaemon(true);
+        input.start();
         Node node = new LoopbackNode(settings.build());
         started.set(node);
         node.start();
         int port = node.injector().getInstance(HttpServerTransport.class).boundAddress().publishAddress().getPort();
         System.out.println("http://127.0.0.1:" + port);
-        while (System.in.read() >= 0) {}
+        input.join();
+    }
+
+    private static void endWithInput() {
+        try {
+            while (System.in.read() >= 0) {}
+        } catch (IOException error) {
+            System.err.println("could not read standard input: " + error);
+        }
         System.exit(0);
     }
 

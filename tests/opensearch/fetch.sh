@@ -39,7 +39,7 @@ fetch() {
         return
     fi
     rm -rf "$folder"
-    mvn --quiet --batch-mode --file "$sources/pom.xml" -Dopensearch="$version" \
+    mvn --quiet --batch-mode -Dstyle.color=never --file "$sources/pom.xml" -Dopensearch="$version" \
         org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory="$folder/lib"
     "$home/bin/javac" -d "$folder/classes" -cp "$folder/lib/*" "$sources/Loopback.java" "$sources/$major/LoopbackNode.java"
     printf '#!/bin/sh\nexec "%s/bin/java" -Xmx512m %s -cp "%s/classes:%s/lib/*" Loopback "$@"\n' \

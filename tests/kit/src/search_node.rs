@@ -6,7 +6,7 @@
 use std::{
     env,
     fs::File,
-    io::{BufRead, BufReader, Read as _, Seek as _},
+    io::{BufRead, BufReader, Read as _, Seek as _, Write as _, stderr},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{OnceLock, mpsc},
@@ -67,13 +67,14 @@ impl Node {
                 .with_context(|| format!("OpenSearch {} did not start", version.number()));
         }
         let missing = format!(
-            "what needs OpenSearch {} (`just search-node` fetches it, with Maven and a JDK)",
+            "OpenSearch {} is not in target/opensearch; `just search-node` fetches it, with Maven and a JDK",
             version.number()
         );
         if env::var(REQUIRE).is_ok_and(|value| value == "1") {
-            bail!("{REQUIRE}=1, and here is not {missing}");
+            bail!("{REQUIRE}=1, but {missing}");
         }
-        left_out(&missing);
+        // Not by `eprintln!`, which is shown only of tests that fail.
+        writeln!(stderr(), "left out: {} ({missing})", thread::current().name().unwrap_or("a test"))?;
         Ok(None)
     }
 
@@ -136,11 +137,6 @@ fn text(log: &mut File) -> anyhow::Result<String> {
     log.rewind()?;
     log.read_to_string(&mut text)?;
     Ok(text)
-}
-
-#[expect(clippy::print_stderr, reason = "what is left out must be seen in the output of the run")]
-fn left_out(what: &str) {
-    eprintln!("left out: {what}");
 }
 
 #[cfg(test)]

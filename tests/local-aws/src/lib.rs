@@ -48,18 +48,19 @@
 //! Besides queues and buckets an account has directory buckets ([`Account::directory_bucket`]), secrets
 //! ([`Account::secret`]) and ECS services ([`Account::ecs_service`], [`Account::desired_count`]). A region may be one that
 //! an account has not enabled ([`Account::disable_region`]), for its roles too, or one without directory buckets
-//! ([`LocalAws::without_directory_buckets`]).
+//! ([`LocalAws::without_directory_buckets`]). [`LocalAws::opensearch`] starts an OpenSearch on a port of its own
+//! ([`OpenSearch`]).
 //!
 //! What it does is what AWS documents; `tests/contract` holds it to that, and runs against ministack too. What it does
 //! **not** do:
-//! - signatures are not verified: the access key id alone says who calls. A 12-digit access key is the account of that
-//!   id; any other must be registered ([`Account::add_access_key`]) or come from `AssumeRole`;
+//! - signatures are not verified, but by an [`OpenSearch`]: the access key id alone says who calls. A 12-digit access key is
+//!   the account of that id; any other must be registered ([`Account::add_access_key`]) or come from `AssumeRole`;
 //! - there is no policy language: everything in an account is allowed but for [`Account::deny`];
 //! - FIFO queues, message moves, multipart uploads, objects in directory buckets, metric math and virtual-hosted buckets
 //!   are left out.
 //!
 //! A request's life: `server` (connection) → `gateway` (who calls what; faults, denials, quotas; the log) → `sqs`,
-//! `s3`, `cloudwatch`, `sts`, `secrets` or `ecs` → `reply` (the protocol's answer or error shape).
+//! `s3`, `cloudwatch`, `sts`, `secrets`, `ecs` or `opensearch` → `reply` (the protocol's answer or error shape).
 
 #![allow(
     clippy::must_use_candidate,
