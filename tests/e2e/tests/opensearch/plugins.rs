@@ -122,7 +122,7 @@ async fn saved_objects_are_imported_as_dashboards_does() -> Result<()> {
     let newer = object("visualization", "newer", "8.0.0", &json!([]));
     assert_eq!(import(&search, "", "a.ndjson", &[newer], XSRF).await?.status, 422);
     // What lacks its pattern is refused, within a 200.
-    let lacking = import(&search, "", "a.ndjson", &[panel.clone()], XSRF).await?.json()?;
+    let lacking = import(&search, "", "a.ndjson", std::slice::from_ref(&panel), XSRF).await?.json()?;
     assert_eq!(
         (&lacking["success"], &lacking["errors"][0]["error"]["type"]),
         (&json!(false), &json!("missing_references"))
