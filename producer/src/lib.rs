@@ -12,6 +12,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
+mod athena;
 mod catalogue;
 mod commands;
 mod dead_letters;

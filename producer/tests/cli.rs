@@ -64,6 +64,37 @@ fn help_teaches() {
 }
 
 #[test]
+fn the_table_of_a_dataset_is_a_statement() {
+    let athena = ["datasets", "--format", "athena"];
+    let statement = |args: &[&str]| help(&[&athena, args].concat());
+    insta::assert_snapshot!(
+        "datasets_athena",
+        statement(&["sqs", "--window", "5m", "--location", "s3://my-reports/copies", "--database", "fleet"])
+    );
+    let bucket = [("FLEET_REPORT_BUCKET", "my-reports")];
+    let of_bucket = producer(&[&athena, &["sqs"][..]].concat(), &bucket, "");
+    let same = statement(&["sqs", "--location", "s3://my-reports"]);
+    assert_eq!(String::from_utf8_lossy(&of_bucket.stdout), same);
+    refused(
+        &producer(&[&athena, &["sqs"][..]].concat(), &[], ""),
+        "needs the place of the reports: --report-bucket or FLEET_REPORT_BUCKET, or --location, as s3://my-reports/",
+    );
+    let all = ["elb", "--location", "reports", "--window", "7m", "--database", "a.b"];
+    let all = producer(&[&athena, &all[..]].concat(), &[], "");
+    for expected in [
+        "\"elb\" is a group of datasets; name one of them: elb_application",
+        "\"reports\" is not of the form s3://bucket/",
+        "7m",
+        "\"a.b\" is no name of a database",
+    ] {
+        refused(&all, expected);
+    }
+    refused(&producer(&athena, &bucket, ""), "--format athena is of one dataset");
+    let short = ["ec2", "--window", "1m", "--report-bucket", "my-reports"];
+    refused(&producer(&[&athena, &short[..]].concat(), &[], ""), "shorter than its period, 5m");
+}
+
+#[test]
 fn the_version_names_the_commit() {
     assert_eq!(help(&["--version"]), format!("producer {}\n", cli::VERSION));
 }

@@ -2,13 +2,14 @@
 //! The key of a report in the report bucket. It depends only on the job, so that a duplicate of a job
 //! writes the same object.
 
+mod folder;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
-pub use self::windows::fill;
+pub use self::{folder::DayFolder, windows::fill};
 use crate::{AccountId, Accounts, Dataset, Job, Window, datasets};
 
 /// Hive-style, so that Athena and Spark can derive partitions from the key.

@@ -53,6 +53,102 @@ fn terraform_knows_the_datasets_that_there_are() -> Result<()> {
     Ok(())
 }
 
+/// The entries of a block, such as `parameters = {`, with what Terraform puts into them.
+fn entries_of(text: &str, block: &str, values: &[(&str, &str)]) -> Result<BTreeSet<(String, String)>> {
+    let (_, rest) = text.split_once(&format!("{block} = {{\n")).with_context(|| block.to_owned())?;
+    let entry = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        let (value, _) = value.trim().strip_prefix('"')?.split_once('"')?;
+        Some((key.trim().trim_matches('"').to_owned(), filled(value, values)))
+    };
+    let lines = rest.lines().take_while(|line| line.trim() != "}");
+    lines.map(|line| entry(line).with_context(|| line.to_owned())).collect()
+}
+
+/// A text of Terraform's with values in place of its names.
+fn filled(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// The pairs of texts in the parentheses after a word of a statement.
+fn pairs_after(statement: &str, word: &str) -> Result<BTreeSet<(String, String)>> {
+    let (_, rest) = statement.split_once(&format!("{word} (\n")).with_context(|| word.to_owned())?;
+    let (lines, _) = rest.split_once("\n)").context("it does not end")?;
+    let pair = |line: &str| {
+        let (key, value) = line.trim().trim_end_matches(',').split_once(" = ")?;
+        Some((key.trim_matches('\'').to_owned(), value.trim_matches('\'').to_owned()))
+    };
+    lines.lines().map(|line| pair(line).with_context(|| line.to_owned())).collect()
+}
+
+/// What `producer datasets --format athena` writes is the table that main.tf makes.
+#[test]
+fn the_statement_for_athena_makes_the_table_that_terraform_makes() -> Result<()> {
+    let text = read(&Path::new(TERRAFORM).join("modules/reports/main.tf"))?;
+    let (_, text) =
+        text.split_once("resource \"aws_glue_catalog_table\" \"reports\" {").context("the table")?;
+    let (text, _) = text.split_once("\nresource ").context("it does not end")?;
+    let known = read(&Path::new(TERRAFORM).join("datasets.json"))?;
+    let known: Value = serde_json::from_str(&known)?;
+    for dataset in known["datasets"].as_array().context("datasets")? {
+        let name = dataset["name"].as_str().context("a name")?;
+        let args = ["datasets", name, "--format", "athena", "--location", "s3://reports/"];
+        let output = Command::new(program("producer")).args(args).env_clear().output()?;
+        ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let statement = String::from_utf8(output.stdout)?;
+        // A day is no name of Terraform's.
+        let values = [
+            ("$${day}", "{day}"),
+            ("${local.bucket.name}", "reports"),
+            ("${each.key}", name),
+            ("{day}", "${day}"),
+        ];
+        let mut parameters = entries_of(text, "parameters", &values)?;
+        // A statement says so by its first words.
+        assert!(parameters.remove(&("EXTERNAL".into(), "TRUE".into())), "{parameters:?}");
+        assert_eq!(pairs_after(&statement, "TBLPROPERTIES")?, parameters, "{name}");
+        let (_, serde) = text.split_once("ser_de_info {").context("a SerDe")?;
+        assert_eq!(
+            pairs_after(&statement, "WITH SERDEPROPERTIES")?,
+            entries_of(serde, "parameters", &[])?,
+            "{name}"
+        );
+        let quoted = |key: &str| -> Result<String> {
+            let (_, rest) = text.split_once(key).context(key.to_owned())?;
+            let (_, rest) = rest.split_once('"').context(key.to_owned())?;
+            Ok(rest.split_once('"').context(key.to_owned())?.0.to_owned())
+        };
+        for (word, key) in [
+            ("ROW FORMAT SERDE", "serialization_library"),
+            ("STORED AS INPUTFORMAT", "input_format"),
+            ("OUTPUTFORMAT", "output_format"),
+        ] {
+            let line = format!("\n{word} '{}'\n", quoted(key)?);
+            assert!(statement.contains(&line), "{name}: {line}");
+        }
+        let location = filled(&quoted("location ")?, &values);
+        assert!(statement.contains(&format!("\nLOCATION '{location}'\n")), "{name}: {location}");
+        let key = quoted("partition_keys {")?;
+        assert!(
+            statement.contains(&format!("\nPARTITIONED BY (\n  `{key}` string COMMENT '")),
+            "{statement}"
+        );
+        let columns = dataset["columns"].as_array().context("columns")?.iter().map(|column| {
+            Ok(format!(
+                "  `{}` {}",
+                column["name"].as_str().context("a name")?,
+                column["type"].as_str().context("a type")?
+            ))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?.join(",\n");
+        assert!(
+            statement.starts_with(&format!("CREATE EXTERNAL TABLE `{name}` (\n{columns}\n)\n")),
+            "{statement}"
+        );
+    }
+    Ok(())
+}
+
 /// Its twin, main.tf, takes them from datasets.json.
 #[test]
 fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
