@@ -60,6 +60,8 @@ pub struct ReportMetadata {
     pub lacks_tags: bool,
     /// The dataset of which it has only what a configuration file selects.
     pub selection_of: Option<String>,
+    /// What its rows are of, if its columns do not say it ([`Dataset::hidden_measures`]).
+    pub measures: Option<String>,
     /// The period of its rows in seconds; `None` if they are of days.
     pub period_seconds: Option<u32>,
     /// Rows, the header left out.
@@ -127,6 +129,7 @@ impl ReportMetadata {
             lacks_regions: false,
             lacks_tags: false,
             selection_of: job.dataset.selection.as_ref().map(|selection| selection.of.clone()),
+            measures: job.dataset.hidden_measures(),
             period_seconds: job
                 .dataset
                 .period_of_rows(job.window().date(), collected_at)
@@ -290,6 +293,7 @@ pub(crate) mod tests {
             lacks_regions: true,
             lacks_tags: true,
             selection_of: Some("sqs".into()),
+            measures: Some("0123456789abcdef".into()),
             period_seconds: Some(300),
             rows: 4,
             rows_late: 1,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tables with a row for each value.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chrono::NaiveDate;
 use fleet::{Dataset, Job, Windows};
 use kit::{HOME_REGION, days_ago};
@@ -152,6 +152,25 @@ async fn what_was_collected_in_another_layout_is_collected_again() -> Result<()>
     let fault = fleet.aws.fault(Fault::error("InternalFailure", 500).on("GetMetricData").region(FAR));
     fleet.perform(&before, false).await.expect_err("a region does not answer");
     fault.stop();
+    let after = Job { dataset: services("long")?, ..before };
+    fleet.perform(&after, false).await?;
+    assert_eq!(reports(&fleet, &after)?, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_metric_that_came_after_the_first_attempt_is_lacking_nowhere() -> Result<()> {
+    let (fleet, date) = (Fleet::start().await?, days_ago(1));
+    let expected = fill(&fleet, date);
+    // The columns are the same without it.
+    let text = SERVICES.replace("layout    = \"wide\"", "layout    = \"long\"");
+    let text = text.replace("window    = \"1d\"", "window    = \"1h\"");
+    let (fewer, _) = text.split_once("[[metric]]\nname       = \"Errors\"").context("the last metric")?;
+    let before = range(dataset(fewer)?, date)?;
+    let fault = fleet.aws.fault(Fault::error("InternalFailure", 500).on("GetMetricData").region(FAR));
+    fleet.perform(&before, false).await.expect_err("a region does not answer");
+    fault.stop();
+    assert!(reports(&fleet, &before)?.iter().all(|partial| !partial.contains("Errors")));
     let after = Job { dataset: services("long")?, ..before };
     fleet.perform(&after, false).await?;
     assert_eq!(reports(&fleet, &after)?, expected);

@@ -32,7 +32,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Whether a job may continue from a report: a partial one of the same day, account and period, by an earlier attempt
+    /// Whether a job may continue from a report: a partial one of the same day, account, period and measures, by an earlier attempt
     /// of the job, or by another run if the values were final by then.
     #[must_use]
     pub fn may_be_of(
@@ -45,6 +45,7 @@ impl Checkpoint {
             && metadata.is_of(job.dataset.name, job.window(), Some(account_id))
             && metadata.period_seconds
                 == job.dataset.period_of_rows(job.window().date(), now).map(Period::seconds)
+            && metadata.measures == job.dataset.hidden_measures()
             && (metadata.run_id == job.run_id || metadata.is_settled())
     }
 

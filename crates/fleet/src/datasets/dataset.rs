@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a dataset is: its metrics, its columns, and how its resources are found.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -213,6 +216,18 @@ impl Dataset {
     #[must_use]
     pub fn namespace_of<'a>(&'a self, metric: &'a Metric) -> &'a str {
         metric.namespace.as_ref().unwrap_or(&self.namespace)
+    }
+
+    /// What its values are of, as a short text that changes with it, if the columns of its table do not say it. A build with
+    /// another Rust may give another text; rows of earlier attempts are then collected again.
+    #[must_use]
+    pub fn hidden_measures(&self) -> Option<String> {
+        let are_hidden = self.layout == Layout::Long || !self.derived.is_empty();
+        are_hidden.then(|| {
+            let mut hasher = DefaultHasher::new();
+            format!("{:?} {:?}", self.metrics, self.derived).hash(&mut hasher);
+            format!("{:016x}", hasher.finish())
+        })
     }
 
     /// How many rows a resource has in a period at most.
