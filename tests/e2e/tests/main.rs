@@ -16,7 +16,6 @@ mod metrics;
 mod reliability;
 mod reports;
 mod runs;
-mod search;
 mod series;
 mod sinks;
 mod structure;

@@ -133,6 +133,7 @@ fn template() -> Value {
                     "millis": { "type": "scaled_float", "scaling_factor": 1000 },
                     "ratio": { "type": "double" },
                     "tags": { "type": "flat_object" },
+                    "kept": { "type": "object", "enabled": false },
                 },
             },
         },
@@ -249,6 +250,8 @@ fn values() -> Vec<Case> {
         ("name", json!(["a", "b"])),
         ("bytes", json!(u64::MAX)),
         ("tags", json!({ "a": { "b": 1 } })),
+        ("kept", json!({ "a": { "b": 1 } })),
+        ("kept", json!(5)),
     ];
     let refused = [
         ("count", json!("x")),

@@ -6,6 +6,7 @@ mod authentication;
 mod contract;
 mod faults;
 mod plugins;
+mod sink;
 
 use anyhow::Result;
 use kit::http;

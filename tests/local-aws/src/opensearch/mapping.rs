@@ -74,6 +74,10 @@ fn field(mapping: &mut Value, dynamic: &Value, name: &str, id: &str, value: &Val
         return all.iter().try_for_each(|one| field(mapping, dynamic, name, id, one));
     }
     let kind = mapping.get("type").and_then(Value::as_str).unwrap_or("object").to_owned();
+    // What is only kept is not looked at.
+    if mapping.get("enabled") == Some(&Value::Bool(false)) {
+        return Ok(());
+    }
     if kind == "object" {
         return match value {
             Value::Null => Ok(()),
