@@ -100,7 +100,7 @@ async fn the_layout_of_the_lambdas_is_a_template_away() -> Result<()> {
     let refused = "without {dataset} it is for s3_daily_storage alone, and not for dataset sqs";
     let ended = finish(fleet.producer(&["run", "--account-name", "data", "--dataset", "sqs"])).await?;
     assert!(ended.status(2).stderr.contains(refused), "it says so");
-    fleet.home.send(JOBS, r#"{"account_name":"data","dataset":"sqs"}"#);
+    fleet.home.send(JOBS, &format!(r#"{{"account_name":"data","dataset":"sqs","date":"{}"}}"#, day()));
     let ended = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(0);
     assert!(ended.stderr.contains(refused), "{}", ended.stderr);
     Ok(())
