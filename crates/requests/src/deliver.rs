@@ -37,6 +37,7 @@ pub enum OrderError {
 
 impl Order {
     /// Reads the body of a message; `None` if it is of another kind.
+    #[must_use]
     pub fn read(body: &str, envelope: Envelope<'_>) -> Option<Result<Self, OrderError>> {
         let Ok(Value::Object(mut object)) = json::read(body) else { return None };
         (object.shift_remove(KIND)? == DELIVER).then(|| Self::take(object, envelope))

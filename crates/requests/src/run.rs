@@ -70,10 +70,9 @@ pub async fn look(
 pub async fn send_orders(queue: &Queue, orders: &[Order]) -> anyhow::Result<()> {
     for orders in orders.chunk_by(|one, other| one.sink == other.sink) {
         let jobs: Vec<&Job> = orders.iter().map(|order| &order.job).collect();
-        let body = |job: &Job| {
-            let order = orders.iter().find(|order| std::ptr::eq(&order.job, job));
-            order.map(Order::body).unwrap_or_default()
-        };
+        let Some(Order { sink, again, force, .. }) = orders.first() else { continue };
+        let body =
+            |job: &Job| Order { sink: sink.clone(), again: *again, force: *force, job: job.clone() }.body();
         if let Some(why) = publish_as(queue, &jobs, body, |_| (), pending()).await.explain(&jobs) {
             bail!("of the deliveries, {why}");
         }

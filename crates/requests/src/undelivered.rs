@@ -75,7 +75,7 @@ fn deliveries<'a>(
         let sinks: Vec<&Named> = sinks.collect();
         reports.flat_map(move |(window, key, report)| {
             let delivery = |sink: &&'a Named| Delivery {
-                sink: *sink,
+                sink,
                 job,
                 window,
                 report,

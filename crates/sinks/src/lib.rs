@@ -63,17 +63,17 @@ pub fn take(list: Option<&Value<'_>>, aws: &SdkConfig) -> Option<Vec<Configured>
 /// The sinks of a configuration file, as far as a program has to know them that delivers nothing itself, and so has no password
 /// of one.
 pub fn names(list: Option<&Value<'_>>) -> Option<Vec<Named>> {
-    let mut names = HashSet::new();
+    let mut known = HashSet::new();
     let tables = list.map(Value::tables).unwrap_or_default();
-    let named = |table: &Table<'_>| {
-        let name = table.required("name").and_then(|value| name_of(&value, &mut names));
+    let name = |table: &Table<'_>| {
+        let name = table.required("name").and_then(|value| name_of(&value, &mut known));
         let datasets = table.required("datasets").map(|value| datasets_of(&value));
         let kind = table.required("type").and_then(|value| value.one_of(TYPES));
         let (Type { repetition, .. }, name, datasets) = (kind?, name?, datasets?);
         Some(Named { name, datasets, repetition })
     };
-    let named: Vec<_> = tables.iter().map(named).collect();
-    named.into_iter().collect()
+    let all: Vec<_> = tables.iter().map(name).collect();
+    all.into_iter().collect()
 }
 
 fn configured(table: &Table<'_>, aws: &SdkConfig, names: &mut HashSet<String>) -> Option<Configured> {

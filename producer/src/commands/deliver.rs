@@ -170,10 +170,10 @@ impl DeliverArgs {
             return (!named.is_empty()).then_some(named);
         };
         let Some(sink) = sinks.iter().find(|sink| sink.name == self.sink) else {
-            let names: Vec<&str> = sinks.iter().map(|sink| &*sink.name).collect();
-            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let known: Vec<&str> = sinks.iter().map(|sink| &*sink.name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             faults.usage(format!(
-                "--sink {:?} is no sink of the configuration file, which has {names}",
+                "--sink {:?} is no sink of the configuration file, which has {known}",
                 self.sink
             ));
             return None;

@@ -120,21 +120,21 @@ impl SetupArgs {
 
 fn text(sink: &str, changes: &[Change], dry_run: bool) -> String {
     let mut text = String::new();
-    let mut unchanged = 0;
+    let mut settled = 0;
     for Change { what, action, why } in changes {
         if *action == Action::Unchanged {
-            unchanged += 1;
+            settled += 1;
             continue;
         }
         let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         text += &format!("{:<9} {what}{why}\n", action.to_string());
     }
-    let changed = changes.len() - unchanged;
+    let number = changes.len() - settled;
     let verb = if dry_run { "would change" } else { "changed" };
     if changes.is_empty() {
         text += &format!("{sink} needs no set-up\n");
     } else {
-        text += &format!("{sink}: {verb} {changed}, {unchanged} as they have to be\n");
+        text += &format!("{sink}: {verb} {number}, {settled} as they have to be\n");
     }
     text
 }

@@ -9,6 +9,7 @@ use std::iter;
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin};
 
 use anyhow::anyhow;
+use aws_config::SdkConfig;
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use cli::{
@@ -25,9 +26,10 @@ use fleet::{
     identity::Identity,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream};
+use sinks::Configured;
 use tracing::Instrument;
 
-use self::checked::{Answer, Checked};
+use self::checked::{Answer, Checked, CheckedSink};
 use super::{
     chosen::Chosen,
     collecting::{self, AccountsFile},
@@ -55,8 +57,8 @@ const AT_ONCE: usize = 8;
 /// Shows the worker's identity in each account, and which permissions are missing there.
 ///
 /// Makes each call of a job once, in the account's home region and in each configured one; this costs
-/// less than a cent. Without --account-name, all accounts of the accounts file are checked. The exit
-/// status is 1 if something is missing.
+/// less than a cent. Without --account-name, all accounts of the accounts file are checked. With
+/// --config, so is each sink. The exit status is 1 if something is missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Check {
@@ -97,13 +99,15 @@ Examples:
   checked, failed (how many), and accounts: account_name, account_id and arn (null if the account
   was not reached), reason (why not, or null), permissions (action, and answer: ok, denied, an
   error code, or nothing to ask), lists_directory_buckets, and advice (what to do, a sentence per
-  fault).";
+  fault); and sinks: name, and fault (why it can't take reports, or null).";
 
 impl Check {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        self.config.read(&mut faults).await;
-        let dataset = faults.take(collecting::dataset(&self.dataset).map_err(CommandError::usage));
         let base = faults.at_start(aws::base().await);
+        // Without the process's configuration nothing is called, and the file's faults are reported all the same.
+        let aws = base.clone().unwrap_or_else(|| SdkConfig::builder().build());
+        let sinks = self.config.take(&mut faults, move |list| sinks::take(list, &aws)).await;
+        let dataset = faults.take(collecting::dataset(&self.dataset).map_err(CommandError::usage));
         let accounts = self.chosen.accounts(&mut faults, &self.file, &self.regions, base.as_ref()).await;
         let ((base, accounts), dataset) = faults.end(base.zip(accounts).zip(dataset))?;
         let accounts = if self.chosen.uses_own_credentials() {
@@ -133,19 +137,36 @@ impl Check {
                 )
             }));
         }
-        let checked = check_all(&collector, dataset, names).await;
+        let (checked, sinks) =
+            tokio::join!(check_all(&collector, dataset, names), check_sinks(sinks.unwrap_or_default()));
         match self.format {
-            Format::Text => output::print(&shown::text(dataset, &checked, self.failed_only))?,
-            Format::Json => output::print_json(&shown::json(&checked, self.failed_only))?,
+            Format::Text => output::print(&shown::text(dataset, &checked, &sinks, self.failed_only))?,
+            Format::Json => output::print_json(&shown::json(&checked, &sinks, self.failed_only))?,
         }
-        match checked.iter().filter(|account| account.is_failed()).count() {
-            0 => Ok(Outcome::Done),
-            failed => Err(CommandError::Failed(anyhow!(
-                "{failed} of {} accounts can't be collected",
-                checked.len()
-            ))),
+        let failed = checked.iter().filter(|account| account.is_failed()).count();
+        let sick = sinks.iter().filter(|sink| sink.fault.is_some()).count();
+        let mut faults = Vec::new();
+        if failed > 0 {
+            faults.push(format!("{failed} of {} accounts can't be collected", checked.len()));
+        }
+        if sick > 0 {
+            faults.push(format!("{sick} of {} sinks can't take reports", sinks.len()));
+        }
+        if faults.is_empty() {
+            Ok(Outcome::Done)
+        } else {
+            Err(CommandError::Failed(anyhow!(faults.join(", and "))))
         }
     }
+}
+
+/// The results of all sinks, in order.
+async fn check_sinks(sinks: Vec<Configured>) -> Vec<CheckedSink> {
+    let checked = sinks.into_iter().map(|Configured { named, sink }| async move {
+        let fault = sink.check().await.err().map(|error| format!("{error:#}"));
+        CheckedSink { name: named.name, fault }
+    });
+    join_all(checked).await
 }
 
 /// The results of all accounts, in order.

@@ -252,7 +252,14 @@ async fn an_endpoint_that_is_not_set_up_is_named_with_what_to_do() -> Result<()>
         );
         assert!(message.contains(&expected), "{message}");
 
+        let check = ["check", "--account-name", "data"];
+        let checked = finish(scene.fleet.worker(&check)).await?.status(1);
+        assert!(checked.stdout.contains("the sink search can't take reports: it has no index template"));
+        assert!(checked.stderr.contains("1 of 1 sinks can't take reports"), "{}", checked.stderr);
+
         scene.setup().await?;
+        let checked = finish(scene.fleet.worker(&check)).await?.status(0);
+        assert!(checked.stdout.contains("the sink search can take reports"), "{}", checked.stdout);
         finish(scene.fleet.producer(&["replay", "--all"])).await?.status(0);
         scene.fleet.work(&[]).await?;
         assert_eq!(scene.documents("s3_daily_storage-*").await?.len(), 1);
@@ -357,7 +364,7 @@ async fn whatever_the_endpoint_answers_each_row_is_there_once_and_no_metric_is_p
     ] {
         let aws = LocalAws::start(Options::default()).await?;
         let search = aws.opensearch()?;
-        let scene = Scene::new(&search.url(), "").await?;
+        let scene = Scene::new(search.url(), "").await?;
         scene.setup().await?;
         let handle = aws.fault(fault);
         scene.fleet.home.send(JOBS, &scene.fill_queues()?);
@@ -376,7 +383,7 @@ async fn whatever_the_endpoint_answers_each_row_is_there_once_and_no_metric_is_p
 async fn a_sink_that_is_away_costs_no_call_and_gets_all_of_it_once_it_is_back() -> Result<()> {
     let aws = LocalAws::start(Options::default()).await?;
     let search = aws.opensearch()?;
-    let scene = Scene::new(&search.url(), "").await?;
+    let scene = Scene::new(search.url(), "").await?;
     scene.setup().await?;
     let away = aws.fault(Fault::deny().service(Service::OpenSearch).on("Bulk"));
     scene.fleet.home.send(JOBS, &scene.fill_queues()?);
@@ -401,7 +408,7 @@ async fn a_request_that_is_too_large_is_halved_and_what_no_index_can_hold_is_kep
     let aws = LocalAws::start(Options::default()).await?;
     let search = aws.opensearch()?;
     search.max_body(4_000);
-    let scene = Scene::new(&search.url(), "").await?;
+    let scene = Scene::new(search.url(), "").await?;
     scene.setup().await?;
     scene.fleet.home.send(JOBS, &scene.fill_queues()?);
     scene.fleet.work(&[]).await?;
@@ -412,7 +419,7 @@ async fn a_request_that_is_too_large_is_halved_and_what_no_index_can_hold_is_kep
     // A user's index, one of whose fields has another type: set-up says so, and no row of its month is lost.
     let aws = LocalAws::start(Options::default()).await?;
     let search = aws.opensearch()?;
-    let scene = Scene::new(&search.url(), "").await?;
+    let scene = Scene::new(search.url(), "").await?;
     let properties = json!({"@timestamp": {"type": "date"}, "region": {"type": "long"}});
     let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
     scene.ask("PUT", &format!("/{index}"), json!({"mappings": {"properties": properties}})).await?;
@@ -445,7 +452,7 @@ async fn temporary_keys_are_signed_for_the_service_and_a_password_for_no_one_els
     let aws = LocalAws::start(Options::default()).await?;
     let search = aws.opensearch()?;
     search.authentication(Authentication::Basic { user: "fleet".into(), password: "correct horse".into() });
-    let mut scene = Scene::new(&search.url(), "").await?;
+    let mut scene = Scene::new(search.url(), "").await?;
     let text = std::fs::read_to_string(scene.fleet.folder.path().join("fleet.toml"))?;
     let path = scene.fleet.file("fleet.toml", &text.replace("auth = 'none'", "auth = 'basic'"))?;
     scene.fleet.variable("FLEET_CONFIG", &path);

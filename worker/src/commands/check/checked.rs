@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The result of checking one account.
+//! The result of checking one account, or one sink.
 
 use fleet::{AccountName, AwsError, identity::Identity};
 
@@ -19,6 +19,13 @@ pub(super) struct Checked {
     pub(super) lacks_regions: bool,
     /// Whether tags can't be read, for columns of them. That permission is optional as well.
     pub(super) lacks_tags: bool,
+}
+
+/// The result for one sink.
+pub(super) struct CheckedSink {
+    pub(super) name: String,
+    /// Why it can't take reports.
+    pub(super) fault: Option<String>,
 }
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use fleet::{
 };
 use serde_json::{Value, json};
 
-use super::checked::{Answer, Checked};
+use super::checked::{Answer, Checked, CheckedSink};
 
 /// The maximum number of advice sentences shown to people.
 const MAX_SHOWN: usize = 20;
@@ -17,7 +17,12 @@ const MAX_SHOWN: usize = 20;
 const WIDEST: usize = 32;
 
 /// The whole text: a table, followed by advice.
-pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) -> String {
+pub(super) fn text(
+    dataset: &Dataset,
+    checked: &[Checked],
+    sinks: &[CheckedSink],
+    failed_only: bool,
+) -> String {
     let shown: Vec<&Checked> = shown(checked, failed_only).collect();
     let advice: Vec<String> = shown
         .iter()
@@ -73,6 +78,14 @@ pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) ->
              {GET_RESOURCES} on *"
         ));
     }
+    let lines = sinks.iter().filter_map(|CheckedSink { name, fault }| match fault {
+        Some(fault) => Some(format!("the sink {name} can't take reports: {fault}")),
+        None => (!failed_only).then(|| format!("the sink {name} can take reports")),
+    });
+    let lines: Vec<String> = lines.collect();
+    if !lines.is_empty() {
+        parts.push(lines.join("\n"));
+    }
     if parts.is_empty() {
         parts.push(format!("nothing is wrong with {}", output::count(checked.len(), "account")));
     }
@@ -80,7 +93,7 @@ pub(super) fn text(dataset: &Dataset, checked: &[Checked], failed_only: bool) ->
 }
 
 /// The same as one JSON object.
-pub(super) fn json(checked: &[Checked], failed_only: bool) -> Value {
+pub(super) fn json(checked: &[Checked], sinks: &[CheckedSink], failed_only: bool) -> Value {
     let accounts = shown(checked, failed_only).map(|account| {
         let (identity, failure) = (account.identity.as_ref().ok(), account.identity.as_ref().err());
         let permissions = account
@@ -101,6 +114,7 @@ pub(super) fn json(checked: &[Checked], failed_only: bool) -> Value {
         "checked": checked.len(),
         "failed": checked.iter().filter(|account| account.is_failed()).count(),
         "accounts": accounts.collect::<Vec<_>>(),
+        "sinks": sinks.iter().map(|CheckedSink { name, fault }| json!({ "name": name, "fault": fault })).collect::<Vec<_>>(),
     })
 }
 
@@ -227,7 +241,7 @@ mod tests {
     #[test]
     fn the_table_of_many_accounts_fits_a_terminal_and_the_advice_a_screen() {
         let checked: Vec<Checked> = (0..300).map(|nth| account(nth, nth % 2 == 0)).collect();
-        let shown = plain(&text(*DEFAULT, &checked, false));
+        let shown = plain(&text(*DEFAULT, &checked, &[], false));
         let (table, advice) = shown.split_once("\n\n").expect("both parts");
         assert_eq!(table.lines().count(), 301);
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
@@ -241,23 +255,23 @@ mod tests {
             "{advice}"
         );
         assert_eq!(
-            plain(&text(*DEFAULT, &checked, true)).split_once("\n\n").expect("both").0.lines().count(),
+            plain(&text(*DEFAULT, &checked, &[], true)).split_once("\n\n").expect("both").0.lines().count(),
             151
         );
     }
 
     #[test]
     fn an_empty_table_is_explained() {
-        assert_eq!(text(*DEFAULT, &[account(1, false)], true), "nothing is wrong with 1 account");
-        assert!(!text(*DEFAULT, &[account(1, false)], false).contains("nothing"));
+        assert_eq!(text(*DEFAULT, &[account(1, false)], &[], true), "nothing is wrong with 1 account");
+        assert!(!text(*DEFAULT, &[account(1, false)], &[], false).contains("nothing"));
     }
 
     #[test]
     fn json_has_the_whole_arn_and_all_advice() {
         let checked = [account(1, false), account(2, true)];
-        let all = json(&checked, false);
+        let all = json(&checked, &[], false);
         assert_eq!((&all["checked"], &all["failed"]), (&json!(2), &json!(1)));
-        let failed = &json(&checked, true)["accounts"];
+        let failed = &json(&checked, &[], true)["accounts"];
         assert_eq!(failed.as_array().map(Vec::len), Some(1));
         assert_eq!(
             failed[0],
@@ -314,7 +328,7 @@ mod tests {
         let mut checked = account(1, false);
         checked.permissions = vec![("cloudwatch:ListMetrics", Answer::NothingToAsk)];
         assert!(!checked.is_failed() && advice(&checked).is_empty());
-        assert!(plain(&text(*DEFAULT, &[checked], false)).contains("nothing to ask"));
+        assert!(plain(&text(*DEFAULT, &[checked], &[], false)).contains("nothing to ask"));
     }
 
     #[test]
@@ -323,7 +337,7 @@ mod tests {
         for account in &mut checked[1..] {
             account.lacks_regions = true;
         }
-        let shown = text(*DEFAULT, &checked, true);
+        let shown = text(*DEFAULT, &checked, &[], true);
         assert!(shown.contains(" and 1 more: only the configured ones are asked"), "{shown}");
         assert!(shown.ends_with("allow account:ListRegions on *"), "{shown}");
         assert!(checked.iter().all(|account| !account.is_failed()));
@@ -332,14 +346,14 @@ mod tests {
     #[test]
     fn directory_buckets_that_cannot_be_listed_are_mentioned_once_and_are_not_a_fault() {
         let mut checked = [account(1, false), account(2, false), account(3, false)];
-        assert!(!text(*DEFAULT, &checked, false).contains("directory buckets"));
+        assert!(!text(*DEFAULT, &checked, &[], false).contains("directory buckets"));
         for account in &mut checked[1..] {
             account.lacks_directory_buckets = true;
         }
-        let shown = text(*DEFAULT, &checked, false);
+        let shown = text(*DEFAULT, &checked, &[], false);
         assert!(shown.contains("can't be listed in account-002 and 1 more; to have them"), "{shown}");
         assert!(!checked[1].is_failed());
-        assert_eq!(json(&checked, false)["accounts"][1]["lists_directory_buckets"], json!(false));
+        assert_eq!(json(&checked, &[], false)["accounts"][1]["lists_directory_buckets"], json!(false));
     }
 
     #[test]

@@ -21,10 +21,13 @@ use super::*;
 /// What a server answers to a request: a status and a body, or nothing.
 type Said = Option<(u16, String)>;
 
+/// What is said to a request, by its number and its documents.
+type Answer = dyn Fn(usize, &[String]) -> Said + Send + Sync;
+
 /// Answers each request by a function of its documents, and records what it was sent.
 #[derive(Clone)]
 struct Server {
-    answer: Arc<dyn Fn(usize, &[String]) -> Said + Send + Sync>,
+    answer: Arc<Answer>,
     seen: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
@@ -84,6 +87,7 @@ async fn send(
 }
 
 /// An answer that accepts the request, with a status and a reason for each of its documents.
+#[expect(clippy::unnecessary_wraps, reason = "it is what a server says")]
 fn items(of: &[(u16, &str)]) -> Said {
     let item = |(status, reason): &(u16, &str)| match reason {
         &"" => json!({"index": {"status": status}}),
