@@ -164,7 +164,7 @@ mod tests {
             let error = made(name, window, template).expect_err(expected);
             assert!(error.contains(expected), "{error}");
         }
-        let text = include_str!("../../datasets/sqs.toml").replace("\"QueueName\"", "\"Day\"");
+        let text = include_str!("../../datasets/sqs.toml").replace("QueueName", "Day");
         let dataset = Dataset::parse(&text).expect("a dataset");
         let target = Target {
             location: "s3://reports/",
