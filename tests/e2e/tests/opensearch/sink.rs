@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sink `opensearch`, at real nodes: each row of a report is one document, whatever is repeated, replaced or rebuilt.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta};
@@ -15,6 +18,7 @@ use kit::{
     expected::cells,
     finish,
     search_node::{Node, Version},
+    until,
 };
 use local_aws::{Account, Authentication, Fault, LocalAws, Options, Service};
 use serde_json::{Value, json};
@@ -39,7 +43,11 @@ struct Scene {
 
 impl Scene {
     async fn new(url: &str, more: &str) -> Result<Self> {
-        let mut fleet = Fleet::new(Setup { max_receives: 1, ..Setup::default() }).await?;
+        Self::with(Setup { max_receives: 1, ..Setup::default() }, url, more).await
+    }
+
+    async fn with(setup: Setup, url: &str, more: &str) -> Result<Self> {
+        let mut fleet = Fleet::new(setup).await?;
         let account = fleet.account("data", ID);
         let prefix = format!("t{:08x}", fastrand::u32(..));
         let path = fleet.file(
@@ -469,5 +477,47 @@ async fn temporary_keys_are_signed_for_the_service_and_a_password_for_no_one_els
     assert!(!ended.stderr.contains("horse"));
     let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
     assert_eq!(search.documents(&index).len(), 180);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_amid_a_delivery_leaves_nothing_out_and_nothing_twice() -> Result<()> {
+    // Before the endpoint takes the documents, after it has, and before the record is written.
+    for (name, service, fault) in [
+        ("held", Service::OpenSearch, Fault::hold().on("Bulk")),
+        ("taken", Service::OpenSearch, Fault::lost_answer().on("Bulk")),
+        ("unrecorded", Service::S3, Fault::hold().on("PutObject").key_prefix("delivered/")),
+    ] {
+        let aws = LocalAws::start(Options::default()).await?;
+        let search = aws.opensearch()?;
+        let setup = Setup { visibility_timeout: Duration::from_secs(3), ..Setup::default() };
+        let scene = Scene::with(setup, search.url(), "").await?;
+        scene.setup().await?;
+        let fault = fault.service(service);
+        let held = if service == Service::S3 { scene.fleet.aws.fault(fault) } else { aws.fault(fault) };
+        scene.fleet.home.send(JOBS, &scene.fill_queues()?);
+        let mut worker = scene.fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
+        until("it is caught", || held.fired() > 0).await?;
+        worker.start_kill()?;
+        worker.wait().await?;
+        let asked = scene.fleet.aws.calls().operation("GetMetricData").count();
+        held.stop();
+        scene.fleet.work(&[]).await?;
+        assert!(scene.fleet.dead_letters().is_empty(), "{name}");
+        let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
+        assert_eq!(search.documents(&index).len(), 180, "{name}");
+        assert_eq!(
+            scene.fleet.aws.calls().operation("GetMetricData").count(),
+            asked,
+            "{name}: nothing is paid again"
+        );
+        let markers = scene.fleet.home.keys(REPORTS, "delivered/search/");
+        assert_eq!(markers.len(), 2, "{name}");
+        for key in markers {
+            let marker = scene.fleet.home.object(REPORTS, &key).context("a marker")?;
+            let marker: Value = serde_json::from_slice(&marker.body)?;
+            assert!(marker.get("until").is_none(), "{name}: {marker}");
+        }
+    }
     Ok(())
 }
