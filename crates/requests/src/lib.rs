@@ -33,5 +33,5 @@ pub mod scheduled;
 #[allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail")]
 pub mod testing;
 pub mod todo;
-mod undelivered;
+pub mod undelivered;
 pub mod when;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Complete reports that a sink does not have yet: what `--only-incomplete` sends besides jobs.
+//! Complete reports that a sink does not have yet: what `--only-incomplete` sends besides jobs, and what `status` counts.
+
+use std::collections::BTreeMap;
 
 use fleet::{
-    Window, Windows,
+    Dataset, Window, Windows,
     existing::{Existing, ExistingReport},
+    manifest::Manifest,
+    report::ReportStatus,
     report_bucket::ReportBucket,
     report_key,
 };
@@ -53,6 +57,40 @@ pub(crate) async fn orders(
         Some(Order { sink: sink.name.clone(), again: false, force: false, job })
     };
     Ok(orders.into_iter().filter_map(order).collect())
+}
+
+/// How many complete reports of a run each sink lacks that takes any of them.
+///
+/// # Errors
+///
+/// If a report, or what is recorded of its delivery, can't be read.
+pub async fn by_sink(
+    bucket: &ReportBucket,
+    manifest: &Manifest,
+    sinks: &[Named],
+) -> anyhow::Result<BTreeMap<String, usize>> {
+    let mut lacking = BTreeMap::new();
+    for sink in sinks {
+        let takes = |name: &str| Dataset::find(name).is_some_and(|dataset| sink.takes(dataset));
+        let jobs = manifest.jobs.iter().filter(|job| takes(&job.dataset));
+        let keys: Vec<String> =
+            jobs.flat_map(|job| job.each(manifest.date)).map(|report| report.report_key).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let looks = keys.iter().map(|key| async move {
+            let Existing::Report(report) = bucket.look(key).await? else { return anyhow::Ok(false) };
+            if report.metadata.status != ReportStatus::Complete {
+                return Ok(false);
+            }
+            let marker = bucket.record::<Marker>(&report_key::delivered(&sink.name, key)).await?;
+            Ok(sink.lacks(marker.and_then(|(_, marker)| marker).as_ref(), &report))
+        });
+        let looks: Vec<_> = looks.collect();
+        let lacks: Vec<bool> = stream::iter(looks).buffered(CONCURRENCY).try_collect().await?;
+        lacking.insert(sink.name.clone(), lacks.into_iter().filter(|lacks| *lacks).count());
+    }
+    Ok(lacking)
 }
 
 /// Each report that exists, for each sink of its dataset.

@@ -11,11 +11,12 @@ use cli::{
     deployment::{self, Deployment, Opened},
     exit::{CommandError, Outcome},
     faults::Faults,
-    output::{self, Format},
+    output::{self, Format, count},
 };
 use engine::{Queue, queue::QueueAttributes};
 use fleet::{ReportDate, RunId, RunQuery, aws, manifest::Manifest, report_bucket::ReportBucket};
-use requests::manifests;
+use requests::{manifests, undelivered};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::interrupted::interrupted_look;
@@ -63,6 +64,10 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "FLEET_SETTLED", value_parser = BoolishValueParser::new())]
     settled: bool,
 
+    /// Count reports that a sink of the configuration file lacks as incomplete.
+    #[arg(long, env = "FLEET_DELIVERED", value_parser = BoolishValueParser::new())]
+    delivered: bool,
+
     /// Show only failed, partial and missing accounts, and provisional ones with --settled.
     #[arg(long, env = "FLEET_FAILED_ONLY", value_parser = BoolishValueParser::new())]
     failed_only: bool,
@@ -85,6 +90,7 @@ Examples:
   producer status --this-month --settled         # is the month final?
   producer status --watch                        # follow it to the end
   producer status 019a6b0c-… --failed-only       # what has to be fixed
+  producer status --config fleet.toml --delivered   # do the sinks have it all?
   producer status --format json | jq .counts
 
 What to do next:
@@ -108,14 +114,18 @@ failed accounts are shown as missing.
   (what is missing and why, or null), failure_reason and failure_message (null unless it failed)
   and, if a report exists, settled, collected_at, settles_at, rows, rows_late, rows_denied,
   rows_error, bytes, objects, api_calls, metrics_requested, estimated_cost_usd. Bytes and objects
-  are null if a report of an earlier version does not say.
+  are null if a report of an earlier version does not say; and undelivered: how many complete
+  reports each sink lacks, or null without --config.
 
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is. A
-provisional report is complete, but with --settled.";
+provisional report is complete, but with --settled, and one that a sink lacks, but with --delivered.";
 
 impl StatusArgs {
     pub(crate) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
-        self.config.read(&mut faults).await;
+        let sinks = self.config.take(&mut faults, sinks::names).await;
+        if self.delivered && sinks.is_none() && faults.is_empty() {
+            faults.usage("--delivered needs the sinks; pass --config, or set FLEET_CONFIG");
+        }
         let base = faults.at_start(aws::at_start().await);
         let named = self.deployment.queue_and_bucket(&mut faults);
         let (named, base) = faults.end(named.zip(base))?;
@@ -144,12 +154,28 @@ impl StatusArgs {
             status
         };
         let outcome = outcome_from_status(&status);
+        let undelivered = match &sinks {
+            Some(sinks) => Some(undelivered::by_sink(&bucket, &manifest, sinks).await?),
+            None => None,
+        };
         match self.format {
-            Format::Text => output::print(&text::painted(&text::render(&status, self.failed_only)))?,
-            Format::Json if self.failed_only => output::print_json(&as_json(&status.failed_only())?)?,
-            Format::Json => output::print_json(&as_json(&status)?)?,
+            Format::Text => {
+                let mut text = text::painted(&text::render(&status, self.failed_only));
+                for (sink, lacking) in undelivered.iter().flatten().filter(|(_, lacking)| **lacking > 0) {
+                    let lacking = count(*lacking, "complete report");
+                    text.push_str(&format!("\n{lacking} not delivered to {sink} yet"));
+                }
+                output::print(&text)?;
+            }
+            Format::Json => {
+                let status = if self.failed_only { status.failed_only() } else { status };
+                let mut object = as_json(&status)?;
+                object["undelivered"] = json!(undelivered);
+                output::print_json(&object)?;
+            }
         }
-        Ok(outcome)
+        let is_lacking = undelivered.iter().flatten().any(|(_, lacking)| *lacking > 0);
+        Ok(if self.delivered && is_lacking { Outcome::Incomplete } else { outcome })
     }
 
     async fn watch(

@@ -157,6 +157,21 @@ async fn a_schedule_that_completes_also_delivers_what_a_sink_lacks() -> Result<(
 }
 
 #[tokio::test]
+async fn status_counts_what_a_sink_lacks() -> Result<()> {
+    let fleet = fleet(&["files", "later"]).await?;
+    let date = days_ago(4).to_string();
+    fleet.run(&["--account-name", "data", "--date", &date], &[]).await?;
+    finish(fleet.producer(&["status", "--delivered"])).await?.status(0);
+    fleet.home.delete_object(REPORTS, &format!("delivered/later/{}", report_key("data", days_ago(4))));
+    let status = finish(fleet.producer(&["status"])).await?.status(0);
+    assert!(status.stdout.contains("1 complete report not delivered to later yet"), "{}", status.stdout);
+    finish(fleet.producer(&["status", "--delivered"])).await?.status(3);
+    let status = finish(fleet.producer(&["status", "--format", "json"])).await?.status(0).json()?;
+    assert_eq!(status["undelivered"], serde_json::json!({"files": 0, "later": 1}));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_partial_report_is_not_delivered() -> Result<()> {
     let fleet = fleet(&["files"]).await?;
     let account = fleet.aws.account(ID);
