@@ -170,7 +170,9 @@ impl StatusArgs {
             Format::Json => {
                 let status = if self.failed_only { status.failed_only() } else { status };
                 let mut object = as_json(&status)?;
-                object["undelivered"] = json!(undelivered);
+                if let Some(object) = object.as_object_mut() {
+                    object.insert("undelivered".to_owned(), json!(undelivered));
+                }
                 output::print_json(&object)?;
             }
         }
