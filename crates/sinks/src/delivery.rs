@@ -12,6 +12,7 @@ use fleet::{
     report_key,
 };
 use futures::future;
+use tokio::sync::Semaphore;
 
 use crate::{
     breaker::Breaker,
@@ -22,6 +23,9 @@ use crate::{
 
 /// How often a delivery begins anew because the report was replaced meanwhile, or delivered by another worker.
 const TRIES: usize = 6;
+
+/// The maximum number of reports that one process delivers to a sink at once: each has some requests in memory.
+const AT_ONCE: usize = 4;
 
 /// The sinks of this worker, and the bucket that their reports are read from.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub struct Delivery {
 struct Guarded {
     sink: Configured,
     breaker: Breaker,
+    slots: Semaphore,
 }
 
 /// Which of the reports that a sink has already are delivered to it once more.
@@ -139,11 +144,12 @@ impl Delivery {
 
     async fn deliver_guarded(
         &self,
-        Guarded { sink, breaker }: &Guarded,
+        Guarded { sink, breaker, slots }: &Guarded,
         dataset: &'static Dataset,
         key: &str,
         again: Again,
     ) -> Result<(), NotDelivered> {
+        let _slot = slots.acquire().await.expect("cannot fail: it is never closed");
         let delivered = match breaker.refusal() {
             Some(refusal) => Err(refusal),
             None => {
@@ -234,7 +240,8 @@ fn log(sink: &str, key: &str, counts: Counts) {
 }
 
 fn guarded(sinks: Vec<Configured>) -> Arc<Vec<Guarded>> {
-    Arc::new(sinks.into_iter().map(|sink| Guarded { sink, breaker: Breaker::default() }).collect())
+    let guarded = |sink| Guarded { sink, breaker: Breaker::default(), slots: Semaphore::new(AT_ONCE) };
+    Arc::new(sinks.into_iter().map(guarded).collect())
 }
 
 #[cfg(test)]

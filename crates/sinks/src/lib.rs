@@ -196,6 +196,19 @@ line 19, sinks: is no key of this table, which has dataset, select, sink, tag_ke
     }
 
     #[test]
+    fn a_dataset_with_a_field_of_every_document_is_refused() {
+        let text = include_str!("../../../datasets/sqs.toml").replace("QueueName", "RunId");
+        let text = text.replace("[[metric]]", "[[dataset.metric]]").replacen("\"sqs\"", "\"clashing\"", 2);
+        let text = format!(
+            "[[dataset]]\n{text}\n[[sink]]\nname = 'search'\ntype = 'opensearch'\ndatasets = ['clashing']\n\
+             url = 'https://host'\nauth = 'none'\n"
+        );
+        let faults = parse(&text).expect_err("two fields of a name").to_string();
+        let expected = "has clashing, whose column run_id is a field of every document; rename it";
+        assert!(faults.contains(expected), "{faults}");
+    }
+
+    #[test]
     fn a_file_without_sinks_has_none() {
         assert!(parse("").expect("valid").is_empty());
         let one = "[[sink]]\nname = 'files'\ntype = 'json_lines'\ndatasets = ['s3_daily_storage']\nfolder = 'out'\n";

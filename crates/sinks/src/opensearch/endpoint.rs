@@ -6,7 +6,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use fleet::{Dataset, settings::Value};
 
-use super::{client::Client, mapping::COVERAGE};
+use super::{
+    client::Client,
+    mapping::{self, COVERAGE},
+};
 use crate::settings::Settings;
 
 /// What the names of indices begin with, unless the settings say it.
@@ -35,6 +38,15 @@ impl Endpoint {
             let said =
                 format!("has {COVERAGE}, which names the indices of rows without a datapoint; rename it");
             settings.table.fault("datasets", said);
+        }
+        for dataset in settings.datasets {
+            if let Some(column) = mapping::clash(dataset) {
+                let said = format!(
+                    "has {}, whose column {column} is a field of every document; rename it",
+                    dataset.name
+                );
+                settings.table.fault("datasets", said);
+            }
         }
         Some(Self {
             name: settings.name.to_owned(),

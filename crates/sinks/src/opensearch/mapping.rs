@@ -51,6 +51,12 @@ fn template(prefix: &str, what: &str, properties: &Map<String, Value>) -> Templa
     Template { name, body }
 }
 
+/// A column of a dataset that has the name of a field which every document has.
+pub(super) fn clash(dataset: &Dataset) -> Option<&str> {
+    let common = common();
+    dataset.columns.iter().map(|column| &*column.name).find(|name| common.contains_key(*name))
+}
+
 /// What the mapping of an index of ours says of whose it is.
 #[must_use]
 pub(super) fn meta(prefix: &str) -> Value {
@@ -133,6 +139,7 @@ mod tests {
                 let field = &rows.body["template"]["mappings"]["properties"][&column.name];
                 assert!(field["type"].is_string(), "{} {}", dataset.name, column.name);
             }
+            assert_eq!(clash(dataset), None);
             assert!(rows.is_met_by(&rows.body) && !rows.is_met_by(&gaps.body));
         }
     }
