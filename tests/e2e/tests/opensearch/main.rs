@@ -7,6 +7,7 @@ mod contract;
 mod faults;
 mod plugins;
 mod sink;
+mod trouble;
 
 use anyhow::Result;
 use kit::http;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sink `opensearch`, at real nodes: each row of a report is one document, whatever is repeated, replaced or rebuilt.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta};
@@ -18,9 +15,8 @@ use kit::{
     expected::cells,
     finish,
     search_node::{Node, Version},
-    until,
 };
-use local_aws::{Account, Authentication, Fault, LocalAws, Options, Service};
+use local_aws::Account;
 use serde_json::{Value, json};
 
 const ID: &str = "111111111111";
@@ -34,19 +30,19 @@ fn urls() -> Result<Vec<String>> {
 }
 
 /// A fleet with one account, and a sink of its own indices at a node.
-struct Scene {
-    fleet: Fleet,
+pub(crate) struct Scene {
+    pub(crate) fleet: Fleet,
     account: Account,
     node: HttpService,
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Scene {
-    async fn new(url: &str, more: &str) -> Result<Self> {
+    pub(crate) async fn new(url: &str, more: &str) -> Result<Self> {
         Self::with(Setup { max_receives: 1, ..Setup::default() }, url, more).await
     }
 
-    async fn with(setup: Setup, url: &str, more: &str) -> Result<Self> {
+    pub(crate) async fn with(setup: Setup, url: &str, more: &str) -> Result<Self> {
         let mut fleet = Fleet::new(setup).await?;
         let account = fleet.account("data", ID);
         let prefix = format!("t{:08x}", fastrand::u32(..));
@@ -62,11 +58,11 @@ impl Scene {
         Ok(Self { fleet, account, node: HttpService::new(base, url, Access::Open), prefix })
     }
 
-    async fn setup(&self) -> Result<String> {
+    pub(crate) async fn setup(&self) -> Result<String> {
         Ok(finish(self.fleet.producer(&["setup", "search"])).await?.status(0).stdout)
     }
 
-    async fn ask(&self, method: &'static str, path: &str, body: Value) -> Result<Value> {
+    pub(crate) async fn ask(&self, method: &'static str, path: &str, body: Value) -> Result<Value> {
         let headers = vec![("content-type", "application/json".to_owned())];
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let path = path.to_owned();
@@ -96,7 +92,7 @@ impl Scene {
     }
 
     /// Two hours of a queue, of which another one says nothing in the second.
-    fn fill_queues(&self) -> Result<String> {
+    pub(crate) fn fill_queues(&self) -> Result<String> {
         let midnight = days_ago(1).and_time(NaiveTime::MIN).and_utc();
         for minute in 0..120 {
             for queue in ["busy", "half"] {
@@ -140,7 +136,7 @@ fn sorted(mut rows: Vec<BTreeMap<String, String>>) -> Vec<BTreeMap<String, Strin
     rows
 }
 
-fn month(date: NaiveDate) -> String {
+pub(crate) fn month(date: NaiveDate) -> String {
     format!("{}.{:02}", date.year(), date.month())
 }
 
@@ -338,186 +334,6 @@ async fn setup_shows_before_it_changes_keeps_what_is_a_user_s_and_deletes_what_i
         let there: Vec<&String> = there.as_object().into_iter().flatten().map(|(name, _)| name).collect();
         assert!(!there.contains(&&indices[0]) && there.contains(&&indices[1]), "{there:?}");
         assert!(there.contains(&&indices[2]), "a user's own index is no index of ours");
-    }
-    Ok(())
-}
-
-/// What a double is told to do, and what it has to have seen at the end.
-struct Trouble {
-    fault: Fault,
-    fired: u64,
-}
-
-#[tokio::test]
-async fn whatever_the_endpoint_answers_each_row_is_there_once_and_no_metric_is_paid_again() -> Result<()> {
-    let cut =
-        |fault: Fault| Trouble { fault: fault.service(Service::OpenSearch).on("Bulk").times(2), fired: 2 };
-    for (name, Trouble { fault, fired }) in [
-        ("429", cut(Fault::throttle())),
-        ("503", cut(Fault::unavailable())),
-        ("500", cut(Fault::server_error())),
-        ("taken, and no answer", cut(Fault::lost_answer())),
-        ("a cut answer", cut(Fault::truncated())),
-        ("a closed connection", cut(Fault::reset())),
-        (
-            "some items",
-            Trouble {
-                fault: Fault::failed_items(429, "rejected_execution_exception", "queue is full", [0, 2, 5])
-                    .service(Service::OpenSearch)
-                    .on("Bulk")
-                    .times(3),
-                fired: 3,
-            },
-        ),
-    ] {
-        let aws = LocalAws::start(Options::default()).await?;
-        let search = aws.opensearch()?;
-        let scene = Scene::new(search.url(), "").await?;
-        scene.setup().await?;
-        let handle = aws.fault(fault);
-        scene.fleet.home.send(JOBS, &scene.fill_queues()?);
-        let ended = scene.fleet.work(&[]).await?;
-        assert_eq!(handle.fired(), fired, "{name}");
-        assert!(scene.fleet.dead_letters().is_empty(), "{name}: {}", ended.stderr);
-        let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
-        assert_eq!(search.documents(&index).len(), 180, "{name}");
-        let coverage = format!("{}-coverage-{}", scene.prefix, month(days_ago(1)));
-        assert_eq!(search.documents(&coverage).len(), 1, "{name}");
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_sink_that_is_away_costs_no_call_and_gets_all_of_it_once_it_is_back() -> Result<()> {
-    let aws = LocalAws::start(Options::default()).await?;
-    let search = aws.opensearch()?;
-    let scene = Scene::new(search.url(), "").await?;
-    scene.setup().await?;
-    let away = aws.fault(Fault::deny().service(Service::OpenSearch).on("Bulk"));
-    scene.fleet.home.send(JOBS, &scene.fill_queues()?);
-    scene.fleet.work(&[]).await?;
-    assert!(away.fired() >= 1);
-    let dead = scene.fleet.dead_letters();
-    assert_eq!(dead.len(), 1);
-    assert_eq!(dead[0].attributes["failure_reason"], "not_delivered");
-    let asked = scene.fleet.aws.calls().operation("GetMetricData").count();
-    away.stop();
-    finish(scene.fleet.producer(&["replay", "--all"])).await?.status(0);
-    scene.fleet.work(&[]).await?;
-    let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
-    assert_eq!(search.documents(&index).len(), 180);
-    assert_eq!(scene.fleet.aws.calls().operation("GetMetricData").count(), asked, "it asks nothing");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_request_that_is_too_large_is_halved_and_what_no_index_can_hold_is_kept_with_its_reason()
--> Result<()> {
-    let aws = LocalAws::start(Options::default()).await?;
-    let search = aws.opensearch()?;
-    search.max_body(4_000);
-    let scene = Scene::new(search.url(), "").await?;
-    scene.setup().await?;
-    scene.fleet.home.send(JOBS, &scene.fill_queues()?);
-    scene.fleet.work(&[]).await?;
-    assert!(aws.calls().operation("Bulk").outcome("413").count() > 0);
-    let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
-    assert_eq!(search.documents(&index).len(), 180);
-
-    // A user's index, one of whose fields has another type: set-up says so, and no row of its month is lost.
-    let aws = LocalAws::start(Options::default()).await?;
-    let search = aws.opensearch()?;
-    let scene = Scene::new(search.url(), "").await?;
-    let properties = json!({"@timestamp": {"type": "date"}, "region": {"type": "long"}});
-    let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
-    scene.ask("PUT", &format!("/{index}"), json!({"mappings": {"properties": properties}})).await?;
-    let said = finish(scene.fleet.producer(&["setup", "search"])).await?.status(1).stdout;
-    assert!(said.contains(&format!("keep      index {index}: its field region has another type")), "{said}");
-    scene.fleet.home.send(JOBS, &scene.fill_queues()?);
-    let ended = scene.fleet.work(&[]).await?;
-    assert!(
-        ended.stderr.contains("the report is delivered to search, but not all of it"),
-        "{}",
-        ended.stderr
-    );
-    assert!(scene.fleet.dead_letters().is_empty());
-    let mut lines = 0;
-    for key in scene.fleet.home.keys(REPORTS, "rejects/search/") {
-        let object = scene.fleet.home.object(REPORTS, &key).context("a file")?;
-        for line in std::str::from_utf8(&object.body)?.lines() {
-            let line: Value = serde_json::from_str(line)?;
-            assert!(line["reason"].as_str().is_some_and(|reason| reason.contains("[region]")), "{line}");
-            assert_eq!(line["document"]["region"], HOME_REGION);
-            lines += 1;
-        }
-    }
-    assert_eq!(lines, 180);
-    Ok(())
-}
-
-#[tokio::test]
-async fn temporary_keys_are_signed_for_the_service_and_a_password_for_no_one_else() -> Result<()> {
-    let aws = LocalAws::start(Options::default()).await?;
-    let search = aws.opensearch()?;
-    search.authentication(Authentication::Basic { user: "fleet".into(), password: "correct horse".into() });
-    let mut scene = Scene::new(search.url(), "").await?;
-    let text = std::fs::read_to_string(scene.fleet.folder.path().join("fleet.toml"))?;
-    let path = scene.fleet.file("fleet.toml", &text.replace("auth = 'none'", "auth = 'basic'"))?;
-    scene.fleet.variable("FLEET_CONFIG", &path);
-    scene.fleet.variable("FLEET_SINK_SEARCH_USER", "fleet");
-    scene.fleet.variable("FLEET_SINK_SEARCH_PASSWORD", "wrong horse");
-    let refused = finish(scene.fleet.producer(&["setup", "search"])).await?.status(1);
-    assert!(refused.stderr.contains("does not accept the credentials (user fleet)"), "{}", refused.stderr);
-    assert!(!refused.stderr.contains("wrong horse"), "{}", refused.stderr);
-    scene.fleet.variable("FLEET_SINK_SEARCH_PASSWORD", "correct horse");
-    scene.setup().await?;
-    scene.fleet.home.send(JOBS, &scene.fill_queues()?);
-    let ended = scene.fleet.work(&[]).await?;
-    assert!(scene.fleet.dead_letters().is_empty(), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("horse"));
-    let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
-    assert_eq!(search.documents(&index).len(), 180);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_worker_that_is_killed_amid_a_delivery_leaves_nothing_out_and_nothing_twice() -> Result<()> {
-    // Before the endpoint takes the documents, after it has, and before the record is written.
-    for (name, service, fault) in [
-        ("held", Service::OpenSearch, Fault::hold().on("Bulk")),
-        ("taken", Service::OpenSearch, Fault::lost_answer().on("Bulk")),
-        ("unrecorded", Service::S3, Fault::hold().on("PutObject").key_prefix("delivered/")),
-    ] {
-        let aws = LocalAws::start(Options::default()).await?;
-        let search = aws.opensearch()?;
-        let setup = Setup { visibility_timeout: Duration::from_secs(3), ..Setup::default() };
-        let scene = Scene::with(setup, search.url(), "").await?;
-        scene.setup().await?;
-        let fault = fault.service(service);
-        let held = if service == Service::S3 { scene.fleet.aws.fault(fault) } else { aws.fault(fault) };
-        scene.fleet.home.send(JOBS, &scene.fill_queues()?);
-        let mut worker = scene.fleet.worker(&["run", "--exit-when-empty"]).spawn()?;
-        until("it is caught", || held.fired() > 0).await?;
-        worker.start_kill()?;
-        worker.wait().await?;
-        let asked = scene.fleet.aws.calls().operation("GetMetricData").count();
-        held.stop();
-        scene.fleet.work(&[]).await?;
-        assert!(scene.fleet.dead_letters().is_empty(), "{name}");
-        let index = format!("{}-sqs-{}", scene.prefix, month(days_ago(1)));
-        assert_eq!(search.documents(&index).len(), 180, "{name}");
-        assert_eq!(
-            scene.fleet.aws.calls().operation("GetMetricData").count(),
-            asked,
-            "{name}: nothing is paid again"
-        );
-        let markers = scene.fleet.home.keys(REPORTS, "delivered/search/");
-        assert_eq!(markers.len(), 2, "{name}");
-        for key in markers {
-            let marker = scene.fleet.home.object(REPORTS, &key).context("a marker")?;
-            let marker: Value = serde_json::from_slice(&marker.body)?;
-            assert!(marker.get("until").is_none(), "{name}: {marker}");
-        }
     }
     Ok(())
 }
