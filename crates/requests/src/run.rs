@@ -62,7 +62,7 @@ pub async fn look(
     Ok(todo)
 }
 
-/// Sends the orders to deliver what sinks lack. They are not recorded: whoever looks again finds what is still lacking.
+/// Sends the orders to deliver what sinks lack. They are not recorded: the next look finds what is still lacking.
 ///
 /// # Errors
 ///

@@ -76,7 +76,7 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    /// Leaves a delivery that has begun and failed to whoever comes next.
+    /// Ends the lease of a delivery that has begun and failed, so that the next attempt need not wait.
     pub(crate) async fn released(&mut self) {
         let Some(begun) = self.earlier.clone().filter(|earlier| earlier.etag == self.etag) else { return };
         if begun.until.is_some() {

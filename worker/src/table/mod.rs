@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rows of a report, between their collection and their storage. [`csv`] or [`series_csv`] encode them; a
-//! [`checkpoint`] reads them back, and [`fleet::report::stored`] for whoever takes them from the bucket.
+//! [`checkpoint`] reads them back, and [`fleet::report::stored`] reads whole reports, for sinks.
 
 pub mod checkpoint;
 pub mod content;

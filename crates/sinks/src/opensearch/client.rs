@@ -107,7 +107,7 @@ impl Client {
         if answer.status == 404 { Ok(()) } else { self.accepted(&answer).map(drop) }
     }
 
-    /// Asks what answers, and whether it is let in.
+    /// Asks which product answers, and whether it accepts the credentials.
     pub(super) async fn check(&self) -> anyhow::Result<()> {
         if self.is_serverless {
             return Ok(());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who is let in: requests are signed with the SDK's own signer.
+//! Authentication: requests are signed with the SDK's own signer.
 
 use std::time::SystemTime;
 

@@ -47,7 +47,7 @@ pub(super) fn refused(state: &State, parts: &Parts, body: &Bytes) -> Option<Repl
         Authentication::SigV4 { service, region, secret } => {
             let reason = check(parts, body, service, region, secret).err()?;
             let message = if service == "aoss" {
-                // Serverless says no more; the reason is for whoever reads a failed test.
+                // Serverless says no more; the reason explains a failed test.
                 json!({ "status": 403, "error": { "reason": "403 Forbidden", "type": "Forbidden" }, "local-aws": reason })
             } else {
                 json!({ "message": reason })
