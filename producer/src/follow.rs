@@ -7,7 +7,11 @@ use std::{pin::Pin, time::Duration};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use engine::{AwsError, Queue, queue::QueueCounts};
-use fleet::{existing::Existing, manifest::Manifest, report_bucket::ReportBucket};
+use fleet::{
+    existing::{Existing, ExistingReport},
+    manifest::Manifest,
+    report_bucket::ReportBucket,
+};
 use requests::reports;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -230,6 +234,14 @@ impl<'a> Follower<'a> {
                 .map(|counts| QueueState::from_counts(counts, self.last_taken_at(), self.bucket.now())),
         };
         RunStatus::from_observed(self.manifest, observed)
+    }
+
+    /// The reports that have been found: the dataset of each, its key, and what is stored under it.
+    pub(crate) fn reports(&self) -> impl Iterator<Item = (&str, &str, &ExistingReport)> {
+        let found = self.reports.iter().zip(&self.existing);
+        found.filter_map(|((job, _, key), existing)| {
+            Some((&*self.manifest.jobs.get(*job)?.dataset, &**key, existing.as_ref()?.report()?))
+        })
     }
 
     /// When a worker is last known to have had a job: in flight, done or dead-lettered since the run was

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use fleet::{
     Dataset, Window, Windows,
     existing::{Existing, ExistingReport},
-    manifest::Manifest,
     report::ReportStatus,
     report_bucket::ReportBucket,
     report_key,
@@ -59,32 +58,30 @@ pub(crate) async fn orders(
     Ok(orders.into_iter().filter_map(order).collect())
 }
 
-/// How many complete reports of a run each sink lacks that takes any of them.
+/// How many of the complete ones among some reports each sink lacks that takes any of the datasets. Each report is the name
+/// of its dataset, its key, and what is stored.
 ///
 /// # Errors
 ///
-/// If a report, or what is recorded of its delivery, can't be read.
+/// If what is recorded of a delivery can't be read.
 pub async fn by_sink(
     bucket: &ReportBucket,
-    manifest: &Manifest,
+    datasets: &[&str],
+    reports: &[(&str, &str, &ExistingReport)],
     sinks: &[Named],
 ) -> anyhow::Result<BTreeMap<String, usize>> {
     let mut lacking = BTreeMap::new();
     for sink in sinks {
         let takes = |name: &str| Dataset::find(name).is_some_and(|dataset| sink.takes(dataset));
-        let jobs = manifest.jobs.iter().filter(|job| takes(&job.dataset));
-        let keys: Vec<String> =
-            jobs.flat_map(|job| job.each(manifest.date)).map(|report| report.report_key).collect();
-        if keys.is_empty() {
+        if !datasets.iter().any(|name| takes(name)) {
             continue;
         }
-        let looks = keys.iter().map(|key| async move {
-            let Existing::Report(report) = bucket.look(key).await? else { return anyhow::Ok(false) };
-            if report.metadata.status != ReportStatus::Complete {
-                return Ok(false);
+        let looks = reports.iter().map(|(dataset, key, report)| async move {
+            if report.metadata.status != ReportStatus::Complete || !takes(dataset) {
+                return anyhow::Ok(false);
             }
             let marker = bucket.record::<Marker>(&report_key::delivered(&sink.name, key)).await?;
-            Ok(sink.lacks(marker.and_then(|(_, marker)| marker).as_ref(), &report))
+            Ok(sink.lacks(marker.and_then(|(_, marker)| marker).as_ref(), report))
         });
         let looks: Vec<_> = looks.collect();
         let lacks: Vec<bool> = stream::iter(looks).buffered(CONCURRENCY).try_collect().await?;

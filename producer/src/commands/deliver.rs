@@ -14,17 +14,22 @@ use cli::{
     faults::Faults,
     output::{self, Format, count},
 };
-use fleet::{AccountId, Dataset, Job, KeyTemplate, RunId, accounts::KeptAccounts, aws, report_key};
+use fleet::{Dataset, Job, RunId, aws};
 use requests::{
     deliver::Order,
-    plan::{Fault, Plan, Planning},
+    plan::{Fault, Plan},
     publish::publish_as,
-    request::{Flags, Surroundings},
+    request::Flags,
 };
 use serde_json::json;
 use sinks::Named;
 
-use super::{interrupted::interrupted, run::trimmed, wake::WakeArgs, when::WhenArgs};
+use super::{
+    expand::{ExpandArgs, trimmed},
+    interrupted::interrupted,
+    wake::WakeArgs,
+    when::WhenArgs,
+};
 use crate::progress::Progress;
 
 /// Delivers reports that exist to a sink, once more if need be.
@@ -41,11 +46,11 @@ pub(crate) struct DeliverArgs {
     sink: String,
 
     /// An account whose reports are delivered; may be repeated, or be a list with commas.
-    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',', value_parser = trimmed())]
     account_name: Vec<String>,
 
     /// A dataset of the sink; may be repeated [default: all that the configuration file names].
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", value_delimiter = ',', value_parser = trimmed())]
     dataset: Vec<String>,
 
     #[command(flatten)]
@@ -68,33 +73,8 @@ pub(crate) struct DeliverArgs {
     #[command(flatten)]
     deployment: Deployment,
 
-    /// The accounts file: a path, or an s3:// URL. Without one, any well-formed name is sent.
-    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), help_heading = "Deployment")]
-    accounts: Option<String>,
-
-    /// The account that must own the bucket of an accounts file in S3.
-    #[arg(long, env = "FLEET_ACCOUNTS_OWNER", value_name = "ACCOUNT_ID", help_heading = "Deployment")]
-    accounts_owner: Option<AccountId>,
-
-    /// The accounts of a delivery that names none, with commas [default: the accounts file's].
-    #[arg(
-        long,
-        env = "FLEET_DEFAULT_ACCOUNTS",
-        value_name = "NAMES",
-        value_delimiter = ',',
-        help_heading = "Deployment"
-    )]
-    default_accounts: Vec<String>,
-
-    #[arg(
-        long,
-        env = "FLEET_KEY_TEMPLATE",
-        value_name = "TEMPLATE",
-        default_value_t,
-        help = report_key::HELP,
-        help_heading = "Deployment"
-    )]
-    key_template: KeyTemplate,
+    #[command(flatten)]
+    expand: ExpandArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -120,17 +100,13 @@ impl DeliverArgs {
         self.wake.check(&mut faults);
         let url = self.deployment.queue(&mut faults);
         let base = faults.at_start(aws::at_start().await);
-        let accounts =
-            faults.take_accounts(self.accounts.as_deref(), self.accounts_owner.as_ref(), base.as_ref()).await;
-        let accounts = accounts.map(KeptAccounts::into_current);
-        let default_accounts = &trimmed(&self.default_accounts);
-        let around = Surroundings { now: Utc::now(), accounts: accounts.as_ref(), default_accounts };
-        let planning = Planning { around, clock: None, template: &self.key_template };
+        let accounts = self.expand.accounts(base.as_ref(), &mut faults).await;
+        let planning = self.expand.planning(accounts.as_ref(), Utc::now(), None);
         let plan = datasets.and_then(|datasets| {
             let mut when = self.when.flags();
             // What is there can be delivered, whether it is settled or not.
             when.provisional = true;
-            let account_names = trimmed(&self.account_name);
+            let account_names = self.account_name.clone();
             let flags = Flags { account_names, when, datasets, ..Flags::default() };
             let plan = Plan::new(None, &flags, planning, RunId::generate());
             let report = |all: Vec<Fault>| {
@@ -162,7 +138,7 @@ impl DeliverArgs {
 
     /// The names of the datasets: those of the flag, or all of the sink's.
     fn datasets(&self, sinks: Option<Vec<Named>>, faults: &mut Faults) -> Option<Vec<String>> {
-        let named = trimmed(&self.dataset);
+        let named = self.dataset.clone();
         let Some(sinks) = sinks else {
             if named.is_empty() && faults.is_empty() {
                 faults.usage("nothing says which datasets the sink has; pass --config, or --dataset");

@@ -3,6 +3,7 @@
 
 mod datasets;
 mod deliver;
+mod expand;
 mod failed;
 mod interrupted;
 mod policy;

@@ -24,15 +24,12 @@ use cli::{
     output::Format,
 };
 use engine::{Queue, queue::QueueAttributes};
-use fleet::{
-    AccountId, Accounts, Job, KeyTemplate, RunId, VERSION, accounts::KeptAccounts, aws, manifest::Manifest,
-    report_bucket::ReportBucket, report_key,
-};
+use fleet::{Accounts, Job, RunId, VERSION, aws, manifest::Manifest, report_bucket::ReportBucket};
 use requests::{
     budget::{self, OverBudget},
-    plan::{Fault, Plan, Planning},
+    plan::{Fault, Plan},
     publish::{Published, publish},
-    request::{Flags, Request, Source, Surroundings, check_max_usd},
+    request::{Flags, Request, Source, check_max_usd},
     run::{self, Recorded},
     scheduled,
 };
@@ -44,6 +41,7 @@ use self::{
     sent::Ran,
 };
 use super::{
+    expand::{ExpandArgs, trimmed},
     interrupted::interrupted,
     status::{dead_letter_queue, outcome_from_status},
     wake::WakeArgs,
@@ -78,14 +76,14 @@ pub(crate) struct RunArgs {
     request: Option<String>,
 
     /// An account to report on; may be repeated, or be a list with commas.
-    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, env = "FLEET_ACCOUNT_NAME", value_name = "NAME", value_delimiter = ',', value_parser = trimmed())]
     account_name: Vec<String>,
 
     #[command(flatten)]
     when: WhenArgs,
 
     /// What to report of each account; may be repeated [default: s3_daily_storage].
-    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, env = "FLEET_DATASET", value_name = "NAME", value_delimiter = ',', value_parser = trimmed())]
     dataset: Vec<String>,
 
     /// An attribute that every job carries: KEY=VALUE is a string, KEY:=JSON any JSON; may be
@@ -154,33 +152,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     deployment: Deployment,
 
-    /// The accounts file: a path, or an s3:// URL. Without one, any well-formed name is sent.
-    #[arg(long, env = "FLEET_ACCOUNTS", value_name = "FILE", value_parser = NonEmptyStringValueParser::new(), help_heading = "Deployment")]
-    accounts: Option<String>,
-
-    /// The account that must own the bucket of an accounts file in S3.
-    #[arg(long, env = "FLEET_ACCOUNTS_OWNER", value_name = "ACCOUNT_ID", help_heading = "Deployment")]
-    accounts_owner: Option<AccountId>,
-
-    /// The accounts of a request that names none, with commas [default: the accounts file's].
-    #[arg(
-        long,
-        env = "FLEET_DEFAULT_ACCOUNTS",
-        value_name = "NAMES",
-        value_delimiter = ',',
-        help_heading = "Deployment"
-    )]
-    default_accounts: Vec<String>,
-
-    #[arg(
-        long,
-        env = "FLEET_KEY_TEMPLATE",
-        value_name = "TEMPLATE",
-        default_value_t,
-        help = report_key::HELP,
-        help_heading = "Deployment"
-    )]
-    key_template: KeyTemplate,
+    #[command(flatten)]
+    expand: ExpandArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -245,7 +218,7 @@ impl RunArgs {
         }
         let named = if self.dry_run { None } else { self.deployment.queue_and_bucket(&mut faults) };
         // Only a dry run works without AWS.
-        let needs_aws = !self.dry_run || self.accounts.as_ref().is_some_and(|file| file.starts_with("s3://"));
+        let needs_aws = !self.dry_run || self.expand.is_in_s3();
         let base = match if needs_aws { aws::at_start().await } else { aws::base().await } {
             Err(error) if needs_aws => faults.at_start(Err(error)),
             base => Some(base),
@@ -284,7 +257,7 @@ impl RunArgs {
             jobs = manifest.jobs.len(),
             queue_url = queue.url,
             report_bucket = bucket.name,
-            key_template = %self.key_template,
+            key_template = %self.expand.key_template,
             "run begins"
         );
         let ran = Ran { manifest, request: &plan.request, todo };
@@ -350,9 +323,7 @@ impl RunArgs {
 
     async fn inputs(&self, config: Option<&SdkConfig>, faults: &mut Faults) -> Inputs {
         let source = self.source();
-        let accounts =
-            faults.take_accounts(self.accounts.as_deref(), self.accounts_owner.as_ref(), config).await;
-        Inputs { source, accounts: accounts.map(KeptAccounts::into_current) }
+        Inputs { source, accounts: self.expand.accounts(config, faults).await }
     }
 
     /// Checks the request, which depends on the current time, and expands it.
@@ -363,10 +334,8 @@ impl RunArgs {
         run_id: RunId,
         faults: &mut Faults,
     ) -> Option<Plan> {
-        let default_accounts = &trimmed(&self.default_accounts);
-        let around = Surroundings { now, accounts: accounts.as_ref(), default_accounts };
         let clock = self.at.map(|_| Utc::now());
-        let planning = Planning { around, clock, template: &self.key_template };
+        let planning = self.expand.planning(accounts.as_ref(), now, clock);
         let of_request = if source.is_some() { CommandError::Configuration } else { CommandError::Usage };
         let planned = Plan::new(source.as_ref(), &self.flags(), planning, run_id);
         let report = |all| {
@@ -410,9 +379,9 @@ impl RunArgs {
 
     fn flags(&self) -> Flags {
         Flags {
-            account_names: trimmed(&self.account_name),
+            account_names: self.account_name.clone(),
             when: self.when.flags(),
-            datasets: trimmed(&self.dataset),
+            datasets: self.dataset.clone(),
             attributes: self.attribute.clone(),
             only_incomplete: self.only_incomplete,
             max_usd: self.max_usd,
@@ -457,11 +426,6 @@ fn of_the_budget(error: anyhow::Error) -> CommandError {
 
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| format!("{text:?} is not a duration; write it as 30m or 2h"))
-}
-
-/// The names of a comma-separated list, without the spaces around them.
-pub(super) fn trimmed(names: &[String]) -> Vec<String> {
-    names.iter().map(|name| name.trim().to_owned()).collect()
 }
 
 /// Warns if the queue has no dead-letter queue: it may be a dead-letter queue that was named by mistake.

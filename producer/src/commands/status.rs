@@ -136,15 +136,17 @@ impl StatusArgs {
             None if self.this_month => manifest_for_this_month(&bucket).await?,
             None => latest(&bucket).await?,
         };
+        let lag = still_lagging(&manifest, bucket.now());
+        let trusted_from = Instant::now() + if self.watch { lag } else { Duration::ZERO };
+        let mut follower =
+            Follower::new(&manifest, &bucket, &queue, dead.as_ref(), trusted_from).with_settled(self.settled);
         let status = if self.watch {
-            self.watch(&manifest, &bucket, &queue, dead.as_ref()).await?
+            watch(&mut follower, &manifest).await?
         } else {
-            let mut follower = Follower::new(&manifest, &bucket, &queue, dead.as_ref(), Instant::now())
-                .with_settled(self.settled);
             let Some(status) = follower.once(interrupted_look()).await? else {
                 return Err(CommandError::Failed(anyhow!("interrupted; nothing was changed")));
             };
-            if status.counts.missing > 0 && still_lagging(&manifest, bucket.now()) > Duration::ZERO {
+            if status.counts.missing > 0 && lag > Duration::ZERO {
                 tracing::warn!(
                     run_id = %manifest.run_id,
                     "the run began less than a minute ago, and SQS may not count its jobs yet; \
@@ -155,7 +157,11 @@ impl StatusArgs {
         };
         let outcome = outcome_from_status(&status);
         let undelivered = match &sinks {
-            Some(sinks) => Some(undelivered::by_sink(&bucket, &manifest, sinks).await?),
+            Some(sinks) => {
+                let datasets: Vec<&str> = manifest.jobs.iter().map(|job| &*job.dataset).collect();
+                let reports: Vec<_> = follower.reports().collect();
+                Some(undelivered::by_sink(&bucket, &datasets, &reports, sinks).await?)
+            }
             None => None,
         };
         match self.format {
@@ -179,25 +185,16 @@ impl StatusArgs {
         let is_lacking = undelivered.iter().flatten().any(|(_, lacking)| *lacking > 0);
         Ok(if self.delivered && is_lacking { Outcome::Incomplete } else { outcome })
     }
+}
 
-    async fn watch(
-        &self,
-        manifest: &Manifest,
-        bucket: &ReportBucket,
-        queue: &Queue,
-        dead: Option<&Queue>,
-    ) -> anyhow::Result<RunStatus> {
-        let trusted_from = Instant::now() + still_lagging(manifest, bucket.now());
-        let mut follower =
-            Follower::new(manifest, bucket, queue, dead, trusted_from).with_settled(self.settled);
-        let progress = Progress::begin("reports", manifest.jobs.len());
-        let (status, ended) = follower.until_decided(None, &progress, interrupted_look()).await?;
-        drop(progress);
-        if ended == Ended::Stopped {
-            tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run continues");
-        }
-        Ok(status)
+async fn watch(follower: &mut Follower<'_>, manifest: &Manifest) -> anyhow::Result<RunStatus> {
+    let progress = Progress::begin("reports", manifest.jobs.len());
+    let (status, ended) = follower.until_decided(None, &progress, interrupted_look()).await?;
+    drop(progress);
+    if ended == Ended::Stopped {
+        tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run continues");
     }
+    Ok(status)
 }
 
 async fn latest(bucket: &ReportBucket) -> Result<Manifest, CommandError> {

@@ -40,7 +40,6 @@ pub(super) struct Documents {
     /// What is the same in all documents.
     common: String,
     window: (DateTime<Utc>, DateTime<Utc>),
-    begin: String,
     /// The month of the last document, and its index.
     month: String,
     index: String,
@@ -105,7 +104,6 @@ impl Documents {
             // Without its braces: it follows other fields.
             common: Value::Object(common).to_string().trim_start_matches('{').to_owned(),
             window: (metadata.window.start(), metadata.window.end()),
-            begin: moment(metadata.window.start()),
             month: String::new(),
             index: String::new(),
             version: report.written_at.timestamp_millis(),
@@ -131,23 +129,25 @@ impl Documents {
     pub(super) fn add(&mut self, row: Row<'_>, batch: &mut Batch) -> Result<(), NoTime> {
         let is_known = |place: Option<usize>| place.is_some_and(|place| row.get(place) != Cell::Unknown);
         let has_datapoint = is_known(self.has_datapoint);
-        let time = self.time.map_or(Cell::Unknown, |time| row.get(time));
-        let begin = match time {
-            Cell::Text(time) if has_datapoint => time,
-            _ => &*self.begin,
+        let time = match self.time.map_or(Cell::Unknown, |time| row.get(time)) {
+            _ if !has_datapoint => None,
+            Cell::Text(time) => Some(time),
+            other => return Err(NoTime(format!("{other:?}"))),
         };
-        let month = month_of(begin).ok_or_else(|| NoTime(begin.to_owned()))?;
-        if self.oldest.as_ref().is_some_and(|oldest| month < &**oldest) {
+        let Some(time) = time else {
+            if self.is_past_retention(&moment(self.window.0)) {
+                self.skipped += 1;
+            } else {
+                self.tells_of_gaps = true;
+                self.add_gap(row, batch);
+            }
+            return Ok(());
+        };
+        let month = month_of(time).ok_or_else(|| NoTime(time.to_owned()))?;
+        if self.is_past_retention(time) {
             self.skipped += 1;
             return Ok(());
         }
-        if !has_datapoint {
-            self.tells_of_gaps = true;
-            self.add_gap(row, batch);
-            return Ok(());
-        }
-        let Cell::Text(time) = time else { return Err(NoTime(format!("{time:?}"))) };
-        let month = month_of(time).ok_or_else(|| NoTime(time.to_owned()))?;
         if self.may_fill_gaps {
             self.fill_gap(row, batch);
         }
@@ -183,6 +183,12 @@ impl Documents {
         self.end(body);
         items.push(Item { begin, end: body.len() });
         Ok(())
+    }
+
+    /// Whether documents of a time are no longer kept.
+    fn is_past_retention(&self, time: &str) -> bool {
+        let month = month_of(time).unwrap_or(time);
+        self.oldest.as_deref().is_some_and(|oldest| month < oldest)
     }
 
     /// A document that says that a resource has no datapoint in the window.

@@ -40,17 +40,12 @@ fn bulk(lines: &[Value], expected: &str) -> Case {
     if !lines.is_empty() {
         body.push('\n');
     }
-    Case {
-        method: "POST",
-        path: "_bulk",
-        body: body.into_bytes(),
-        gzip: false,
-        expected: expected.to_owned(),
-    }
+    raw(body.as_bytes(), expected)
 }
 
 fn raw(body: &[u8], expected: &str) -> Case {
-    Case { body: body.to_vec(), ..bulk(&[], expected) }
+    let (body, expected) = (body.to_vec(), expected.to_owned());
+    Case { method: "POST", path: "_bulk", body, gzip: false, expected }
 }
 
 /// The start of an answer that two servers must have in common: status, type of the error, and then each item's, or what was
