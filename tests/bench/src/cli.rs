@@ -58,6 +58,12 @@ pub(crate) enum Command {
     },
     /// A year of daily storage by one job, of 1,000 and of 10,000 buckets.
     Range,
+    /// A report on its way to OpenSearch, beside opensearch-py; on real nodes after `just search-node`.
+    Deliver {
+        /// Leave opensearch-py out, which needs Python and `PyPI`.
+        #[arg(long)]
+        without_peer: bool,
+    },
     /// The worker beside Python programs that one would write instead, and beside exporters; needs Python and, once, `PyPI`.
     Peers {
         /// Only the cases whose names have this in them, such as 1000-resources or exported.
@@ -100,6 +106,7 @@ impl Command {
             Self::Mixed => "mixed",
             Self::Series { .. } => "series",
             Self::Range => "range",
+            Self::Deliver { .. } => "deliver",
             Self::Peers { .. } => "peers",
             Self::Start => "start",
             Self::All { .. } => "all",

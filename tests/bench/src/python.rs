@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-/// The version that the peers' figures are of.
-const BOTO3: &str = "boto3==1.44.5";
+/// The versions that the peers' figures are of.
+const PACKAGES: [&str; 2] = ["boto3==1.44.5", "opensearch-py==3.2.0"];
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
@@ -25,10 +25,10 @@ pub(crate) async fn interpreter() -> anyhow::Result<PathBuf> {
     let target = own.ancestors().find(|folder| folder.ends_with("target"));
     let folder = target.context("the program does not lie in a build's folder")?.join("bench-venv");
     let python = folder.join("bin/python");
-    let is_there = Command::new(&python).args(["-c", "import boto3"]).output().await;
+    let is_there = Command::new(&python).args(["-c", "import boto3, opensearchpy"]).output().await;
     if !is_there.is_ok_and(|output| output.status.success()) {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).await?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", BOTO3])).await?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES)).await?;
     }
     Ok(python)
 }

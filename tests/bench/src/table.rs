@@ -6,13 +6,14 @@ use std::fmt::Write;
 use crate::outcome::{Bar, Case, Outcome, figure, name, number};
 
 /// The scenarios in the order in which they are shown, ratios first, each with its heading.
-const GROUPS: [(&str, &str); 8] = [
+const GROUPS: [(&str, &str); 9] = [
     ("peers", "Beside what people use today"),
     ("fleet", "Several workers, beside one worker times their number"),
     ("mixed", "Small accounts beside a huge one"),
     ("account", "One account, beside its floor"),
     ("series", "Series, by a job from the queue, beside its floor"),
     ("range", "A year of daily storage, by one job, beside its floor"),
+    ("deliver", "A report on its way to OpenSearch"),
     ("start", "A worker's start"),
     ("ceiling", "The AWS that all of it is measured on"),
 ];
@@ -111,6 +112,7 @@ fn rows(outcome: &Outcome) -> Vec<[String; 4]> {
         "fleet" => fleet,
         "series" => series,
         "range" => range,
+        "deliver" => deliver,
         _ => |_: &Case| None,
     };
     let cases = outcome.cases.iter().filter_map(|case| {
@@ -210,6 +212,22 @@ fn range(case: &Case) -> Option<[String; 3]> {
         of("metrics_of_a_day")
     );
     Some([label, measured, least])
+}
+
+fn deliver(case: &Case) -> Option<[String; 3]> {
+    case.get("documents")?;
+    let of = |name| number(figure(case, name));
+    let measured = format!(
+        "**{}/s**; CPU {} µs a document, {} MiB",
+        of("documents_per_s"),
+        of("cpu_us_per_document"),
+        of("peak_rss_mib"),
+    );
+    let label = match name(case).strip_prefix("opensearch-py-") {
+        Some(server) => format!("opensearch-py to {server}"),
+        None => name(case).to_owned(),
+    };
+    Some([label, measured, String::new()])
 }
 
 fn fleet(case: &Case) -> Option<[String; 3]> {

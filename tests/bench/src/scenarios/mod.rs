@@ -3,6 +3,7 @@
 
 mod account;
 mod ceiling;
+mod deliver;
 mod exporters;
 mod fleet;
 mod mixed;
@@ -43,6 +44,7 @@ pub(crate) fn of(command: &Command) -> Vec<Command> {
         vec![Command::Ceiling, Command::Start, Command::Account { only: String::new() }, Command::Mixed];
     all.push(Command::Series { only: String::new() });
     all.push(Command::Range);
+    all.push(Command::Deliver { without_peer: *without_peers });
     if !without_peers {
         all.push(Command::Peers { only: String::new(), yace: None, telegraf: None });
     }
@@ -58,6 +60,7 @@ pub(crate) async fn measure(scenario: &Command, programs: &Programs, short: bool
         Command::Mixed => mixed::measure(programs, short).await,
         Command::Series { only } => series::measure(programs, short, only).await,
         Command::Range => range::measure(programs, short).await,
+        Command::Deliver { without_peer } => deliver::measure(programs, short, *without_peer).await,
         Command::Peers { only, yace, telegraf } => {
             let exporters = Exporters { yace: yace.clone(), telegraf: telegraf.clone() };
             peers::measure(programs, &exporters, short, only).await
@@ -133,9 +136,12 @@ mod tests {
             |without_peers| of(&Command::All { without_peers }).iter().map(Command::name).collect::<Vec<_>>();
         assert_eq!(
             names(false),
-            ["ceiling", "start", "account", "mixed", "series", "range", "peers", "fleet"]
+            ["ceiling", "start", "account", "mixed", "series", "range", "deliver", "peers", "fleet"]
         );
-        assert_eq!(names(true), ["ceiling", "start", "account", "mixed", "series", "range", "fleet"]);
+        assert_eq!(
+            names(true),
+            ["ceiling", "start", "account", "mixed", "series", "range", "deliver", "fleet"]
+        );
         assert_eq!(of(&Command::Start).iter().map(Command::name).collect::<Vec<_>>(), ["start"]);
     }
 }
