@@ -223,10 +223,8 @@ fn deliver(case: &Case) -> Option<[String; 3]> {
         of("cpu_us_per_document"),
         of("peak_rss_mib"),
     );
-    let label = match name(case).strip_prefix("opensearch-py-") {
-        Some(server) => format!("opensearch-py to {server}"),
-        None => name(case).to_owned(),
-    };
+    let text = |name: &str| case.get(name).and_then(serde_json::Value::as_str);
+    let label = format!("{} rows to {} by {}", of("documents"), text("server")?, text("side")?);
     Some([label, measured, String::new()])
 }
 

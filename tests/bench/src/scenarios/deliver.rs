@@ -18,13 +18,17 @@ use super::{
     series::{ACCOUNT, Shape, Span, Stage},
 };
 use crate::{
-    outcome::{Bar, Case, Outcome, case, figure, name, number},
+    outcome::{Bar, Case, Outcome, case, figure, number},
     program::{self, Programs},
     python, queued,
     stopwatch::Measured,
 };
 
 const SINK: &str = "search";
+
+/// Who delivers.
+const OURS: &str = "the worker";
+const PEER: &str = "opensearch-py";
 
 /// The rows of the large report: what a million of them takes in memory.
 const RESOURCES: usize = 3_480;
@@ -46,8 +50,8 @@ enum Server {
 impl Server {
     fn name(&self) -> String {
         match self {
-            Self::Double => "local-aws".to_owned(),
-            Self::Real(version, _) => format!("opensearch-{}", version.number()),
+            Self::Double => "the OpenSearch of local-aws".to_owned(),
+            Self::Real(version, _) => format!("OpenSearch {}", version.number()),
         }
     }
 }
@@ -62,22 +66,18 @@ pub(super) async fn measure(programs: &Programs, short: bool, without_peer: bool
     let resources = if short { RESOURCES_SHORT } else { RESOURCES_WITH_PEER };
     let mut stage = Stored::new(programs, resources).await?;
     for server in &servers {
-        let name = format!("{}-{}-rows", server.name(), stage.rows());
-        say(&format!("deliver: {name}"));
-        let case = stage.deliver(programs, server, &name).await;
+        let case = stage.deliver(programs, server).await;
         let is_measured = case.is_ok();
-        add(&mut outcome, &name, case);
+        add(&mut outcome, &stage.name(&server.name(), OURS), case);
         if let (true, Some(interpreter), Server::Real(_, node)) = (is_measured, &interpreter, server) {
-            let name = format!("opensearch-py-{name}");
-            say(&format!("deliver: {name}"));
-            add(&mut outcome, &name, stage.peer(interpreter, node.url(), &name).await);
+            let case = stage.peer(interpreter, &server.name(), node.url()).await;
+            add(&mut outcome, &stage.name(&server.name(), PEER), case);
         }
     }
     if let (false, Some(server)) = (short, servers.iter().find(|it| matches!(it, Server::Real(..)))) {
         let mut stage = Stored::new(programs, RESOURCES).await?;
-        let name = format!("{}-{}-rows", server.name(), stage.rows());
-        say(&format!("deliver: {name}"));
-        add(&mut outcome, &name, stage.deliver(programs, server, &name).await);
+        let case = stage.deliver(programs, server).await;
+        add(&mut outcome, &stage.name(&server.name(), OURS), case);
     }
     outcome.bars.extend(bars(&outcome.cases, short));
     outcome.notes.push(
@@ -110,7 +110,13 @@ impl Stored {
         self.stage.shape.resources * self.stage.shape.periods()
     }
 
-    async fn deliver(&mut self, programs: &Programs, server: &Server, name: &str) -> anyhow::Result<Case> {
+    /// What a case is called.
+    fn name(&self, server: &str, side: &str) -> String {
+        format!("{} rows to {server} by {side}", self.rows())
+    }
+
+    async fn deliver(&mut self, programs: &Programs, server: &Server) -> anyhow::Result<Case> {
+        say(&format!("deliver: {}", self.name(&server.name(), OURS)));
         let double = self.stage.fleet.aws.opensearch()?;
         let url = match server {
             Server::Double => double.url(),
@@ -142,10 +148,10 @@ impl Stored {
         ensure!(status == 200, "{status} {answer}");
         let (_, answer) = http::json("GET", &format!("{index}/_count"), &Value::Null).await?;
         ensure!(answer["count"] == self.rows(), "{answer} and not {} documents", self.rows());
-        Ok(case_of(name, self.rows(), took))
+        Ok(self.case(&server.name(), OURS, took))
     }
 
-    async fn peer(&self, interpreter: &Path, url: &str, name: &str) -> anyhow::Result<Case> {
+    async fn peer(&self, interpreter: &Path, server: &str, url: &str) -> anyhow::Result<Case> {
         /// What the peer writes.
         #[derive(Deserialize)]
         struct Bulk {
@@ -153,6 +159,7 @@ impl Stored {
             wall_s: f64,
             cpu_s: f64,
         }
+        say(&format!("deliver: {}", self.name(server, PEER)));
         let fleet = &self.stage.fleet;
         let report = fleet.object(&self.key).with_context(|| format!("no {} in {REPORTS}", self.key))?;
         let table = fleet.file("report.csv", std::str::from_utf8(&report.body)?)?;
@@ -162,20 +169,23 @@ impl Stored {
         let took = program::time(interpreter, fleet, arguments.map(OsStr::new)).await?;
         let bulk: Bulk = serde_json::from_slice(&fs::read(output)?)?;
         ensure!(bulk.documents == self.rows(), "the peer delivered {} documents", bulk.documents);
-        Ok(case_of(name, bulk.documents, Measured { wall_s: bulk.wall_s, cpu_s: bulk.cpu_s, ..took }))
+        Ok(self.case(server, PEER, Measured { wall_s: bulk.wall_s, cpu_s: bulk.cpu_s, ..took }))
     }
-}
 
-#[expect(clippy::cast_precision_loss, reason = "a count of documents")]
-fn case_of(name: &str, rows: usize, took: Measured) -> Case {
-    case! {
-        "name": name,
-        "documents": rows,
-        "wall_s": took.wall_s,
-        "documents_per_s": rows as f64 / took.wall_s,
-        "cpu_s": took.cpu_s,
-        "cpu_us_per_document": took.cpu_s / rows as f64 * 1e6,
-        "peak_rss_mib": took.peak_rss_mib,
+    #[expect(clippy::cast_precision_loss, reason = "a count of documents")]
+    fn case(&self, server: &str, side: &str, took: Measured) -> Case {
+        let rows = self.rows();
+        case! {
+            "name": self.name(server, side),
+            "server": server,
+            "side": side,
+            "documents": rows,
+            "wall_s": took.wall_s,
+            "documents_per_s": rows as f64 / took.wall_s,
+            "cpu_s": took.cpu_s,
+            "cpu_us_per_document": took.cpu_s / rows as f64 * 1e6,
+            "peak_rss_mib": took.peak_rss_mib,
+        }
     }
 }
 
@@ -183,31 +193,30 @@ fn case_of(name: &str, rows: usize, took: Measured) -> Case {
 fn bars(cases: &[Case], short: bool) -> Vec<Bar> {
     // Of a small report a worker's start is most of the CPU.
     let (less_cpu, faster) = if short { (1.5, 0.5) } else { (TIMES_LESS_CPU, 1.0) };
+    let is = |case: &Case, what: &str, text: &str| case.get(what).and_then(Value::as_str) == Some(text);
+    let (ours, theirs): (Vec<_>, Vec<_>) = cases.iter().partition(|case| is(case, "side", OURS));
     let mut bars = Vec::new();
-    for theirs in cases {
-        let Some(node) = name(theirs).strip_prefix("opensearch-py-") else { continue };
-        let Some(ours) = cases.iter().find(|case| name(case) == node) else { continue };
+    for theirs in theirs {
+        let server = theirs.get("server").and_then(Value::as_str).unwrap_or_default();
+        let Some(ours) = ours.iter().find(|case| is(case, "server", server)) else { continue };
         let beside = |what: &str, unit: &str| {
-            format!("{} {unit} beside {} {unit}", number(figure(ours, what)), number(figure(theirs, what)))
+            format!("{}{unit} beside {}{unit}", number(figure(ours, what)), number(figure(theirs, what)))
         };
         let cpu = figure(theirs, "cpu_us_per_document") / figure(ours, "cpu_us_per_document");
         let speed = figure(ours, "documents_per_s") / figure(theirs, "documents_per_s");
         bars.push(
-            Bar::at_least("times less CPU a document than opensearch-py", cpu, less_cpu)
-                .of(node)
-                .with(beside("cpu_us_per_document", "µs")),
+            Bar::at_least(format!("times less CPU a document than {PEER}, {server}"), cpu, less_cpu)
+                .with(beside("cpu_us_per_document", " µs")),
         );
         bars.push(
-            Bar::at_least("times faster than opensearch-py", speed, faster)
-                .of(node)
-                .with(beside("documents_per_s", "a second")),
+            Bar::at_least(format!("times faster than {PEER}, {server}"), speed, faster)
+                .with(beside("documents_per_s", "/s")),
         );
     }
-    let ours = cases.iter().filter(|case| !name(case).starts_with("opensearch-py-"));
-    if let Some(largest) =
-        ours.max_by(|one, other| figure(one, "documents").total_cmp(&figure(other, "documents")))
-    {
-        bars.push(Bar::at_most("peak MiB", figure(largest, "peak_rss_mib"), MOST_MIB).of(name(largest)));
+    let documents = |case: &&&Case| figure(case, "documents");
+    if let Some(largest) = ours.iter().max_by(|one, other| documents(one).total_cmp(&documents(other))) {
+        let what = format!("peak MiB, {} rows", number(documents(&largest)));
+        bars.push(Bar::at_most(what, figure(largest, "peak_rss_mib"), MOST_MIB));
     }
     bars
 }
@@ -218,26 +227,27 @@ mod tests {
 
     #[test]
     fn each_node_is_held_against_the_peer_at_the_same_node() {
-        let case = |name: &str, documents: u64, cpu: f64, speed: f64| {
+        let case = |server: &str, side: &str, documents: u64, cpu: f64, speed: f64| {
             case! {
-                "name": name, "documents": documents, "cpu_us_per_document": cpu, "documents_per_s": speed, "peak_rss_mib": 64.0,
+                "name": "a", "server": server, "side": side, "documents": documents, "cpu_us_per_document": cpu,
+                "documents_per_s": speed, "peak_rss_mib": 64.0,
             }
         };
         let cases = [
-            case("local-aws-10-rows", 10, 1.0, 10.0),
-            case("opensearch-3-10-rows", 10, 2.0, 30.0),
-            case("opensearch-py-opensearch-3-10-rows", 10, 11.0, 20.0),
-            case("opensearch-3-99-rows", 99, 2.0, 30.0),
+            case("local-aws", OURS, 10, 1.0, 10.0),
+            case("OpenSearch 3", OURS, 10, 2.0, 30.0),
+            case("OpenSearch 3", PEER, 10, 11.0, 20.0),
+            case("OpenSearch 3", OURS, 99, 2.0, 30.0),
         ];
         let shown: Vec<_> =
-            bars(&cases, false).into_iter().map(|bar| (bar.case, bar.figure, bar.met)).collect();
-        let node = |name: &str| Some(name.to_owned());
+            bars(&cases, false).into_iter().map(|bar| (bar.what, bar.figure, bar.met)).collect();
+        let shown: Vec<_> = shown.iter().map(|(what, figure, met)| (&**what, *figure, *met)).collect();
         assert_eq!(
             shown,
             [
-                (node("opensearch-3-10-rows"), 5.5, false),
-                (node("opensearch-3-10-rows"), 1.5, true),
-                (node("opensearch-3-99-rows"), 64.0, true),
+                ("times less CPU a document than opensearch-py, OpenSearch 3", 5.5, false),
+                ("times faster than opensearch-py, OpenSearch 3", 1.5, true),
+                ("peak MiB, 99 rows", 64.0, true),
             ]
         );
     }
