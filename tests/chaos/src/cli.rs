@@ -67,6 +67,8 @@ The words of the table:
   redelivery   a receive of a job beyond its first
   duplicate execution     a job that more than one worker collected
   duplicate dead letter   a second dead letter of a job: its worker died before it deleted the job
+  documents    in an OpenSearch, to which every report is delivered; lost: a row of a report without one;
+               doubled: a second one of a row; stale: one that says anything but the report as it is
   paid again   a row that CloudWatch gave to a job once more, though no answer was lost: by a kill
                before the upload, by calls that failed, or since two workers had the job at once
   recovery     from a kill until another worker is given a job that the killed one had in hand
@@ -76,7 +78,7 @@ Examples:
   chaos --kills 3000 --workers 8 --format json > chaos.json
   chaos --kills 20 --plant off-by-one      # must fail
 
-Exit status: 0 where lost, short, corrupt and unexpected are 0, no row was paid for again, `producer status`
+Exit status: 0 where lost, short, corrupt and unexpected are 0, of documents too, no row was paid for again, `producer status`
 agreed, and every step's fault fired; else 1, and the folder with the workers' logs is kept and named. 2 wrong usage.";
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ::cli::output;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    deliveries::Deliveries,
     findings::Findings,
     history::History,
     judge::Ill,
@@ -20,12 +21,15 @@ use crate::{
 const RECOVERED_WITHIN: Duration = VISIBILITY.saturating_add(Duration::from_secs(5));
 
 /// What must be nothing: a figure of that name, and how it is reported.
-const MUST_BE_ZERO: [(&str, &str); 8] = [
+const MUST_BE_ZERO: [(&str, &str); 11] = [
     ("lost", "lost"),
     ("short", "short"),
     ("corrupt", "corrupt"),
     ("unexpected", "unexpected"),
     ("paid_again", "rows paid for again"),
+    ("documents_lost", "rows without a document"),
+    ("documents_doubled", "rows with two documents"),
+    ("documents_stale", "documents that no report has"),
     ("status_disagrees", "in disagreement with `producer status`"),
     ("never_received_again", "in flight at a killed worker and never received again"),
     ("worker_cries", "lines of workers that no logger wrote"),
@@ -40,13 +44,14 @@ pub(crate) struct Run<'a> {
     pub(crate) findings: &'a Findings,
     pub(crate) history: &'a History,
     pub(crate) paid_again: &'a [String],
+    pub(crate) deliveries: &'a Deliveries,
     pub(crate) mix: &'a Mix,
     pub(crate) log: &'a WorkerLog,
 }
 
 impl Run<'_> {
     pub(crate) fn figures(&self) -> Value {
-        let Self { toll, findings, history, log, .. } = self;
+        let Self { toll, findings, history, log, deliveries, .. } = self;
         let kills = toll.kills.len();
         let of_steps = |count: &dyn Fn(Step) -> u64| -> Map<String, Value> {
             Step::ALL.iter().map(|(step, name)| ((*name).to_owned(), count(*step).into())).collect()
@@ -75,6 +80,11 @@ impl Run<'_> {
             "recovery_over_bound": history.longer_than(RECOVERED_WITHIN),
             "never_received_again": history.never_received_again,
             "paid_again": self.paid_again.len(),
+            "documents_compared": deliveries.documents,
+            "documents_without_datapoint": deliveries.gaps,
+            "documents_lost": deliveries.lost.len(),
+            "documents_doubled": deliveries.doubled.len(),
+            "documents_stale": deliveries.stale.len(),
             "lost": findings.count(Ill::Lost),
             "short": findings.count(Ill::Short),
             "corrupt": findings.count(Ill::Corrupt),

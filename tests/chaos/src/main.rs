@@ -6,13 +6,14 @@
 //! their services, and [`subject`] what a job is about. [`steps`] plans where
 //! workers die, [`trap`] catches one there by faults of that AWS, [`workers`] starts and kills them, and [`worker_log`]
 //! reads their logs. [`rounds`] keeps them in work, [`mix`] breaks other things meanwhile. [`findings`] looks at each
-//! account's end and lets [`judge`] compare its report; [`history`] reads the log of all calls, [`payments`] what was paid
+//! account's end and lets [`judge`] compare its report; [`deliveries`] holds the documents in an OpenSearch to the reports; [`history`] reads the log of all calls, [`payments`] what was paid
 //! for twice, and [`figures`] is the outcome.
 //!
 //! `truth`, `services`, `subject`, `steps`, `judge`, `history` and `payments` are plain functions over values.
 
 mod accounts;
 mod cli;
+mod deliveries;
 mod figures;
 mod findings;
 mod history;
@@ -41,17 +42,18 @@ use ::cli::{
     output::{self, Format},
     terminal::say,
 };
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
 use futures::future::try_join_all;
-use kit::{Fleet, Setup};
-use local_aws::{Fault, Options};
+use kit::{Fleet, Setup, finish};
+use local_aws::{Fault, OpenSearch, Options};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::Accounts,
-    cli::Cli,
+    cli::{Cli, Plant},
+    deliveries::Deliveries,
     figures::Run,
     findings::Findings,
     history::History,
@@ -136,6 +138,12 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     }
     std::fs::write(folder.join("accounts.toml"), accounts.file())
         .context("could not write the accounts file")?;
+    let search = fleet.aws.opensearch()?;
+    // Reports that can't be read can't be delivered.
+    let delivers = cli.plant != Some(Plant::LostCheckpoint);
+    if delivers {
+        set_up_sink(&mut fleet, &search).await?;
+    }
     let mix = Mix::begin(&fleet.aws, &accounts.members[2].id, cli.seed, cli.plant);
     let workforce = Workforce {
         fleet,
@@ -174,6 +182,8 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     });
     let asked = workforce.fleet.aws.asked_series();
     let paid_again = payments::paid_again(&asked, &calls, &jobs.collect(), &ids);
+    let deliveries =
+        if delivers { Deliveries::look(&workforce.fleet, &search)? } else { Deliveries::default() };
     let figures = Run {
         seed: cli.seed,
         rounds: sent.len(),
@@ -182,6 +192,7 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
         findings: &findings,
         history: &history,
         paid_again: &paid_again,
+        deliveries: &deliveries,
         mix: &mix,
         log: &log,
     }
@@ -197,10 +208,31 @@ async fn wreak(cli: &Cli, folder: &Path) -> anyhow::Result<bool> {
     if let Some(more) = findings.problems.len().checked_sub(REPORTED).filter(|more| *more > 0) {
         say(&format!("and {more} more"));
     }
-    for row in paid_again.iter().take(REPORTED) {
-        say(&format!("paid for again: {row}"));
+    let Deliveries { lost, doubled, stale, .. } = &deliveries;
+    for (what, rows) in [
+        ("paid for again", &paid_again),
+        ("without a document", lost),
+        ("with two documents", doubled),
+        ("of no report as it is now", stale),
+    ] {
+        for row in rows.iter().take(REPORTED) {
+            say(&format!("{what}: {row}"));
+        }
     }
     Ok(figures["faults"] == serde_json::json!([]))
+}
+
+/// Lets the workers deliver all reports to an OpenSearch.
+async fn set_up_sink(fleet: &mut Fleet, search: &OpenSearch) -> anyhow::Result<()> {
+    let (name, url) = ("search", search.url());
+    let sink = format!(
+        "[[sink]]\nname = '{name}'\ntype = 'opensearch'\ndatasets = ['s3_daily_storage', 'ecs_service']\nurl = '{url}'\n"
+    );
+    let path = fleet.file("fleet.toml", &sink)?;
+    fleet.variable("FLEET_CONFIG", &path);
+    let ended = finish(fleet.producer(&["setup", name])).await?;
+    ensure!(ended.code == Some(0), "`producer setup` failed:\n{}{}", ended.stdout, ended.stderr);
+    Ok(())
 }
 
 /// Narrows a fault to calls for reports.

@@ -25,6 +25,7 @@ impl Mix {
         let queue = |operation, name, fault: Fault| fault.on(operation).queue(name);
         let is_unwell = |operation| on(operation, Fault::throttle()).account(unwell);
         let late = Fault::slow(Duration::from_secs(2));
+        let few = Fault::failed_items(429, "rejected_execution_exception", "the queue is full", [0, 3, 40]);
         let faults = [
             ("GetMetricData is throttled", 0.03, on("GetMetricData", Fault::throttle())),
             ("GetMetricData is reset", 0.01, on("GetMetricData", Fault::reset())),
@@ -42,6 +43,13 @@ impl Mix {
             ("PutObject is reset half-way", 0.02, report("PutObject", Fault::reset_upload())),
             ("PutObject is done, its answer reset", 0.03, report("PutObject", Fault::reset_answer())),
             ("PutObject is done, its answer lost", 0.001, report("PutObject", Fault::lost_answer())),
+            ("Bulk answers 429", 0.03, on("Bulk", Fault::throttle())),
+            ("Bulk answers 503", 0.02, on("Bulk", Fault::unavailable())),
+            ("Bulk answers 413", 0.02, on("Bulk", Fault::error("content_too_long", 413))),
+            ("Bulk takes all but some documents", 0.02, on("Bulk", few)),
+            ("Bulk is done, and breaks off in its answer", 0.02, on("Bulk", Fault::truncated())),
+            ("Bulk is done, its answer reset", 0.02, on("Bulk", Fault::reset_answer())),
+            ("a record answers 503", 0.02, on("PutObject", Fault::unavailable()).key_prefix("delivered/")),
             ("ReceiveMessage is reset", 0.01, queue("ReceiveMessage", JOBS, Fault::reset())),
             (
                 "ChangeMessageVisibility answers 500",

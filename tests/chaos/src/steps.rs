@@ -24,6 +24,12 @@ pub(crate) enum Step {
     DuringUpload,
     /// The report is stored, and the worker does not know yet.
     AfterUpload,
+    /// Documents are on their way, and none of them is there.
+    BeforeDocuments,
+    /// The documents are there, and the worker does not know yet.
+    AfterDocuments,
+    /// All is delivered, and that is about to be recorded.
+    BeforeRecord,
     /// The job is about to be deleted.
     BeforeDelete,
     /// The job is deleted, and the worker does not know yet.
@@ -38,7 +44,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// All of them, each with its name in the table.
-    pub(crate) const ALL: [(Self, &str); 13] = [
+    pub(crate) const ALL: [(Self, &str); 16] = [
         (Self::Receive, "receive"),
         (Self::Discover, "discover"),
         (Self::Collect, "collect"),
@@ -47,6 +53,9 @@ impl Step {
         (Self::BeforeUpload, "before upload"),
         (Self::DuringUpload, "during upload"),
         (Self::AfterUpload, "after upload"),
+        (Self::BeforeDocuments, "before documents"),
+        (Self::AfterDocuments, "after documents"),
+        (Self::BeforeRecord, "before record"),
         (Self::BeforeDelete, "before delete"),
         (Self::AfterDelete, "after delete"),
         (Self::BeforeDeadLetter, "before dead-letter send"),
@@ -147,32 +156,32 @@ mod tests {
     fn steps_take_turns_and_the_same_seed_gives_the_same_plan() {
         assert_eq!(KillPlan::new(600, 7).deaths, KillPlan::new(600, 7).deaths);
         assert_ne!(KillPlan::new(600, 7).deaths, KillPlan::new(600, 8).deaths);
-        assert_eq!(counts(&KillPlan::new(650, 7)), [50; 13]);
+        assert_eq!(counts(&KillPlan::new(800, 7)), [50; 16]);
         assert!(Step::ALL.iter().enumerate().all(|(nth, (step, _))| *step as usize == nth), "in order");
     }
 
     #[test]
     fn a_plan_that_does_not_come_out_even_lacks_random_moments_first() {
-        let counts = counts(&KillPlan::new(23, 3));
-        assert_eq!((counts[..12].iter().sum::<usize>(), counts[12]), (22, 1));
+        let counts = counts(&KillPlan::new(29, 3));
+        assert_eq!((counts[..15].iter().sum::<usize>(), counts[15]), (28, 1));
     }
 
     #[test]
     fn a_step_that_was_missed_takes_the_place_of_a_random_moment() {
-        let mut plan = KillPlan::new(26, 1);
+        let mut plan = KillPlan::new(32, 1);
         let render = std::iter::from_fn(|| plan.next()).find(|death| death.at == Step::Render);
-        let (render, left, before) = (render.expect("one in thirteen"), plan.deaths.len(), counts(&plan));
+        let (render, left, before) = (render.expect("one in sixteen"), plan.deaths.len(), counts(&plan));
         plan.missed(render);
         let after = counts(&plan);
-        assert_eq!((after[4], after[12], plan.deaths.len()), (before[4] + 1, before[12] - 1, left));
-        assert_eq!(plan.kills, 26);
+        assert_eq!((after[4], after[15], plan.deaths.len()), (before[4] + 1, before[15] - 1, left));
+        assert_eq!(plan.kills, 32);
     }
 
     #[test]
     fn if_no_random_moment_is_left_a_missed_step_is_repeated_but_not_for_ever() {
-        let mut plan = KillPlan::new(12, 1);
-        let render = *plan.deaths.iter().find(|death| death.at == Step::Render).expect("one of twelve");
+        let mut plan = KillPlan::new(15, 1);
+        let render = *plan.deaths.iter().find(|death| death.at == Step::Render).expect("one of fifteen");
         (0..100).for_each(|_| plan.missed(render));
-        assert_eq!((counts(&plan)[4], plan.deaths.len(), plan.kills), (4, 15, 15));
+        assert_eq!((counts(&plan)[4], plan.deaths.len(), plan.kills), (5, 19, 19));
     }
 }

@@ -18,6 +18,9 @@ const ALL_HAVE_ASKED: Duration = Duration::from_millis(120);
 /// The region that fails where a worker is to store a part. Many accounts have buckets in it, and in others.
 const CHECKPOINT_REGION: &str = "us-east-1";
 
+/// What the keys of what is recorded of deliveries begin with.
+const RECORDS: &str = "delivered/";
+
 /// How often a trap is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -62,6 +65,9 @@ impl Trap {
             Step::BeforeUpload => report(Fault::hang()),
             Step::DuringUpload => report(Fault::hang_upload()),
             Step::AfterUpload => report(Fault::lost_answer()),
+            Step::BeforeDocuments => on_own(Fault::hang().on("Bulk")),
+            Step::AfterDocuments => on_own(Fault::lost_answer().on("Bulk")),
+            Step::BeforeRecord => on_own(Fault::hang().on("PutObject").key_prefix(RECORDS)),
             Step::BeforeDelete => on_own(Fault::hang().on("DeleteMessage").queue(JOBS)),
             Step::AfterDelete => on_own(Fault::lost_answer().on("DeleteMessage").queue(JOBS)),
             Step::BeforeDeadLetter => on_own(Fault::hang().on("SendMessage").queue(DEAD)),

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every step at which a worker can be killed.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 16] = [
     "receive",
     "discover",
     "collect",
@@ -15,6 +15,9 @@ const STEPS: [&str; 13] = [
     "before upload",
     "during upload",
     "after upload",
+    "before documents",
+    "after documents",
+    "before record",
     "before delete",
     "after delete",
     "before dead-letter send",
@@ -47,12 +50,15 @@ fn workers_that_are_killed_at_every_step_lose_nothing() {
         let is_caught = step != "random moment";
         assert!(!is_caught || figures["step_faults_fired"][step].as_u64() > Some(0), "{step}: {all}");
     }
-    for wrong in ["lost", "short", "corrupt", "unexpected", "paid_again", "status_disagrees"] {
-        assert_eq!(figures[wrong], 0, "{wrong}: {all}");
+    let of_reports = ["lost", "short", "corrupt", "unexpected", "paid_again", "status_disagrees"];
+    for wrong in of_reports.iter().chain(&["documents_lost", "documents_doubled", "documents_stale"]) {
+        assert_eq!(figures[*wrong], 0, "{wrong}: {all}");
     }
     let jobs = figures["jobs"].as_object().expect("an object");
     assert_eq!(jobs.len(), 3, "a day, an hour, several hours: {all}");
     for right in ["reports", "dead_letters", "redeliveries", "duplicate_executions", "recoveries", "statuses"]
+        .into_iter()
+        .chain(["documents_compared", "documents_without_datapoint"])
     {
         assert!(figures[right].as_u64() > Some(0), "{right}: {all}");
     }
