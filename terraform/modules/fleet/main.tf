@@ -14,6 +14,7 @@ module "worker" {
   image            = var.image
   command          = ["worker", "run"]
   environment      = var.environment
+  secrets          = var.secrets
   role_arns        = var.role_arns
   log_group        = var.log_group
   size             = var.worker_size

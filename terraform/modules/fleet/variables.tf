@@ -17,8 +17,8 @@ variable "fleet" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.fleet)) && length(var.fleet) <= 20 && !contains(["producer", "status"], var.fleet)
-    error_message = "fleet (a key of the stack's fleets) must be 1 to 20 lower-case letters, digits and single dashes between them, begin with a letter, and be neither producer nor status, which are tasks of the stack's own."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.fleet)) && length(var.fleet) <= 20 && !contains(["producer", "setup", "status"], var.fleet)
+    error_message = "fleet (a key of the stack's fleets) must be 1 to 20 lower-case letters, digits and single dashes between them, begin with a letter, and be none of producer, setup and status, which are tasks of the stack's own."
   }
 }
 
@@ -79,6 +79,13 @@ variable "worker_size" {
 variable "environment" {
   description = "The workers' environment variables."
   type        = map(string)
+  nullable    = false
+}
+
+variable "secrets" {
+  description = "Environment variables that ECS takes from Secrets Manager (module task)."
+  type        = map(string)
+  default     = {}
   nullable    = false
 }
 

@@ -16,6 +16,7 @@ resource "aws_cloudformation_stack_set" "reader" {
       WorkerRoleArn          = var.worker_role_arn
       Trust                  = var.trust
       DirectoryBuckets       = tostring(var.directory_buckets)
+      Tags                   = tostring(length(var.tag_keys) > 0)
       ExternalId             = var.external_id
       OrganizationId         = var.organization_id
       PermissionsBoundaryArn = var.permissions_boundary_arn

@@ -88,6 +88,13 @@ variable "directory_buckets" {
   nullable    = false
 }
 
+variable "tag_keys" {
+  description = "The stack's `tag_keys`, the tags that are columns of reports: with one at least, tags of resources may be read."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "organization_id" {
   description = "The organization that the worker's account must belong to; not asked for if absent."
   type        = string

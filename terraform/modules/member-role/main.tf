@@ -47,6 +47,7 @@ resource "aws_iam_role" "reader" {
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3express.html
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+# Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonresourcegrouptaggingapi.html
 resource "aws_iam_role_policy" "metrics" {
   name = "read-metrics"
   role = aws_iam_role.reader.name
@@ -63,6 +64,7 @@ resource "aws_iam_role_policy" "metrics" {
           for action in flatten(local.datasets[*].optional_permissions) : action
           if var.directory_buckets || !startswith(action, "s3express:")
         ],
+        length(var.tag_keys) == 0 ? [] : ["tag:GetResources"],
       )))
       Resource = "*"
     }]

@@ -41,6 +41,13 @@ variable "directory_buckets" {
   nullable    = false
 }
 
+variable "tag_keys" {
+  description = "The stack's `tag_keys`, the tags that are columns of reports: with one at least, tags of resources may be read."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "external_id" {
   description = "The external ID that the worker must send when it assumes the role: `external_id` of the accounts file. AWS does not treat it as a secret, and shows it to everyone who may read the role."
   type        = string

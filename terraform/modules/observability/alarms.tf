@@ -52,9 +52,9 @@ locals {
   # on a month that is not complete and settled, all else but 0 a fault. The container is named, since AWS may put others beside it.
   of_task = merge({
     producer-failed = {
-      who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }
+      who         = { group = [for family in compact([var.families.producer, var.families.status, var.families.setup]) : "family:${family}"] }
       ends        = { "$or" = [{ stopCode = ["TaskFailedToStart"] }, { containers = { name = ["producer"], exitCode = [{ "anything-but" = [0, 3] }] } }] }
-      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it manually once that is fixed (output backfill_command)."
+      description = "A task of the producer of ${var.name} did not start, or failed. Its log is in ${aws_cloudwatch_log_group.this["producer"].name}, why it did not start in ${local.reasons}; start it manually once that is fixed (output backfill_command${var.families.setup == null ? "" : ", or of setup_commands the sink's"})."
     }
     run-incomplete = {
       who         = { group = ["family:${var.families.producer}", "family:${var.families.status}"] }

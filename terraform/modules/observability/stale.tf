@@ -3,11 +3,12 @@
 # the workers' log with its dataset and its outcome, and a filter counts the complete ones; no line at all is as bad as none that matches.
 
 locals {
-  # A request names datasets or groups of them.
+  # A request names datasets or groups of them; what is neither is a dataset of the configuration file.
   datasets_of = {
-    for name, schedule in var.watched : name => [
-      for dataset in local.all_datasets : dataset.name if contains(schedule.datasets, dataset.name) || contains(schedule.datasets, dataset.group)
-    ]
+    for name, schedule in var.watched : name => concat(
+      [for dataset in local.all_datasets : dataset.name if contains(schedule.datasets, dataset.name) || contains(schedule.datasets, dataset.group)],
+      tolist(setsubtract(schedule.datasets, flatten([for dataset in local.all_datasets : [dataset.name, dataset.group]]))),
+    )
   }
 
   patterns = {

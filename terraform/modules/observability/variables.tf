@@ -121,6 +121,7 @@ variable "families" {
   type = object({
     producer = string
     status   = string
+    setup    = optional(string)
   })
   nullable = false
 }

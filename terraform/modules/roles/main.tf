@@ -17,6 +17,34 @@ locals {
   tries         = "${var.report_bucket_arn}/tries/*"
   accounts_file = "${var.report_bucket_arn}/${var.accounts_key}"
 
+  # The configuration file, and what sinks have of it.
+  configuration = var.configuration_key == null ? [] : ["${var.report_bucket_arn}/${var.configuration_key}"]
+  delivered     = "${var.report_bucket_arn}/delivered/*"
+  looked_at     = var.configuration_key == null ? [] : concat(local.configuration, [local.delivered])
+
+  # What is left of the worker's policy for the roles that it may assume.
+  room_for_roles = 7400 - 200 * length(var.queue_arns) - (var.configuration_key == null ? 0 : 650 + length(jsonencode(merge(var.sinks, { secret_arns = [], secret_kms_key_arns = [] }))))
+
+  # A domain takes requests by their verb, a Serverless collection all or none.
+  # https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html
+  # https://docs.aws.amazon.com/opensearch-service/latest/developerguide/security-iam-serverless.html
+  search = {
+    for who, verbs in { worker = ["Get", "Post"], setup = ["Delete", "Get", "Post", "Put"] } : who => concat(
+      length(var.sinks.domain_arns) == 0 ? [] : [{
+        Sid      = "SendRequestsToDomains"
+        Effect   = "Allow"
+        Action   = [for verb in verbs : "es:ESHttp${verb}"]
+        Resource = [for arn in var.sinks.domain_arns : "${arn}/*"]
+      }],
+      length(var.sinks.collection_arns) == 0 ? [] : [{
+        Sid      = "SendRequestsToCollections"
+        Effect   = "Allow"
+        Action   = "aoss:APIAccessAll"
+        Resource = var.sinks.collection_arns
+      }],
+    )
+  }
+
   read_and_write_by_key = var.kms_key_arn == null ? [] : [{
     Sid      = "UseTheKey"
     Effect   = "Allow"
@@ -93,13 +121,19 @@ locals {
       Sid      = "KeepManifestsAndWhatWasDelivered" # of the runs that requests become, and to sinks
       Effect   = "Allow"
       Action   = ["s3:GetObject", "s3:PutObject"]
-      Resource = [local.manifests, "${var.report_bucket_arn}/delivered/*"]
+      Resource = [local.manifests, local.delivered]
     },
     {
-      Sid      = "ReadTheAccountsFile"
+      Sid      = "KeepWhatSinksRefuse"
+      Effect   = "Allow"
+      Action   = "s3:PutObject"
+      Resource = "${var.report_bucket_arn}/rejects/*"
+    },
+    {
+      Sid      = "ReadTheAccountsAndConfigurationFiles"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = local.accounts_file
+      Resource = concat([local.accounts_file], local.configuration)
     },
     {
       Sid      = "StayWhileBusy"
@@ -112,7 +146,22 @@ locals {
       Effect   = "Allow"
       Action   = "sts:AssumeRole"
       Resource = var.member_role_arns
-  }], local.read_and_write_by_key)
+      }], length(var.sinks.namespaces) == 0 ? [] : [{
+      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html
+      Sid       = "ForwardMetrics" # it knows no resource
+      Effect    = "Allow"
+      Action    = "cloudwatch:PutMetricData"
+      Resource  = "*"
+      Condition = { StringEquals = { "cloudwatch:namespace" = var.sinks.namespaces } }
+  }], local.search.worker, local.read_and_write_by_key)
+
+  # `producer setup`
+  setup = concat([{
+    Sid      = "ReadTheConfigurationFile"
+    Effect   = "Allow"
+    Action   = "s3:GetObject"
+    Resource = local.configuration
+  }], local.search.setup, local.read_by_key)
 
   # `producer run`
   producer = concat([
@@ -127,7 +176,7 @@ locals {
       Sid      = "ReadReportsManifestsAndAccounts"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = [local.reports, local.manifests, local.accounts_file]
+      Resource = concat([local.reports, local.manifests, local.accounts_file], local.looked_at)
     },
     {
       Sid      = "WriteManifests"
@@ -152,7 +201,7 @@ locals {
       Sid      = "ReadReportsAndManifests"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = [local.reports, local.manifests]
+      Resource = concat([local.reports, local.manifests], local.looked_at)
     },
   ], local.read_by_key)
 
@@ -177,7 +226,7 @@ locals {
       Sid      = "ReadReportsAndManifests"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = [local.reports, local.manifests]
+      Resource = concat([local.reports, local.manifests], local.looked_at)
     },
   ], local.read_and_write_by_key)
 
@@ -205,6 +254,16 @@ locals {
       Effect   = "Allow"
       Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       Resource = var.guardduty_repository_arns
+      }], length(var.sinks.secret_arns) == 0 ? [] : [{
+      Sid      = "ReadPasswordsOfSinks"
+      Effect   = "Allow"
+      Action   = "secretsmanager:GetSecretValue"
+      Resource = var.sinks.secret_arns
+      }], length(var.sinks.secret_kms_key_arns) == 0 ? [] : [{
+      Sid      = "DecryptPasswordsOfSinks"
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = var.sinks.secret_kms_key_arns
   }])
 
   # A managed policy has 6,144 characters, and the worker's own has no room for a hundred ARNs.
@@ -214,12 +273,14 @@ locals {
     [for arns in chunklist(var.secrets.kms_key_arns, 25) : { Sid = "DecryptAccessKeys", Effect = "Allow", Action = "kms:Decrypt", Resource = arns }],
   )
 
-  roles = {
+  roles = merge({
     worker    = { statements = local.worker, description = "What a worker of ${var.name} does: takes jobs, becomes accounts, stores reports." }
     producer  = { statements = local.producer, description = "What `producer run` of ${var.name} does: sends jobs, writes manifests." }
     status    = { statements = local.status, description = "What `producer status` of ${var.name} does: looks, and changes nothing." }
     execution = { statements = local.execution, description = "What ECS does to start a task of ${var.name}: fetches the image, writes logs." }
-  }
+    }, var.sinks.are_set_up ? {
+    setup = { statements = local.setup, description = "What `producer setup` of ${var.name} does: sets sinks up." }
+  } : {})
 }
 
 resource "aws_iam_role" "this" {

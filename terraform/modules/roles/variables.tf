@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 variable "name" {
-  description = "The deployment's name; the roles are `<name>-worker`, `<name>-producer`, `<name>-status` and `<name>-execution`, the policy `<name>-operator`."
+  description = "The deployment's name; the roles are `<name>-worker`, `<name>-producer`, `<name>-status`, `<name>-execution` and, for sinks that are set up, `<name>-setup`, the policy `<name>-operator`."
   type        = string
   nullable    = false
 
@@ -90,6 +90,41 @@ variable "accounts_key" {
   nullable    = false
 }
 
+variable "configuration_key" {
+  description = "The key of the configuration file in the bucket; null if there is none."
+  type        = string
+  default     = null
+}
+
+variable "sinks" {
+  description = "What sinks ask of IAM: the namespaces into which metrics are forwarded, the OpenSearch domains and Serverless collections, the secrets of those with passwords and the customer keys of these, and whether a task sets any of them up."
+  type = object({
+    namespaces          = optional(list(string), [])
+    domain_arns         = optional(list(string), [])
+    collection_arns     = optional(list(string), [])
+    secret_arns         = optional(list(string), [])
+    secret_kms_key_arns = optional(list(string), [])
+    are_set_up          = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for arn in var.sinks.domain_arns : can(regex("^arn:[a-z-]+:es:[a-z0-9-]+:[0-9]{12}:domain/[a-z0-9-]+$", arn))]) && alltrue([for arn in var.sinks.collection_arns : can(regex("^arn:[a-z-]+:aoss:[a-z0-9-]+:[0-9]{12}:collection/[a-z0-9]+$", arn))])
+    error_message = "sinks must have ARNs of OpenSearch domains (arn:aws:es:…:domain/name) and of Serverless collections (arn:aws:aoss:…:collection/id)."
+  }
+
+  validation {
+    condition     = alltrue([for namespace in var.sinks.namespaces : !startswith(namespace, "AWS/") && !can(regex("[*?$]", namespace))])
+    error_message = "sinks must have namespaces of your own, without *, ? and $: AWS refuses those that begin with AWS/."
+  }
+
+  validation {
+    condition     = !var.sinks.are_set_up || var.configuration_key != null
+    error_message = "sinks are set up from the configuration file: give configuration_key."
+  }
+}
+
 variable "member_role_arns" {
   description = "The roles that the worker may assume, as ARNs or patterns of them (arn:aws:iam::*:role/cloudwatch-fleet-reader)."
   type        = list(string)
@@ -100,11 +135,11 @@ variable "member_role_arns" {
     error_message = "member_role_arns must be ARNs of roles, in which only the account may be `*`: the role's name is what keeps the worker out of all others."
   }
 
-  # The rest of the worker's policy has less than 3,040 characters, and 200 more for each further queue.
+  # The rest of the worker's policy has less than 3,040 characters, and 200 more for each further queue, besides those of sinks.
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
   validation {
-    condition     = length(jsonencode(var.member_role_arns)) <= 7400 - 200 * length(var.queue_arns)
-    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for ${7400 - 200 * length(var.queue_arns)}: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
+    condition     = length(jsonencode(var.member_role_arns)) <= local.room_for_roles
+    error_message = "member_role_arns has ${length(var.member_role_arns)} roles in ${length(jsonencode(var.member_role_arns))} characters, and the worker's policy has room for ${local.room_for_roles}: IAM takes 10240 in all. Each name of a role is one pattern, whatever its accounts: give the roles in the accounts one name (the stack's role_name and role_arn in accounts)."
   }
 }
 

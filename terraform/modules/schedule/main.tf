@@ -52,6 +52,18 @@ locals {
       })
     },
     {
+      for sink in keys(var.setups) : "setup-${sink}" => {
+        description = "Sets the sink ${sink} up, and deletes what is past its retention."
+        expression  = "cron(15 2 * * ? *)"
+        timezone    = "UTC"
+        enabled     = true
+        via         = "task"
+        command     = "setup"
+        queue       = var.default_queue
+        request     = {}
+      }
+    },
+    {
       for name, schedule in var.schedules : name => {
         description = coalesce(try(schedule.description, null), "Sends what `${name}` asks for.")
         expression  = schedule.expression
@@ -69,7 +81,7 @@ locals {
   flags_with_value = ["date", "month", "from", "to", "last", "window", "settle"]
   flags_alone      = ["provisional", "only_incomplete"]
 
-  commands = {
+  commands = merge({ for sink, command in var.setups : "setup-${sink}" => command }, {
     for name, schedule in local.schedules : name => schedule.command == "status" ? ["producer", "status", "--this-month", "--settled", "--failed-only"] : concat(
       ["producer", "run"],
       schedule.command == "complete" ? ["--only-incomplete"] : [],
@@ -81,8 +93,8 @@ locals {
       flatten([for key in local.flags_with_value : ["--${key}", schedule.request[key]] if can(schedule.request[key])]),
       [for key in local.flags_alone : "--${replace(key, "_", "-")}" if try(schedule.request[key], false)],
       flatten([for key, value in try(schedule.request.attributes, {}) : ["--attribute", "${key}:=${jsonencode(value)}"]]),
-    ) if schedule.via == "task"
-  }
+    ) if schedule.via == "task" && schedule.command != "setup"
+  })
 
   # What a worker expands into jobs, as `producer run` does. It is put together by hand, since jsonencode() writes < and > as
   # escapes, which Scheduler would not know again; in the request that is what keeps a text of yours from being replaced.
@@ -117,13 +129,15 @@ locals {
 
   queues_of_messages = sort(distinct([for name in keys(local.messages) : local.schedules[name].queue]))
 
-  tasks = {
+  tasks = merge({
     producer = { command = ["producer", "run"], role_arn = var.role_arns.producer }
     status   = { command = ["producer", "status"], role_arn = var.role_arns.status }
-  }
+    }, length(var.setups) == 0 ? {} : {
+    setup = { command = ["producer", "setup"], role_arn = var.role_arns.setup }
+  })
 }
 
-# Two definitions, since they have two roles: who looks sends nothing.
+# A definition for each role: who looks sends nothing, and who sets sinks up neither.
 module "task" {
   source   = "../task"
   for_each = local.tasks
@@ -133,6 +147,7 @@ module "task" {
   image            = var.image
   command          = each.value.command
   environment      = var.environment
+  secrets          = each.key == "setup" ? var.setup_secrets : {}
   role_arns        = { task = each.value.role_arn, execution = var.role_arns.execution }
   log_group        = var.log_group
   cpu_architecture = var.cpu_architecture
@@ -163,7 +178,7 @@ resource "aws_scheduler_schedule" "this" {
     input    = each.value.via == "queue" ? local.messages[each.key] : local.overrides[each.key]
 
     dynamic "ecs_parameters" {
-      for_each = each.value.via == "task" ? [each.value.command == "status" ? "status" : "producer"] : []
+      for_each = each.value.via == "task" ? [contains(["setup", "status"], each.value.command) ? each.value.command : "producer"] : []
 
       content {
         task_definition_arn = module.task[ecs_parameters.value].task_definition.arn
@@ -299,7 +314,7 @@ resource "aws_iam_role_policy" "scheduler" {
         Sid       = "GiveTasksTheirRoles"
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = [var.role_arns.producer, var.role_arns.status, var.role_arns.execution]
+        Resource  = concat([for task in local.tasks : task.role_arn], [var.role_arns.execution])
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
       {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 output "tasks" {
-  description = "The definitions of the tasks of `producer run` and of `producer status`."
+  description = "The definitions of the tasks of `producer run`, of `producer status` and, if there are `setups`, of `producer setup`."
   value       = { for name, task in module.task : name => task.task_definition }
 }
 

@@ -178,6 +178,25 @@ variable "schedules" {
   }
 }
 
+variable "setups" {
+  description = "The sinks that are set up daily, by name, each with the command of its task (producer setup …)."
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setintersection(try(keys(var.schedules), []), [for sink in keys(var.setups) : "setup-${sink}"])) == 0
+    error_message = "schedules: ${join(", ", setintersection(try(keys(var.schedules), []), [for sink in keys(var.setups) : "setup-${sink}"]))} is the name of a schedule that sets a sink up; choose another."
+  }
+}
+
+variable "setup_secrets" {
+  description = "Environment variables of the tasks that set sinks up, which ECS takes from Secrets Manager (module task)."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "queues" {
   description = "The work queues that schedules may name, each with the ECS service of its workers (CLUSTER/SERVICE), which `--wake` gives its first task."
   type = map(object({
@@ -215,10 +234,11 @@ variable "environment" {
 }
 
 variable "role_arns" {
-  description = "The roles of `producer run` and of `producer status`, and the one with which ECS starts them."
+  description = "The roles of `producer run`, of `producer status` and, if there are `setups`, of `producer setup`, and the one with which ECS starts them."
   type = object({
     producer  = string
     status    = string
+    setup     = optional(string)
     execution = string
   })
   nullable = false

@@ -35,28 +35,30 @@ resource "aws_ecs_task_definition" "this" {
     }
   }
 
-  container_definitions = jsonencode([merge(var.has_temporary_files ? { mountPoints = [{ sourceVolume = "temporary-files", containerPath = "/tmp", readOnly = false }] } : {}, {
-    name                   = var.container
-    image                  = var.image
-    command                = var.command
-    essential              = true
-    user                   = "65532"
-    readonlyRootFilesystem = true
-    stopTimeout            = 120 # the most that Fargate allows; a worker drains in 110
-    linuxParameters        = { capabilities = { add = [], drop = ["ALL"] } }
-    environment            = [for name, value in var.environment : { name = name, value = value }]
+  container_definitions = jsonencode([merge(
+    var.has_temporary_files ? { mountPoints = [{ sourceVolume = "temporary-files", containerPath = "/tmp", readOnly = false }] } : {},
+    length(var.secrets) == 0 ? {} : { secrets = [for name, arn in var.secrets : { name = name, valueFrom = arn }] }, {
+      name                                    = var.container
+      image                                   = var.image
+      command                                 = var.command
+      essential                               = true
+      user                                    = "65532"
+      readonlyRootFilesystem                  = true
+      stopTimeout                             = 120 # the most that Fargate allows; a worker drains in 110
+      linuxParameters                         = { capabilities = { add = [], drop = ["ALL"] } }
+      environment                             = [for name, value in var.environment : { name = name, value = value }]
 
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        awslogs-group         = var.log_group
-        awslogs-region        = data.aws_region.current.id
-        awslogs-stream-prefix = var.container
-        # Where CloudWatch Logs does not answer, lines are lost and not jobs.
-        mode            = "non-blocking"
-        max-buffer-size = "4m"
+      logConfiguration = {
+        logDriver = "awslogs"
+        options = {
+          awslogs-group         = var.log_group
+          awslogs-region        = data.aws_region.current.id
+          awslogs-stream-prefix = var.container
+          # Where CloudWatch Logs does not answer, lines are lost and not jobs.
+          mode            = "non-blocking"
+          max-buffer-size = "4m"
+        }
       }
-    }
   })])
 
   # The old revision is taken away only once service and schedules have the new one.

@@ -44,6 +44,13 @@ variable "environment" {
   nullable    = false
 }
 
+variable "secrets" {
+  description = "Environment variables that ECS takes from Secrets Manager as the task starts, by name: the ARN of a secret and the key in it (arn:…:secret:name-a1b2c3:password::). The execution role must be allowed to read it."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "role_arns" {
   description = "The role that the program has, and the one with which ECS starts it."
   type = object({

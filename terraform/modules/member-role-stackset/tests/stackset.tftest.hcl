@@ -70,8 +70,22 @@ run "only_what_is_given_is_a_parameter" {
       WorkerRoleArn    = "arn:aws:iam::999999999999:role/fleet-worker"
       Trust            = "role"
       DirectoryBuckets = "true"
+      Tags             = "false"
       ExternalId       = "fleet-999999999999"
     })
+    error_message = "The parameters are ${jsonencode(aws_cloudformation_stack_set.reader.parameters)}"
+  }
+}
+
+run "tags_are_read_if_any_is_a_column" {
+  command = plan
+
+  variables {
+    tag_keys = ["team"]
+  }
+
+  assert {
+    condition     = aws_cloudformation_stack_set.reader.parameters.Tags == "true"
     error_message = "The parameters are ${jsonencode(aws_cloudformation_stack_set.reader.parameters)}"
   }
 }

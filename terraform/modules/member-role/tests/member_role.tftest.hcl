@@ -55,6 +55,21 @@ run "directory_buckets_are_not_listed_if_that_is_switched_off" {
   }
 }
 
+run "tags_are_read_if_any_is_a_column" {
+  command = plan
+
+  variables {
+    tag_keys = ["team"]
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.metrics.policy).Statement[0].Action == [
+      "account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "s3:ListAllMyBuckets", "s3express:ListAllMyDirectoryBuckets", "tag:GetResources",
+    ]
+    error_message = "The role's policy is ${aws_iam_role_policy.metrics.policy}"
+  }
+}
+
 # IAM keeps a role that is a principal by its unique id, which a role that is made again does not have. Here the principal is an
 # account, which can't be made again, and the role stands in a condition, which is compared by name.
 run "trust_in_the_account_outlives_the_workers_role_and_lets_no_other_role_in" {

@@ -111,7 +111,7 @@ run "both_are_the_same_role_with_a_boundary_and_other_values" {
   }
 }
 
-run "template_that_trusts_the_account" {
+run "template_that_trusts_the_account_and_reads_tags" {
   command = plan
 
   module {
@@ -120,18 +120,20 @@ run "template_that_trusts_the_account" {
 
   variables {
     trust = "account"
+    tags  = true
   }
 }
 
-run "both_are_the_same_role_that_trusts_the_account" {
+run "both_are_the_same_role_that_trusts_the_account_and_reads_tags" {
   command = plan
 
   variables {
-    trust = "account"
+    trust    = "account"
+    tag_keys = ["team"]
   }
 
   assert {
-    condition = jsonencode(run.template_that_trusts_the_account.role) == jsonencode({
+    condition = jsonencode(run.template_that_trusts_the_account_and_reads_tags.role) == jsonencode({
       for name, value in {
         RoleName                 = aws_iam_role.reader.name
         Description              = aws_iam_role.reader.description
@@ -144,6 +146,6 @@ run "both_are_the_same_role_that_trusts_the_account" {
         }]
       } : name => value if value != null
     })
-    error_message = "template.yaml has ${jsonencode(run.template_that_trusts_the_account.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.metrics.policy} (or the name, the description, the session or the boundary differs)"
+    error_message = "template.yaml has ${jsonencode(run.template_that_trusts_the_account_and_reads_tags.role)}, main.tf ${aws_iam_role.reader.assume_role_policy} and ${aws_iam_role_policy.metrics.policy} (or the name, the description, the session or the boundary differs)"
   }
 }

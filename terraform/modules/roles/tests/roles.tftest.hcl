@@ -58,6 +58,7 @@ run "each_may_what_its_commands_use_and_no_more" {
         "Allow s3:PutObject arn:aws:s3:::fleet-reports/delivered/*",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/runs/*",
         "Allow s3:PutObject arn:aws:s3:::fleet-reports/runs/*",
+        "Allow s3:PutObject arn:aws:s3:::fleet-reports/rejects/*",
         "Allow s3:GetObject arn:aws:s3:::fleet-reports/accounts.toml",
         "Allow ecs:UpdateTaskProtection arn:aws:ecs:eu-west-1:999999999999:task/fleet/*",
         "Allow sts:AssumeRole arn:aws:iam::*:role/cloudwatch-fleet-reader",
@@ -106,6 +107,92 @@ run "each_may_what_its_commands_use_and_no_more" {
     }
     error_message = "Somebody may do more or less: ${jsonencode(merge({ for who, role in aws_iam_role_policy.this : who => jsondecode(role.policy).Statement }, { operator = jsondecode(aws_iam_policy.operator.policy).Statement }))}"
   }
+}
+
+# What there is besides the above.
+run "with_sinks_each_may_what_these_take_and_no_more" {
+  command = plan
+
+  variables {
+    configuration_key = "fleet.toml"
+    kms_key_arn       = "arn:aws:kms:eu-west-1:999999999999:key/0e3f"
+
+    sinks = {
+      namespaces          = ["Fleet/ECS", "Fleet/SQS"]
+      domain_arns         = ["arn:aws:es:eu-west-1:999999999999:domain/fleet"]
+      collection_arns     = ["arn:aws:aoss:eu-west-1:999999999999:collection/abc123"]
+      secret_arns         = ["arn:aws:secretsmanager:eu-west-1:999999999999:secret:search-a1b2c3"]
+      secret_kms_key_arns = ["arn:aws:kms:eu-west-1:999999999999:key/5ec2"]
+      are_set_up          = true
+    }
+  }
+
+  assert {
+    condition = {
+      for who, policy in merge({ for who, role in aws_iam_role_policy.this : who => role.policy }, { operator = aws_iam_policy.operator.policy }) :
+      who => toset(flatten([
+        for statement in jsondecode(policy).Statement : [
+          for action in flatten([statement.Action]) : [
+            for resource in flatten([statement.Resource]) : join(" ", compact([action, resource, try(jsonencode(statement.Condition), "")]))
+            if can(regex("(es|aoss|cloudwatch|secretsmanager):", action)) || can(regex("fleet[.]toml|delivered|5ec2", resource))
+          ]
+        ]
+      ]))
+      } == {
+      worker = toset([
+        "s3:GetObject arn:aws:s3:::fleet-reports/delivered/*",
+        "s3:PutObject arn:aws:s3:::fleet-reports/delivered/*",
+        "s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml",
+        "cloudwatch:PutMetricData * {\"StringEquals\":{\"cloudwatch:namespace\":[\"Fleet/ECS\",\"Fleet/SQS\"]}}",
+        "es:ESHttpGet arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
+        "es:ESHttpPost arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
+        "aoss:APIAccessAll arn:aws:aoss:eu-west-1:999999999999:collection/abc123",
+      ])
+      setup = toset([
+        "s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml",
+        "es:ESHttpDelete arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
+        "es:ESHttpGet arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
+        "es:ESHttpPost arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
+        "es:ESHttpPut arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
+        "aoss:APIAccessAll arn:aws:aoss:eu-west-1:999999999999:collection/abc123",
+      ])
+      producer = toset(["s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml", "s3:GetObject arn:aws:s3:::fleet-reports/delivered/*"])
+      status   = toset(["s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml", "s3:GetObject arn:aws:s3:::fleet-reports/delivered/*"])
+      operator = toset(["s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml", "s3:GetObject arn:aws:s3:::fleet-reports/delivered/*"])
+      execution = toset([
+        "secretsmanager:GetSecretValue arn:aws:secretsmanager:eu-west-1:999999999999:secret:search-a1b2c3",
+        "kms:Decrypt arn:aws:kms:eu-west-1:999999999999:key/5ec2",
+      ])
+    }
+    error_message = "Somebody may do more or less: ${jsonencode({ for who, role in aws_iam_role_policy.this : who => jsondecode(role.policy).Statement })}"
+  }
+
+  # It sends no job, writes nothing to the bucket and enters no account.
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.this["setup"].policy).Statement : statement.Sid] == [
+      "ReadTheConfigurationFile", "SendRequestsToDomains", "SendRequestsToCollections", "ReadByTheKey",
+    ]
+    error_message = "The set-up may do more: ${aws_iam_role_policy.this["setup"].policy}"
+  }
+}
+
+run "without_sinks_nobody_sets_any_up" {
+  command = plan
+
+  assert {
+    condition     = !contains(keys(aws_iam_role.this), "setup")
+    error_message = "There is a role that no task has."
+  }
+}
+
+run "sinks_that_would_open_more_than_is_meant_are_refused" {
+  command = plan
+
+  variables {
+    sinks = { namespaces = ["Fleet/*"], are_set_up = true }
+  }
+
+  expect_failures = [var.sinks]
 }
 
 run "the_worker_reads_the_secrets_of_accounts_with_keys_and_ecs_none" {
@@ -272,7 +359,15 @@ run "the_longest_policies_that_are_taken_have_room_in_iam" {
       "arn:aws-us-gov:logs:ap-southeast-1:999999999999:log-group:/abcdefghijklmnopqrstuvwx/${who}"
     ]
 
-    member_role_arns = [for n in range(62) : "arn:aws:iam::*:role/${format("%062d", n)}"]
+    member_role_arns  = [for n in range(36) : "arn:aws:iam::*:role/${format("%062d", n)}"]
+    configuration_key = "fleet.toml"
+
+    sinks = {
+      namespaces      = [for n in range(10) : "${format("%030d", n)}/${format("%030d", n)}"]
+      domain_arns     = ["arn:aws-us-gov:es:ap-southeast-1:999999999999:domain/abcdefghijklmnopqrstuvwxyz"]
+      collection_arns = ["arn:aws-us-gov:aoss:ap-southeast-1:999999999999:collection/abcdefghijklmnopqrst"]
+      are_set_up      = true
+    }
 
     secrets = {
       arns         = [for n in range(25) : "arn:aws-us-gov:secretsmanager:ap-southeast-1:999999999999:secret:${format("%0150d", n)}-a1b2c3"]
@@ -281,7 +376,7 @@ run "the_longest_policies_that_are_taken_have_room_in_iam" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.this["worker"].policy) - length(jsonencode(var.member_role_arns)) <= 10240 - (7400 - 200 * 10)
+    condition     = length(aws_iam_role_policy.this["worker"].policy) - length(jsonencode(var.member_role_arns)) <= 10240 - local.room_for_roles
     error_message = "The worker's policy has ${length(aws_iam_role_policy.this["worker"].policy)} characters, ${length(jsonencode(var.member_role_arns))} of them for roles."
   }
 

@@ -11,6 +11,7 @@ locals {
     WorkerRoleArn          = var.worker_role_arn
     Trust                  = var.trust
     DirectoryBuckets       = var.directory_buckets
+    Tags                   = var.tags
     ExternalId             = var.external_id
     OrganizationId         = var.organization_id
     PermissionsBoundaryArn = var.permissions_boundary_arn

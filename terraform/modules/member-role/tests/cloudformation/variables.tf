@@ -23,6 +23,12 @@ variable "directory_buckets" {
   default     = null
 }
 
+variable "tags" {
+  description = "Tags."
+  type        = string
+  default     = null
+}
+
 variable "external_id" {
   description = "ExternalId."
   type        = string
