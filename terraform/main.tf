@@ -51,7 +51,7 @@ locals {
   # What you give wins. They are for tasks, which are no resources of Terraform's; all else has the tags of your provider.
   tags = merge({ "fleet:application" = "cloudwatch-fleet", "fleet:deployment" = var.name }, var.tags)
 
-  environment = {
+  environment = merge({
     AWS_REGION                = local.region
     FLEET_ACCOUNTS            = "s3://${module.reports.bucket.name}/${local.accounts_key}"
     FLEET_ACCOUNTS_OWNER      = data.aws_caller_identity.current.account_id
@@ -59,7 +59,9 @@ locals {
     FLEET_QUEUE_URL           = module.queue["jobs"].jobs.url
     FLEET_REPORT_BUCKET       = module.reports.bucket.name
     FLEET_REPORT_BUCKET_OWNER = data.aws_caller_identity.current.account_id
-  }
+    }, local.has_configuration ? {
+    FLEET_CONFIG = "s3://${module.reports.bucket.name}/${local.configuration_key}"
+  } : {})
 }
 
 module "key" {
@@ -123,6 +125,17 @@ module "roles" {
   execution_policy_arns     = var.execution_policy_arns
   guardduty_repository_arns = var.guardduty_repository_arns
 
+  configuration_key = local.has_configuration ? local.configuration_key : null
+
+  sinks = {
+    namespaces          = distinct([for sink in var.sinks : sink.namespace if sink.type == "cloudwatch"])
+    domain_arns         = [for arn in local.search_arns : arn if strcontains(arn, ":es:")]
+    collection_arns     = [for arn in local.search_arns : arn if strcontains(arn, ":aoss:")]
+    secret_arns         = distinct(compact([for sink in local.search_sinks : sink.secret_arn]))
+    secret_kms_key_arns = distinct(compact([for sink in local.search_sinks : sink.secret_kms_key_arn]))
+    are_set_up          = length(local.search_sinks) > 0
+  }
+
   secrets = {
     arns         = tolist(toset([for account in local.accounts_with_keys : account.access_keys_secret_arn]))
     kms_key_arns = tolist(toset([for account in local.accounts_with_keys : account.kms_key_arn if account.kms_key_arn != null]))
@@ -162,6 +175,8 @@ module "fleet" {
   max_workers      = each.value.max
   jobs_per_worker  = each.value.jobs_per_worker
 
+  secrets = local.sink_secrets
+
   environment = merge(local.environment, {
     FLEET_QUEUE_URL         = module.queue[each.value.queue].jobs.url
     FLEET_CONCURRENCY       = tostring(each.value.concurrency)
@@ -187,6 +202,9 @@ module "schedule" {
   role_path                = var.role_path
   role_prefix              = var.role_prefix
   tags                     = local.tags
+
+  setups        = local.setups
+  setup_secrets = local.sink_secrets
 
   network = local.task_network
 
@@ -226,5 +244,6 @@ module "observability" {
   families = {
     producer = module.schedule.tasks.producer.family
     status   = module.schedule.tasks.status.family
+    setup    = length(local.setups) == 0 ? null : module.schedule.tasks.setup.family
   }
 }

@@ -36,6 +36,7 @@ output "roles" {
     worker_arn          = module.roles.role_arns.worker
     producer_arn        = module.roles.role_arns.producer
     status_arn          = module.roles.role_arns.status
+    setup_arn           = try(module.roles.role_arns.setup, null)
     operator_policy_arn = module.roles.operator_policy_arn
   }
 }
@@ -56,6 +57,7 @@ output "member_role" {
     name            = var.member_role.name
     worker_role_arn = module.roles.role_arns.worker
     external_id     = local.external_id
+    tag_keys        = var.tag_keys
   }
 }
 
@@ -78,7 +80,7 @@ output "environment" {
     export FLEET_REPORT_BUCKET=${module.reports.bucket.name}
     export FLEET_REPORT_BUCKET_OWNER=${data.aws_caller_identity.current.account_id}
     export FLEET_ACCOUNTS=s3://${module.reports.bucket.name}/${local.accounts_key}
-    export FLEET_ACCOUNTS_OWNER=${data.aws_caller_identity.current.account_id}
+    export FLEET_ACCOUNTS_OWNER=${data.aws_caller_identity.current.account_id}${local.has_configuration ? "\nexport FLEET_CONFIG=${local.environment.FLEET_CONFIG}" : ""}
   SHELL
 }
 
@@ -87,15 +89,17 @@ locals {
 
   # One line each, to be copied into a shell.
   run_task = {
-    for what, task in {
+    for what, task in merge({
       backfill = { family = module.schedule.tasks.producer.family, container = "producer", command = ["producer", "run", "--wake", "--date", "YYYY-MM-DD"] }
       check    = { family = module.fleet["worker"].service.task_definition_family, container = "worker", command = ["worker", "check"] }
-      } : what => join(" ", [
-        "aws ecs run-task --region ${local.region} --cluster ${module.cluster.cluster.name}",
-        "--task-definition ${task.family} --launch-type FARGATE",
-        "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${join(",", module.cluster.security_group_ids)}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
-        "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${local.tags_in_shell}'",
-        "--overrides '${jsonencode({ containerOverrides = [{ name = task.container, command = task.command }] })}'",
+      }, {
+      for sink, command in local.setups : "setup-${sink}" => { family = module.schedule.tasks.setup.family, container = "producer", command = command }
+      }) : what => join(" ", [
+      "aws ecs run-task --region ${local.region} --cluster ${module.cluster.cluster.name}",
+      "--task-definition ${task.family} --launch-type FARGATE",
+      "--network-configuration 'awsvpcConfiguration={subnets=[${join(",", local.network.subnet_ids)}],securityGroups=[${join(",", module.cluster.security_group_ids)}],assignPublicIp=${local.network.assign_public_ip ? "ENABLED" : "DISABLED"}}'",
+      "--propagate-tags TASK_DEFINITION --enable-ecs-managed-tags --tags '${local.tags_in_shell}'",
+      "--overrides '${jsonencode({ containerOverrides = [{ name = task.container, command = task.command }] })}'",
     ])
   }
 }
@@ -108,4 +112,14 @@ output "backfill_command" {
 output "check_command" {
   description = "Makes a worker report, for each account, its identity there and which permission is missing. The result is in the log: aws logs tail /<name>/worker"
   value       = local.run_task.check
+}
+
+output "search" {
+  description = "The stack's OpenSearch domain: its name, its ARN, where requests go, and OpenSearch Dashboards; null if there is none."
+  value       = one(module.search[*].domain)
+}
+
+output "setup_commands" {
+  description = "Of each sink that is set up, what sets it up now: once after the apply that made it, and whenever you do not wait for the day's. The result is in the log: aws logs tail /<name>/producer"
+  value       = { for sink in keys(local.setups) : sink => local.run_task["setup-${sink}"] }
 }

@@ -166,8 +166,8 @@ variable "request" {
   }
 
   validation {
-    condition     = length(setsubtract(try(tolist(var.request.datasets), []), jsondecode(file("${path.module}/datasets.json")).datasets[*].name)) == 0
-    error_message = "request.datasets names datasets that there are not: ${join(", ", setsubtract(try(tolist(var.request.datasets), []), jsondecode(file("${path.module}/datasets.json")).datasets[*].name))}."
+    condition     = length(setsubtract(try(tolist(var.request.datasets), []), concat(jsondecode(file("${path.module}/datasets.json")).datasets[*].name, local.names_in_configuration))) == 0
+    error_message = "request.datasets names datasets that there are not: ${join(", ", setsubtract(try(tolist(var.request.datasets), []), concat(jsondecode(file("${path.module}/datasets.json")).datasets[*].name, local.names_in_configuration)))}."
   }
 }
 
@@ -189,8 +189,8 @@ variable "schedules" {
   }
 
   validation {
-    condition     = length(setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.dataset, [])]), flatten([for dataset in jsondecode(file("${path.module}/datasets.json")).datasets : [dataset.name, dataset.group]]))) == 0
-    error_message = "schedules: dataset of a request names neither a dataset nor a group of them: ${join(", ", setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.dataset, [])]), flatten([for dataset in jsondecode(file("${path.module}/datasets.json")).datasets : [dataset.name, dataset.group]])))}."
+    condition     = length(setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.dataset, [])]), local.known_datasets)) == 0
+    error_message = "schedules: dataset of a request names neither a dataset, nor a group of them, nor one of configuration: ${join(", ", setsubtract(flatten([for schedule in try(values(var.schedules), []) : try(schedule.request.dataset, [])]), local.known_datasets))}."
   }
 }
 

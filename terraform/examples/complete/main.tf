@@ -20,6 +20,10 @@ module "stack" {
   monthly                   = var.monthly
   request                   = var.request
   schedules                 = var.schedules
+  configuration             = var.configuration
+  tag_keys                  = var.tag_keys
+  sinks                     = var.sinks
+  search                    = var.search
   image_tag                 = var.image_tag
   image_digest              = var.image_digest
   image                     = var.image

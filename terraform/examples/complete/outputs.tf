@@ -48,3 +48,13 @@ output "check_command" {
   description = "Makes a worker report, for each account, its identity there and which permission is missing. The result is in the log: aws logs tail /<name>/worker"
   value       = module.stack.check_command
 }
+
+output "search" {
+  description = "The stack's OpenSearch domain: its name, its ARN, where requests go, and OpenSearch Dashboards; null if there is none."
+  value       = module.stack.search
+}
+
+output "setup_commands" {
+  description = "Of each sink that is set up, what sets it up now: once after the apply that made it, and whenever you do not wait for the day's. The result is in the log: aws logs tail /<name>/producer"
+  value       = module.stack.setup_commands
+}

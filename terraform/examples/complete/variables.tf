@@ -59,6 +59,30 @@ variable "schedules" {
   default     = null
 }
 
+variable "configuration" {
+  description = "The stack's configuration."
+  type        = string
+  default     = null
+}
+
+variable "tag_keys" {
+  description = "The stack's tag_keys."
+  type        = any
+  default     = null
+}
+
+variable "sinks" {
+  description = "The stack's sinks."
+  type        = any
+  default     = null
+}
+
+variable "search" {
+  description = "The stack's search."
+  type        = any
+  default     = null
+}
+
 variable "image_tag" {
   description = "The stack's image_tag."
   type        = string

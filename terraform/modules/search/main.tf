@@ -76,13 +76,14 @@ resource "aws_opensearch_domain" "this" {
     auto_software_update_enabled = true
   }
 
-  dynamic "log_publishing_options" {
-    for_each = toset(["ES_APPLICATION_LOGS", "AUDIT_LOGS"])
+  log_publishing_options {
+    log_type                 = "AUDIT_LOGS"
+    cloudwatch_log_group_arn = aws_cloudwatch_log_group.this.arn
+  }
 
-    content {
-      log_type                 = log_publishing_options.value
-      cloudwatch_log_group_arn = aws_cloudwatch_log_group.this.arn
-    }
+  log_publishing_options {
+    log_type                 = "ES_APPLICATION_LOGS"
+    cloudwatch_log_group_arn = aws_cloudwatch_log_group.this.arn
   }
 
   dynamic "vpc_options" {

@@ -83,6 +83,14 @@ mock_resource "aws_subnet" {
   defaults = { id = "subnet-1" }
 }
 
+mock_resource "aws_opensearch_domain" {
+  defaults = {
+    arn                = "arn:aws:es:eu-west-1:999999999999:domain/fleet"
+    endpoint           = "search-fleet-mock.eu-west-1.es.amazonaws.com"
+    dashboard_endpoint = "search-fleet-mock.eu-west-1.es.amazonaws.com/_dashboards"
+  }
+}
+
 mock_resource "aws_vpc" {
   defaults = { id = "vpc-made" }
 }

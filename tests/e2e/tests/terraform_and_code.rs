@@ -10,7 +10,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use fleet::{Accounts, datasets, reserved::RESERVED_WORDS};
+use fleet::{
+    Accounts,
+    datasets::{self, GET_RESOURCES},
+    reserved::RESERVED_WORDS,
+};
 use kit::{Fleet, HOME_REGION, JOBS, days_ago, program};
 use serde_json::Value;
 
@@ -149,6 +153,37 @@ fn the_statement_for_athena_makes_the_table_that_terraform_makes() -> Result<()>
     Ok(())
 }
 
+/// `terraform test` holds this file equal to what the stack renders.
+#[test]
+fn the_configuration_file_that_terraform_renders_is_read() -> Result<()> {
+    let file = Path::new(TERRAFORM).join("tests/fleet.toml");
+    let mut producer = Command::new(program("producer"));
+    producer.args(["setup", "none", "--config"]).arg(file).env_clear().env("AWS_REGION", "eu-west-1");
+    // As ECS sets them.
+    producer.env("FLEET_SINK_ARCHIVE_USER", "user").env("FLEET_SINK_ARCHIVE_PASSWORD", "password");
+    let output = producer.output()?;
+    let said = String::from_utf8(output.stderr)?;
+    // It would set up one that there is.
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let wanted = "\"none\" is no sink of the configuration file, which has archive, search, serverless";
+    assert!(said.contains(wanted), "{said}");
+    Ok(())
+}
+
+/// What the examples ask for is in their files.
+#[test]
+fn the_configuration_files_of_the_examples_are_read() -> Result<()> {
+    for (example, dataset) in [("ecs-forwarding", "ecs_forwarded"), ("lambda-fleet", "lambda_recent")] {
+        let folder = Path::new(TERRAFORM).join("examples").join(example);
+        assert!(read(&folder.join("main.tf"))?.contains(dataset), "{example} asks for no {dataset}");
+        let mut producer = Command::new(program("producer"));
+        producer.args(["datasets", dataset, "--config"]).arg(folder.join("fleet.toml")).env_clear();
+        let output = producer.output()?;
+        ensure!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
 /// Its twin, main.tf, takes them from datasets.json.
 #[test]
 fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
@@ -166,7 +201,9 @@ fn the_stack_sets_template_allows_what_the_datasets_need() -> Result<()> {
         datasets::all().flat_map(|dataset| dataset.permissions().chain(dataset.optional_permissions()));
     let (express, needed): (BTreeSet<String>, BTreeSet<String>) =
         needed.map(str::to_owned).partition(|action| action.starts_with("s3express:"));
-    assert_eq!((required, optional), (needed, express));
+    // For `tag_keys`, which no dataset has by itself.
+    let optional_ones = &express | &BTreeSet::from([GET_RESOURCES.to_owned()]);
+    assert_eq!((required, optional), (needed, optional_ones));
     Ok(())
 }
 

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+output "member_role" {
+  description = "What the role in each member account must be: the variables of modules/member-role."
+  value       = module.stack.member_role
+}
+
+output "fleet" {
+  description = "The ECS cluster, the first fleet's service, and the image: where to push it, and what runs."
+  value       = module.stack.fleet
+}
+
+output "search" {
+  description = "The domain: its name, its ARN, where requests go, and OpenSearch Dashboards."
+  value       = module.stack.search
+}
+
+output "setup_commands" {
+  description = "Sets the domain up: once after the image was pushed. The result is in the log: aws logs tail /<name>/producer"
+  value       = module.stack.setup_commands
+}
+
+output "environment" {
+  description = "What `producer status`, `failed` and `replay` need on your machine: eval \"$(terraform output -raw environment)\""
+  value       = module.stack.environment
+}
+
+output "check_command" {
+  description = "Makes a worker report, for each account, its identity there and which permission is missing, and whether the sink can be reached."
+  value       = module.stack.check_command
+}
