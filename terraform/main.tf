@@ -131,8 +131,9 @@ module "roles" {
     namespaces          = distinct([for sink in var.sinks : sink.namespace if sink.type == "cloudwatch"])
     domain_arns         = [for arn in local.search_arns : arn if strcontains(arn, ":es:")]
     collection_arns     = [for arn in local.search_arns : arn if strcontains(arn, ":aoss:")]
-    secret_arns         = distinct(compact([for sink in local.search_sinks : sink.secret_arn]))
+    secret_arns         = distinct(compact(flatten([for sink in local.search_sinks : [sink.secret_arn, sink.channel_secret_arn]])))
     secret_kms_key_arns = distinct(compact([for sink in local.search_sinks : sink.secret_kms_key_arn]))
+    alert_role_arns     = distinct(compact([for sink in local.search_sinks : sink.alert_role_arn]))
     are_set_up          = length(local.search_sinks) > 0
   }
 
@@ -204,7 +205,7 @@ module "schedule" {
   tags                     = local.tags
 
   setups        = local.setups
-  setup_secrets = local.sink_secrets
+  setup_secrets = merge(local.sink_secrets, local.channel_secrets)
 
   network = local.task_network
 

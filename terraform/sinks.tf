@@ -14,6 +14,11 @@ locals {
       map_role           = try(sink.map_role, !can(sink.url) && try(var.search.master_user_arn, null) == null)
       secret_arn         = try(sink.secret_arn, null)
       secret_kms_key_arn = try(sink.secret_kms_key_arn, null)
+      channel_secret_arn = try(sink.channel_secret_arn, null)
+      alert_role_arn     = try(sink.alerts.sns_role, null)
+
+      # What the names of its variables begin with, as the programs make them of its name.
+      variables = trimsuffix(replace("FLEET_SINK_NAME_USER", "NAME", replace(upper(name), "-", "_")), "USER")
     } if sink.type == "opensearch"
   }
 
@@ -41,13 +46,15 @@ locals {
     [""],
   ))
 
-  # The names as the programs make them of a sink's, here of the sink `name`.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
   sink_secrets = merge([
-    for name, sink in local.search_sinks : {
-      for variable, key in { FLEET_SINK_NAME_USER = "username", FLEET_SINK_NAME_PASSWORD = "password" } :
-      replace(variable, "NAME", replace(upper(name), "-", "_")) => "${sink.secret_arn}:${key}::"
+    for sink in local.search_sinks : {
+      "${sink.variables}USER"     = "${sink.secret_arn}:username::"
+      "${sink.variables}PASSWORD" = "${sink.secret_arn}:password::"
     } if sink.secret_arn != null
   ]...)
+
+  channel_secrets = { for sink in local.search_sinks : "${sink.variables}CHANNEL_URL" => sink.channel_secret_arn if sink.channel_secret_arn != null }
 
   setups = {
     for name, sink in local.search_sinks :

@@ -7,9 +7,11 @@ locals {
     cloudwatch = { file = ["namespace", "region"], stack = [] }
     opensearch = {
       file  = ["alerts", "auth", "dashboards", "prefix", "region", "retention", "tenant", "url"]
-      stack = ["arn", "map_role", "secret_arn", "secret_kms_key_arn"]
+      stack = ["arn", "channel_secret_arn", "map_role", "secret_arn", "secret_kms_key_arn"]
     }
   }
+
+  known_sink_keys = { for type, keys in local.sink_keys : type => concat(["datasets", "type"], keys.file, keys.stack) }
 
   # The names in the text, of which some are those of datasets.
   names_in_configuration = flatten(regexall("(?m)^\\s*name\\s*=\\s*[\"']([a-z0-9_]+)[\"']", var.configuration))
@@ -50,7 +52,8 @@ variable "sinks" {
     The stack writes them into the configuration file, and gives the worker's role what each needs. For that an
     `opensearch` sink with a `url` and signed requests also has `arn`, of its domain or Serverless collection; one with `auth = "basic"` has
     `secret_arn`, a Secrets Manager secret whose value is JSON with `username` and `password`, and its `secret_kms_key_arn` where a customer key encrypts it. A task sets each
-    up daily; with `map_role = true` it also gives the workers' role its rights there, as in the stack's own domain.
+    up daily; with `map_role = true` it also gives the workers' role its rights there, as in the stack's own domain. `channel_secret_arn` is
+    a secret whose value is the URL of `channel` in `alerts`.
   TEXT
   type        = any
   default     = {}
@@ -68,9 +71,9 @@ variable "sinks" {
 
   validation {
     condition = alltrue([
-      for sink in try(values(var.sinks), []) : length(setsubtract(keys(sink), flatten(concat(["datasets", "type"], values(try(local.sink_keys[sink.type], {})))))) == 0
+      for sink in try(values(var.sinks), []) : length(setsubtract(keys(sink), try(local.known_sink_keys[sink.type], []))) == 0
     ])
-    error_message = "sinks: no such key: ${join(", ", flatten([for name, sink in var.sinks : [for key in setsubtract(keys(sink), flatten(concat(["datasets", "type"], values(try(local.sink_keys[sink.type], {}))))) : "${key} of ${name}"]]))}."
+    error_message = "sinks: no such key: ${join(", ", flatten([for name, sink in var.sinks : [for key in setsubtract(keys(sink), try(local.known_sink_keys[sink.type], [])) : "${key} of ${name}"]]))}."
   }
 
   validation {
@@ -100,8 +103,13 @@ variable "sinks" {
   }
 
   validation {
-    condition     = alltrue([for sink in try(values(var.sinks), []) : try(sink.auth, "sigv4") == "basic" ? can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", sink.secret_arn)) : !can(sink.secret_arn) && !can(sink.secret_kms_key_arn)])
+    condition     = alltrue([for sink in try(values(var.sinks), []) : try(sink.auth, "sigv4") == "basic" ? can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", sink.secret_arn)) : !can(sink.secret_arn)])
     error_message = "sinks: auth = \"basic\" needs secret_arn, the whole ARN of a secret with the six characters at its end, and nothing else takes one: ${join(", ", [for name, sink in var.sinks : name if try(sink.auth, "sigv4") == "basic" || can(sink.secret_arn)])}."
+  }
+
+  validation {
+    condition     = alltrue([for sink in try(values(var.sinks), []) : can(sink.channel_secret_arn) ? can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+-[A-Za-z0-9]{6}$", sink.channel_secret_arn)) && can(sink.alerts.channel) : true])
+    error_message = "sinks: channel_secret_arn goes with channel in alerts, and is the whole ARN of a secret with the six characters at its end: ${join(", ", [for name, sink in var.sinks : name if can(sink.channel_secret_arn)])}."
   }
 
   validation {

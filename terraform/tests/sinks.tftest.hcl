@@ -144,12 +144,17 @@ run "alerts_are_a_table_of_their_sink" {
 
   variables {
     search = {}
-    sinks  = { search = { type = "opensearch", datasets = ["lambda"], alerts = { error_rate = 0.05, sns_topic = "arn:aws:sns:eu-west-1:999999999999:on-call" } } }
+    sinks  = { search = { type = "opensearch", datasets = ["lambda"], alerts = { error_rate = "5%", channel = "slack" }, channel_secret_arn = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:slack-a1b2c3" } }
   }
 
   assert {
-    condition     = endswith(aws_s3_object.configuration[0].content, "\n\n[sink.alerts]\nerror_rate = 0.05\nsns_topic = \"arn:aws:sns:eu-west-1:999999999999:on-call\"\n")
+    condition     = endswith(aws_s3_object.configuration[0].content, "\n\n[sink.alerts]\nchannel = \"slack\"\nerror_rate = \"5%\"\n")
     error_message = "The file is\n${aws_s3_object.configuration[0].content}"
+  }
+
+  assert {
+    condition     = local.channel_secrets == { FLEET_SINK_SEARCH_CHANNEL_URL = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:slack-a1b2c3" } && length(local.sink_secrets) == 0
+    error_message = "The channel's URL comes from ${jsonencode(local.channel_secrets)}."
   }
 }
 

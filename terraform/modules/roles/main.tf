@@ -23,7 +23,7 @@ locals {
   looked_at     = var.configuration_key == null ? [] : concat(local.configuration, [local.delivered])
 
   # What is left of the worker's policy for the roles that it may assume.
-  room_for_roles = 7400 - 200 * length(var.queue_arns) - (var.configuration_key == null ? 0 : 650 + length(jsonencode(merge(var.sinks, { secret_arns = [], secret_kms_key_arns = [] }))))
+  room_for_roles = 7400 - 200 * length(var.queue_arns) - (var.configuration_key == null ? 0 : 650 + length(jsonencode(merge(var.sinks, { alert_role_arns = [], secret_arns = [], secret_kms_key_arns = [] }))))
 
   # A domain takes requests by their verb, a Serverless collection all or none.
   # https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html
@@ -161,6 +161,12 @@ locals {
     Effect   = "Allow"
     Action   = "s3:GetObject"
     Resource = local.configuration
+    }], length(var.sinks.alert_role_arns) == 0 ? [] : [{
+    # https://docs.aws.amazon.com/opensearch-service/latest/developerguide/alerting.html
+    Sid      = "GiveDomainsTheRoleOfTheirAlerts"
+    Effect   = "Allow"
+    Action   = "iam:PassRole"
+    Resource = var.sinks.alert_role_arns
   }], local.search.setup, local.read_by_key)
 
   # `producer run`

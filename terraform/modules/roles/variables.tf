@@ -97,13 +97,14 @@ variable "configuration_key" {
 }
 
 variable "sinks" {
-  description = "What sinks ask of IAM: the namespaces into which metrics are forwarded, the OpenSearch domains and Serverless collections, the secrets of those with passwords and the customer keys of these, and whether a task sets any of them up."
+  description = "What sinks ask of IAM: the namespaces into which metrics are forwarded, the OpenSearch domains and Serverless collections, the secrets of those with passwords and the customer keys of these, the roles by which a domain sends alerts to a topic, and whether a task sets any of them up."
   type = object({
     namespaces          = optional(list(string), [])
     domain_arns         = optional(list(string), [])
     collection_arns     = optional(list(string), [])
     secret_arns         = optional(list(string), [])
     secret_kms_key_arns = optional(list(string), [])
+    alert_role_arns     = optional(list(string), [])
     are_set_up          = optional(bool, false)
   })
   default  = {}

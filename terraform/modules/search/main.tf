@@ -77,11 +77,13 @@ resource "aws_opensearch_domain" "this" {
   }
 
   log_publishing_options {
+    enabled                  = true
     log_type                 = "AUDIT_LOGS"
     cloudwatch_log_group_arn = aws_cloudwatch_log_group.this.arn
   }
 
   log_publishing_options {
+    enabled                  = true
     log_type                 = "ES_APPLICATION_LOGS"
     cloudwatch_log_group_arn = aws_cloudwatch_log_group.this.arn
   }

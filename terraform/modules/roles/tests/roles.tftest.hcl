@@ -123,6 +123,7 @@ run "with_sinks_each_may_what_these_take_and_no_more" {
       collection_arns     = ["arn:aws:aoss:eu-west-1:999999999999:collection/abc123"]
       secret_arns         = ["arn:aws:secretsmanager:eu-west-1:999999999999:secret:search-a1b2c3"]
       secret_kms_key_arns = ["arn:aws:kms:eu-west-1:999999999999:key/5ec2"]
+      alert_role_arns     = ["arn:aws:iam::999999999999:role/alerts"]
       are_set_up          = true
     }
   }
@@ -134,7 +135,7 @@ run "with_sinks_each_may_what_these_take_and_no_more" {
         for statement in jsondecode(policy).Statement : [
           for action in flatten([statement.Action]) : [
             for resource in flatten([statement.Resource]) : join(" ", compact([action, resource, try(jsonencode(statement.Condition), "")]))
-            if can(regex("(es|aoss|cloudwatch|secretsmanager):", action)) || can(regex("fleet[.]toml|delivered|5ec2", resource))
+            if can(regex("(es|aoss|cloudwatch|iam|secretsmanager):", action)) || can(regex("fleet[.]toml|delivered|5ec2", resource))
           ]
         ]
       ]))
@@ -155,6 +156,7 @@ run "with_sinks_each_may_what_these_take_and_no_more" {
         "es:ESHttpPost arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
         "es:ESHttpPut arn:aws:es:eu-west-1:999999999999:domain/fleet/*",
         "aoss:APIAccessAll arn:aws:aoss:eu-west-1:999999999999:collection/abc123",
+        "iam:PassRole arn:aws:iam::999999999999:role/alerts",
       ])
       producer = toset(["s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml", "s3:GetObject arn:aws:s3:::fleet-reports/delivered/*"])
       status   = toset(["s3:GetObject arn:aws:s3:::fleet-reports/fleet.toml", "s3:GetObject arn:aws:s3:::fleet-reports/delivered/*"])
@@ -170,7 +172,7 @@ run "with_sinks_each_may_what_these_take_and_no_more" {
   # It sends no job, writes nothing to the bucket and enters no account.
   assert {
     condition = [for statement in jsondecode(aws_iam_role_policy.this["setup"].policy).Statement : statement.Sid] == [
-      "ReadTheConfigurationFile", "SendRequestsToDomains", "SendRequestsToCollections", "ReadByTheKey",
+      "ReadTheConfigurationFile", "GiveDomainsTheRoleOfTheirAlerts", "SendRequestsToDomains", "SendRequestsToCollections", "ReadByTheKey",
     ]
     error_message = "The set-up may do more: ${aws_iam_role_policy.this["setup"].policy}"
   }

@@ -211,6 +211,65 @@ run "the_scheduler_starts_these_tasks_here_and_nothing_else" {
   }
 }
 
+run "sinks_are_set_up_daily_by_a_task_with_a_role_of_its_own" {
+  command = plan
+
+  variables {
+    setups        = { search = ["producer", "setup", "search", "--map-role", "arn:aws:iam::999999999999:role/fleet-worker"] }
+    setup_secrets = { FLEET_SINK_SEARCH_USER = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:search-a1b2c3:username::" }
+
+    role_arns = {
+      producer  = "arn:aws:iam::999999999999:role/fleet-producer"
+      status    = "arn:aws:iam::999999999999:role/fleet-status"
+      setup     = "arn:aws:iam::999999999999:role/fleet-setup"
+      execution = "arn:aws:iam::999999999999:role/fleet-execution"
+    }
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this["setup-search"].schedule_expression == "cron(15 2 * * ? *)" &&
+      aws_scheduler_schedule.this["setup-search"].target[0].input == jsonencode({ containerOverrides = [{ name = "producer", command = var.setups.search }] })
+    )
+    error_message = "It is set up by ${aws_scheduler_schedule.this["setup-search"].target[0].input}"
+  }
+
+  assert {
+    condition     = local.tasks.setup.role_arn == "arn:aws:iam::999999999999:role/fleet-setup" && keys(output.tasks) == ["producer", "setup", "status"]
+    error_message = "The tasks are ${jsonencode(local.tasks)}."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.scheduler.policy).Statement : statement.Sid => statement.Resource if contains(["StartTasks", "GiveTasksTheirRoles"], statement.Sid)
+      } == {
+      StartTasks = [
+        "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-producer:*",
+        "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-setup:*",
+        "arn:aws:ecs:eu-west-1:999999999999:task-definition/fleet-status:*",
+      ]
+      GiveTasksTheirRoles = [
+        "arn:aws:iam::999999999999:role/fleet-producer",
+        "arn:aws:iam::999999999999:role/fleet-setup",
+        "arn:aws:iam::999999999999:role/fleet-status",
+        "arn:aws:iam::999999999999:role/fleet-execution",
+      ]
+    }
+    error_message = "The scheduler may start something else: ${aws_iam_role_policy.scheduler.policy}"
+  }
+}
+
+run "a_schedule_of_ones_own_does_not_take_the_place_of_a_set_up" {
+  command = plan
+
+  variables {
+    setups    = { search = ["producer", "setup", "search"] }
+    schedules = { setup-search = { expression = "rate(1 day)" } }
+  }
+
+  expect_failures = [var.setups]
+}
+
 run "other_accounts_and_plain_http_are_refused_on_the_dead_letter_queue" {
   command = plan
 

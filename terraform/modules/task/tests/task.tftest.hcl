@@ -91,6 +91,21 @@ run "it_runs_on_fargate_on_arm_as_its_own_role" {
   }
 }
 
+run "secrets_are_named_and_not_known" {
+  command = plan
+
+  variables {
+    secrets = { FLEET_SINK_SEARCH_PASSWORD = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:search-a1b2c3:password::" }
+  }
+
+  assert {
+    condition = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets == [
+      { name = "FLEET_SINK_SEARCH_PASSWORD", valueFrom = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:search-a1b2c3:password::" }
+    ]
+    error_message = "The container is ${aws_ecs_task_definition.this.container_definitions}"
+  }
+}
+
 run "an_image_is_named_by_its_digest_too" {
   command = plan
 
