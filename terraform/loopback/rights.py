@@ -43,6 +43,7 @@ RESERVE = {
     # No report here has a sink, and no job has a copy.
     (WORKER, "s3:GetObject", "/delivered/*"),
     (WORKER, "s3:PutObject", "/delivered/*"),
+    (WORKER, "s3:PutObject", "/rejects/*"),
     (WORKER, "s3:GetObject", "/claims/*"),
     (WORKER, "s3:PutObject", "/claims/*"),
     (WORKER, "s3:DeleteObject", "/claims/*"),

@@ -45,6 +45,15 @@ variables {
       "true\n",
       "null",
     ]
+    Tags = [
+      "",
+      "yes",
+      "True",
+      "0",
+      "*",
+      "true\n",
+      "null",
+    ]
     ExternalId = [
       "",
       "x",
@@ -79,6 +88,7 @@ variables {
     WorkerRoleArn          = ["arn:aws:iam::999999999999:role/w", "arn:aws-us-gov:iam::999999999999:role/a/b/${format("%064d", 0)}"]
     Trust                  = ["role", "account"]
     DirectoryBuckets       = ["true", "false"]
+    Tags                   = ["true", "false"]
     ExternalId             = ["e4", format("%01224d", 0)]
     OrganizationId         = ["o-a1b2c3d4e5", "o-${format("%032d", 0)}"]
     PermissionsBoundaryArn = ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws-iso-b:iam::111111111111:policy/a/${format("%0128d", 0)}"]
