@@ -114,7 +114,7 @@ run "template_refuses_all_that_is_bad" {
   }
 
   assert {
-    condition     = length(output.accepted) == 7 && length(flatten([for values in output.accepted : tolist(values)])) == 0
+    condition     = length(output.accepted) == 8 && length(flatten([for values in output.accepted : tolist(values)])) == 0
     error_message = "template.yaml takes ${jsonencode(output.accepted)}"
   }
 }
@@ -131,7 +131,7 @@ run "template_takes_the_shortest_and_the_longest" {
   }
 
   assert {
-    condition     = length(flatten([for values in output.accepted : tolist(values)])) == 14
+    condition     = length(flatten([for values in output.accepted : tolist(values)])) == 16
     error_message = "template.yaml takes nothing but ${jsonencode(output.accepted)}"
   }
 }
