@@ -275,6 +275,42 @@ run "all_alarms_are_sent_to_the_topic" {
   }
 }
 
+run "a_dataset_of_the_configuration_file_is_watched_beside_a_group" {
+  command = plan
+
+  variables {
+    watched = { own = { datasets = ["sqs", "ecs_forwarded"], minutes = 30 } }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.completed["own"].pattern == "{ ($.Outcome = \"complete\") && (($.dataset = \"sqs\") || ($.dataset = \"ecs_forwarded\")) }"
+    error_message = "The pattern is ${aws_cloudwatch_log_metric_filter.completed["own"].pattern}"
+  }
+}
+
+run "a_set_up_that_fails_is_a_task_of_the_producer_that_fails" {
+  command = plan
+
+  variables {
+    families = { producer = "fleet-producer", status = "fleet-status", setup = "fleet-setup" }
+  }
+
+  assert {
+    condition = {
+      for name in ["producer-failed", "run-incomplete"] : name => jsondecode(aws_cloudwatch_event_rule.ecs[name].event_pattern).detail.group
+      } == {
+      producer-failed = ["family:fleet-producer", "family:fleet-status", "family:fleet-setup"]
+      run-incomplete  = ["family:fleet-producer", "family:fleet-status"]
+    }
+    error_message = "The alarms are of other tasks."
+  }
+
+  assert {
+    condition     = strcontains(local.of_task.producer-failed.description, "setup_commands")
+    error_message = "It is not said how to set a sink up again: ${local.of_task.producer-failed.description}"
+  }
+}
+
 run "only_alarms_of_this_deployment_use_the_topic" {
   command = plan
 
