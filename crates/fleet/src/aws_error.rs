@@ -145,6 +145,19 @@ where
     classify(operation, &error)
 }
 
+/// Whether a call failed before anything of it was sent, so that it can't have had an effect.
+#[must_use]
+pub fn is_unsent<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: Error + Send + Sync + 'static,
+{
+    matches!(error, SdkError::ConstructionFailure(_))
+        || chain(error).any(|cause| {
+            cause.downcast_ref::<ConnectionFailure>().is_some_and(|failure| failure.is_unsent)
+                || cause.is::<CredentialsError>()
+        })
+}
+
 fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> AwsError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,

@@ -45,7 +45,7 @@ pub mod window;
 
 pub use account::{AccountId, AccountName};
 pub use accounts::{Account, Accounts};
-pub use aws_error::from_sdk;
+pub use aws_error::{from_sdk, is_unsent};
 pub use datasets::Dataset;
 pub use date::ReportDate;
 pub use engine::{AwsError, ErrorKind, VERSION, redact};

@@ -182,6 +182,16 @@ impl<'a> Value<'a> {
         Some(text)
     }
 
+    /// `true` or `false`.
+    #[must_use]
+    pub fn flag(&self) -> Option<bool> {
+        let flag = if let DeValue::Boolean(flag) = self.is { Some(*flag) } else { None };
+        if flag.is_none() {
+            self.fault("is neither true nor false");
+        }
+        flag
+    }
+
     /// A whole number above 0.
     #[must_use]
     pub fn count(&self) -> Option<u32> {

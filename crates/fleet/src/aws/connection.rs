@@ -10,7 +10,7 @@ use std::{
 
 use aws_smithy_runtime_api::client::{dns::ResolveDnsError, result::ConnectorError};
 use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::{legacy, proxy::matcher::Matcher};
 use rustls::CertificateError;
 
 use engine::NOT_FROM_AWS;
@@ -36,6 +36,8 @@ pub(crate) struct ConnectionFailure {
     pub(super) fault: Fault,
     /// Whether the proxy is what could not be reached.
     pub(super) at_proxy: bool,
+    /// Whether no connection was made, so that nothing was sent.
+    pub(crate) is_unsent: bool,
 }
 
 /// What went wrong.
@@ -92,7 +94,9 @@ impl Way {
         let is_timeout = error.is_timeout();
         let (fault, at_proxy) = read(error);
         let at_proxy = at_proxy || self.is_forwarded;
-        let failure = ConnectionFailure { way: self, fault, at_proxy };
+        let is_unsent = chain(error)
+            .any(|cause| cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect));
+        let failure = ConnectionFailure { way: self, fault, at_proxy, is_unsent };
         if failure.kind() == ErrorKind::Permanent {
             ConnectorError::other(failure.into(), None)
         } else if is_timeout {
@@ -106,7 +110,7 @@ impl Way {
 impl ConnectionFailure {
     /// The failure for a page in place of a response from AWS.
     pub(super) fn not_from_aws(way: Way, page: String) -> Self {
-        Self { way, fault: Fault::NotFromAws(page), at_proxy: false }
+        Self { way, fault: Fault::NotFromAws(page), at_proxy: false, is_unsent: false }
     }
 
     /// Whether the failure shows that the host exists.

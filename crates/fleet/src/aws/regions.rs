@@ -219,7 +219,7 @@ mod tests {
     ) -> (Option<ConnectionFailure>, Vec<ConfiguredRegion>) {
         let host = format!("monitoring.{region}.amazonaws.com");
         let way = Way { host: host.clone(), proxy: proxy.map(str::to_owned), is_forwarded: false };
-        let failure = fault.map(|fault| ConnectionFailure { way, fault, at_proxy: false });
+        let failure = fault.map(|fault| ConnectionFailure { way, fault, at_proxy: false, is_unsent: true });
         let places = ["FLEET_REGIONS", "account data"].map(|place| ConfiguredRegion {
             place: place.into(),
             region: region.into(),

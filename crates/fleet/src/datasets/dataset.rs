@@ -83,6 +83,8 @@ pub struct Metric {
     /// As CloudWatch calls it.
     pub unit: String,
     pub statistics: Vec<String>,
+    /// Whether its sum is what is read, so that a value that is counted twice is wrong.
+    pub is_counter: bool,
     pub missing: Missing,
     /// The dimension that it has besides the resource's.
     pub split: Option<Split>,

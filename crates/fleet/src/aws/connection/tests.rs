@@ -121,6 +121,7 @@ async fn each_failure_to_connect_or_to_answer_names_the_host() {
         let is_lasting = fault == Fault::NotTls;
         let kind = if is_lasting { ErrorKind::Permanent } else { ErrorKind::Transient };
         assert_eq!(failure.kind(), kind, "{url}");
+        assert_eq!(failure.is_unsent, matches!(fault, Fault::Refused | Fault::NotTls), "{url}");
     }
 }
 
@@ -157,7 +158,10 @@ async fn a_name_that_does_not_resolve_is_named() {
     // Source: <https://datatracker.ietf.org/doc/html/rfc6761#section-6.4>
     let failure = failure(&http(no_authority(), None), "https://monitoring.us-east-3.invalid/").await;
     assert!(matches!(failure.fault, Fault::UnknownHost | Fault::Unresolved(_)), "{failure:?}");
-    assert!(failure.to_string().starts_with("monitoring.us-east-3.invalid "), "{failure}");
+    assert!(
+        failure.is_unsent && failure.to_string().starts_with("monitoring.us-east-3.invalid "),
+        "{failure}"
+    );
     assert_eq!((failure.code(), failure.kind()), ("Unreachable", ErrorKind::Transient));
 }
 

@@ -74,6 +74,7 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
         Some(unit)
     });
     let statistics = table.required("statistics").map(|value| statistics(&value, about.shape));
+    let is_counter = table.optional("counter").map_or(Some(false), |value| value.flag());
     let missing = table.optional("missing");
     let meaning = missing.as_ref().map_or(Some(Missing::Empty), |value| meaning_of(value, about.shape));
     let split = match table.optional("split") {
@@ -118,6 +119,7 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
             name: in_cloudwatch?,
             unit: unit?.to_owned(),
             statistics,
+            is_counter: is_counter?,
             missing: meaning?,
             split,
             namespace: namespace.map_or(Some(None), |namespace| namespace.map(Some))?,

@@ -35,6 +35,7 @@ tags      = \"s3\"
 name       = \"BucketSizeBytes\"
 unit       = \"Byte\"
 statistics = [\"p101\"]
+counter    = 1
 missing    = 0
 
 [metric.split]
@@ -66,15 +67,16 @@ line 16, metric[0].unit: \"Byte\" is none of "
             + &UNITS.join(", ")
             + "
 line 17, metric[0].statistics[0]: \"p101\" is none of Average, Minimum, Maximum, Sum, SampleCount, and no percentile such as p99.9
-line 18, metric[0].missing: is not a text; write it in quotes
-line 20, metric[0].split.values: names no value with its column
-line 21, metric[0].split.dimension: is a dimension of the resource already
-line 22, metric[0].split.values.a.class: \"big\" is none of general, directory
-line 22, metric[0].split.values.a.column: is no name of a column: small letters, digits and _, the first a letter
-line 23, metric[0].split.typical: is not a whole number above 0
-line 26, derived[0].name: is no name of a column: small letters, digits and _, the first a letter
-line 27, derived[0].ratio: is not two columns: the one that is divided, and the one that it is divided by
-line 28, derived[0].over: is no key of this table, which has name, ratio"
+line 18, metric[0].counter: is neither true nor false
+line 19, metric[0].missing: is not a text; write it in quotes
+line 21, metric[0].split.values: names no value with its column
+line 22, metric[0].split.dimension: is a dimension of the resource already
+line 23, metric[0].split.values.a.class: \"big\" is none of general, directory
+line 23, metric[0].split.values.a.column: is no name of a column: small letters, digits and _, the first a letter
+line 24, metric[0].split.typical: is not a whole number above 0
+line 27, derived[0].name: is no name of a column: small letters, digits and _, the first a letter
+line 28, derived[0].ratio: is not two columns: the one that is divided, and the one that it is divided by
+line 29, derived[0].over: is no key of this table, which has name, ratio"
     );
 }
 
