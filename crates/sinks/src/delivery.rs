@@ -182,7 +182,7 @@ impl Delivery {
             // A marker that can't be read says nothing: the report is delivered, and the marker written, again.
             let known = self.bucket.record::<Marker>(&marker_key).await?;
             let marker = known.as_ref().and_then(|(_, marker)| marker.as_ref());
-            let repeats = marker.is_some_and(|marker| repeats(marker, *repetition, again));
+            let repeats = marker.is_some_and(|marker| repeats(marker, &report.etag, *repetition, again));
             if !has_written && !repeats && !named.lacks(marker, &report) {
                 return Ok(());
             }
@@ -211,10 +211,13 @@ impl Delivery {
 }
 
 /// Whether what is recorded as delivered is delivered again.
-fn repeats(marker: &Marker, repetition: Repetition, again: Again) -> bool {
+fn repeats(marker: &Marker, etag: &str, repetition: Repetition, again: Again) -> bool {
     match (repetition, again) {
         (Repetition::Harmless, Again::Harmless | Again::Unknown) => true,
-        (Repetition::Adds, Again::Unknown) => marker.is_done() && marker.counts.unknown > 0,
+        (Repetition::Adds, Again::Unknown) => {
+            // Of another version it is not known which they are.
+            marker.has(etag) && marker.counts.unknown > 0
+        }
         (_, Again::None) | (Repetition::Adds, Again::Harmless) => false,
     }
 }

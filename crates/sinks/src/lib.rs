@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test may fail"))]
 
 mod breaker;
+mod cloudwatch;
 mod delivery;
 mod json_lines;
 pub mod marker;
@@ -43,6 +44,7 @@ struct Type {
 
 /// Every type of sink, by the name that a configuration file gives it.
 const TYPES: &[(&str, Type)] = &[
+    ("cloudwatch", Type { open: cloudwatch::open, repetition: Repetition::Adds }),
     ("json_lines", Type { open: json_lines::open, repetition: Repetition::Harmless }),
     ("opensearch", Type { open: opensearch::open, repetition: Repetition::Harmless }),
 ];
@@ -155,7 +157,7 @@ line 2, sink[0].folder: is missing
 line 3, sink[0].name: is not of small letters, digits, _ and -, 32 at most
 line 5, sink[0].datasets[1]: is no dataset; this version has [those that there are]
 line 6, sink[0].path: is no key of this table, which has datasets, folder, name, type
-line 10, sink[1].type: \"opensearc\" is none of json_lines, opensearch
+line 10, sink[1].type: \"opensearc\" is none of cloudwatch, json_lines, opensearch
 line 14, sink[2].datasets: is missing
 line 15, sink[2].name: is the name of two sinks
 line 17, sink[2].folder: is not a text; write it in quotes

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is recorded in the report bucket of the delivery of one report to one sink.
 
+use std::ops::AddAssign;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +44,17 @@ pub struct Counts {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { sent, rejected, skipped, unknown, repeated } = other;
+        self.sent += sent;
+        self.rejected += rejected;
+        self.skipped += skipped;
+        self.unknown += unknown;
+        self.repeated += repeated;
+    }
 }
 
 impl Marker {

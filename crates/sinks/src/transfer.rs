@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use aws_sdk_s3::primitives::ByteStream;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use fleet::{report::stored::StoredReport, report_bucket::ReportBucket, report_key};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub struct Record<'a> {
     version: Option<String>,
     earlier: Option<Marker>,
     etag: String,
+    /// What is kept once it is done.
+    kept: Value,
 }
 
 impl<'a> Record<'a> {
@@ -43,7 +45,8 @@ impl<'a> Record<'a> {
             Some((version, marker)) => (Some(version), marker),
             None => (None, None),
         };
-        Self { bucket, sink, report_key: report.key.clone(), version, earlier, etag: report.etag.clone() }
+        let (report_key, etag) = (report.key.clone(), report.etag.clone());
+        Self { bucket, sink, report_key, version, earlier, etag, kept: Value::Null }
     }
 
     /// What is recorded of an earlier delivery, which may be of another version of the report.
@@ -55,9 +58,30 @@ impl<'a> Record<'a> {
     /// What the sink recorded of this version of the report, if its delivery has begun before.
     #[must_use]
     pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
-        let begun =
-            self.earlier.as_ref().filter(|earlier| !earlier.is_done() && earlier.etag == self.etag)?;
-        serde_json::from_value(begun.state.clone()).ok()
+        let is_of_this = self.earlier.as_ref().is_some_and(|earlier| earlier.etag == self.etag);
+        if is_of_this { self.earlier_state() } else { None }
+    }
+
+    /// What the sink recorded of this version of the report, or of an earlier one.
+    #[must_use]
+    pub fn earlier_state<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_value(self.earlier.as_ref()?.state.clone()).ok()
+    }
+
+    /// The time by the clock of the report bucket.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.bucket.now()
+    }
+
+    /// Keeps what a later delivery of this version has to know, once this one is done.
+    ///
+    /// # Errors
+    ///
+    /// If the state can't be written as JSON.
+    pub fn keep(&mut self, state: &impl Serialize) -> anyhow::Result<()> {
+        self.kept = serde_json::to_value(state).context("the state of a delivery is not JSON")?;
+        Ok(())
     }
 
     /// Records what the sink has done so far, and that no other worker delivers this report for a while.
@@ -88,7 +112,7 @@ impl<'a> Record<'a> {
 
     /// Records that it is delivered; whether nothing else was recorded meanwhile.
     pub(crate) async fn done(&mut self, counts: Counts) -> anyhow::Result<bool> {
-        let (etag, state) = (self.etag.clone(), Value::Null);
+        let (etag, state) = (self.etag.clone(), self.kept.clone());
         self.put(&Marker { etag, until: None, counts, state }).await
     }
 

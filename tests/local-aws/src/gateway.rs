@@ -276,6 +276,9 @@ fn finish(world: &World, call: &Call, result: Result<Reply, ServiceError>) -> Ou
     if outcome == "ok"
         && let Some(fault) = struck(Stage::Loss)
     {
+        if let Some(error) = fault.effect().error(call.service, &call.arn(), &call.operation) {
+            return finish(world, call, Err(error));
+        }
         let lost = *fault.effect() == Effect::LostAnswer;
         return (if lost { Answer::Lost(fault) } else { Answer::Reset }, Cow::Borrowed("lost"));
     }

@@ -29,6 +29,7 @@
 //! | in place of the service | [`Fault::throttle`] and every other error, [`Fault::foreign`], [`Fault::reset`], [`Fault::hang`] | is not carried out |
 //! | before the service | [`Fault::hold`] until it is released, [`Fault::slow`] | is carried out later |
 //! | after the service | [`Fault::lost_answer`], [`Fault::reset_answer`] | **is** carried out, unanswered |
+//! | after the service | [`Fault::late_error`] | **is** carried out, answered with 500 |
 //! | while the answer goes out | [`Fault::truncated`], [`Fault::trickle`] | **is** carried out |
 //! | inside an answer | [`Fault::result`], [`Fault::off_by_one`], [`Fault::dropped_page`], [`Fault::failed_entries`], [`Fault::failed_items`] | is carried out, but for what it says |
 //!

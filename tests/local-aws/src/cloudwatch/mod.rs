@@ -40,7 +40,7 @@ pub(crate) fn serve(
         "GetMetricData" => get_metric_data::serve(world, call, &body),
         "GetMetricStatistics" => get_metric_statistics::serve(world, call, &body),
         "ListMetrics" => list_metrics::serve(world, call, &body),
-        "PutMetricData" => put_metric_data::serve(world, call, &body, packed.len()),
+        "PutMetricData" => put_metric_data::serve(world, call, &body),
         other => Err(unknown_operation(other)),
     }
 }

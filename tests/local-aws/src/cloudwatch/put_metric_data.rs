@@ -21,6 +21,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 const MAX_DIMENSIONS: usize = 30;
 const MAX_VALUES: usize = 150;
 
+/// 2^360; what is not a number is not below it.
+const MAX_VALUE: f64 = f64::from_bits((360 + 1023) << 52);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Input<'a> {
@@ -53,13 +56,9 @@ struct StatisticSet {
     maximum: f64,
 }
 
-pub(crate) fn serve(
-    world: &World,
-    call: &mut Call,
-    body: &[u8],
-    packed_bytes: usize,
-) -> Result<Reply, ServiceError> {
-    if packed_bytes > MAX_BYTES {
+pub(crate) fn serve(world: &World, call: &mut Call, body: &[u8]) -> Result<Reply, ServiceError> {
+    // AWS documents 1 MB of what is sent, and that it may be compressed. Here it is before that: who keeps to this keeps to both.
+    if body.len() > MAX_BYTES {
         return Err(ServiceError::new("RequestEntityTooLarge", "The request is larger than 1 MB.")
             .status(StatusCode::PAYLOAD_TOO_LARGE));
     }
@@ -122,7 +121,10 @@ fn check(datum: &Datum<'_>, now: i64) -> Result<(i64, Vec<Statistics>), ServiceE
             return Err(invalid_combination("Value, Values and StatisticValues are mutually exclusive."));
         }
     };
-    if sets.iter().any(|set| !set.sum.is_finite()) {
+    let is_within = |value: f64| value.abs() <= MAX_VALUE;
+    let is_whole =
+        |set: &Statistics| [set.sum, set.minimum, set.maximum, set.count].into_iter().all(is_within);
+    if !sets.iter().all(is_whole) || sets.iter().any(|set| set.count <= 0.0) {
         return Err(invalid_value("The value for parameter MetricData.member.Value is invalid."));
     }
     Ok((at, sets))

@@ -43,6 +43,7 @@ pub(crate) enum Effect {
     Hang,
     HangUpload,
     LostAnswer,
+    LateError,
     Hold,
     Slow(Duration),
     Trickle(usize),
@@ -76,7 +77,7 @@ impl Effect {
     pub(crate) fn stage(&self) -> Stage {
         match self {
             Self::ResetUpload | Self::HangUpload => Stage::Upload,
-            Self::LostAnswer | Self::ResetAnswer => Stage::Loss,
+            Self::LostAnswer | Self::ResetAnswer | Self::LateError => Stage::Loss,
             Self::Trickle(_) | Self::Truncate => Stage::Answer,
             Self::Clock(_) => Stage::Clock,
             Self::Result(_)
@@ -104,7 +105,7 @@ impl Effect {
             Self::Throttle => throttled(service),
             Self::Deny => permissions::access_denied(service, arn, action),
             Self::ExpiredToken => identity::expired_token(service),
-            Self::ServerError => {
+            Self::ServerError | Self::LateError => {
                 let code = match service {
                     Service::S3 => "InternalError",
                     Service::CloudWatch | Service::SecretsManager => "InternalServiceError",

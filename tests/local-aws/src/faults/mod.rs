@@ -108,6 +108,11 @@ impl Fault {
         Self::new(Effect::ResetAnswer)
     }
 
+    /// The call is carried out, and then answered with status 500. Calls that end in an error are let be.
+    pub fn late_error() -> Self {
+        Self::new(Effect::LateError)
+    }
+
     /// The request is read and never answered, and has no effect.
     ///
     /// The connection stays open and silent until the client gives up, or is reset when the fault is stopped.

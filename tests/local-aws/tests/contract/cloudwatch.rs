@@ -5,7 +5,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, DimensionFilter, Metric, MetricDataQuery, MetricDatum, MetricStat, ScanBy, Statistic,
-    StatusCode,
+    StatisticSet, StatusCode,
 };
 use chrono::{TimeDelta, Utc};
 
@@ -400,6 +400,26 @@ async fn statistics_of_one_metric_can_be_asked_for_too() {
             .collect();
         values.sort_by_key(|(hour, ..)| *hour);
         assert_eq!(values, [(0, Some(10.0), None), (1, Some(11.0), None), (2, Some(12.0), None)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_put_twice_is_added_up() {
+    contract(|aws| async move {
+        let (cloudwatch, namespace, start) = (aws.cloudwatch("eu-west-1"), aws.unique("space"), hours_ago(5));
+        for (count, sum, minimum, maximum) in [(2.0, 25.5, 12.5, 13.0), (1.0, 14.0, 14.0, 14.0)] {
+            let set = StatisticSet::builder().sample_count(count).sum(sum).minimum(minimum).maximum(maximum);
+            let datum =
+                MetricDatum::builder().metric_name("m").timestamp(at(start)).statistic_values(set.build());
+            put(&cloudwatch, &namespace, vec![datum.build()]).await;
+        }
+        let mut found = Vec::new();
+        for stat in ["SampleCount", "Sum", "Minimum", "Maximum", "Average"] {
+            let query = query("q", &namespace, "m", stat, &[]);
+            found.extend(get(&cloudwatch, query, start, start + HOUR).await);
+        }
+        assert_eq!(found, [3.0, 39.5, 12.5, 14.0, 39.5 / 3.0].map(|value| (0, value)));
     })
     .await;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CloudWatch: what it refuses.
 
-use aws_sdk_cloudwatch::types::Statistic;
+use aws_sdk_cloudwatch::types::{MetricDatum, Statistic, StatisticSet};
 use chrono::{TimeDelta, Utc};
 
 use crate::cloudwatch::{HOUR, at, datum, dimension, hours_ago, put, query};
@@ -116,6 +116,28 @@ async fn a_put_holds_1000_metrics_of_30_dimensions() {
         wide.dimensions = Some((0..31).map(|number| dimension(&format!("d{number}"), "v")).collect());
         let request = cloudwatch.put_metric_data().namespace(&namespace).metric_data(wide);
         assert_eq!(code(request.send().await), "InvalidParameterValue");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_datum_has_values_or_one_statistic_set_within_range() {
+    contract(|aws| async move {
+        let (cloudwatch, namespace, now) = (aws.cloudwatch("eu-west-1"), aws.unique("space"), hours_ago(1));
+        let set = |sum: f64| {
+            let set = StatisticSet::builder().sample_count(2.0).minimum(1.0).maximum(2.0).sum(sum).build();
+            let datum = MetricDatum::builder().metric_name("m").timestamp(at(now)).statistic_values(set);
+            datum.build()
+        };
+        let put =
+            |datum: MetricDatum| cloudwatch.put_metric_data().namespace(&namespace).metric_data(datum).send();
+        put(set(3.0)).await.expect("a statistic set");
+        let mut both = set(3.0);
+        both.values = Some(vec![1.0, 2.0]);
+        assert_eq!(code(put(both).await), "InvalidParameterCombination");
+        for sum in [f64::NAN, f64::INFINITY, 2f64.powi(361)] {
+            assert_eq!(code(put(set(sum)).await), "InvalidParameterValue", "{sum}");
+        }
     })
     .await;
 }

@@ -110,6 +110,17 @@ async fn a_reset_answer_leaves_its_effect_too() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_carried_out_may_be_answered_with_an_error() {
+    let (aws, account) = reports().await;
+    let handle = aws.fault(Fault::late_error().on("PutObject").times(1));
+    let s3 = s3(&aws, REGION, keys(ACCOUNT));
+    let put = || s3.put_object().bucket("reports").key("a").if_none_match("*").send();
+    assert_eq!(error(put().await), (500, "InternalError".to_owned()));
+    assert_eq!((handle.fired(), error(put().await)), (1, (412, "PreconditionFailed".to_owned())));
+    assert!(account.object("reports", "a").is_some());
+}
+
+#[tokio::test]
 async fn an_upload_that_hangs_is_read_by_half_and_never_stored() {
     let (aws, account) = reports().await;
     let handle = aws.fault(Fault::hang_upload().on("PutObject").key_prefix("k").times(2));
