@@ -11,7 +11,7 @@ use fleet::{
     report_key,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use sinks::{Named, marker::Marker};
+use sinks::{Named, Repetition, marker::Marker};
 
 use crate::{deliver::Order, expand::PlannedJob, todo::Todo};
 
@@ -58,8 +58,19 @@ pub(crate) async fn orders(
     Ok(orders.into_iter().filter_map(order).collect())
 }
 
-/// How many of the complete ones among some reports each sink lacks that takes any of the datasets. Each report is the name
-/// of its dataset, its key, and what is stored.
+/// What a sink has of the complete reports of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// How many it lacks.
+    pub lacking: usize,
+    /// How many were replaced after they were delivered, of a sink that keeps what it has.
+    pub changed: usize,
+    /// How many values it may have and may not.
+    pub unknown: u64,
+}
+
+/// What each sink that takes any of the datasets has of the complete ones among some reports. Each report is the name of its
+/// dataset, its key, and what is stored.
 ///
 /// # Errors
 ///
@@ -69,8 +80,8 @@ pub async fn by_sink(
     datasets: &[&str],
     reports: &[(&str, &str, &ExistingReport)],
     sinks: &[Named],
-) -> anyhow::Result<BTreeMap<String, usize>> {
-    let mut lacking = BTreeMap::new();
+) -> anyhow::Result<BTreeMap<String, Delivered>> {
+    let mut by_sink = BTreeMap::new();
     for sink in sinks {
         let takes = |name: &str| Dataset::find(name).is_some_and(|dataset| sink.takes(dataset));
         if !datasets.iter().any(|name| takes(name)) {
@@ -78,16 +89,24 @@ pub async fn by_sink(
         }
         let looks = reports.iter().map(|(dataset, key, report)| async move {
             if report.metadata.status != ReportStatus::Complete || !takes(dataset) {
-                return anyhow::Ok(false);
+                return anyhow::Ok(None);
             }
             let marker = bucket.record::<Marker>(&report_key::delivered(&sink.name, key)).await?;
-            Ok(sink.lacks(marker.and_then(|(_, marker)| marker).as_ref(), report))
+            Ok(Some((*report, marker.and_then(|(_, marker)| marker))))
         });
         let looks: Vec<_> = looks.collect();
-        let lacks: Vec<bool> = stream::iter(looks).buffered(CONCURRENCY).try_collect().await?;
-        lacking.insert(sink.name.clone(), lacks.into_iter().filter(|lacks| *lacks).count());
+        let found: Vec<_> = stream::iter(looks).buffered(CONCURRENCY).try_collect().await?;
+        let mut delivered = Delivered::default();
+        for (report, marker) in found.into_iter().flatten() {
+            delivered.lacking += usize::from(sink.lacks(marker.as_ref(), report));
+            let Some(marker) = marker else { continue };
+            let is_kept = sink.repetition == Repetition::Adds && marker.is_done();
+            delivered.changed += usize::from(is_kept && !marker.has(&report.etag));
+            delivered.unknown += marker.counts.unknown;
+        }
+        by_sink.insert(sink.name.clone(), delivered);
     }
-    Ok(lacking)
+    Ok(by_sink)
 }
 
 /// Each report that exists, for each sink of its dataset.

@@ -15,8 +15,11 @@ use cli::{
 };
 use engine::{Queue, queue::QueueAttributes};
 use fleet::{ReportDate, RunId, RunQuery, aws, manifest::Manifest, report_bucket::ReportBucket};
-use requests::{manifests, undelivered};
-use serde_json::json;
+use requests::{
+    manifests,
+    undelivered::{self, Delivered},
+};
+use serde_json::{Map, json};
 use tokio::time::Instant;
 
 use super::interrupted::interrupted_look;
@@ -115,7 +118,9 @@ failed accounts are shown as missing.
   and, if a report exists, settled, collected_at, settles_at, rows, rows_late, rows_denied,
   rows_error, bytes, objects, api_calls, metrics_requested, estimated_cost_usd. Bytes and objects
   are null if a report of an earlier version does not say; and undelivered: how many complete
-  reports each sink lacks, or null without --config.
+  reports each sink lacks; changed_after_delivery: how many were replaced after a sink of CloudWatch
+  had them; unknown: how many values such a sink may have and may not. These three are null without
+  --config.
 
 Exit status: 0 every account is complete; 1 failed; 2 wrong usage; 3 not every account is. A
 provisional report is complete, but with --settled, and one that a sink lacks, but with --delivered.";
@@ -156,7 +161,7 @@ impl StatusArgs {
             status
         };
         let outcome = outcome_from_status(&status);
-        let undelivered = match &sinks {
+        let delivered = match &sinks {
             Some(sinks) => {
                 let datasets: Vec<&str> = manifest.jobs.iter().map(|job| &*job.dataset).collect();
                 let reports: Vec<_> = follower.reports().collect();
@@ -167,9 +172,8 @@ impl StatusArgs {
         match self.format {
             Format::Text => {
                 let mut text = text::painted(&text::render(&status, self.failed_only));
-                for (sink, lacking) in undelivered.iter().flatten().filter(|(_, lacking)| **lacking > 0) {
-                    let lacking = count(*lacking, "complete report");
-                    text.push_str(&format!("\n{lacking} not delivered to {sink} yet"));
+                for (sink, delivered) in delivered.iter().flatten() {
+                    text.push_str(&lines(sink, *delivered));
                 }
                 output::print(&text)?;
             }
@@ -177,12 +181,19 @@ impl StatusArgs {
                 let status = if self.failed_only { status.failed_only() } else { status };
                 let mut object = as_json(&status)?;
                 if let Some(object) = object.as_object_mut() {
-                    object.insert("undelivered".to_owned(), json!(undelivered));
+                    let each = |number: fn(&Delivered) -> u64| {
+                        let numbers =
+                            delivered.iter().flatten().map(|(sink, of)| (sink.clone(), json!(number(of))));
+                        delivered.as_ref().map(|_| numbers.collect::<Map<_, _>>())
+                    };
+                    object.insert("undelivered".to_owned(), json!(each(|of| of.lacking as u64)));
+                    object.insert("changed_after_delivery".to_owned(), json!(each(|of| of.changed as u64)));
+                    object.insert("unknown".to_owned(), json!(each(|of| of.unknown)));
                 }
                 output::print_json(&object)?;
             }
         }
-        let is_lacking = undelivered.iter().flatten().any(|(_, lacking)| *lacking > 0);
+        let is_lacking = delivered.iter().flatten().any(|(_, delivered)| delivered.lacking > 0);
         Ok(if self.delivered && is_lacking { Outcome::Incomplete } else { outcome })
     }
 }
@@ -195,6 +206,24 @@ async fn watch(follower: &mut Follower<'_>, manifest: &Manifest) -> anyhow::Resu
         tracing::warn!(run_id = %manifest.run_id, "stopped watching; the run continues");
     }
     Ok(status)
+}
+
+/// What a sink lacks, and what it has otherwise than the reports, as lines.
+fn lines(sink: &str, Delivered { lacking, changed, unknown }: Delivered) -> String {
+    let mut lines = String::new();
+    if lacking > 0 {
+        lines += &format!("\n{} not delivered to {sink} yet", count(lacking, "complete report"));
+    }
+    if changed > 0 {
+        let changed = count(changed, "report");
+        lines += &format!("\n{changed} changed after delivery to {sink}, which keeps what it has");
+    }
+    if unknown > 0 {
+        let unknown = count(usize::try_from(unknown).unwrap_or(usize::MAX), "value");
+        lines +=
+            &format!("\n{unknown} may be in {sink} and may not; producer deliver --force puts them again");
+    }
+    lines
 }
 
 async fn latest(bucket: &ReportBucket) -> Result<Manifest, CommandError> {

@@ -18,6 +18,7 @@ mod reports;
 mod runs;
 mod series;
 mod sinks;
+mod sinks_cloudwatch;
 mod structure;
 mod tags;
 mod terminal;
