@@ -112,6 +112,12 @@ fn page(dataset: &Dataset) -> Result<String> {
             metric.split.as_ref().map(|split| format!(", by `{}`", split.dimension)).unwrap_or_default();
         writeln!(text, "| `{name}`{split} | {unit} | {} | {missing} |", statistics.join(", "))?;
     }
+    let counters = dataset.metrics.iter().filter(|metric| metric.is_counter);
+    let counters: Vec<String> = counters.map(|metric| format!("`{}`", metric.name)).collect();
+    if !counters.is_empty() {
+        let they = "Counters, whose sum is what is read, so that no CloudWatch sink puts them twice";
+        writeln!(text, "\n{they}: {}.", counters.join(", "))?;
+    }
     let notes = notes(&file);
     if !notes.is_empty() {
         writeln!(text, "\n{}", notes.join("\n"))?;

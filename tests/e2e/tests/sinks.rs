@@ -193,7 +193,7 @@ async fn all_that_is_wrong_with_a_configuration_file_ends_the_worker() -> Result
     fleet.variable("FLEET_CONFIG", &path);
     let ended = finish(fleet.worker(&["run", "--exit-when-empty"])).await?.status(2);
     for expected in [
-        "line 3, sink[0].type: \\\"none\\\" is none of json_lines",
+        "line 3, sink[0].type: \\\"none\\\" is none of cloudwatch, json_lines",
         "line 4, sink[0].datasets[0]: is no dataset; this version has billing_linked_account, ",
         "line 6, sinks: is no key of this table",
     ] {
