@@ -41,10 +41,7 @@ pub(crate) fn text(dataset: &Dataset) -> String {
         table(&["METRIC", "UNIT", "STATISTICS", "SPLIT BY"], &[], metrics),
         table(&["COLUMN", "TYPE"], &[], columns),
     ];
-    let derived = dataset
-        .derived
-        .iter()
-        .map(|Derived { name, ratio: [of, by] }| vec![name.clone(), format!("{of} / {by}")]);
+    let derived = dataset.derived.iter().map(|Derived { name, formula }| vec![name.clone(), formula.shown()]);
     let derived = (!dataset.derived.is_empty()).then(|| table(&["DERIVED", "FROM"], &[], derived));
     let optional = joined(dataset.optional_permissions());
     let optional = (!optional.is_empty()).then(|| format!("optional: {optional}"));
@@ -66,8 +63,10 @@ fn described(dataset: &Dataset) -> Value {
         .metrics
         .iter()
         .map(|metric| json!({ "name": metric.name, "unit": metric.unit, "statistics": metric.statistics }));
-    let derived =
-        dataset.derived.iter().map(|Derived { name, ratio }| json!({ "name": name, "ratio": ratio }));
+    let derived = dataset
+        .derived
+        .iter()
+        .map(|Derived { name, formula }| json!({ "name": name, (formula.name()): formula.columns() }));
     json!({
         "name": dataset.name,
         "group": dataset.group,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, env, fmt::Write, fs, path::PathBuf};
 use anyhow::{Context, Result};
 use fleet::{
     Dataset,
-    datasets::{self, Cell, DOLLARS_PER_METRIC, Derived, Metric, Missing, Regions, Shape, Tags},
+    datasets::{self, Cell, DOLLARS_PER_METRIC, Derived, Formula, Metric, Missing, Regions, Shape, Tags},
 };
 
 const BEGIN: &str = "<!-- datasets: made from the files of datasets/ by `just datasets` -->";
@@ -124,8 +124,21 @@ fn page(dataset: &Dataset) -> Result<String> {
     }
     let columns: Vec<String> = dataset.columns.iter().map(|column| format!("`{}`", column.name)).collect();
     writeln!(text, "\n## Columns\n\n{}", columns.join(", "))?;
-    let derived = |Derived { name, ratio: [of, by] }: &Derived| {
-        format!("- `{name}` is `{of}` / `{by}`: empty if one of them is, and where `{by}` is 0.")
+    let derived = |Derived { name, formula }: &Derived| match formula {
+        Formula::Ratio([of, by]) => {
+            format!("- `{name}` is `{of}` / `{by}`: empty if one of them is, and where `{by}` is 0.")
+        }
+        Formula::OfTimeout(of) => {
+            format!("- `{name}` is `{of}` / (`timeout_seconds` * 1000): 1 is a timeout. Empty if one of them is.")
+        }
+        Formula::LambdaCost([requests, duration]) => format!(
+            "- `{name}` is the list price of `{requests}`, and of `{duration}` by `memory_mb`, `architecture` and region, \
+             in US dollars: empty if one of them is, or the price is not known."
+        ),
+        Formula::Arm64Saving(duration) => format!(
+            "- `{name}` is what `{duration}` costs more on x86 than it would on arm64, by `memory_mb` and region: empty \
+             unless `architecture` is x86_64."
+        ),
     };
     if !dataset.derived.is_empty() {
         let derived: Vec<String> = dataset.derived.iter().map(derived).collect();

@@ -90,7 +90,7 @@ async fn a_wrong_grain_would_be_noticed() -> Result<()> {
         let metric = &dataset.0.metrics[0];
         let statistics = metric.statistics.iter().filter(|statistic| *statistic != "Minimum");
         let columns: Vec<String> = metric.columns_of(&metric.column).collect();
-        let is_made = |derived: &&Derived| derived.ratio.iter().any(|of| columns.contains(of));
+        let is_made = |derived: &&Derived| derived.formula.columns().iter().any(|of| columns.contains(of));
         let made = dataset.0.derived.iter().filter(is_made);
         assert_eq!(
             differences.len(),

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use fleet::{
     Dataset,
-    datasets::{self, Missing, Regions, Shape},
+    datasets::{self, Derived, Formula, Missing, Regions, Shape},
 };
 use kit::series_zoo::{Described, Metric};
 
@@ -32,6 +32,14 @@ pub(crate) fn described(dataset: &'static Dataset, asked: &[&str]) -> Described 
         period: TimeDelta::seconds(dataset.period.seconds().into()),
         metrics: dataset.metrics.iter().map(metric).collect(),
         columns: dataset.columns.iter().map(|column| column.name.clone()).collect(),
-        ratios: dataset.derived.iter().map(|derived| derived.ratio.clone()).collect(),
+        derived: dataset.derived.iter().map(ratio).collect(),
+    }
+}
+
+/// What is divided; nothing is known of the functions of the zoo, and so nothing of what is made of it.
+fn ratio(derived: &Derived) -> Option<[String; 2]> {
+    match &derived.formula {
+        Formula::Ratio(ratio) => Some(ratio.clone()),
+        Formula::OfTimeout(_) | Formula::LambdaCost(_) | Formula::Arm64Saving(_) => None,
     }
 }

@@ -12,7 +12,7 @@ const BETWEEN: &str = "\u{1f}";
 
 pub(super) fn names<'a>(dataset: &'a Dataset, metric: &'a Metric) -> impl Iterator<Item = &'a str> {
     let split = metric.split.as_ref().map(|split| &*split.dimension);
-    dataset.resource.iter().map(String::as_str).chain(split)
+    dataset.resource_of(metric).iter().map(String::as_str).chain(split)
 }
 
 /// The dimensions of a series, with their values.
@@ -50,9 +50,9 @@ pub(super) fn exactly(
         found.next().and_then(|dimension| dimension.value.take())
     };
     // What has no dimension of its own is the account in its region, which has no name.
-    let mut resource: Option<String> = dataset.resource.is_empty().then(String::new);
+    let mut resource: Option<String> = dataset.resource_of(metric).is_empty().then(String::new);
     let mut is_whole = true;
-    for name in &dataset.resource {
+    for name in dataset.resource_of(metric) {
         match (take(name), &mut resource) {
             (None, _) => is_whole = false,
             (Some(value), None) => resource = Some(value),

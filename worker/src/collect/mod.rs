@@ -72,7 +72,7 @@ pub async fn discover(
             let buckets = buckets::discover(session, regions, is_last).await?;
             Ok(Discovered(Found::Buckets(buckets)))
         }
-        Discovery::ListMetrics if dataset.regions == Regions::Enabled => {
+        Discovery::ListMetrics | Discovery::ListFunctions if dataset.regions == Regions::Enabled => {
             match enabled::regions(session).await {
                 Ok(regions) => Ok(Discovered(Found::Series { enabled: Some(regions), lacks_regions: false })),
                 // Another attempt may learn them, or the account is left, whatever is asked of it.
@@ -83,7 +83,7 @@ pub async fn discover(
                 }
             }
         }
-        Discovery::ListMetrics => Ok(Discovered(Found::Series { enabled: None, lacks_regions: false })),
+        Discovery::ListMetrics | Discovery::ListFunctions => Ok(Discovered(Found::Series { enabled: None, lacks_regions: false })),
     }
 }
 

@@ -75,7 +75,13 @@ fn cell<'a>(subject: &'a Subject<'_>, row: &'a Row, column: &Column, summed: &[u
         | Cell::Unit
         | Cell::Statistic
         | Cell::Tag(_)
-        | Cell::Ratio(..) => Cow::Borrowed(""),
+        | Cell::Ratio(..)
+        | Cell::Fact(_)
+        | Cell::OfTimeout(_)
+        | Cell::LambdaCost(..)
+        | Cell::Arm64Saving(_)
+        | Cell::Insights
+        | Cell::Settled => Cow::Borrowed(""),
     }
 }
 
@@ -157,7 +163,13 @@ pub fn decode(dataset: &'static Dataset, body: &[u8]) -> Result<Vec<Row>, Decode
                 | Cell::Metric
                 | Cell::Unit
                 | Cell::Statistic
-                | Cell::Ratio(..) => {}
+                | Cell::Ratio(..)
+                | Cell::Fact(_)
+                | Cell::OfTimeout(_)
+                | Cell::LambdaCost(..)
+                | Cell::Arm64Saving(_)
+                | Cell::Insights
+                | Cell::Settled => {}
             }
         }
         row.withholds_total |= row.status.lacks_something();

@@ -83,6 +83,12 @@ pub fn encode(
                 Cell::Status => text(&shown),
                 // Rows of series have none of these.
                 Cell::CreationDate | Cell::DatapointDate | Cell::Measure | Cell::Total(_) => "".into(),
+                Cell::Fact(_)
+                | Cell::OfTimeout(_)
+                | Cell::LambdaCost(..)
+                | Cell::Arm64Saving(_)
+                | Cell::Insights
+                | Cell::Settled => "".into(),
             };
             writer.write_field(cell.as_bytes()).expect(CANNOT_FAIL);
         }

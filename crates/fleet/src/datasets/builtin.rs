@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn no_resource_is_in_two_tables_of_a_namespace() {
         let key = |dataset: &Dataset, metric: &Metric| {
-            let mut dimensions = dataset.resource.clone();
+            let mut dimensions = dataset.resource_of(metric).to_vec();
             dimensions.extend(metric.split.iter().map(|split| split.dimension.clone()));
             dimensions.sort_unstable();
             (dataset.namespace_of(metric).to_owned(), metric.name.clone(), dimensions)

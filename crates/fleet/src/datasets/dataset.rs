@@ -10,6 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     discovery::{Class, Discovery, LIST_REGIONS, Regions},
+    formula::Formula,
+    function_facts::Fact,
     period::Period,
     selection::Selection,
     tags::{GET_RESOURCES, Tags},
@@ -90,16 +92,19 @@ pub struct Metric {
     pub split: Option<Split>,
     /// If it is another than the dataset's.
     pub namespace: Option<String>,
+    /// The dimensions of the resource, if this namespace calls them otherwise, in the order of the dataset's.
+    pub resource: Option<Vec<String>>,
     /// What its columns begin with, if it has no split.
     pub column: String,
+    /// Statistics whose columns have a name of their own, with that name.
+    pub columns: Vec<(String, String)>,
 }
 
 /// A column that is made of others of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {
     pub name: String,
-    /// The column that is divided, and the one that it is divided by.
-    pub ratio: [String; 2],
+    pub formula: Formula,
 }
 
 /// What a value means that CloudWatch does not have.
@@ -184,6 +189,18 @@ pub enum Cell {
     Statistic,
     /// What one value divided by another is, by their places among the values.
     Ratio(usize, usize),
+    /// What is known of a function.
+    Fact(Fact),
+    /// A part of the function's timeout, by the place of the milliseconds among the values.
+    OfTimeout(usize),
+    /// What a function cost by its list price, by the places of its invocations and of its milliseconds.
+    LambdaCost(usize, usize),
+    /// What the milliseconds at this place would cost less on arm64.
+    Arm64Saving(usize),
+    /// Why the row has no values of Lambda Insights, if it has none.
+    Insights,
+    /// Whether the values of the row are final, by the function's timeout.
+    Settled,
 }
 
 impl Dataset {
@@ -218,6 +235,12 @@ impl Dataset {
     #[must_use]
     pub fn namespace_of<'a>(&'a self, metric: &'a Metric) -> &'a str {
         metric.namespace.as_ref().unwrap_or(&self.namespace)
+    }
+
+    /// The dimensions of a resource, as a metric has them.
+    #[must_use]
+    pub fn resource_of<'a>(&'a self, metric: &'a Metric) -> &'a [String] {
+        metric.resource.as_ref().unwrap_or(&self.resource)
     }
 
     /// What its values are of, as a short text that changes with it, if the columns of its table do not say it. A build with
@@ -292,7 +315,12 @@ impl Metric {
     pub fn columns_of<'a>(&'a self, base: &'a str) -> impl Iterator<Item = String> + 'a {
         let is_plain = self.split.is_some() && self.statistics.len() == 1;
         self.statistics.iter().map(move |statistic| {
-            if is_plain { base.to_owned() } else { format!("{base}_{}", snake_case(statistic)) }
+            let named = self.columns.iter().find(|(of, _)| of == statistic);
+            match named {
+                Some((_, name)) => name.clone(),
+                None if is_plain => base.to_owned(),
+                None => format!("{base}_{}", snake_case(statistic)),
+            }
         })
     }
 }
@@ -319,13 +347,28 @@ impl Holders {
 }
 
 impl Cell {
+    /// Whether it is made of others of its row.
+    #[must_use]
+    pub fn is_derived(self) -> bool {
+        matches!(
+            self,
+            Self::Ratio(..) | Self::OfTimeout(_) | Self::LambdaCost(..) | Self::Arm64Saving(_)
+        )
+    }
+
     /// The type of its column, in the words of Athena and Glue. A year of creation can have five digits, which their
     /// dates can't.
     #[must_use]
     pub fn type_name(self) -> &'static str {
         match self {
+            Self::Fact(fact) => fact.type_name(),
+            Self::Settled => "boolean",
             Self::Measure | Self::Total(_) | Self::PeriodSeconds => "bigint",
-            Self::Value | Self::Ratio(..) => "double",
+            Self::Value
+            | Self::Ratio(..)
+            | Self::OfTimeout(_)
+            | Self::LambdaCost(..)
+            | Self::Arm64Saving(_) => "double",
             Self::ReportDate | Self::DatapointDate => "date",
             Self::Resource(_)
             | Self::PeriodStart
@@ -337,6 +380,7 @@ impl Cell {
             | Self::Metric
             | Self::Unit
             | Self::Statistic
+            | Self::Insights
             | Self::Status => "string",
         }
     }

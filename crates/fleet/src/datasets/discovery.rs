@@ -7,6 +7,9 @@ pub const LIST_BUCKETS: &str = "s3:ListAllMyBuckets";
 /// The permission to list directory buckets.
 pub const LIST_DIRECTORY_BUCKETS: &str = "s3express:ListAllMyDirectoryBuckets";
 
+/// The permission to list functions.
+pub const LIST_FUNCTIONS: &str = "lambda:ListFunctions";
+
 /// The permission to list the regions that an account has enabled.
 pub const LIST_REGIONS: &str = "account:ListRegions";
 
@@ -17,6 +20,8 @@ pub enum Discovery {
     ListBuckets,
     /// CloudWatch's `ListMetrics`, which names what has had a datapoint in the last two weeks.
     ListMetrics,
+    /// `ListMetrics`, and besides Lambda's `ListFunctions`, which names functions that are idle, and says what each is.
+    ListFunctions,
 }
 
 /// In which regions an account is asked.
@@ -42,7 +47,7 @@ pub enum Class {
 }
 
 impl Discovery {
-    pub(super) const ALL: [Self; 2] = [Self::ListBuckets, Self::ListMetrics];
+    pub(super) const ALL: [Self; 3] = [Self::ListBuckets, Self::ListMetrics, Self::ListFunctions];
 
     /// What a dataset's file calls it.
     #[must_use]
@@ -50,6 +55,7 @@ impl Discovery {
         match self {
             Self::ListBuckets => "list_buckets",
             Self::ListMetrics => "list_metrics",
+            Self::ListFunctions => "list_functions",
         }
     }
 
@@ -59,6 +65,7 @@ impl Discovery {
         match self {
             Self::ListBuckets => "buckets",
             Self::ListMetrics => "resources",
+            Self::ListFunctions => "functions",
         }
     }
 
@@ -67,7 +74,7 @@ impl Discovery {
     pub fn permissions(self) -> &'static [&'static str] {
         match self {
             Self::ListBuckets => &[LIST_BUCKETS],
-            Self::ListMetrics => &[],
+            Self::ListMetrics | Self::ListFunctions => &[],
         }
     }
 
@@ -77,6 +84,7 @@ impl Discovery {
         match self {
             Self::ListBuckets => &[LIST_DIRECTORY_BUCKETS],
             Self::ListMetrics => &[],
+            Self::ListFunctions => &[LIST_FUNCTIONS],
         }
     }
 
@@ -85,7 +93,7 @@ impl Discovery {
     pub(super) fn classes(self) -> &'static [(&'static str, Class)] {
         match self {
             Self::ListBuckets => &[("general", Class::General), ("directory", Class::Directory)],
-            Self::ListMetrics => &[],
+            Self::ListMetrics | Self::ListFunctions => &[],
         }
     }
 
@@ -93,7 +101,7 @@ impl Discovery {
     #[must_use]
     pub fn usual_class(self) -> Class {
         match self {
-            Self::ListBuckets | Self::ListMetrics => Class::General,
+            Self::ListBuckets | Self::ListMetrics | Self::ListFunctions => Class::General,
         }
     }
 
@@ -103,7 +111,7 @@ impl Discovery {
     pub fn asks_for_unlisted(self) -> bool {
         match self {
             Self::ListBuckets => true,
-            Self::ListMetrics => false,
+            Self::ListMetrics | Self::ListFunctions => false,
         }
     }
 
@@ -112,7 +120,7 @@ impl Discovery {
     pub(super) fn knows_creation(self) -> bool {
         match self {
             Self::ListBuckets => true,
-            Self::ListMetrics => false,
+            Self::ListMetrics | Self::ListFunctions => false,
         }
     }
 }

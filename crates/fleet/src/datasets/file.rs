@@ -58,9 +58,9 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let window_in = file.optional("window");
     let window = window_in.as_ref().map_or(Some(WindowLength::DAY), window_of);
     let settle = file.required("settle").and_then(|value| settle(&value));
-    let discovery = file.required("discovery").and_then(|value| discovery_of(&value, shape));
-    let regions = file.required("regions").and_then(|value| regions_of(&value, discovery));
     let resource = file.required("resource").map(|value| dimensions(&value, shape)).unwrap_or_default();
+    let discovery = file.required("discovery").and_then(|value| discovery_of(&value, shape, &resource));
+    let regions = file.required("regions").and_then(|value| regions_of(&value, discovery));
     let tags = tags::of_dataset(file, shape, &resource);
     let period = file.required("period").and_then(|value| {
         let period = period(&value)?;
@@ -86,7 +86,7 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
     let tables: Vec<Table<'_>> = measured_in.iter().flat_map(Value::tables).collect();
     let measured: Vec<Measured<'_>> =
         tables.iter().filter_map(|table| metric::metric(table, &about)).collect();
-    let made = derived::derived(file, shape, layout);
+    let made = derived::derived(file, shape, layout, discovery);
     let sums = ["bytes", "objects"].map(|key| file.optional(key));
     file.end();
     metric::compare(&measured, layout);
@@ -96,14 +96,14 @@ pub(super) fn dataset(file: &Table<'_>) -> Option<Dataset> {
         measured.into_iter().map(|measured| (measured.total, measured.metric)).unzip();
     let columns = match shape? {
         Shape::NewestDay => columns::of_newest_day(&resource, discovery?, &metrics, &totals),
-        Shape::Series if layout? == Layout::Long => columns::of_long(&resource),
-        Shape::Series => columns::of_series(&resource, &metrics, &derived),
+        Shape::Series if layout? == Layout::Long => columns::of_long(&resource, discovery?),
+        Shape::Series => columns::of_series(&resource, discovery?, &metrics, &derived),
     };
     if layout? == Layout::Wide {
         derived::compare(&made, &columns, metrics.len() == tables.len());
     }
     let mut known: HashMap<&str, Cell> = HashMap::new();
-    for column in columns.iter().filter(|column| !matches!(column.cell, Cell::Ratio(..))) {
+    for column in columns.iter().filter(|column| !column.cell.is_derived()) {
         if known.insert(&column.name, column.cell).is_some() {
             let said = format!("two columns are {}", column.name);
             if let Some(metrics) = &measured_in {
@@ -152,14 +152,18 @@ fn layout_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Layout> {
     Some(layout)
 }
 
-fn discovery_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Discovery> {
+fn discovery_of(value: &Value<'_>, shape: Option<Shape>, resource: &[String]) -> Option<Discovery> {
     let discovery = value.one_of(&Discovery::ALL.map(|discovery| (discovery.name(), discovery)))?;
     let wanted = |shape| match shape {
-        Shape::NewestDay => Discovery::ListBuckets,
-        Shape::Series => Discovery::ListMetrics,
+        Shape::NewestDay => &[Discovery::ListBuckets][..],
+        Shape::Series => &[Discovery::ListMetrics, Discovery::ListFunctions],
     };
-    if let Some(shape) = shape.filter(|shape| wanted(*shape) != discovery) {
-        value.fault(format!("is {} in a dataset of shape {}", wanted(shape).name(), shape.name()));
+    if let Some(shape) = shape.filter(|shape| !wanted(*shape).contains(&discovery)) {
+        let names: Vec<_> = wanted(shape).iter().map(|wanted| wanted.name()).collect();
+        value.fault(format!("is {} in a dataset of shape {}", names.join(" or "), shape.name()));
+    }
+    if discovery == Discovery::ListFunctions && resource.len() != 1 {
+        value.fault("needs a resource of one dimension, whose value is the name of a function");
     }
     Some(discovery)
 }

@@ -9,7 +9,7 @@ use csv_core::{ReadRecordResult, Reader};
 
 use super::ReportMetadata;
 use crate::{
-    AwsError, Dataset, ErrorKind, datasets::Cell as Content, existing::ExistingReport, from_sdk,
+    AwsError, Dataset, ErrorKind, datasets::{Cell as Content, Fact}, existing::ExistingReport, from_sdk,
     report_bucket::ReportBucket,
 };
 
@@ -99,6 +99,10 @@ impl StoredReport {
                 | Content::Total(_)
                 | Content::Value
                 | Content::Ratio(..)
+                | Content::OfTimeout(_)
+                | Content::LambdaCost(..)
+                | Content::Arm64Saving(_)
+                | Content::Fact(Fact::MemoryMb | Fact::TimeoutSeconds)
                 | Content::PeriodSeconds => Kind::Number,
                 _ => Kind::Text,
             })

@@ -36,7 +36,7 @@ pub(super) struct Documents {
     time: Option<usize>,
     has_datapoint: Option<usize>,
     status: Option<usize>,
-    shown: [(&'static str, Option<usize>); 2],
+    shown: [(&'static str, Option<usize>); 3],
     /// What is the same in all documents.
     common: String,
     window: (DateTime<Utc>, DateTime<Utc>),
@@ -84,7 +84,9 @@ impl Documents {
         common.insert("dataset".to_owned(), dataset.name.into());
         common.insert("run_id".to_owned(), metadata.run_id.as_str().into());
         common.insert("collected_at".to_owned(), moment(metadata.collected_at).into());
-        common.insert("settled".to_owned(), metadata.is_settled().into());
+        if place(Content::Settled).is_none() {
+            common.insert("settled".to_owned(), metadata.is_settled().into());
+        }
         let attributes = metadata.attributes.clone().filter(|attributes| !attributes.is_empty());
         common.extend(attributes.map(|attributes| ("attributes".to_owned(), Value::Object(attributes))));
         Self {
@@ -100,7 +102,12 @@ impl Documents {
             time: place(time),
             has_datapoint: place(has_datapoint),
             status: place(Content::Status),
-            shown: [("account_name", place(Content::AccountName)), ("region", place(Content::Region))],
+            shown: [
+                ("account_name", place(Content::AccountName)),
+                ("region", place(Content::Region)),
+                // If its rows settle one by one.
+                ("settled", place(Content::Settled)),
+            ],
             // Without its braces: it follows other fields.
             common: Value::Object(common).to_string().trim_start_matches('{').to_owned(),
             window: (metadata.window.start(), metadata.window.end()),

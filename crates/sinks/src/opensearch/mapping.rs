@@ -2,7 +2,10 @@
 //! The index templates of a dataset: which type each column has. A field that is in no template is refused by OpenSearch, and
 //! nothing is guessed. Pure functions.
 
-use fleet::{Dataset, datasets::Cell};
+use fleet::{
+    Dataset,
+    datasets::{Cell, Fact},
+};
 use serde_json::{Map, Value, json};
 
 /// What the names of indices with rows that have no datapoint have in place of a dataset.
@@ -51,10 +54,12 @@ fn template(prefix: &str, what: &str, properties: &Map<String, Value>) -> Templa
     Template { name, body }
 }
 
-/// A column of a dataset that has the name of a field which every document has.
+/// A column of a dataset that has the name of a field which every document has. That of rows which settle one by one takes
+/// the place of the report's.
 pub(super) fn clash(dataset: &Dataset) -> Option<&str> {
     let common = common();
-    dataset.columns.iter().map(|column| &*column.name).find(|name| common.contains_key(*name))
+    let mut columns = dataset.columns.iter().filter(|column| column.cell != Cell::Settled);
+    columns.find(|column| common.contains_key(&column.name)).map(|column| &*column.name)
 }
 
 /// What the mapping of an index of ours says of whose it is.
@@ -92,13 +97,23 @@ fn field(cell: Cell) -> Value {
         | Cell::Unit
         | Cell::Statistic
         | Cell::Tag(_)
+        | Cell::Fact(Fact::Runtime | Fact::Architecture | Fact::PackageType)
+        | Cell::Insights
         | Cell::Status => keyword(),
         // A year of creation can have five digits, which its dates can't.
         Cell::CreationDate => json!({"type": "date", "ignore_malformed": true}),
-        Cell::ReportDate | Cell::DatapointDate | Cell::PeriodStart => json!({"type": "date"}),
-        Cell::PeriodSeconds => json!({"type": "integer"}),
+        Cell::ReportDate
+        | Cell::DatapointDate
+        | Cell::PeriodStart
+        | Cell::Fact(Fact::RuntimeDeprecatedOn | Fact::LastModified) => json!({"type": "date"}),
+        Cell::PeriodSeconds | Cell::Fact(Fact::MemoryMb | Fact::TimeoutSeconds) => json!({"type": "integer"}),
+        Cell::Settled => json!({"type": "boolean"}),
         Cell::Measure | Cell::Total(_) => json!({"type": "long"}),
-        Cell::Value | Cell::Ratio(..) => json!({"type": "double"}),
+        Cell::Value
+        | Cell::Ratio(..)
+        | Cell::OfTimeout(_)
+        | Cell::LambdaCost(..)
+        | Cell::Arm64Saving(_) => json!({"type": "double"}),
     }
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The columns of a dataset's table, by its resources, metrics and shape.
 
-use crate::datasets::{Cell, Column, Derived, Discovery, Metric, snake_case};
+use crate::datasets::{Cell, Column, Derived, Discovery, Fact, Metric, snake_case};
+
+/// Where Lambda Insights publishes the metrics of functions that have it.
+const LAMBDA_INSIGHTS: &str = "LambdaInsights";
 
 fn column(name: &str, cell: Cell) -> Column {
     Column { name: name.to_owned(), cell }
@@ -18,8 +21,8 @@ fn of_values(metric: &Metric, cell: Cell) -> impl Iterator<Item = Column> {
     metric.measures().map(move |(name, _)| column(&name, cell))
 }
 
-/// The columns that say of what, and of when, a row of a series is.
-fn of_period(resource: &[String]) -> Vec<Column> {
+/// The columns that say of what, and of when, a row of a series is, and what is known of a function.
+fn of_period(resource: &[String], discovery: Discovery) -> Vec<Column> {
     let mut columns = of_resource(resource);
     columns.extend([
         column("account_name", Cell::AccountName),
@@ -28,19 +31,28 @@ fn of_period(resource: &[String]) -> Vec<Column> {
         column("period_start", Cell::PeriodStart),
         column("period_seconds", Cell::PeriodSeconds),
     ]);
+    if discovery == Discovery::ListFunctions {
+        columns.extend(Fact::ALL.map(|fact| column(fact.name(), Cell::Fact(fact))));
+    }
     columns
 }
 
+/// The last columns of a series.
+fn of_end(discovery: Discovery) -> impl Iterator<Item = Column> {
+    let settled = (discovery == Discovery::ListFunctions).then(|| column("settled", Cell::Settled));
+    settled.into_iter().chain([column("status", Cell::Status)])
+}
+
 /// The columns of a table with a row for each value of a resource in a period, in order.
-pub(in crate::datasets) fn of_long(resource: &[String]) -> Vec<Column> {
-    let mut columns = of_period(resource);
+pub(in crate::datasets) fn of_long(resource: &[String], discovery: Discovery) -> Vec<Column> {
+    let mut columns = of_period(resource, discovery);
     columns.extend([
         column("metric", Cell::Metric),
         column("unit", Cell::Unit),
         column("statistic", Cell::Statistic),
         column("value", Cell::Value),
-        column("status", Cell::Status),
     ]);
+    columns.extend(of_end(discovery));
     columns
 }
 
@@ -48,17 +60,21 @@ pub(in crate::datasets) fn of_long(resource: &[String]) -> Vec<Column> {
 /// not among them.
 pub(in crate::datasets) fn of_series(
     resource: &[String],
+    discovery: Discovery,
     metrics: &[Metric],
     derived: &[Derived],
 ) -> Vec<Column> {
-    let mut columns = of_period(resource);
+    let mut columns = of_period(resource, discovery);
     let values: Vec<Column> = metrics.iter().flat_map(|metric| of_values(metric, Cell::Value)).collect();
     let place = |name: &String| values.iter().position(|value| value.name == *name);
-    let ratio =
-        |Derived { name, ratio: [of, by] }: &Derived| Some(column(name, Cell::Ratio(place(of)?, place(by)?)));
-    let derived: Vec<Column> = derived.iter().filter_map(ratio).collect();
+    let made = |Derived { name, formula }: &Derived| Some(column(name, formula.cell(place)?));
+    let derived: Vec<Column> = derived.iter().filter_map(made).collect();
     columns.extend(values.into_iter().chain(derived));
-    columns.push(column("status", Cell::Status));
+    let is_of_insights = |metric: &Metric| metric.namespace.as_deref() == Some(LAMBDA_INSIGHTS);
+    if discovery == Discovery::ListFunctions && metrics.iter().any(is_of_insights) {
+        columns.push(column("insights", Cell::Insights));
+    }
+    columns.extend(of_end(discovery));
     columns
 }
 

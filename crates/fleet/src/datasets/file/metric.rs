@@ -77,6 +77,7 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
     let is_counter = table.optional("counter").map_or(Some(false), |value| value.flag());
     let missing = table.optional("missing");
     let meaning = missing.as_ref().map_or(Some(Missing::Empty), |value| meaning_of(value, about.shape));
+    let resource = table.optional("resource").map(|value| resource_of(&value, about));
     let split = match table.optional("split") {
         Some(value) if about.layout == Some(Layout::Long) => {
             value.fault("is not in a dataset of layout long; put its dimension into resource");
@@ -105,6 +106,7 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
         }
         Some(base)
     });
+    let named = table.optional("columns").map(|value| columns_of(&value, statistics.as_deref(), about.layout));
     table.end();
     let statistics = statistics?;
     let (split, total) = split?.unzip();
@@ -123,7 +125,9 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
             missing: meaning?,
             split,
             namespace: namespace.map_or(Some(None), |namespace| namespace.map(Some))?,
+            resource: resource.map_or(Some(None), |resource| resource.map(Some))?,
             column: base?,
+            columns: named.unwrap_or_default(),
         },
         total: total.flatten(),
         name: name?,
@@ -149,6 +153,38 @@ pub(super) fn compare(measured: &[Measured<'_>], layout: Option<Layout>) {
             value.fault(format!("{:?} is no other metric of this file", shorten(with)));
         }
     }
+}
+
+/// What the metric's namespace calls the dimensions of the resource.
+fn resource_of(value: &Value<'_>, about: &About<'_>) -> Option<Vec<String>> {
+    let texts = value.texts();
+    if texts.len() != about.resource.len() {
+        let own = about.resource.join(", ");
+        value.fault(format!("has not a name for each dimension of the resource, which are {own}"));
+    }
+    if about.shape == Some(Shape::NewestDay) {
+        value.fault("is not in a dataset of shape newest_day");
+    }
+    texts.into_iter().map(|(value, _)| name_in_cloudwatch(&value)).collect()
+}
+
+/// The statistics whose columns have names of their own, with these names.
+fn columns_of(
+    value: &Value<'_>,
+    statistics: Option<&[String]>,
+    layout: Option<Layout>,
+) -> Vec<(String, String)> {
+    if layout == Some(Layout::Long) {
+        value.fault("is not in a dataset of layout long, whose rows have the metric's name");
+    }
+    let Some(table) = value.table() else { return Vec::new() };
+    let named = table.entries().into_iter().filter_map(|(statistic, value)| {
+        if statistics.is_some_and(|known| !known.iter().any(|known| known == statistic)) {
+            value.fault(format!("is none of the metric's statistics: {}", statistics?.join(", ")));
+        }
+        Some((statistic.to_owned(), column(&value)?))
+    });
+    named.collect()
 }
 
 fn meaning_of(value: &Value<'_>, shape: Option<Shape>) -> Option<Missing> {

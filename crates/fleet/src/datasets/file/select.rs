@@ -42,8 +42,8 @@ pub(in crate::datasets) fn dataset(table: &Table<'_>) -> Option<Dataset> {
         }
     }
     let columns = match whole.shape {
-        Shape::Series if whole.layout == Layout::Long => columns::of_long(&whole.resource),
-        Shape::Series => columns::of_series(&whole.resource, &metrics, &whole.derived),
+        Shape::Series if whole.layout == Layout::Long => columns::of_long(&whole.resource, whole.discovery),
+        Shape::Series => columns::of_series(&whole.resource, whole.discovery, &metrics, &whole.derived),
         // Its metrics and statistics can't be chosen.
         Shape::NewestDay => whole.columns.clone(),
     };
