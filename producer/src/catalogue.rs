@@ -131,15 +131,24 @@ mod tests {
         assert!(
             text(lambda).ends_with(
                 "\n\n\
-                 DERIVED                   FROM\n\
-                 error_rate                errors_sum / invocations_sum\n\
-                 throttles_per_invocation  throttles_sum / invocations_sum"
+                 DERIVED                    FROM\n\
+                 error_rate                 errors_sum / invocations_sum\n\
+                 throttles_per_invocation   throttles_sum / invocations_sum\n\
+                 duration_average           duration_sum / invocations_sum\n\
+                 timeout_proximity_maximum  duration_maximum / (timeout_seconds * 1000)\n\
+                 timeout_proximity_p99      duration_p99 / (timeout_seconds * 1000)\n\
+                 cost_usd                   list price of invocations_sum and of duration_sum * memory_mb\n\
+                 arm64_saving_usd           list price of duration_sum * memory_mb on x86, less that on arm64"
             ),
             "{}",
             text(lambda)
         );
         let derived = &json([lambda])["datasets"][0]["derived"];
         assert_eq!(derived[0], json!({ "name": "error_rate", "ratio": ["errors_sum", "invocations_sum"] }));
+        assert_eq!(
+            derived[3],
+            json!({ "name": "timeout_proximity_maximum", "of_timeout": ["duration_maximum"] })
+        );
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct ReportMetadata {
     pub lacks_regions: bool,
     /// Whether the tags of some resources could not be read, so that their cells are empty.
     pub lacks_tags: bool,
+    /// Whether the functions of a region could not be listed, so that what is known of them is empty.
+    pub lacks_facts: bool,
     /// The dataset of which it has only what a configuration file selects.
     pub selection_of: Option<String>,
     /// What its rows are of, if its columns do not say it ([`Dataset::hidden_measures`]).
@@ -128,6 +130,7 @@ impl ReportMetadata {
             lacks_directory_buckets: false,
             lacks_regions: false,
             lacks_tags: false,
+            lacks_facts: false,
             selection_of: job.dataset.selection.as_ref().map(|selection| selection.of.clone()),
             measures: job.dataset.hidden_measures(),
             period_seconds: job
@@ -292,6 +295,7 @@ pub(crate) mod tests {
             lacks_directory_buckets: true,
             lacks_regions: true,
             lacks_tags: true,
+            lacks_facts: true,
             selection_of: Some("sqs".into()),
             measures: Some("0123456789abcdef".into()),
             period_seconds: Some(300),

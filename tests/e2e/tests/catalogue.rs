@@ -129,7 +129,9 @@ fn page(dataset: &Dataset) -> Result<String> {
             format!("- `{name}` is `{of}` / `{by}`: empty if one of them is, and where `{by}` is 0.")
         }
         Formula::OfTimeout(of) => {
-            format!("- `{name}` is `{of}` / (`timeout_seconds` * 1000): 1 is a timeout. Empty if one of them is.")
+            format!(
+                "- `{name}` is `{of}` / (`timeout_seconds` * 1000): 1 is a timeout. Empty if one of them is."
+            )
         }
         Formula::LambdaCost([requests, duration]) => format!(
             "- `{name}` is the list price of `{requests}`, and of `{duration}` by `memory_mb`, `architecture` and region, \

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use chrono::{NaiveDate, TimeDelta};
-use fleet::{Dataset, datasets::Derived};
+use fleet::Dataset;
 use kit::{
     HOME_REGION, days_ago,
     series_zoo::{self, AGGREGATE, BUSY, Described, LATE, SILENT, Series, Zoo, published::PUBLISHED},
@@ -90,8 +90,8 @@ async fn a_wrong_grain_would_be_noticed() -> Result<()> {
         let metric = &dataset.0.metrics[0];
         let statistics = metric.statistics.iter().filter(|statistic| *statistic != "Minimum");
         let columns: Vec<String> = metric.columns_of(&metric.column).collect();
-        let is_made = |derived: &&Derived| derived.formula.columns().iter().any(|of| columns.contains(of));
-        let made = dataset.0.derived.iter().filter(is_made);
+        let made = dataset.1.derived.iter().flatten();
+        let made = made.filter(|ratio| ratio.iter().any(|of| columns.contains(of)));
         assert_eq!(
             differences.len(),
             statistics.count() + made.count(),

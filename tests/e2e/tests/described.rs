@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use fleet::{
     Dataset,
-    datasets::{self, Derived, Formula, Missing, Regions, Shape},
+    datasets::{self, Derived, Discovery, Formula, Missing, Regions, Shape},
 };
 use kit::series_zoo::{Described, Metric};
 
@@ -33,6 +33,7 @@ pub(crate) fn described(dataset: &'static Dataset, asked: &[&str]) -> Described 
         metrics: dataset.metrics.iter().map(metric).collect(),
         columns: dataset.columns.iter().map(|column| column.name.clone()).collect(),
         derived: dataset.derived.iter().map(ratio).collect(),
+        is_of_functions: dataset.discovery == Discovery::ListFunctions,
     }
 }
 

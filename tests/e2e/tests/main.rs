@@ -11,6 +11,7 @@ mod days;
 mod dead_letters;
 mod derived;
 mod described;
+mod functions;
 mod long;
 mod metrics;
 mod reliability;

@@ -30,6 +30,9 @@ pub const LATE: &str = "0042";
 /// The value of what is no part of any cell of the dataset that it is put beside.
 pub const AGGREGATE: f64 = 1e6;
 
+/// How many columns tell what a function is.
+const FACTS: usize = 7;
+
 /// How long CloudWatch lists a series without datapoints.
 const LISTED: TimeDelta = TimeDelta::days(14);
 
@@ -43,8 +46,10 @@ pub struct Described {
     pub metrics: Vec<Metric>,
     /// The header.
     pub columns: Vec<String>,
-    /// What is divided by what in the last columns but one.
-    pub ratios: Vec<[String; 2]>,
+    /// What is divided by what in the columns after the values; none if it is made of what is not known.
+    pub derived: Vec<Option<[String; 2]>>,
+    /// Whether they are functions, which Lambda lists. It lists none of the zoo.
+    pub is_of_functions: bool,
 }
 
 /// The samples of a resource, by period and by the place of their metric.
@@ -116,7 +121,9 @@ impl Zoo {
         values: &[f64],
     ) -> anyhow::Result<()> {
         let region = dataset.regions.first().context("a region")?.clone();
-        let dimensions = dataset.published()?.resource.iter().copied().zip(resource.iter().cloned());
+        let name = &dataset.metrics.get(metric).context("a metric")?.name;
+        let (_, names) = dataset.published()?.place_of(name);
+        let dimensions = names.iter().copied().zip(resource.iter().cloned());
         self.publish(dataset, region, dimensions.collect(), metric, after, values)
     }
 
@@ -131,7 +138,8 @@ impl Zoo {
     ) -> anyhow::Result<()> {
         dimensions.sort_unstable();
         let metric = dataset.metrics.get(metric).context("a metric")?.name.clone();
-        let series = Series { region, namespace: dataset.published()?.namespace, metric, dimensions };
+        let (namespace, _) = dataset.published()?.place_of(&metric);
+        let series = Series { region, namespace, metric, dimensions };
         let at = self.at(after);
         self.series.entry(series).or_default().entry(at).or_default().extend(values);
         Ok(())
@@ -234,7 +242,6 @@ impl Zoo {
     /// The report that must come of it, for an account by its name and id.
     pub fn report(&self, dataset: &Described, account: (&str, &str)) -> anyhow::Result<String> {
         let published = dataset.published()?;
-        let names: BTreeSet<&str> = published.resource.iter().copied().collect();
         let (from, to) = (self.at(TimeDelta::zero()), self.at(TimeDelta::days(1)));
         let mut resources: BTreeMap<(Vec<&str>, &str), Periods> = BTreeMap::new();
         for (series, points) in &self.series {
@@ -242,14 +249,13 @@ impl Zoo {
             let is_listed = self.remembers || points.keys().any(|at| *at >= Utc::now() - LISTED);
             let own: BTreeSet<&str> = series.dimensions.iter().map(|(name, _)| *name).collect();
             let is_asked = dataset.regions.contains(&series.region);
-            let Some(nth) = nth.filter(|_| is_listed && is_asked && own == names) else { continue };
-            if series.namespace != published.namespace {
-                continue;
-            }
+            let (namespace, names) = published.place_of(&series.metric);
+            let is_own = series.namespace == namespace && own == names.iter().copied().collect();
+            let Some(nth) = nth.filter(|_| is_listed && is_asked && is_own) else { continue };
             let value = |wanted: &&str| {
                 series.dimensions.iter().find(|(name, _)| name == wanted).map(|(_, value)| &**value)
             };
-            let resource: Vec<&str> = published.resource.iter().filter_map(value).collect();
+            let resource: Vec<&str> = names.iter().filter_map(value).collect();
             let periods = resources.entry((resource, &series.region)).or_default();
             for (at, samples) in points.range(from..to) {
                 let within = (*at - from).num_seconds() % dataset.period.num_seconds();
@@ -268,7 +274,8 @@ impl Zoo {
             };
             if periods.is_empty() {
                 let cells = dataset.cells(&BTreeMap::new());
-                write([const { String::new() }; 2], cells, "no_data")?;
+                let status = if dataset.is_of_functions { "deleted" } else { "no_data" };
+                write([const { String::new() }; 2], cells, status)?;
             }
             for (at, values) in periods {
                 let when = at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -282,7 +289,8 @@ impl Zoo {
 impl Described {
     /// The cells of a period.
     fn cells(&self, values: &BTreeMap<usize, Vec<f64>>) -> Vec<String> {
-        let mut cells = Vec::new();
+        // Nothing is known of functions that are not listed.
+        let mut cells = vec![String::new(); if self.is_of_functions { FACTS } else { 0 }];
         for (nth, metric) in self.metrics.iter().enumerate() {
             let is_witness = |with: &String| {
                 values.keys().any(|nth| self.metrics.get(*nth).is_some_and(|metric| metric.name == *with))
@@ -304,8 +312,17 @@ impl Described {
             let by = known.get(by).filter(|by| **by != 0.0)?;
             Some((known.get(of)? / by).to_string())
         };
-        let ratios: Vec<String> = self.ratios.iter().map(|of| ratio(of).unwrap_or_default()).collect();
+        let ratios = self.derived.iter().map(|of| of.as_ref().and_then(ratio).unwrap_or_default());
+        let ratios: Vec<String> = ratios.collect();
         cells.extend(ratios);
+        if self.is_of_functions {
+            let published = published::of(self.name);
+            let is_of_insights =
+                |metric: &Metric| published.is_some_and(|it| it.place_of(&metric.name).0 != it.namespace);
+            let has_insights = values.keys().any(|nth| self.metrics.get(*nth).is_some_and(is_of_insights));
+            let insights = if has_insights { "" } else { "no_insights" };
+            cells.extend([insights, "true"].map(str::to_owned));
+        }
         cells
     }
 }

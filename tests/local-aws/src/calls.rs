@@ -23,6 +23,7 @@ pub enum Service {
     Account,
     /// Resource Groups Tagging.
     Tagging,
+    Lambda,
     OpenSearch,
 }
 
@@ -38,6 +39,7 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Account => "account",
             Self::Tagging => "tag",
+            Self::Lambda => "lambda",
             Self::OpenSearch => "es",
         }
     }
@@ -53,6 +55,7 @@ impl Service {
             Self::Ecs => "com.amazonaws.ecs",
             Self::Account => "com.amazonaws.account",
             Self::Tagging => "com.amazonaws.resourcegroupstaggingapi",
+            Self::Lambda => "com.amazonaws.lambda",
             Self::OpenSearch => "",
         }
     }

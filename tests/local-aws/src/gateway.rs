@@ -23,7 +23,7 @@ use crate::quotas::Meter;
 use crate::reply::{Protocol, Reply, ServiceError, unknown_operation};
 use crate::server::Line;
 use crate::world::World;
-use crate::{cloudwatch, ecs, regions, s3, secrets, sqs, sts, tagging};
+use crate::{cloudwatch, ecs, lambda, regions, s3, secrets, sqs, sts, tagging};
 
 /// What S3 takes in one `PutObject`; SQS's and CloudWatch's own limits are theirs to check.
 const MAX_BODY: usize = 5 * 1024 * 1024 * 1024;
@@ -182,7 +182,12 @@ async fn carry_out(
         Service::Sqs => call.resource = sqs::target(&body),
         Service::SecretsManager => call.resource = secrets::target(world, call, &body),
         Service::Ecs => call.resource = ecs::target(call, &body),
-        Service::S3 | Service::CloudWatch | Service::Account | Service::Tagging | Service::OpenSearch => {}
+        Service::S3
+        | Service::CloudWatch
+        | Service::Account
+        | Service::Tagging
+        | Service::Lambda
+        | Service::OpenSearch => {}
     }
     let latency = world.latency();
     if !latency.is_zero() {
@@ -321,6 +326,7 @@ async fn serve(
         Service::Ecs => ecs::serve(world, call, &body),
         Service::Account => regions::serve(world, call, &body),
         Service::Tagging => tagging::serve(world, call, &body),
+        Service::Lambda => lambda::serve(world, call, &parts.uri),
         Service::S3 => s3::serve(world, call, parts, body).await,
         Service::OpenSearch => match call.search.clone() {
             Some(search) => opensearch::serve(world, &search, call, parts, &body),
@@ -346,6 +352,9 @@ fn route(parts: &Parts, signature: Option<&Signature<'_>>) -> (Service, Protocol
     if signature.is_some_and(|signature| signature.service == "account") {
         return (Service::Account, Protocol::AwsJson11);
     }
+    if signature.is_some_and(|signature| signature.service == "lambda") {
+        return (Service::Lambda, Protocol::AwsJson11);
+    }
     let form = parts.headers.get("content-type").is_some_and(|value| {
         value.as_bytes().starts_with(b"application/x-www-form-urlencoded") && parts.uri.path() == "/"
     });
@@ -369,6 +378,7 @@ fn operation_in_head(
         (Service::Sts, _) => "",
         (Service::OpenSearch, _) => opensearch::operation(parts),
         (Service::Account, _) if parts.uri.path() == "/listRegions" => "ListRegions",
+        (Service::Lambda, _) => lambda::operation(&parts.uri),
         (_, Protocol::Cbor) => parts.uri.path().rsplit('/').next().unwrap_or(""),
         _ => parts
             .headers

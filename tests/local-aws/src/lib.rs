@@ -61,7 +61,7 @@
 //!   are left out.
 //!
 //! A request's life: `server` (connection) → `gateway` (who calls what; faults, denials, quotas; the log) → `sqs`,
-//! `s3`, `cloudwatch`, `sts`, `secrets`, `ecs` or `opensearch` → `reply` (the protocol's answer or error shape).
+//! `s3`, `cloudwatch`, `sts`, `secrets`, `ecs`, `lambda` or `opensearch` → `reply` (the protocol's answer or error shape).
 
 #![allow(
     clippy::must_use_candidate,
@@ -77,6 +77,7 @@ mod ecs;
 mod faults;
 mod gateway;
 mod identity;
+mod lambda;
 mod opensearch;
 mod permissions;
 mod quotas;
@@ -97,6 +98,7 @@ pub use aws::{LocalAws, Options};
 pub use calls::{CallQuery, CallRecord, Service};
 pub use cloudwatch::{Ask, AskedSeries};
 pub use faults::{Fault, FaultHandle, ResultStatus};
+pub use lambda::{FUNCTION_SECRET, Function};
 pub use opensearch::{Authentication, Collection, Document, OpenSearch};
 pub use s3::Object;
 pub use sqs::{Message, Place, QueueCounts};

@@ -97,7 +97,7 @@ pub(crate) fn access_denied(service: Service, arn: &str, action: &str) -> Servic
         }
         Service::S3 | Service::Sts => error("AccessDenied").status(StatusCode::FORBIDDEN),
         Service::SecretsManager | Service::Ecs | Service::Tagging => error("AccessDeniedException"),
-        Service::Account => error("AccessDeniedException").status(StatusCode::FORBIDDEN),
+        Service::Account | Service::Lambda => error("AccessDeniedException").status(StatusCode::FORBIDDEN),
         Service::OpenSearch => error("security_exception").status(StatusCode::FORBIDDEN),
     }
 }

@@ -12,6 +12,7 @@ use crate::cloudwatch::{Asked, CloudWatch, UnknownNamespaces};
 use crate::ecs::Services;
 use crate::faults::Faults;
 use crate::identity::Identities;
+use crate::lambda::Functions;
 use crate::permissions::Permissions;
 use crate::quotas::Quotas;
 use crate::regions::EnabledRegions;
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) services: Services,
     pub(crate) enabled_regions: EnabledRegions,
     pub(crate) tagged_resources: TaggedResources,
+    pub(crate) functions: Functions,
     pub(crate) queues: Queues,
     pub(crate) buckets: Buckets,
     pub(crate) cloudwatch: CloudWatch,

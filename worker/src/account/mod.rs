@@ -4,5 +4,6 @@
 pub mod authenticate;
 pub mod breaker;
 pub(crate) mod enabled;
+pub mod functions;
 pub mod session;
 pub(crate) mod tags;

@@ -177,6 +177,15 @@ impl Session {
         aws_sdk_cloudwatch::Client::from_conf(config.build())
     }
 
+    /// A Lambda client for a region.
+    #[must_use]
+    pub(crate) fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&aws::with_region(&self.config, region))
+            .retry_partition(self.retry_partition("lambda", region))
+            .interceptor(self.usage.call_counter());
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
     /// Retries are limited by session, service and region. By default the SDK limits them for the whole
     /// process by service and region, so one throttled account would use up the retries of others.
     fn retry_partition(&self, service: &str, region: &str) -> RetryPartition {
@@ -192,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// The retry partitions of two accounts' clients, of S3 and of CloudWatch in two regions.
+    /// The retry partitions of an account's clients, of S3, of CloudWatch in two regions, and of Lambda.
     async fn retry_partitions(account: &str) -> Vec<Option<RetryPartition>> {
         let text = format!("[[account]]\nname = '{account}'\ncredentials = 'default'");
         let accounts = Accounts::parse(&text).expect("accounts");
@@ -203,6 +212,7 @@ mod tests {
             session.s3("eu-west-1").config().retry_partition().cloned(),
             session.cloudwatch("eu-west-1").config().retry_partition().cloned(),
             session.cloudwatch("us-east-1").config().retry_partition().cloned(),
+            session.lambda("us-east-1").config().retry_partition().cloned(),
         ]
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rate limits of CloudWatch calls, and of those that read tags: AWS's quotas for each account and region, less the share that is left to the
+//! The rate limits of CloudWatch calls, and of those that read tags and functions: AWS's quotas for each account and region, less the share that is left to the
 //! account's owners.
 //!
 //! The SDK retries throttled calls; these limits keep them few.
@@ -36,6 +36,11 @@ const LIST_METRICS_CALLS: f64 = 25.0;
 /// `GetResources` calls a second, by account and region: <https://docs.aws.amazon.com/general/latest/gr/arg.html>
 const GET_RESOURCES_CALLS: f64 = 15.0;
 
+/// `ListFunctions` calls a second, by account and region: all calls that manage functions share 15, of which whoever deploys
+/// functions has the larger part.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#api-requests>
+const LIST_FUNCTIONS_CALLS: f64 = 14.0;
+
 /// The limits of all accounts and regions that this process queries.
 #[derive(Debug, Default)]
 pub struct Limits {
@@ -52,6 +57,7 @@ pub struct RegionLimits {
     /// A call counts by its datapoints ([`cost`]).
     pub get_metric_data: Arc<RateLimiter>,
     pub get_resources: Arc<RateLimiter>,
+    pub list_functions: Arc<RateLimiter>,
 }
 
 /// How many calls a `GetMetricData` call with up to this many datapoints, whose time began so long ago, counts as: one, or
@@ -81,6 +87,7 @@ impl RegionLimits {
             list_metrics: Arc::new(RateLimiter::new(LIST_METRICS_CALLS * share)),
             get_metric_data: Arc::new(RateLimiter::new(GET_METRIC_DATA_CALLS * share)),
             get_resources: Arc::new(RateLimiter::new(GET_RESOURCES_CALLS * share)),
+            list_functions: Arc::new(RateLimiter::new(LIST_FUNCTIONS_CALLS * share)),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_runtime::retries::classifiers::THROTTLING_ERRORS;
 use aws_sdk_cloudwatch::operation::{get_metric_data::GetMetricDataError, list_metrics::ListMetricsError};
+use aws_sdk_lambda::operation::list_functions::ListFunctionsError;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -69,7 +70,8 @@ impl Intercept for RetryCounter {
 fn code(error: &Error) -> Option<&str> {
     let asked = error.downcast_ref::<GetMetricDataError>().and_then(ProvideErrorMetadata::code);
     let listed = || error.downcast_ref::<ListMetricsError>().and_then(ProvideErrorMetadata::code);
-    asked.or_else(listed).or_else(|| error.downcast_ref::<ErrorMetadata>()?.code())
+    let functions = || error.downcast_ref::<ListFunctionsError>().and_then(ProvideErrorMetadata::code);
+    asked.or_else(listed).or_else(functions).or_else(|| error.downcast_ref::<ErrorMetadata>()?.code())
 }
 
 #[cfg(test)]

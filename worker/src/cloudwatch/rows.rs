@@ -106,7 +106,7 @@ pub enum Status {
     Late,
     /// CloudWatch has no datapoint in the window.
     NoData,
-    /// It has values, and the resource has been deleted.
+    /// The resource has been deleted. In series it has no value; otherwise it has values of the requested day.
     Deleted,
     /// A policy denies access to at least one of its values.
     Denied,

@@ -34,6 +34,7 @@ pub struct Collected {
     pub(super) lacks_directory_buckets: bool,
     pub(super) lacks_regions: bool,
     pub(super) lacks_tags: bool,
+    pub(super) lacks_facts: bool,
 }
 
 #[derive(Debug)]
@@ -160,6 +161,7 @@ impl Collected {
             table,
             // Rows that an earlier attempt completed are kept as they are.
             lacks_tags: self.lacks_tags || earlier.as_ref().is_some_and(|earlier| earlier.lacks_tags),
+            lacks_facts: self.lacks_facts || earlier.as_ref().is_some_and(|earlier| earlier.lacks_facts),
             regions_denied: earlier.map(|earlier| earlier.regions_denied).unwrap_or_default(),
             lacks_directory_buckets: self.lacks_directory_buckets,
             lacks_regions: self.lacks_regions,

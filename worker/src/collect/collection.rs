@@ -23,6 +23,8 @@ pub struct Collection {
     pub lacks_regions: bool,
     /// Whether the tags of some resources may not be read.
     pub lacks_tags: bool,
+    /// Whether the functions of a region may not be listed.
+    pub lacks_facts: bool,
     /// The first error, if a row lacks something or a region is pending.
     pub first_error: Option<String>,
 }

@@ -83,7 +83,9 @@ pub async fn discover(
                 }
             }
         }
-        Discovery::ListMetrics | Discovery::ListFunctions => Ok(Discovered(Found::Series { enabled: None, lacks_regions: false })),
+        Discovery::ListMetrics | Discovery::ListFunctions => {
+            Ok(Discovered(Found::Series { enabled: None, lacks_regions: false }))
+        }
     }
 }
 

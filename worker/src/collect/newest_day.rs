@@ -93,8 +93,15 @@ pub(super) async fn collect(
     resources.sort_unstable_by(|(a, _), (b, _)| (&a.name, &a.region).cmp(&(&b.name, &b.region)));
     let found = Found::NewestDay { lookback_days: scope.lookback_days, resources, lost };
     let lacks_directory_buckets = lacks_directories || lacking.contains(&true);
-    Collected { outcomes, found, lacks_directory_buckets, lacks_regions: false, lacks_tags: false }
-        .check(known.has_rows())
+    Collected {
+        outcomes,
+        found,
+        lacks_directory_buckets,
+        lacks_regions: false,
+        lacks_tags: false,
+        lacks_facts: false,
+    }
+    .check(known.has_rows())
 }
 
 /// What to query in each region, without what is known from earlier attempts and without the resources that this attempt

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use fleet::{AccountId, AccountName, Dataset, datasets::Period};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ pub struct Scope<'a> {
     pub period: Period,
     pub account_name: &'a AccountName,
     pub account_id: &'a AccountId,
+    /// When the collection began, by the report bucket's clock.
+    pub now: DateTime<Utc>,
     /// Whether `ListMetrics` still lists all series of the day.
     pub is_listed: bool,
     /// Where rows are kept that are complete before the others.

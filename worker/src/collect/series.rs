@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Collects series: each resource that `ListMetrics` lists has a row for each period. Resources are queried one by one,
+//! Collects series: each resource that is listed has a row for each period with values. Resources are queried one by one,
 //! and the rows of a resource are encoded once all its queries are answered.
 
 mod layout;
@@ -29,7 +29,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    account::{session::Session, tags::Tagging},
+    account::{functions::Functions, session::Session, tags::Tagging},
     cloudwatch::{calls::CloudWatch, limits::Limits},
     table::SeriesRows,
 };
@@ -53,18 +53,18 @@ pub(super) async fn collect(
     regions.extend(known.incomplete_regions());
     let queried = regions.into_iter().map(|name| {
         let (was_listed, kept) = (known.has_listed(&name), known.complete_in(&name));
-        let cloudwatch = cloudwatch(session, limits, scope, &name);
-        let tagging = tagging(session, limits, scope, &name);
+        let clients = Clients::new(session, limits, scope, &name);
         let region = Region::new(name, was_listed, kept, &layout, scope);
-        async move { region.collect(&cloudwatch, tagging.as_ref()).await }
+        async move { region.collect(&clients).await }
     });
     let collected: Vec<CollectedRegion> = future::try_join_all(queried).await?;
     let mut windows: Vec<_> = scope.reports.iter().map(|window| (*window, SeriesRows::default())).collect();
     let mut listed = HashSet::new();
     let mut outcomes = Vec::with_capacity(collected.len());
-    let mut lacks_tags = false;
-    for CollectedRegion { rows, outcome, is_listed, lacks_tags: lacks } in collected {
-        lacks_tags |= lacks;
+    let (mut lacks_tags, mut lacks_facts) = (false, false);
+    for CollectedRegion { rows, outcome, is_listed, lacks_tags: tags, lacks_facts: facts } in collected {
+        lacks_tags |= tags;
+        lacks_facts |= facts;
         for ((_, known), mut rows) in windows.iter_mut().zip(rows) {
             known.0.append(&mut rows.0);
         }
@@ -74,11 +74,18 @@ pub(super) async fn collect(
         outcomes.push(outcome);
     }
     let found = Found::Series { windows, listed };
-    Collected { outcomes, found, lacks_directory_buckets: false, lacks_regions: false, lacks_tags }
-        .check(known.has_rows())
+    Collected {
+        outcomes,
+        found,
+        lacks_directory_buckets: false,
+        lacks_regions: false,
+        lacks_tags,
+        lacks_facts,
+    }
+    .check(known.has_rows())
 }
 
-/// The number of resources that `ListMetrics` lists in all regions; regions that do not answer count as empty.
+/// The number of resources that are listed in all regions; regions that do not answer count as empty.
 pub(super) async fn count(
     session: &Session,
     limits: &Limits,
@@ -87,11 +94,10 @@ pub(super) async fn count(
 ) -> usize {
     let layout = Layout::new(scope.dataset);
     let counted = regions(session, scope, enabled).into_iter().map(|name| {
-        let cloudwatch = cloudwatch(session, limits, scope, &name);
+        let clients = Clients::new(session, limits, scope, &name);
         let mut region = Region::new(name, false, HashSet::new(), &layout, scope);
-        let tagging = tagging(session, limits, scope, &region.name);
         async move {
-            let plan = region.list(&cloudwatch, tagging.as_ref()).await.ok().flatten();
+            let plan = region.list(&clients).await.ok().flatten();
             plan.map_or(0, |plan| plan.resources.len())
         }
     });
@@ -109,18 +115,22 @@ fn regions(session: &Session, scope: &Scope<'_>, enabled: &[String]) -> BTreeSet
     }
 }
 
-/// Reads tags, if the dataset asks for any.
-fn tagging<'a>(
-    session: &'a Session,
-    limits: &Limits,
-    scope: &Scope<'_>,
-    region: &Arc<str>,
-) -> Option<Tagging<'a>> {
-    let limits = limits.of(scope.account_id, region, session.account().quota_share);
-    Tagging::new(session, region, limits, scope.dataset)
+/// What a region is asked through.
+struct Clients<'a> {
+    cloudwatch: CloudWatch,
+    /// If the dataset asks for tags.
+    tagging: Option<Tagging<'a>>,
+    /// If the dataset is about functions.
+    functions: Option<Functions>,
 }
 
-fn cloudwatch(session: &Session, limits: &Limits, scope: &Scope<'_>, region: &Arc<str>) -> CloudWatch {
-    let limits = limits.of(scope.account_id, region, session.account().quota_share);
-    CloudWatch::new(session, region, limits)
+impl<'a> Clients<'a> {
+    fn new(session: &'a Session, limits: &Limits, scope: &Scope<'_>, region: &Arc<str>) -> Self {
+        let limits = limits.of(scope.account_id, region, session.account().quota_share);
+        Self {
+            cloudwatch: CloudWatch::new(session, region, limits.clone()),
+            tagging: Tagging::new(session, region, limits.clone(), scope.dataset),
+            functions: Functions::new(session, region, limits, scope.dataset),
+        }
+    }
 }

@@ -38,7 +38,7 @@ use crate::{
     account::authenticate,
     account::breaker::Breaker,
     account::session::Session,
-    account::tags::Tagging,
+    account::{functions::Functions, tags::Tagging},
     cloudwatch::{
         calls::{CloudWatch, Query},
         dimensions,
@@ -212,10 +212,11 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
     };
     let regions = collector.regions_of(&session);
     let home = cloudwatch(collector, &session, &identity, session.home_region());
-    let (discovered, [listed, values], tags, elsewhere) = tokio::join!(
+    let (discovered, [listed, values], tags, functions, elsewhere) = tokio::join!(
         collect::discover(&session, dataset, &regions, false),
         metrics(&home, dataset),
         tags(collector, &session, &identity, dataset, session.home_region()),
+        functions(collector, &session, &identity, dataset, session.home_region()),
         elsewhere(collector, &session, &identity, dataset, regions.iter()),
     );
     let (found, lacks_directory_buckets, lacks_regions) = match discovered {
@@ -227,7 +228,7 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
     let answers = found.into_iter().chain([listed, values]);
     let (needed, lacks_tags) = match tags {
         tags if dataset.selects_by_tags() => (tags, false),
-        tags => (None, matches!(tags, Some(Answer::Failed(error)) if error.kind == ErrorKind::Denied)),
+        tags => (None, is_denied(tags.as_ref())),
     };
     Checked {
         account_name,
@@ -237,7 +238,12 @@ async fn check(collector: &Collector, dataset: &'static Dataset, account_name: A
         lacks_directory_buckets,
         lacks_regions,
         lacks_tags,
+        lacks_facts: is_denied(functions.as_ref()),
     }
+}
+
+fn is_denied(answer: Option<&Answer>) -> bool {
+    matches!(answer, Some(Answer::Failed(error)) if error.kind == ErrorKind::Denied)
 }
 
 /// The failures in regions other than the home region. A region that the account has not enabled does not
@@ -284,6 +290,20 @@ async fn tags(
     let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
     let tagging = Tagging::new(session, &region, limits, dataset)?;
     Some(tagging.page("").await.err().into())
+}
+
+/// Requests the first page of the functions, if the dataset is about them.
+async fn functions(
+    collector: &Collector,
+    session: &Session,
+    identity: &Identity,
+    dataset: &'static Dataset,
+    region: &str,
+) -> Option<Answer> {
+    let region = region.into();
+    let limits = collector.limits.of(&identity.account_id, &region, session.account().quota_share);
+    let functions = Functions::new(session, &region, limits, dataset)?;
+    Some(functions.page(None).await.err().into())
 }
 
 /// Requests the first page of the listing of a dataset's first metric, and the values of one of its series.

@@ -166,6 +166,7 @@ impl Collector {
             period,
             account_name: &job.account_name,
             account_id,
+            now,
             is_listed: date.is_listed_at(now),
             spool: Arc::default(),
             regions,

@@ -112,6 +112,7 @@ impl Report {
             lacks_directory_buckets,
             lacks_regions,
             lacks_tags,
+            lacks_facts,
             first_error,
             ..
         } = collected;
@@ -121,6 +122,7 @@ impl Report {
             lacks_directory_buckets,
             lacks_regions,
             lacks_tags,
+            lacks_facts,
             first_error,
             ..metadata
         };

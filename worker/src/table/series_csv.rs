@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, io, ops::Range, sync::Arc};
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use fleet::{
     Dataset,
@@ -13,6 +13,7 @@ use fleet::{
 
 use super::csv::{DecodeError, Subject, text};
 use crate::{
+    account::functions::{self, Facts},
     cloudwatch::{dimensions, rows::Status},
     collect::series::Part,
     table::{
@@ -40,30 +41,52 @@ struct Line<'a> {
     measure: Option<&'a Measure>,
 }
 
+/// What is known of a resource besides its values.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The values of the columns of tags; none if the resource has none of them.
+    pub tags: &'a [&'a str],
+    /// If it is a function that is listed.
+    pub function: Option<&'a Facts>,
+}
+
+/// The times of a resource's rows.
+#[derive(Debug, Clone, Copy)]
+pub struct When {
+    /// How long a period is.
+    pub seconds: u32,
+    /// When the window ends.
+    pub end: DateTime<Utc>,
+    /// When the collection began.
+    pub now: DateTime<Utc>,
+}
+
 /// A metric and one of its statistics.
 type Measure = (&'static Metric, &'static str);
 
 /// The rows of a resource in a window: one for each period with a value, or in a long table for each value, or one without
-/// a period if there are none. They are kept in `spool`. `tags` are the values of the columns of tags; none if the resource has
-/// none of them.
+/// a period if there are none. They are kept in `spool`.
 #[must_use]
 pub fn encode(
     subject: &Subject<'_>,
     key: &Key,
-    tags: &[&str],
-    seconds: u32,
+    known: &Known<'_>,
+    when: &When,
     Part { status, periods }: Part,
     spool: &Spool,
 ) -> Encoded {
     let shown = status.to_string();
     let measures = measures(subject.dataset);
+    let insights = insights(subject.dataset);
     let lines = lines(subject.dataset.layout, &periods, &measures);
     let (resource, region) = key;
     let resource: Vec<&str> = dimensions::values(resource).collect();
     let mut writer = writer();
     for Line { at, values, measure } in &lines {
         let mut cells = values.iter();
-        let known = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+        let value = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+        let function =
+            |made: &dyn Fn(&Facts) -> f64| known.function.map(made).map(number).unwrap_or_default();
         for column in &subject.dataset.columns {
             let cell = match column.cell {
                 Cell::Resource(place) => text(resource.get(place).copied().unwrap_or_default()),
@@ -71,24 +94,32 @@ pub fn encode(
                 Cell::AccountId => subject.account_id.as_str().into(),
                 Cell::Region => text(region),
                 Cell::ReportDate => subject.date.to_string().into(),
-                Cell::Tag(place) => text(tags.get(place).copied().unwrap_or_default()),
+                Cell::Tag(place) => text(known.tags.get(place).copied().unwrap_or_default()),
                 Cell::PeriodStart => at.map(moment).unwrap_or_default().into(),
-                Cell::PeriodSeconds => at.map(|_| seconds.to_string()).unwrap_or_default().into(),
+                Cell::PeriodSeconds => at.map(|_| when.seconds.to_string()).unwrap_or_default().into(),
                 Cell::Metric => text(measure.map(|(metric, _)| &*metric.name).unwrap_or_default()),
                 Cell::Unit => measure.map(|(metric, _)| &*metric.unit).unwrap_or_default().into(),
                 Cell::Statistic => measure.map(|(_, statistic)| *statistic).unwrap_or_default().into(),
                 Cell::Value => cells.next().map(|value| number(*value)).unwrap_or_default().into(),
                 // What is divided by 0 is no number.
-                Cell::Ratio(of, by) => number(known(of) / known(by)).into(),
+                Cell::Ratio(of, by) => number(value(of) / value(by)).into(),
                 Cell::Status => text(&shown),
                 // Rows of series have none of these.
                 Cell::CreationDate | Cell::DatapointDate | Cell::Measure | Cell::Total(_) => "".into(),
-                Cell::Fact(_)
-                | Cell::OfTimeout(_)
-                | Cell::LambdaCost(..)
-                | Cell::Arm64Saving(_)
-                | Cell::Insights
-                | Cell::Settled => "".into(),
+                Cell::Fact(fact) => match known.function.map(|function| function.cell(fact)) {
+                    Some(fact) => text(&fact).into_owned().into(),
+                    None => "".into(),
+                },
+                Cell::OfTimeout(of) => function(&|facts| facts.of_timeout(value(of))).into(),
+                Cell::LambdaCost(invocations, duration) => {
+                    function(&|facts| facts.cost(region, value(invocations), value(duration))).into()
+                }
+                Cell::Arm64Saving(duration) => {
+                    function(&|facts| facts.arm64_saving(region, value(duration))).into()
+                }
+                Cell::Insights if insights.iter().any(|place| !value(*place).is_nan()) => "".into(),
+                Cell::Insights => "no_insights".into(),
+                Cell::Settled => when.is_settled(*at, known.function).to_string().into(),
             };
             writer.write_field(cell.as_bytes()).expect(CANNOT_FAIL);
         }
@@ -96,6 +127,25 @@ pub fn encode(
     }
     let body = spool.keep(writer.into_inner().expect(CANNOT_FAIL));
     Encoded { body, rows: lines.len() as u64, status }
+}
+
+impl When {
+    /// Whether the values are final of a period that begins at this time, or of the whole window without one.
+    fn is_settled(&self, begin: Option<i64>, function: Option<&Facts>) -> bool {
+        let end =
+            begin.and_then(|begin| DateTime::from_timestamp(begin.checked_add(self.seconds.into())?, 0));
+        functions::is_settled(function, end.unwrap_or(self.end), self.now)
+    }
+}
+
+/// The places of the values that Lambda Insights has.
+fn insights(dataset: &Dataset) -> Vec<usize> {
+    let of = |metric: &Metric| {
+        let is_of = metric.is_of_lambda_insights();
+        metric.measures().map(move |_| is_of).collect::<Vec<_>>()
+    };
+    let values = dataset.metrics.iter().flat_map(of).enumerate();
+    values.filter(|(_, is_of)| *is_of).map(|(place, _)| place).collect()
 }
 
 /// The metric and the statistic of each value of a period, if rows have them.

@@ -285,7 +285,16 @@ impl Dataset {
     }
 }
 
+/// Where Lambda Insights publishes the metrics of functions that have it.
+const LAMBDA_INSIGHTS: &str = "LambdaInsights";
+
 impl Metric {
+    /// Whether only functions with Lambda Insights have it.
+    #[must_use]
+    pub fn is_of_lambda_insights(&self) -> bool {
+        self.namespace.as_deref() == Some(LAMBDA_INSIGHTS)
+    }
+
     /// The values of its split that are known by name.
     pub fn known_values(&self) -> impl Iterator<Item = &SplitValue> {
         self.split.iter().flat_map(|split| &split.values)
@@ -350,10 +359,7 @@ impl Cell {
     /// Whether it is made of others of its row.
     #[must_use]
     pub fn is_derived(self) -> bool {
-        matches!(
-            self,
-            Self::Ratio(..) | Self::OfTimeout(_) | Self::LambdaCost(..) | Self::Arm64Saving(_)
-        )
+        matches!(self, Self::Ratio(..) | Self::OfTimeout(_) | Self::LambdaCost(..) | Self::Arm64Saving(_))
     }
 
     /// The type of its column, in the words of Athena and Glue. A year of creation can have five digits, which their

@@ -22,7 +22,9 @@ pub use self::{
         Cell, Column, Dataset, Derived, GET_METRIC_DATA, Holders, LIST_METRICS, Layout, Metric, Missing,
         Shape, Split, SplitValue, snake_case,
     },
-    discovery::{Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, LIST_FUNCTIONS, LIST_REGIONS, Regions},
+    discovery::{
+        Class, Discovery, LIST_BUCKETS, LIST_DIRECTORY_BUCKETS, LIST_FUNCTIONS, LIST_REGIONS, Regions,
+    },
     formula::Formula,
     function_facts::Fact,
     own::{read_own, set_own},

@@ -149,21 +149,63 @@ settle     = "1h"
         let derived = |narrowed: &str| {
             let text = format!("[[select]]\nname = \"some\"\ndataset = \"lambda_function\"\n{narrowed}\n");
             let [selection] = read(&text).expect("valid")[..] else { panic!("one") };
-            let columns = selection.columns.iter().filter(|column| matches!(column.cell, Cell::Ratio(..)));
+            let columns = selection.columns.iter().filter(|column| column.cell.is_derived());
             let names: Vec<_> = columns.map(|column| (column.name.clone(), column.cell)).collect();
             let derived = selection.derived.iter().map(|derived| &derived.name);
             assert!(derived.eq(names.iter().map(|(name, _)| name)));
             names
         };
-        let [errors, throttles] = ["error_rate", "throttles_per_invocation"].map(str::to_owned);
-        assert_eq!(
-            derived(""),
-            [(errors.clone(), Cell::Ratio(1, 0)), (throttles.clone(), Cell::Ratio(2, 0))]
-        );
+        let named = |name: &str, cell: Cell| (name.to_owned(), cell);
+        let of_duration = |invocations: usize, [p99, maximum, sum]: [usize; 3]| {
+            [
+                named("duration_average", Cell::Ratio(sum, invocations)),
+                named("timeout_proximity_maximum", Cell::OfTimeout(maximum)),
+                named("timeout_proximity_p99", Cell::OfTimeout(p99)),
+                named("cost_usd", Cell::LambdaCost(invocations, sum)),
+                named("arm64_saving_usd", Cell::Arm64Saving(sum)),
+            ]
+        };
+        let rates =
+            [named("error_rate", Cell::Ratio(1, 0)), named("throttles_per_invocation", Cell::Ratio(2, 0))];
+        assert_eq!(derived(""), [&rates[..], &of_duration(0, [5, 6, 7])].concat());
         let narrowed = "metrics = [\"Throttles\", \"Invocations\", \"Duration\"]";
-        assert_eq!(derived(narrowed), [(throttles, Cell::Ratio(1, 0))]);
-        assert_eq!(derived("metrics = [\"Errors\", \"Duration\"]"), []);
-        assert_eq!(derived("statistics = [\"Maximum\"]"), []);
+        let throttles = named("throttles_per_invocation", Cell::Ratio(1, 0));
+        assert_eq!(derived(narrowed), [&[throttles][..], &of_duration(0, [4, 5, 6])].concat());
+        let [_, maximum, p99, _, saving] = of_duration(0, [3, 4, 5]);
+        assert_eq!(derived("metrics = [\"Errors\", \"Duration\"]"), [maximum, p99, saving]);
+        let maximum = named("timeout_proximity_maximum", Cell::OfTimeout(0));
+        assert_eq!(derived("statistics = [\"Maximum\"]"), [maximum]);
+    }
+
+    #[test]
+    fn a_selection_of_functions_has_their_facts_and_says_whether_its_rows_are_settled() {
+        let columns = |narrowed: &str| {
+            let text = format!("[[select]]\nname = \"some\"\ndataset = \"lambda_function\"\n{narrowed}\n");
+            let [selection] = read(&text).expect("valid")[..] else { panic!("one") };
+            selection.columns.iter().map(|column| &*column.name).collect::<Vec<_>>()
+        };
+        let known = [
+            "function_name",
+            "account_name",
+            "account_id",
+            "region",
+            "period_start",
+            "period_seconds",
+            "runtime",
+            "runtime_deprecated_on",
+            "architecture",
+            "memory_mb",
+            "timeout_seconds",
+            "package_type",
+            "last_modified",
+        ];
+        let whole = columns("period = \"5m\"\nwindow = \"1h\"");
+        assert_eq!(whole[..known.len()], known);
+        assert_eq!(whole[whole.len() - 3..], ["insights", "settled", "status"]);
+        assert!(whole.contains(&"cold_starts") && whole.contains(&"used_memory_max_maximum"));
+        // Nothing of Lambda Insights is asked for.
+        let narrowed = columns("metrics = [\"Invocations\"]");
+        assert_eq!(narrowed, [&known[..], &["invocations_sum", "settled", "status"]].concat());
     }
 
     #[test]

@@ -9,7 +9,10 @@ use csv_core::{ReadRecordResult, Reader};
 
 use super::ReportMetadata;
 use crate::{
-    AwsError, Dataset, ErrorKind, datasets::{Cell as Content, Fact}, existing::ExistingReport, from_sdk,
+    AwsError, Dataset, ErrorKind,
+    datasets::{Cell as Content, Fact},
+    existing::ExistingReport,
+    from_sdk,
     report_bucket::ReportBucket,
 };
 

@@ -109,11 +109,9 @@ fn field(cell: Cell) -> Value {
         Cell::PeriodSeconds | Cell::Fact(Fact::MemoryMb | Fact::TimeoutSeconds) => json!({"type": "integer"}),
         Cell::Settled => json!({"type": "boolean"}),
         Cell::Measure | Cell::Total(_) => json!({"type": "long"}),
-        Cell::Value
-        | Cell::Ratio(..)
-        | Cell::OfTimeout(_)
-        | Cell::LambdaCost(..)
-        | Cell::Arm64Saving(_) => json!({"type": "double"}),
+        Cell::Value | Cell::Ratio(..) | Cell::OfTimeout(_) | Cell::LambdaCost(..) | Cell::Arm64Saving(_) => {
+            json!({"type": "double"})
+        }
     }
 }
 

@@ -83,6 +83,20 @@ pub const PUBLISHED: [Published; 39] = [
     published("vpn_tunnel", "AWS/VPN", &["TunnelIpAddress"], &[&["VpnId"], &[]]),
 ];
 
+/// What Lambda Insights has of a function, in a namespace of its own.
+const INSIGHTS: [&str; 4] = ["memory_utilization", "used_memory_max", "total_memory", "init_duration"];
+
+impl Published {
+    /// The namespace of a metric, and what it calls the dimensions of the resource.
+    pub fn place_of(&self, metric: &str) -> (&'static str, &'static [&'static str]) {
+        if self.dataset == "lambda_function" && INSIGHTS.contains(&metric) {
+            ("LambdaInsights", &["function_name"])
+        } else {
+            (self.namespace, self.resource)
+        }
+    }
+}
+
 /// What AWS publishes for a dataset.
 pub fn of(dataset: &str) -> Option<&'static Published> {
     PUBLISHED.iter().find(|known| known.dataset == dataset)

@@ -13,6 +13,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::cloudwatch::{DAY, MetricRef, S3_NAMESPACE, Statistic, Statistics};
 use crate::ecs::ServiceId;
 use crate::identity::partition;
+use crate::lambda::Function;
 use crate::permissions::Denial;
 use crate::s3::{NewBucket, Object};
 use crate::sts::Trust;
@@ -77,6 +78,16 @@ impl Account {
     /// Sets all tags of a resource in a region. With none, it is one that had tags once.
     pub fn tag(&self, region: &str, arn: &str, tags: &[(&str, &str)]) {
         self.world.tagged_resources.set(&self.id, region, arn, tags);
+    }
+
+    /// Creates a function, or changes it.
+    pub fn create_function(&self, region: &str, function: Function) {
+        self.world.functions.set(&self.id, region, function);
+    }
+
+    /// Deletes a function. What it published stays.
+    pub fn delete_function(&self, region: &str, name: &str) {
+        self.world.functions.delete(&self.id, region, name);
     }
 
     /// Denies an IAM action, such as `s3:ListAllMyBuckets`, to the account's identities everywhere.

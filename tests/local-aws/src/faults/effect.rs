@@ -110,6 +110,7 @@ impl Effect {
                     Service::S3 => "InternalError",
                     Service::CloudWatch | Service::SecretsManager => "InternalServiceError",
                     Service::Ecs => "ServerException",
+                    Service::Lambda => "ServiceException",
                     Service::Account => "InternalServerException",
                     Service::Tagging => "InternalServiceException",
                     Service::OpenSearch => "exception",
@@ -147,7 +148,7 @@ fn throttled(service: Service) -> ServiceError {
         Service::CloudWatch | Service::Sts => quotas::throttled(),
         Service::SecretsManager | Service::Ecs => ServiceError::new("ThrottlingException", "Rate exceeded"),
         Service::Tagging => ServiceError::new("ThrottledException", "Rate exceeded"),
-        Service::Account => ServiceError::new("TooManyRequestsException", "Rate exceeded")
+        Service::Account | Service::Lambda => ServiceError::new("TooManyRequestsException", "Rate exceeded")
             .status(StatusCode::TOO_MANY_REQUESTS),
         Service::OpenSearch => {
             let reason =

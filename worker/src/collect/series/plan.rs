@@ -26,7 +26,7 @@ pub struct Group {
     metric: usize,
 }
 
-/// The series that `ListMetrics` lists in a region.
+/// The series that `ListMetrics` lists in a region, and the resources that another service lists.
 #[derive(Debug)]
 pub struct Listing<'a> {
     layout: &'a Layout,
@@ -69,6 +69,13 @@ impl<'a> Listing<'a> {
         }
     }
 
+    /// Adds a resource, also one of which no series is listed, unless it is not selected.
+    pub fn add_resource(&mut self, resource: &Arc<str>) {
+        if self.layout.dataset().has(dimensions::values(resource)) {
+            self.resources.entry(resource.clone()).or_default();
+        }
+    }
+
     /// The metrics and split values that are not queried because they have no column.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.skipped.iter().map(|(metric, value)| (*metric, value.as_str()))
@@ -108,6 +115,12 @@ impl Group {
 }
 
 impl Plan {
+    /// Whether there is nothing to query.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.resources.iter().all(|(_, groups)| groups.is_empty())
+    }
+
     /// The calls of the plan, resource by resource. All statistics of a series are in one call, so that AWS bills them as
     /// one metric. With `periods` datapoints per query, no call needs a second page.
     #[must_use]

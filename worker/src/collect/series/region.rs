@@ -9,16 +9,13 @@ use futures::{
     stream::{self, FuturesUnordered},
 };
 
-use super::{Call, Grid, Layout, Listing, Plan, Reading};
+use super::{Call, Clients, Grid, Layout, Listing, Part, Plan, Reading};
 use crate::{
-    account::{
-        session,
-        tags::{ResourceTags, Tagging},
-    },
+    account::{functions::FunctionFacts, session, tags::ResourceTags},
     cloudwatch::{
         calls::{Answers, CloudWatch, Point, Query},
         dimensions,
-        rows::Problem,
+        rows::{Problem, Status},
     },
     collect::{
         collection::RegionOutcome,
@@ -26,7 +23,10 @@ use crate::{
         scope::Scope,
     },
     table::SeriesRows,
-    table::{csv, series_csv},
+    table::{
+        csv,
+        series_csv::{self, When},
+    },
 };
 
 /// A region, and the values of its resources so far.
@@ -44,6 +44,9 @@ pub(super) struct Region<'a> {
     is_pending: bool,
     /// None if they may not be read.
     tags: Option<ResourceTags>,
+    /// None if they are not listed, or may not be.
+    functions: Option<FunctionFacts>,
+    lacks_facts: bool,
     plan: Arc<Plan>,
     /// The values of each resource of the plan, until its rows are encoded.
     readings: Vec<Option<Reading>>,
@@ -62,6 +65,16 @@ pub(super) struct CollectedRegion {
     pub(super) is_listed: bool,
     /// Whether the tags of its resources may not be read.
     pub(super) lacks_tags: bool,
+    /// Whether its functions may not be listed.
+    pub(super) lacks_facts: bool,
+}
+
+/// What came of a question whose denial leaves only some cells empty.
+enum Asked<T> {
+    Answered(T),
+    Denied(AwsError),
+    /// The region can't be queried in this attempt.
+    Failed,
 }
 
 impl<'a> Region<'a> {
@@ -83,6 +96,8 @@ impl<'a> Region<'a> {
             answered: false,
             is_pending: false,
             tags: Some(ResourceTags::default()),
+            functions: None,
+            lacks_facts: false,
             plan: Arc::default(),
             readings: Vec::new(),
             pending: Vec::new(),
@@ -95,19 +110,21 @@ impl<'a> Region<'a> {
     /// # Errors
     ///
     /// That of tags which may not be read, if they decide which resources are selected.
-    pub(super) async fn collect(
-        mut self,
-        cloudwatch: &CloudWatch,
-        tagging: Option<&Tagging<'_>>,
-    ) -> Result<CollectedRegion, AwsError> {
-        let listed = self.list(cloudwatch, tagging).await?;
+    pub(super) async fn collect(mut self, clients: &Clients<'_>) -> Result<CollectedRegion, AwsError> {
+        let listed = self.list(clients).await?;
         let is_listed = listed.is_some();
         if let Some(plan) = listed {
             self.readings =
                 plan.resources.iter().map(|_| Some(Reading::new(self.grid, self.layout))).collect();
             self.pending = plan.resources.iter().map(|(_, groups)| groups.len()).collect();
             self.plan = Arc::new(plan);
-            self.query_values(cloudwatch).await;
+            // What has no series has its row already.
+            for index in 0..self.pending.len() {
+                if self.pending.get(index) == Some(&0) {
+                    self.encode(index);
+                }
+            }
+            self.query_values(&clients.cloudwatch).await;
         }
         let is_empty = self.rows.iter().all(|rows| rows.0.is_empty()) && self.kept.is_empty();
         let outcome = RegionOutcome {
@@ -117,29 +134,43 @@ impl<'a> Region<'a> {
             is_pending: self.is_pending,
             is_empty,
         };
-        Ok(CollectedRegion { rows: self.rows, outcome, is_listed, lacks_tags: self.tags.is_none() })
+        Ok(CollectedRegion {
+            rows: self.rows,
+            outcome,
+            is_listed,
+            lacks_tags: self.tags.is_none(),
+            lacks_facts: self.lacks_facts,
+        })
     }
 
-    /// The plan for all listed series whose resources are selected; `None` if the listing was not completed. Tags are read
-    /// meanwhile.
+    /// The plan for all listed series whose resources are selected; `None` if the listing was not completed. Tags and
+    /// functions are read meanwhile.
     ///
     /// # Errors
     ///
     /// As for [`Self::collect`].
-    pub(super) async fn list(
-        &mut self,
-        cloudwatch: &CloudWatch,
-        tagging: Option<&Tagging<'_>>,
-    ) -> Result<Option<Plan>, AwsError> {
+    pub(super) async fn list(&mut self, clients: &Clients<'_>) -> Result<Option<Plan>, AwsError> {
         let stop = self.scope.stop.clone();
-        let read = async {
-            match tagging {
+        let tags = async {
+            match &clients.tagging {
                 Some(tagging) => stop.run_until_cancelled(tagging.read()).await,
                 None => Some(Ok(ResourceTags::default())),
             }
         };
-        let (listed, tags) = tokio::join!(self.list_series(cloudwatch), read);
-        let Some(mut plan) = listed else { return Ok(None) };
+        let functions = async {
+            match &clients.functions {
+                Some(functions) => Some(stop.run_until_cancelled(functions.read()).await),
+                None => None,
+            }
+        };
+        let (listed, tags, functions) = tokio::join!(self.list_series(&clients.cloudwatch), tags, functions);
+        let Some(mut listing) = listed else { return Ok(None) };
+        if let Some(functions) = functions
+            && !self.take_functions(functions, &mut listing)
+        {
+            return Ok(None);
+        }
+        let mut plan = listing.into_plan(|resource| self.kept.contains(resource));
         // Tags are of no use if nothing is listed.
         if !plan.resources.is_empty() && !self.take_tags(tags)? {
             return Ok(None);
@@ -152,37 +183,66 @@ impl<'a> Region<'a> {
             });
         }
         // If there is nothing to query, the listing was the answer.
-        self.answered |= plan.resources.is_empty();
+        self.answered |= plan.is_empty();
         Ok(Some(plan))
     }
 
     /// Takes what was answered about tags, `None` if it had to stop; whether the region can be queried.
     fn take_tags(&mut self, tags: Option<Result<ResourceTags, AwsError>>) -> Result<bool, AwsError> {
-        match tags {
-            Some(Ok(tags)) => {
-                self.tags = Some(tags);
-                return Ok(true);
-            }
-            Some(Err(error)) if error.kind == ErrorKind::Denied && !session::ends_session(&error) => {
-                // No one knows what is selected.
-                if self.scope.dataset.selects_by_tags() {
-                    return Err(error);
-                }
+        match self.asked(tags) {
+            Asked::Answered(tags) => self.tags = Some(tags),
+            // No one knows what is selected.
+            Asked::Denied(error) if self.scope.dataset.selects_by_tags() => return Err(error),
+            Asked::Denied(error) => {
                 tracing::warn!(region = &*self.name, error = %error, "tags may not be read; their columns are empty");
                 self.tags = None;
-                return Ok(true);
+            }
+            Asked::Failed => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Takes what was answered about functions, `None` if it had to stop; whether the region can be queried.
+    fn take_functions(
+        &mut self,
+        functions: Option<Result<FunctionFacts, AwsError>>,
+        listing: &mut Listing<'_>,
+    ) -> bool {
+        match self.asked(functions) {
+            Asked::Answered(functions) => {
+                // Whether others had values in an older window is not known, since only listed series are queried.
+                if self.scope.is_listed {
+                    functions.names().for_each(|name| listing.add_resource(name));
+                }
+                self.functions = Some(functions);
+            }
+            Asked::Denied(error) => {
+                tracing::warn!(region = &*self.name, error = %error, "functions may not be listed; their facts are empty");
+                self.lacks_facts = true;
+            }
+            Asked::Failed => return false,
+        }
+        true
+    }
+
+    /// What came of a question, `None` if it had to stop. A failure is recorded.
+    fn asked<T>(&mut self, answer: Option<Result<T, AwsError>>) -> Asked<T> {
+        match answer {
+            Some(Ok(answer)) => return Asked::Answered(answer),
+            Some(Err(error)) if error.kind == ErrorKind::Denied && !session::ends_session(&error) => {
+                return Asked::Denied(error);
             }
             Some(Err(error)) => self.health.record_error(&self.name, error, self.scope.is_last),
             None => self.health.stop(),
         }
         self.is_pending = !self.was_listed;
-        Ok(false)
+        Asked::Failed
     }
 
-    /// The plan for all listed series; `None` if the listing was not completed.
-    async fn list_series(&mut self, cloudwatch: &CloudWatch) -> Option<Plan> {
+    /// All listed series; `None` if the listing was not completed.
+    async fn list_series(&mut self, cloudwatch: &CloudWatch) -> Option<Listing<'a>> {
         let dataset = self.scope.dataset;
-        let mut listing = Listing::new(self.layout);
+        let mut listing: Listing<'a> = Listing::new(self.layout);
         let listings =
             dataset.metrics.iter().map(|metric| Box::pin(cloudwatch.list_metrics(dataset, metric)));
         let mut pages = stream::select_all(listings);
@@ -212,7 +272,7 @@ impl<'a> Region<'a> {
         for (metric, value) in listing.skipped() {
             tracing::warn!(region = &*self.name, metric, "{value:?} is not known and has no column; skipped");
         }
-        Some(listing.into_plan(|resource| self.kept.contains(resource)))
+        Some(listing)
     }
 
     async fn query_values(&mut self, cloudwatch: &CloudWatch) {
@@ -310,10 +370,19 @@ impl<'a> Region<'a> {
         let key = (resource.clone(), self.name.clone());
         let values: Vec<&str> = dimensions::values(resource).collect();
         let tags = self.tags.as_ref().map(|tags| tags.columns(subject.dataset, &values)).unwrap_or_default();
-        let parts = reading.split(self.layout, &self.scope.reports);
-        for (rows, part) in self.rows.iter_mut().zip(parts) {
-            let encoded =
-                series_csv::encode(&subject, &key, &tags, self.grid.seconds(), part, &self.scope.spool);
+        let function = self.functions.as_ref().and_then(|functions| functions.of(resource));
+        let is_deleted = self.functions.is_some() && function.is_none();
+        let known = series_csv::Known { tags: &tags, function };
+        let parts = reading.split(self.layout, &self.scope.reports).into_iter().zip(&self.scope.reports);
+        for (rows, (part, window)) in self.rows.iter_mut().zip(parts) {
+            let part = match part {
+                Part { status: Status::NoData, periods } if is_deleted => {
+                    Part { status: Status::Deleted, periods }
+                }
+                part => part,
+            };
+            let when = When { seconds: self.grid.seconds(), end: window.end(), now: self.scope.now };
+            let encoded = series_csv::encode(&subject, &key, &known, &when, part, &self.scope.spool);
             rows.0.insert(key.clone(), encoded);
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     table::{
         csv::Subject,
-        series_csv::{self, as_late, decode},
+        series_csv::{self, Known, When, as_late, decode},
     },
 };
 
@@ -162,9 +162,10 @@ fn encode(layout: &Layout, service: &str, reading: Reading) -> (Key, Encoded) {
     let subject =
         Subject { dataset: layout.dataset(), account_name: &name, account_id: &id, date: window().date() };
     let key = (Arc::from(dimensions::joined(["main", service])), Arc::from("eu-west-1"));
-    let day = "2026-11-03".parse::<fleet::ReportDate>().expect("a date").into();
+    let day: fleet::Window = "2026-11-03".parse::<fleet::ReportDate>().expect("a date").into();
     let part = reading.split(layout, &[day]).remove(0);
-    let encoded = series_csv::encode(&subject, &key, &[], 60, part, &Spool::default());
+    let when = When { seconds: 60, end: day.end(), now: day.end() };
+    let encoded = series_csv::encode(&subject, &key, &Known::default(), &when, part, &Spool::default());
     (key, encoded)
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Checked {
     pub(super) lacks_regions: bool,
     /// Whether tags can't be read, for columns of them. That permission is optional as well.
     pub(super) lacks_tags: bool,
+    /// Whether functions can't be listed, for what is known of them. That permission is optional too.
+    pub(super) lacks_facts: bool,
 }
 
 /// The result for one sink.
@@ -52,6 +54,7 @@ impl Checked {
             lacks_directory_buckets: false,
             lacks_regions: false,
             lacks_tags: false,
+            lacks_facts: false,
         }
     }
 

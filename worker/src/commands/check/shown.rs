@@ -4,7 +4,9 @@
 use cli::{output, terminal};
 use fleet::{
     Dataset, ErrorKind,
-    datasets::{GET_METRIC_DATA, GET_RESOURCES, LIST_DIRECTORY_BUCKETS, LIST_METRICS, LIST_REGIONS},
+    datasets::{
+        GET_METRIC_DATA, GET_RESOURCES, LIST_DIRECTORY_BUCKETS, LIST_FUNCTIONS, LIST_METRICS, LIST_REGIONS,
+    },
 };
 use serde_json::{Value, json};
 
@@ -76,6 +78,18 @@ pub(super) fn text(
         parts.push(format!(
             "tags can't be read in {first}{others}: their columns stay empty; to have them in reports, allow \
              {GET_RESOURCES} on *"
+        ));
+    }
+    let lacking: Vec<&str> = checked
+        .iter()
+        .filter(|account| account.lacks_facts)
+        .map(|account| account.account_name.as_str())
+        .collect();
+    if let [first, others @ ..] = &lacking[..] {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        parts.push(format!(
+            "functions can't be listed in {first}{others}: what is known of them stays empty, and idle ones have no row; to \
+             have both in reports, allow {LIST_FUNCTIONS} on *"
         ));
     }
     let lines = sinks.iter().filter_map(|CheckedSink { name, fault }| match fault {
@@ -231,6 +245,7 @@ mod tests {
             lacks_directory_buckets: false,
             lacks_regions: false,
             lacks_tags: false,
+            lacks_facts: false,
         }
     }
 

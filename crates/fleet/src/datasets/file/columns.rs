@@ -3,9 +3,6 @@
 
 use crate::datasets::{Cell, Column, Derived, Discovery, Fact, Metric, snake_case};
 
-/// Where Lambda Insights publishes the metrics of functions that have it.
-const LAMBDA_INSIGHTS: &str = "LambdaInsights";
-
 fn column(name: &str, cell: Cell) -> Column {
     Column { name: name.to_owned(), cell }
 }
@@ -70,8 +67,7 @@ pub(in crate::datasets) fn of_series(
     let made = |Derived { name, formula }: &Derived| Some(column(name, formula.cell(place)?));
     let derived: Vec<Column> = derived.iter().filter_map(made).collect();
     columns.extend(values.into_iter().chain(derived));
-    let is_of_insights = |metric: &Metric| metric.namespace.as_deref() == Some(LAMBDA_INSIGHTS);
-    if discovery == Discovery::ListFunctions && metrics.iter().any(is_of_insights) {
+    if discovery == Discovery::ListFunctions && metrics.iter().any(Metric::is_of_lambda_insights) {
         columns.push(column("insights", Cell::Insights));
     }
     columns.extend(of_end(discovery));

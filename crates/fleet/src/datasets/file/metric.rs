@@ -106,7 +106,8 @@ pub(super) fn metric<'a>(table: &Table<'a>, about: &About<'_>) -> Option<Measure
         }
         Some(base)
     });
-    let named = table.optional("columns").map(|value| columns_of(&value, statistics.as_deref(), about.layout));
+    let named =
+        table.optional("columns").map(|value| columns_of(&value, statistics.as_deref(), about.layout));
     table.end();
     let statistics = statistics?;
     let (split, total) = split?.unzip();

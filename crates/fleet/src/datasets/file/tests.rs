@@ -76,7 +76,8 @@ line 23, metric[0].split.values.a.column: is no name of a column: small letters,
 line 24, metric[0].split.typical: is not a whole number above 0
 line 27, derived[0].name: is no name of a column: small letters, digits and _, the first a letter
 line 28, derived[0].ratio: is not two columns: the one that is divided, and the one that it is divided by
-line 29, derived[0].over: is no key of this table, which has name, ratio"
+line 29, derived[0].over: is no key of this table, which has arm64_saving, lambda_cost, name, of_timeout, \
+         ratio"
     );
 }
 
@@ -176,7 +177,10 @@ fn what_only_another_shape_has_is_refused() {
             s3("\"Bytes\"", "\"Percent\""),
             "metric[1].unit: is Bytes or Count in a dataset of shape newest_day",
         ),
-        (series("list_metrics", "list_buckets"), "discovery: is list_metrics in a dataset of shape series"),
+        (
+            series("list_metrics", "list_buckets"),
+            "discovery: is list_metrics or list_functions in a dataset of shape series",
+        ),
         (
             series("[\"us-east-1\"]", "\"of_resources\""),
             "regions: is enabled, configured, or a list of regions if",
@@ -263,6 +267,59 @@ line 36, derived[3].name: is the name of two columns"
     assert!(faults(&text).contains("derived: is not in a dataset of shape newest_day"));
 }
 
+#[test]
+fn what_is_known_of_functions_needs_their_list_and_their_name() {
+    let functions = SERVICES.replacen("[\"ClusterName\", \"ServiceName\"]", "[\"ServiceName\"]", 1).replacen(
+        "list_metrics",
+        "list_functions",
+        1,
+    ) + "resource = [\"service_name\"]\nnamespace = \"LambdaInsights\"\ncolumns = { Sum = \"failures\" }\n";
+    let dataset = Dataset::parse(&functions).expect("a dataset");
+    let names: Vec<_> = dataset.columns.iter().skip(13).map(|column| &*column.name).collect();
+    assert_eq!(names, ["requests_sum", "requests_p99_9", "failures", "insights", "settled", "status"]);
+    assert_eq!(dataset.resource_of(&dataset.metrics[1]), ["service_name"]);
+    let long = functions.replacen("period ", "layout = \"long\"\nperiod ", 1).replacen(
+        "columns = { Sum = \"failures\" }\n",
+        "",
+        1,
+    );
+    let long = Dataset::parse(&long).expect("a dataset");
+    let names: Vec<_> = long.columns.iter().skip(12).map(|column| &*column.name).collect();
+    assert_eq!(names, ["last_modified", "metric", "unit", "statistic", "value", "settled", "status"]);
+
+    let derived = "\n[[derived]]\nname = \"share\"\nof_timeout = \"requests_sum\"\n";
+    for (text, expected) in [
+        (
+            SERVICES.replacen("list_metrics", "list_functions", 1),
+            "line 9, discovery: needs a resource of one dimension, whose value is the name of a function",
+        ),
+        (
+            SERVICES.to_owned() + derived,
+            "line 25, derived[0].of_timeout: needs what is known of functions, which the discovery list_functions finds",
+        ),
+        (
+            functions.clone() + &derived.replacen("_sum", "_max", 1),
+            "derived[0].of_timeout: \"requests_max\" is no column of measured values",
+        ),
+        (
+            functions.clone() + &derived.replacen("of_timeout", "lambda_cost", 1),
+            "derived[0].lambda_cost: is not a list of texts",
+        ),
+        (
+            functions.replacen("[\"service_name\"]", "[\"a\", \"b\"]", 1),
+            "metric[1].resource: has not a name for each dimension of the resource, which are ServiceName",
+        ),
+        (
+            functions.replacen("{ Sum", "{ p50", 1),
+            "metric[1].columns.p50: is none of the metric's statistics: Sum",
+        ),
+        (functions.replacen("failures", "requests_sum", 1), "metric: two columns are requests_sum"),
+    ] {
+        let said = faults(&text);
+        assert!(said.contains(expected), "{said}\nshould say {expected}");
+    }
+}
+
 fn long() -> String {
     SERVICES.replacen("period ", "layout = \"long\"\nperiod ", 1)
 }
@@ -347,10 +404,9 @@ fn is_whole(dataset: &Dataset) -> bool {
     };
     dataset.columns.iter().all(|it| column(&it.name) == 1 && is_column(&it.name))
         && fed.iter().chain(&dataset.bytes).chain(&dataset.objects).all(|name| column(name) == 1)
-        && dataset
-            .derived
-            .iter()
-            .all(|derived| derived.ratio.iter().chain([&derived.name]).all(|name| column(name) == 1))
+        && dataset.derived.iter().all(|derived| {
+            derived.formula.columns().iter().chain([&derived.name]).all(|name| column(name) == 1)
+        })
         && !dataset.metrics.is_empty()
 }
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The functions of an account, by Lambda's `ListFunctions`: also those that CloudWatch does not list since they are idle.
+//! Its answers have the environment variables of each function, which are often secrets: only named fields are taken, and
+//! no answer is kept or shown.
+
+mod facts;
+mod prices;
+mod runtimes;
+
+use std::{collections::HashMap, sync::Arc};
+
+use aws_sdk_lambda::{Client, operation::list_functions::ListFunctionsOutput};
+use fleet::{
+    AwsError, Dataset, ErrorKind,
+    datasets::{Discovery, LIST_FUNCTIONS},
+    from_sdk,
+};
+
+pub use self::facts::{Facts, is_settled};
+use super::session::{Renewable, Session};
+use crate::cloudwatch::{limits::RegionLimits, retry_counter::RetryCounter};
+
+/// The most that there are.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html>
+const FUNCTIONS_PER_PAGE: i32 = 50;
+
+/// Lists the functions of one region.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    client: Client,
+    credentials: Renewable,
+    region: Arc<str>,
+    limits: Arc<RegionLimits>,
+}
+
+/// What is known of each function of a region, by its name.
+#[derive(Debug, Default)]
+pub(crate) struct FunctionFacts(HashMap<Arc<str>, Facts>);
+
+impl Functions {
+    /// The functions of a region; `None` if they are not what a dataset is about.
+    pub(crate) fn new(
+        session: &Session,
+        region: &Arc<str>,
+        limits: Arc<RegionLimits>,
+        dataset: &Dataset,
+    ) -> Option<Self> {
+        (dataset.discovery == Discovery::ListFunctions).then(|| Self {
+            client: session.lambda(region),
+            credentials: session.credentials().clone(),
+            region: region.clone(),
+            limits,
+        })
+    }
+
+    /// All functions, page by page.
+    ///
+    /// # Errors
+    ///
+    /// What the service said, after the SDK's retries.
+    pub(crate) async fn read(&self) -> Result<FunctionFacts, AwsError> {
+        let mut found = FunctionFacts::default();
+        let mut marker = None;
+        loop {
+            let page = self.page(marker.clone()).await?;
+            let functions = page.functions.unwrap_or_default();
+            found.0.extend(functions.into_iter().filter_map(|function| {
+                let name: Arc<str> = function.function_name.as_deref()?.into();
+                Some((name, function.into()))
+            }));
+            match page.next_marker.filter(|next| !next.is_empty()) {
+                None => return Ok(found),
+                next if next == marker => {
+                    return Err(AwsError::new(ErrorKind::Transient, LIST_FUNCTIONS, "RepeatedMarker")
+                        .message("the next page is the page itself")
+                        .in_region(&self.region));
+                }
+                next => marker = next,
+            }
+        }
+    }
+
+    /// One page; the first one without a marker.
+    pub(crate) async fn page(&self, marker: Option<String>) -> Result<ListFunctionsOutput, AwsError> {
+        let limiter = &self.limits.list_functions;
+        limiter.wait(1.0).await;
+        let call = self.client.list_functions().max_items(FUNCTIONS_PER_PAGE).set_marker(marker);
+        let call = &call;
+        let request = || async move {
+            let counter = RetryCounter { limiter: limiter.clone(), cost: 1.0 };
+            let page = call.clone().customize().interceptor(counter).send().await;
+            page.map_err(|error| from_sdk(LIST_FUNCTIONS, error).in_region(&self.region))
+        };
+        self.credentials.call(request).await
+    }
+}
+
+impl FunctionFacts {
+    /// The names of all.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.keys()
+    }
+
+    /// What is known of a function; `None` if it is not there.
+    pub(crate) fn of(&self, name: &str) -> Option<&Facts> {
+        self.0.get(name)
+    }
+}
