@@ -69,6 +69,8 @@ RESERVE = {
     ("cloudwatch-fleet-reader", "s3express:ListAllMyDirectoryBuckets", "*"),
     # Only datasets that CloudWatch alone lists ask for it, and none is collected here.
     ("cloudwatch-fleet-reader", "account:ListRegions", "*"),
+    # Nor is one of functions.
+    ("cloudwatch-fleet-reader", "lambda:ListFunctions", "*"),
 }
 
 

@@ -110,7 +110,9 @@ fn page(dataset: &Dataset) -> Result<String> {
         };
         let split =
             metric.split.as_ref().map(|split| format!(", by `{}`", split.dimension)).unwrap_or_default();
-        writeln!(text, "| `{name}`{split} | {unit} | {} | {missing} |", statistics.join(", "))?;
+        let elsewhere = metric.namespace.as_ref();
+        let elsewhere = elsewhere.map(|namespace| format!(", in `{namespace}`")).unwrap_or_default();
+        writeln!(text, "| `{name}`{split}{elsewhere} | {unit} | {} | {missing} |", statistics.join(", "))?;
     }
     let counters = dataset.metrics.iter().filter(|metric| metric.is_counter);
     let counters: Vec<String> = counters.map(|metric| format!("`{}`", metric.name)).collect();

@@ -24,6 +24,8 @@ use crate::cloudwatch::{limits::RegionLimits, retry_counter::RetryCounter};
 /// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html>
 const FUNCTIONS_PER_PAGE: i32 = 50;
 
+const UNREADABLE: &str = "an answer can't be read; it is not shown, since answers have environment variables";
+
 /// Lists the functions of one region.
 #[derive(Debug)]
 pub(crate) struct Functions {
@@ -89,7 +91,12 @@ impl Functions {
         let request = || async move {
             let counter = RetryCounter { limiter: limiter.clone(), cost: 1.0 };
             let page = call.clone().customize().interceptor(counter).send().await;
-            page.map_err(|error| from_sdk(LIST_FUNCTIONS, error).in_region(&self.region))
+            page.map_err(|error| {
+                let is_unreadable = error.raw_response().is_some_and(|answer| answer.status().is_success());
+                let error = from_sdk(LIST_FUNCTIONS, error).in_region(&self.region);
+                // It would be quoted.
+                if is_unreadable { error.message(UNREADABLE) } else { error }
+            })
         };
         self.credentials.call(request).await
     }

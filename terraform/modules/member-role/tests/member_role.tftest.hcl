@@ -20,7 +20,7 @@ run "the_worker_may_read_metrics_and_nothing_else" {
       Statement = [{
         Sid      = "ReadMetrics"
         Effect   = "Allow"
-        Action   = ["account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "s3:ListAllMyBuckets", "s3express:ListAllMyDirectoryBuckets"]
+        Action   = ["account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "lambda:ListFunctions", "s3:ListAllMyBuckets", "s3express:ListAllMyDirectoryBuckets"]
         Resource = "*"
       }]
     }
@@ -50,7 +50,7 @@ run "directory_buckets_are_not_listed_if_that_is_switched_off" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.metrics.policy).Statement[0].Action == ["account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "s3:ListAllMyBuckets"]
+    condition     = jsondecode(aws_iam_role_policy.metrics.policy).Statement[0].Action == ["account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "lambda:ListFunctions", "s3:ListAllMyBuckets"]
     error_message = "The role's policy is ${aws_iam_role_policy.metrics.policy}"
   }
 }
