@@ -113,3 +113,51 @@ impl FunctionFacts {
         self.0.get(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_lambda::types::FunctionConfiguration;
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use fleet::AccountId;
+
+    use super::*;
+    use crate::cloudwatch::limits::Limits;
+
+    /// Lambda with canned answers.
+    fn functions(rules: &[&Rule]) -> Functions {
+        let client = mock_client!(aws_sdk_lambda, RuleMode::Sequential, rules);
+        let account: AccountId = "111111111111".parse().expect("an id");
+        let region = Arc::from("eu-west-1");
+        let limits = Limits::default().of(&account, &region, 1.0);
+        Functions { client, credentials: Renewable::for_tests(), region, limits }
+    }
+
+    fn page(names: &[&str], next: Option<&str>) -> ListFunctionsOutput {
+        let named = |name: &&str| FunctionConfiguration::builder().function_name(*name).build();
+        let functions = names.iter().map(named).collect();
+        ListFunctionsOutput::builder()
+            .set_functions(Some(functions))
+            .set_next_marker(next.map(str::to_owned))
+            .build()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_page_is_read_and_one_that_names_itself_as_the_next_is_an_error() {
+        let first = mock!(Client::list_functions)
+            .match_requests(|request| request.marker().is_none() && request.max_items() == Some(50))
+            .then_output(|| page(&["a"], Some("2")));
+        let second = mock!(Client::list_functions)
+            .match_requests(|request| request.marker() == Some("2"))
+            .then_output(|| page(&["b"], Some("")));
+        let found = functions(&[&first, &second]).read().await.expect("pages");
+        assert!(["a", "b"].iter().all(|name| found.of(name).is_some()) && found.names().count() == 2);
+
+        let same = mock!(Client::list_functions)
+            .sequence()
+            .output(|| page(&["a"], Some("same")))
+            .repeatedly()
+            .build();
+        let error = functions(&[&same]).read().await.expect_err("no end");
+        assert_eq!((error.code.as_str(), same.num_calls()), ("RepeatedMarker", 2));
+    }
+}

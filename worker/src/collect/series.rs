@@ -2,6 +2,8 @@
 //! Collects series: each resource that is listed has a row for each period with values. Resources are queried one by one,
 //! and the rows of a resource are encoded once all its queries are answered.
 
+#[cfg(test)]
+mod function_tests;
 mod layout;
 mod plan;
 mod reading;

@@ -147,6 +147,21 @@ fn statistics_of_a_series_stay_together_and_a_call_needs_no_second_page() {
 }
 
 #[test]
+fn a_resource_without_series_is_in_the_plan_and_in_no_call() {
+    let layout = Layout::new(services());
+    let mut listing = Listing::new(&layout);
+    listing.add(listed(layout.dataset(), 1, "busy", ""));
+    for name in ["idle", "busy", "known"] {
+        listing.add_resource(&name.into());
+    }
+    let plan = listing.into_plan(|resource| resource == "known");
+    let planned: Vec<_> = plan.resources.iter().map(|(name, groups)| (&**name, groups.len())).collect();
+    assert_eq!(planned, [("busy", 1), ("idle", 0)]);
+    assert_eq!((plan.is_empty(), plan.calls(&layout, 60)), (false, vec![vec![(0, 0)]]));
+    assert!(Plan { resources: plan.resources[1..].to_vec() }.is_empty());
+}
+
+#[test]
 fn a_value_without_a_column_is_skipped_and_reported() {
     let text = SERVICES.replace("other     = \"messages_other\"\n", "");
     let dataset: &Dataset = Box::leak(Box::new(Dataset::parse(&text).expect("a dataset")));
