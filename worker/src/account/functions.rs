@@ -133,10 +133,10 @@ mod tests {
     }
 
     fn page(names: &[&str], next: Option<&str>) -> ListFunctionsOutput {
-        let named = |name: &&str| FunctionConfiguration::builder().function_name(*name).build();
-        let functions = names.iter().map(named).collect();
+        let functions =
+            names.iter().map(|name| FunctionConfiguration::builder().function_name(*name).build());
         ListFunctionsOutput::builder()
-            .set_functions(Some(functions))
+            .set_functions(Some(functions.collect()))
             .set_next_marker(next.map(str::to_owned))
             .build()
     }

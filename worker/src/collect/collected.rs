@@ -28,6 +28,7 @@ pub(super) enum Values {
 
 /// What a collection has, before the tables are made.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is of a permission of its own")]
 pub struct Collected {
     pub(super) outcomes: Vec<RegionOutcome>,
     pub(super) found: Found,

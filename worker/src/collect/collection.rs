@@ -10,6 +10,7 @@ use crate::table::Table;
 
 /// The result of a collection for one window.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is of a permission of its own")]
 pub struct Collection {
     /// The rows, in the order of the report.
     pub table: Table,

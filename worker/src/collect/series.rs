@@ -2,6 +2,7 @@
 //! Collects series: each resource that is listed has a row for each period with values. Resources are queried one by one,
 //! and the rows of a resource are encoded once all its queries are answered.
 
+mod clients;
 #[cfg(test)]
 mod function_tests;
 mod layout;
@@ -19,7 +20,10 @@ use std::{
 use fleet::{AwsError, datasets::Regions};
 use futures::future;
 
-use self::region::{CollectedRegion, Region};
+use self::{
+    clients::Clients,
+    region::{CollectedRegion, Region},
+};
 pub use self::{
     layout::Layout,
     plan::{Call, Group, Listing, Plan},
@@ -30,11 +34,7 @@ use super::{
     known::Known,
     scope::Scope,
 };
-use crate::{
-    account::{functions::Functions, session::Session, tags::Tagging},
-    cloudwatch::{calls::CloudWatch, limits::Limits},
-    table::SeriesRows,
-};
+use crate::{account::session::Session, cloudwatch::limits::Limits, table::SeriesRows};
 
 /// Collects the series of the session's account, in the configured regions and in those that are `enabled`, for each report
 /// of the scope. Resources that earlier attempts have completed are not queried again.
@@ -57,7 +57,7 @@ pub(super) async fn collect(
         let (was_listed, kept) = (known.has_listed(&name), known.complete_in(&name));
         let clients = Clients::new(session, limits, scope, &name);
         let region = Region::new(name, was_listed, kept, &layout, scope);
-        async move { region.collect(&clients).await }
+        async move { Box::pin(region.collect(&clients)).await }
     });
     let collected: Vec<CollectedRegion> = future::try_join_all(queried).await?;
     let mut windows: Vec<_> = scope.reports.iter().map(|window| (*window, SeriesRows::default())).collect();
@@ -113,26 +113,6 @@ fn regions(session: &Session, scope: &Scope<'_>, enabled: &[String]) -> BTreeSet
         Regions::Configured | Regions::OfResources | Regions::Enabled => {
             let configured = scope.regions.iter().chain(enabled).map(String::as_str);
             configured.chain([session.home_region()]).map(Arc::from).collect()
-        }
-    }
-}
-
-/// What a region is asked through.
-struct Clients<'a> {
-    cloudwatch: CloudWatch,
-    /// If the dataset asks for tags.
-    tagging: Option<Tagging<'a>>,
-    /// If the dataset is about functions.
-    functions: Option<Functions>,
-}
-
-impl<'a> Clients<'a> {
-    fn new(session: &'a Session, limits: &Limits, scope: &Scope<'_>, region: &Arc<str>) -> Self {
-        let limits = limits.of(scope.account_id, region, session.account().quota_share);
-        Self {
-            cloudwatch: CloudWatch::new(session, region, limits.clone()),
-            tagging: Tagging::new(session, region, limits.clone(), scope.dataset),
-            functions: Functions::new(session, region, limits, scope.dataset),
         }
     }
 }

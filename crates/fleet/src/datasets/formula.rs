@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How a derived column is made of the others of its row.
 
-use super::Cell;
-
 /// What a derived column is, by the names of the columns that it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Formula {
@@ -40,16 +38,6 @@ impl Formula {
     /// Whether it needs what is known of functions.
     pub(super) fn is_of_functions(&self) -> bool {
         !matches!(self, Self::Ratio(_))
-    }
-
-    /// The cell of its column, if all columns that it is made of have a place.
-    pub(super) fn cell(&self, place: impl Fn(&String) -> Option<usize>) -> Option<Cell> {
-        Some(match self {
-            Self::Ratio([of, by]) => Cell::Ratio(place(of)?, place(by)?),
-            Self::OfTimeout(of) => Cell::OfTimeout(place(of)?),
-            Self::LambdaCost([requests, duration]) => Cell::LambdaCost(place(requests)?, place(duration)?),
-            Self::Arm64Saving(duration) => Cell::Arm64Saving(place(duration)?),
-        })
     }
 
     /// The formula, for people.

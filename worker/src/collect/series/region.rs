@@ -9,7 +9,7 @@ use futures::{
     stream::{self, FuturesUnordered},
 };
 
-use super::{Call, Clients, Grid, Layout, Listing, Part, Plan, Reading};
+use super::{Call, Grid, Layout, Listing, Part, Plan, Reading, clients::Clients};
 use crate::{
     account::{functions::FunctionFacts, session, tags::ResourceTags},
     cloudwatch::{
@@ -46,7 +46,6 @@ pub(super) struct Region<'a> {
     tags: Option<ResourceTags>,
     /// None if they are not listed, or may not be.
     functions: Option<FunctionFacts>,
-    lacks_facts: bool,
     plan: Arc<Plan>,
     /// The values of each resource of the plan, until its rows are encoded.
     readings: Vec<Option<Reading>>,
@@ -97,7 +96,6 @@ impl<'a> Region<'a> {
             is_pending: false,
             tags: Some(ResourceTags::default()),
             functions: None,
-            lacks_facts: false,
             plan: Arc::default(),
             readings: Vec::new(),
             pending: Vec::new(),
@@ -139,7 +137,7 @@ impl<'a> Region<'a> {
             outcome,
             is_listed,
             lacks_tags: self.tags.is_none(),
-            lacks_facts: self.lacks_facts,
+            lacks_facts: is_listed && clients.functions.is_some() && self.functions.is_none(),
         })
     }
 
@@ -218,7 +216,6 @@ impl<'a> Region<'a> {
             }
             Asked::Denied(error) => {
                 tracing::warn!(region = &*self.name, error = %error, "functions may not be listed; their facts are empty");
-                self.lacks_facts = true;
             }
             Asked::Failed => return false,
         }

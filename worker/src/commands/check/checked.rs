@@ -6,6 +6,7 @@ use fleet::{AccountName, AwsError, identity::Identity};
 use crate::failure::Failure;
 
 /// The result for one account.
+#[expect(clippy::struct_excessive_bools, reason = "each is of a permission of its own")]
 pub(super) struct Checked {
     pub(super) account_name: AccountName,
     pub(super) identity: Result<Identity, Failure>,

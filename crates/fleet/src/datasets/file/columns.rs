@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The columns of a dataset's table, by its resources, metrics and shape.
 
-use crate::datasets::{Cell, Column, Derived, Discovery, Fact, Metric, snake_case};
+use crate::datasets::{Cell, Column, Derived, Discovery, Fact, Formula, Metric, snake_case};
 
 fn column(name: &str, cell: Cell) -> Column {
     Column { name: name.to_owned(), cell }
@@ -64,7 +64,7 @@ pub(in crate::datasets) fn of_series(
     let mut columns = of_period(resource, discovery);
     let values: Vec<Column> = metrics.iter().flat_map(|metric| of_values(metric, Cell::Value)).collect();
     let place = |name: &String| values.iter().position(|value| value.name == *name);
-    let made = |Derived { name, formula }: &Derived| Some(column(name, formula.cell(place)?));
+    let made = |Derived { name, formula }: &Derived| Some(column(name, cell_of(formula, place)?));
     let derived: Vec<Column> = derived.iter().filter_map(made).collect();
     columns.extend(values.into_iter().chain(derived));
     if discovery == Discovery::ListFunctions && metrics.iter().any(Metric::is_of_lambda_insights) {
@@ -72,6 +72,18 @@ pub(in crate::datasets) fn of_series(
     }
     columns.extend(of_end(discovery));
     columns
+}
+
+/// The cell of a derived column, if all columns that it is made of have a place.
+fn cell_of(formula: &Formula, place: impl Fn(&String) -> Option<usize>) -> Option<Cell> {
+    Some(match formula {
+        Formula::Ratio([of, by]) => Cell::Ratio(place(of)?, place(by)?),
+        Formula::OfTimeout(of) => Cell::OfTimeout(place(of)?),
+        Formula::LambdaCost([invocations, duration]) => {
+            Cell::LambdaCost(place(invocations)?, place(duration)?)
+        }
+        Formula::Arm64Saving(duration) => Cell::Arm64Saving(place(duration)?),
+    })
 }
 
 /// The columns of a table with a row for each resource, in order; `totals` has each metric's column for its total.
