@@ -303,7 +303,7 @@ fn what_is_known_of_functions_needs_their_list_and_their_name() {
         ),
         (
             functions.clone() + &derived.replacen("of_timeout", "lambda_cost", 1),
-            "derived[0].lambda_cost: is not a list of texts",
+            "derived[0].lambda_cost: is not a list with an item in it",
         ),
         (
             functions.replacen("[\"service_name\"]", "[\"a\", \"b\"]", 1),
