@@ -208,6 +208,19 @@ fn statistics_per_metric(dataset: &Dataset) -> f64 {
     sum(|statistics| statistics) / sum(paid).max(1.0)
 }
 
+/// The price of so many custom metrics for a month, in US dollars. Source: <https://aws.amazon.com/cloudwatch/pricing/>
+#[expect(clippy::cast_precision_loss, reason = "no one has 2^53 metrics")]
+#[must_use]
+pub fn custom_metrics(metrics: u64) -> f64 {
+    let steps = [(10_000, 0.30), (250_000, 0.10), (1_000_000, 0.05), (u64::MAX, 0.02)];
+    let (mut below, mut dollars) = (0, 0.0);
+    for (up_to, price) in steps {
+        dollars += metrics.min(up_to).saturating_sub(below) as f64 * price;
+        below = up_to;
+    }
+    rounded(dollars)
+}
+
 /// Rounded to the millionth: binary fractions would show in JSON.
 #[must_use]
 pub fn rounded(dollars: f64) -> f64 {
@@ -283,6 +296,12 @@ mod tests {
         };
         assert_eq!(price("2026-11-20"), "0.03 0.03");
         assert_eq!(price("2026-07-21"), "0.28 0.28");
+    }
+
+    #[test]
+    fn custom_metrics_are_cheaper_the_more_there_are() {
+        let prices = [0, 400, 10_000, 10_001, 250_000, 1_000_000, 1_000_100].map(custom_metrics);
+        assert_eq!(prices, [0.0, 120.0, 3_000.0, 3_000.1, 27_000.0, 64_500.0, 64_502.0]);
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub(super) fn open(settings: &Settings<'_>) -> Option<Box<dyn Sink>> {
     is_whole.then(|| Box::new(Namespace { client, aws: settings.aws.clone(), datasets }) as Box<dyn Sink>)
 }
 
+/// How many metrics of each resource of a dataset a sink of this type puts.
+#[must_use]
+pub fn metrics_put(dataset: &Dataset) -> usize {
+    Series::new(dataset).map_or(0, |series| series.measured.len())
+}
+
 fn region_of<'a>(value: &Value<'a>) -> Option<&'a str> {
     let region = value.text()?;
     if !is_region(region) {

@@ -29,6 +29,7 @@ use fleet::{
 
 use self::settings::Settings;
 pub use self::{
+    cloudwatch::metrics_put,
     delivery::{Again, Delivery, NotDelivered},
     sink::{Configured, Named, Repetition, Sink},
     transfer::{Record, Transfer},

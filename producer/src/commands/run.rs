@@ -3,6 +3,7 @@
 
 mod cost;
 mod dry;
+mod forwarded;
 mod month;
 mod order;
 mod sent;
@@ -194,7 +195,8 @@ What to do next:
   over_budget (whether the run would be refused, or null), past_reports_error (why past reports
   could not be looked at, or null), datasets (for each: dataset, jobs, the metrics and costs of one
   collection, and month: collections and costs), month (with --every: every_seconds, days, runs and
-  costs; else null), and jobs: account_name, dataset, date, report_key, api_calls,
+  costs; else null), sinks (of each of CloudWatch: custom metrics, and what they cost a month),
+  and jobs: account_name, dataset, date, report_key, api_calls,
   metrics_requested, estimated_cost_usd (null if not known), the costs, scaled,
   cost_usd_per_1000_resources (also with each_statistic) and, of windows, from, to, window, windows
   (how many) and times_paid (how often each metric is paid for).
@@ -229,7 +231,7 @@ impl RunArgs {
         if self.dry_run {
             let (plan, base) = faults.end(plan.zip(base))?;
             let seen = Box::pin(self.see(base, &plan, &sinks)).await;
-            let asked = Asked { buckets: self.buckets.map(u64::from), every: self.every };
+            let asked = Asked { buckets: self.buckets.map(u64::from), every: self.every, sinks: &sinks };
             return dry::show(&plan, seen, asked, self.format);
         }
         let ((named, _), base) = faults.end(named.zip(plan).zip(base.and_then(Result::ok)))?;

@@ -19,9 +19,11 @@ use requests::{
     todo::{Todo, moment, timestamp},
 };
 use serde_json::{Value, json};
+use sinks::Named;
 
 use super::{
     cost::{Cost, OfDataset, between, numbers},
+    forwarded::Forwarded,
     month::{self, Collections},
     sent::settled,
 };
@@ -36,11 +38,13 @@ pub(super) struct Seen {
 
 /// What prices are asked for.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     /// How many buckets an account without a report has.
     pub(super) buckets: Option<u64>,
     /// How often a schedule starts such a run.
     pub(super) every: Option<TimeDelta>,
+    /// The sinks, which may cost something too.
+    pub(super) sinks: &'a [Named],
 }
 
 /// The jobs that would be sent, and their cost.
@@ -49,7 +53,8 @@ struct Quote<'a> {
     jobs: Vec<Quoted>,
     /// Of all jobs of the request, also those that are complete.
     datasets: Vec<OfDataset>,
-    asked: Asked,
+    forwarded: Vec<Forwarded<'a>>,
+    asked: Asked<'a>,
     todo: &'a Todo,
     /// Why past reports are unknown, and with them what is already complete.
     unseen: Option<String>,
@@ -74,7 +79,7 @@ impl Seen {
 pub(super) fn show(
     plan: &Plan,
     seen: anyhow::Result<Seen>,
-    asked: Asked,
+    asked: Asked<'_>,
     format: Format,
 ) -> Result<Outcome, CommandError> {
     let (seen, unseen) = match seen {
@@ -93,11 +98,12 @@ pub(super) fn show(
 }
 
 impl<'a> Quote<'a> {
-    fn new(plan: &'a Plan, seen: &'a Seen, unseen: Option<String>, asked: Asked) -> Self {
+    fn new(plan: &'a Plan, seen: &'a Seen, unseen: Option<String>, asked: Asked<'a>) -> Self {
         let Seen { todo, reports, now } = seen;
         let reports = reports.iter().map(|report| report.as_ref().map(|report| &report.metadata));
         let narrowed = todo.narrow(plan.jobs.clone());
         let (mut jobs, mut datasets) = (Vec::new(), OfDataset::each(&plan.request));
+        let mut forwarded = Forwarded::each(asked.sinks);
         for (((whole, planned), state), report) in
             plan.jobs.iter().zip(narrowed).zip(&todo.states).zip(reports)
         {
@@ -110,11 +116,12 @@ impl<'a> Quote<'a> {
                 });
                 row.add(estimate.range, *state, month);
             }
+            forwarded.iter_mut().for_each(|forwarded| forwarded.add(planned.job.dataset, &estimate));
             if *state == JobState::Sent {
                 jobs.push(Quoted { planned, estimate });
             }
         }
-        Self { request: &plan.request, jobs, datasets, asked, todo, unseen, now: *now }
+        Self { request: &plan.request, jobs, datasets, forwarded, asked, todo, unseen, now: *now }
     }
 
     /// The cost of one collection.
@@ -157,6 +164,7 @@ impl<'a> Quote<'a> {
             self.total()
         ));
         text.push_str(&format!("\n{}", self.request.describe()));
+        text.extend(self.forwarded.iter().filter_map(Forwarded::text));
         if let Some(max_usd) = self.request.max_usd {
             text.push_str(&match self.known().check(max_usd) {
                 Ok(()) => format!("\nmax_usd allows {}", dollars(max_usd)),
@@ -318,6 +326,7 @@ impl<'a> Quote<'a> {
             "settled": settled(self.todo),
             "datasets": self.datasets.iter().map(OfDataset::json).collect::<Vec<_>>(),
             "month": self.asked.every.map(|every| self.month(every)),
+            "sinks": self.forwarded.iter().map(Forwarded::json).collect::<Vec<_>>(),
             "past_reports_error": self.unseen,
             "jobs": jobs,
         }))

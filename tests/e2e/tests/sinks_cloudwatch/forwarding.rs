@@ -27,6 +27,16 @@ const TICK: [&str; 12] = [
 #[tokio::test]
 async fn all_five_statistics_are_as_at_the_sources_and_a_repetition_changes_nothing() -> Result<()> {
     let scene = Scene::new(Setup::default(), 3).await?;
+    let dry = [&TICK[..], &["--dry-run", "--buckets", "4"]].concat();
+    let dry = finish(scene.fleet.producer(&dry)).await?.status(0).json()?;
+    // Four resources in each of three accounts, of which two metrics of three are put.
+    assert_eq!(
+        dry["sinks"],
+        json!([{
+            "sink": "central", "custom_metrics_least": 24, "custom_metrics_most": 24,
+            "month_usd_least": 7.2, "month_usd_most": 7.2,
+        }])
+    );
     finish(scene.fleet.producer(&TICK)).await?.status(0);
     let bodies: Vec<String> =
         scene.fleet.home.messages(JOBS).into_iter().map(|message| message.body).collect();

@@ -33,7 +33,8 @@ fn unknown(planned: &PlannedJob, range: Range) -> Quoted {
 
 fn quote<'a>(request: &'a Request, jobs: Vec<Quoted>, todo: &'a Todo) -> Quote<'a> {
     let (datasets, asked) = (OfDataset::each(request), Asked::default());
-    Quote { request, jobs, datasets, asked, todo, unseen: None, now: at("2026-11-21T10:00:00Z") }
+    let forwarded = Vec::new();
+    Quote { request, jobs, datasets, forwarded, asked, todo, unseen: None, now: at("2026-11-21T10:00:00Z") }
 }
 
 const UP_TO_A_THOUSAND: Range =
@@ -136,7 +137,7 @@ fn each_dataset_has_both_readings_and_its_month() {
     let mut todo = Todo::all(plan.jobs.len());
     todo.states[0] = JobState::AlreadyComplete;
     let seen = Seen { todo, reports: vec![None; plan.jobs.len()], now };
-    let asked = Asked { buckets: Some(100), every: Some(TimeDelta::minutes(5)) };
+    let asked = Asked { buckets: Some(100), every: Some(TimeDelta::minutes(5)), sinks: &[] };
     let quote = Quote::new(&plan, &seen, None, asked);
     insta::assert_snapshot!(quote.text(), @r"
     ACCOUNT  DATASET      DATE                     CALLS  METRICS      COST
