@@ -300,8 +300,9 @@ mod tests {
 
     #[test]
     fn custom_metrics_are_cheaper_the_more_there_are() {
-        let prices = [0, 400, 10_000, 10_001, 250_000, 1_000_000, 1_000_100].map(custom_metrics);
-        assert_eq!(prices, [0.0, 120.0, 3_000.0, 3_000.1, 27_000.0, 64_500.0, 64_502.0]);
+        let prices = [0, 400, 10_000, 10_001, 250_000, 1_000_000, 1_000_100]
+            .map(|metrics| format!("{:.2}", custom_metrics(metrics)));
+        assert_eq!(prices, ["0.00", "120.00", "3000.00", "3000.10", "27000.00", "64500.00", "64502.00"]);
     }
 
     #[test]

@@ -116,7 +116,9 @@ impl<'a> Quote<'a> {
                 });
                 row.add(estimate.range, *state, month);
             }
-            forwarded.iter_mut().for_each(|forwarded| forwarded.add(planned.job.dataset, &estimate));
+            for forwarded in &mut forwarded {
+                forwarded.add(planned.job.dataset, &estimate);
+            }
             if *state == JobState::Sent {
                 jobs.push(Quoted { planned, estimate });
             }
