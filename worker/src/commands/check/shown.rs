@@ -44,51 +44,27 @@ pub(super) fn text(
         }
         parts.push(lines.join("\n"));
     }
-    let lacking: Vec<&str> = checked
-        .iter()
-        .filter(|account| account.lacks_directory_buckets)
-        .map(|account| account.account_name.as_str())
-        .collect();
-    if let [first, others @ ..] = &lacking[..] {
-        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    if let Some(lacking) = lacking(checked, |account| account.lacks_directory_buckets) {
         parts.push(format!(
-            "directory buckets (S3 Express One Zone) can't be listed in {first}{others}; to have them in reports, allow \
+            "directory buckets (S3 Express One Zone) can't be listed in {lacking}; to have them in reports, allow \
              {LIST_DIRECTORY_BUCKETS} on *"
         ));
     }
-    let lacking: Vec<&str> = checked
-        .iter()
-        .filter(|account| account.lacks_regions)
-        .map(|account| account.account_name.as_str())
-        .collect();
-    if let [first, others @ ..] = &lacking[..] {
-        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    if let Some(lacking) = lacking(checked, |account| account.lacks_regions) {
         parts.push(format!(
-            "the enabled regions can't be listed in {first}{others}: only the configured ones are asked; to have all in \
+            "the enabled regions can't be listed in {lacking}: only the configured ones are asked; to have all in \
              reports, allow {LIST_REGIONS} on *"
         ));
     }
-    let lacking: Vec<&str> = checked
-        .iter()
-        .filter(|account| account.lacks_tags)
-        .map(|account| account.account_name.as_str())
-        .collect();
-    if let [first, others @ ..] = &lacking[..] {
-        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    if let Some(lacking) = lacking(checked, |account| account.lacks_tags) {
         parts.push(format!(
-            "tags can't be read in {first}{others}: their columns stay empty; to have them in reports, allow \
+            "tags can't be read in {lacking}: their columns stay empty; to have them in reports, allow \
              {GET_RESOURCES} on *"
         ));
     }
-    let lacking: Vec<&str> = checked
-        .iter()
-        .filter(|account| account.lacks_facts)
-        .map(|account| account.account_name.as_str())
-        .collect();
-    if let [first, others @ ..] = &lacking[..] {
-        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    if let Some(lacking) = lacking(checked, |account| account.lacks_facts) {
         parts.push(format!(
-            "functions can't be listed in {first}{others}: what is known of them stays empty, and idle ones have no row; to \
+            "functions can't be listed in {lacking}: what is known of them stays empty, and idle ones have no row; to \
              have both in reports, allow {LIST_FUNCTIONS} on *"
         ));
     }
@@ -104,6 +80,16 @@ pub(super) fn text(
         parts.push(format!("nothing is wrong with {}", output::count(checked.len(), "account")));
     }
     parts.join("\n\n")
+}
+
+/// The accounts that lack something: the first, and how many more.
+fn lacking(checked: &[Checked], lacks: impl Fn(&Checked) -> bool) -> Option<String> {
+    let mut lacking = checked.iter().filter(|account| lacks(account));
+    let first = lacking.next()?.account_name.as_str();
+    Some(match lacking.count() {
+        0 => first.to_owned(),
+        more => format!("{first} and {more} more"),
+    })
 }
 
 /// The same as one JSON object.
