@@ -48,6 +48,24 @@ impl Function {
         }
     }
 
+    /// One of a crowd: most of them are alike, and some are on arm64, an image, or of a runtime that is no longer supported.
+    pub(crate) fn synthetic(name: &str, number: usize) -> Self {
+        let runtime = match number % 8 {
+            3 => None,
+            5 => Some("nodejs16.x".to_owned()),
+            _ => Some("python3.13".to_owned()),
+        };
+        let architecture = if number % 4 == 1 { "arm64" } else { "x86_64" };
+        let memory_mb = 128 << (number % 5);
+        Self {
+            runtime,
+            architecture: architecture.to_owned(),
+            memory_mb,
+            timeout_seconds: 60,
+            ..Self::new(name)
+        }
+    }
+
     fn described(&self, account: &str, region: &str) -> Value {
         let mut described = json!({
             "FunctionName": self.name,

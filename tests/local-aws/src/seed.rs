@@ -24,6 +24,7 @@ struct MetricOfFile {
     name: String,
     unit: String,
     namespace: Option<String>,
+    resource: Option<Vec<String>>,
     split: Option<SplitOfFile>,
 }
 
@@ -60,6 +61,7 @@ fn of_text(text: &str) -> anyhow::Result<SyntheticSeries> {
             name: metric.name.clone(),
             unit: metric.unit.clone(),
             split: value.map(|value| (dimension.clone(), value)),
+            dimensions: metric.resource.clone(),
         }));
     }
     Ok(series(file.resource, metrics, seconds(&file.period)?))
@@ -79,6 +81,7 @@ pub(crate) fn of_spelling(text: &str, period: u32) -> anyhow::Result<SyntheticSe
         name,
         unit: "None".to_owned(),
         split: None,
+        dimensions: None,
     };
     let metrics: Vec<_> = list(metrics).into_iter().map(metric).collect();
     ensure!(

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 
 use crate::account::Account;
 use crate::cloudwatch::{DAY, MetricRef, Statistics};
+use crate::lambda::Function;
 use crate::synthetic::{REGIONS, mix, text_hash};
 use crate::world::Clock;
 
@@ -40,6 +41,8 @@ pub struct SyntheticMetric {
     pub unit: String,
     /// A dimension that this series has besides those of its resource, with its value.
     pub split: Option<(String, String)>,
+    /// What this series calls the dimensions of its resource, if not as the plan does.
+    pub dimensions: Option<Vec<String>>,
 }
 
 impl Account {
@@ -57,6 +60,12 @@ impl Account {
             let metrics = self.world().cloudwatch.region(self.id(), region);
             metrics.write().unwrap_or_else(PoisonError::into_inner).families.push(family);
         }
+        if plan.dimensions == ["FunctionName"] {
+            for (number, (region, values)) in plan.resources().enumerate() {
+                let names = values.iter();
+                names.for_each(|name| self.create_function(region, Function::synthetic(name, number)));
+            }
+        }
     }
 }
 
@@ -70,6 +79,11 @@ impl SyntheticSeries {
         let regions = self.regions();
         let count = if self.dimensions.is_empty() { regions.len() } else { self.resources };
         (0..count).map(|number| (regions[number % regions.len()], self.values(number)))
+    }
+
+    /// The dimensions that name the resource of a metric.
+    fn dimensions_of<'a>(&'a self, metric: &'a SyntheticMetric) -> &'a [String] {
+        metric.dimensions.as_ref().unwrap_or(&self.dimensions)
     }
 
     /// The values of the dimensions of a resource.
@@ -134,8 +148,9 @@ impl Family {
     /// The dimensions of a series, by its metric and the place of its resource.
     pub(crate) fn dimensions(&self, place: FamilyCursor) -> Vec<(&str, String)> {
         let values = self.plan.values(place.resource * self.regions + self.nth);
-        let own = self.plan.dimensions.iter().map(String::as_str).zip(values);
-        let split = self.plan.metrics[place.metric].split.as_ref();
+        let metric = &self.plan.metrics[place.metric];
+        let own = self.plan.dimensions_of(metric).iter().map(String::as_str).zip(values);
+        let split = metric.split.as_ref();
         own.chain(split.map(|(name, value)| (name.as_str(), value.clone()))).collect()
     }
 
@@ -167,11 +182,12 @@ impl Family {
                 && split.is_none_or(|(name, value)| wanted.dimension(name) == Some(value))
         };
         let metric = self.plan.metrics.iter().position(is_it)?;
-        let number = match self.plan.dimensions.last() {
+        let dimensions = self.plan.dimensions_of(&self.plan.metrics[metric]);
+        let number = match dimensions.last() {
             None => self.nth,
             Some(last) => {
                 let number = wanted.dimension(last)?.rsplit_once('-')?.1.parse().ok()?;
-                let mut all = self.plan.dimensions.iter().enumerate();
+                let mut all = dimensions.iter().enumerate();
                 let is_own = number < self.plan.resources && number % self.regions == self.nth;
                 let is_resource = is_own
                     && all.all(|(nth, name)| wanted.dimension(name) == Some(&self.plan.value(nth, number)));
@@ -230,6 +246,7 @@ mod tests {
             name: name.to_owned(),
             unit: "Count".to_owned(),
             split: split.map(|value| ("Kind".to_owned(), value.to_owned())),
+            dimensions: None,
         };
         let plan = SyntheticSeries {
             dimensions: vec!["Cluster".to_owned(), "Service".to_owned()],

@@ -154,6 +154,7 @@ impl Stage {
             name: metric.name.clone(),
             unit: metric.unit.clone(),
             split: None,
+            dimensions: None,
         };
         let plan = SyntheticSeries {
             dimensions: dataset.resource.clone(),

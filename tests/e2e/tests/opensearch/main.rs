@@ -5,6 +5,7 @@
 mod authentication;
 mod contract;
 mod faults;
+mod functions;
 mod plugins;
 mod sink;
 mod trouble;

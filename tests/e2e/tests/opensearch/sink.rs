@@ -24,7 +24,7 @@ const FIRST: &str = "0199a000-0000-7000-8000-000000000001";
 const SECOND: &str = "0199a000-0000-7000-8000-000000000002";
 
 /// The URLs of a node of each version that is here.
-fn urls() -> Result<Vec<String>> {
+pub(crate) fn urls() -> Result<Vec<String>> {
     let nodes: Vec<Option<&Node>> = Version::ALL.into_iter().map(Node::shared).collect::<Result<_>>()?;
     Ok(nodes.into_iter().flatten().map(|node| node.url().to_owned()).collect())
 }

@@ -18,6 +18,7 @@ fn plan(resources: usize) -> SyntheticSeries {
         name: name.to_owned(),
         unit: "Count".to_owned(),
         split: None,
+        dimensions: None,
     };
     SyntheticSeries {
         dimensions: vec!["Cluster".to_owned(), "Service".to_owned()],
