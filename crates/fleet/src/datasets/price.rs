@@ -36,7 +36,8 @@ impl Dataset {
         let typical = sum(&|metric| paid(metric) * metric.split.as_ref().map_or(1, |split| split.typical));
         let all = sum(&|metric| paid(metric) * possible(metric));
         let all = if self.discovery.asks_for_unlisted() { all } else { typical };
-        MetricsPerResource { fewest: sum(&paid), typical: typical.min(all), all }
+        let fewest = sum(&|metric| if metric.is_of_lambda_insights() { 0 } else { paid(metric) });
+        MetricsPerResource { fewest, typical: typical.min(all), all }
     }
 }
 
@@ -54,7 +55,13 @@ fn as_u32(number: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::paid;
-    use crate::datasets::{DEFAULT, MetricsPerResource};
+    use crate::datasets::{DEFAULT, Dataset, MetricsPerResource};
+
+    #[test]
+    fn a_function_need_not_have_insights() {
+        let functions = Dataset::find("lambda_function").expect("it is there");
+        assert_eq!(functions.metrics_per_resource(), MetricsPerResource { fewest: 18, typical: 22, all: 22 });
+    }
 
     #[test]
     fn a_bucket_has_its_objects_and_the_bytes_of_one_or_two_storage_classes() {

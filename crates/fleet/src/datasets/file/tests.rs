@@ -303,7 +303,7 @@ fn what_is_known_of_functions_needs_their_list_and_their_name() {
         ),
         (
             functions.clone() + &derived.replacen("of_timeout", "lambda_cost", 1),
-            "derived[0].lambda_cost: is not a list with an item in it",
+            "derived[0].lambda_cost: is not two columns: the invocations, and the sum of their milliseconds",
         ),
         (
             functions.replacen("[\"service_name\"]", "[\"a\", \"b\"]", 1),
