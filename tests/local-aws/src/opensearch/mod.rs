@@ -66,6 +66,9 @@ pub(crate) struct State {
     channels: BTreeMap<String, Value>,
     role_mappings: BTreeMap<String, Value>,
     saved_objects: BTreeMap<(String, String), Value>,
+    /// The tenant that saved objects were last written for.
+    tenant: Option<String>,
+    imports: bool,
 }
 
 impl OpenSearch {
@@ -83,6 +86,8 @@ impl OpenSearch {
             channels: BTreeMap::new(),
             role_mappings: BTreeMap::new(),
             saved_objects: BTreeMap::new(),
+            tenant: None,
+            imports: true,
         };
         Self { state: Arc::new(Mutex::new(state)), url }
     }
@@ -158,6 +163,17 @@ impl OpenSearch {
         self.state().role_mappings.clone()
     }
 
+    /// Whether an import takes the types that there are. Dashboards 3.7.0 calls them `unsupported_type`:
+    /// <https://github.com/opensearch-project/OpenSearch-Dashboards/issues/12201>
+    pub fn imports(&self, imports: bool) {
+        self.state().imports = imports;
+    }
+
+    /// The tenant that saved objects were last written for, if the request named one.
+    pub fn tenant(&self) -> Option<String> {
+        self.state().tenant.clone()
+    }
+
     /// The saved objects of Dashboards, by type and id.
     pub fn saved_objects(&self) -> BTreeMap<(String, String), Value> {
         self.state().saved_objects.clone()
@@ -223,6 +239,7 @@ pub(crate) fn operation(parts: &Parts) -> &'static str {
         ("PUT", ["_plugins", "_security", "api", "rolesmapping", _]) => "PutRoleMapping",
         ("GET", ["_plugins", "_security", "api", "rolesmapping", _]) => "GetRoleMapping",
         ("POST", ["api", "saved_objects", "_import"]) => "ImportSavedObjects",
+        ("POST", ["api", "saved_objects", "_bulk_create"]) => "BulkCreateSavedObjects",
         ("GET", ["api", "saved_objects", _, _]) => "GetSavedObject",
         ("PUT", [_]) => "CreateIndex",
         (_, [name, ..]) if name.starts_with('_') => "Unknown",
@@ -309,6 +326,7 @@ pub(crate) fn serve(
         "PutRoleMapping" => plugins::put_role_mapping(&mut state, &asked),
         "GetRoleMapping" => Ok(plugins::get_role_mapping(&state, &asked)),
         "ImportSavedObjects" => Ok(saved_objects::import(&mut state, parts, &asked)),
+        "BulkCreateSavedObjects" => saved_objects::bulk_create(&mut state, parts, &asked),
         "GetSavedObject" => Ok(saved_objects::get(&state, &asked)),
         _ => Ok(reply::no_handler(parts)),
     }?;

@@ -44,10 +44,49 @@ fn monitor(world: &World, asked: &Asked<'_>) -> Result<Value, ServiceError> {
             return Err(invalid(format!("Illegal trigger type, {given}, for {}", kind.replace('_', " "))));
         }
     }
+    for input in body["inputs"].as_array_mut().into_iter().flatten() {
+        complete(&mut input["search"]["query"]);
+    }
+    body["schema_version"] = json!(8);
     body["type"] = json!("monitor");
     body["monitor_type"] = json!(kind);
     body["last_update_time"] = json!(world.now().timestamp_millis());
     Ok(body)
+}
+
+/// Adds to a search what the plugin shows of it besides: the defaults of queries and of composite aggregations.
+fn complete(value: &mut Value) {
+    match value {
+        Value::Object(all) => {
+            for (key, inner) in all.iter_mut() {
+                match (key.as_str(), inner) {
+                    ("bool", Value::Object(query)) => {
+                        query.insert("adjust_pure_negative".to_owned(), json!(true));
+                        query.insert("boost".to_owned(), json!(1.0));
+                        query.values_mut().for_each(complete);
+                    }
+                    ("range" | "term", Value::Object(fields)) => {
+                        for field in fields.values_mut().filter_map(Value::as_object_mut) {
+                            field.insert("boost".to_owned(), json!(1.0));
+                        }
+                    }
+                    ("sources", Value::Array(sources)) => {
+                        for source in sources.iter_mut().filter_map(Value::as_object_mut) {
+                            for terms in
+                                source.values_mut().filter_map(|source| source["terms"].as_object_mut())
+                            {
+                                terms.insert("missing_bucket".to_owned(), json!(false));
+                                terms.insert("order".to_owned(), json!("asc"));
+                            }
+                        }
+                    }
+                    (_, inner) => complete(inner),
+                }
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(complete),
+        _ => {}
+    }
 }
 
 fn shown(id: &str, monitor: &Monitor) -> Value {

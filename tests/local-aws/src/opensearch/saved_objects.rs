@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::reply::json_reply;
 use super::{Asked, State};
-use crate::reply::Reply;
+use crate::reply::{Reply, ServiceError};
 
 /// The types that OpenSearch 1, 2 and 3 all take, with the newest migration that Dashboards knows of each.
 const TYPES: [(&str, [u32; 3]); 4] = [
@@ -38,10 +38,19 @@ fn version(text: &str) -> Vec<u32> {
     text.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect()
 }
 
-pub(super) fn import(state: &mut State, parts: &Parts, asked: &Asked<'_>) -> Reply {
+/// The refusal of a request that a page of another site could send. Notes the tenant that it is for.
+fn forged(state: &mut State, parts: &Parts) -> Option<Reply> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     if header("osd-xsrf").is_none() && header("osd-version") != Some(&state.version) {
-        return refused(400, "Bad Request", "Request must contain a osd-xsrf header.");
+        return Some(refused(400, "Bad Request", "Request must contain a osd-xsrf header."));
+    }
+    state.tenant = header("securitytenant").map(str::to_owned);
+    None
+}
+
+pub(super) fn import(state: &mut State, parts: &Parts, asked: &Asked<'_>) -> Reply {
+    if let Some(refused) = forged(state, parts) {
+        return refused;
     }
     if !asked.content_type.starts_with("multipart/form-data") {
         return refused(415, "Unsupported Media Type", "Unsupported Media Type");
@@ -75,7 +84,7 @@ pub(super) fn import(state: &mut State, parts: &Parts, asked: &Asked<'_>) -> Rep
         let text = |name: &str| object[name].as_str().unwrap_or("").to_owned();
         let (kind, id) = (text("type"), text("id"));
         let key = (kind.clone(), id.clone());
-        let error = if !TYPES.iter().any(|(name, _)| *name == kind) {
+        let error = if !state.imports || !TYPES.iter().any(|(name, _)| *name == kind) {
             Some(json!({ "type": "unsupported_type" }))
         } else if let Some(missing) = missing(state, object, &objects) {
             Some(json!({ "type": "missing_references", "references": missing }))
@@ -100,6 +109,34 @@ pub(super) fn import(state: &mut State, parts: &Parts, asked: &Asked<'_>) -> Rep
         answer["successResults"] = Value::Array(taken);
     }
     json_reply(200, &answer)
+}
+
+/// Creates the objects of a list, whatever they refer to.
+pub(super) fn bulk_create(
+    state: &mut State,
+    parts: &Parts,
+    asked: &Asked<'_>,
+) -> Result<Reply, ServiceError> {
+    if let Some(refused) = forged(state, parts) {
+        return Ok(refused);
+    }
+    let (overwrite, body) = (asked.flag("overwrite"), asked.json()?);
+    let objects = body.as_array().cloned().unwrap_or_default();
+    if let Some(newer) = objects.iter().find_map(newer) {
+        return Ok(refused(422, "Unprocessable Entity", &newer));
+    }
+    let create = |object: Value| {
+        let key = |name: &str| object[name].as_str().unwrap_or("").to_owned();
+        let key = (key("type"), key("id"));
+        if !overwrite && state.saved_objects.contains_key(&key) {
+            let error = json!({ "statusCode": 409, "error": "Conflict", "message": "Saved object conflict" });
+            return json!({ "type": key.0, "id": key.1, "error": error });
+        }
+        state.saved_objects.insert(key, object.clone());
+        object
+    };
+    let created: Vec<Value> = objects.into_iter().map(create).collect();
+    Ok(json_reply(200, &json!({ "saved_objects": created })))
 }
 
 /// What is said of an object that a newer Dashboards wrote.
