@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     bulk::{Batch, Item},
-    mapping::COVERAGE,
+    mapping::{COVERAGE, FACTS_OF_GAPS},
 };
 
 /// What tells the rows of a resource apart. Only a table with a row for each value has metrics and statistics in columns.
@@ -35,8 +35,10 @@ pub(super) struct Documents {
     /// The column with the time of a row, if it has a datapoint at all.
     time: Option<usize>,
     has_datapoint: Option<usize>,
-    status: Option<usize>,
-    shown: [(&'static str, Option<usize>); 3],
+    /// What a document of a gap has besides, by the columns that there are.
+    shown: Vec<(&'static str, usize)>,
+    /// The columns of the path that tells a resource from all others, in order.
+    path: Vec<usize>,
     /// What is the same in all documents.
     common: String,
     window: (DateTime<Utc>, DateTime<Utc>),
@@ -101,13 +103,22 @@ impl Documents {
             row: row.iter().copied().filter_map(place).collect(),
             time: place(time),
             has_datapoint: place(has_datapoint),
-            status: place(Content::Status),
             shown: [
-                ("account_name", place(Content::AccountName)),
-                ("region", place(Content::Region)),
+                ("account_name", Content::AccountName),
+                ("region", Content::Region),
+                ("status", Content::Status),
                 // If its rows settle one by one.
-                ("settled", place(Content::Settled)),
-            ],
+                ("settled", Content::Settled),
+            ]
+            .into_iter()
+            .chain(FACTS_OF_GAPS.map(|(name, fact)| (name, Content::Fact(fact))))
+            .filter_map(|(name, content)| Some((name, place(content)?)))
+            .collect(),
+            path: [Content::AccountName, Content::Region]
+                .into_iter()
+                .chain((0..dataset.resource.len()).map(Content::Resource))
+                .filter_map(place)
+                .collect(),
             // Without its braces: it follows other fields.
             common: Value::Object(common).to_string().trim_start_matches('{').to_owned(),
             window: (metadata.window.start(), metadata.window.end()),
@@ -187,7 +198,7 @@ impl Documents {
                 }
             }
         }
-        self.end(body);
+        self.end(row, body);
         items.push(Item { begin, end: body.len() });
         Ok(())
     }
@@ -216,14 +227,13 @@ impl Documents {
         });
         body.extend_from_slice(b",\"resource\":");
         text(body, &dimensions.collect::<Vec<_>>().join("/"));
-        let shown = self.shown.into_iter().chain([("status", self.status)]);
-        for (name, place) in shown {
-            if let Some(Cell::Text(value)) = place.map(|place| row.get(place)) {
+        for (name, place) in &self.shown {
+            if let Cell::Text(value) = row.get(*place) {
                 body.extend_from_slice(format!(",\"{name}\":").as_bytes());
                 text(body, value);
             }
         }
-        self.end(body);
+        self.end(row, body);
         items.push(Item { begin, end: body.len() });
     }
 
@@ -268,7 +278,18 @@ impl Documents {
         URL_SAFE_NO_PAD.encode_to_string(hash.finalize())
     }
 
-    fn end(&self, body: &mut Vec<u8>) {
+    fn end(&self, row: Row<'_>, body: &mut Vec<u8>) {
+        let mut path = String::new();
+        for place in &self.path {
+            if let Cell::Text(part) | Cell::Number(part) = row.get(*place) {
+                if !path.is_empty() {
+                    path.push('/');
+                }
+                path.push_str(part);
+            }
+        }
+        body.extend_from_slice(b",\"resource_path\":");
+        text(body, &path);
         body.push(b',');
         body.extend_from_slice(self.common.as_bytes());
         body.push(b'\n');

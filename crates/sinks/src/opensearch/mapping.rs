@@ -11,6 +11,13 @@ use serde_json::{Map, Value, json};
 /// What the names of indices with rows that have no datapoint have in place of a dataset.
 pub const COVERAGE: &str = "coverage";
 
+/// What is said of a function without a datapoint, by the names of their columns.
+pub(super) const FACTS_OF_GAPS: [(&str, Fact); 3] = [
+    ("runtime", Fact::Runtime),
+    ("runtime_deprecated_on", Fact::RuntimeDeprecatedOn),
+    ("last_modified", Fact::LastModified),
+];
+
 /// An index template.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
@@ -25,6 +32,12 @@ pub fn templates(prefix: &str, dataset: &Dataset) -> [Template; 2] {
     for column in &dataset.columns {
         of_rows.insert(column.name.clone(), field(column.cell));
     }
+    [template(prefix, dataset.name, &of_rows), gaps(prefix)]
+}
+
+/// The template for the documents of rows that have no datapoint, of every dataset.
+#[must_use]
+pub(super) fn gaps(prefix: &str) -> Template {
     let mut of_gaps = common();
     for (name, field) in [
         // The values of the dimensions, whatever the dataset calls them.
@@ -37,7 +50,9 @@ pub fn templates(prefix: &str, dataset: &Dataset) -> [Template; 2] {
     ] {
         of_gaps.insert(name.to_owned(), field);
     }
-    [template(prefix, dataset.name, &of_rows), template(prefix, COVERAGE, &of_gaps)]
+    // An idle function has a runtime, too.
+    of_gaps.extend(FACTS_OF_GAPS.map(|(name, fact)| (name.to_owned(), field(Cell::Fact(fact)))));
+    template(prefix, COVERAGE, &of_gaps)
 }
 
 fn template(prefix: &str, what: &str, properties: &Map<String, Value>) -> Template {
@@ -76,6 +91,8 @@ fn common() -> Map<String, Value> {
         ("run_id", keyword()),
         ("collected_at", json!({"type": "date"})),
         ("settled", json!({"type": "boolean"})),
+        // Account, region and dimensions: what tells one resource from all others.
+        ("resource_path", keyword()),
         // Kept, and not searched: its keys are the users' own.
         ("attributes", json!({"type": "object", "enabled": false})),
     ];

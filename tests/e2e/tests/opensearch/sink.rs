@@ -114,7 +114,8 @@ impl Scene {
 
 /// A document as the cells of its row, with what every document has besides taken away.
 fn row(document: &Value) -> BTreeMap<String, String> {
-    let besides = ["@timestamp", "dataset", "run_id", "collected_at", "settled", "attributes"];
+    let besides =
+        ["@timestamp", "dataset", "run_id", "collected_at", "settled", "resource_path", "attributes"];
     let fields = document.as_object().into_iter().flatten();
     let fields = fields.filter(|(name, _)| !besides.contains(&&***name));
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -203,6 +204,11 @@ async fn what_a_sink_has_lost_is_delivered_again_from_the_reports() -> Result<()
         assert!(before.iter().all(|(_, document)| document["attributes"] == json!({"ticket": "OPS-7"})));
         let gaps = scene.documents("coverage-*").await?;
         assert_eq!(gaps.len(), 1, "{gaps:?}");
+        for (_, document) in &before {
+            let path = format!("data/{HOME_REGION}/{}", document["queue_name"].as_str().unwrap_or_default());
+            assert_eq!(document["resource_path"], path);
+        }
+        assert_eq!(gaps[0].1["resource_path"], format!("data/{HOME_REGION}/half"));
         let asked = scene.fleet.aws.calls().operation("GetMetricData").count();
 
         let index = format!("/{}-sqs-{}", scene.prefix, month(days_ago(1)));
