@@ -2,11 +2,16 @@
 //! Sink `opensearch`: each row of a report as a document, with an id and a version, so that a repetition changes nothing and a
 //! later report replaces what an earlier one said.
 
+mod alerting;
+pub mod alerts;
 mod bulk;
 mod client;
+pub mod dashboards;
 mod document;
 mod endpoint;
+mod install;
 pub mod mapping;
+mod ours;
 mod setup;
 
 use std::{
@@ -54,6 +59,11 @@ impl Sink for OpenSearch {
 
     fn set_up<'a>(&'a self, how: &'a SetUp) -> BoxFuture<'a, anyhow::Result<Vec<Change>>> {
         self.endpoint.set_up(how).boxed()
+    }
+
+    fn grafana(&self) -> Option<serde_json::Value> {
+        let Endpoint { prefix, datasets, .. } = &self.endpoint;
+        Some(dashboards::grafana::dashboard(prefix, &dashboards::of(prefix, datasets)))
     }
 
     fn deliver<'a>(&'a self, transfer: &'a mut Transfer<'_>) -> BoxFuture<'a, anyhow::Result<Counts>> {

@@ -25,9 +25,12 @@ pub struct Change {
     /// What it is, such as `index template fleet-sqs`.
     pub what: String,
     pub action: Action,
-    /// Why it is left as it is, or deleted.
+    /// Why it is left as it is, left out, or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Whether reports are delivered all the same.
+    #[serde(skip)]
+    pub is_harmless: bool,
 }
 
 /// What was done about it, or would be.
@@ -41,17 +44,25 @@ pub enum Action {
     Unchanged,
     /// It is not as it has to be, and is a user's.
     Keep,
+    /// It can't be had there, or nothing says where.
+    Skip,
 }
 
 impl Change {
     #[must_use]
     pub fn new(what: impl Into<String>, action: Action) -> Self {
-        Self { what: what.into(), action, why: None }
+        Self { what: what.into(), action, why: None, is_harmless: false }
     }
 
     #[must_use]
     pub fn because(self, why: impl Into<String>) -> Self {
         Self { why: Some(why.into()), ..self }
+    }
+
+    /// No report is refused because of it.
+    #[must_use]
+    pub fn harmless(self) -> Self {
+        Self { is_harmless: true, ..self }
     }
 }
 
@@ -63,6 +74,7 @@ impl fmt::Display for Action {
             Self::Delete => "delete",
             Self::Unchanged => "unchanged",
             Self::Keep => "keep",
+            Self::Skip => "skip",
         })
     }
 }

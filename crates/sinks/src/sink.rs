@@ -22,6 +22,11 @@ pub trait Sink: Send + Sync + fmt::Debug {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// A dashboard of Grafana's over what it has, if it is something that Grafana reads.
+    fn grafana(&self) -> Option<serde_json::Value> {
+        None
+    }
+
     /// Delivers a report, whose rows are read as they are needed. It may have been delivered before, or a part of it. An
     /// error says what went wrong, and is tried again.
     fn deliver<'a>(&'a self, transfer: &'a mut Transfer<'_>) -> BoxFuture<'a, anyhow::Result<Counts>>;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `producer setup`: sets a sink up, and deletes what is past its retention.
 
-use anyhow::anyhow;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, anyhow, bail};
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use cli::{
@@ -19,10 +24,11 @@ use sinks::{
 
 /// Sets a sink up, so that workers can deliver to it.
 ///
-/// An OpenSearch sink gets an index template for each dataset, the fields that its indices lack, and
-/// with --map-role a role that may write them. Indices past the sink's retention are deleted; the report
-/// bucket still has their reports. What is as it has to be is left alone, and so is what a user has
-/// changed, unless --overwrite is given. Run it after each upgrade, and daily if there is a retention.
+/// An OpenSearch sink gets an index template for each dataset, the fields that its indices lack,
+/// dashboards, the monitors of its table alerts, and with --map-role a role that may write documents.
+/// Indices past the sink's retention are deleted; the report bucket still has their reports. What is as it
+/// has to be is left alone, and so is what a user has changed, unless --overwrite is given. Run it after
+/// each upgrade, and daily if there is a retention.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct SetupArgs {
@@ -42,6 +48,10 @@ pub(crate) struct SetupArgs {
     #[arg(long, env = "FLEET_MAP_ROLE", value_name = "ARN")]
     map_role: Option<String>,
 
+    /// Write the dashboards for Grafana to this file, and do nothing else; - is standard output.
+    #[arg(long, env = "FLEET_GRAFANA", value_name = "FILE", conflicts_with_all = ["dry_run", "overwrite", "map_role"])]
+    grafana: Option<PathBuf>,
+
     /// How the answer is written to standard output.
     #[arg(long, env = "FLEET_FORMAT", value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -55,19 +65,20 @@ Examples:
   producer setup search --config fleet.toml --dry-run   # what would be changed
   producer setup search --config fleet.toml
   producer setup search --map-role arn:aws:iam::999999999999:role/worker
+  producer setup search --grafana fleet.json            # the dashboards, for Grafana's OpenSearch data source
 
 What to do next:
   producer deliver --sink search --last 30d   delivers the reports that exist
 
-The credentials need to be allowed to manage index templates and indices and, for --map-role, the
-security plugin: with auth = \"basic\", the variables FLEET_SINK_NAME_USER and
-FLEET_SINK_NAME_PASSWORD are the master user's.
+The credentials need to be allowed to manage index templates and indices, saved objects of Dashboards and,
+for alerts, monitors and notification channels; for --map-role the security plugin: with
+auth = \"basic\", the variables FLEET_SINK_NAME_USER and FLEET_SINK_NAME_PASSWORD are the master user's.
 
 --format json, one object: sink, dry_run, and changes: what, action (create, update, delete,
-unchanged or keep, which is a user's and not as it has to be), why.
+unchanged, skip, which can't be had there, or keep, which is a user's and not as it has to be), why.
 
-Exit status: 0 done; 1 failed, or something of a user's was kept, so that reports may be refused; 2
-wrong usage or configuration.";
+Exit status: 0 done, a user's own dashboards and monitors kept; 1 failed, or an index or a template of
+a user's was kept, so that reports may be refused; 2 wrong usage or configuration.";
 
 impl SetupArgs {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
@@ -78,6 +89,9 @@ impl SetupArgs {
         };
         let sink = self.sink(sinks, &mut faults);
         let sink = faults.end(sink)?;
+        if let Some(file) = &self.grafana {
+            return write_grafana(&sink, file).map_err(CommandError::Failed);
+        }
         let Self { dry_run, overwrite, map_role, .. } = self;
         let how = SetUp { dry_run, overwrite, map_role, now: Utc::now() };
         let changes = sink.sink.set_up(&how).await;
@@ -91,7 +105,8 @@ impl SetupArgs {
             }
             Format::Text => output::print(&text(&sink.named.name, &changes, dry_run))?,
         }
-        let kept = changes.iter().filter(|change| change.action == Action::Keep).count();
+        let refuses = |change: &&Change| change.action == Action::Keep && !change.is_harmless;
+        let kept = changes.iter().filter(refuses).count();
         if kept > 0 {
             return Err(CommandError::Failed(anyhow!(
                 "{} left as a user has made it, so that reports may be refused",
@@ -118,18 +133,36 @@ impl SetupArgs {
     }
 }
 
+fn write_grafana(sink: &Configured, file: &Path) -> anyhow::Result<Outcome> {
+    let name = &sink.named.name;
+    let Some(dashboard) = sink.sink.grafana() else {
+        bail!("the sink {name} has no dashboards for Grafana; an opensearch sink has");
+    };
+    let text = format!("{dashboard:#}\n");
+    if file == Path::new("-") {
+        output::print(&text)?;
+    } else {
+        fs::write(file, text).with_context(|| format!("could not write {}", file.display()))?;
+    }
+    Ok(Outcome::Done)
+}
+
 fn text(sink: &str, changes: &[Change], dry_run: bool) -> String {
     let mut text = String::new();
-    let mut settled = 0;
-    for Change { what, action, why } in changes {
-        if *action == Action::Unchanged {
-            settled += 1;
-            continue;
+    let (mut settled, mut skipped) = (0, 0);
+    for Change { what, action, why, .. } in changes {
+        match action {
+            Action::Unchanged => {
+                settled += 1;
+                continue;
+            }
+            Action::Skip => skipped += 1,
+            _ => {}
         }
         let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         text += &format!("{:<9} {what}{why}\n", action.to_string());
     }
-    let number = changes.len() - settled;
+    let number = changes.len() - settled - skipped;
     let verb = if dry_run { "would change" } else { "changed" };
     if changes.is_empty() {
         text += &format!("{sink} needs no set-up\n");

@@ -25,27 +25,10 @@ impl Client {
     /// The keys `url`, `auth` and `region`.
     pub(super) fn open(settings: &Settings<'_>) -> Option<Self> {
         let url = settings.table.required("url").and_then(|value| url_of(&value));
-        let auth = settings.table.optional("auth");
-        let region = settings.table.optional("region");
+        let access = access(settings, url.as_deref().unwrap_or_default());
         let url = url?;
-        let host = url.split_once("://").map_or("", |(_, rest)| rest);
-        let host = host.split(['/', ':']).next().unwrap_or_default();
-        let is_serverless = host.ends_with(".aoss.amazonaws.com");
-        let access = match auth.as_ref().map_or(Some("sigv4"), |value| {
-            value.one_of(&[("sigv4", "sigv4"), ("basic", "basic"), ("none", "none")])
-        })? {
-            "basic" => basic(settings.name, auth.as_ref()?)?,
-            "none" => Access::Open,
-            _ => {
-                let named = region.as_ref().map(Value::text);
-                let region = match named {
-                    Some(named) => named?.to_owned(),
-                    None => region_of(host).unwrap_or_else(|| fleet::aws::region(settings.aws).to_owned()),
-                };
-                Access::Signed { service: if is_serverless { "aoss" } else { "es" }, region }
-            }
-        };
-        Some(Self::new(HttpService::new(settings.aws.clone(), &url, access), is_serverless))
+        let is_serverless = is_serverless(&url);
+        Some(Self::new(HttpService::new(settings.aws.clone(), &url, access?), is_serverless))
     }
 
     pub(super) fn new(service: HttpService, is_serverless: bool) -> Self {
@@ -64,6 +47,10 @@ impl Client {
         let request =
             Request { name: "opensearch:bulk", method: "POST", path: path.to_owned(), headers, body };
         self.service.call(request).await
+    }
+
+    pub(super) fn url(&self) -> &str {
+        self.service.url()
     }
 
     pub(super) fn is_serverless(&self) -> bool {
@@ -99,6 +86,28 @@ impl Client {
     pub(super) async fn put(&self, name: &'static str, path: &str, body: &Json) -> anyhow::Result<()> {
         let answer = self.send(name, "PUT", path, Some(body)).await?;
         self.accepted(&answer).map(drop).with_context(|| format!("PUT {path}"))
+    }
+
+    pub(super) async fn post(&self, name: &'static str, path: &str, body: &Json) -> anyhow::Result<()> {
+        let answer = self.send(name, "POST", path, Some(body)).await?;
+        self.accepted(&answer).map(drop).with_context(|| format!("POST {path}"))
+    }
+
+    /// What a search finds; `None` if there is no index.
+    pub(super) async fn search(
+        &self,
+        name: &'static str,
+        path: &str,
+        body: &Json,
+    ) -> anyhow::Result<Option<Json>> {
+        let answer = self.send(name, "POST", path, Some(body)).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let body = &self.accepted(&answer)?.body;
+        Ok(Some(
+            serde_json::from_slice(body).with_context(|| format!("the answer to POST {path} is not JSON"))?,
+        ))
     }
 
     /// Deletes what is at a path, if anything is.
@@ -167,8 +176,45 @@ impl Client {
     }
 }
 
+/// How requests show who sends them: the keys `auth` and `region`.
+pub(super) fn access(settings: &Settings<'_>, url: &str) -> Option<Access> {
+    let auth = settings.table.optional("auth");
+    let region = settings.table.optional("region");
+    let kind = auth.as_ref().map_or(Some("sigv4"), |value| {
+        value.one_of(&[("sigv4", "sigv4"), ("basic", "basic"), ("none", "none")])
+    })?;
+    Some(match kind {
+        "basic" => basic(settings.name, auth.as_ref()?)?,
+        "none" => Access::Open,
+        _ => {
+            let region = match region.as_ref().map(Value::text) {
+                Some(named) => named?.to_owned(),
+                None => {
+                    region_of(host_of(url)).unwrap_or_else(|| fleet::aws::region(settings.aws).to_owned())
+                }
+            };
+            Access::Signed { service: if is_serverless(url) { "aoss" } else { "es" }, region }
+        }
+    })
+}
+
+fn host_of(url: &str) -> &str {
+    let host = url.split_once("://").map_or("", |(_, rest)| rest);
+    host.split(['/', ':']).next().unwrap_or_default()
+}
+
+fn is_serverless(url: &str) -> bool {
+    host_of(url).ends_with(".aoss.amazonaws.com")
+}
+
+/// Whether it is a domain of Amazon OpenSearch Service.
+pub(super) fn is_domain(url: &str) -> bool {
+    let host = host_of(url);
+    host.ends_with(".es.amazonaws.com") || host.ends_with(".es.amazonaws.com.cn")
+}
+
 /// What an answer says, shortened.
-fn said(body: &[u8]) -> String {
+pub(super) fn said(body: &[u8]) -> String {
     let json: Json = serde_json::from_slice(body).unwrap_or_default();
     let text = |pointer: &str| json.pointer(pointer).and_then(Json::as_str);
     let reason =
@@ -178,7 +224,7 @@ fn said(body: &[u8]) -> String {
     fleet::account::shorten(reason.unwrap_or(&whole))
 }
 
-fn url_of(value: &Value<'_>) -> Option<String> {
+pub(super) fn url_of(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     if host.is_none_or(|host| host.is_empty() || host.starts_with('/') || host.contains(['@', '?', '#', ' ']))

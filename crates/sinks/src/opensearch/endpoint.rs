@@ -7,7 +7,9 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use fleet::{Dataset, settings::Value};
 
 use super::{
+    alerts::Alerts,
     client::Client,
+    install::Dashboards,
     mapping::{self, COVERAGE},
 };
 use crate::settings::Settings;
@@ -25,11 +27,20 @@ pub(super) struct Endpoint {
     pub(super) datasets: Vec<&'static Dataset>,
     /// For how many months documents are kept; `None` if for ever.
     retention: Option<u32>,
+    /// Where its dashboards are installed.
+    pub(super) dashboards: Dashboards,
+    /// What is alerted on, if anything is.
+    pub(super) alerts: Option<Alerts>,
 }
 
 impl Endpoint {
     pub(super) fn open(settings: &Settings<'_>) -> Option<Self> {
         let client = Client::open(settings);
+        let dashboards = Dashboards::open(settings, client.as_ref().map_or("", Client::url));
+        let alerts = settings.table.optional("alerts").map_or(Some(None), |value| {
+            let alerts = value.table().and_then(|table| Alerts::open(settings.name, &table));
+            alerts.map(Some)
+        });
         let prefix = settings.table.optional("prefix");
         let prefix = prefix.map_or(Some(PREFIX.to_owned()), |value| prefix_of(&value));
         let retention = settings.table.optional("retention");
@@ -54,6 +65,8 @@ impl Endpoint {
             prefix: prefix?,
             datasets: settings.datasets.to_vec(),
             retention: retention?,
+            dashboards: dashboards?,
+            alerts: alerts?,
         })
     }
 

@@ -142,6 +142,11 @@ impl Template {
         })
     }
 
+    /// Whether it has a field of this name.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.properties().any(|(name, _)| name == field)
+    }
+
     /// Its fields.
     pub(super) fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
         let properties = self.body.pointer("/template/mappings/properties").and_then(Value::as_object);

@@ -35,6 +35,10 @@ impl Endpoint {
         if let Some(role) = &how.map_role {
             changes.extend(self.role(role, how).await?);
         }
+        changes.extend(self.dashboards.set_up(&self.prefix, &self.datasets, how).await?);
+        if let Some(alerts) = &self.alerts {
+            changes.extend(self.alerting(alerts, how).await?);
+        }
         Ok(changes)
     }
 

@@ -4,6 +4,7 @@
 
 mod authentication;
 mod contract;
+mod dashboards;
 mod faults;
 mod functions;
 mod plugins;
