@@ -7,6 +7,7 @@ mod contract;
 mod dashboards;
 mod faults;
 mod functions;
+mod lambda_fleet;
 mod plugins;
 mod sink;
 mod trouble;
