@@ -25,6 +25,7 @@ pub(crate) const GAPS: &[(&str, &str)] = &[
     ("cloudwatch::results_are_paged_by_datapoints_and_none_is_lost", "MaxDatapoints is not looked at"),
     ("cloudwatch::the_newest_come_first_unless_asked_otherwise", "ScanBy is not looked at: always ascending"),
     ("cloudwatch_limits::a_call_asks_at_most_500_queries", "no limit"),
+    ("cloudwatch_limits::a_datum_has_values_or_one_statistic_set_within_range", "not checked"),
     ("cloudwatch_limits::a_page_holds_at_most_100800_datapoints", "MaxDatapoints is not looked at"),
     ("cloudwatch_limits::a_put_holds_1000_metrics_of_30_dimensions", "no limits"),
     ("cloudwatch_limits::a_token_that_is_none_is_refused", "NextToken is not looked at"),
