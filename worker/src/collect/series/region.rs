@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use fleet::{AwsError, ErrorKind};
+use fleet::{AwsError, ErrorKind, aws::is_region};
 use futures::{
     StreamExt,
     stream::{self, FuturesUnordered},
@@ -368,7 +368,9 @@ impl<'a> Region<'a> {
         let values: Vec<&str> = dimensions::values(resource).collect();
         let tags = self.tags.as_ref().map(|tags| tags.columns(subject.dataset, &values)).unwrap_or_default();
         let function = self.functions.as_ref().and_then(|functions| functions.of(resource));
-        let is_deleted = self.functions.is_some() && function.is_none();
+        // A replica of Lambda@Edge, `us-east-1.name`, is listed in that region alone.
+        let is_replica = resource.split_once('.').is_some_and(|(region, _)| is_region(region));
+        let is_deleted = self.functions.is_some() && function.is_none() && !is_replica;
         let known = series_csv::Known { tags: &tags, function };
         let parts = reading.split(self.layout, &self.scope.reports).into_iter().zip(&self.scope.reports);
         for (rows, (part, window)) in self.rows.iter_mut().zip(parts) {
