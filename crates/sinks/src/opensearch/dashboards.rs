@@ -3,9 +3,9 @@
 //! OpenSearch Dashboards, and into a dashboard of Grafana.
 
 mod catalogue;
-pub(super) mod grafana;
+pub mod grafana;
 pub mod panel;
-pub(super) mod saved_objects;
+pub mod saved_objects;
 
 use fleet::{Dataset, datasets::Layout};
 
@@ -123,7 +123,8 @@ impl Dashboard {
     }
 
     /// The same, where the indices are those of the whole sink.
-    fn query_of_all(&self, panel: &Panel) -> String {
+    #[must_use]
+    pub fn query_of_all(&self, panel: &Panel) -> String {
         let dataset = self.dataset.map(|dataset| format!("dataset:{}", dataset.name));
         let kind = match panel.over {
             // Only a document of a gap has the end of its window.

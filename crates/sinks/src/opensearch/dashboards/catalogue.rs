@@ -29,15 +29,15 @@ const LAMBDA: &[Panel] = &[
     number("invocations", "Invocations", &[column("Invocations", Sum("invocations_sum"))]),
     number("errors", "Errors", &[column("Errors", Sum("errors_sum"))]),
     number("functions", "Functions invoked", &[column("Functions", Distinct("resource_path"))]),
-    number("cost", "Cost by list price, at least", &[column("Dollars", Sum("cost_usd"))]),
+    number("cost", "List price, at least", &[column("Dollars", Sum("cost_usd"))]),
     Panel {
         query: "timeout_proximity_maximum:>=0.99",
-        ..number("timeouts", "Periods that reached a timeout", &[column("Periods", Count)])
+        ..number("timeouts", "Periods at the timeout", &[column("Periods", Count)])
     },
     Panel {
         over: Over::Gaps,
         query: "status:no_data",
-        ..number("idle", "Functions with an idle window", &[column("Functions", Distinct("resource_path"))])
+        ..number("idle", "Functions once idle", &[column("Functions", Distinct("resource_path"))])
     },
     panel(
         "invocations-over-time",
@@ -85,9 +85,9 @@ const LAMBDA: &[Panel] = &[
             "Near their timeouts",
             Kind::Table,
             &[
-                column("Longest, of the timeout", Maximum("timeout_proximity_maximum")),
-                column("p99, of the timeout", Maximum("timeout_proximity_p99")),
-                column("Timeout in seconds", Maximum("timeout_seconds")),
+                column("Longest, of timeout", Maximum("timeout_proximity_maximum")),
+                column("p99, of timeout", Maximum("timeout_proximity_p99")),
+                column("Timeout, s", Maximum("timeout_seconds")),
                 column("Periods", Count),
             ],
             &[FUNCTION],
@@ -108,7 +108,7 @@ const LAMBDA: &[Panel] = &[
             Kind::Table,
             &[
                 column("Cold starts", Sum("cold_starts")),
-                column("Longest, in ms", Maximum("init_duration_maximum")),
+                column("Longest, ms", Maximum("init_duration_maximum")),
                 column("Invocations", Sum("invocations_sum")),
             ],
             &[FUNCTION],
@@ -121,9 +121,9 @@ const LAMBDA: &[Panel] = &[
             "Oversized: least of their memory used",
             Kind::Table,
             &[
-                column("Most used, in percent", Maximum("memory_utilization_maximum")),
-                column("Most used, in MB", Maximum("used_memory_max_maximum")),
-                column("Memory in MB", Maximum("memory_mb")),
+                column("Most used, %", Maximum("memory_utilization_maximum")),
+                column("Most used, MB", Maximum("used_memory_max_maximum")),
+                column("Memory, MB", Maximum("memory_mb")),
                 column("Dollars", Sum("cost_usd")),
             ],
             &[By::Values { field: "resource_path", label: "Function", size: 50, ascending: true }],
@@ -136,8 +136,8 @@ const LAMBDA: &[Panel] = &[
             "Short of memory",
             Kind::Table,
             &[
-                column("Most used, in percent", Maximum("memory_utilization_maximum")),
-                column("Memory in MB", Maximum("memory_mb")),
+                column("Most used, %", Maximum("memory_utilization_maximum")),
+                column("Memory, MB", Maximum("memory_mb")),
             ],
             &[FUNCTION],
         )
@@ -216,7 +216,7 @@ const LAMBDA: &[Panel] = &[
             "idle-functions",
             "Idle functions",
             Kind::Table,
-            &[column("Windows without an invocation", Count), column("Until", Maximum("window_end"))],
+            &[column("Idle windows", Count), column("Until", Maximum("window_end"))],
             &[FUNCTION],
         )
     },
@@ -326,8 +326,12 @@ const FLEET: &[Panel] = &[
             "gaps-by-account",
             "Windows without a datapoint, by account",
             Kind::Table,
-            &[column("Windows", Count), column("Resources", Distinct("resource_path"))],
-            &[ACCOUNT, values("dataset", "Dataset", 50)],
+            &[
+                column("Windows", Count),
+                column("Resources", Distinct("resource_path")),
+                column("Datasets", Distinct("dataset")),
+            ],
+            &[ACCOUNT],
         )
     },
 ];

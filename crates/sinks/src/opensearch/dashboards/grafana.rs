@@ -13,7 +13,8 @@ use super::{
 };
 
 /// One dashboard, with a row of panels for each of ours.
-pub(in super::super) fn dashboard(prefix: &str, dashboards: &[Dashboard]) -> Value {
+#[must_use]
+pub fn dashboard(prefix: &str, dashboards: &[Dashboard]) -> Value {
     let mut panels = Vec::new();
     let mut top = 0;
     for dashboard in dashboards {
@@ -50,13 +51,15 @@ fn one(dashboard: &Dashboard, panel: &Panel, id: usize, position: &Value) -> Val
     let source = json!({"type": "grafana-opensearch-datasource", "uid": "${source}"});
     let is_over_time = panel.by.last() == Some(&By::Time);
     let (kind, options) = match panel.kind {
-        Kind::Number => ("stat", reduced(&json!({"colorMode": "none", "graphMode": "none"}))),
-        Kind::Pie => (
-            "piechart",
-            reduced(
-                &json!({"pieType": "donut", "legend": {"displayMode": "table", "placement": "right", "showLegend": true}}),
-            ),
-        ),
+        Kind::Number => {
+            let reduce = json!({"calcs": [whole(dashboard, panel)], "fields": "", "values": false});
+            ("stat", json!({"reduceOptions": reduce, "colorMode": "none", "graphMode": "none"}))
+        }
+        Kind::Pie => {
+            let reduce = json!({"calcs": ["lastNotNull"], "fields": "", "values": true});
+            let legend = json!({"displayMode": "table", "placement": "right", "showLegend": true});
+            ("piechart", json!({"reduceOptions": reduce, "pieType": "donut", "legend": legend}))
+        }
         Kind::Line => ("timeseries", json!({"legend": {"showLegend": true}})),
         Kind::Bar if is_over_time => ("timeseries", json!({"legend": {"showLegend": true}})),
         Kind::Bar => ("barchart", json!({"legend": {"showLegend": false}})),
@@ -67,6 +70,7 @@ fn one(dashboard: &Dashboard, panel: &Panel, id: usize, position: &Value) -> Val
     } else {
         json!({})
     };
+    let alias = panel.columns.first().filter(|_| panel.has_ratio() && panel.by.len() == 1);
     let ratio = if panel.has_ratio() {
         json!({"unit": "percentunit", "custom": draw})
     } else {
@@ -74,8 +78,8 @@ fn one(dashboard: &Dashboard, panel: &Panel, id: usize, position: &Value) -> Val
     };
     let target = json!({
         "refId": "A", "datasource": source, "queryType": "lucene", "timeField": "@timestamp",
-        "query": dashboard.query_of_all(panel), "alias": "", "format": "table",
-        "metrics": metrics(panel), "bucketAggs": groups(panel),
+        "query": dashboard.query_of_all(panel), "alias": alias.map_or("", |column| column.label), "format": "table",
+        "metrics": metrics(panel), "bucketAggs": groups(dashboard, panel),
     });
     json!({
         "id": id, "type": kind, "title": panel.title, "datasource": source, "gridPos": position,
@@ -84,13 +88,23 @@ fn one(dashboard: &Dashboard, panel: &Panel, id: usize, position: &Value) -> Val
     })
 }
 
-/// Options of a panel that shows each line of its table as a value of its own.
-fn reduced(more: &Value) -> Value {
-    let mut options = json!({"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": true}});
-    if let (Some(options), Some(more)) = (options.as_object_mut(), more.as_object()) {
-        options.extend(more.clone());
+/// The group by which a number is asked for, since Grafana asks for none without one: its documents are of one dataset, or a
+/// few. How many values a field has in all of them is how many groups of it there are.
+fn group_of_number<'a>(dashboard: &Dashboard, panel: &'a Panel) -> &'a str {
+    match panel.columns.first().map(|column| column.of) {
+        Some(Of::Distinct(field)) if dashboard.dataset.is_none() => field,
+        _ => "dataset",
     }
-    options
+}
+
+/// How the values of these groups make the number.
+fn whole(dashboard: &Dashboard, panel: &Panel) -> &'static str {
+    match panel.columns.first().map(|column| column.of) {
+        Some(Of::Distinct(_)) if dashboard.dataset.is_none() => "count",
+        Some(Of::Maximum(_)) => "max",
+        Some(Of::Minimum(_)) => "min",
+        _ => "sum",
+    }
 }
 
 /// What the columns of a table are called, and which of them are times.
@@ -109,17 +123,22 @@ fn overrides(panel: &Panel) -> Vec<Value> {
         By::Time => None,
     });
     let columns = panel.columns.iter().filter_map(|column| {
-        let (name, field) = match column.of {
-            Of::Count => ("Count".to_owned(), None),
-            Of::Sum(field) => (format!("Sum {field}"), Some(field)),
-            Of::Average(field) => (format!("Average {field}"), Some(field)),
-            Of::Maximum(field) => (format!("Max {field}"), Some(field)),
-            Of::Minimum(field) => (format!("Min {field}"), Some(field)),
-            Of::Distinct(field) => (format!("Unique Count {field}"), Some(field)),
-            Of::Ratio(..) => return None,
+        let (kind, [field, _]) = column.of.parts();
+        let name = match kind {
+            "count" => "Count",
+            "sum" => "Sum",
+            "avg" => "Average",
+            "max" => "Max",
+            "min" => "Min",
+            "cardinality" => "Unique Count",
+            _ => return None,
         };
-        let is_time = field.is_some_and(is_time);
-        Some(named((name, column.label), is_time.then(|| json!({"id": "unit", "value": "dateTimeAsIso"}))))
+        // The field is a part of the name only if it tells two columns apart.
+        let alike = panel.columns.iter().filter(|other| other.of.parts().0 == kind).count();
+        let shown =
+            field.filter(|_| alike > 1).map_or_else(|| name.to_owned(), |field| format!("{name} {field}"));
+        let is_time = field.is_some_and(is_time) && kind != "cardinality";
+        Some(named((shown, column.label), is_time.then(|| json!({"id": "unit", "value": "dateTimeAsIso"}))))
     });
     groups.chain(columns).collect()
 }
@@ -155,7 +174,7 @@ fn metrics(panel: &Panel) -> Vec<Value> {
     all
 }
 
-fn groups(panel: &Panel) -> Vec<Value> {
+fn groups(dashboard: &Dashboard, panel: &Panel) -> Vec<Value> {
     let first = panel.columns.first().map(|column| column.of);
     let order = match first {
         Some(Of::Count) | None => "_count",
@@ -180,10 +199,9 @@ fn groups(panel: &Panel) -> Vec<Value> {
         }
     };
     if panel.by.is_empty() {
-        // A number is that of one group, which has all documents: each has a dataset, and few are the names of those.
         return vec![json!({
-            "id": "100", "type": "filters",
-            "settings": {"filters": [{"label": panel.title, "query": "*"}]},
+            "id": "100", "type": "terms", "field": group_of_number(dashboard, panel),
+            "settings": {"size": "500", "order": "desc", "orderBy": "_term", "min_doc_count": "1"},
         })];
     }
     panel.by.iter().enumerate().map(group).collect()
@@ -214,6 +232,9 @@ mod tests {
             below = below.max(y + panel["gridPos"]["h"].as_u64().expect("a height"));
         }
         let near = panels.iter().find(|panel| panel["title"] == "Near their timeouts").expect("a panel");
+        let accounts = panels.iter().find(|panel| panel["title"] == "Accounts").expect("a panel");
+        assert_eq!(accounts["targets"][0]["bucketAggs"][0]["field"], "account_name");
+        assert_eq!(accounts["options"]["reduceOptions"]["calcs"], json!(["count"]), "of the groups");
         assert_eq!(
             near["targets"][0]["query"],
             "dataset:lambda_function AND NOT _exists_:window_end AND timeout_proximity_maximum:>=0.8"

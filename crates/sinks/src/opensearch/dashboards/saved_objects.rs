@@ -25,17 +25,18 @@ const INDEX: &str = "kibanaSavedObjectMeta.searchSourceJSON.index";
 
 /// A saved object as it has to be.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct SavedObject {
-    pub(in super::super) kind: &'static str,
-    pub(in super::super) id: String,
+pub struct SavedObject {
+    pub kind: &'static str,
+    pub id: String,
     /// Without the description, which says whose it is.
-    pub(in super::super) attributes: Value,
-    pub(in super::super) references: Value,
+    pub attributes: Value,
+    pub references: Value,
 }
 
 impl SavedObject {
     /// The object with a description, as it is imported.
-    pub(in super::super) fn with_description(&self, description: &str) -> Value {
+    #[must_use]
+    pub fn with_description(&self, description: &str) -> Value {
         let version = match self.kind {
             "index-pattern" => "7.6.0",
             "visualization" => "7.10.0",
@@ -54,7 +55,8 @@ impl SavedObject {
 }
 
 /// The objects of dashboards, each after those that it refers to.
-pub(in super::super) fn all(dashboards: &[Dashboard]) -> Vec<SavedObject> {
+#[must_use]
+pub fn all(dashboards: &[Dashboard]) -> Vec<SavedObject> {
     let mut patterns = BTreeMap::new();
     for dashboard in dashboards {
         for panel in &dashboard.panels {

@@ -2,12 +2,13 @@
 //! What the panels of dashboards and the monitors ask, at real nodes of both versions, compared with the truth; and how both are
 //! installed, at the double.
 
+mod draw;
 mod installed;
 mod monitors;
 mod truth;
 mod world;
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, env, fs};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -24,6 +25,8 @@ use sinks::opensearch::dashboards::{
 
 use self::world::{DAY, World};
 use crate::NDJSON;
+
+const PICTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/dashboards");
 
 const DATASETS: [&str; 2] = ["lambda_function", "ecs_service"];
 
@@ -137,6 +140,44 @@ async fn every_panel_shows_the_truth() -> Result<()> {
             }
         }
         assert_eq!(compared, 39, "panels at {}", filled.url);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_grafana_asks_of_all_indices_is_the_same() -> Result<()> {
+    for filled in Filled::all().await? {
+        for dashboard in filled.dashboards() {
+            for panel in &dashboard.panels {
+                let body = panel.search(&dashboard.query_of_all(panel), day()?, "1h");
+                let answer = filled.search(&format!("{}-*", filled.prefix), &body).await?;
+                assert_eq!(panel.lines(&answer), filled.lines(&dashboard, panel).await?, "{}", panel.id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// With `UPDATE_DOCS=1` the pictures are drawn anew.
+#[tokio::test]
+async fn the_pictures_are_what_the_panels_show() -> Result<()> {
+    for filled in Filled::all().await? {
+        for dashboard in filled.dashboards() {
+            let mut panels = Vec::new();
+            for panel in &dashboard.panels {
+                panels.push((*panel, filled.lines(&dashboard, panel).await?));
+            }
+            let title = dashboard.title.replace(&filled.prefix, "fleet");
+            let drawn = draw::dashboard(&title, &panels);
+            let name = Some(board(&filled.prefix, &dashboard)).filter(|name| !name.is_empty());
+            let file = format!("{PICTURES}/{}.svg", name.as_deref().unwrap_or("fleet"));
+            if env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
+                fs::write(&file, drawn)?;
+            } else {
+                let kept = fs::read_to_string(&file).with_context(|| format!("could not read {file}"))?;
+                ensure!(kept == drawn, "{file} is another picture; UPDATE_DOCS=1 draws it");
+            }
+        }
     }
     Ok(())
 }

@@ -164,9 +164,9 @@ fn of_fleet(panel: &str, all: &Documents<'_>, gaps: &Documents<'_>) -> Option<Ve
             by(&unsettled, &[account], |rows| vec![count(rows), latest(rows, "collected_at")])
         }
         "gaps-by-status" => by(gaps, &[status], |rows| vec![count(rows)]),
-        "gaps-by-account" => {
-            by(gaps, &[account, dataset], |rows| vec![count(rows), different(rows, "resource_path")])
-        }
+        "gaps-by-account" => by(gaps, &[account], |rows| {
+            vec![count(rows), different(rows, "resource_path"), different(rows, "dataset")]
+        }),
         _ => return None,
     })
 }
