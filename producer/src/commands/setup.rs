@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `producer setup`: sets a sink up, and deletes what is past its retention.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use chrono::Utc;
 use clap::{Args, builder::BoolishValueParser};
 use cli::{
     config_file::ConfigFile,
+    destination::Destination,
     exit::{CommandError, Outcome},
     faults::Faults,
     output::{self, Format, count},
@@ -65,20 +63,21 @@ Examples:
   producer setup search --config fleet.toml --dry-run   # what would be changed
   producer setup search --config fleet.toml
   producer setup search --map-role arn:aws:iam::999999999999:role/worker
-  producer setup search --grafana fleet.json            # the dashboards, for Grafana's OpenSearch data source
+  producer setup search --grafana fleet.json            # the dashboards, for Grafana
 
 What to do next:
   producer deliver --sink search --last 30d   delivers the reports that exist
 
-The credentials need to be allowed to manage index templates and indices, saved objects of Dashboards and,
-for alerts, monitors and notification channels; for --map-role the security plugin: with
-auth = \"basic\", the variables FLEET_SINK_NAME_USER and FLEET_SINK_NAME_PASSWORD are the master user's.
+The credentials need to be allowed to manage index templates, indices, saved objects of Dashboards
+and, for alerts, monitors and notification channels; for --map-role the security plugin: with
+auth = \"basic\", the variables FLEET_SINK_NAME_USER and FLEET_SINK_NAME_PASSWORD are the master
+user's.
 
 --format json, one object: sink, dry_run, and changes: what, action (create, update, delete,
 unchanged, skip, which can't be had there, or keep, which is a user's and not as it has to be), why.
 
-Exit status: 0 done, a user's own dashboards and monitors kept; 1 failed, or an index or a template of
-a user's was kept, so that reports may be refused; 2 wrong usage or configuration.";
+Exit status: 0 done, a user's own dashboards and monitors kept; 1 failed, or an index or a template
+of a user's was kept, so that reports may be refused; 2 wrong usage or configuration.";
 
 impl SetupArgs {
     pub(super) async fn execute(self, mut faults: Faults) -> Result<Outcome, CommandError> {
@@ -138,12 +137,7 @@ fn write_grafana(sink: &Configured, file: &Path) -> anyhow::Result<Outcome> {
     let Some(dashboard) = sink.sink.grafana() else {
         bail!("the sink {name} has no dashboards for Grafana; an opensearch sink has");
     };
-    let text = format!("{dashboard:#}\n");
-    if file == Path::new("-") {
-        output::print(&text)?;
-    } else {
-        fs::write(file, text).with_context(|| format!("could not write {}", file.display()))?;
-    }
+    Destination::open(file)?.write(format!("{dashboard:#}\n").as_bytes())?;
     Ok(Outcome::Done)
 }
 

@@ -123,3 +123,54 @@ fn compare(wanted: &Value, installed: &Value, overwrite: bool) -> Verdict {
         _ => Verdict::Keep(ours::EDITED.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::SdkConfig;
+    use chrono::Utc;
+    use fleet::{Dataset, settings};
+
+    use super::*;
+    use crate::settings::Settings;
+
+    fn endpoint(text: &str) -> Endpoint {
+        let aws = SdkConfig::builder().build();
+        let datasets = Dataset::named("lambda_function");
+        let open = |table: &settings::Table<'_>| {
+            Endpoint::open(&Settings { name: "search", datasets: &datasets, table, aws: &aws })
+        };
+        settings::read(text, open).expect("valid")
+    }
+
+    #[tokio::test]
+    async fn a_serverless_collection_has_no_monitors_and_it_is_said() {
+        let topic = "sns_topic = 'arn:aws:sns:eu-west-1:111111111111:alarms'";
+        let text = format!("url = 'https://c.eu-west-1.aoss.amazonaws.com'\n[alerts]\n{topic}\n");
+        let endpoint = endpoint(&text);
+        let alerts = endpoint.alerts.as_ref().expect("a table");
+        let how = SetUp { dry_run: false, overwrite: false, map_role: None, now: Utc::now() };
+        let changes = endpoint.alerting(alerts, &how).await.expect("no call");
+        let [change] = &changes[..] else { panic!("{changes:?}") };
+        assert_eq!((&*change.what, change.action), ("monitors", Action::Skip));
+        assert!(change.why.as_ref().is_some_and(|why| why.contains("Serverless")), "{change:?}");
+    }
+
+    #[test]
+    fn without_a_table_nothing_is_alerted_on() {
+        assert_eq!(endpoint("url = 'https://search-f.eu-west-1.es.amazonaws.com'").alerts, None);
+    }
+
+    #[test]
+    fn a_monitor_of_somebody_else_is_theirs() {
+        let (wanted, theirs) =
+            (json!({"name": "rate", "enabled": true}), json!({"name": "rate", "enabled": false}));
+        assert_eq!(compare(&wanted, &theirs, false), Verdict::Keep(ours::EDITED.to_owned()));
+        assert_eq!(compare(&wanted, &theirs, true), Verdict::Do(Action::Update));
+        let mark =
+            |version: &str| json!({"cloudwatch_fleet": {"version": version, "wrote": theirs.to_string()}});
+        let ours = |version| json!({"name": "rate", "enabled": false, "ui_metadata": mark(version)});
+        assert_eq!(compare(&wanted, &ours(fleet::VERSION), false), Verdict::Do(Action::Update));
+        let newer = Verdict::Keep("version 99.0.0 has written it; --overwrite replaces it".to_owned());
+        assert_eq!(compare(&wanted, &ours("99.0.0"), false), newer);
+    }
+}

@@ -230,3 +230,53 @@ fn pattern(what: String, object: &SavedObject, installed: Option<&Json>) -> (Cha
     }
     (Change::new(what, Action::Update), Some(merged.with_description("")))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::SdkConfig;
+    use fleet::settings;
+
+    use super::*;
+
+    fn opened(endpoint: &str, text: &str) -> Option<String> {
+        let aws = SdkConfig::builder().build();
+        let open = |table: &settings::Table<'_>| {
+            Dashboards::open(&Settings { name: "search", datasets: &[], table, aws: &aws }, endpoint)
+        };
+        let dashboards = settings::read(text, open).expect("valid");
+        dashboards.service.map(|service| service.url().to_owned())
+    }
+
+    #[test]
+    fn a_domain_has_its_dashboards_at_a_known_path_and_nothing_else_has() {
+        let domain = "https://search-f.eu-west-1.es.amazonaws.com";
+        assert_eq!(opened(domain, ""), Some(format!("{domain}/_dashboards")));
+        assert_eq!(opened(domain, "dashboards = 'https://d.example/'").as_deref(), Some("https://d.example"));
+        for other in [
+            "https://c.eu-west-1.aoss.amazonaws.com",
+            "http://127.0.0.1:9200",
+            "https://es.amazonaws.com.evil.example",
+        ] {
+            assert_eq!(opened(other, ""), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_index_pattern_gets_its_title_and_keeps_its_formats() {
+        let wanted = SavedObject {
+            kind: "index-pattern",
+            id: "fleet".to_owned(),
+            attributes: json!({"title": "a-*,b-*", "timeFieldName": "@timestamp", "fieldFormatMap": "{}"}),
+            references: json!([]),
+        };
+        let installed = json!({"title": "a-*", "timeFieldName": "@timestamp", "fieldFormatMap": "theirs", "fields": "[]"});
+        let (change, written) = pattern("pattern".to_owned(), &wanted, Some(&installed));
+        let attributes = &written.expect("an object")["attributes"];
+        assert_eq!(change.action, Action::Update);
+        assert_eq!(
+            attributes,
+            &json!({"title": "a-*,b-*", "timeFieldName": "@timestamp", "fieldFormatMap": "theirs", "fields": "[]"})
+        );
+        assert_eq!(pattern("pattern".to_owned(), &wanted, Some(attributes)).0.action, Action::Unchanged);
+    }
+}
