@@ -64,7 +64,7 @@ run "tags_are_read_if_any_is_a_column" {
 
   assert {
     condition = jsondecode(aws_iam_role_policy.metrics.policy).Statement[0].Action == [
-      "account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "s3:ListAllMyBuckets", "s3express:ListAllMyDirectoryBuckets", "tag:GetResources",
+      "account:ListRegions", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "lambda:ListFunctions", "s3:ListAllMyBuckets", "s3express:ListAllMyDirectoryBuckets", "tag:GetResources",
     ]
     error_message = "The role's policy is ${aws_iam_role_policy.metrics.policy}"
   }

@@ -261,6 +261,13 @@ fn compare(found: &BTreeMap<String, Numbers>, truth: &BTreeMap<String, Numbers>)
     Ok(())
 }
 
+/// How many writes the node refused since it started, for want of room in its queue.
+async fn refused(url: &str) -> Result<u64> {
+    let (_, answer) = http::json("GET", &format!("{url}/_nodes/stats/thread_pool"), &Value::Null).await?;
+    let nodes = answer["nodes"].as_object().context("no nodes")?;
+    Ok(nodes.values().filter_map(|node| node["thread_pool"]["write"]["rejected"].as_u64()).sum())
+}
+
 async fn documents(url: &str) -> Result<u64> {
     http::json("POST", &format!("{url}/fleet-*/_refresh"), &Value::Null).await?;
     let (_, answer) = http::json("GET", &format!("{url}/fleet-lambda_fleet-*/_count"), &Value::Null).await?;
@@ -287,6 +294,8 @@ async fn each_number_of_the_fleet_is_what_was_published_whatever_is_repeated_or_
         world.send(&["run"], 0).await?;
         world.work().await?;
         compare(&found(&url).await?, &world.truth(1))?;
+
+        ensure!(refused(&url).await? > 0, "the node took every write at once");
 
         // Delivered once more, and collected once more.
         let asked = world.fleet.aws.calls().operation("GetMetricData").count();

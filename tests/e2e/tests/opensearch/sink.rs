@@ -3,17 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta};
-use fleet::{
-    aws,
-    http_service::{Access, HttpService, Request},
-    report::stored::plain,
-};
+use fleet::report::stored::plain;
 use kit::{
     Fleet, HOME_REGION, JOBS, REPORTS, Setup, days_ago,
     expected::cells,
-    finish,
+    finish, http,
     search_node::{Node, Version},
 };
 use local_aws::Account;
@@ -33,7 +29,7 @@ pub(crate) fn urls() -> Result<Vec<String>> {
 pub(crate) struct Scene {
     pub(crate) fleet: Fleet,
     account: Account,
-    node: HttpService,
+    url: String,
     pub(crate) prefix: String,
 }
 
@@ -54,22 +50,17 @@ impl Scene {
             ),
         )?;
         fleet.variable("FLEET_CONFIG", &path);
-        let base = aws::base().await.ok().context("no configuration")?;
-        Ok(Self { fleet, account, node: HttpService::new(base, url, Access::Open), prefix })
+        Ok(Self { fleet, account, url: url.to_owned(), prefix })
     }
 
     pub(crate) async fn setup(&self) -> Result<String> {
         Ok(finish(self.fleet.producer(&["setup", "search"])).await?.status(0).stdout)
     }
 
-    pub(crate) async fn ask(&self, method: &'static str, path: &str, body: Value) -> Result<Value> {
-        let headers = vec![("content-type", "application/json".to_owned())];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let path = path.to_owned();
-        let request = Request { name: "opensearch:test", method, path, headers, body: body.into() };
-        let answer = self.node.call(request).await?;
-        anyhow::ensure!(answer.status < 300 || answer.status == 404, "{}: {:?}", answer.status, answer.body);
-        Ok(serde_json::from_slice(&answer.body)?)
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let (status, answer) = http::json(method, &format!("{}{path}", self.url), &body).await?;
+        anyhow::ensure!(status < 300 || status == 404, "{status}: {answer}");
+        Ok(answer)
     }
 
     /// The documents of indices, each with its index, in the order of what a test sorts by.
