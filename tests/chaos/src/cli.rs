@@ -67,7 +67,8 @@ The words of the table:
   redelivery   a receive of a job beyond its first
   duplicate execution     a job that more than one worker collected
   duplicate dead letter   a second dead letter of a job: its worker died before it deleted the job
-  documents    in an OpenSearch, to which every report is delivered; lost: a row of a report without one;
+  documents    in an OpenSearch, to which every report is delivered; lost: a row of a report without one,
+               and not among those that were kept with the reason for which they were refused;
                doubled: a second one of a row; stale: one that says anything but the report as it is
   paid again   a row that CloudWatch gave to a job once more, though no answer was lost: by a kill
                before the upload, by calls that failed, or since two workers had the job at once

@@ -24,6 +24,8 @@ pub(crate) struct Deliveries {
     /// How many documents were compared, and how many of them say that a resource has no datapoint.
     pub(crate) documents: usize,
     pub(crate) gaps: usize,
+    /// How many documents were refused for ever, which is kept with its reason: a request of one document that is too large.
+    pub(crate) rejected: usize,
     /// Rows without a document, rows with two, and documents that are no row of a report as it is now.
     pub(crate) lost: Vec<String>,
     pub(crate) doubled: Vec<String>,
@@ -61,6 +63,14 @@ impl Deliveries {
                 if !is_right {
                     found.stale.push(format!("{index}: {name}"));
                 }
+            }
+        }
+        for key in fleet.home.keys(REPORTS, "rejects/") {
+            let file = fleet.object(&key).with_context(|| format!("no {key}"))?;
+            for line in std::str::from_utf8(&file.body)?.lines() {
+                let document = fields(&serde_json::from_str::<Value>(line)?["document"]);
+                let is_missing = rows.remove(&name_of(&document)).or(gaps.remove(&name_of_gap(&document)));
+                found.rejected += usize::from(is_missing.is_some());
             }
         }
         found.lost = rows.into_keys().chain(gaps.into_keys()).collect();

@@ -82,6 +82,7 @@ impl Run<'_> {
             "paid_again": self.paid_again.len(),
             "documents_compared": deliveries.documents,
             "documents_without_datapoint": deliveries.gaps,
+            "documents_rejected": deliveries.rejected,
             "documents_lost": deliveries.lost.len(),
             "documents_doubled": deliveries.doubled.len(),
             "documents_stale": deliveries.stale.len(),
