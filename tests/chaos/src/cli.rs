@@ -72,7 +72,7 @@ The words of the table:
                doubled: a second one of a row; stale: one that says anything but the report as it is
   paid again   a row that CloudWatch gave to a job once more, though no answer was lost: by a kill
                before the upload, by calls that failed, or since two workers had the job at once
-  recovery     from a kill until another worker is given a job that the killed one had in hand
+  recovery     from a kill until another worker is given a job that the killed one had in flight
 
 Examples:
   chaos --kills 300 --seed 7

@@ -36,8 +36,8 @@ const LIST_METRICS_CALLS: f64 = 25.0;
 /// `GetResources` calls a second, by account and region: <https://docs.aws.amazon.com/general/latest/gr/arg.html>
 const GET_RESOURCES_CALLS: f64 = 15.0;
 
-/// `ListFunctions` calls a second, by account and region: all calls that manage functions share 15, of which whoever deploys
-/// functions has the larger part.
+/// `ListFunctions` calls a second, by account and region: all calls that manage functions share 15, of
+/// which deployments need the larger part.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#api-requests>
 const LIST_FUNCTIONS_CALLS: f64 = 14.0;
 

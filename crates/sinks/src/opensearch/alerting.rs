@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_monitor_of_somebody_else_is_theirs() {
+    fn a_monitor_of_another_owner_is_theirs() {
         let (wanted, theirs) =
             (json!({"name": "rate", "enabled": true}), json!({"name": "rate", "enabled": false}));
         assert_eq!(compare(&wanted, &theirs, false), Verdict::Keep(ours::EDITED.to_owned()));

@@ -270,6 +270,11 @@ fn fate(answer: &ItemAnswer) -> Fate {
         {
             Fate::Blocked(format!("{}; delete indices, or raise cluster.max_shards_per_node", text()))
         }
+        400 if reason(answer).contains("Document ID is not supported") => Fate::Blocked(format!(
+            "{}; it is a collection of the type TIMESERIES, where a second delivery would double each row: create one of the \
+             type SEARCH",
+            text()
+        )),
         403 => {
             Fate::Blocked(format!("{}; free disk space, lift the block, or allow the role to write", text()))
         }

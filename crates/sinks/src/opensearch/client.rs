@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use fleet::{
     http_service::{Access, Answer, HttpService, Request},
@@ -121,9 +121,14 @@ impl Client {
         if self.is_serverless {
             return Ok(());
         }
-        let answer = self.send("opensearch:info", "GET", "/", None).await?;
-        let info: Json = serde_json::from_slice(&self.accepted(&answer)?.body)
-            .with_context(|| format!("{} answers something other than OpenSearch", self.service.url()))?;
+        let url = self.service.url();
+        let answer = self.send("opensearch:info", "GET", "/", None).await;
+        let answer = answer.with_context(|| {
+            format!("could not ask {url} what it is; check the sink's url, and that its network and security groups allow this machine")
+        })?;
+        let info: Json = serde_json::from_slice(&self.accepted(&answer)?.body).with_context(|| {
+            format!("{url} answers something other than OpenSearch; correct the sink's url")
+        })?;
         let text =
             |pointer: &str| info.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
         let (distribution, number) = (text("/version/distribution"), text("/version/number"));
@@ -132,9 +137,13 @@ impl Client {
         if !is_tested {
             let name =
                 if distribution.is_empty() { "Elasticsearch, or another product," } else { &distribution };
+            if is_too_old(&distribution, &number) {
+                bail!(
+                    "{url} is {name} {number}, which has no composable index templates; upgrade it to OpenSearch 2 or 3"
+                );
+            }
             tracing::warn!(
-                "{} is {name} {number}; the sink is tested with OpenSearch 2 and 3",
-                self.service.url()
+                "{url} is {name} {number}; the sink is tested with OpenSearch 2 and 3: upgrade it if it refuses documents"
             );
         }
         Ok(())
@@ -174,6 +183,14 @@ impl Client {
             status => anyhow!("{url} answers {status}: {said}"),
         }
     }
+}
+
+/// Whether a server has no composable index templates: Elasticsearch before 7.8. Source:
+/// <https://www.elastic.co/guide/en/elasticsearch/reference/7.8/release-highlights.html>
+fn is_too_old(distribution: &str, number: &str) -> bool {
+    let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
+    let version = (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(0));
+    distribution != "opensearch" && version < (7, 8)
 }
 
 /// How requests show who sends them: the keys `auth` and `region`.

@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 /// The description of what we write.
 pub(super) fn description(content: &Value) -> String {
     format!(
-        "{BY}{} ({}). `producer setup` replaces it as long as nobody has edited it.",
+        "{BY}{} ({}). `producer setup` replaces it unless a user has edited it.",
         fleet::VERSION,
         hash(content)
     )

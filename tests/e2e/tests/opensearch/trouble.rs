@@ -189,3 +189,39 @@ async fn a_worker_that_is_killed_amid_a_delivery_leaves_nothing_out_and_nothing_
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn an_endpoint_that_can_t_be_set_up_is_named_with_what_to_do() -> Result<()> {
+    let aws = LocalAws::start(Options::default()).await?;
+    let search = aws.opensearch()?;
+    let setup = async |scene: &Scene| -> Result<String> {
+        let ended = finish(scene.fleet.producer(&["setup", "search"])).await?.status(1);
+        Ok(ended.stderr)
+    };
+    let scene = Scene::new("http://127.0.0.1:9", "").await?;
+    let said = setup(&scene).await?;
+    assert!(said.contains("could not ask http://127.0.0.1:9 what it is; check the sink's url"), "{said}");
+
+    let scene = Scene::new(search.url(), "").await?;
+    let denied = aws.fault(Fault::deny().service(Service::OpenSearch).on("Info"));
+    let said = setup(&scene).await?;
+    assert!(said.contains("map the role (`producer setup --map-role`)"), "{said}");
+    denied.stop();
+
+    search.version("elasticsearch", "7.1.1");
+    let said = setup(&scene).await?;
+    assert!(
+        said.contains("7.1.1, which has no composable index templates; upgrade it to OpenSearch 2 or 3"),
+        "{said}"
+    );
+    assert_eq!(aws.calls().operation("PutIndexTemplate").count(), 0, "nothing is changed");
+    for (distribution, number) in [("opensearch", "1.3.20"), ("elasticsearch", "8.19.0")] {
+        search.version(distribution, number);
+        let said = finish(scene.fleet.producer(&["setup", "search"])).await?.status(0).stderr;
+        assert!(
+            said.contains(&format!("{number}; the sink is tested with OpenSearch 2 and 3: upgrade it")),
+            "{said}"
+        );
+    }
+    Ok(())
+}

@@ -147,6 +147,10 @@ async fn what_an_operator_has_to_fix_ends_the_delivery_and_refuses_no_document()
     let shards = "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open;";
     for (answer, expected) in [
         (items(&[(400, shards)]), "raise cluster.max_shards_per_node"),
+        (
+            items(&[(400, "Document ID is not supported in create/index operation request")]),
+            "create one of the type SEARCH",
+        ),
         (items(&[(403, "index [i] blocked by: [FORBIDDEN/12/index read-only]")]), "free disk space"),
         (
             Some((403, r#"{"error":{"reason":"no permissions for [indices:data/write/bulk]"}}"#.to_owned())),
