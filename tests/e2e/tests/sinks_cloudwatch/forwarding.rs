@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A schedule that forwards the ECS metrics of three accounts in two regions to a central one.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use chrono::{TimeDelta, Utc};
-use kit::{JOBS, REPORTS, Setup, finish, until};
+use chrono::TimeDelta;
+use kit::{JOBS, REPORTS, Setup, finish};
 use local_aws::Fault;
 use serde_json::json;
 
@@ -73,41 +71,6 @@ async fn all_five_statistics_are_as_at_the_sources_and_a_repetition_changes_noth
     let is_later = scene.markers()?.len() > markers.len();
     assert!(is_later || scene.puts() == puts, "nothing is put twice");
     assert!(scene.fleet.dead_letters().is_empty());
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_schedule_goes_on_through_a_killed_worker_and_an_outage() -> Result<()> {
-    let setup = Setup { visibility_timeout: Duration::from_secs(3), max_receives: 20, ..Setup::default() };
-    let scene = Scene::new(setup, 3).await?;
-    finish(scene.fleet.producer(&TICK)).await?.status(0);
-    // A worker dies before any of its requests is recorded.
-    let held = scene.fleet.aws.fault(Fault::hold().on("PutObject").key_prefix("delivered/"));
-    let mut worker = scene.fleet.worker(&["run"]).spawn()?;
-    until("it is caught", || held.fired() > 0).await?;
-    worker.kill().await?;
-    held.stop();
-    // The next one finds a central account that takes nothing, and then one that does.
-    let away = scene.fleet.aws.fault(Fault::deny().on("PutMetricData"));
-    let mut worker = scene.fleet.worker(&["run"]).spawn()?;
-    until("it is refused", || away.fired() > 0).await?;
-    worker.kill().await?;
-    away.stop();
-    scene.fleet.aws.set_clock(Utc::now() + TimeDelta::minutes(3));
-    finish(scene.fleet.producer(&TICK)).await?.status(0);
-    for _ in 0..10 {
-        scene.fleet.work(&[]).await?;
-        if scene.fleet.home.counts(JOBS).total() == 0 {
-            break;
-        }
-        scene.fleet.home.pass_time(JOBS, Duration::from_hours(1));
-    }
-    assert!(scene.fleet.dead_letters().is_empty(), "{:?}", scene.fleet.dead_letters());
-    let (from, to) = (scene.end - TimeDelta::minutes(25), scene.end);
-    let found = scene.differences(from, to);
-    assert_eq!(found, Differences { same: 3 * 2 * 2 * 25 * 2 * 5, ..Differences::default() });
-    let markers = scene.markers()?;
-    assert!(markers.iter().all(|marker| counts(marker)[1..] == [0, 0]), "{markers:?}");
     Ok(())
 }
 
