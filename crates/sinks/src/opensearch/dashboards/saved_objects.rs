@@ -299,7 +299,7 @@ pub(super) struct Place {
     pub(super) height: u32,
 }
 
-/// Panels in rows: as many numbers as fit beside each other, then two of the others in a row.
+/// Panels in rows: as many numbers as fit in one row, then two others in each.
 pub(super) fn grid<'a>(panels: &'a [&'static Panel]) -> impl Iterator<Item = (&'static Panel, Place)> + 'a {
     let numbers = panels.iter().filter(|panel| panel.kind == Kind::Number).count();
     let width_of_number = WIDTH / u32::try_from(numbers.max(1)).unwrap_or(1);
