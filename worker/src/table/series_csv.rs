@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use fleet::{
     Dataset,
-    datasets::{Cell, Layout, Metric},
+    datasets::{Cell, Fact, Layout, Metric},
     report::stored::plain,
 };
 
@@ -78,6 +78,9 @@ pub fn encode(
     let shown = status.to_string();
     let measures = measures(subject.dataset);
     let insights = insights(subject.dataset);
+    // The same in each row.
+    let facts =
+        Fact::ALL.map(|fact| (fact, known.function.map(|function| function.cell(fact)).unwrap_or_default()));
     let lines = lines(subject.dataset.layout, &periods, &measures);
     let (resource, region) = key;
     let resource: Vec<&str> = dimensions::values(resource).collect();
@@ -106,10 +109,9 @@ pub fn encode(
                 Cell::Status => text(&shown),
                 // Rows of series have none of these.
                 Cell::CreationDate | Cell::DatapointDate | Cell::Measure | Cell::Total(_) => "".into(),
-                Cell::Fact(fact) => match known.function.map(|function| function.cell(fact)) {
-                    Some(fact) => text(&fact).into_owned().into(),
-                    None => "".into(),
-                },
+                Cell::Fact(fact) => {
+                    text(facts.iter().find(|(of, _)| *of == fact).map_or("", |(_, cell)| cell))
+                }
                 Cell::OfTimeout(of) => function(&|facts| facts.of_timeout(value(of))).into(),
                 Cell::LambdaCost(invocations, duration) => {
                     function(&|facts| facts.cost(region, value(invocations), value(duration))).into()

@@ -16,7 +16,7 @@ pub enum Fact {
 
 impl Fact {
     /// In the order of the columns.
-    pub(super) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Runtime,
         Self::RuntimeDeprecatedOn,
         Self::Architecture,
